@@ -1,0 +1,243 @@
+"""What an evaluation returns: plain, immutable numbers by level, tensor and action."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ACTIONS = ("read", "fill", "update")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorCounts:
+    """Accesses of one tensor at one level that keeps it.
+
+    Attributes
+    ----------
+    level, tensor : str
+    is_output : bool
+        Whether the problem writes this tensor.
+    instances : int
+        Instances of the level that the mapping uses.
+    tile_words : int
+        Words of the tensor that one instance holds at a time.
+    reads, fills, updates : int
+        Words read from, written from above into, and written from below into one instance.
+    read_energy_pj, fill_energy_pj, update_energy_pj : float
+        Energy over all used instances, in pJ.
+    """
+
+    level: str
+    tensor: str
+    is_output: bool
+    instances: int
+    tile_words: int
+    reads: int
+    fills: int
+    updates: int
+    read_energy_pj: float
+    fill_energy_pj: float
+    update_energy_pj: float
+
+    @property
+    def energy_pj(self) -> float:
+        """Energy of all actions over all used instances, in pJ."""
+        return self.read_energy_pj + self.fill_energy_pj + self.update_energy_pj
+
+
+@dataclass(frozen=True, slots=True)
+class LevelResult:
+    """One storage level.
+
+    Attributes
+    ----------
+    name : str
+    instances_used, instances : int
+        Instances that the mapping uses, and that the architecture has.
+    capacity_words : int or None
+        Words that one instance can hold; None where the level is unlimited.
+    used_words : int
+        Words that one used instance holds, over all tensors.
+    cycles : int
+        Cycles that this level alone would take.
+    limited_by : str
+        ``compute``, ``read bandwidth``, ``write bandwidth`` or ``shared bandwidth``.
+    tensors : tuple of TensorCounts
+        The tensors kept here, in the problem's order.
+    """
+
+    name: str
+    instances_used: int
+    instances: int
+    capacity_words: int | None
+    used_words: int
+    cycles: int
+    limited_by: str
+    tensors: tuple[TensorCounts, ...]
+
+    @property
+    def energy_pj(self) -> float:
+        """Energy of all tensors over all used instances, in pJ."""
+        return sum(tensor.energy_pj for tensor in self.tensors)
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeResult:
+    """The compute level.
+
+    Attributes
+    ----------
+    name : str
+    instances_used, instances : int
+        Units that the mapping uses, and that the architecture has.
+    computes : int
+        Operations over all units.
+    energy_pj : float
+        Over all units, in pJ.
+    cycles : int
+        Steps of the loop nest: the cycles when no bandwidth limits.
+    """
+
+    name: str
+    instances_used: int
+    instances: int
+    computes: int
+    energy_pj: float
+    cycles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Counts, energy and cycles of one mapping.
+
+    Attributes
+    ----------
+    architecture, problem, mapping : str
+        Names of the specs.
+    phase : str or None
+        ``forward``, ``backward``, ``weight_update``, where the problem says so.
+    levels : tuple of LevelResult
+        Outermost first.
+    compute : ComputeResult
+    cycles : int
+        The slowest of compute and all levels.
+    bottleneck : str
+        Name of what sets `cycles`; the compute level when nothing is slower.
+    """
+
+    architecture: str
+    problem: str
+    phase: str | None
+    mapping: str
+    levels: tuple[LevelResult, ...]
+    compute: ComputeResult
+    cycles: int
+    bottleneck: str
+
+    @property
+    def energy_pj(self) -> float:
+        """Total energy, storage and compute, in pJ."""
+        return sum(level.energy_pj for level in self.levels) + self.compute.energy_pj
+
+    @property
+    def energy_per_mac_pj(self) -> float:
+        """Total energy divided by the number of operations, in pJ."""
+        return self.energy_pj / self.compute.computes
+
+    @property
+    def edp_j_cycles(self) -> float:
+        """Energy-delay product: joules times cycles."""
+        return self.energy_pj * 1e-12 * self.cycles
+
+    @property
+    def utilization(self) -> float:
+        """Operations done as a share of those that all units could do in `cycles`."""
+        return self.compute.computes / (self.compute.instances * self.cycles)
+
+    @property
+    def array_utilization(self) -> float:
+        """Units that the mapping uses as a share of those that exist."""
+        return self.compute.instances_used / self.compute.instances
+
+    def level(self, name: str) -> LevelResult:
+        """Return the storage level called `name`.
+
+        Raises
+        ------
+        KeyError
+            When there is none.
+        """
+        for level in self.levels:
+            if level.name == name:
+                return level
+        raise KeyError(name)
+
+    def tensor(self, level: str, tensor: str) -> TensorCounts:
+        """Return the counts of `tensor` at `level`.
+
+        Raises
+        ------
+        KeyError
+            When the level does not exist or does not keep the tensor.
+        """
+        for counts in self.level(level).tensors:
+            if counts.tensor == tensor:
+                return counts
+        raise KeyError((level, tensor))
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return tidy rows: one per level, tensor and action, and one for compute.
+
+        Returns
+        -------
+        list of dict
+            Keys ``architecture, problem, phase, level, tensor, action, count, instances, energy_pj``.
+            ``count`` is per used instance, ``energy_pj`` over all of them.
+        """
+        head = {"architecture": self.architecture, "problem": self.problem, "phase": self.phase or ""}
+        rows: list[dict[str, Any]] = []
+        for level in self.levels:
+            for t in level.tensors:
+                energies = (t.read_energy_pj, t.fill_energy_pj, t.update_energy_pj)
+                for action, count, energy in zip(ACTIONS, (t.reads, t.fills, t.updates), energies, strict=True):
+                    rows.append(
+                        head
+                        | {"level": level.name, "tensor": t.tensor, "action": action}
+                        | {"count": count, "instances": t.instances, "energy_pj": energy}
+                    )
+        compute = self.compute
+        rows.append(
+            head
+            | {"level": compute.name, "tensor": "", "action": "compute"}
+            | {
+                "count": compute.computes // compute.instances_used,
+                "instances": compute.instances_used,
+                "energy_pj": compute.energy_pj,
+            }
+        )
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as nested plain data, ready for JSON, derived figures included."""
+        data = asdict(self)
+        for level, plain in zip(self.levels, data["levels"], strict=True):
+            plain["energy_pj"] = level.energy_pj
+        data["energy_pj"] = self.energy_pj
+        data["energy_per_mac_pj"] = self.energy_per_mac_pj
+        data["edp_j_cycles"] = self.edp_j_cycles
+        data["utilization"] = self.utilization
+        data["array_utilization"] = self.array_utilization
+        return data
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write `to_records` to `path` as CSV, atomically.
+
+        Raises
+        ------
+        OSError
+            When the file cannot be written.
+        """
+        from procrustes_model.report.csv import write_tidy
+
+        write_tidy([self], path)
