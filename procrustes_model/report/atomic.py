@@ -1,0 +1,90 @@
+"""Files that are there completely or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from pathlib import Path
+
+
+def check_writable(path: str | Path) -> None:
+    """Find out before the work whether `path` can be written after it.
+
+    Nothing is created or changed.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    OSError
+        When `path` is a folder, its folder does not exist, or either may not be written.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "Is a directory", str(path))
+    if _is_special(target):
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return
+    folder = _real(target).parent
+    if not folder.exists():
+        raise FileNotFoundError(errno.ENOENT, f"No such folder: {folder}", str(path))
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"Not a folder: {folder}", str(path))
+    # Replacing a file needs its folder only, but a file protected from writing is meant to stay.
+    if not os.access(folder, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+
+def write_atomically(path: str | Path, text: str) -> None:
+    """Write `text` as UTF-8 to `path`, so that no reader ever sees a part of it.
+
+    The text goes to a temporary file in the same folder, which then takes the place of `path`. A
+    symbolic link keeps pointing where it did; a device or pipe is written straight.
+
+    Parameters
+    ----------
+    path : str or Path
+    text : str
+        Line ends are kept as they are.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be written; an earlier file of that name is then untouched.
+    """
+    check_writable(path)
+    data = text.encode("utf-8")
+    if _is_special(Path(path)):
+        Path(path).write_bytes(data)
+        return
+    target = _real(Path(path))
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    # os.open, and not tempfile, so that the permissions are those of any new file of this user.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o777)
+        temporary.replace(target)
+    except OSError as error:
+        # The name that the user gave says more than the temporary one.
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _real(path: Path) -> Path:
+    """Return `path` with symbolic links followed."""
+    return Path(os.path.realpath(path))
+
+
+def _is_special(path: Path) -> bool:
+    """Return whether `path` exists and is no regular file: a device or pipe."""
+    return path.exists() and not path.is_file()
