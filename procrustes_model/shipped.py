@@ -1,0 +1,97 @@
+"""Finds the architectures, problems, mappings and shapes that ship, by name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.spec.words import closest
+
+KINDS = ("architecture", "problem", "mapping", "shape")
+_PACKAGE = Path(__file__).resolve().parent
+_SUFFIX = ".yaml"
+
+
+def _directory(kind: str) -> Path:
+    """Return where what ships of one kind lies: in the wheel's `_data`, or beside the package in a checkout."""
+    if kind == "problem":
+        return _PACKAGE / "workloads" / "problems"
+    if kind == "shape":
+        return _PACKAGE / "workloads" / "shapes"
+    name = {"architecture": "arch_specs", "mapping": "mappings"}[kind]
+    packed = _PACKAGE / "_data" / name
+    return packed if packed.is_dir() else _PACKAGE.parent / name
+
+
+def list_shipped(kind: str) -> list[str]:
+    """Return the names of everything of one kind that ships, sorted.
+
+    Parameters
+    ----------
+    kind : str
+        'architecture', 'problem', 'mapping' or 'shape'.
+
+    Returns
+    -------
+    list of str
+        Names as `resolve` and the command line take them, such as 'vgg_s/conv3_2'.
+    """
+    root = _directory(kind)
+    files = root.rglob(f"*{_SUFFIX}")
+    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in files)
+
+
+def resolve(kind: str, name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the file that a user means.
+
+    Parameters
+    ----------
+    kind : str
+        'architecture', 'problem', 'mapping' or 'shape'.
+    name_or_path : str or path
+        An existing file, which wins, or the name of something that ships.
+
+    Returns
+    -------
+    Path
+        An existing file or directory.
+
+    Raises
+    ------
+    SpecError
+        Where there is neither; with the nearest names.
+    """
+    given = os.fspath(name_or_path)
+    if os.path.exists(given) and not os.path.isdir(given):
+        return Path(given)
+    names = list_shipped(kind)
+    if given in names:
+        return _directory(kind) / f"{given}{_SUFFIX}"
+    if os.path.isdir(given):
+        return Path(given)
+    raise SpecError(_missing(kind, given, names))
+
+
+def _missing(kind: str, given: str, names: list[str]) -> Issue:
+    article = "an" if kind == "architecture" else "a"
+    message = f"'{given[:200]}' is neither a file nor {article} {kind} that ships"
+    same_end = [name for name in names if given and name.endswith("/" + given)]
+    near = same_end[0] if same_end else closest(given, names)
+    file = _near_file(given)
+    for other in KINDS:
+        if near is None and file is None and other != kind and given in list_shipped(other):
+            return Issue(message, f"there is a shipped {other} of this name; are the arguments in order?")
+    if near or file:
+        return Issue(message, f"did you mean {' or '.join(repr(word) for word in (file, near) if word)}?")
+    return Issue(message, f"there is {', '.join(names[:12])}" if names else None)
+
+
+def _near_file(given: str) -> str | None:
+    parent, name = os.path.split(given)
+    try:
+        entries = sorted(os.listdir(parent or "."))[:2000]
+    except (OSError, ValueError):
+        return None
+    near = closest(name, [entry for entry in entries if entry.endswith((_SUFFIX, ".yml"))])
+    return os.path.join(parent, near) if near else None

@@ -1,0 +1,129 @@
+"""The hardware: storage levels, outermost first, and the compute level below them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Name, NonNegative, Positive, Text
+
+
+class AccessEnergy(Frozen):
+    """Energy of one access to one instance of a level."""
+
+    read: NonNegative = Field(description="pJ per read of words_per_access words")
+    write: NonNegative = Field(description="pJ per write of words_per_access words; pays for fills")
+    update: NonNegative = Field(
+        default_factory=lambda data: data["write"],
+        description="pJ per update (accumulation arriving from below) of words_per_access words; default: write",
+    )
+
+
+class StorageLevel(Frozen):
+    """One level of storage; all its instances are alike."""
+
+    name: Name = Field(description="what mappings and results call the level")
+    kind: Text = Field(default="", validation_alias="class", description="the sort of memory, such as dram or sram")
+    mesh_x: Count = Field(default=1, description="instances (columns) below each instance of the level above")
+    mesh_y: Count = Field(default=1, description="instances (rows) below each instance of the level above")
+    capacity_words: Count | None = Field(default=None, description="words one instance holds; empty: no limit")
+    word_bits: Count = Field(description="bits of one word")
+    words_per_access: Count = Field(default=1, description="words that one access moves")
+    read_bandwidth: Positive | None = Field(default=None, description="words per cycle per instance; empty: no limit")
+    write_bandwidth: Positive | None = Field(default=None, description="words per cycle per instance; empty: no limit")
+    shared_bandwidth: Positive | None = Field(
+        default=None, description="words per cycle per instance, reads and writes together; empty: no limit"
+    )
+    energy: AccessEnergy = Field(validation_alias="energy_pj", description="pJ per access")
+    area_um2: NonNegative | None = Field(default=None, description="area of one instance in square micrometres")
+    tensors: tuple[Name, ...] | None = Field(
+        default=None, description="the only tensors that may be kept here; empty: any"
+    )
+    attributes: dict[str, float | str] = Field(default={}, description="values that expressions may use, and notes")
+    source: Text = Field(default="", description="where the numbers come from")
+
+
+class ComputeLevel(Frozen):
+    """The units that compute, below the innermost storage level."""
+
+    name: Name = Field(default="MAC", description="what results call it")
+    mesh_x: Count = Field(default=1, description="units (columns) below each instance of the innermost level")
+    mesh_y: Count = Field(default=1, description="units (rows) below each instance of the innermost level")
+    energy_pj: NonNegative = Field(description="pJ per computation, a multiply-accumulate")
+    area_um2: NonNegative | None = Field(default=None, description="area of one unit in square micrometres")
+    source: Text = Field(default="", description="where the numbers come from")
+
+
+class Title(Frozen):
+    """What an architecture is called."""
+
+    name: Name = Field(description="what results call the architecture")
+    description: Text = Field(default="", description="what it is, for a reader")
+
+
+class Architecture(Title):
+    """Storage levels and the compute level."""
+
+    levels: tuple[StorageLevel, ...] = Field(description="storage levels, outermost (DRAM) first")
+    compute: ComputeLevel = Field(description="the level that computes")
+
+    @model_validator(mode="after")
+    def _check(self) -> Architecture:
+        names = [level.name for level in self.levels] + [self.compute.name]
+        if not self.levels:
+            raise ValueError("at least one storage level is needed")
+        if len(set(names)) < len(names):
+            raise ValueError(f"level names must differ: {', '.join(names)}")
+        if self.instances(len(self.levels)) > LARGEST_BOUND:
+            raise ValueError(f"more than {LARGEST_BOUND} compute units")
+        return self
+
+    def instances(self, level: int) -> int:
+        """Return how many instances a level has in the whole machine.
+
+        Parameters
+        ----------
+        level : int
+            Index into `levels`; `len(levels)` means the compute level.
+
+        Returns
+        -------
+        int
+            The product of every mesh from the outermost level to this one.
+        """
+        meshes: list[StorageLevel | ComputeLevel] = [*self.levels, self.compute]
+        return math.prod(one.mesh_x * one.mesh_y for one in meshes[: level + 1])
+
+    def fanout(self, level: int) -> tuple[int, int]:
+        """Return the columns and rows of instances below each instance of storage level `level`."""
+        below = self.levels[level + 1] if level + 1 < len(self.levels) else self.compute
+        return below.mesh_x, below.mesh_y
+
+
+def load_architecture(source: str | os.PathLike[str] | Mapping[str, Any] | Architecture) -> Architecture:
+    """Return the architecture that a file, a name or a dict describes.
+
+    Parameters
+    ----------
+    source : path, str, mapping or Architecture
+        A YAML file, the name of a shipped architecture, the parsed content, or an architecture, which is returned as is.
+
+    Returns
+    -------
+    Architecture
+
+    Raises
+    ------
+    SpecError
+        With every issue found.
+    """
+    if isinstance(source, Architecture):
+        return source
+    from procrustes_model.spec.architecture_reader import read_architecture
+    from procrustes_model.spec.document import open_document
+
+    return read_architecture(open_document(source, "architecture"))

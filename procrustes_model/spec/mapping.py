@@ -1,0 +1,146 @@
+"""The schedule: for every storage level its loops, and the tensors it keeps."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping as AbstractMapping
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.problem import Problem
+from procrustes_model.spec.schema import Count, Frozen, Identifier, Name
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+_RESERVED = ("true", "false", "null")
+
+
+class Loop(Frozen):
+    """One loop over a part of a dimension."""
+
+    dimension: Identifier = Field(description="the dimension it walks")
+    factor: Count = Field(description="its number of iterations")
+
+
+class LevelMapping(Frozen):
+    """What one storage level does."""
+
+    level: Name = Field(description="the storage level of the architecture")
+    temporal: tuple[Loop, ...] = Field(default=(), description="loops over time, outermost first")
+    spatial_x: tuple[Loop, ...] = Field(default=(), description="loops over the columns of instances below")
+    spatial_y: tuple[Loop, ...] = Field(default=(), description="loops over the rows of instances below")
+    keep: tuple[Name, ...] = Field(description="the tensors that have a tile here; others pass by")
+
+    @model_validator(mode="after")
+    def _check(self) -> LevelMapping:
+        for loops in (self.temporal, self.spatial_x, self.spatial_y):
+            names = [loop.dimension for loop in loops]
+            if len(set(names)) < len(names):
+                raise ValueError(f"a dimension stands twice in {' '.join(names)}")
+        if len(set(self.keep)) < len(self.keep):
+            raise ValueError(f"a tensor stands twice in keep: {', '.join(self.keep)}")
+        return self
+
+
+class Mapping(Frozen):
+    """A whole schedule, one `LevelMapping` per storage level."""
+
+    name: Name = Field(default="mapping", description="what results call the mapping")
+    levels: tuple[LevelMapping, ...] = Field(description="outermost first, in the architecture's order")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the mapping as its YAML form holds it; `load_mapping` reads it back."""
+        return {
+            "mapping": {
+                "name": self.name,
+                "levels": [
+                    {
+                        "level": level.level,
+                        "temporal": _tokens(level.temporal),
+                        "spatial_x": _tokens(level.spatial_x),
+                        "spatial_y": _tokens(level.spatial_y),
+                        "keep": list(level.keep),
+                    }
+                    for level in self.levels
+                ],
+            }
+        }
+
+    def to_yaml(self) -> str:
+        """Return the mapping as text that `load_mapping` reads back to an equal one.
+
+        Returns
+        -------
+        str
+            Canonical YAML: levels outermost first, loops only where there are any, `keep` always.
+        """
+        lines = ["mapping:", f"  name: {_scalar(self.name)}", "  levels:"]
+        for level in self.levels:
+            lines.append(f"    - level: {_scalar(level.level)}")
+            for key in ("temporal", "spatial_x", "spatial_y"):
+                loops = getattr(level, key)
+                if loops:
+                    lines.append(f"      {key}: {_tokens(loops)}")
+            lines.append(f"      keep: [{', '.join(_scalar(tensor) for tensor in level.keep)}]")
+        return "\n".join(lines) + "\n"
+
+
+def _tokens(loops: tuple[Loop, ...]) -> str:
+    return " ".join(f"{loop.dimension}={loop.factor}" for loop in loops)
+
+
+def _scalar(text: str) -> str:
+    """Return a name as a YAML scalar, in quotes where it could be read as something else."""
+    if _PLAIN_NAME.fullmatch(text) and text.lower() not in _RESERVED:
+        return text
+    return json.dumps(text, ensure_ascii=False)
+
+
+def load_mapping(
+    source: str | os.PathLike[str] | AbstractMapping[str, Any], architecture: Architecture, problem: Problem
+) -> Mapping:
+    """Return the mapping that a file, a name or a dict describes, checked against what it maps.
+
+    Parameters
+    ----------
+    source : path, str or mapping
+        A YAML file, the name of a shipped mapping, or the parsed content.
+    architecture : Architecture
+        Gives the levels, their fan-out and which tensors they may keep.
+    problem : Problem
+        Gives the dimensions, their bounds and the tensors.
+
+    Returns
+    -------
+    Mapping
+        With one entry per storage level. Capacity is not checked here: it depends on tiles, which the model computes.
+
+    Raises
+    ------
+    SpecError
+        With every issue found.
+    """
+    from procrustes_model.spec.document import open_document
+    from procrustes_model.spec.mapping_reader import read_mapping
+
+    return read_mapping(open_document(source, "mapping"), architecture, problem)
+
+
+def check_mapping(mapping: Mapping, architecture: Architecture, problem: Problem) -> None:
+    """Raise unless a mapping made in Python fits an architecture and a problem.
+
+    Parameters
+    ----------
+    mapping : Mapping
+    architecture : Architecture
+    problem : Problem
+
+    Raises
+    ------
+    SpecError
+        With every issue, as `load_mapping` would find it.
+    """
+    load_mapping(mapping.to_dict(), architecture, problem)

@@ -1,0 +1,153 @@
+"""Rules that a mapping, its architecture and its problem must satisfy together."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.document import Document
+from procrustes_model.spec.problem import Problem
+from procrustes_model.spec.words import closest
+from procrustes_model.spec.yaml_text import Path
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.mapping_reader import WrittenLevel
+
+_Place = tuple[int, str, int]  # level, kind of loop, factor
+
+
+def check_bounds(
+    levels: list[WrittenLevel], unclear: set[str], architecture: Architecture, problem: Problem, document: Document
+) -> None:
+    """Note every dimension whose factors do not multiply to its bound.
+
+    Parameters
+    ----------
+    levels : list of WrittenLevel
+        One per storage level.
+    unclear : set of str
+        Dimensions that have an issue already.
+    architecture : Architecture
+    problem : Problem
+    document : Document
+        Gets the issues.
+    """
+    for dimension, bound in problem.dimensions.items():
+        places = [
+            (index, kind, level.loops[kind][dimension])
+            for kind in ("temporal", "spatial_x", "spatial_y")
+            for index, level in enumerate(levels)
+            if dimension in level.loops[kind]
+        ]
+        product = math.prod(factor for _, _, factor in places)
+        if product == bound or dimension in unclear:
+            continue
+        path: Path = ("mapping", "levels")
+        if places:
+            index, kind, _ = places[0]
+            path = (*levels[index].path, kind)
+            message = f"the factors of {dimension} multiply to {product}, its bound is {bound}"
+        else:
+            message = f"{dimension} has no loop, its bound is {bound}"
+        document.complain(path, message, _what_fits(dimension, bound, product, places, architecture), key=True)
+
+
+def _what_fits(dimension: str, bound: int, product: int, places: list[_Place], architecture: Architecture) -> str:
+    """Return one change that would make the product right, or what the factors may be."""
+    if not places:
+        return f"write {dimension}={bound} in the temporal loops of one level, or split it over several"
+    for index, kind, factor in places:
+        others = product // factor
+        if bound % others == 0:
+            ratio = _ratio(bound, product)
+            where = f"{architecture.levels[index].name} {kind}"
+            return f"{ratio}e.g. {where} {dimension}={factor} -> {dimension}={bound // others}"
+    if bound % product == 0:
+        return f"one factor {bound // product} times larger somewhere"
+    return f"every factor must divide {bound}: {_divisors(bound)}"
+
+
+def _ratio(bound: int, product: int) -> str:
+    if bound % product == 0:
+        return f"one factor {bound // product} times larger somewhere, "
+    if product % bound == 0:
+        return f"one factor {product // bound} times smaller somewhere, "
+    return ""
+
+
+def _divisors(number: int) -> str:
+    """Return the divisors of a number as text; the smallest where they are many."""
+    found = []
+    for candidate in range(1, min(number, 10_000) + 1):
+        if number % candidate == 0:
+            found.append(candidate)
+        if len(found) == 16:
+            break
+    last = "" if found[-1] == number else f", ..., {number}"
+    return ", ".join(str(one) for one in found) + last
+
+
+def check_fanout(levels: list[WrittenLevel], architecture: Architecture, document: Document) -> None:
+    """Note spatial loops over more instances than there are below a level.
+
+    Parameters
+    ----------
+    levels : list of WrittenLevel
+        One per storage level.
+    architecture : Architecture
+    document : Document
+        Gets the issues.
+    """
+    for index, level in enumerate(levels):
+        inner = architecture.levels[index + 1] if index + 1 < len(levels) else architecture.compute
+        for axis, available in zip(("spatial_x", "spatial_y"), architecture.fanout(index), strict=True):
+            factors = level.loops[axis]
+            used = math.prod(factors.values())
+            if used > available:
+                loops = " ".join(f"{name}={factor}" for name, factor in factors.items())
+                message = f"{axis} {loops} needs {used} {inner.name} instances below each {_name(architecture, index)}"
+                hint = f"there are {available} on this axis (mesh_{axis[-1]} of {inner.name})"
+                document.complain((*level.path, axis), message, hint)
+
+
+def _name(architecture: Architecture, index: int) -> str:
+    return architecture.levels[index].name
+
+
+def check_keep(levels: list[WrittenLevel], architecture: Architecture, problem: Problem, document: Document) -> None:
+    """Note tensors that the outermost level does not keep, and restrictions that name no tensor.
+
+    Parameters
+    ----------
+    levels : list of WrittenLevel
+        One per storage level.
+    architecture : Architecture
+    problem : Problem
+    document : Document
+        Gets the issues.
+    """
+    outermost = architecture.levels[0]
+    for tensor in problem.tensors:
+        if tensor.name in levels[0].keep:
+            continue
+        holders = [architecture.levels[index].name for index, level in enumerate(levels) if tensor.name in level.keep]
+        where = f"only at {', '.join(holders)}" if holders else "nowhere"
+        message = f"{tensor.name} is kept {where}"
+        if outermost.tensors is not None and tensor.name not in outermost.tensors:
+            hint = f"{outermost.name} must be allowed to keep every tensor; see its 'tensors' in {architecture.name}"
+        else:
+            hint = f"{outermost.name} is outermost and must keep every tensor"
+        document.complain((*levels[0].path, "keep"), message, hint)
+    _check_restrictions(architecture, problem, document)
+
+
+def _check_restrictions(architecture: Architecture, problem: Problem, document: Document) -> None:
+    """Note a level's `tensors` that look misspelt; names of another problem's tensors are fine."""
+    names = [tensor.name for tensor in problem.tensors]
+    for level in architecture.levels:
+        for name in level.tensors or ():
+            near = closest(name, names)
+            if name not in names and near is not None and near not in (level.tensors or ()):
+                message = f"{architecture.name} allows tensor '{name}' at {level.name}, {problem.name} has none such"
+                document.complain(("mapping",), message, f"did you mean '{near}'?", key=True)

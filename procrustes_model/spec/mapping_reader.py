@@ -1,0 +1,268 @@
+"""From a mapping as written to a `Mapping`.
+
+A misspelt key or dimension is noted and then read as what it most likely means, so that one slip does not
+bring a trail of issues that only follow from it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.document import Document, unknown_key
+from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
+from procrustes_model.spec.mapping_checks import check_bounds, check_fanout, check_keep
+from procrustes_model.spec.problem import Problem
+from procrustes_model.spec.schema import build
+from procrustes_model.spec.shape import bound_problem
+from procrustes_model.spec.words import closest, did_you_mean, is_name, shorten
+from procrustes_model.spec.yaml_text import Path
+
+_LEVEL_KEYS = ["level", "temporal", "spatial_x", "spatial_y", "keep", "bypass"]
+LOOP_KEYS = ("temporal", "spatial_x", "spatial_y")
+_TOKEN = re.compile(r"[^\s,]+")
+_MAX_TOKENS = 1000
+
+
+@dataclass
+class WrittenLevel:
+    """One level of a mapping as far as it could be read.
+
+    Attributes
+    ----------
+    path : tuple
+        Where it stands; the whole mapping's place for a level that is left out.
+    loops : dict
+        'temporal', 'spatial_x', 'spatial_y' to the factors by dimension, in order.
+    keep : tuple of str
+    """
+
+    path: Path
+    loops: dict[str, dict[str, int]] = field(default_factory=lambda: {key: {} for key in LOOP_KEYS})
+    keep: tuple[str, ...] = ()
+
+
+def read_mapping(document: Document, architecture: Architecture, problem: Problem) -> Mapping:
+    """Return the mapping that a document describes.
+
+    Parameters
+    ----------
+    document : Document
+        With the one top-level key `mapping`.
+    architecture : Architecture
+    problem : Problem
+
+    Returns
+    -------
+    Mapping
+
+    Raises
+    ------
+    SpecError
+        With every issue found.
+    """
+    content = document.section("mapping")
+    for key in content:
+        if key not in ("name", "levels"):
+            unknown_key(document, ("mapping", key), ["name", "levels"])
+    name = _name(content, document)
+    reader = _Reader(document, architecture, problem)
+    levels = reader.read(content)
+    check_bounds(levels, reader.unclear, architecture, problem, document)
+    check_fanout(levels, architecture, document)
+    check_keep(levels, architecture, problem, document)
+    document.raise_issues()
+    built = [
+        build(LevelMapping, _level_data(storage.name, level), document, level.path)
+        for storage, level in zip(architecture.levels, levels, strict=True)
+    ]
+    mapping = build(Mapping, {"name": name, "levels": built}, document, ("mapping",))
+    document.raise_issues()
+    assert mapping is not None
+    return mapping
+
+
+def _name(content: dict[str, Any], document: Document) -> str:
+    stem = PurePath(document.file or "mapping").stem
+    name = content.get("name", stem if is_name(stem) else "mapping")
+    if not isinstance(name, str) or not is_name(name):
+        document.complain(("mapping", "name"), f"'name' must be text of 1 to 100 characters, is {shorten(name)}")
+    return str(name)
+
+
+def _level_data(name: str, level: WrittenLevel) -> dict[str, Any]:
+    loops = {
+        key: tuple(Loop(dimension=dimension, factor=factor) for dimension, factor in level.loops[key].items())
+        for key in LOOP_KEYS
+    }
+    return {"level": name, "keep": level.keep, **loops}
+
+
+class _Reader:
+    """Reads the levels of one mapping; `unclear` collects dimensions whose factors could not be read."""
+
+    def __init__(self, document: Document, architecture: Architecture, problem: Problem) -> None:
+        self.document = document
+        self.architecture = architecture
+        self.problem = problem
+        self.tensors = [tensor.name for tensor in problem.tensors]
+        self.unclear: set[str] = set()
+
+    def read(self, content: dict[str, Any]) -> list[WrittenLevel]:
+        """Return one entry per storage level, outermost first."""
+        path: Path = ("mapping", "levels")
+        written = content.get("levels")
+        found: dict[int, WrittenLevel] = {}
+        if "levels" not in content:
+            self.document.complain(path, "missing key 'levels'", "a list of levels, outermost first", key=True)
+        elif not isinstance(written, list):
+            hint = "each item starts with '- level:'"
+            self.document.complain(path, f"'levels' must be a list, is {shorten(written)}", hint)
+        if not isinstance(written, list):
+            self.unclear.update(self.problem.dimensions)
+            written = []
+        for position, item in enumerate(written):
+            self._level(item, (*path, position), found)
+        order = list(found)
+        if order != sorted(order):
+            names = ", ".join(level.name for level in self.architecture.levels)
+            self.document.complain(path, "the levels are not in the architecture's order", f"write {names}", key=True)
+        return [found.get(index) or self._absent(index) for index in range(len(self.architecture.levels))]
+
+    def _absent(self, index: int) -> WrittenLevel:
+        """Return a level that the mapping leaves out: no loops, everything kept that may be."""
+        return WrittenLevel(("mapping", "levels"), keep=self._allowed(index))
+
+    def _allowed(self, index: int) -> tuple[str, ...]:
+        only = self.architecture.levels[index].tensors
+        return tuple(name for name in self.tensors if only is None or name in only)
+
+    def _level(self, item: Any, path: Path, found: dict[int, WrittenLevel]) -> None:
+        if not isinstance(item, dict):
+            message = f"a level must be a mapping, is {shorten(item)}"
+            self.document.complain(path, message, "such as '- level: DRAM'")
+            self.unclear.update(self.problem.dimensions)
+            return
+        index = self._index(item, path, found)
+        level = WrittenLevel(path)
+        for key in item:
+            meant: str | None = key
+            if key not in _LEVEL_KEYS:
+                unknown_key(self.document, (*path, key), _LEVEL_KEYS)
+                meant = closest(key, [one for one in LOOP_KEYS if one not in item])
+            if meant in LOOP_KEYS:
+                level.loops[meant] = self._loops(item[key], (*path, key))
+        level.keep = self._keep(item, index, path)
+        if index is None:
+            for factors in level.loops.values():
+                self.unclear.update(factors)
+        else:
+            found[index] = level
+
+    def _index(self, item: dict[str, Any], path: Path, found: dict[int, WrittenLevel]) -> int | None:
+        names = [level.name for level in self.architecture.levels]
+        name = item.get("level")
+        place = (*path, "level")
+        if "level" not in item:
+            self.document.complain(place, "missing key 'level'", f"one of {', '.join(names)}", key=True)
+        elif not isinstance(name, str) or name not in names:
+            free = [one for position, one in enumerate(names) if position not in found]
+            hint = did_you_mean(name, free) if isinstance(name, str) else None
+            if name == self.architecture.compute.name:
+                hint = "the compute level has no loops of its own"
+            self.document.complain(place, f"unknown level {shorten(name)} in {self.architecture.name}", hint)
+        elif names.index(name) in found:
+            self.document.complain(place, f"duplicate level '{name}'", "merge the two")
+        else:
+            return names.index(name)
+        return None
+
+    def _loops(self, written: Any, path: Path) -> dict[str, int]:
+        """Return factors by dimension of a text such as `C=8 K=16`, or a list of such texts."""
+        if written is None:
+            return {}
+        texts = [(path, written)]
+        if isinstance(written, list):
+            texts = [((*path, index), item) for index, item in enumerate(written)]
+        factors: dict[str, int] = {}
+        for place, text in texts:
+            if not isinstance(text, str):
+                message = f"loops are written 'C=8 K=16', this is {shorten(text)}"
+                self.document.complain(place, message)
+                self.unclear.update(self.problem.dimensions)
+                continue
+            tokens = list(_TOKEN.finditer(text))
+            for token in tokens[:_MAX_TOKENS]:
+                self._loop(token, place, factors)
+        return factors
+
+    def _loop(self, token: re.Match[str], path: Path, factors: dict[str, int]) -> None:
+        """Read one token such as `K=16` into `factors`."""
+        text, offset = token[0], token.start()
+        name, equals, number = text.partition("=")
+        if not equals or not name or not number:
+            hint = "a loop is written 'K=16', without blanks"
+            self.document.complain(path, f"'{text[:60]}' is not a loop", hint, offset=offset)
+            self.unclear.update([name] if name in self.problem.dimensions else self.problem.dimensions)
+            return
+        if name not in self.problem.dimensions:
+            hint = did_you_mean(name, self.problem.dimensions)
+            self.document.complain(path, f"unknown dimension '{name[:60]}'", hint, offset=offset)
+            meant = closest(name, self.problem.dimensions)
+            if meant is None or meant in factors:
+                return
+            self.unclear.add(meant)
+            name = meant
+        value = int(number) if re.fullmatch(r"[-+]?[0-9]{1,20}", number) else number
+        problem = bound_problem(value)
+        if problem:
+            shown = number if isinstance(value, int) else shorten(number)
+            message = f"the factor of {name} must be {problem}, is {shown}"
+            self.document.complain(path, message, offset=offset + len(token[0]) - len(number))
+            self.unclear.add(name)
+        elif name in factors:
+            hint = f"merge them into {name}={factors[name] * int(value)}"
+            self.document.complain(path, f"{name} stands twice among these loops", hint, offset=offset)
+            factors[name] *= int(value)
+        else:
+            factors[name] = int(value)
+
+    def _keep(self, item: dict[str, Any], index: int | None, path: Path) -> tuple[str, ...]:
+        """Return the tensors that a level keeps, in the problem's order."""
+        if "keep" in item and "bypass" in item:
+            hint = "they say the same thing in two ways; keep one of them"
+            self.document.complain((*path, "bypass"), "'keep' and 'bypass' are both given", hint, key=True)
+        listed = {key: self._tensors(item[key], (*path, key)) for key in ("keep", "bypass") if key in item}
+        allowed = self._allowed(index) if index is not None else tuple(self.tensors)
+        if "keep" in listed:
+            for name, place in listed["keep"].items():
+                if name not in allowed:
+                    storage = self.architecture.levels[index or 0]
+                    hint = f"it may keep {', '.join(allowed) or 'none of them'}"
+                    self.document.complain(place, f"{storage.name} may not keep {name}", hint)
+            return tuple(name for name in self.tensors if name in listed["keep"])
+        return tuple(name for name in allowed if name not in listed.get("bypass", {}))
+
+    def _tensors(self, written: Any, path: Path) -> dict[str, Path]:
+        """Return the tensors of a list, with their places."""
+        if not isinstance(written, list):
+            hint = f"such as [{', '.join(self.tensors)}]"
+            self.document.complain(path, f"'{path[-1]}' must be a list of tensors, is {shorten(written)}", hint)
+            return dict.fromkeys(self.tensors, path) if path[-1] == "keep" else {}
+        places: dict[str, Path] = {}
+        for position, name in enumerate(written):
+            place = (*path, position)
+            if not isinstance(name, str) or name not in self.tensors:
+                hint = did_you_mean(str(name), self.tensors)
+                self.document.complain(place, f"unknown tensor {shorten(name)}", hint)
+                meant = closest(str(name), self.tensors)
+                if meant:
+                    places.setdefault(meant, place)
+            elif name in places:
+                self.document.complain(place, f"duplicate tensor '{name}'")
+            else:
+                places[name] = place
+        return places

@@ -1,0 +1,90 @@
+"""The work: named dimensions with bounds, and tensors indexed by sums of them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Identifier, Name
+
+Phase = Literal["forward", "backward", "weight_update"]
+
+
+class Term(Frozen):
+    """One summand of an index: a dimension times a whole number."""
+
+    dimension: Identifier = Field(description="the dimension that moves the index")
+    coefficient: Count = Field(default=1, description="how far one step of the dimension moves it")
+
+
+class Tensor(Frozen):
+    """One operand, with one index per rank."""
+
+    name: Name = Field(description="what mappings and results call the tensor")
+    ranks: tuple[tuple[Term, ...], ...] = Field(description="per rank, the terms whose sum is the index")
+    is_output: bool = Field(default=False, description="whether the problem accumulates into it")
+
+
+class Problem(Frozen):
+    """One tensor-algebra operation."""
+
+    name: Name = Field(description="what results call the problem")
+    shape: Name = Field(description="the shape that gave it its dimensions and tensors")
+    phase: Phase | None = Field(default=None, description="the training phase, if any")
+    dimensions: dict[Identifier, Count] = Field(description="bound of every dimension, in the shape's order")
+    tensors: tuple[Tensor, ...] = Field(description="operands, in the shape's order; one is the output")
+
+    @model_validator(mode="after")
+    def _check(self) -> Problem:
+        if not self.dimensions:
+            raise ValueError("at least one dimension is needed")
+        if self.computes > LARGEST_PRODUCT:
+            raise ValueError("the product of the bounds is more than 2^62")
+        names = [tensor.name for tensor in self.tensors]
+        if len(set(names)) < len(names):
+            raise ValueError(f"tensor names must differ: {', '.join(names)}")
+        if sum(tensor.is_output for tensor in self.tensors) != 1:
+            raise ValueError("exactly one tensor must be the output")
+        used = {term.dimension for tensor in self.tensors for rank in tensor.ranks for term in rank}
+        if not used <= set(self.dimensions):
+            raise ValueError(f"no bound for {', '.join(sorted(used - set(self.dimensions)))}")
+        return self
+
+    @property
+    def output(self) -> Tensor:
+        """The tensor that is accumulated into."""
+        return next(tensor for tensor in self.tensors if tensor.is_output)
+
+    @property
+    def computes(self) -> int:
+        """The number of multiply-accumulates: the product of all bounds."""
+        return math.prod(self.dimensions.values())
+
+
+def load_problem(source: str | os.PathLike[str] | Mapping[str, Any] | Problem) -> Problem:
+    """Return the problem that a file, a name or a dict describes.
+
+    Parameters
+    ----------
+    source : path, str, mapping or Problem
+        A YAML file, the name of a shipped problem, the parsed content, or a problem, which is returned as is.
+
+    Returns
+    -------
+    Problem
+
+    Raises
+    ------
+    SpecError
+        With every issue found.
+    """
+    if isinstance(source, Problem):
+        return source
+    from procrustes_model.spec.document import open_document
+    from procrustes_model.spec.problem_reader import read_problem
+
+    return read_problem(open_document(source, "problem"))

@@ -1,0 +1,176 @@
+"""From a problem as written, a shape with bounds, to a `Problem`."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+from procrustes_model.errors import SpecError
+from procrustes_model.spec.document import Document, unknown_key
+from procrustes_model.spec.expressions import ExpressionError, affine_terms
+from procrustes_model.spec.problem import Problem, Tensor, Term
+from procrustes_model.spec.schema import LARGEST_PRODUCT, build
+from procrustes_model.spec.shape import Shape, bound_problem, load_shape, read_shape
+from procrustes_model.spec.words import closest, did_you_mean, is_name, shorten
+from procrustes_model.spec.yaml_text import Path
+
+_KEYS = ["name", "shape", "dimensions", "coefficients", "description"]
+
+
+def read_problem(document: Document) -> Problem:
+    """Return the problem that a document describes.
+
+    Parameters
+    ----------
+    document : Document
+        With the one top-level key `problem`.
+
+    Returns
+    -------
+    Problem
+
+    Raises
+    ------
+    SpecError
+        With every issue found, those of its shape included.
+    """
+    content = document.section("problem")
+    for key in content:
+        if key not in _KEYS:
+            unknown_key(document, ("problem", key), _KEYS)
+    name = _name(content, document)
+    shape = _shape(content, document)
+    bounds = _bounds(content, shape, document)
+    coefficients = _coefficients(content, shape, document)
+    tensors = _tensors(shape, coefficients) if shape else ()
+    if shape and shape.document is not document:
+        document.issues.extend(shape.document.issues)
+    document.raise_issues()
+    assert shape is not None
+    data = {"name": name, "shape": shape.name, "phase": shape.phase, "dimensions": bounds, "tensors": tensors}
+    problem = build(Problem, data, document, ("problem",))
+    document.raise_issues()
+    assert problem is not None
+    return problem
+
+
+def _name(content: dict[str, Any], document: Document) -> str:
+    name = content.get("name")
+    if "name" not in content:
+        document.complain(("problem", "name"), "missing key 'name'", key=True)
+    elif not isinstance(name, str) or not is_name(name):
+        document.complain(("problem", "name"), f"'name' must be text of 1 to 100 characters, is {shorten(name)}")
+    return str(name)
+
+
+def _shape(content: dict[str, Any], document: Document) -> Shape | None:
+    """Return the shape, named or written in place; None where it cannot be read."""
+    path: Path = ("problem", "shape")
+    written = content.get("shape")
+    if "shape" not in content:
+        document.complain(path, "missing key 'shape'", "such as 'shape: conv'", key=True)
+        return None
+    if isinstance(written, dict):
+        before = len(document.issues)
+        shape = read_shape(written, path, document)
+        return shape if len(document.issues) == before else None
+    if not isinstance(written, str):
+        document.complain(path, f"'shape' must be a name or a mapping, is {shorten(written)}")
+        return None
+    from procrustes_model.shipped import resolve
+
+    try:
+        beside = os.path.join(os.path.dirname(document.file or ""), written)
+        file = beside if written.endswith((".yaml", ".yml")) and os.path.exists(beside) else resolve("shape", written)
+    except SpecError as error:
+        document.complain(path, error.issues[0].message, error.issues[0].hint)
+        return None
+    try:
+        return load_shape(file)
+    except SpecError as error:
+        document.issues.extend(error.issues)
+        return None
+
+
+def _bounds(content: dict[str, Any], shape: Shape | None, document: Document) -> dict[str, int]:
+    """Return the bound of every dimension, in the shape's order."""
+    path: Path = ("problem", "dimensions")
+    written = content.get("dimensions")
+    if "dimensions" not in content:
+        document.complain(path, "missing key 'dimensions'", "such as {M: 64, K: 64, N: 64}", key=True)
+        return {}
+    if not isinstance(written, dict):
+        document.complain(path, f"'dimensions' must be a mapping of bounds, is {shorten(written)}")
+        return {}
+    bounds = {}
+    for name, value in written.items():
+        if shape and name not in shape.dimensions:
+            hint = did_you_mean(name, [one for one in shape.dimensions if one not in written])
+            message = f"unknown dimension '{name[:60]}' for shape {shape.name}"
+            document.complain((*path, name), message, hint or _all(shape), key=True)
+            continue
+        problem = bound_problem(value)
+        if problem:
+            document.complain((*path, name), f"the bound of {name[:60]} must be {problem}, is {shorten(value)}")
+        bounds[name] = 1 if problem else value
+    if not shape:
+        return {}
+    _check_missing(written, shape, document)
+    if math.prod(bounds.values()) > LARGEST_PRODUCT:
+        document.complain(path, "the product of the bounds is more than 2^62", "counts would not be exact", key=True)
+    return {name: bounds.get(name, 1) for name in shape.dimensions}
+
+
+def _check_missing(written: dict[str, Any], shape: Shape, document: Document) -> None:
+    unknown = [name for name in written if name not in shape.dimensions]
+    missing = [name for name in shape.dimensions if name not in written]
+    # A misspelt dimension is one issue, not two.
+    missing = [name for name in missing if not any(closest(wrong, missing) == name for wrong in unknown)]
+    if missing:
+        path: Path = ("problem", "dimensions")
+        what = f"missing dimension{'s' if len(missing) > 1 else ''} {', '.join(missing)} of shape {shape.name}"
+        document.complain(path, what, f"such as '{missing[0]}: 1'", key=True)
+
+
+def _all(shape: Shape) -> str:
+    return f"its dimensions are {', '.join(shape.dimensions)}"
+
+
+def _coefficients(content: dict[str, Any], shape: Shape | None, document: Document) -> dict[str, int]:
+    path: Path = ("problem", "coefficients")
+    written = content.get("coefficients")
+    values = dict(shape.coefficients) if shape else {}
+    if written is None:
+        return values
+    if not isinstance(written, dict):
+        document.complain(path, f"'coefficients' must be a mapping, is {shorten(written)}")
+        return values
+    for name, value in written.items():
+        if shape and name not in shape.coefficients:
+            hint = did_you_mean(name, shape.coefficients) or f"shape {shape.name} has none"
+            document.complain((*path, name), f"unknown coefficient '{name[:60]}'", hint, key=True)
+            continue
+        problem = bound_problem(value)
+        if problem:
+            document.complain((*path, name), f"coefficient '{name[:60]}' must be {problem}, is {shorten(value)}")
+        else:
+            values[name] = value
+    return values
+
+
+def _tensors(shape: Shape, coefficients: dict[str, int]) -> tuple[Tensor, ...]:
+    """Return the shape's tensors with the coefficients put in; issues go to the shape's document."""
+    tensors = []
+    for tensor in shape.tensors:
+        ranks = []
+        for projection in tensor.projections:
+            try:
+                terms = affine_terms(projection.expression, list(shape.dimensions), coefficients)
+                if any(value > 2**31 for _, value in terms):
+                    raise ExpressionError("a coefficient of more than 2^31")
+                ranks.append(tuple(Term(dimension=name, coefficient=value) for name, value in terms))
+            except ExpressionError as error:
+                shape.document.complain(projection.path, error.message, error.hint, offset=error.offset)
+        tensors.append(Tensor(name=tensor.name, ranks=tuple(ranks), is_output=tensor.is_output))
+    return tuple(tensors)

@@ -1,0 +1,136 @@
+"""Field types that the specifications share, and pydantic's complaints in a user's words."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from procrustes_model.spec.document import Document, unknown_key
+from procrustes_model.spec.words import is_identifier, is_name, shorten
+from procrustes_model.spec.yaml_text import Path
+
+LARGEST_BOUND = 2**31
+LARGEST_PRODUCT = 2**62
+
+_NAME_RULE = "must be 1 to 100 printable characters"
+_IDENTIFIER_RULE = "must be letters, digits and underscores, not starting with a digit"
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise ValueError(_NAME_RULE)
+    return text
+
+
+def _identifier(text: str) -> str:
+    if not is_identifier(text):
+        raise ValueError(_IDENTIFIER_RULE)
+    return text
+
+
+Name = Annotated[str, Field(strict=True), AfterValidator(_name)]
+Identifier = Annotated[str, Field(strict=True), AfterValidator(_identifier)]
+Text = Annotated[str, Field(strict=True, max_length=10_000)]
+Count = Annotated[int, Field(strict=True, ge=1, le=LARGEST_BOUND)]
+Positive = Annotated[float, Field(strict=True, gt=0, le=1e15, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(strict=True, ge=0, le=1e15, allow_inf_nan=False)]
+
+Model = TypeVar("Model", bound="Frozen")
+
+
+class Frozen(BaseModel):
+    """A description that checks itself when it is made and never changes afterwards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+
+def keys_of(model: type[BaseModel]) -> list[str]:
+    """Return the keys that a user may write for a model."""
+    return [str(field.validation_alias or name) for name, field in model.model_fields.items()]
+
+
+def build(model: type[Model], data: dict[str, Any], document: Document, path: Path) -> Model | None:
+    """Make a model of raw data, or note in the document everything that is wrong with it.
+
+    Parameters
+    ----------
+    model : type
+        A subclass of `Frozen`.
+    data : dict
+        By the keys that a user writes.
+    document : Document
+        Gets the issues.
+    path : tuple
+        Where `data` stands in the document.
+
+    Returns
+    -------
+    Model or None
+        None where there is an issue.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            _translate(model, dict(detail), document, path)
+    return None
+
+
+def _translate(model: type[BaseModel], detail: dict[str, Any], document: Document, path: Path) -> None:
+    place: Path = (*path, *detail["loc"])
+    key = f"'{place[-1]}'" if place and isinstance(place[-1], str) else f"item {place[-1]}" if place else "this"
+    kind = detail["type"]
+    value = detail["input"]
+    if kind == "extra_forbidden":
+        unknown_key(document, place, keys_of(_model_at(model, detail["loc"][:-1])))
+    elif kind == "missing":
+        document.complain(place, f"missing key {key}", key=True)
+    elif kind == "default_factory_not_called":
+        pass  # the field it is made from has an issue of its own
+    elif kind == "value_error":
+        document.complain(place, f"{key} {detail['ctx']['error']}, is {shorten(value)}")
+    else:
+        document.complain(place, f"{key} must be {_wanted(kind, detail.get('ctx', {}))}, is {shorten(value)}")
+
+
+_WANTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text (in quotes where it looks like a number)",
+    "finite_number": "a finite number",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "bool_type": "true or false",
+}
+
+
+def _wanted(kind: str, context: dict[str, Any]) -> str:
+    if kind in _WANTED:
+        return _WANTED[kind]
+    if kind == "greater_than_equal":
+        return f"at least {context['ge']}"
+    if kind == "greater_than":
+        return f"more than {context['gt']}"
+    if kind == "less_than_equal":
+        return f"at most {context['le']}"
+    if kind == "string_too_long":
+        return f"at most {context['max_length']} characters long"
+    if kind == "literal_error":
+        return f"one of {context['expected']}"
+    return f"valid ({kind})"
+
+
+def _model_at(model: type[BaseModel], location: tuple[str | int, ...]) -> type[BaseModel]:
+    """Return the model of the field at a location."""
+    for part in location:
+        for name, field in model.model_fields.items():
+            inner = field.annotation
+            if part in (name, field.validation_alias) and isinstance(inner, type) and issubclass(inner, BaseModel):
+                model = inner
+    return model

@@ -1,0 +1,221 @@
+"""A shape: the dimensions, tensors and projections that many problems share, without bounds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from procrustes_model.spec.document import Document, open_document, unknown_key
+from procrustes_model.spec.expressions import Expression, ExpressionError, parse
+from procrustes_model.spec.words import did_you_mean, is_identifier, is_name, shorten
+from procrustes_model.spec.yaml_text import Path
+
+PHASES = ("forward", "backward", "weight_update")
+_KEYS = ["name", "phase", "description", "dimensions", "coefficients", "tensors"]
+_TENSOR_KEYS = ["projection", "output"]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One rank's index as written, and the place it is written at."""
+
+    expression: Expression
+    path: Path
+
+
+@dataclass(frozen=True)
+class ShapeTensor:
+    """One operand of a shape.
+
+    Attributes
+    ----------
+    name : str
+    projections : tuple of Projection
+        One per rank.
+    is_output : bool
+    """
+
+    name: str
+    projections: tuple[Projection, ...]
+    is_output: bool
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The form of a problem.
+
+    Attributes
+    ----------
+    name : str
+    phase : str or None
+        'forward', 'backward' or 'weight_update'.
+    dimensions : tuple of str
+    coefficients : dict of str to int
+        Defaults for the constants in projections.
+    tensors : tuple of ShapeTensor
+    document : Document
+        Where it was read from; issues with its projections belong there.
+    """
+
+    name: str
+    phase: str | None
+    dimensions: tuple[str, ...]
+    coefficients: dict[str, int]
+    tensors: tuple[ShapeTensor, ...]
+    document: Document
+
+
+def load_shape(source: str | os.PathLike[str] | Mapping[str, Any]) -> Shape:
+    """Return the shape that a file, a name or a dict describes.
+
+    Parameters
+    ----------
+    source : path, str or mapping
+        A YAML file, the name of a shipped shape, or the parsed content.
+
+    Returns
+    -------
+    Shape
+
+    Raises
+    ------
+    SpecError
+        With every issue found.
+    """
+    document = open_document(source, "shape")
+    shape = read_shape(document.section("shape"), ("shape",), document)
+    document.raise_issues()
+    return shape
+
+
+def read_shape(content: dict[str, Any], path: Path, document: Document) -> Shape:
+    """Return the shape that stands at `path` of a document, as far as it is right.
+
+    Parameters
+    ----------
+    content : dict
+        The mapping there.
+    path : tuple
+        Where it stands.
+    document : Document
+        Gets the issues.
+
+    Returns
+    -------
+    Shape
+    """
+    for key in content:
+        if key not in _KEYS:
+            unknown_key(document, (*path, key), _KEYS)
+    name = content.get("name", "custom")
+    if not isinstance(name, str) or not is_name(name):
+        document.complain((*path, "name"), f"'name' must be text, is {shorten(name)}")
+        name = "custom"
+    phase = content.get("phase")
+    if phase is not None and phase not in PHASES:
+        hint = did_you_mean(str(phase), PHASES)
+        document.complain((*path, "phase"), f"unknown phase {shorten(phase)}", hint)
+        phase = None
+    dimensions = _dimensions(content, path, document)
+    coefficients = _coefficients(content.get("coefficients"), dimensions, (*path, "coefficients"), document)
+    tensors = _tensors(content, path, document)
+    return Shape(name, phase, dimensions, coefficients, tensors, document)
+
+
+def _dimensions(content: dict[str, Any], path: Path, document: Document) -> tuple[str, ...]:
+    place = (*path, "dimensions")
+    written = content.get("dimensions")
+    if "dimensions" not in content:
+        document.complain(place, "missing key 'dimensions'", "a list such as [M, K, N]", key=True)
+    elif not isinstance(written, list) or not written:
+        message = f"a shape's 'dimensions' must be a list of names, is {shorten(written)}"
+        document.complain(place, message, "such as [M, K, N]")
+    names: list[str] = []
+    for index, name in enumerate(written if isinstance(written, list) else []):
+        if not isinstance(name, str) or not is_identifier(name):
+            message = f"a dimension must be named by letters, digits and underscores, is {shorten(name)}"
+            document.complain((*place, index), message)
+        elif name in names:
+            document.complain((*place, index), f"duplicate dimension '{name}'")
+        else:
+            names.append(name)
+    return tuple(names)
+
+
+def _coefficients(written: Any, dimensions: tuple[str, ...], path: Path, document: Document) -> dict[str, int]:
+    if written is None:
+        return {}
+    if not isinstance(written, dict):
+        document.complain(path, f"'coefficients' must be a mapping, is {shorten(written)}")
+        return {}
+    values = {}
+    for name, value in written.items():
+        if not is_identifier(name) or name in dimensions:
+            why = "is a dimension already" if name in dimensions else "must be letters, digits and underscores"
+            document.complain((*path, name), f"coefficient '{name[:60]}' {why}", key=True)
+            continue
+        problem = bound_problem(value)
+        if problem:
+            document.complain((*path, name), f"coefficient '{name}' must be {problem}, is {shorten(value)}")
+        values[name] = 1 if problem else value
+    return values
+
+
+def _tensors(content: dict[str, Any], path: Path, document: Document) -> tuple[ShapeTensor, ...]:
+    place = (*path, "tensors")
+    written = content.get("tensors")
+    if "tensors" not in content:
+        hint = "such as {Weights: {projection: [K, C]}, ...}"
+        document.complain(place, "missing key 'tensors'", hint, key=True)
+        return ()
+    if not isinstance(written, dict) or not written:
+        document.complain(place, f"'tensors' must be a mapping of tensors by name, is {shorten(written)}")
+        return ()
+    tensors = []
+    for name, item in written.items():
+        if not is_name(name):
+            document.complain((*place, name), f"tensor {shorten(name)} must be 1 to 100 printable characters", key=True)
+        elif not isinstance(item, dict):
+            hint = "such as {projection: [K, C]}"
+            document.complain((*place, name), f"tensor '{name}' must be a mapping, is {shorten(item)}", hint)
+        else:
+            tensors.append(_tensor(name, item, (*place, name), document))
+    outputs = [tensor.name for tensor in tensors if tensor.is_output]
+    if len(outputs) != 1 and len(tensors) == len(written):
+        found = f"{' and '.join(outputs)} are" if outputs else "none is"
+        document.complain(place, f"exactly one tensor must have 'output: true', {found}", key=True)
+    return tuple(tensors)
+
+
+def _tensor(name: str, item: dict[str, Any], path: Path, document: Document) -> ShapeTensor:
+    for key in item:
+        if key not in _TENSOR_KEYS:
+            unknown_key(document, (*path, key), _TENSOR_KEYS)
+    output = item.get("output", False)
+    if not isinstance(output, bool):
+        document.complain((*path, "output"), f"'output' must be true or false, is {shorten(output)}")
+    written = item.get("projection")
+    place = (*path, "projection")
+    if "projection" not in item:
+        document.complain(place, "missing key 'projection'", "a list with one index per rank, such as [K, C]", key=True)
+    elif not isinstance(written, list) or not written:
+        document.complain(place, f"'projection' must be a list with one index per rank, is {shorten(written)}")
+    projections = []
+    for index, text in enumerate(written if isinstance(written, list) else []):
+        where = (*place, index)
+        try:
+            projections.append(Projection(parse(text if isinstance(text, str) else repr(text)[:100]), where))
+        except ExpressionError as error:
+            document.complain(where, error.message, error.hint, offset=error.offset)
+    return ShapeTensor(name, tuple(projections), output is True)
+
+
+def bound_problem(value: Any) -> str | None:
+    """Return what a bound, factor or coefficient should be where `value` is none, else None."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return "a whole number"
+    if value < 1:
+        return "at least 1"
+    return "at most 2^31" if value > 2**31 else None

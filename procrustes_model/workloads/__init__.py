@@ -1,0 +1,1 @@
+"""Problem shapes and problems that ship, as YAML."""
