@@ -1,0 +1,128 @@
+"""A mapping as the loop nest it stands for, annotated with levels and the tiles they keep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping as MappingType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.mapping import LevelMapping, Mapping
+    from procrustes_model.spec.problem import Problem, Tensor
+
+_INDENT = "  "
+
+
+def format_nest(architecture: Architecture, problem: Problem, mapping: Mapping) -> str:
+    """Return the loop nest of `mapping`, outermost loop first.
+
+    Above the loops of a level stands what one of its instances keeps: each tensor and the words of its tile.
+    Loops of one iteration are left out.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    problem : Problem
+    mapping : Mapping
+        As `load_mapping` returns it for this architecture and problem.
+
+    Returns
+    -------
+    str
+        Lines without trailing spaces, the operation last; no line end after it.
+    """
+    names = index_names(problem)
+    tiles = tile_extents(problem, mapping)
+    lines: list[str] = []
+    depth = 0
+    for i, level in enumerate(mapping.levels):
+        lines += [*_header(level, problem, tiles[i]), ""]
+        for text in _loops(level, names):
+            lines.append(_INDENT * depth + text)
+            depth += 1
+        if lines[-1]:
+            lines.append("")
+    operation = format_operation(problem, names)
+    return "\n".join([*lines, architecture.compute.name, "-" * len(architecture.compute.name), "", _INDENT * depth + operation])
+
+
+def index_names(problem: Problem) -> dict[str, str]:
+    """Return the loop variable of each dimension: its name in lower case, unless two would be the same."""
+    lower = {name: name.lower() for name in problem.dimensions}
+    return lower if len(set(lower.values())) == len(lower) else {name: name for name in problem.dimensions}
+
+
+def tile_extents(problem: Problem, mapping: Mapping) -> list[dict[str, int]]:
+    """Return, per level, how many indices of each dimension its loops and those below it cover.
+
+    Parameters
+    ----------
+    problem : Problem
+    mapping : Mapping
+
+    Returns
+    -------
+    list of dict
+        One per level of the mapping, outermost first: dimension to extent.
+    """
+    covered = dict.fromkeys(problem.dimensions, 1)
+    extents: list[dict[str, int]] = []
+    for level in reversed(mapping.levels):
+        for loop in (*level.temporal, *level.spatial_x, *level.spatial_y):
+            covered[loop.dimension] *= loop.factor
+        extents.insert(0, dict(covered))
+    return extents
+
+
+def tile_words(tensor: Tensor, extents: MappingType[str, int]) -> int:
+    """Return the words of the box that `tensor` is in while each dimension runs over its extent."""
+    return math.prod(
+        1 + sum(term.coefficient * (extents[term.dimension] - 1) for term in rank) for rank in tensor.ranks
+    )
+
+
+def format_operation(problem: Problem, names: MappingType[str, str]) -> str:
+    """Return the innermost statement, such as ``Z[m,n] += A[m,k] * B[k,n]``.
+
+    Parameters
+    ----------
+    problem : Problem
+    names : mapping of str to str
+        Loop variable of each dimension.
+    """
+    factors = [_reference(tensor, names) for tensor in problem.tensors if not tensor.is_output]
+    return f"{_reference(problem.output, names)} += {' * '.join(factors)}"
+
+
+def format_rank(tensor: Tensor, rank: int, names: MappingType[str, str]) -> str:
+    """Return the index expression of one rank, such as ``2*p+r``."""
+    text = ""
+    for term in tensor.ranks[rank]:
+        size = abs(term.coefficient)
+        sign = "-" if term.coefficient < 0 else "+" if text else ""
+        text += sign + (f"{size}*" if size != 1 else "") + names[term.dimension]
+    return text or "0"
+
+
+def _reference(tensor: Tensor, names: MappingType[str, str]) -> str:
+    ranks = ",".join(format_rank(tensor, rank, names) for rank in range(len(tensor.ranks)))
+    return f"{tensor.name}[{ranks}]"
+
+
+def _header(level: LevelMapping, problem: Problem, extents: MappingType[str, int]) -> tuple[str, str]:
+    kept = [f"{t.name} {tile_words(t, extents):,}" for t in problem.tensors if t.name in level.keep]
+    text = f"{level.level} [ {' | '.join(kept)} ]" if kept else f"{level.level} [ keeps nothing ]"
+    return text, "-" * len(text)
+
+
+def _loops(level: LevelMapping, names: MappingType[str, str]) -> list[str]:
+    """Return the loops of one level that run more than once: temporal, then over columns, then over rows."""
+    temporal = [f"for {names[loop.dimension]} in 0..{loop.factor}" for loop in level.temporal if loop.factor > 1]
+    spatial = [
+        f"parallel-for {names[loop.dimension]} in 0..{loop.factor} ({axis})"
+        for axis, loops in (("x", level.spatial_x), ("y", level.spatial_y))
+        for loop in loops
+        if loop.factor > 1
+    ]
+    return temporal + spatial

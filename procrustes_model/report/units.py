@@ -1,0 +1,47 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+
+_ENERGY = (("pJ", 1.0), ("nJ", 1e3), ("uJ", 1e6), ("mJ", 1e9), ("J", 1e12), ("kJ", 1e15))
+_COUNT = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12), ("P", 1e15), ("E", 1e18))
+
+
+def format_energy(picojoules: float) -> str:
+    """Return an energy with four digits and the unit that suits it, such as ``12.35 uJ``.
+
+    Parameters
+    ----------
+    picojoules : float
+    """
+    return _scaled(picojoules, _ENERGY)
+
+
+def format_count(count: int) -> str:
+    """Return a count with four digits and a decimal prefix, such as ``1.806 M``; below 1,000 as it is.
+
+    Parameters
+    ----------
+    count : int
+    """
+    return str(count) if abs(count) < 1000 else _scaled(count, _COUNT)
+
+
+def format_share(part: float, whole: float) -> str:
+    """Return `part` as a percentage of `whole`, such as ``12.3%``; a dash where the whole is nothing."""
+    return f"{100 * part / whole:.1f}%" if whole else "-"
+
+
+def four_digits(value: float) -> str:
+    """Return `value` with four significant digits, without an exponent where it has up to four before the point."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    exponent = int(f"{value:.3e}".partition("e")[2])
+    return f"{value:.{3 - exponent}f}" if -3 <= exponent <= 3 else f"{value:.3e}"
+
+
+def _scaled(value: float, units: tuple[tuple[str, float], ...]) -> str:
+    # What rounds up to 1,000 of a unit belongs to the next one.
+    unit, scale = next((one for one in units if abs(value) < 999.95 * one[1]), units[-1])
+    return f"{four_digits(value / scale)} {unit}"
