@@ -152,7 +152,7 @@ class _Reader:
             meant: str | None = key
             if key not in _LEVEL_KEYS:
                 unknown_key(self.document, (*path, key), _LEVEL_KEYS)
-                meant = closest(key, [one for one in LOOP_KEYS if one not in item])
+                meant = closest(key, [one for one in _LEVEL_KEYS if one not in item])
             if meant in LOOP_KEYS:
                 level.loops[meant] = self._loops(item[key], (*path, key))
         level.keep = self._keep(item, index, path)
@@ -211,11 +211,11 @@ class _Reader:
         if name not in self.problem.dimensions:
             hint = did_you_mean(name, self.problem.dimensions)
             self.document.complain(path, f"unknown dimension '{name[:60]}'", hint, offset=offset)
-            meant = closest(name, self.problem.dimensions)
-            if meant is None or meant in factors:
+            near = closest(name, self.problem.dimensions)
+            if near is None or near in factors:
                 return
-            self.unclear.add(meant)
-            name = meant
+            self.unclear.add(near)
+            name = near
         value = int(number) if re.fullmatch(r"[-+]?[0-9]{1,20}", number) else number
         problem = bound_problem(value)
         if problem:
@@ -258,9 +258,9 @@ class _Reader:
             if not isinstance(name, str) or name not in self.tensors:
                 hint = did_you_mean(str(name), self.tensors)
                 self.document.complain(place, f"unknown tensor {shorten(name)}", hint)
-                meant = closest(str(name), self.tensors)
-                if meant:
-                    places.setdefault(meant, place)
+                near = closest(str(name), self.tensors)
+                if near:
+                    places.setdefault(near, place)
             elif name in places:
                 self.document.complain(place, f"duplicate tensor '{name}'")
             else:
