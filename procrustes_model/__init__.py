@@ -1,0 +1,64 @@
+"""Analytical model and mapper for accelerators that train sparse neural networks.
+
+The verbs a user imports are here; each is loaded when it is first used, so that importing the package
+costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from procrustes_model.errors import Issue, SpecError
+    from procrustes_model.model.batch import BatchResult, evaluate_batch
+    from procrustes_model.model.evaluate import evaluate
+    from procrustes_model.model.explain import explain
+    from procrustes_model.model.result import Result
+    from procrustes_model.spec.architecture import Architecture, load_architecture
+    from procrustes_model.spec.mapping import Mapping, load_mapping
+    from procrustes_model.spec.problem import Problem, load_problem
+
+_HOMES = {
+    "Architecture": "spec.architecture",
+    "BatchResult": "model.batch",
+    "Issue": "errors",
+    "Mapping": "spec.mapping",
+    "Problem": "spec.problem",
+    "Result": "model.result",
+    "SpecError": "errors",
+    "evaluate": "model.evaluate",
+    "evaluate_batch": "model.batch",
+    "explain": "model.explain",
+    "load_architecture": "spec.architecture",
+    "load_mapping": "spec.mapping",
+    "load_problem": "spec.problem",
+}
+
+__all__ = [
+    "Architecture",
+    "BatchResult",
+    "Issue",
+    "Mapping",
+    "Problem",
+    "Result",
+    "SpecError",
+    "evaluate",
+    "evaluate_batch",
+    "explain",
+    "load_architecture",
+    "load_mapping",
+    "load_problem",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

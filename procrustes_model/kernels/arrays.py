@@ -1,0 +1,186 @@
+"""The arrays that kernels take, grouped into a few named tuples.
+
+Sizes: N mappings, L storage levels (outermost first), D dimensions, T tensors, K ranks and M terms of
+all tensors together. A rank's index expression is the sum of its terms, coefficient times dimension.
+
+Every kernel runs over a whole batch: one mapping is a batch of one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+READ, FILL, UPDATE = 0, 1, 2
+"""Positions of the actions in the last axis of counts and energies."""
+
+OK, OVERFLOW, BAD_FACTORS, BAD_FANOUT, BAD_KEEP, BAD_CAPACITY = range(6)
+"""What can be said of a mapping: it is valid, or why not."""
+
+COUNT_LIMIT = 2.0**62
+"""Counts are exact integers up to here, and an error beyond."""
+
+
+class ProblemArrays(NamedTuple):
+    """A problem.
+
+    Attributes
+    ----------
+    bounds : int64[D]
+    rank_start : int64[T + 1]
+        The ranks of tensor t are ``rank_start[t]`` to ``rank_start[t + 1]``.
+    term_start : int64[K + 1]
+        The terms of rank k are ``term_start[k]`` to ``term_start[k + 1]``.
+    term_dimension, term_coefficient : int64[M]
+    rank : int64[T, D]
+        The rank that the dimension indexes; -1 where it does not index the tensor.
+    coefficient : int64[T, D]
+        Its coefficient there.
+    sliding : bool[T]
+        Whether a rank sums two dimensions or more: tiles may overlap.
+    skewed : bool[T]
+        Whether a dimension indexes two ranks: `rank` and `coefficient` do not tell all.
+    output : int
+        Index of the tensor that is written.
+    """
+
+    bounds: Ints
+    rank_start: Ints
+    term_start: Ints
+    term_dimension: Ints
+    term_coefficient: Ints
+    rank: Ints
+    coefficient: Ints
+    sliding: Bools
+    skewed: Bools
+    output: int
+
+
+class MachineArrays(NamedTuple):
+    """An architecture.
+
+    Attributes
+    ----------
+    words_per_access : int64[L]
+    energy : float64[L, 3]
+        pJ per access to read, fill, update.
+    bandwidth : float64[L, 3]
+        Words per cycle and instance to read, to write, and both together; infinite where unlimited.
+    capacity : int64[L]
+        Words; the largest int64 where unlimited.
+    fanout : int64[L, 2]
+        Instances below one instance of the level, on x and y.
+    compute_energy : float
+        pJ per operation.
+    """
+
+    words_per_access: Ints
+    energy: Floats
+    bandwidth: Floats
+    capacity: Ints
+    fanout: Ints
+    compute_energy: float
+
+
+class NestArrays(NamedTuple):
+    """Mappings.
+
+    Attributes
+    ----------
+    temporal : int64[N, L, D]
+        Temporal factors.
+    order : int64[N, L, D]
+        The dimensions of each level's temporal loops, outermost first.
+    spatial : int64[N, L, 2, D]
+        Factors on x and y, over the instances below the level.
+    keep : bool[N, L, T]
+    """
+
+    temporal: Ints
+    order: Ints
+    spatial: Ints
+    keep: Bools
+
+
+class LoopArrays(NamedTuple):
+    """The geometry of nests. Temporal loops with a bound above 1 are listed innermost first.
+
+    Attributes
+    ----------
+    count : int64[N]
+        Loops listed.
+    dimension, bound : int64[N, L * D]
+    step : int64[N, L * D]
+        How many elements of its dimension one iteration moves: all that lies inside the loop.
+    outer : int64[N, L * D]
+        Product of the bounds of the loops outside.
+    start : int64[N, L + 1]
+        The loops outside level l are ``start[l]`` and up.
+    below : int64[N, L + 1, D]
+        Elements of each dimension covered by the loops at and below a level.
+    spread : int64[N, L, D]
+        Positions of each dimension among the instances below a level, x and y together.
+    reach : int64[N, L, D]
+        Elements of each dimension that one instance of a level sees over the whole run.
+    """
+
+    count: Ints
+    dimension: Ints
+    bound: Ints
+    step: Ints
+    outer: Ints
+    start: Ints
+    below: Ints
+    spread: Ints
+    reach: Ints
+
+
+class CountArrays(NamedTuple):
+    """What counting yields.
+
+    Attributes
+    ----------
+    accesses : int64[N, L, T, 3]
+        Words read, filled, updated per instance; 0 where the level does not keep the tensor.
+    tile : int64[N, L, T]
+        Words of the tile that one instance would hold.
+    moved : int64[N, L, T]
+        Words transferred into one instance over the run.
+    distinct : int64[N, L, T]
+        Different tiles among the instances below one instance of a level.
+    instances : int64[N, L + 1]
+        Instances used; the last entry counts the compute units.
+    """
+
+    accesses: Ints
+    tile: Ints
+    moved: Ints
+    distinct: Ints
+    instances: Ints
+
+
+class CostArrays(NamedTuple):
+    """What a mapping costs.
+
+    Attributes
+    ----------
+    energy : float64[N, L, T, 3]
+        pJ over all used instances.
+    total : float64[N]
+        pJ, compute included; NaN where the mapping is not valid.
+    cycles : int64[N, L + 1]
+        By level; last, the steps of the nest.
+    limit : int64[N, L]
+        What sets a level's cycles: 0 compute, 1 read, 2 write, 3 shared bandwidth.
+    """
+
+    energy: Floats
+    total: Floats
+    cycles: Ints
+    limit: Ints

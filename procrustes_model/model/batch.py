@@ -1,0 +1,162 @@
+"""Evaluate many mappings of one problem: arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from procrustes_model.kernels.arrays import Bools, Floats, Ints, MachineArrays, NestArrays, ProblemArrays
+from procrustes_model.kernels.buffers import make_costs, make_counts, make_loops
+from procrustes_model.kernels.dense import evaluate_nests
+from procrustes_model.model.lower import lower_architecture, lower_problem
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.problem import Problem
+
+BLOCK = 512
+"""Mappings evaluated at a time: enough to hide the cost of a call, few enough to stay in cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """Counts and costs of N mappings with L levels and T tensors.
+
+    Attributes
+    ----------
+    energy_pj : float64[N]
+        Total energy, compute included; NaN where a mapping is not valid.
+    cycles : int64[N]
+        -1 where a mapping is not valid.
+    accesses : int64[N, L, T, 3]
+        Words read, filled and updated, per instance.
+    status : int64[N]
+        0 valid; 1 a count exceeds 2^62; 2 factors do not multiply to the bounds; 3 fan-out exceeded;
+        4 a tensor is not kept at the outermost level; 5 capacity exceeded.
+    """
+
+    energy_pj: Floats
+    cycles: Ints
+    accesses: Ints
+    status: Ints
+
+    @property
+    def valid(self) -> Bools:
+        """Which mappings are valid, as bool[N]."""
+        return self.status == 0
+
+
+def evaluate_batch(
+    architecture: Architecture,
+    problem: Problem,
+    temporal: ArrayLike,
+    order: ArrayLike,
+    spatial: ArrayLike,
+    keep: ArrayLike,
+    *,
+    threads: int = 1,
+) -> BatchResult:
+    """Evaluate N mappings given as arrays.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        With L levels, outermost first.
+    problem : Problem
+        With D dimensions and T tensors, in this order.
+    temporal : int[N, L, D]
+        Temporal factors.
+    order : int[N, L, D]
+        Indices of the dimensions of each level's temporal loops, outermost first: a permutation.
+    spatial : int[N, L, 2, D]
+        Factors on x and y over the instances below the level.
+    keep : bool[N, L, T]
+        Which tensors each level keeps.
+    threads : int
+        Threads to share the work; the result does not depend on it.
+
+    Returns
+    -------
+    BatchResult
+
+    Raises
+    ------
+    ValueError
+        When the arrays' shapes disagree, factors are not positive or an order is not a permutation.
+    SpecError
+        When a tensor is larger than 2^62 words.
+    """
+    problem_arrays, machine = lower_problem(problem), lower_architecture(architecture)
+    nests = NestArrays(
+        np.ascontiguousarray(temporal, np.int64),
+        np.ascontiguousarray(order, np.int64),
+        np.ascontiguousarray(spatial, np.int64),
+        np.ascontiguousarray(keep, np.bool_),
+    )
+    _check(nests, len(architecture.levels), len(problem.dimensions), len(problem.tensors))
+    mappings, levels, tensors = nests.keep.shape
+    result = BatchResult(
+        np.empty(mappings),
+        np.empty(mappings, np.int64),
+        np.empty((mappings, levels, tensors, 3), np.int64),
+        np.empty(mappings, np.int64),
+    )
+    if threads <= 1:
+        _evaluate_range(problem_arrays, machine, nests, result, 0, mappings)
+        return result
+    edges = [mappings * i // threads for i in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [
+            pool.submit(_evaluate_range, problem_arrays, machine, nests, result, first, last)
+            for first, last in zip(edges, edges[1:], strict=False)
+        ]
+        for future in futures:
+            future.result()
+    return result
+
+
+def _check(nests: NestArrays, levels: int, dimensions: int, tensors: int) -> None:
+    """Raise ValueError for arrays that kernels must not see."""
+    mappings = len(nests.temporal)
+    expected = {
+        "temporal": (mappings, levels, dimensions),
+        "order": (mappings, levels, dimensions),
+        "spatial": (mappings, levels, 2, dimensions),
+        "keep": (mappings, levels, tensors),
+    }
+    for name, shape in expected.items():
+        if getattr(nests, name).shape != shape:
+            raise ValueError(f"{name} has shape {getattr(nests, name).shape}, expected {shape}")
+    if mappings and (nests.temporal.min() < 1 or nests.spatial.min() < 1):
+        raise ValueError("factors must be positive")
+    if (np.sort(nests.order, axis=2) != np.arange(dimensions)).any():
+        raise ValueError("order must hold a permutation of the dimensions for every level")
+
+
+def _blocks(first: int, last: int) -> Iterator[slice]:
+    for start in range(first, last, BLOCK):
+        yield slice(start, min(start + BLOCK, last))
+
+
+def _evaluate_range(
+    problem: ProblemArrays, machine: MachineArrays, nests: NestArrays, result: BatchResult, first: int, last: int
+) -> None:
+    """Evaluate mappings `first` to `last` block by block into `result`."""
+    _, levels, dimensions = nests.temporal.shape
+    tensors = nests.keep.shape[2]
+    size = min(BLOCK, last - first)
+    loops, costs = make_loops(size, levels, dimensions), make_costs(size, levels, tensors)
+    scratch = make_counts(size, levels, tensors)
+    for block in _blocks(first, last):
+        counts = scratch._replace(accesses=result.accesses[block])
+        part = NestArrays(*(array[block] for array in nests))
+        evaluate_nests(problem, machine, part, loops, counts, costs, result.status[block])
+        done = block.stop - block.start
+        result.energy_pj[block] = costs.total[:done]
+        slowest = costs.cycles[:done].max(axis=1)
+        result.cycles[block] = np.where(result.status[block] == 0, slowest, -1)

@@ -1,0 +1,112 @@
+"""Specs to arrays: the only place that knows both."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.kernels.arrays import COUNT_LIMIT, MachineArrays, NestArrays, ProblemArrays
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.mapping import Mapping
+    from procrustes_model.spec.problem import Problem
+
+UNLIMITED = np.iinfo(np.int64).max
+"""Capacity, in words, of a level that states none."""
+
+
+def _check_size(problem: Problem) -> None:
+    """Raise when the bounding box of a whole tensor exceeds what counts can hold."""
+    for tensor in problem.tensors:
+        words = 1
+        for rank in tensor.ranks:
+            words *= 1 + sum(term.coefficient * (problem.dimensions[term.dimension] - 1) for term in rank)
+        if words > COUNT_LIMIT:
+            raise SpecError(Issue(f"tensor '{tensor.name}' has {words:,} words, beyond 2^62", file=problem.name))
+
+
+def lower_problem(problem: Problem) -> ProblemArrays:
+    """Return `problem` as flat arrays; dimensions and tensors keep their order.
+
+    Raises
+    ------
+    SpecError
+        When a tensor is larger than 2^62 words.
+    """
+    _check_size(problem)
+    index = {name: i for i, name in enumerate(problem.dimensions)}
+    rank_start, term_start = [0], [0]
+    dimension: list[int] = []
+    coefficient: list[int] = []
+    rank_of = np.full((len(problem.tensors), len(index)), -1, np.int64)
+    coefficient_of = np.zeros((len(problem.tensors), len(index)), np.int64)
+    sliding = np.zeros(len(problem.tensors), np.bool_)
+    skewed = np.zeros(len(problem.tensors), np.bool_)
+    output = 0
+    for t, tensor in enumerate(problem.tensors):
+        for rank in tensor.ranks:
+            for term in rank:
+                d = index[term.dimension]
+                sliding[t] |= len(rank) > 1
+                skewed[t] |= rank_of[t, d] >= 0
+                rank_of[t, d] = len(term_start) - 1
+                coefficient_of[t, d] = term.coefficient
+                dimension.append(d)
+                coefficient.append(term.coefficient)
+            term_start.append(len(dimension))
+        rank_start.append(len(term_start) - 1)
+        if tensor.is_output:
+            output = t
+    return ProblemArrays(
+        bounds=np.array(list(problem.dimensions.values()), np.int64),
+        rank_start=np.array(rank_start, np.int64),
+        term_start=np.array(term_start, np.int64),
+        term_dimension=np.array(dimension, np.int64),
+        term_coefficient=np.array(coefficient, np.int64),
+        rank=rank_of,
+        coefficient=coefficient_of,
+        sliding=sliding,
+        skewed=skewed,
+        output=output,
+    )
+
+
+def lower_architecture(architecture: Architecture) -> MachineArrays:
+    """Return `architecture` as flat arrays, outermost level first."""
+    levels = architecture.levels
+    inner = (*levels[1:], architecture.compute)
+    ports = [(level.read_bandwidth, level.write_bandwidth, level.shared_bandwidth) for level in levels]
+    return MachineArrays(
+        words_per_access=np.array([level.words_per_access for level in levels], np.int64),
+        energy=np.array([(level.energy.read, level.energy.write, level.energy.update) for level in levels]),
+        bandwidth=np.array([[math.inf if port is None else port for port in row] for row in ports]),
+        capacity=np.array(
+            [UNLIMITED if level.capacity_words is None else level.capacity_words for level in levels], np.int64
+        ),
+        fanout=np.array([(child.mesh_x, child.mesh_y) for child in inner], np.int64),
+        compute_energy=float(architecture.compute.energy_pj),
+    )
+
+
+def lower_mapping(problem: Problem, mapping: Mapping) -> NestArrays:
+    """Return `mapping` as a batch of one; dimensions that a level does not loop over come last in its order."""
+    index = {name: i for i, name in enumerate(problem.dimensions)}
+    levels, dimensions = len(mapping.levels), len(index)
+    temporal = np.ones((levels, dimensions), np.int64)
+    order = np.empty((levels, dimensions), np.int64)
+    spatial = np.ones((levels, 2, dimensions), np.int64)
+    keep = np.zeros((levels, len(problem.tensors)), np.bool_)
+    for i, level in enumerate(mapping.levels):
+        looped = [index[loop.dimension] for loop in level.temporal]
+        order[i] = looped + [d for d in range(dimensions) if d not in looped]
+        for loop in level.temporal:
+            temporal[i, index[loop.dimension]] = loop.factor
+        for axis, loops in enumerate((level.spatial_x, level.spatial_y)):
+            for loop in loops:
+                spatial[i, axis, index[loop.dimension]] *= loop.factor
+        keep[i] = [tensor.name in level.keep for tensor in problem.tensors]
+    return NestArrays(temporal[None], order[None], spatial[None], keep[None])
