@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.spec.words import closest
+from procrustes_model.spec.words import closest, with_article
 
 KINDS = ("architecture", "problem", "mapping", "shape")
 _PACKAGE = Path(__file__).resolve().parent
@@ -74,8 +74,7 @@ def resolve(kind: str, name_or_path: str | os.PathLike[str]) -> Path:
 
 
 def _missing(kind: str, given: str, names: list[str]) -> Issue:
-    article = "an" if kind == "architecture" else "a"
-    message = f"'{given[:200]}' is neither a file nor {article} {kind} that ships"
+    message = f"'{given[:200]}' is neither a file nor {with_article(kind)} that ships"
     same_end = [name for name in names if given and name.endswith("/" + given)]
     near = same_end[0] if same_end else closest(given, names)
     file = _near_file(given)

@@ -27,23 +27,35 @@ class StorageLevel(Frozen):
     """One level of storage; all its instances are alike."""
 
     name: Name = Field(description="what mappings and results call the level")
-    kind: Text = Field(default="", validation_alias="class", description="the sort of memory, such as dram or sram")
+    kind: Text = Field(
+        default="", validation_alias="class", description="the sort of memory, such as dram or sram"
+    )
     mesh_x: Count = Field(default=1, description="instances (columns) below each instance of the level above")
     mesh_y: Count = Field(default=1, description="instances (rows) below each instance of the level above")
-    capacity_words: Count | None = Field(default=None, description="words one instance holds; empty: no limit")
+    capacity_words: Count | None = Field(
+        default=None, description="words one instance holds; empty: no limit"
+    )
     word_bits: Count = Field(description="bits of one word")
     words_per_access: Count = Field(default=1, description="words that one access moves")
-    read_bandwidth: Positive | None = Field(default=None, description="words per cycle per instance; empty: no limit")
-    write_bandwidth: Positive | None = Field(default=None, description="words per cycle per instance; empty: no limit")
+    read_bandwidth: Positive | None = Field(
+        default=None, description="words per cycle per instance; empty: no limit"
+    )
+    write_bandwidth: Positive | None = Field(
+        default=None, description="words per cycle per instance; empty: no limit"
+    )
     shared_bandwidth: Positive | None = Field(
         default=None, description="words per cycle per instance, reads and writes together; empty: no limit"
     )
     energy: AccessEnergy = Field(validation_alias="energy_pj", description="pJ per access")
-    area_um2: NonNegative | None = Field(default=None, description="area of one instance in square micrometres")
+    area_um2: NonNegative | None = Field(
+        default=None, description="area of one instance in square micrometres"
+    )
     tensors: tuple[Name, ...] | None = Field(
         default=None, description="the only tensors that may be kept here; empty: any"
     )
-    attributes: dict[str, float | str] = Field(default={}, description="values that expressions may use, and notes")
+    attributes: dict[str, float | str] = Field(
+        default={}, description="values that expressions may use, and notes"
+    )
     source: Text = Field(default="", description="where the numbers come from")
 
 

@@ -99,16 +99,22 @@ def _level_numbers(item: dict[str, Any], path: Path, shared: Values, document: D
     if "capacity" in level:
         written = level.pop("capacity")
         if "capacity_words" in level:
-            document.complain((*path, "capacity"), "'capacity' and 'capacity_words' are both given", "keep one", key=True)
+            document.complain(
+                (*path, "capacity"), "'capacity' and 'capacity_words' are both given", "keep one", key=True
+            )
         elif written is not None:
-            level["capacity_words"] = _capacity(written, level.get("word_bits"), (*path, "capacity"), names, document)
+            level["capacity_words"] = _capacity(
+                written, level.get("word_bits"), (*path, "capacity"), names, document
+            )
     return level
 
 
 def _compute(content: dict[str, Any], shared: Values, document: Document) -> ComputeLevel | None:
     path: Path = ("architecture", "compute")
     if "compute" not in content:
-        document.complain(path, "missing key 'compute'", "such as compute: {name: MAC, energy_pj: 4.6}", key=True)
+        document.complain(
+            path, "missing key 'compute'", "such as compute: {name: MAC, energy_pj: 4.6}", key=True
+        )
         return None
     written = content["compute"]
     if not isinstance(written, dict):
@@ -130,7 +136,9 @@ def _check_names(content: dict[str, Any], document: Document) -> None:
         name = item.get("name", default) if isinstance(item, dict) else None
         if isinstance(name, str):
             if name in seen:
-                document.complain(path, f"a level named '{name[:60]}' stands above already", "rename one of them")
+                document.complain(
+                    path, f"a level named '{name[:60]}' stands above already", "rename one of them"
+                )
             seen.add(name)
 
 
@@ -145,7 +153,9 @@ def _attributes(written: Any, path: Path, before: Values, document: Document) ->
     for name, value in written.items():
         place = (*path, name)
         if not is_identifier(name):
-            document.complain(place, f"attribute '{name[:60]}' must be letters, digits and underscores", key=True)
+            document.complain(
+                place, f"attribute '{name[:60]}' must be letters, digits and underscores", key=True
+            )
         elif isinstance(value, str) and not _is_arithmetic(value, {**before, **values}):
             values[name] = value
         else:
@@ -172,7 +182,8 @@ def _evaluated(
 ) -> dict[str, Any]:
     """Return a copy of `item` in which the values of `keys` are numbers where they were expressions."""
     return {
-        key: _number(value, (*path, key), names, document) if key in keys else value for key, value in item.items()
+        key: _number(value, (*path, key), names, document) if key in keys else value
+        for key, value in item.items()
     }
 
 
@@ -185,7 +196,9 @@ def _number(value: Any, path: Path, names: Values, document: Document) -> Any:
         expression = parse(value)
         for name in expression.names:
             if isinstance(names.get(name), str):
-                document.complain(path, f"attribute '{name}' is the text {shorten(names[name])}, not a number")
+                document.complain(
+                    path, f"attribute '{name}' is the text {shorten(names[name])}, not a number"
+                )
                 return 1
         result = evaluate(expression, numbers)
     except ExpressionError as error:

@@ -6,15 +6,17 @@ import math
 import numbers
 import os
 import pathlib
+import re
 import stat
 from collections.abc import Mapping
 from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.spec.words import closest, did_you_mean, shorten
+from procrustes_model.spec.words import closest, did_you_mean, shorten, with_article
 from procrustes_model.spec.yaml_text import MAX_DEPTH, MAX_NODES, Path, Place, parse_yaml
 
 MAX_BYTES = 2**20
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 SECTIONS = ("architecture", "problem", "mapping", "shape")
 
 
@@ -52,7 +54,13 @@ class Document:
         self.issues: list[Issue] = []
 
     def complain(
-        self, path: Path, message: str, hint: str | None = None, *, key: bool = False, offset: int | None = None
+        self,
+        path: Path,
+        message: str,
+        hint: str | None = None,
+        *,
+        key: bool = False,
+        offset: int | None = None,
     ) -> None:
         """Note one issue.
 
@@ -111,7 +119,9 @@ class Document:
             Where there is no such mapping; everything else depends on it.
         """
         if not isinstance(self.data, dict):
-            self.complain((), f"this is {_kind_of(self.data)}", f"a mapping that starts with '{name}:' belongs here")
+            self.complain(
+                (), f"this is {_kind_of(self.data)}", f"a mapping that starts with '{name}:' belongs here"
+            )
             self.raise_issues()
         for key in self.data:
             if key != name and name in self.data:
@@ -128,8 +138,9 @@ class Document:
     def _no_section(self, name: str) -> None:
         for key in self.data:
             if key in SECTIONS:
-                hint = f"a {name} is wanted here; it starts with '{name}:'"
-                self.complain((key,), f"this describes a {key}, not a {name}", hint, key=True)
+                hint = f"{with_article(name)} starts with '{name}:'"
+                message = f"this describes {with_article(key)}, not {with_article(name)}"
+                self.complain((key,), message, hint, key=True)
                 return
             if closest(key, [name]):
                 self.complain((key,), f"unknown key '{key[:60]}'", f"did you mean '{name}'?", key=True)
@@ -160,7 +171,7 @@ def open_document(source: str | os.PathLike[str] | Mapping[str, Any], kind: str)
         return document_from_data(source)
     if not isinstance(source, (str, os.PathLike)):
         wanted = "a path, the name of a shipped one, or a dict"
-        raise SpecError(f"a {kind} is given as {wanted}, not as {type(source).__name__}")
+        raise SpecError(f"{with_article(kind)} is given as {wanted}, not as {type(source).__name__}")
     from procrustes_model.shipped import resolve
 
     return read_document(resolve(kind, source))
@@ -197,21 +208,24 @@ def read_document(path: str | os.PathLike[str]) -> Document:
 
 
 def _read_bytes(file: str) -> bytes:
+    content = b""
     try:
         status = os.stat(file)
-        if stat.S_ISDIR(status.st_mode):
-            raise SpecError(Issue("this is a directory", "give a YAML file", file))
-        if status.st_size > MAX_BYTES:
-            raise SpecError(_too_large(file, status.st_size))
-        with open(file, "rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        readable = not stat.S_ISDIR(status.st_mode) and status.st_size <= MAX_BYTES
+        if readable:
+            with open(file, "rb") as stream:
+                content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise SpecError(Issue("no such file", _near_files(file), file)) from None
     except PermissionError:
         raise SpecError(Issue("no permission to read this file", None, file)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise SpecError(Issue(f"cannot be read: {reason}", None, shorten(file, 200).strip("'"))) from None
+        raise SpecError(Issue(f"cannot be read: {reason}", None, file[:200])) from None
+    if stat.S_ISDIR(status.st_mode):
+        raise SpecError(Issue("this is a directory", "give a YAML file", file))
+    if status.st_size > MAX_BYTES:
+        raise SpecError(_too_large(file, status.st_size))
     if len(content) > MAX_BYTES:
         raise SpecError(_too_large(file, None))
     return content
@@ -219,7 +233,9 @@ def _read_bytes(file: str) -> bytes:
 
 def _too_large(file: str, size: int | None) -> Issue:
     is_size = f"{math.ceil(size / 2**20)} MB" if size is not None else f"more than {MAX_BYTES // 2**20} MB"
-    return Issue(f"the file has {is_size}", f"at most {MAX_BYTES // 2**20} MB are read; is it the right file?", file)
+    return Issue(
+        f"the file has {is_size}", f"at most {MAX_BYTES // 2**20} MB are read; is it the right file?", file
+    )
 
 
 def _near_files(file: str) -> str | None:
@@ -234,13 +250,25 @@ def _near_files(file: str) -> str | None:
 
 def _decode(content: bytes, file: str) -> str:
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = content[: error.start]
         line = before.count(b"\n") + 1
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
-        issue = Issue(f"not UTF-8: byte 0x{content[error.start]:02x}", "save the file as UTF-8", file, line, column)
+        issue = Issue(
+            f"not UTF-8: byte 0x{content[error.start]:02x}", "save the file as UTF-8", file, line, column
+        )
         raise SpecError(issue) from None
+    control = _CONTROL.search(text)
+    if control:
+        line, column = (
+            text.count("\n", 0, control.start()) + 1,
+            control.start() - text.rfind("\n", 0, control.start()),
+        )
+        raise SpecError(
+            Issue(f"control character 0x{ord(control[0]):02x}", "is it a text file?", file, line, column)
+        )
+    return text
 
 
 def document_from_data(source: Mapping[Any, Any]) -> Document:

@@ -18,7 +18,11 @@ _Place = tuple[int, str, int]  # level, kind of loop, factor
 
 
 def check_bounds(
-    levels: list[WrittenLevel], unclear: set[str], architecture: Architecture, problem: Problem, document: Document
+    levels: list[WrittenLevel],
+    unclear: set[str],
+    architecture: Architecture,
+    problem: Problem,
+    document: Document,
 ) -> None:
     """Note every dimension whose factors do not multiply to its bound.
 
@@ -50,10 +54,14 @@ def check_bounds(
             message = f"the factors of {dimension} multiply to {product}, its bound is {bound}"
         else:
             message = f"{dimension} has no loop, its bound is {bound}"
-        document.complain(path, message, _what_fits(dimension, bound, product, places, architecture), key=True)
+        document.complain(
+            path, message, _what_fits(dimension, bound, product, places, architecture), key=True
+        )
 
 
-def _what_fits(dimension: str, bound: int, product: int, places: list[_Place], architecture: Architecture) -> str:
+def _what_fits(
+    dimension: str, bound: int, product: int, places: list[_Place], architecture: Architecture
+) -> str:
     """Return one change that would make the product right, or what the factors may be."""
     if not places:
         return f"write {dimension}={bound} in the temporal loops of one level, or split it over several"
@@ -115,7 +123,9 @@ def _name(architecture: Architecture, index: int) -> str:
     return architecture.levels[index].name
 
 
-def check_keep(levels: list[WrittenLevel], architecture: Architecture, problem: Problem, document: Document) -> None:
+def check_keep(
+    levels: list[WrittenLevel], architecture: Architecture, problem: Problem, document: Document
+) -> None:
     """Note tensors that the outermost level does not keep, and restrictions that name no tensor.
 
     Parameters
@@ -131,7 +141,9 @@ def check_keep(levels: list[WrittenLevel], architecture: Architecture, problem: 
     for tensor in problem.tensors:
         if tensor.name in levels[0].keep:
             continue
-        holders = [architecture.levels[index].name for index, level in enumerate(levels) if tensor.name in level.keep]
+        holders = [
+            architecture.levels[index].name for index, level in enumerate(levels) if tensor.name in level.keep
+        ]
         where = f"only at {', '.join(holders)}" if holders else "nowhere"
         message = f"{tensor.name} is kept {where}"
         if outermost.tensors is not None and tensor.name not in outermost.tensors:

@@ -23,7 +23,8 @@ from procrustes_model.spec.yaml_text import Path
 
 _LEVEL_KEYS = ["level", "temporal", "spatial_x", "spatial_y", "keep", "bypass"]
 LOOP_KEYS = ("temporal", "spatial_x", "spatial_y")
-_TOKEN = re.compile(r"[^\s,]+")
+# A name, an equals sign and a number, blanks around the sign allowed; or whatever else stands there.
+_TOKEN = re.compile(r"([^\s,=]+)\s*=\s*([^\s,=]+)(?=[\s,]|$)|[^\s,]+")
 _MAX_TOKENS = 1000
 
 
@@ -89,7 +90,9 @@ def _name(content: dict[str, Any], document: Document) -> str:
     stem = PurePath(document.file or "mapping").stem
     name = content.get("name", stem if is_name(stem) else "mapping")
     if not isinstance(name, str) or not is_name(name):
-        document.complain(("mapping", "name"), f"'name' must be text of 1 to 100 characters, is {shorten(name)}")
+        document.complain(
+            ("mapping", "name"), f"'name' must be text of 1 to 100 characters, is {shorten(name)}"
+        )
     return str(name)
 
 
@@ -117,7 +120,9 @@ class _Reader:
         written = content.get("levels")
         found: dict[int, WrittenLevel] = {}
         if "levels" not in content:
-            self.document.complain(path, "missing key 'levels'", "a list of levels, outermost first", key=True)
+            self.document.complain(
+                path, "missing key 'levels'", "a list of levels, outermost first", key=True
+            )
         elif not isinstance(written, list):
             hint = "each item starts with '- level:'"
             self.document.complain(path, f"'levels' must be a list, is {shorten(written)}", hint)
@@ -129,7 +134,9 @@ class _Reader:
         order = list(found)
         if order != sorted(order):
             names = ", ".join(level.name for level in self.architecture.levels)
-            self.document.complain(path, "the levels are not in the architecture's order", f"write {names}", key=True)
+            self.document.complain(
+                path, "the levels are not in the architecture's order", f"write {names}", key=True
+            )
         return [found.get(index) or self._absent(index) for index in range(len(self.architecture.levels))]
 
     def _absent(self, index: int) -> WrittenLevel:
@@ -174,6 +181,8 @@ class _Reader:
             if name == self.architecture.compute.name:
                 hint = "the compute level has no loops of its own"
             self.document.complain(place, f"unknown level {shorten(name)} in {self.architecture.name}", hint)
+            near = closest(name, free) if isinstance(name, str) else None
+            return names.index(near) if near else None
         elif names.index(name) in found:
             self.document.complain(place, f"duplicate level '{name}'", "merge the two")
         else:
@@ -201,27 +210,28 @@ class _Reader:
 
     def _loop(self, token: re.Match[str], path: Path, factors: dict[str, int]) -> None:
         """Read one token such as `K=16` into `factors`."""
-        text, offset = token[0], token.start()
-        name, equals, number = text.partition("=")
-        if not equals or not name or not number:
-            hint = "a loop is written 'K=16', without blanks"
-            self.document.complain(path, f"'{text[:60]}' is not a loop", hint, offset=offset)
+        name, number, offset = token[1], token[2], token.start()
+        if name is None:
+            form = "a loop is written 'K=16'"
+            self.document.complain(path, f"'{token[0][:60]}' is not a loop", form, offset=offset)
+            name = token[0].partition("=")[0]
             self.unclear.update([name] if name in self.problem.dimensions else self.problem.dimensions)
             return
         if name not in self.problem.dimensions:
             hint = did_you_mean(name, self.problem.dimensions)
             self.document.complain(path, f"unknown dimension '{name[:60]}'", hint, offset=offset)
             near = closest(name, self.problem.dimensions)
+            self.unclear.update([near] if near else [])
             if near is None or near in factors:
                 return
-            self.unclear.add(near)
             name = near
-        value = int(number) if re.fullmatch(r"[-+]?[0-9]{1,20}", number) else number
+        # A hundred digits are as much too large as all of them, and cheap to read.
+        value = int(number[:100]) if re.fullmatch(r"[-+]?[0-9]+", number) else number
         problem = bound_problem(value)
         if problem:
-            shown = number if isinstance(value, int) else shorten(number)
+            shown = shorten(value)
             message = f"the factor of {name} must be {problem}, is {shown}"
-            self.document.complain(path, message, offset=offset + len(token[0]) - len(number))
+            self.document.complain(path, message, offset=token.start(2))
             self.unclear.add(name)
         elif name in factors:
             hint = f"merge them into {name}={factors[name] * int(value)}"
@@ -249,8 +259,10 @@ class _Reader:
     def _tensors(self, written: Any, path: Path) -> dict[str, Path]:
         """Return the tensors of a list, with their places."""
         if not isinstance(written, list):
-            hint = f"such as [{', '.join(self.tensors)}]"
-            self.document.complain(path, f"'{path[-1]}' must be a list of tensors, is {shorten(written)}", hint)
+            form = f"such as [{', '.join(self.tensors)}]"
+            self.document.complain(
+                path, f"'{path[-1]}' must be a list of tensors, is {shorten(written)}", form
+            )
             return dict.fromkeys(self.tensors, path) if path[-1] == "keep" else {}
         places: dict[str, Path] = {}
         for position, name in enumerate(written):

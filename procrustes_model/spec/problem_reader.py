@@ -7,8 +7,9 @@ import os
 from typing import Any
 
 from procrustes_model.errors import SpecError
+from procrustes_model.spec.affine import affine_terms
 from procrustes_model.spec.document import Document, unknown_key
-from procrustes_model.spec.expressions import ExpressionError, affine_terms
+from procrustes_model.spec.expressions import ExpressionError
 from procrustes_model.spec.problem import Problem, Tensor, Term
 from procrustes_model.spec.schema import LARGEST_PRODUCT, build
 from procrustes_model.spec.shape import Shape, bound_problem, load_shape, read_shape
@@ -60,7 +61,9 @@ def _name(content: dict[str, Any], document: Document) -> str:
     if "name" not in content:
         document.complain(("problem", "name"), "missing key 'name'", key=True)
     elif not isinstance(name, str) or not is_name(name):
-        document.complain(("problem", "name"), f"'name' must be text of 1 to 100 characters, is {shorten(name)}")
+        document.complain(
+            ("problem", "name"), f"'name' must be text of 1 to 100 characters, is {shorten(name)}"
+        )
     return str(name)
 
 
@@ -82,7 +85,11 @@ def _shape(content: dict[str, Any], document: Document) -> Shape | None:
 
     try:
         beside = os.path.join(os.path.dirname(document.file or ""), written)
-        file = beside if written.endswith((".yaml", ".yml")) and os.path.exists(beside) else resolve("shape", written)
+        file = (
+            beside
+            if written.endswith((".yaml", ".yml")) and os.path.exists(beside)
+            else resolve("shape", written)
+        )
     except SpecError as error:
         document.complain(path, error.issues[0].message, error.issues[0].hint)
         return None
@@ -112,13 +119,17 @@ def _bounds(content: dict[str, Any], shape: Shape | None, document: Document) ->
             continue
         problem = bound_problem(value)
         if problem:
-            document.complain((*path, name), f"the bound of {name[:60]} must be {problem}, is {shorten(value)}")
+            document.complain(
+                (*path, name), f"the bound of {name[:60]} must be {problem}, is {shorten(value)}"
+            )
         bounds[name] = 1 if problem else value
     if not shape:
         return {}
     _check_missing(written, shape, document)
     if math.prod(bounds.values()) > LARGEST_PRODUCT:
-        document.complain(path, "the product of the bounds is more than 2^62", "counts would not be exact", key=True)
+        document.complain(
+            path, "the product of the bounds is more than 2^62", "counts would not be exact", key=True
+        )
     return {name: bounds.get(name, 1) for name in shape.dimensions}
 
 
@@ -129,7 +140,9 @@ def _check_missing(written: dict[str, Any], shape: Shape, document: Document) ->
     missing = [name for name in missing if not any(closest(wrong, missing) == name for wrong in unknown)]
     if missing:
         path: Path = ("problem", "dimensions")
-        what = f"missing dimension{'s' if len(missing) > 1 else ''} {', '.join(missing)} of shape {shape.name}"
+        what = (
+            f"missing dimension{'s' if len(missing) > 1 else ''} {', '.join(missing)} of shape {shape.name}"
+        )
         document.complain(path, what, f"such as '{missing[0]}: 1'", key=True)
 
 
@@ -153,7 +166,9 @@ def _coefficients(content: dict[str, Any], shape: Shape | None, document: Docume
             continue
         problem = bound_problem(value)
         if problem:
-            document.complain((*path, name), f"coefficient '{name[:60]}' must be {problem}, is {shorten(value)}")
+            document.complain(
+                (*path, name), f"coefficient '{name[:60]}' must be {problem}, is {shorten(value)}"
+            )
         else:
             values[name] = value
     return values

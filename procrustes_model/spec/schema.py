@@ -79,7 +79,9 @@ def build(model: type[Model], data: dict[str, Any], document: Document, path: Pa
 
 def _translate(model: type[BaseModel], detail: dict[str, Any], document: Document, path: Path) -> None:
     place: Path = (*path, *detail["loc"])
-    key = f"'{place[-1]}'" if place and isinstance(place[-1], str) else f"item {place[-1]}" if place else "this"
+    key = (
+        f"'{place[-1]}'" if place and isinstance(place[-1], str) else f"item {place[-1]}" if place else "this"
+    )
     kind = detail["type"]
     value = detail["input"]
     if kind == "extra_forbidden":
@@ -114,11 +116,11 @@ def _wanted(kind: str, context: dict[str, Any]) -> str:
     if kind in _WANTED:
         return _WANTED[kind]
     if kind == "greater_than_equal":
-        return f"at least {context['ge']}"
+        return f"at least {context['ge']:.15g}"
     if kind == "greater_than":
-        return f"more than {context['gt']}"
+        return f"more than {context['gt']:.15g}"
     if kind == "less_than_equal":
-        return f"at most {context['le']}"
+        return f"at most {context['le']:.15g}"
     if kind == "string_too_long":
         return f"at most {context['max_length']} characters long"
     if kind == "literal_error":
@@ -131,6 +133,10 @@ def _model_at(model: type[BaseModel], location: tuple[str | int, ...]) -> type[B
     for part in location:
         for name, field in model.model_fields.items():
             inner = field.annotation
-            if part in (name, field.validation_alias) and isinstance(inner, type) and issubclass(inner, BaseModel):
+            if (
+                part in (name, field.validation_alias)
+                and isinstance(inner, type)
+                and issubclass(inner, BaseModel)
+            ):
                 model = inner
     return model

@@ -144,7 +144,9 @@ def _dimensions(content: dict[str, Any], path: Path, document: Document) -> tupl
     return tuple(names)
 
 
-def _coefficients(written: Any, dimensions: tuple[str, ...], path: Path, document: Document) -> dict[str, int]:
+def _coefficients(
+    written: Any, dimensions: tuple[str, ...], path: Path, document: Document
+) -> dict[str, int]:
     if written is None:
         return {}
     if not isinstance(written, dict):
@@ -153,7 +155,9 @@ def _coefficients(written: Any, dimensions: tuple[str, ...], path: Path, documen
     values = {}
     for name, value in written.items():
         if not is_identifier(name) or name in dimensions:
-            why = "is a dimension already" if name in dimensions else "must be letters, digits and underscores"
+            why = (
+                "is a dimension already" if name in dimensions else "must be letters, digits and underscores"
+            )
             document.complain((*path, name), f"coefficient '{name[:60]}' {why}", key=True)
             continue
         problem = bound_problem(value)
@@ -176,7 +180,9 @@ def _tensors(content: dict[str, Any], path: Path, document: Document) -> tuple[S
     tensors = []
     for name, item in written.items():
         if not is_name(name):
-            document.complain((*place, name), f"tensor {shorten(name)} must be 1 to 100 printable characters", key=True)
+            document.complain(
+                (*place, name), f"tensor {shorten(name)} must be 1 to 100 printable characters", key=True
+            )
         elif not isinstance(item, dict):
             hint = "such as {projection: [K, C]}"
             document.complain((*place, name), f"tensor '{name}' must be a mapping, is {shorten(item)}", hint)
@@ -199,9 +205,13 @@ def _tensor(name: str, item: dict[str, Any], path: Path, document: Document) -> 
     written = item.get("projection")
     place = (*path, "projection")
     if "projection" not in item:
-        document.complain(place, "missing key 'projection'", "a list with one index per rank, such as [K, C]", key=True)
+        document.complain(
+            place, "missing key 'projection'", "a list with one index per rank, such as [K, C]", key=True
+        )
     elif not isinstance(written, list) or not written:
-        document.complain(place, f"'projection' must be a list with one index per rank, is {shorten(written)}")
+        document.complain(
+            place, f"'projection' must be a list with one index per rank, is {shorten(written)}"
+        )
     projections = []
     for index, text in enumerate(written if isinstance(written, list) else []):
         where = (*place, index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import keyword
 import re
 from collections.abc import Iterable
 
@@ -55,10 +56,13 @@ def did_you_mean(word: str, options: Iterable[str]) -> str | None:
     return f"there is {', '.join(known[:_MAX_LISTED])}{more}"
 
 
+def with_article(kind: str) -> str:
+    """Return 'an architecture', 'a problem', ..."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
 def is_identifier(word: str) -> bool:
     """Return whether `word` may name a dimension or an attribute: ASCII letters, digits and underscores."""
-    import keyword
-
     return len(word) <= _MAX_WORD and bool(_IDENTIFIER.fullmatch(word)) and not keyword.iskeyword(word)
 
 

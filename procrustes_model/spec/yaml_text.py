@@ -111,7 +111,9 @@ class _Builder:
         if name == "DocumentStartEvent":
             self.documents += 1
             if self.documents > 1:
-                self._fail(event, "a second document starts here", "one file holds one document; remove '---'")
+                self._fail(
+                    event, "a second document starts here", "one file holds one document; remove '---'"
+                )
         elif name == "AliasEvent":
             self._fail(event, f"alias '*{event.anchor}'", "anchors and aliases are not allowed; write it out")
         elif name in ("MappingStartEvent", "SequenceStartEvent"):
@@ -128,7 +130,9 @@ class _Builder:
         if self.nodes > MAX_NODES:
             self._fail(event, f"more than {MAX_NODES} entries", "no specification is that long")
         if event.anchor is not None:
-            self._fail(event, f"anchor '&{event.anchor}'", "anchors and aliases are not allowed; write it out")
+            self._fail(
+                event, f"anchor '&{event.anchor}'", "anchors and aliases are not allowed; write it out"
+            )
         if event.tag is not None and event.tag != "!":
             self._fail(event, f"tag '{event.tag}'", "tags are not allowed; write a plain value")
         if len(self.stack) >= MAX_DEPTH:
@@ -166,7 +170,9 @@ class _Builder:
             line, column = _place(event)
             first = self.result.keys[path][0]
             message = f"duplicate key '{event.value[:60]}'"
-            self.result.issues.append(Issue(message, f"it stands in line {first} already", self.file, line, column))
+            self.result.issues.append(
+                Issue(message, f"it stands in line {first} already", self.file, line, column)
+            )
         else:
             self.result.keys[path] = _place(event)
 
