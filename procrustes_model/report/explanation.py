@@ -155,7 +155,7 @@ def _touched(e: Explanation) -> list[str]:
     if e.touched is None:
         return []
     return [
-        "Touched: distinct words that one instance ever holds; the first time, there is nothing to read or fill",
+        "Touched: distinct words one instance ever holds; the first sum into each needs no read or fill",
         *_equation(str(e.touched.symbol), e.touched, e),
         "",
     ]

@@ -1,0 +1,65 @@
+"""The command line: one thin module per verb.
+
+Nothing heavy is imported before a verb runs, so that ``--help`` and shell completion are instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from procrustes_model.cli import evaluate, explain, shipped, validate
+from procrustes_model.cli.errors import reported_errors
+
+app = typer.Typer(
+    help="Access counts, energy and cycles of DNN accelerators, from architecture, problem and mapping.",
+    epilog="ARCH, PROBLEM and MAPPING are YAML files or names of shipped ones, which 'procrustes list' shows.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(name="evaluate")(evaluate.evaluate_command)
+app.command(name="explain")(explain.explain_command)
+app.command(name="list")(shipped.list_command)
+app.command(name="show")(shipped.show_command)
+app.command(name="validate")(validate.validate_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        number = version("procrustes_model")
+    except PackageNotFoundError:
+        number = "(not installed)"
+    with reported_errors():
+        print(f"procrustes {number}")
+    raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    # Typer shows the text of `app` and not a docstring's.
+    del version
+
+
+def main() -> None:
+    """Run the command line and exit with its status: 0, or 2 for bad input, 130 when interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks is no reason to fail.
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="backslashreplace")
+    try:
+        app(prog_name="procrustes")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,46 @@
+"""``procrustes explain``: where a number comes from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from procrustes_model.cli.errors import reported_errors
+from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, ProblemArgument, load_all
+from procrustes_model.errors import SpecError
+
+
+def _complete_level(ctx: typer.Context, incomplete: str) -> list[str]:
+    from procrustes_model.spec.architecture import load_architecture
+
+    try:
+        architecture = load_architecture(ctx.params["architecture"])
+    except (SpecError, KeyError):
+        return []
+    return [level.name for level in architecture.levels if level.name.startswith(incomplete)]
+
+
+def _complete_tensor(ctx: typer.Context, incomplete: str) -> list[str]:
+    from procrustes_model.spec.problem import load_problem
+
+    try:
+        problem = load_problem(ctx.params["problem"])
+    except (SpecError, KeyError):
+        return []
+    return [tensor.name for tensor in problem.tensors if tensor.name.startswith(incomplete)]
+
+
+def explain_command(
+    architecture: ArchitectureArgument,
+    problem: ProblemArgument,
+    mapping: MappingArgument,
+    level: Annotated[str, typer.Argument(help="Storage level, such as DRAM.", autocompletion=_complete_level)],
+    tensor: Annotated[str, typer.Argument(help="Tensor, such as Weights.", autocompletion=_complete_tensor)],
+) -> None:
+    """Explain the accesses of a tensor at a level as closed forms in the loop bounds."""
+    with reported_errors():
+        specs = load_all(architecture, problem, mapping)
+        from procrustes_model.model.explain import explain
+
+        print(explain(*specs, level, tensor).to_text())

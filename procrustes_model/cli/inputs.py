@@ -1,0 +1,86 @@
+"""The three specifications that most verbs take: their arguments, completion and loading."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from procrustes_model.errors import Issue, SpecError
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.mapping import Mapping
+    from procrustes_model.spec.problem import Problem
+
+
+def complete_shipped(kind: str, incomplete: str) -> list[str]:
+    """Return the names of one kind that ship and start with what is typed so far."""
+    from procrustes_model.shipped import list_shipped
+
+    return [name for name in list_shipped(kind) if name.startswith(incomplete)]
+
+
+def _complete_architecture(incomplete: str) -> list[str]:
+    return complete_shipped("architecture", incomplete)
+
+
+def _complete_problem(incomplete: str) -> list[str]:
+    return complete_shipped("problem", incomplete)
+
+
+def _complete_mapping(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the mappings of the architecture typed before, or all where it has none."""
+    names = complete_shipped("mapping", incomplete)
+    own = [name for name in names if name.startswith(f"{ctx.params.get('architecture')}/")]
+    return own or names
+
+
+ArchitectureArgument = Annotated[
+    str, typer.Argument(metavar="ARCH", help="Architecture: file or name.", autocompletion=_complete_architecture)
+]
+ProblemArgument = Annotated[
+    str, typer.Argument(metavar="PROBLEM", help="Problem: file or name.", autocompletion=_complete_problem)
+]
+MappingArgument = Annotated[
+    str, typer.Argument(metavar="MAPPING", help="Mapping: file or name.", autocompletion=_complete_mapping)
+]
+
+
+def load_all(architecture: str, problem: str, mapping: str) -> tuple[Architecture, Problem, Mapping]:
+    """Load all three, and report what is wrong with any of them together.
+
+    Parameters
+    ----------
+    architecture, problem, mapping : str
+        Files or shipped names.
+
+    Raises
+    ------
+    SpecError
+        With the issues of architecture and problem, and of the mapping as far as it can be checked without them.
+    """
+    from procrustes_model.shipped import resolve
+    from procrustes_model.spec.architecture import load_architecture
+    from procrustes_model.spec.mapping import load_mapping
+    from procrustes_model.spec.problem import load_problem
+
+    issues: list[Issue] = []
+    machine = work = None
+    try:
+        machine = load_architecture(architecture)
+    except SpecError as error:
+        issues += error.issues
+    try:
+        work = load_problem(problem)
+    except SpecError as error:
+        issues += error.issues
+    if machine is not None and work is not None:
+        return machine, work, load_mapping(mapping, machine, work)
+    try:
+        from procrustes_model.cli.mapping_alone import check_mapping_alone
+
+        check_mapping_alone(resolve("mapping", mapping))
+    except SpecError as error:
+        issues += error.issues
+    raise SpecError(issues)

@@ -1,0 +1,104 @@
+"""``procrustes validate``: checks files without evaluating them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from procrustes_model.cli.errors import BAD_INPUT, print_issues, reported_errors
+from procrustes_model.cli.inputs import complete_shipped
+from procrustes_model.errors import Issue, SpecError
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.problem import Problem
+
+
+def _complete_architecture(incomplete: str) -> list[str]:
+    return complete_shipped("architecture", incomplete)
+
+
+def _complete_problem(incomplete: str) -> list[str]:
+    return complete_shipped("problem", incomplete)
+
+
+def validate_command(
+    files: Annotated[list[str], typer.Argument(metavar="FILES...", help="Files, or names of shipped ones.")],
+    arch: Annotated[
+        str | None,
+        typer.Option(metavar="ARCH", help="Check mappings for this architecture.", autocompletion=_complete_architecture),
+    ] = None,
+    problem: Annotated[
+        str | None,
+        typer.Option(metavar="PROBLEM", help="Check mappings for this problem.", autocompletion=_complete_problem),
+    ] = None,
+) -> None:
+    """Check specifications of any kind; each file says itself what it is.
+
+    A mapping is checked for its form alone, or with --arch and --problem for whether it fits them.
+    """
+    with reported_errors():
+        target = _target(arch, problem)
+        failed = False
+        for file in files:
+            try:
+                print(f"{file}: ok, {_check(file, target)}", flush=True)
+            except SpecError as error:
+                print_issues(error.issues)
+                failed = True
+    if failed:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _target(arch: str | None, problem: str | None) -> tuple[Architecture, Problem] | None:
+    """Return what mappings are checked against; None where nothing is given."""
+    from procrustes_model.spec.architecture import load_architecture
+    from procrustes_model.spec.problem import load_problem
+
+    if arch is None and problem is None:
+        return None
+    if arch is None or problem is None:
+        raise SpecError("a mapping is checked with both --arch and --problem, or with neither")
+    return load_architecture(arch), load_problem(problem)
+
+
+def _check(file: str, target: tuple[Architecture, Problem] | None) -> str:
+    """Load one file and return what it is, such as ``architecture simple``."""
+    from procrustes_model.spec.architecture import load_architecture
+    from procrustes_model.spec.document import SECTIONS, read_document
+    from procrustes_model.spec.mapping import load_mapping
+    from procrustes_model.spec.problem import load_problem
+    from procrustes_model.spec.shape import load_shape
+
+    path = _find(file)
+    data = read_document(path).data
+    kind = next((key for key in SECTIONS if isinstance(data, dict) and key in data), None)
+    if kind is None:
+        from procrustes_model.spec.words import did_you_mean
+
+        first = next(iter(data), "") if isinstance(data, dict) else ""
+        hint = did_you_mean(str(first), SECTIONS)
+        raise SpecError(Issue(f"none of the keys {', '.join(SECTIONS)} starts this file", hint, str(path), 1, 1))
+    if kind == "mapping":
+        if target is None:
+            from procrustes_model.cli.mapping_alone import check_mapping_alone
+
+            return f"mapping {check_mapping_alone(path)} (form only)"
+        return f"mapping {load_mapping(path, *target).name}"
+    if kind == "architecture":
+        return f"architecture {load_architecture(path).name}"
+    return f"problem {load_problem(path).name}" if kind == "problem" else f"shape {load_shape(path).name}"
+
+
+def _find(file: str) -> Path:
+    """Return the file, or the shipped one of that name; a name of no kind is taken for a file that is missing."""
+    from procrustes_model.shipped import KINDS, list_shipped, resolve
+
+    if not os.path.exists(file):
+        for kind in KINDS:
+            if file in list_shipped(kind):
+                return resolve(kind, file)
+    return Path(file)
