@@ -33,7 +33,7 @@ def evaluate_command(
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything as JSON.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Evaluate a mapping: print its loop nest, accesses, energy and cycles."""
+    """Evaluate a mapping: accesses, energy and cycles."""
     with reported_errors():
         outputs = {"--csv": csv, "--csv-wide": csv_wide, "--json": json}
         _check_outputs(outputs, (architecture, problem, mapping))

@@ -38,7 +38,7 @@ def explain_command(
     level: Annotated[str, typer.Argument(help="Storage level, such as DRAM.", autocompletion=_complete_level)],
     tensor: Annotated[str, typer.Argument(help="Tensor, such as Weights.", autocompletion=_complete_tensor)],
 ) -> None:
-    """Explain the accesses of a tensor at a level as closed forms in the loop bounds."""
+    """Explain where a tensor's numbers at a level come from."""
     with reported_errors():
         specs = load_all(architecture, problem, mapping)
         from procrustes_model.model.explain import explain

@@ -26,7 +26,7 @@ def _complete_problem(incomplete: str) -> list[str]:
 
 
 def validate_command(
-    files: Annotated[list[str], typer.Argument(metavar="FILES...", help="Files, or names of shipped ones.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILES", help="Files, or names of shipped ones.")],
     arch: Annotated[
         str | None,
         typer.Option(metavar="ARCH", help="Check mappings for this architecture.", autocompletion=_complete_architecture),
@@ -36,7 +36,7 @@ def validate_command(
         typer.Option(metavar="PROBLEM", help="Check mappings for this problem.", autocompletion=_complete_problem),
     ] = None,
 ) -> None:
-    """Check specifications of any kind; each file says itself what it is.
+    """Check files of any kind without evaluating them.
 
     A mapping is checked for its form alone, or with --arch and --problem for whether it fits them.
     """

@@ -57,6 +57,15 @@ class Style:
         return cls(shutil.get_terminal_size((80, 24)).columns, not plain, unicode, bars=True)
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """One way to lay the table out, from the widest to the narrowest: numbers, spaces between columns, bars."""
+
+    number: Callable[[int], str]
+    gap: int
+    bars: bool
+
+
 def format_table(result: Result, style: Style | None = None) -> str:
     """Return accesses and energy per level and tensor.
 
@@ -86,11 +95,10 @@ def format_table(result: Result, style: Style | None = None) -> str:
         legacy_windows=False,
         _environ={},
     )
-    variants: list[tuple[Callable[[int], str], bool]] = [("{:,}".format, False), (str, False), (format_count, False)]
-    if style.bars:
-        variants = [(number, bars) for number, _ in variants for bars in (True, False)]
-    for number, bars in variants:
-        table = _table(result, style, number, bars)
+    numbers: tuple[Callable[[int], str], ...] = ("{:,}".format, str, format_count)
+    layouts = [_Layout(n, gap, bars) for n in numbers for gap in (2, 1) for bars in (style.bars, False)]
+    for layout in layouts:
+        table = _table(result, style, layout)
         needed = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
         if needed <= style.width:
             break
@@ -117,7 +125,7 @@ def format_summary(result: Result, architecture: Architecture | None = None) -> 
     """
     compute = result.compute
     slow = [level for level in result.levels if level.cycles > compute.cycles]
-    limit = f"limited by {result.bottleneck}" + ("" if slow else ", which no bandwidth keeps waiting")
+    limit = f"limited by {result.bottleneck}" + ("" if slow else " (no level is slower)")
     lines = [f"{'Cycles':<13}{result.cycles:,}, {limit}"]
     if slow:
         width = max(len(name) for name in (compute.name, *(level.name for level in slow)))
@@ -152,12 +160,12 @@ def _reason(level: LevelResult, steps: int, spec: StorageLevel | None) -> str:
     return f"{level.limited_by}: needs {four_digits(words / steps)} words/cycle{has}"
 
 
-def _table(result: Result, style: Style, number: Callable[[int], str], bars: bool) -> Table:
+def _table(result: Result, style: Style, layout: _Layout) -> Table:
     table = Table(
         box=_BOX if style.unicode else _ASCII_BOX,
         pad_edge=False,
-        padding=(0, 1, 0, 0),
-        caption="Words per instance; energy over all instances used.",
+        padding=(0, layout.gap - 1, 0, 0),
+        caption="Words per instance, energy of all instances used.",
         caption_justify="left",
         caption_style="dim",
     )
@@ -167,16 +175,16 @@ def _table(result: Result, style: Style, number: Callable[[int], str], bars: boo
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("Energy", justify="right", no_wrap=True, style="green")
     table.add_column("Share", justify="right", no_wrap=True)
-    if bars:
+    if layout.bars:
         table.add_column("", no_wrap=True, style="green")
     total = result.energy_pj
 
     def row(level: str, tensor: str, counts: tuple[int, ...], energy: float | None) -> None:
-        cells = [number(count) for count in counts] or [""] * 4
+        cells = [layout.number(count) for count in counts] or [""] * 4
         if energy is None:
             table.add_row(level, tensor, *cells)
             return
-        bar = [_bar(energy / total if total else 0.0, style.unicode)] if bars else []
+        bar = [_bar(energy / total if total else 0.0, style.unicode)] if layout.bars else []
         table.add_row(level, tensor, *cells, format_energy(energy), format_share(energy, total), *bar)
 
     for level in result.levels:
