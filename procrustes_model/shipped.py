@@ -14,7 +14,7 @@ _SUFFIX = ".yaml"
 
 
 def _directory(kind: str) -> Path:
-    """Return where what ships of one kind lies: in the wheel's `_data`, or beside the package in a checkout."""
+    """Return where one kind ships: in the wheel's `_data`, or beside the package in a checkout."""
     if kind == "problem":
         return _PACKAGE / "workloads" / "problems"
     if kind == "shape":

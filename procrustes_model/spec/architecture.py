@@ -19,7 +19,7 @@ class AccessEnergy(Frozen):
     write: NonNegative = Field(description="pJ per write of words_per_access words; pays for fills")
     update: NonNegative = Field(
         default_factory=lambda data: data["write"],
-        description="pJ per update (accumulation arriving from below) of words_per_access words; default: write",
+        description="pJ per update (a sum from below) of words_per_access words; default: as write",
     )
 
 
@@ -122,7 +122,8 @@ def load_architecture(source: str | os.PathLike[str] | Mapping[str, Any] | Archi
     Parameters
     ----------
     source : path, str, mapping or Architecture
-        A YAML file, the name of a shipped architecture, the parsed content, or an architecture, which is returned as is.
+        A YAML file, the name of a shipped architecture, the parsed content, or an architecture, which is
+        returned as is.
 
     Returns
     -------

@@ -192,8 +192,8 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     Raises
     ------
     SpecError
-        Where the file is missing, a directory, unreadable, empty, not UTF-8, larger than `MAX_BYTES`, or not one
-        plain YAML document.
+        Where the file is missing, a directory, unreadable, empty, not UTF-8, larger than `MAX_BYTES`, or
+        not one plain YAML document.
     """
     file = os.fspath(path)
     text = _decode(_read_bytes(file), file)

@@ -1,7 +1,8 @@
 """Arithmetic that users may write in a specification, read from a whitelist of Python's grammar.
 
 Nothing is ever run as Python. An expression is evaluated exactly over whole numbers and fractions; decimal
-numbers are floats. `symbolic.to_sympy` turns one into sympy; evaluating needs no sympy, whose import takes 0.4 s.
+numbers are floats. `symbolic.to_sympy` turns one into sympy; evaluating does without, as importing sympy
+takes 0.4 s.
 """
 
 from __future__ import annotations

@@ -116,7 +116,8 @@ def load_mapping(
     Returns
     -------
     Mapping
-        With one entry per storage level. Capacity is not checked here: it depends on tiles, which the model computes.
+        With one entry per storage level. Capacity is not checked here: it depends on tiles, which the
+        model computes.
 
     Raises
     ------

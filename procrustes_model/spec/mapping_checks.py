@@ -114,13 +114,10 @@ def check_fanout(levels: list[WrittenLevel], architecture: Architecture, documen
             used = math.prod(factors.values())
             if used > available:
                 loops = " ".join(f"{name}={factor}" for name, factor in factors.items())
-                message = f"{axis} {loops} needs {used} {inner.name} instances below each {_name(architecture, index)}"
+                above = architecture.levels[index].name
+                message = f"{axis} {loops} needs {used} {inner.name} instances below each {above}"
                 hint = f"there are {available} on this axis (mesh_{axis[-1]} of {inner.name})"
                 document.complain((*level.path, axis), message, hint)
-
-
-def _name(architecture: Architecture, index: int) -> str:
-    return architecture.levels[index].name
 
 
 def check_keep(
@@ -147,7 +144,7 @@ def check_keep(
         where = f"only at {', '.join(holders)}" if holders else "nowhere"
         message = f"{tensor.name} is kept {where}"
         if outermost.tensors is not None and tensor.name not in outermost.tensors:
-            hint = f"{outermost.name} must be allowed to keep every tensor; see its 'tensors' in {architecture.name}"
+            hint = f"{architecture.name} must allow every tensor in the 'tensors' of {outermost.name}"
         else:
             hint = f"{outermost.name} is outermost and must keep every tensor"
         document.complain((*levels[0].path, "keep"), message, hint)
@@ -161,5 +158,5 @@ def _check_restrictions(architecture: Architecture, problem: Problem, document: 
         for name in level.tensors or ():
             near = closest(name, names)
             if name not in names and near is not None and near not in (level.tensors or ()):
-                message = f"{architecture.name} allows tensor '{name}' at {level.name}, {problem.name} has none such"
+                message = f"{architecture.name} allows '{name}' at {level.name}, no tensor of {problem.name}"
                 document.complain(("mapping",), message, f"did you mean '{near}'?", key=True)

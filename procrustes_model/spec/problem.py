@@ -71,7 +71,8 @@ def load_problem(source: str | os.PathLike[str] | Mapping[str, Any] | Problem) -
     Parameters
     ----------
     source : path, str, mapping or Problem
-        A YAML file, the name of a shipped problem, the parsed content, or a problem, which is returned as is.
+        A YAML file, the name of a shipped problem, the parsed content, or a problem, which is returned as
+        is.
 
     Returns
     -------

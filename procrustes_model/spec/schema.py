@@ -91,7 +91,9 @@ def _translate(model: type[BaseModel], detail: dict[str, Any], document: Documen
     elif kind == "default_factory_not_called":
         pass  # the field it is made from has an issue of its own
     elif kind == "value_error":
-        document.complain(place, f"{key} {detail['ctx']['error']}, is {shorten(value)}")
+        whole = isinstance(value, (dict, BaseModel))
+        problem = str(detail["ctx"]["error"])
+        document.complain(place, problem if whole else f"{key} {problem}, is {shorten(value)}", key=whole)
     else:
         document.complain(place, f"{key} must be {_wanted(kind, detail.get('ctx', {}))}, is {shorten(value)}")
 

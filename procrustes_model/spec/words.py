@@ -27,8 +27,13 @@ def closest(word: str, options: Iterable[str]) -> str | None:
     str or None
     """
     by_folded = {option.casefold(): option for option in reversed(list(options))}
-    matches = difflib.get_close_matches(word[:_MAX_WORD].casefold(), by_folded, n=1, cutoff=0.6)
-    return by_folded[matches[0]] if matches else None
+    folded = word[:_MAX_WORD].casefold()
+    matches = difflib.get_close_matches(folded, list(by_folded), n=5, cutoff=0.6)
+    if not matches:
+        return None
+    # Of options that are equally near, the one that stands first.
+    ratio = {match: difflib.SequenceMatcher(None, match, folded).ratio() for match in matches}
+    return by_folded[next(key for key in reversed(by_folded) if ratio.get(key) == max(ratio.values()))]
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str | None:
