@@ -1,0 +1,163 @@
+"""Random small architectures, problems and mappings, as the content of spec files."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hypothesis import strategies as st
+
+Spec = dict[str, Any]
+
+SHAPES: dict[str, Spec] = {
+    "matmul": {
+        "dimensions": ["M", "K", "N"],
+        "tensors": {
+            "A": {"projection": ["M", "K"]},
+            "B": {"projection": ["K", "N"]},
+            "Z": {"projection": ["M", "N"], "output": True},
+        },
+    },
+    "convolution": {
+        "dimensions": ["C", "K", "R", "S", "P", "Q"],
+        "coefficients": {"stride": 1, "dilation": 1},
+        "tensors": {
+            "Weights": {"projection": ["K", "C", "R", "S"]},
+            "Inputs": {"projection": ["C", "P*stride + R*dilation", "Q + S"]},
+            "Outputs": {"projection": ["K", "P", "Q"], "output": True},
+        },
+    },
+    "transposed": {
+        "dimensions": ["C", "K", "R", "P"],
+        "coefficients": {"stride": 1, "dilation": 1},
+        "tensors": {
+            "Weights": {"projection": ["K", "C", "R"]},
+            "Inputs": {"projection": ["C", "P*stride + R*dilation"], "output": True},
+            "Outputs": {"projection": ["K", "P"]},
+        },
+    },
+    "five": {
+        "dimensions": ["A", "B", "C", "D", "E"],
+        "tensors": {
+            "X": {"projection": ["A", "B", "C"]},
+            "Y": {"projection": ["C", "D", "E"]},
+            "Z": {"projection": ["A", "B", "D", "E"], "output": True},
+        },
+    },
+    "three_in_a_rank": {
+        "dimensions": ["A", "B", "C"],
+        "coefficients": {"stride": 1, "dilation": 1},
+        "tensors": {
+            "X": {"projection": ["A*stride + B*dilation + C"]},
+            "Y": {"projection": ["B", "C"]},
+            "Z": {"projection": ["A"], "output": True},
+        },
+    },
+    "diagonal": {
+        "dimensions": ["A", "B", "C"],
+        "coefficients": {"stride": 1},
+        "tensors": {
+            "X": {"projection": ["A + B", "A*stride + C"]},
+            "Y": {"projection": ["B", "A"]},
+            "Z": {"projection": ["A", "C"], "output": True},
+        },
+    },
+}
+
+
+@st.composite
+def problems(draw: st.DrawFn, most: int = 160) -> Spec:
+    """Draw a problem with at most `most` operations."""
+    name = draw(st.sampled_from(sorted(SHAPES)))
+    shape = {"name": name} | SHAPES[name]
+    room = most
+    bounds = {}
+    for dimension in draw(st.permutations(shape["dimensions"])):
+        bounds[dimension] = draw(st.integers(1, min(room, 8)))
+        room //= bounds[dimension]
+    coefficients = {key: draw(st.integers(1, 4)) for key in shape.get("coefficients", {})}
+    return {
+        "problem": {
+            "name": name,
+            "shape": shape,
+            "dimensions": {d: bounds[d] for d in shape["dimensions"]},
+            "coefficients": coefficients,
+        }
+    }
+
+
+@st.composite
+def factors(draw: st.DrawFn, bound: int, slots: int) -> list[int]:
+    """Draw factors that multiply to `bound`, one per slot."""
+    parts = []
+    for slot in range(slots - 1):
+        divisors = [n for n in range(1, bound + 1) if bound % n == 0]
+        parts.append(draw(st.sampled_from(divisors)) if slot else draw(st.sampled_from(divisors)))
+        bound //= parts[-1]
+    return draw(st.permutations([*parts, bound]))
+
+
+@st.composite
+def mappings(draw: st.DrawFn, problem: Spec, levels: int) -> Spec:
+    """Draw a mapping of `problem` onto as many levels, called L0 and so on."""
+    bounds = problem["problem"]["dimensions"]
+    tensors = sorted(problem["problem"]["shape"]["tensors"])
+    nest: list[Spec] = [{"level": f"L{i}", "spatial_x": [], "spatial_y": []} for i in range(levels)]
+    temporal: list[Spec] = [{} for _ in range(levels)]
+    for dimension, bound in bounds.items():
+        parts = draw(factors(bound, 3 * levels))
+        for i in range(levels):
+            temporal[i][dimension] = parts[3 * i]
+            for axis, part in (("spatial_x", parts[3 * i + 1]), ("spatial_y", parts[3 * i + 2])):
+                if part > 1:
+                    nest[i][axis].append(f"{dimension}={part}")
+    for i in range(levels):
+        order = draw(st.permutations(sorted(bounds)))
+        nest[i]["temporal"] = [f"{d}={temporal[i][d]}" for d in order if temporal[i][d] > 1]
+        nest[i]["keep"] = tensors if i == 0 else draw(st.lists(st.sampled_from(tensors), unique=True))
+    return {"mapping": {"name": "drawn", "levels": nest}}
+
+
+def mesh_of(loops: list[str]) -> int:
+    """Return the fan-out that the loops of one axis need."""
+    return math.prod(int(loop.split("=")[1]) for loop in loops)
+
+
+@st.composite
+def architectures(draw: st.DrawFn, mapping: Spec) -> Spec:
+    """Draw an architecture that the mapping fits: meshes large enough, no capacity limits."""
+    bandwidth = st.none() | st.sampled_from([0.25, 0.5, 1, 2, 3, 7.5])
+    energy = st.sampled_from([0, 0.1, 1, 2.5, 23.373, 512])
+    nest = mapping["mapping"]["levels"]
+    levels = []
+    for i, level in enumerate(nest):
+        ports = {port: draw(bandwidth) for port in ("read_bandwidth", "write_bandwidth", "shared_bandwidth")}
+        levels.append(
+            {
+                "name": level["level"],
+                "class": "memory",
+                "mesh_x": mesh_of(nest[i - 1]["spatial_x"]) + draw(st.integers(0, 1)) if i else 1,
+                "mesh_y": mesh_of(nest[i - 1]["spatial_y"]) if i else 1,
+                "word_bits": 16,
+                "words_per_access": draw(st.sampled_from([1, 2, 3, 8])),
+                "energy_pj": {"read": draw(energy), "write": draw(energy), "update": draw(energy)},
+                "source": "drawn",
+            }
+            | {port: value for port, value in ports.items() if value is not None}
+        )
+    compute = {
+        "name": "MAC",
+        "mesh_x": mesh_of(nest[-1]["spatial_x"]),
+        "mesh_y": mesh_of(nest[-1]["spatial_y"]),
+        "energy_pj": draw(energy),
+        "source": "drawn",
+    }
+    return {"architecture": {"name": "drawn", "levels": levels, "compute": compute}}
+
+
+@st.composite
+def cases(draw: st.DrawFn, most: int = 160) -> tuple[Spec, Spec, Spec]:
+    """Draw an architecture, a problem and a mapping that belong together."""
+    problem = draw(problems(most))
+    mapping = draw(mappings(problem, draw(st.integers(1, 4))))
+    return draw(architectures(mapping)), problem, mapping
