@@ -145,7 +145,7 @@ def mappings(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], Mapping]:
     return architecture, problem, Mapping(name=draw(NAMES), levels=tuple(levels))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(mappings())
 def test_what_is_written_is_read_back(case: tuple[dict[str, Any], dict[str, Any], Mapping]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
