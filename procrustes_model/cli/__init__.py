@@ -15,7 +15,7 @@ from procrustes_model.cli.errors import reported_errors
 
 app = typer.Typer(
     help="Access counts, energy and cycles of DNN accelerators, from architecture, problem and mapping.",
-    epilog="ARCH, PROBLEM and MAPPING are YAML files or names of shipped ones, which 'procrustes list' shows.",
+    epilog="ARCH, PROBLEM and MAPPING are YAML files, or names that 'procrustes list' shows.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -45,7 +45,8 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     # Typer shows the text of `app` and not a docstring's.

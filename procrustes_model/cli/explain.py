@@ -35,7 +35,9 @@ def explain_command(
     architecture: ArchitectureArgument,
     problem: ProblemArgument,
     mapping: MappingArgument,
-    level: Annotated[str, typer.Argument(help="Storage level, such as DRAM.", autocompletion=_complete_level)],
+    level: Annotated[
+        str, typer.Argument(help="Storage level, such as DRAM.", autocompletion=_complete_level)
+    ],
     tensor: Annotated[str, typer.Argument(help="Tensor, such as Weights.", autocompletion=_complete_tensor)],
 ) -> None:
     """Explain where a tensor's numbers at a level come from."""

@@ -37,7 +37,8 @@ def _complete_mapping(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 ArchitectureArgument = Annotated[
-    str, typer.Argument(metavar="ARCH", help="Architecture: file or name.", autocompletion=_complete_architecture)
+    str,
+    typer.Argument(metavar="ARCH", help="Architecture: file or name.", autocompletion=_complete_architecture),
 ]
 ProblemArgument = Annotated[
     str, typer.Argument(metavar="PROBLEM", help="Problem: file or name.", autocompletion=_complete_problem)
@@ -58,7 +59,7 @@ def load_all(architecture: str, problem: str, mapping: str) -> tuple[Architectur
     Raises
     ------
     SpecError
-        With the issues of architecture and problem, and of the mapping as far as it can be checked without them.
+        With the issues of architecture and problem, and of the mapping's form where they have any.
     """
     from procrustes_model.shipped import resolve
     from procrustes_model.spec.architecture import load_architecture

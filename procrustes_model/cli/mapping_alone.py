@@ -41,12 +41,18 @@ def check_mapping_alone(path: Path) -> str:
     levels = _levels(document.section("mapping"))
     # Built without validation: a stand-in has no energies, and more instances than a real one may have.
     storage = tuple(
-        StorageLevel.model_construct(name=name, mesh_x=_UNLIMITED, mesh_y=_UNLIMITED) for name in _level_names(levels)
+        StorageLevel.model_construct(name=name, mesh_x=_UNLIMITED, mesh_y=_UNLIMITED)
+        for name in _level_names(levels)
     )
     compute = ComputeLevel.model_construct(name="", mesh_x=_UNLIMITED, mesh_y=_UNLIMITED)
     architecture = Architecture.model_construct(name="the architecture", levels=storage, compute=compute)
-    tensors = tuple(Tensor.model_construct(name=name, ranks=(), is_output=i == 0) for i, name in enumerate(_tensors(levels)))
-    problem = Problem.model_construct(name="the problem", shape="", dimensions=_bounds(levels), tensors=tensors)
+    tensors = tuple(
+        Tensor.model_construct(name=name, ranks=(), is_output=i == 0)
+        for i, name in enumerate(_tensors(levels))
+    )
+    problem = Problem.model_construct(
+        name="the problem", shape="", dimensions=_bounds(levels), tensors=tensors
+    )
     return read_mapping(document, architecture, problem).name
 
 
@@ -62,7 +68,9 @@ def _level_names(levels: list[dict[str, Any]]) -> list[str]:
 
 def _tensors(levels: list[dict[str, Any]]) -> list[str]:
     lists = [level.get(key) for level in levels for key in ("keep", "bypass")]
-    return list(dict.fromkeys(name for one in lists if isinstance(one, list) for name in one if isinstance(name, str)))
+    return list(
+        dict.fromkeys(name for one in lists if isinstance(one, list) for name in one if isinstance(name, str))
+    )
 
 
 def _bounds(levels: list[dict[str, Any]]) -> dict[str, int]:

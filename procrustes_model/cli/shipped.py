@@ -26,7 +26,9 @@ class Kind(StrEnum):
 
 
 def list_command(
-    kind: Annotated[Kind | None, typer.Argument(help="Only these, one name per line.", show_default=False)] = None,
+    kind: Annotated[
+        Kind | None, typer.Argument(help="Only these, one name per line.", show_default=False)
+    ] = None,
 ) -> None:
     """List the architectures, problems, mappings and shapes that ship."""
     with reported_errors():
@@ -48,7 +50,8 @@ def _complete_name(incomplete: str) -> list[str]:
 def show_command(
     name: Annotated[str, typer.Argument(help="A name that 'list' shows.", autocompletion=_complete_name)],
     kind: Annotated[
-        Kind | None, typer.Option(help="Where two kinds have the same name, the one to show.", show_default=False)
+        Kind | None,
+        typer.Option(help="Where two kinds have the same name, the one to show.", show_default=False),
     ] = None,
 ) -> None:
     """Print the YAML of something that ships."""
@@ -65,5 +68,7 @@ def show_command(
             raise SpecError(Issue(f"nothing that ships is called '{name}'", hint))
         if len(found) > 1:
             kinds = " and ".join(one.value for one in found)
-            raise SpecError(Issue(f"'{name}' is among the {kinds}", f"add --kind {found[0]} or another of them"))
+            raise SpecError(
+                Issue(f"'{name}' is among the {kinds}", f"add --kind {found[0]} or another of them")
+            )
         print(resolve(found[0].singular, name).read_text(encoding="utf-8"), end="")

@@ -29,11 +29,17 @@ def validate_command(
     files: Annotated[list[str], typer.Argument(metavar="FILES", help="Files, or names of shipped ones.")],
     arch: Annotated[
         str | None,
-        typer.Option(metavar="ARCH", help="Check mappings for this architecture.", autocompletion=_complete_architecture),
+        typer.Option(
+            metavar="ARCH",
+            help="Check mappings for this architecture.",
+            autocompletion=_complete_architecture,
+        ),
     ] = None,
     problem: Annotated[
         str | None,
-        typer.Option(metavar="PROBLEM", help="Check mappings for this problem.", autocompletion=_complete_problem),
+        typer.Option(
+            metavar="PROBLEM", help="Check mappings for this problem.", autocompletion=_complete_problem
+        ),
     ] = None,
 ) -> None:
     """Check files of any kind without evaluating them.
@@ -81,7 +87,9 @@ def _check(file: str, target: tuple[Architecture, Problem] | None) -> str:
 
         first = next(iter(data), "") if isinstance(data, dict) else ""
         hint = did_you_mean(str(first), SECTIONS)
-        raise SpecError(Issue(f"none of the keys {', '.join(SECTIONS)} starts this file", hint, str(path), 1, 1))
+        raise SpecError(
+            Issue(f"none of the keys {', '.join(SECTIONS)} starts this file", hint, str(path), 1, 1)
+        )
     if kind == "mapping":
         if target is None:
             from procrustes_model.cli.mapping_alone import check_mapping_alone
@@ -94,7 +102,7 @@ def _check(file: str, target: tuple[Architecture, Problem] | None) -> str:
 
 
 def _find(file: str) -> Path:
-    """Return the file, or the shipped one of that name; a name of no kind is taken for a file that is missing."""
+    """Return the file, or the shipped one of that name; anything else is a file that is missing."""
     from procrustes_model.shipped import KINDS, list_shipped, resolve
 
     if not os.path.exists(file):

@@ -23,7 +23,7 @@ Axis = Literal["temporal", "x", "y"]
 Brings = Literal["whole tile", "new part", "nothing"]
 
 
-class gcd(sympy.Function):  # type: ignore[misc]  # noqa: N801 - the name is what is printed
+class Gcd(sympy.Function):  # type: ignore[misc]
     """Greatest common divisor of integers; sympy's own is that of polynomials."""
 
     @classmethod

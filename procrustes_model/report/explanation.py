@@ -12,7 +12,8 @@ from procrustes_model.report.nest import format_rank
 
 if TYPE_CHECKING:
     from procrustes_model.model.closed_forms import Move, Part
-    from procrustes_model.model.explain import Explanation, Sharing, Transfers
+    from procrustes_model.model.closed_transfers import Sharing, Transfers
+    from procrustes_model.model.explain import Explanation
 
 _WIDTH = 100
 _INDENT = "  "
@@ -25,7 +26,7 @@ class _Printer(StrPrinter):  # type: ignore[misc]
         super().__init__({"order": order})
         self._numbers = numbers or {}
 
-    def _print_Symbol(self, symbol: Any) -> str:  # noqa: N802 - sympy's name
+    def _print_Symbol(self, symbol: Any) -> str:
         return str(self._numbers.get(symbol, symbol.name))
 
     def text(self, expression: Any) -> str:
@@ -62,9 +63,9 @@ def _head(e: Explanation) -> list[str]:
         f"{e.tensor.name} at {e.level}: tile {e.tile.value:,} words   {numbers}",
         *_wrap(f"of {e.problem} on {e.architecture}, mapping {e.mapping}", ""),
         *_wrap(
-            "A symbol such as K_DRAM is the bound of the loop over K at DRAM, with _x or _y for loops over columns or "
-            "rows of instances; loops of bound 1 are left out. All numbers are words of one instance"
-            f" ({e.instances.value:,} used). Where a form depends on how bounds compare, it is the one for these bounds.",
+            "Symbols are loop bounds, named dimension_level, and _x or _y for loops over columns or rows of "
+            "instances; loops of bound 1 are left out. All numbers are words of one instance, of "
+            f"{e.instances.value:,} used. Where a form depends on how bounds compare, it is the one for these.",
             "",
         ),
         "",
@@ -115,9 +116,8 @@ def _transfers(transfers: Transfers, e: Explanation, *, show_tile: bool) -> list
 
 def _moves(moves: Iterable[Move]) -> list[str]:
     """Return one line per loop above: its bound, how often it steps, what a step brings and why."""
-    rows = [
-        (str(m.loop.symbol), str(m.loop.bound), f"{m.times:,}", m.brings, m.reason)
-        for m in moves
+    rows: list[tuple[str, str, str, str, str]] = [
+        (str(m.loop.symbol), str(m.loop.bound), f"{m.times:,}", m.brings, m.reason) for m in moves
     ]
     if not rows:
         return [f"{_INDENT}no loop above: the tile comes in once"]
@@ -125,7 +125,8 @@ def _moves(moves: Iterable[Move]) -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = []
     for name, bound, times, brings, reason in rows:
-        start = f"{_INDENT}{name:<{widths[0]}}  {bound:>{widths[1]}}  {times:>{widths[2]}}  {brings:<{widths[3]}}  "
+        start = f"{_INDENT}{name:<{widths[0]}}  {bound:>{widths[1]}}  {times:>{widths[2]}}"
+        start += f"  {brings:<{widths[3]}}  "
         lines += textwrap.wrap(reason, _WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
     return lines
 
@@ -139,10 +140,13 @@ def _sharing(sharing: Sharing, e: Explanation) -> list[str]:
     if distinct == sharing.instances:
         text += " all have different tiles, nothing is shared."
     else:
-        how = "their sums are added on the way up (spatial reduction)" if e.tensor.is_output else (
-            "they share one read (multicast)"
+        how = (
+            "their sums are added on the way up (spatial reduction)"
+            if e.tensor.is_output
+            else ("they share one read (multicast)")
         )
-        text += f" they have {'one tile' if distinct == 1 else f'{distinct:,} different tiles'}. Where it is the same, {how}."
+        tiles = "one tile" if distinct == 1 else f"{distinct:,} different tiles"
+        text += f" they have {tiles}. Where it is the same, {how}."
     if sharing.shared:
         names = " and ".join(str(loop.symbol) for loop in sharing.shared)
         text += f" {names} {'does' if len(sharing.shared) == 1 else 'do'} not move the tile."
@@ -173,7 +177,9 @@ def _result(e: Explanation) -> list[str]:
 
 def _equation(name: str, part: Part, e: Explanation) -> list[str]:
     """Return ``name = formula = numbers = value`` on one line where it fits, else on one line each."""
-    numbers = {symbol: int(bound) for symbol, bound in e.bounds.items()} | {one.symbol: one.value for one in part.uses}
+    numbers = {symbol: int(bound) for symbol, bound in e.bounds.items()} | {
+        one.symbol: one.value for one in part.uses
+    }
     steps = [_Printer().text(part.formula), _Printer(numbers).text(part.formula), f"{part.value:,}"]
     unique = [step for step in dict.fromkeys(steps) if step != str(part.value)] or steps[-1:]
     if unique[-1] != steps[-1]:
@@ -185,7 +191,11 @@ def _equation(name: str, part: Part, e: Explanation) -> list[str]:
     start = f"{_INDENT}{name} = "
     for step in unique:
         lines += textwrap.wrap(
-            step, _WIDTH, initial_indent=start, subsequent_indent=" " * (len(start) + 2), break_long_words=False
+            step,
+            _WIDTH,
+            initial_indent=start,
+            subsequent_indent=" " * (len(start) + 2),
+            break_long_words=False,
         )
         start = " " * (len(_INDENT) + len(name)) + " = "
     return lines

@@ -44,7 +44,15 @@ def format_nest(architecture: Architecture, problem: Problem, mapping: Mapping) 
         if lines[-1]:
             lines.append("")
     operation = format_operation(problem, names)
-    return "\n".join([*lines, architecture.compute.name, "-" * len(architecture.compute.name), "", _INDENT * depth + operation])
+    return "\n".join(
+        [
+            *lines,
+            architecture.compute.name,
+            "-" * len(architecture.compute.name),
+            "",
+            _INDENT * depth + operation,
+        ]
+    )
 
 
 def index_names(problem: Problem) -> dict[str, str]:
@@ -118,7 +126,9 @@ def _header(level: LevelMapping, problem: Problem, extents: MappingType[str, int
 
 def _loops(level: LevelMapping, names: MappingType[str, str]) -> list[str]:
     """Return the loops of one level that run more than once: temporal, then over columns, then over rows."""
-    temporal = [f"for {names[loop.dimension]} in 0..{loop.factor}" for loop in level.temporal if loop.factor > 1]
+    temporal = [
+        f"for {names[loop.dimension]} in 0..{loop.factor}" for loop in level.temporal if loop.factor > 1
+    ]
     spatial = [
         f"parallel-for {names[loop.dimension]} in 0..{loop.factor} ({axis})"
         for axis, loops in (("x", level.spatial_x), ("y", level.spatial_y))

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from procrustes_model.report.units import four_digits, format_count, format_energy, format_share
+from procrustes_model.report.units import format_count, format_energy, format_share, four_digits
 
 if TYPE_CHECKING:
     from procrustes_model.model.result import LevelResult, Result
@@ -50,16 +50,21 @@ class Style:
 
         The environment's ``NO_COLOR`` and ``TERM=dumb`` turn colour off.
         """
-        unicode = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "") in ("utf8", "utf8sig")
+        unicode = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "") in (
+            "utf8",
+            "utf8sig",
+        )
         if not stream.isatty():
             return cls(unicode=unicode)
-        plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb" or sys.platform == "win32"
+        plain = (
+            bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb" or sys.platform == "win32"
+        )
         return cls(shutil.get_terminal_size((80, 24)).columns, not plain, unicode, bars=True)
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """One way to lay the table out, from the widest to the narrowest: numbers, spaces between columns, bars."""
+    """One way to lay the table out: how numbers look, spaces between columns, bars."""
 
     number: Callable[[int], str]
     gap: int
@@ -69,8 +74,8 @@ class _Layout:
 def format_table(result: Result, style: Style | None = None) -> str:
     """Return accesses and energy per level and tensor.
 
-    Counts are exact where the width allows, else they are shortened to four digits. Where even that is too wide,
-    so is the table.
+    Counts are exact where the width allows, else they are shortened to four digits. Where even that is
+    too wide, so is the table.
 
     Parameters
     ----------
@@ -139,7 +144,7 @@ def format_summary(result: Result, architecture: Architecture | None = None) -> 
         [
             *lines,
             f"{'Array':<13}{format_share(compute.instances_used, compute.instances)}, {array}",
-            f"{'Utilization':<13}{format_share(result.utilization, 1)} of what all of them could do in these cycles",
+            f"{'Utilization':<13}{format_share(result.utilization, 1)} of all {compute.name} x cycles",
             f"{'Computes':<13}{compute.computes:,}",
             f"{'Energy':<13}{format_energy(result.energy_pj)}",
             f"{'Energy/MAC':<13}{format_energy(result.energy_per_mac_pj)}",

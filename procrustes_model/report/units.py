@@ -34,7 +34,7 @@ def format_share(part: float, whole: float) -> str:
 
 
 def four_digits(value: float) -> str:
-    """Return `value` with four significant digits, without an exponent where it has up to four before the point."""
+    """Return `value` with four significant digits, in plain form between 0.001 and 10,000."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     exponent = int(f"{value:.3e}".partition("e")[2])
