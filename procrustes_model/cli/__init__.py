@@ -38,7 +38,7 @@ def _print_version(wanted: bool) -> None:
     except PackageNotFoundError:
         number = "(not installed)"
     with reported_errors():
-        print(f"procrustes {number}")
+        typer.echo(f"procrustes {number}")
     raise typer.Exit
 
 

@@ -45,7 +45,7 @@ def reported_errors() -> Iterator[None]:
 def print_issues(issues: Iterable[Issue]) -> None:
     """Print each issue on a line of its own on stderr."""
     for issue in issues:
-        print(f"error: {issue}", file=sys.stderr)
+        typer.echo(f"error: {issue}", err=True)
 
 
 def _discard_stdout() -> None:

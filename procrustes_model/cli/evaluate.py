@@ -52,7 +52,7 @@ def evaluate_command(
             _print(result, *specs)
             for path in outputs.values():
                 if path is not None:
-                    print(f"Wrote {path}")
+                    typer.echo(f"Wrote {path}")
 
 
 def _check_outputs(outputs: dict[str, Path | None], inputs: tuple[str, ...]) -> None:
@@ -60,7 +60,7 @@ def _check_outputs(outputs: dict[str, Path | None], inputs: tuple[str, ...]) -> 
     from procrustes_model.report.atomic import check_writable
 
     issues = []
-    taken = {os.path.realpath(name): name for name in inputs if os.path.isfile(name)}
+    taken = {os.path.realpath(name): name for name in inputs if Path(name).is_file()}
     for option, path in outputs.items():
         if path is None:
             continue
@@ -73,7 +73,7 @@ def _check_outputs(outputs: dict[str, Path | None], inputs: tuple[str, ...]) -> 
             issues.append(
                 Issue(f"{option} would overwrite {taken[real]}", "give it a file of its own", file=str(path))
             )
-        elif not os.path.exists(path) or os.path.isfile(path):
+        elif not path.exists() or path.is_file():
             taken[real] = f"what {option} writes"
     if issues:
         raise SpecError(issues)
@@ -88,7 +88,7 @@ def _announce_compiling() -> None:
             if cache_directory()
             else "each time: there is no folder for them that can be written"
         )
-        print(f"compiling kernels ({when}) ...", file=sys.stderr, flush=True)
+        typer.echo(f"compiling kernels ({when}) ...", err=True)
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def _print(result: Result, architecture: Architecture, problem: Problem, mapping
     from procrustes_model.report.table import Style, format_summary, format_table
 
     phase = f" ({result.phase.replace('_', ' ')})" if result.phase else ""
-    print(f"{result.problem}{phase} on {result.architecture}, mapping {result.mapping}")
-    print(f"\n{format_nest(architecture, problem, mapping)}\n")
-    print(format_table(result, Style.of(sys.stdout)))
-    print(f"\n{format_summary(result, architecture)}")
+    typer.echo(f"{result.problem}{phase} on {result.architecture}, mapping {result.mapping}")
+    typer.echo(f"\n{format_nest(architecture, problem, mapping)}\n")
+    typer.echo(format_table(result, Style.of(sys.stdout)))
+    typer.echo(f"\n{format_summary(result, architecture)}")

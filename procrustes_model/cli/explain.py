@@ -45,4 +45,4 @@ def explain_command(
         specs = load_all(architecture, problem, mapping)
         from procrustes_model.model.explain import explain
 
-        print(explain(*specs, level, tensor).to_text())
+        typer.echo(explain(*specs, level, tensor).to_text())

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 _FACTOR = re.compile(r"([A-Za-z_]\w*)\s*=\s*([0-9]{1,19})\b")
-_LOOPS = ("temporal", "spatial_x", "spatial_y")
+# The loops of a misspelt key count too, or each of its dimensions would be reported as unknown.
+_NO_LOOPS = ("level", "keep", "bypass")
 _UNLIMITED = 2**62
 
 
@@ -32,19 +33,22 @@ def check_mapping_alone(path: Path) -> str:
     SpecError
         With every issue found.
     """
-    from procrustes_model.spec.architecture import Architecture, ComputeLevel, StorageLevel
+    from procrustes_model.spec.architecture import AccessEnergy, Architecture, ComputeLevel, StorageLevel
     from procrustes_model.spec.document import read_document
     from procrustes_model.spec.mapping_reader import read_mapping
     from procrustes_model.spec.problem import Problem, Tensor
 
     document = read_document(path)
     levels = _levels(document.section("mapping"))
-    # Built without validation: a stand-in has no energies, and more instances than a real one may have.
+    # Built without validation: a stand-in has more instances than a real one may have.
+    free = AccessEnergy(read=0, write=0)
     storage = tuple(
-        StorageLevel.model_construct(name=name, mesh_x=_UNLIMITED, mesh_y=_UNLIMITED)
+        StorageLevel.model_construct(
+            name=name, word_bits=1, energy=free, mesh_x=_UNLIMITED, mesh_y=_UNLIMITED
+        )
         for name in _level_names(levels)
     )
-    compute = ComputeLevel.model_construct(name="", mesh_x=_UNLIMITED, mesh_y=_UNLIMITED)
+    compute = ComputeLevel.model_construct(name="", energy_pj=0, mesh_x=_UNLIMITED, mesh_y=_UNLIMITED)
     architecture = Architecture.model_construct(name="the architecture", levels=storage, compute=compute)
     tensors = tuple(
         Tensor.model_construct(name=name, ranks=(), is_output=i == 0)
@@ -75,6 +79,6 @@ def _tensors(levels: list[dict[str, Any]]) -> list[str]:
 
 def _bounds(levels: list[dict[str, Any]]) -> dict[str, int]:
     """Return the product of the factors of every dimension."""
-    texts = [str(level.get(key, "")) for level in levels for key in _LOOPS]
+    texts = [str(text) for level in levels for key, text in level.items() if key not in _NO_LOOPS]
     factors = [match for text in texts for match in _FACTOR.findall(text)]
     return {name: math.prod(int(factor) for other, factor in factors if other == name) for name, _ in factors}

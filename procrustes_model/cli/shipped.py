@@ -35,10 +35,10 @@ def list_command(
         from procrustes_model.shipped import list_shipped
 
         if kind is not None:
-            print("\n".join(list_shipped(kind.singular)))
+            typer.echo("\n".join(list_shipped(kind.singular)))
             return
         blocks = [[f"{one}:", *(f"  {name}" for name in list_shipped(one.singular))] for one in Kind]
-        print("\n\n".join("\n".join(block) for block in blocks))
+        typer.echo("\n\n".join("\n".join(block) for block in blocks))
 
 
 def _complete_name(incomplete: str) -> list[str]:
@@ -71,4 +71,4 @@ def show_command(
             raise SpecError(
                 Issue(f"'{name}' is among the {kinds}", f"add --kind {found[0]} or another of them")
             )
-        print(resolve(found[0].singular, name).read_text(encoding="utf-8"), end="")
+        typer.echo(resolve(found[0].singular, name).read_text(encoding="utf-8"), nl=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,7 +50,7 @@ def validate_command(
         failed = False
         for file in files:
             try:
-                print(f"{file}: ok, {_check(file, target)}", flush=True)
+                typer.echo(f"{file}: ok, {_check(file, target)}")
             except SpecError as error:
                 print_issues(error.issues)
                 failed = True
@@ -83,10 +82,11 @@ def _check(file: str, target: tuple[Architecture, Problem] | None) -> str:
     data = read_document(path).data
     kind = next((key for key in SECTIONS if isinstance(data, dict) and key in data), None)
     if kind is None:
-        from procrustes_model.spec.words import did_you_mean
+        from procrustes_model.spec.words import closest
 
         first = next(iter(data), "") if isinstance(data, dict) else ""
-        hint = did_you_mean(str(first), SECTIONS)
+        near = closest(str(first), SECTIONS)
+        hint = f"did you mean '{near}'?" if near else None
         raise SpecError(
             Issue(f"none of the keys {', '.join(SECTIONS)} starts this file", hint, str(path), 1, 1)
         )
@@ -105,8 +105,7 @@ def _find(file: str) -> Path:
     """Return the file, or the shipped one of that name; anything else is a file that is missing."""
     from procrustes_model.shipped import KINDS, list_shipped, resolve
 
-    if not os.path.exists(file):
-        for kind in KINDS:
-            if file in list_shipped(kind):
-                return resolve(kind, file)
+    for kind in KINDS:
+        if file in list_shipped(kind) and not Path(file).exists():
+            return resolve(kind, file)
     return Path(file)

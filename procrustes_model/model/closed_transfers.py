@@ -98,7 +98,8 @@ def find_transfers(nest: SymbolicNest, tensor: Tensor, level: int, name: str) ->
     overlap = None
     if anchor is not None:
         stays = [
-            sympy.Max(0, (extent - step).doit()) for extent, step in zip(extents, steps[anchor], strict=True)
+            sympy.Max(0, (extent - step).doit()) if step != 0 else extent
+            for extent, step in zip(extents, steps[anchor], strict=True)
         ]
         if math.prod(nest.value(one) for one in stays):
             overlap = nest.part(f"overlap_{name}", product(stays))
@@ -129,25 +130,23 @@ def _move(
     loop = above[j]
     times = (loop.bound - 1) * math.prod(one.bound for one in above[:j])
     if anchor is None or j > anchor:
-        return Move(loop, times, "nothing", f"the tensor is not indexed by {loop.dimension}: the tile stays")
+        return Move(loop, times, "nothing", f"{loop.dimension} does not index it: the tile stays")
     name, inner = str(above[anchor].symbol), steps[j + 1 :]
     move = [s - sum(one[r] for one in inner) for r, s in enumerate(steps[j])]
     brings: Brings = "whole tile"
     if not any(move):
-        return Move(
-            loop, times, "nothing", "its step undoes the way back of the loops inside: the tile stays"
-        )
+        return Move(loop, times, "nothing", "undoes the way back of the loops inside: the tile stays")
     if j == anchor:
         brings = "new part" if overlap else "whole tile"
         reason = "slides the tile, the overlap stays" if overlap else "moves the tile past all that it held"
     elif move == list(steps[anchor]) and overlap:
-        brings, reason = "new part", f"moves the tile as {name} does: the slide goes on"
+        brings, reason = "new part", f"moves as {name} does: the slide goes on"
     elif move == list(steps[anchor]):
-        reason = f"moves the tile as {name} does, past all that it held"
+        reason = f"moves as {name} does, past all that the tile held"
     elif not any(steps[j]):
-        reason = f"not indexed by {loop.dimension}, but the loops inside start over: fetched again"
+        reason = f"{loop.dimension} does not index it, but the loops inside start over"
     elif overlap:
-        reason = f"moves the tile otherwise than {name} does: no overlap is kept"
+        reason = f"moves otherwise than {name} does: no overlap is kept"
     else:
         reason = "moves the tile on"
     return Move(loop, times, brings, reason)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import sympy
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.model.closed_forms import Expr, Part, SymbolicNest, product
+from procrustes_model.model.closed_forms import Expr, Part, SymbolicNest, product, total
 from procrustes_model.model.closed_transfers import (
     Sharing,
     Transfers,
@@ -188,10 +188,11 @@ def _actions(
     if touched is None:
         fills = nest.part("fills", arrivals.symbol, [arrivals]) if arrivals else nest.part("fills", zero)
         return nest.part("reads", departures.symbol, [departures]), fills, nest.part("updates", zero)
-    reads = nest.part("reads", departures.symbol - touched.symbol, [departures, touched])
-    fills = nest.part("fills", zero)
+    reads = nest.part("reads", total([departures.symbol, -touched.symbol]), [departures, touched])
     if arrivals:
-        fills = nest.part("fills", arrivals.symbol - touched.symbol, [arrivals, touched])
+        fills = nest.part("fills", total([arrivals.symbol, -touched.symbol]), [arrivals, touched])
+    else:
+        fills = nest.part("fills", zero)
     return reads, fills, nest.part("updates", departures.symbol, [departures])
 
 

@@ -26,7 +26,11 @@ class _Printer(StrPrinter):  # type: ignore[misc]
         super().__init__({"order": order})
         self._numbers = numbers or {}
 
-    def _print_Symbol(self, symbol: Any) -> str:
+    def _as_ordered_terms(self, expr: Any, order: str | None = None) -> list[Any]:
+        terms: list[Any] = super()._as_ordered_terms(expr, order=order)
+        return sorted(terms, key=lambda term: bool(term.is_number))
+
+    def _print_Symbol(self, symbol: Any) -> str:  # noqa: N802 - the name that sympy looks for
         return str(self._numbers.get(symbol, symbol.name))
 
     def text(self, expression: Any) -> str:
@@ -64,8 +68,8 @@ def _head(e: Explanation) -> list[str]:
         *_wrap(f"of {e.problem} on {e.architecture}, mapping {e.mapping}", ""),
         *_wrap(
             "Symbols are loop bounds, named dimension_level, and _x or _y for loops over columns or rows of "
-            "instances; loops of bound 1 are left out. All numbers are words of one instance, of "
-            f"{e.instances.value:,} used. Where a form depends on how bounds compare, it is the one for these.",
+            "instances; loops of bound 1 are left out. All numbers are words of one instance ("
+            f"{e.instances.value:,} used). A form that depends on how bounds compare is the one for these.",
             "",
         ),
         "",
@@ -85,8 +89,8 @@ def _tile(e: Explanation) -> list[str]:
 def _arrivals(e: Explanation) -> list[str]:
     if e.arrivals is None or e.above is None:
         return [f"Arrivals: none, {e.level} is the outermost level and holds all of {e.tensor.name}", ""]
-    way = f"from {e.above}" if not e.tensor.is_output else f"to and from {e.above}"
-    return [f"Arrivals: tiles that come in {way}", *_transfers(e.arrivals, e, show_tile=False), ""]
+    way = f"from {e.above}" if not e.tensor.is_output else f"from {e.above} and go back to it"
+    return [f"Arrivals: tiles that come {way}", *_transfers(e.arrivals, e, show_tile=False), ""]
 
 
 def _departures(e: Explanation) -> list[str]:
@@ -135,18 +139,14 @@ def _sharing(sharing: Sharing, e: Explanation) -> list[str]:
     """Say how many tiles the instances of one fan-out hold, and how they share."""
     loops = ", ".join(f"{loop.symbol} = {loop.bound}" for loop in sharing.loops)
     bypass = "" if sharing.level == e.level else f", which {e.tensor.name} passes by,"
-    text = f"{sharing.level}{bypass} feeds {sharing.instances:,} {sharing.below} ({loops}):"
+    text = f"{sharing.level}{bypass} fans out to {sharing.instances:,} {sharing.below} ({loops}):"
     distinct = sharing.distinct.value
     if distinct == sharing.instances:
         text += " all have different tiles, nothing is shared."
     else:
-        how = (
-            "their sums are added on the way up (spatial reduction)"
-            if e.tensor.is_output
-            else ("they share one read (multicast)")
-        )
+        how = "add up their sums (spatial reduction)" if e.tensor.is_output else "share one read (multicast)"
         tiles = "one tile" if distinct == 1 else f"{distinct:,} different tiles"
-        text += f" they have {tiles}. Where it is the same, {how}."
+        text += f" they have {tiles}, and those with the same {how}."
     if sharing.shared:
         names = " and ".join(str(loop.symbol) for loop in sharing.shared)
         text += f" {names} {'does' if len(sharing.shared) == 1 else 'do'} not move the tile."
