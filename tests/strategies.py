@@ -90,9 +90,9 @@ def problems(draw: st.DrawFn, most: int = 160) -> Spec:
 def factors(draw: st.DrawFn, bound: int, slots: int) -> list[int]:
     """Draw factors that multiply to `bound`, one per slot."""
     parts = []
-    for slot in range(slots - 1):
+    for _ in range(slots - 1):
         divisors = [n for n in range(1, bound + 1) if bound % n == 0]
-        parts.append(draw(st.sampled_from(divisors)) if slot else draw(st.sampled_from(divisors)))
+        parts.append(draw(st.sampled_from(divisors)))
         bound //= parts[-1]
     return draw(st.permutations([*parts, bound]))
 

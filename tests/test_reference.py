@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from reference import dense
 
 
@@ -54,7 +53,9 @@ def test_every_planted_error_is_found(cases: list[dict[str, Any]]) -> None:
         assert len(dense.check_case(wrong)) == 1, path
 
 
-def test_planted_errors_change_the_exit_status(root: Path, cases: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_planted_errors_change_the_exit_status(
+    root: Path, cases: list[dict[str, Any]], tmp_path: Path
+) -> None:
     wrong = copy.deepcopy(cases[:3])
     wrong[1]["expected"]["levels"]["DRAM"]["tensors"].popitem()
     wrong[2]["mapping"][0]["temporal"] = {}

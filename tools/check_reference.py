@@ -69,7 +69,9 @@ def check_file(path: Path) -> bool:
 
 def main() -> int:
     """Check the files named on the command line and return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     status = 0
     for path in parser.parse_args().files:

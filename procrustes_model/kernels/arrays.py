@@ -113,8 +113,8 @@ class LoopArrays(NamedTuple):
 
     Attributes
     ----------
-    count : int64[N]
-        Loops listed.
+    listed : int64[N]
+        How many.
     dimension, bound : int64[N, L * D]
     step : int64[N, L * D]
         How many elements of its dimension one iteration moves: all that lies inside the loop.
@@ -130,7 +130,7 @@ class LoopArrays(NamedTuple):
         Elements of each dimension that one instance of a level sees over the whole run.
     """
 
-    count: Ints
+    listed: Ints
     dimension: Ints
     bound: Ints
     step: Ints

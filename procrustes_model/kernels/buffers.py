@@ -9,13 +9,13 @@ from procrustes_model.kernels.arrays import CostArrays, CountArrays, LoopArrays
 
 def make_loops(mappings: int, levels: int, dimensions: int) -> LoopArrays:
     """Allocate the geometry of a batch of `mappings` nests."""
-    listed = (mappings, levels * dimensions)
+    shape = (mappings, levels * dimensions)
     return LoopArrays(
-        count=np.empty(mappings, np.int64),
-        dimension=np.empty(listed, np.int64),
-        bound=np.empty(listed, np.int64),
-        step=np.empty(listed, np.int64),
-        outer=np.empty(listed, np.int64),
+        listed=np.empty(mappings, np.int64),
+        dimension=np.empty(shape, np.int64),
+        bound=np.empty(shape, np.int64),
+        step=np.empty(shape, np.int64),
+        outer=np.empty(shape, np.int64),
         start=np.empty((mappings, levels + 1), np.int64),
         below=np.empty((mappings, levels + 1, dimensions), np.int64),
         spread=np.empty((mappings, levels, dimensions), np.int64),

@@ -60,7 +60,7 @@ def count_accesses(
             for d in range(dimensions):
                 used *= loops.spread[n, level, d]
             counts.instances[n, level + 1] = used
-        steps = loops.outer[n, 0] * loops.bound[n, 0] if loops.count[n] else 1
+        steps = loops.outer[n, 0] * loops.bound[n, 0] if loops.listed[n] else 1
         for tensor in range(tensors):
             from_child = steps
             tiles = 1
@@ -147,7 +147,7 @@ def count_cycles(machine: MachineArrays, counts: CountArrays, computes: int, cos
                     if stretched < slowdown:
                         slowdown = stretched
                         costs.limit[n, level] = port + 1
-            costs.cycles[n, level] = int(math.ceil(steps / slowdown))
+            costs.cycles[n, level] = np.int64(math.ceil(steps / slowdown))
 
 
 @kernel

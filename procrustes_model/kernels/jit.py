@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 
 from procrustes_model.kernels.cache import cache_directory
 
+config: Any = numba.config
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -20,10 +21,10 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     not depend on the machine or on how a batch is split.
     """
     directory = cache_directory()
-    saved = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(directory) if directory else saved
+    saved = config.CACHE_DIR
+    config.CACHE_DIR = str(directory) if directory else saved
     try:
         compiled = numba.njit(cache=directory is not None, nogil=True, error_model="numpy")(function)
     finally:
-        numba.config.CACHE_DIR = saved
-    return cast(Callable[P, R], compiled)
+        config.CACHE_DIR = saved
+    return cast("Callable[P, R]", compiled)

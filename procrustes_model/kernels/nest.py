@@ -55,7 +55,7 @@ def flatten(nests: NestArrays, loops: LoopArrays) -> None:
                     below[n, level, d] *= bound
                     count += 1
         loops.start[n, 0] = count
-        loops.count[n] = count
+        loops.listed[n] = count
         outer = 1
         for loop in range(count - 1, -1, -1):
             loops.outer[n, loop] = outer
@@ -65,11 +65,33 @@ def flatten(nests: NestArrays, loops: LoopArrays) -> None:
         for level in range(1, levels):
             for d in range(dimensions):
                 outside = spread[n, level - 1, d]
-                reach[n, level, d] = reach[n, level - 1, d] // outside if outside > 1 else reach[n, level - 1, d]
+                reach[n, level, d] = (
+                    reach[n, level - 1, d] // outside if outside > 1 else reach[n, level - 1, d]
+                )
 
 
 @kernel
-def check_nests(problem: ProblemArrays, nests: NestArrays, loops: LoopArrays, fanout: Ints, status: Ints) -> None:
+def are_well_formed(nests: NestArrays) -> tuple[bool, bool]:
+    """Say whether all factors are positive, and all orders permutations: what other kernels rely on."""
+    temporal, order, spatial = nests.temporal, nests.order, nests.spatial
+    mappings, levels, dimensions = temporal.shape
+    positive = ordered = True
+    for n in range(mappings):
+        for level in range(levels):
+            seen = 0
+            for d in range(dimensions):
+                smallest = min(temporal[n, level, d], spatial[n, level, 0, d], spatial[n, level, 1, d])
+                positive = positive and smallest > 0
+                ordered = ordered and 0 <= order[n, level, d] < dimensions
+                seen |= 1 << order[n, level, d]
+            ordered = ordered and seen == (1 << dimensions) - 1
+    return positive, ordered
+
+
+@kernel
+def check_nests(
+    problem: ProblemArrays, nests: NestArrays, loops: LoopArrays, fanout: Ints, status: Ints
+) -> None:
     """Check that factors multiply to the bounds, fit the fan-out, and all starts at the outermost level.
 
     Parameters
@@ -138,11 +160,13 @@ def _skewed_transfers(problem: ProblemArrays, loops: LoopArrays, n: int, tensor:
     words = kept = 1
     for r in range(last - first):
         for term in range(problem.term_start[first + r], problem.term_start[first + r + 1]):
-            side[r] += problem.term_coefficient[term] * (loops.below[n, level, problem.term_dimension[term]] - 1)
+            side[r] += problem.term_coefficient[term] * (
+                loops.below[n, level, problem.term_dimension[term]] - 1
+            )
         words *= side[r]
     total = words
     found = False
-    for loop in range(loops.start[n, level], loops.count[n]):
+    for loop in range(loops.start[n, level], loops.listed[n]):
         still = same = True
         for r in range(last - first):
             along = 0
@@ -166,9 +190,7 @@ def _skewed_transfers(problem: ProblemArrays, loops: LoopArrays, n: int, tensor:
 
 
 @kernel
-def count_transfers(
-    problem: ProblemArrays, loops: LoopArrays, tile: Ints, moved: Ints, status: Ints
-) -> None:
+def count_transfers(problem: ProblemArrays, loops: LoopArrays, tile: Ints, moved: Ints, status: Ints) -> None:
     """Count the words of each tensor that are moved into one instance of each level over the run.
 
     A tile that does not move is free. A tile that moves by the step of the innermost loop that moves it
@@ -191,7 +213,7 @@ def count_transfers(
     dimension, bound, step_of, outer = loops.dimension, loops.bound, loops.step, loops.outer
     mappings, levels, tensors = tile.shape
     for n in range(mappings):
-        count = loops.count[n]
+        count = loops.listed[n]
         for tensor in range(tensors):
             for level in range(levels):
                 words = tile[n, level, tensor]

@@ -26,8 +26,8 @@ def _distinct_sums(problem: ProblemArrays, rank: int, factors: Ints, steps: Ints
                 if once[value - i * step]:
                     reached[value] = True
     distinct = 0
-    for value in reached:
-        distinct += value
+    for hit in reached:
+        distinct += 1 if hit else 0
     return distinct
 
 
@@ -127,9 +127,16 @@ def count_distinct(problem: ProblemArrays, loops: LoopArrays, distinct: Ints, to
     term_dimension, sliding, skewed = problem.term_dimension, problem.sliding, problem.skewed
     spread, below, reach, output = loops.spread, loops.below, loops.reach, problem.output
     mappings, levels, tensors = distinct.shape
+    dimensions = spread.shape[2]
     for n in range(mappings):
         for level in range(levels):
+            instances = 1
+            for d in range(dimensions):
+                instances *= spread[n, level, d]
             for tensor in range(tensors):
+                distinct[n, level, tensor] = 1
+                if instances == 1:
+                    continue
                 total = 1
                 for term in range(term_start[rank_start[tensor]], term_start[rank_start[tensor + 1]]):
                     total *= spread[n, level, term_dimension[term]]

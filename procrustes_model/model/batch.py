@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike
 from procrustes_model.kernels.arrays import Bools, Floats, Ints, MachineArrays, NestArrays, ProblemArrays
 from procrustes_model.kernels.buffers import make_costs, make_counts, make_loops
 from procrustes_model.kernels.dense import evaluate_nests
+from procrustes_model.kernels.nest import are_well_formed
 from procrustes_model.model.lower import lower_architecture, lower_problem
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class BatchResult:
     @property
     def valid(self) -> Bools:
         """Which mappings are valid, as bool[N]."""
-        return self.status == 0
+        return np.equal(self.status, 0)
 
 
 def evaluate_batch(
@@ -113,7 +115,7 @@ def evaluate_batch(
     with ThreadPoolExecutor(threads) as pool:
         futures = [
             pool.submit(_evaluate_range, problem_arrays, machine, nests, result, first, last)
-            for first, last in zip(edges, edges[1:], strict=False)
+            for first, last in pairwise(edges)
         ]
         for future in futures:
             future.result()
@@ -132,9 +134,10 @@ def _check(nests: NestArrays, levels: int, dimensions: int, tensors: int) -> Non
     for name, shape in expected.items():
         if getattr(nests, name).shape != shape:
             raise ValueError(f"{name} has shape {getattr(nests, name).shape}, expected {shape}")
-    if mappings and (nests.temporal.min() < 1 or nests.spatial.min() < 1):
+    positive, ordered = are_well_formed(nests)
+    if not positive:
         raise ValueError("factors must be positive")
-    if (np.sort(nests.order, axis=2) != np.arange(dimensions)).any():
+    if not ordered:
         raise ValueError("order must hold a permutation of the dimensions for every level")
 
 
@@ -144,7 +147,12 @@ def _blocks(first: int, last: int) -> Iterator[slice]:
 
 
 def _evaluate_range(
-    problem: ProblemArrays, machine: MachineArrays, nests: NestArrays, result: BatchResult, first: int, last: int
+    problem: ProblemArrays,
+    machine: MachineArrays,
+    nests: NestArrays,
+    result: BatchResult,
+    first: int,
+    last: int,
 ) -> None:
     """Evaluate mappings `first` to `last` block by block into `result`."""
     _, levels, dimensions = nests.temporal.shape
@@ -154,7 +162,7 @@ def _evaluate_range(
     scratch = make_counts(size, levels, tensors)
     for block in _blocks(first, last):
         counts = scratch._replace(accesses=result.accesses[block])
-        part = NestArrays(*(array[block] for array in nests))
+        part = NestArrays(nests.temporal[block], nests.order[block], nests.spatial[block], nests.keep[block])
         evaluate_nests(problem, machine, part, loops, counts, costs, result.status[block])
         done = block.stop - block.start
         result.energy_pj[block] = costs.total[:done]

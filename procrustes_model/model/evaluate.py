@@ -36,6 +36,7 @@ REASONS = {
     BAD_KEEP: "the mapping does not keep every tensor at the outermost level",
 }
 
+
 def evaluate(
     architecture: Architecture, problem: Problem, mapping: Mapping, *, check_capacity: bool = True
 ) -> Result:

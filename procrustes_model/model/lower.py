@@ -26,7 +26,9 @@ def _check_size(problem: Problem) -> None:
         for rank in tensor.ranks:
             words *= 1 + sum(term.coefficient * (problem.dimensions[term.dimension] - 1) for term in rank)
         if words > COUNT_LIMIT:
-            raise SpecError(Issue(f"tensor '{tensor.name}' has {words:,} words, beyond 2^62", file=problem.name))
+            raise SpecError(
+                Issue(f"tensor '{tensor.name}' has {words:,} words, beyond 2^62", file=problem.name)
+            )
 
 
 def lower_problem(problem: Problem) -> ProblemArrays:
@@ -78,22 +80,22 @@ def lower_problem(problem: Problem) -> ProblemArrays:
 def lower_architecture(architecture: Architecture) -> MachineArrays:
     """Return `architecture` as flat arrays, outermost level first."""
     levels = architecture.levels
-    inner = (*levels[1:], architecture.compute)
     ports = [(level.read_bandwidth, level.write_bandwidth, level.shared_bandwidth) for level in levels]
     return MachineArrays(
         words_per_access=np.array([level.words_per_access for level in levels], np.int64),
         energy=np.array([(level.energy.read, level.energy.write, level.energy.update) for level in levels]),
         bandwidth=np.array([[math.inf if port is None else port for port in row] for row in ports]),
         capacity=np.array(
-            [UNLIMITED if level.capacity_words is None else level.capacity_words for level in levels], np.int64
+            [UNLIMITED if level.capacity_words is None else level.capacity_words for level in levels],
+            np.int64,
         ),
-        fanout=np.array([(child.mesh_x, child.mesh_y) for child in inner], np.int64),
+        fanout=np.array([architecture.fanout(i) for i in range(len(levels))], np.int64),
         compute_energy=float(architecture.compute.energy_pj),
     )
 
 
 def lower_mapping(problem: Problem, mapping: Mapping) -> NestArrays:
-    """Return `mapping` as a batch of one; dimensions that a level does not loop over come last in its order."""
+    """Return `mapping` as a batch of one; dimensions that a level does not loop over come last in order."""
     index = {name: i for i, name in enumerate(problem.dimensions)}
     levels, dimensions = len(mapping.levels), len(index)
     temporal = np.ones((levels, dimensions), np.int64)

@@ -37,7 +37,9 @@ def stacked(problem: Any, chosen: list[Any]) -> dict[str, np.ndarray]:
 
 @settings(max_examples=100)
 @given(batches(), st.integers(1, 4))
-def test_a_batch_holds_what_single_evaluations_give(batch: tuple[Spec, Spec, list[Spec]], threads: int) -> None:
+def test_a_batch_holds_what_single_evaluations_give(
+    batch: tuple[Spec, Spec, list[Spec]], threads: int
+) -> None:
     architecture, problem = load_architecture(batch[0]), load_problem(batch[1])
     chosen = [load_mapping(mapping, architecture, problem) for mapping in batch[2]]
     result = evaluate_batch(architecture, problem, **stacked(problem, chosen), threads=threads)
@@ -57,7 +59,13 @@ def test_a_batch_holds_what_single_evaluations_give(batch: tuple[Spec, Spec, lis
 def small() -> dict[str, Any]:
     """Return a machine, a problem and the arrays of one valid mapping."""
     levels = [
-        {"name": "Far", "class": "dram", "word_bits": 16, "energy_pj": {"read": 1, "write": 1}, "source": "test"},
+        {
+            "name": "Far",
+            "class": "dram",
+            "word_bits": 16,
+            "energy_pj": {"read": 1, "write": 1},
+            "source": "test",
+        },
         {
             "name": "Near",
             "class": "sram",
@@ -71,8 +79,12 @@ def small() -> dict[str, Any]:
     compute = {"energy_pj": 1, "source": "test"}
     ones = np.ones((1, 2, 3), np.int64)
     return {
-        "architecture": load_architecture({"architecture": {"name": "a", "levels": levels, "compute": compute}}),
-        "problem": load_problem({"problem": {"name": "p", "shape": "matmul", "dimensions": {"M": 4, "K": 4, "N": 4}}}),
+        "architecture": load_architecture(
+            {"architecture": {"name": "a", "levels": levels, "compute": compute}}
+        ),
+        "problem": load_problem(
+            {"problem": {"name": "p", "shape": "matmul", "dimensions": {"M": 4, "K": 4, "N": 4}}}
+        ),
         "temporal": ones * [[[1], [4]]],
         "order": np.zeros((1, 2, 3), np.int64) + np.arange(3),
         "spatial": np.ones((1, 2, 2, 3), np.int64),
@@ -87,7 +99,12 @@ def test_reasons_for_invalid_mappings(small: dict[str, Any]) -> None:
     fanout["spatial"][0, 0, 0] = 4
     keep = small | {"keep": np.array([[[True, False, True], [True, True, True]]])}
     roomless = small["architecture"].model_copy(
-        update={"levels": (small["architecture"].levels[0], small["architecture"].levels[1].model_copy(update={"capacity_words": 47}))}
+        update={
+            "levels": (
+                small["architecture"].levels[0],
+                small["architecture"].levels[1].model_copy(update={"capacity_words": 47}),
+            )
+        }
     )
     capacity = small | {"architecture": roomless}
     for arguments, status in ((factors, 2), (fanout, 3), (keep, 4), (capacity, 5)):

@@ -133,7 +133,11 @@ def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str
     origin: Point = (0,) * len(tensor.ranks)
 
     def tile(level: int) -> set[Point]:
-        return bounding_box(touched(tensor, [loop for loop in loops if loop.level >= level])) if level < levels else {origin}
+        return (
+            bounding_box(touched(tensor, [loop for loop in loops if loop.level >= level]))
+            if level < levels
+            else {origin}
+        )
 
     counts: dict[str, dict[str, int]] = {}
     into_child = math.prod(loop.bound for loop in loops if not loop.spatial)

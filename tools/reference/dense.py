@@ -140,11 +140,19 @@ def _compare(expected: dict[str, Any], result: Result) -> Iterator[Mismatch]:
             where, numbers = f"levels.{level.name}.tensors.{name}", wanted["tensors"][name]
             for key, attribute in COUNTS.items():
                 yield from exact(f"{where}.{key}", numbers[key], getattr(kept[name], attribute))
-            yield from exact(f"{where}.utilized_instances", numbers["utilized_instances"], level.instances_used)
-            yield from close(f"{where}.energy_pj", numbers["energy_pj"], kept[name].energy_pj, ENERGY_TOLERANCE)
+            yield from exact(
+                f"{where}.utilized_instances", numbers["utilized_instances"], level.instances_used
+            )
+            yield from close(
+                f"{where}.energy_pj", numbers["energy_pj"], kept[name].energy_pj, ENERGY_TOLERANCE
+            )
     yield from exact("computes", expected["computes"], result.compute.computes)
     yield from exact("mac.cycles", expected["mac"]["cycles"], result.compute.cycles)
-    yield from exact("mac.utilized_instances", expected["mac"]["utilized_instances"], result.compute.instances_used)
-    yield from close("mac.energy_pj", expected["mac"]["energy_pj"], result.compute.energy_pj, ENERGY_TOLERANCE)
+    yield from exact(
+        "mac.utilized_instances", expected["mac"]["utilized_instances"], result.compute.instances_used
+    )
+    yield from close(
+        "mac.energy_pj", expected["mac"]["energy_pj"], result.compute.energy_pj, ENERGY_TOLERANCE
+    )
     yield from exact("cycles", expected["cycles"], result.cycles)
     yield from close("total_energy_pj", expected["total_energy_pj"], result.energy_pj, ENERGY_TOLERANCE)

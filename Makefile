@@ -1,0 +1,44 @@
+# make demo    set up, evaluate a shipped mapping, print the table, write out/demo.csv
+# make test    set up, check style and types, run all tests with coverage
+# make bench   print speeds
+# make clean   remove what these made
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := tools/requirements.lock
+
+.DELETE_ON_ERROR:
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/.runtime
+	@mkdir -p out
+	$(BIN)/procrustes evaluate procrustes_16x16 vgg_s/conv3_2 procrustes_16x16/vgg_s_conv3_2_kn --csv out/demo.csv
+	@echo "wrote out/demo.csv"
+
+test: lint
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(VENV)/.development
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.development
+	$(BIN)/python tools/bench.py
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(BIN)/python pyproject.toml $(LOCK)
+	$(BIN)/python -m pip install --quiet --constraint $(LOCK) --editable .
+	@touch $@
+
+$(VENV)/.development: $(BIN)/python pyproject.toml $(LOCK)
+	$(BIN)/python -m pip install --quiet --constraint $(LOCK) --editable ".[test,lint]"
+	@touch $@ $(VENV)/.runtime
+
+clean:
+	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
