@@ -1,0 +1,51 @@
+"""The installed wheel: complete, and usable from an empty directory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def installed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel, install it alone into a folder, and return the folder."""
+    work = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(work), str(root)]
+    subprocess.run(build, check=True, capture_output=True, text=True)
+    (wheel,) = work.glob("procrustes_model-*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(work / "site"), str(wheel)], check=True)
+    return work / "site"
+
+
+def run(installed: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in `folder`."""
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    command = [sys.executable, "-m", "procrustes_model", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_evaluates_what_ships_by_name(installed: Path, tmp_path: Path) -> None:
+    names = ["procrustes_16x16", "vgg_s/conv3_2", "procrustes_16x16/vgg_s_conv3_2_kn"]
+    done = run(installed, tmp_path, "evaluate", *names, "--csv", "layer.csv")
+    assert done.returncode == 0, done.stderr
+    assert "GlobalBuffer" in done.stdout
+    assert (tmp_path / "layer.csv").read_text().startswith("architecture,problem,phase,level,tensor,action,")
+
+
+def test_lists_what_the_checkout_has(installed: Path, root: Path, tmp_path: Path) -> None:
+    listed = run(installed, tmp_path, "list").stdout
+    for file in (root / "arch_specs").glob("*.yaml"):
+        assert file.stem in listed
+
+
+def test_holds_nothing_but_the_package(installed: Path) -> None:
+    (wheel,) = installed.parent.glob("*.whl")
+    roots = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {name for name in roots if not name.endswith(".dist-info")} == {"procrustes_model"}
+    assert (installed / "procrustes_model" / "py.typed").exists()
