@@ -26,6 +26,9 @@ from procrustes_model.model.closed_forms import (
 if TYPE_CHECKING:
     from procrustes_model.spec.problem import Tensor
 
+Offsets = dict[str, tuple[Expr, Expr]]
+"""Per dimension: how many positions its loops take, and how far apart they lie."""
+
 
 @dataclass(frozen=True)
 class Transfers:
@@ -174,16 +177,40 @@ def _transfer_formula(moves: Sequence[Move], tile: Part, overlap: Part | None) -
 
 
 def find_sharing(nest: SymbolicNest, tensor: Tensor, level: int, names: Sequence[str]) -> Sharing:
-    """Count the different offsets that the spatial loops of `level` give to the tiles below."""
+    """Return how many different tiles the spatial loops of `level` give to the instances below."""
     loops = nest.fanout(level)
-    offsets: dict[str, tuple[Expr, Expr]] = {}
+    offsets: Offsets = {}
     for dimension in dict.fromkeys(loop.dimension for loop in loops):
         count = product(loop.symbol for loop in loops if loop.dimension == dimension)
         size = product(loop.symbol for loop in nest.below(level + 1) if loop.dimension == dimension)
         offsets[dimension] = (count, size)
-    ranks = {d: {r for r in range(len(tensor.ranks)) if coefficient_of(tensor, r, d)} for d in offsets}
+    formula, counted = _distinct(nest, tensor, offsets)
+    still = tuple(loop for loop in loops if not _ranks(tensor, loop.dimension))
+    distinct = nest.part(f"distinct_{names[level + 1]}", formula)
+    instances = math.prod(loop.bound for loop in loops)
+    return Sharing(names[level], names[level + 1], tuple(loops), still, instances, distinct, counted)
+
+
+def find_touched(nest: SymbolicNest, tensor: Tensor, level: int, name: str) -> Part:
+    """Return how many different words of `tensor` one instance of `level` ever accumulates."""
+    own = [loop for loop in nest.loops if loop.axis == "temporal" or loop.level >= level]
+    one = sympy.Integer(1)
+    offsets: Offsets = {}
+    for dimension in dict.fromkeys(loop.dimension for loop in own):
+        offsets[dimension] = (product(loop.symbol for loop in own if loop.dimension == dimension), one)
+    return nest.part(f"touched_{name}", _distinct(nest, tensor, offsets)[0])
+
+
+def _ranks(tensor: Tensor, dimension: str) -> set[int]:
+    """Return the ranks that `dimension` indexes."""
+    return {rank for rank in range(len(tensor.ranks)) if coefficient_of(tensor, rank, dimension)}
+
+
+def _distinct(nest: SymbolicNest, tensor: Tensor, offsets: Offsets) -> tuple[Expr, bool]:
+    """Return how many different positions of `tensor` the loops reach, and whether they had to be counted."""
+    ranks = {dimension: _ranks(tensor, dimension) for dimension in offsets}
     factors, counted = [], False
-    for group in _connected({d: rank for d, rank in ranks.items() if rank}):
+    for group in _connected({dimension: own for dimension, own in ranks.items() if own}):
         if len(group) == 1:
             factors.append(offsets[group[0]][0])
         elif len(group) == 2 and ranks[group[0]] == ranks[group[1]] and len(ranks[group[0]]) == 1:
@@ -191,10 +218,7 @@ def find_sharing(nest: SymbolicNest, tensor: Tensor, level: int, names: Sequence
         else:
             factors.append(sympy.Integer(_count_offsets(nest, tensor, group, offsets)))
             counted = True
-    shared = tuple(loop for loop in loops if not ranks[loop.dimension])
-    distinct = nest.part(f"distinct_{names[level + 1]}", product(factors))
-    instances = math.prod(loop.bound for loop in loops)
-    return Sharing(names[level], names[level + 1], tuple(loops), shared, instances, distinct, counted)
+    return product(factors), counted
 
 
 def _connected(ranks: dict[str, set[int]]) -> list[list[str]]:
@@ -208,26 +232,24 @@ def _connected(ranks: dict[str, set[int]]) -> list[list[str]]:
     return [group[0] for group in groups]
 
 
-def _two_in_one_rank(
-    tensor: Tensor, rank: int, group: Sequence[str], offsets: dict[str, tuple[Expr, Expr]]
-) -> Expr:
+def _two_in_one_rank(tensor: Tensor, rank: int, group: Sequence[str], offsets: Offsets) -> Expr:
     """Return how many values ``a*x + b*y`` takes for ``0 <= x < m``, ``0 <= y < n``.
 
     Two pairs give the same value where they differ by a multiple of ``(b/g, -a/g)``, with ``g`` the greatest
     common divisor of a and b.
     """
     (m, a), (n, b) = (
-        (offsets[d][0], product([coefficient_of(tensor, rank, d), offsets[d][1]])) for d in group
+        (offsets[d][0], product([coefficient_of(tensor, rank, d), offsets[d][1]]).doit()) for d in group
     )
-    divisor = Gcd(a.doit(), b.doit())
+    if a == b:
+        return total([m, n, -1])
+    divisor = Gcd(a, b)
     twice = product([sympy.Max(0, (m - b / divisor).doit()), sympy.Max(0, (n - a / divisor).doit())])
     return total([product([m, n]), -twice])
 
 
-def _count_offsets(
-    nest: SymbolicNest, tensor: Tensor, group: Sequence[str], offsets: dict[str, tuple[Expr, Expr]]
-) -> int:
-    """Count different offsets one by one, at the mapping's bounds."""
+def _count_offsets(nest: SymbolicNest, tensor: Tensor, group: Sequence[str], offsets: Offsets) -> int:
+    """Count different positions one by one, at the mapping's bounds."""
     found = {(0,) * len(tensor.ranks)}
     for dimension in group:
         count, size = (nest.value(one) for one in offsets[dimension])

@@ -14,6 +14,7 @@ from procrustes_model.model.closed_transfers import (
     Transfers,
     compute_steps,
     find_sharing,
+    find_touched,
     find_transfers,
 )
 
@@ -47,7 +48,7 @@ class Explanation:
     sharing : tuple of Sharing
         One per fan-out between the two.
     touched : Part or None
-        For an output, the distinct words that one instance ever holds.
+        For an output, the distinct words that one instance ever accumulates.
     instances, tile, reads, fills, updates : Part
         Instances used; the rest is per instance.
     """
@@ -124,7 +125,7 @@ def explain(
     sharing = tuple(find_sharing(nest, spec, i, names) for i in range(index, child) if nest.fanout(i))
     uses = [served.words, *(one.distinct for one in sharing)]
     departures = nest.part(f"departures_{level}", product(one.symbol for one in uses), uses)
-    touched = nest.part(f"touched_{level}", _touched(nest, spec, index)) if spec.is_output else None
+    touched = find_touched(nest, spec, index, level) if spec.is_output else None
     reads, fills, updates = _actions(nest, arrivals.words if outer else None, departures, touched)
     return Explanation(
         architecture=architecture.name,
@@ -194,9 +195,3 @@ def _actions(
     else:
         fills = nest.part("fills", zero)
     return reads, fills, nest.part("updates", departures.symbol, [departures])
-
-
-def _touched(nest: SymbolicNest, tensor: Tensor, level: int) -> Expr:
-    """Return the size of the box of all words that one instance of `level` holds in the whole run."""
-    loops = [loop for loop in nest.loops if loop.axis == "temporal" or loop.level >= level]
-    return product(nest.extents(tensor, loops))

@@ -159,7 +159,7 @@ def _touched(e: Explanation) -> list[str]:
     if e.touched is None:
         return []
     return [
-        "Touched: distinct words one instance ever holds; the first sum into each needs no read or fill",
+        "Touched: distinct words an instance ever adds to; the first sum into each needs no read or fill",
         *_equation(str(e.touched.symbol), e.touched, e),
         "",
     ]
