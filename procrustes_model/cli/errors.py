@@ -37,7 +37,7 @@ def reported_errors() -> Iterator[None]:
         raise typer.Exit(BROKEN_PIPE) from None
     except OSError as error:
         where = error.filename if error.filename is not None else "standard output"
-        print_issues([Issue(error.strerror or str(error), file=os.fsdecode(where))])
+        print_issues([Issue(error.strerror or str(error), file=str(where))])
         _discard_stdout()
         raise typer.Exit(BAD_INPUT) from None
 
