@@ -37,16 +37,15 @@ def evaluate_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Evaluate a mapping: accesses, energy and cycles."""
-    with reported_errors():
+    with reported_errors(), _quick_start():
         outputs = {"--csv": csv, "--csv-wide": csv_wide, "--json": json}
         _check_outputs(outputs, (architecture, problem, mapping))
         specs = load_all(architecture, problem, mapping)
         if not quiet:
             _announce_compiling()
-        with _quick_start():
-            from procrustes_model.model.evaluate import evaluate
+        from procrustes_model.model.evaluate import evaluate
 
-            result = evaluate(*specs)
+        result = evaluate(*specs)
         _write(result, csv, csv_wide, json)
         if not quiet:
             _print(result, *specs)
@@ -93,10 +92,10 @@ def _announce_compiling() -> None:
 
 @contextmanager
 def _quick_start() -> Iterator[None]:
-    """Save half of the time that Numba takes to start, in a process that lives for one evaluation.
+    """Save half of the time that starting takes, in a process that lives for one evaluation.
 
     Numba imports SciPy where it is installed, for linear algebra that no kernel uses, and the garbage
-    collector goes through all that importing leaves behind.
+    collector goes again and again through all that importing leaves behind.
     """
     hidden = "scipy" not in sys.modules
     if hidden:
