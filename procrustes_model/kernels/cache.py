@@ -48,7 +48,7 @@ def cache_directory() -> Path | None:
     return directory if os.access(directory, os.W_OK) else None
 
 
-def is_warm(kernel: str = "evaluate_nest") -> bool:
+def is_warm(kernel: str = "evaluate_nests") -> bool:
     """Return whether `kernel` has been compiled by an earlier process.
 
     Parameters

@@ -1,6 +1,6 @@
 """Results as CSV, for spreadsheets and pandas.
 
-Both tables follow RFC 4180: a header, commas, lines that end in CR LF, quotes only where needed. Floats
+Both tables have a header, commas, quotes only where needed (RFC 4180), and lines that end in LF. Floats
 are written with all their digits, so that reading gives the same number back; what does not exist is
 an empty field, which pandas reads as missing.
 """
@@ -135,7 +135,7 @@ def _wide_row(result: Result) -> dict[str, Any]:
 def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Return RFC 4180 text; the standard writer gives floats by repr, which round-trips."""
     buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\r\n")
+    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()

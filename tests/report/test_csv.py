@@ -58,5 +58,5 @@ def test_lines_end_as_the_standard_says(result: Result, tmp_path: Path) -> None:
     path = tmp_path / "tidy.csv"
     write_tidy([result], path)
     data = path.read_bytes()
-    assert data.endswith(b"\r\n")
-    assert data.count(b"\n") == data.count(b"\r\n") == 11
+    assert data.endswith(b"\n")
+    assert data.count(b"\n") == 11 and b"\r" not in data
