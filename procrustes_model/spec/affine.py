@@ -63,8 +63,8 @@ class Affine:
             raise _not_affine("a division by a dimension")
         return self._times(1 / Fraction(other))
 
-    def _refuse(self, other: Any) -> Affine:
-        raise _not_affine("a division")
+    def _refuse(self, _: Any) -> Affine:
+        raise _not_affine("a division or remainder")
 
     __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _refuse
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -25,6 +25,8 @@ class AccessEnergy(Frozen):
 
 class StorageLevel(Frozen):
     """One level of storage; all its instances are alike."""
+
+    other_keys: ClassVar[tuple[str, ...]] = ("capacity",)
 
     name: Name = Field(description="what mappings and results call the level")
     kind: Text = Field(
@@ -90,8 +92,9 @@ class Architecture(Title):
             raise ValueError("at least one storage level is needed")
         if len(set(names)) < len(names):
             raise ValueError(f"level names must differ: {', '.join(names)}")
-        if self.instances(len(self.levels)) > LARGEST_BOUND:
-            raise ValueError(f"more than {LARGEST_BOUND} compute units")
+        units = self.instances(len(self.levels))
+        if units > LARGEST_BOUND:
+            raise ValueError(f"the meshes multiply to {units} compute units, more than {LARGEST_BOUND}")
         return self
 
     def instances(self, level: int) -> int:

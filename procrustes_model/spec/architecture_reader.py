@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from procrustes_model.spec.architecture import Architecture, ComputeLevel, StorageLevel, Title
-from procrustes_model.spec.document import Document, unknown_key
+from procrustes_model.spec.document import Document, missing_key, unknown_key
 from procrustes_model.spec.expressions import ExpressionError, evaluate, parse
 from procrustes_model.spec.schema import LARGEST_BOUND, build
-from procrustes_model.spec.words import is_identifier, shorten
+from procrustes_model.spec.words import IDENTIFIER_RULE, PAIRS, is_identifier, shorten
 from procrustes_model.spec.yaml_text import Path
 
 _TOP_KEYS = ["name", "description", "attributes", "levels", "compute"]
@@ -25,6 +25,7 @@ _LEVEL_NUMBERS = (
     "shared_bandwidth",
     "area_um2",
 )
+_COMPUTE_EXAMPLE = "such as compute: {name: MAC, energy_pj: 4.6}"
 _COMPUTE_NUMBERS = ("mesh_x", "mesh_y", "energy_pj", "area_um2")
 _BITS = {"B": 8, "bytes": 8, "KB": 8 * 2**10, "MB": 8 * 2**20, "GB": 8 * 2**30, "bits": 1, "bit": 1}
 _CAPACITY = re.compile(r"(.*[\s0-9)])\s*(B|bytes|KB|MB|GB|words|word|bits|bit)", re.DOTALL)
@@ -72,7 +73,7 @@ def _levels(content: dict[str, Any], shared: Values, document: Document) -> list
     path: Path = ("architecture", "levels")
     written = content.get("levels")
     if "levels" not in content:
-        document.complain(path, "missing key 'levels'", "a list of storage levels, outermost first", key=True)
+        missing_key(document, path, content, _TOP_KEYS, "a list of storage levels, outermost first")
     elif not isinstance(written, list) or not written:
         hint = "each item starts with '- name:'"
         document.complain(path, f"'levels' must be a list of storage levels, is {shorten(written)}", hint)
@@ -82,7 +83,7 @@ def _levels(content: dict[str, Any], shared: Values, document: Document) -> list
         if isinstance(item, dict):
             levels.append(build(StorageLevel, _level_numbers(item, place, shared, document), document, place))
         else:
-            document.complain(place, f"a storage level must be a mapping, is {shorten(item)}")
+            document.complain(place, f"a storage level must be {PAIRS}, is {shorten(item)}")
     return levels
 
 
@@ -90,6 +91,13 @@ def _level_numbers(item: dict[str, Any], path: Path, shared: Values, document: D
     """Return a level's keys with every expression evaluated and its capacity in words."""
     own = _attributes(item.get("attributes"), (*path, "attributes"), shared, document)
     names = {**shared, **own}
+    written_words = item.get("capacity_words")
+    if isinstance(written_words, str) and _CAPACITY.fullmatch(written_words.strip()):
+        message = f"'capacity_words' must be a number without a unit, is {shorten(written_words)}"
+        document.complain(
+            (*path, "capacity_words"), message, f"write 'capacity: {written_words.strip()[:60]}'"
+        )
+        item = {**item, "capacity_words": 1}
     level = _evaluated(item, _LEVEL_NUMBERS, path, names, document)
     if isinstance(level.get("energy_pj"), dict):
         keys = ("read", "write", "update")
@@ -112,13 +120,11 @@ def _level_numbers(item: dict[str, Any], path: Path, shared: Values, document: D
 def _compute(content: dict[str, Any], shared: Values, document: Document) -> ComputeLevel | None:
     path: Path = ("architecture", "compute")
     if "compute" not in content:
-        document.complain(
-            path, "missing key 'compute'", "such as compute: {name: MAC, energy_pj: 4.6}", key=True
-        )
+        missing_key(document, path, content, _TOP_KEYS, _COMPUTE_EXAMPLE)
         return None
     written = content["compute"]
     if not isinstance(written, dict):
-        document.complain(path, f"'compute' must be a mapping, is {shorten(written)}")
+        document.complain(path, f"'compute' must be {PAIRS}, is {shorten(written)}", _COMPUTE_EXAMPLE)
         return None
     return build(ComputeLevel, _evaluated(written, _COMPUTE_NUMBERS, path, shared, document), document, path)
 
@@ -147,14 +153,14 @@ def _attributes(written: Any, path: Path, before: Values, document: Document) ->
     if written is None:
         return {}
     if not isinstance(written, dict):
-        document.complain(path, f"'attributes' must be a mapping, is {shorten(written)}")
+        document.complain(path, f"'attributes' must be {PAIRS}, is {shorten(written)}")
         return {}
     values: Values = {}
     for name, value in written.items():
         place = (*path, name)
         if not is_identifier(name):
             document.complain(
-                place, f"attribute '{name[:60]}' must be letters, digits and underscores", key=True
+                place, f"the name of attribute '{name[:60]}' must be {IDENTIFIER_RULE}", key=True
             )
         elif isinstance(value, str) and not _is_arithmetic(value, {**before, **values}):
             values[name] = value
@@ -196,9 +202,8 @@ def _number(value: Any, path: Path, names: Values, document: Document) -> Any:
         expression = parse(value)
         for name in expression.names:
             if isinstance(names.get(name), str):
-                document.complain(
-                    path, f"attribute '{name}' is the text {shorten(names[name])}, not a number"
-                )
+                message = f"attribute '{name}' is the text {shorten(names[name])}, not a number"
+                document.complain(path, message, "an expression may use attributes that stand before it")
                 return 1
         result = evaluate(expression, numbers)
     except ExpressionError as error:
@@ -223,7 +228,8 @@ def _capacity(value: Any, word_bits: Any, path: Path, names: Values, document: D
         return 1  # word_bits has an issue of its own
     if words.denominator != 1 or not 1 <= words <= LARGEST_BOUND:
         shown = int(words) if words.denominator == 1 else float(words)
-        message = f"the capacity {value.strip()} is {shown} words of {word_bits} bits"
+        of_bits = "" if match[2] in ("words", "word") else f" of {word_bits} bits"
+        message = f"the capacity {value.strip()} is {shown} words{of_bits}"
         document.complain(path, message, f"it must be a whole number from 1 to {LARGEST_BOUND}")
         return 1
     return int(words)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.spec.words import closest, did_you_mean, shorten, with_article
+from procrustes_model.spec.words import PAIRS, closest, did_you_mean, shorten, with_article
 from procrustes_model.spec.yaml_text import MAX_DEPTH, MAX_NODES, Path, Place, parse_yaml
 
 MAX_BYTES = 2**20
@@ -119,9 +119,7 @@ class Document:
             Where there is no such mapping; everything else depends on it.
         """
         if not isinstance(self.data, dict):
-            self.complain(
-                (), f"this is {_kind_of(self.data)}", f"a mapping that starts with '{name}:' belongs here"
-            )
+            self.complain((), f"this is {shorten(self.data)}", f"{with_article(name)} starts with '{name}:'")
             self.raise_issues()
         for key in self.data:
             if key != name and name in self.data:
@@ -131,7 +129,7 @@ class Document:
             self.raise_issues()
         content = self.data[name]
         if not isinstance(content, dict):
-            self.complain((name,), f"'{name}' must be a mapping, is {_kind_of(content)}")
+            self.complain((name,), f"'{name}' must be {PAIRS}, is {shorten(content)}")
             self.raise_issues()
         return dict(content)
 
@@ -145,7 +143,7 @@ class Document:
             if closest(key, [name]):
                 self.complain((key,), f"unknown key '{key[:60]}'", f"did you mean '{name}'?", key=True)
                 return
-        self.complain((), f"missing key '{name}'", f"the file starts with '{name}:'")
+        self.complain((), f"missing key '{name}'", f"{with_article(name)} starts with '{name}:'")
 
 
 def open_document(source: str | os.PathLike[str] | Mapping[str, Any], kind: str) -> Document:
@@ -210,10 +208,10 @@ def read_document(path: str | os.PathLike[str]) -> Document:
 def _read_bytes(file: str) -> bytes:
     content = b""
     try:
-        status = os.stat(file)
+        status = pathlib.Path(file).stat()
         readable = not stat.S_ISDIR(status.st_mode) and status.st_size <= MAX_BYTES
         if readable:
-            with open(file, "rb") as stream:
+            with pathlib.Path(file).open("rb") as stream:
                 content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise SpecError(Issue("no such file", _near_files(file), file)) from None
@@ -333,13 +331,23 @@ def unknown_key(document: Document, path: Path, options: list[str]) -> None:
     document.complain(path, f"unknown key '{key[:60]}'", did_you_mean(key, options), key=True)
 
 
-def _kind_of(value: Any) -> str:
-    if value is None:
-        return "empty"
-    if isinstance(value, str):
-        return f"the text {shorten(value)}"
-    if isinstance(value, list):
-        return "a list"
-    if isinstance(value, dict):
-        return "a mapping"
-    return f"the value {shorten(value)}"
+def missing_key(
+    document: Document, path: Path, content: Mapping[str, Any], options: list[str], hint: str | None = None
+) -> None:
+    """Note that the key at the end of `path` is missing, unless it stands there misspelt.
+
+    Parameters
+    ----------
+    document : Document
+        Gets the issue.
+    path : tuple of str and int
+        Where the key belongs.
+    content : mapping
+        What stands there; each of its keys that is none of `options` is an issue of its own.
+    options : list of str
+        Every key that may stand there.
+    hint : str, optional
+        What belongs to the key.
+    """
+    if not any(closest(key, options) == path[-1] for key in content if key not in options):
+        document.complain(path, f"missing key '{path[-1]}'", hint, key=True)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+import pathlib
 from typing import Any
 
 from procrustes_model.errors import SpecError
 from procrustes_model.spec.affine import affine_terms
-from procrustes_model.spec.document import Document, unknown_key
+from procrustes_model.spec.document import Document, missing_key, unknown_key
 from procrustes_model.spec.expressions import ExpressionError
 from procrustes_model.spec.problem import Problem, Tensor, Term
 from procrustes_model.spec.schema import LARGEST_PRODUCT, build
 from procrustes_model.spec.shape import Shape, bound_problem, load_shape, read_shape
-from procrustes_model.spec.words import closest, did_you_mean, is_name, shorten
+from procrustes_model.spec.words import PAIRS, closest, did_you_mean, is_name, shorten
 from procrustes_model.spec.yaml_text import Path
 
 _KEYS = ["name", "shape", "dimensions", "coefficients", "description"]
@@ -38,7 +39,10 @@ def read_problem(document: Document) -> Problem:
     """
     content = document.section("problem")
     for key in content:
-        if key not in _KEYS:
+        if key == "phase":
+            hint = "the shape says it: conv, conv_backward, conv_weight_update, ..."
+            document.complain(("problem", key), "a problem has no key 'phase'", hint, key=True)
+        elif key not in _KEYS:
             unknown_key(document, ("problem", key), _KEYS)
     name = _name(content, document)
     shape = _shape(content, document)
@@ -59,7 +63,7 @@ def read_problem(document: Document) -> Problem:
 def _name(content: dict[str, Any], document: Document) -> str:
     name = content.get("name")
     if "name" not in content:
-        document.complain(("problem", "name"), "missing key 'name'", key=True)
+        missing_key(document, ("problem", "name"), content, _KEYS, "what results call the problem")
     elif not isinstance(name, str) or not is_name(name):
         document.complain(
             ("problem", "name"), f"'name' must be text of 1 to 100 characters, is {shorten(name)}"
@@ -72,24 +76,22 @@ def _shape(content: dict[str, Any], document: Document) -> Shape | None:
     path: Path = ("problem", "shape")
     written = content.get("shape")
     if "shape" not in content:
-        document.complain(path, "missing key 'shape'", "such as 'shape: conv'", key=True)
+        missing_key(document, path, content, _KEYS, "such as 'shape: conv'")
         return None
     if isinstance(written, dict):
         before = len(document.issues)
         shape = read_shape(written, path, document)
         return shape if len(document.issues) == before else None
     if not isinstance(written, str):
-        document.complain(path, f"'shape' must be a name or a mapping, is {shorten(written)}")
+        document.complain(path, f"'shape' must be a name or {PAIRS}, is {shorten(written)}")
         return None
     from procrustes_model.shipped import resolve
 
     try:
-        beside = os.path.join(os.path.dirname(document.file or ""), written)
-        file = (
-            beside
-            if written.endswith((".yaml", ".yml")) and os.path.exists(beside)
-            else resolve("shape", written)
-        )
+        beside = pathlib.Path(document.file or "").parent / written
+        # Path.exists would raise where the name is too long.
+        exists = written.endswith((".yaml", ".yml")) and os.path.exists(beside)  # noqa: PTH110
+        file = beside if exists else resolve("shape", written)
     except SpecError as error:
         document.complain(path, error.issues[0].message, error.issues[0].hint)
         return None
@@ -105,17 +107,20 @@ def _bounds(content: dict[str, Any], shape: Shape | None, document: Document) ->
     path: Path = ("problem", "dimensions")
     written = content.get("dimensions")
     if "dimensions" not in content:
-        document.complain(path, "missing key 'dimensions'", "such as {M: 64, K: 64, N: 64}", key=True)
+        missing_key(document, path, content, _KEYS, "such as {M: 64, K: 64, N: 64}")
         return {}
     if not isinstance(written, dict):
-        document.complain(path, f"'dimensions' must be a mapping of bounds, is {shorten(written)}")
+        document.complain(
+            path, f"'dimensions' must be {PAIRS}, is {shorten(written)}", "such as {M: 64, K: 64, N: 64}"
+        )
         return {}
     bounds = {}
     for name, value in written.items():
         if shape and name not in shape.dimensions:
-            hint = did_you_mean(name, [one for one in shape.dimensions if one not in written])
+            near = closest(name, [one for one in shape.dimensions if one not in written])
+            hint = f"did you mean '{near}'?" if near else _all(shape)
             message = f"unknown dimension '{name[:60]}' for shape {shape.name}"
-            document.complain((*path, name), message, hint or _all(shape), key=True)
+            document.complain((*path, name), message, hint, key=True)
             continue
         problem = bound_problem(value)
         if problem:
@@ -143,7 +148,7 @@ def _check_missing(written: dict[str, Any], shape: Shape, document: Document) ->
         what = (
             f"missing dimension{'s' if len(missing) > 1 else ''} {', '.join(missing)} of shape {shape.name}"
         )
-        document.complain(path, what, f"such as '{missing[0]}: 1'", key=True)
+        document.complain(path, what, f"give the bound, such as '{missing[0]}: 1'", key=True)
 
 
 def _all(shape: Shape) -> str:
@@ -157,7 +162,7 @@ def _coefficients(content: dict[str, Any], shape: Shape | None, document: Docume
     if written is None:
         return values
     if not isinstance(written, dict):
-        document.complain(path, f"'coefficients' must be a mapping, is {shorten(written)}")
+        document.complain(path, f"'coefficients' must be {PAIRS}, is {shorten(written)}")
         return values
     for name, value in written.items():
         if shape and name not in shape.coefficients:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from procrustes_model.spec.document import Document, unknown_key
-from procrustes_model.spec.words import is_identifier, is_name, shorten
+from procrustes_model.spec.document import Document, missing_key, unknown_key
+from procrustes_model.spec.words import IDENTIFIER_RULE, PAIRS, is_identifier, is_name, shorten
 from procrustes_model.spec.yaml_text import Path
 
 LARGEST_BOUND = 2**31
 LARGEST_PRODUCT = 2**62
 
 _NAME_RULE = "must be 1 to 100 printable characters"
-_IDENTIFIER_RULE = "must be letters, digits and underscores, not starting with a digit"
 
 
 def _name(text: str) -> str:
@@ -25,7 +24,7 @@ def _name(text: str) -> str:
 
 def _identifier(text: str) -> str:
     if not is_identifier(text):
-        raise ValueError(_IDENTIFIER_RULE)
+        raise ValueError(f"must be {IDENTIFIER_RULE}")
     return text
 
 
@@ -43,11 +42,14 @@ class Frozen(BaseModel):
     """A description that checks itself when it is made and never changes afterwards."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+    other_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that users may write beside the fields' own; the reader turns them into fields."""
 
 
-def keys_of(model: type[BaseModel]) -> list[str]:
+def keys_of(model: type[Frozen]) -> list[str]:
     """Return the keys that a user may write for a model."""
-    return [str(field.validation_alias or name) for name, field in model.model_fields.items()]
+    fields = [str(field.validation_alias or name) for name, field in model.model_fields.items()]
+    return [*fields, *model.other_keys]
 
 
 def build(model: type[Model], data: dict[str, Any], document: Document, path: Path) -> Model | None:
@@ -70,24 +72,23 @@ def build(model: type[Model], data: dict[str, Any], document: Document, path: Pa
         None where there is an issue.
     """
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             _translate(model, dict(detail), document, path)
     return None
 
 
-def _translate(model: type[BaseModel], detail: dict[str, Any], document: Document, path: Path) -> None:
+def _translate(model: type[Frozen], detail: dict[str, Any], document: Document, path: Path) -> None:
     place: Path = (*path, *detail["loc"])
-    key = (
-        f"'{place[-1]}'" if place and isinstance(place[-1], str) else f"item {place[-1]}" if place else "this"
-    )
+    key = _shown(place)
     kind = detail["type"]
     value = detail["input"]
     if kind == "extra_forbidden":
         unknown_key(document, place, keys_of(_model_at(model, detail["loc"][:-1])))
     elif kind == "missing":
-        document.complain(place, f"missing key {key}", key=True)
+        inner = _model_at(model, detail["loc"][:-1])
+        missing_key(document, place, value, keys_of(inner), _description(inner, str(place[-1])))
     elif kind == "default_factory_not_called":
         pass  # the field it is made from has an issue of its own
     elif kind == "value_error":
@@ -95,19 +96,38 @@ def _translate(model: type[BaseModel], detail: dict[str, Any], document: Documen
         problem = str(detail["ctx"]["error"])
         document.complain(place, problem if whole else f"{key} {problem}, is {shorten(value)}", key=whole)
     else:
-        document.complain(place, f"{key} must be {_wanted(kind, detail.get('ctx', {}))}, is {shorten(value)}")
+        hint = (
+            f"its keys are {', '.join(keys_of(_model_at(model, detail['loc'])))}" if kind in _MODEL else None
+        )
+        wanted = _wanted(kind, detail.get("ctx", {}))
+        document.complain(place, f"{key} must be {wanted}, is {shorten(value)}", hint)
 
 
+def _shown(place: Path) -> str:
+    """Return how a message names the value at a place: by its key, or as a list's item."""
+    if not place:
+        return "this"
+    if isinstance(place[-1], int):
+        return f"item {place[-1] + 1} of '{place[-2]}'" if len(place) > 1 else f"item {place[-1] + 1}"
+    return f"'{place[-1]}'"
+
+
+def _description(model: type[Frozen], key: str) -> str | None:
+    fields = model.model_fields.items()
+    return next((field.description for name, field in fields if key in (name, field.validation_alias)), None)
+
+
+_MODEL = ("model_type", "model_attributes_type")
 _WANTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
     "string_type": "text (in quotes where it looks like a number)",
     "finite_number": "a finite number",
-    "dict_type": "a mapping",
-    "mapping_type": "a mapping",
-    "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
+    "dict_type": PAIRS,
+    "mapping_type": PAIRS,
+    "model_type": PAIRS,
+    "model_attributes_type": PAIRS,
     "tuple_type": "a list",
     "list_type": "a list",
     "bool_type": "true or false",
@@ -130,7 +150,7 @@ def _wanted(kind: str, context: dict[str, Any]) -> str:
     return f"valid ({kind})"
 
 
-def _model_at(model: type[BaseModel], location: tuple[str | int, ...]) -> type[BaseModel]:
+def _model_at(model: type[Frozen], location: tuple[str | int, ...]) -> type[Frozen]:
     """Return the model of the field at a location."""
     for part in location:
         for name, field in model.model_fields.items():
@@ -138,7 +158,7 @@ def _model_at(model: type[BaseModel], location: tuple[str | int, ...]) -> type[B
             if (
                 part in (name, field.validation_alias)
                 and isinstance(inner, type)
-                and issubclass(inner, BaseModel)
+                and issubclass(inner, Frozen)
             ):
                 model = inner
     return model

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from procrustes_model.spec.document import Document, open_document, unknown_key
+from procrustes_model.spec.document import Document, missing_key, open_document, unknown_key
 from procrustes_model.spec.expressions import Expression, ExpressionError, parse
-from procrustes_model.spec.words import did_you_mean, is_identifier, is_name, shorten
+from procrustes_model.spec.words import IDENTIFIER_RULE, PAIRS, did_you_mean, is_identifier, is_name, shorten
 from procrustes_model.spec.yaml_text import Path
 
 PHASES = ("forward", "backward", "weight_update")
 _KEYS = ["name", "phase", "description", "dimensions", "coefficients", "tensors"]
+_TENSORS = "such as {Weights: {projection: [K, C]}, ...}"
 _TENSOR_KEYS = ["projection", "output"]
 
 
@@ -128,14 +129,14 @@ def _dimensions(content: dict[str, Any], path: Path, document: Document) -> tupl
     place = (*path, "dimensions")
     written = content.get("dimensions")
     if "dimensions" not in content:
-        document.complain(place, "missing key 'dimensions'", "a list such as [M, K, N]", key=True)
+        missing_key(document, place, content, _KEYS, "a list such as [M, K, N]")
     elif not isinstance(written, list) or not written:
         message = f"a shape's 'dimensions' must be a list of names, is {shorten(written)}"
         document.complain(place, message, "such as [M, K, N]")
     names: list[str] = []
     for index, name in enumerate(written if isinstance(written, list) else []):
         if not isinstance(name, str) or not is_identifier(name):
-            message = f"a dimension must be named by letters, digits and underscores, is {shorten(name)}"
+            message = f"the name of a dimension must be {IDENTIFIER_RULE}; is {shorten(name)}"
             document.complain((*place, index), message)
         elif name in names:
             document.complain((*place, index), f"duplicate dimension '{name}'")
@@ -150,14 +151,12 @@ def _coefficients(
     if written is None:
         return {}
     if not isinstance(written, dict):
-        document.complain(path, f"'coefficients' must be a mapping, is {shorten(written)}")
+        document.complain(path, f"'coefficients' must be {PAIRS}, is {shorten(written)}")
         return {}
     values = {}
     for name, value in written.items():
         if not is_identifier(name) or name in dimensions:
-            why = (
-                "is a dimension already" if name in dimensions else "must be letters, digits and underscores"
-            )
+            why = "is a dimension already" if name in dimensions else f"must be {IDENTIFIER_RULE}"
             document.complain((*path, name), f"coefficient '{name[:60]}' {why}", key=True)
             continue
         problem = bound_problem(value)
@@ -171,11 +170,10 @@ def _tensors(content: dict[str, Any], path: Path, document: Document) -> tuple[S
     place = (*path, "tensors")
     written = content.get("tensors")
     if "tensors" not in content:
-        hint = "such as {Weights: {projection: [K, C]}, ...}"
-        document.complain(place, "missing key 'tensors'", hint, key=True)
+        missing_key(document, place, content, _KEYS, _TENSORS)
         return ()
     if not isinstance(written, dict) or not written:
-        document.complain(place, f"'tensors' must be a mapping of tensors by name, is {shorten(written)}")
+        document.complain(place, f"'tensors' must be {PAIRS}, is {shorten(written)}", _TENSORS)
         return ()
     tensors = []
     for name, item in written.items():
@@ -185,12 +183,15 @@ def _tensors(content: dict[str, Any], path: Path, document: Document) -> tuple[S
             )
         elif not isinstance(item, dict):
             hint = "such as {projection: [K, C]}"
-            document.complain((*place, name), f"tensor '{name}' must be a mapping, is {shorten(item)}", hint)
+            document.complain((*place, name), f"tensor '{name}' must be {PAIRS}, is {shorten(item)}", hint)
         else:
             tensors.append(_tensor(name, item, (*place, name), document))
     outputs = [tensor.name for tensor in tensors if tensor.is_output]
-    if len(outputs) != 1 and len(tensors) == len(written):
-        found = f"{' and '.join(outputs)} are" if outputs else "none is"
+    clear = all(
+        isinstance(item, dict) and isinstance(item.get("output", False), bool) for item in written.values()
+    )
+    if len(outputs) != 1 and clear and len(tensors) == len(written):
+        found = f"{' and '.join(outputs)} have it" if outputs else "none has it"
         document.complain(place, f"exactly one tensor must have 'output: true', {found}", key=True)
     return tuple(tensors)
 
@@ -205,9 +206,7 @@ def _tensor(name: str, item: dict[str, Any], path: Path, document: Document) -> 
     written = item.get("projection")
     place = (*path, "projection")
     if "projection" not in item:
-        document.complain(
-            place, "missing key 'projection'", "a list with one index per rank, such as [K, C]", key=True
-        )
+        missing_key(document, place, item, _TENSOR_KEYS, "a list with one index per rank, such as [K, C]")
     elif not isinstance(written, list) or not written:
         document.complain(
             place, f"'projection' must be a list with one index per rank, is {shorten(written)}"

@@ -8,7 +8,10 @@ import re
 from collections.abc import Iterable
 
 _MAX_WORD = 100
-_MAX_LISTED = 12
+_MAX_LISTED = 16
+IDENTIFIER_RULE = "letters, digits and underscores, not starting with a digit, no Python keyword"
+PAIRS = "'key: value' pairs"
+"""What YAML calls a mapping, a word that means a schedule here."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -58,7 +61,7 @@ def did_you_mean(word: str, options: Iterable[str]) -> str | None:
     if not known:
         return None
     more = ", ..." if len(known) > _MAX_LISTED else ""
-    return f"there is {', '.join(known[:_MAX_LISTED])}{more}"
+    return f"choose from {', '.join(known[:_MAX_LISTED])}{more}"
 
 
 def with_article(kind: str) -> str:
@@ -86,9 +89,11 @@ def _bounded_repr(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 256:
         return "a number of more than 75 digits"
     if isinstance(value, dict):
-        return f"a mapping of {len(value)} keys"
+        return f"{{{str(next(iter(value)))[:20]}: ...}}" if value else "{}"
     if isinstance(value, (list, tuple)):
-        return f"a list of {len(value)} items"
+        return f"a list of {len(value)} item{'s' if len(value) > 1 else ''}" if value else "an empty list"
     if value is None:
         return "empty"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return repr(value)

@@ -161,7 +161,7 @@ def test_explain_what_is_not_there(run: Run, specs: tuple[str, ...]) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         "error: architecture 'two_levels' has no level 'Bufer'; did you mean 'Buffer'?",
-        "error: problem 'little' has no tensor 'Q'; there is A, B, Z",
+        "error: problem 'little' has no tensor 'Q'; choose from A, B, Z",
     ]
 
 

@@ -54,7 +54,7 @@ def problem() -> Problem:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
-    """A function that writes text to a file and returns its path."""
+    """Return a function that writes text to a file and returns its path."""
 
     def to_file(text: str | bytes) -> Path:
         path = tmp_path / "spec.yaml"

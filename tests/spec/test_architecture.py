@@ -71,7 +71,7 @@ def test_an_architecture_checks_itself(architecture: Architecture) -> None:
         Architecture(name="x", levels=(), compute=architecture.compute)
     with pytest.raises(pydantic.ValidationError, match="frozen"):
         architecture.name = "y"
-    with pytest.raises(pydantic.ValidationError, match="whole|integer"):
+    with pytest.raises(pydantic.ValidationError, match=r"whole|integer"):
         ComputeLevel(energy_pj=1, mesh_x="3")  # type: ignore[arg-type]
 
 

@@ -51,8 +51,8 @@ ARCHITECTURE_CASES = [
     ),
     ("name: RegFile", "name: Buffer", 12, 13, "a level named 'Buffer' stands above already", "rename"),
     ("mesh_y: 2", "mesh_y: 2.5", 14, 15, "'mesh_y' must be a whole number, is 2.5", None),
-    ("mesh_y: 2", "mesh_y: true", 14, 15, "'mesh_y' must be a whole number, is True", None),
-    ("mesh_y: 2", "mesh_y: [2]", 14, 15, "'mesh_y' must be a whole number, is a list of 1 items", None),
+    ("mesh_y: 2", "mesh_y: true", 14, 15, "'mesh_y' must be a whole number, is true", None),
+    ("mesh_y: 2", "mesh_y: [2]", 14, 15, "'mesh_y' must be a whole number, is a list of 1 item", None),
     ("mesh_y: 2", "mesh_y: 0", 14, 15, "'mesh_y' must be at least 1, is 0", None),
     ("mesh_y: 2", "mesh_y: -2", 14, 15, "'mesh_y' must be at least 1, is -2", None),
     ("mesh_y: 2", "mesh_y: 4294967296", 14, 15, "'mesh_y' must be at most 2147483648", None),
@@ -73,23 +73,51 @@ ARCHITECTURE_CASES = [
     ("read: 6", "read: -1", 11, 25, "'read' must be at least 0, is -1", None),
     ("read: 6", "read: 1e300", 11, 25, "'read' must be at most", None),
     ("read: 6", "reads: 6", 11, 19, "unknown key 'reads'", "did you mean 'read'?"),
-    ("{read: 6, write: 7}", "6", 11, 18, "'energy_pj' must be a mapping, is 6", None),
-    ("write: 7}", "}", 11, 7, "missing key 'write'", None),
+    (
+        "{read: 6, write: 7}",
+        "6",
+        11,
+        18,
+        "'energy_pj' must be 'key: value' pairs, is 6",
+        "read, write, update",
+    ),
+    ("energy_pj: {read: 6", "energy: {read: 6", 11, 7, "unknown key 'energy'", "did you mean 'energy_pj'?"),
+    ("write: 7}", "}", 11, 7, "missing key 'write'", "pJ per write"),
+    ("capacity: 2 KB", "capacty: 2 KB", 10, 7, "unknown key 'capacty'", "did you mean 'capacity'?"),
+    (
+        "capacity: 2 KB",
+        "capacity_words: 2 KB",
+        10,
+        23,
+        "'capacity_words' must be a number without a unit, is '2 KB'",
+        "write 'capacity: 2 KB'",
+    ),
+    ("2 KB", "1.5 words", 10, 17, "the capacity 1.5 words is 1.5 words", "it must be a whole number"),
+    ("name: DRAM", "name: DRAM\n      tensors: [A, 3]", 6, 20, "item 2 of 'tensors' must be text", None),
+    ("pes: 4", "pes: 3 +", 13, 15, "attribute 'pes' is the text '3 +', not a number", "stand before it"),
+    ("pes: 4", "if: 4", 3, 16, "the name of attribute 'if' must be letters", None),
     ("2 KB", "2", 10, 17, "'capacity' must be a number and a unit", "such as '128 KB'"),
     ("2 KB", "2 kiB", 10, 17, "'capacity' must be a number and a unit", "such as '128 KB'"),
     ("2 KB", "3 B", 10, 17, "the capacity 3 B is 1.5 words of 16 bits", "whole number"),
     ("2 KB", "0 KB", 10, 17, "the capacity 0 KB is 0 words", "whole number"),
     ("2 KB", "1e9 GB", 10, 17, "the capacity 1e9 GB is", "whole number from 1 to 2147483648"),
     ("2 KB", "2 KB\n      capacity_words: 3", 10, 7, "'capacity' and 'capacity_words' are both given", None),
-    ("mesh_y: 2", "mesh_y: 2147483648", 1, 1, "more than 2147483648 compute units", None),
-    ("{energy_pj: 1}", "{}", 17, 3, "missing key 'energy_pj'", None),
-    ("{energy_pj: 1}", "1", 17, 12, "'compute' must be a mapping, is 1", None),
+    (
+        "mesh_y: 2",
+        "mesh_y: 2147483648",
+        1,
+        1,
+        "the meshes multiply to 8589934592 compute units, more than 2147483648",
+        None,
+    ),
+    ("{energy_pj: 1}", "{}", 17, 3, "missing key 'energy_pj'", "pJ per computation"),
+    ("{energy_pj: 1}", "1", 17, 12, "'compute' must be 'key: value' pairs, is 1", "such as"),
     (
         "    - name: DRAM\n",
         "    - 7\n    - name: DRAM\n",
         5,
         7,
-        "a storage level must be a mapping, is 7",
+        "a storage level must be 'key: value' pairs, is 7",
         None,
     ),
     ("name: DRAM", "name: DRAM\n      tensors: Weights", 6, 16, "'tensors' must be a list", None),
@@ -109,7 +137,7 @@ mapping:
 """
 
 MAPPING_CASES = [
-    ("temporal: M=2", "temporal: M=2 Q=2", 4, 21, "unknown dimension 'Q'", "there is M, K, N"),
+    ("temporal: M=2", "temporal: M=2 Q=2", 4, 21, "unknown dimension 'Q'", "choose from M, K, N"),
     ("M=2 K=3", "M=2 k=3", 4, 21, "unknown dimension 'k'", "did you mean 'K'?"),
     (
         "M=2 K=3",
@@ -160,7 +188,7 @@ MAPPING_CASES = [
     ),
     ("    - level: RegFile", "    - RegFile", 10, 7, "a level must be a mapping", "such as '- level: DRAM'"),
     ("[A, B, Z]", "[A, B]", 5, 13, "Z is kept only at Buffer, RegFile", "DRAM is outermost"),
-    ("[A, B, Z]", "[A, B, Y]", 5, 20, "unknown tensor 'Y'", "there is A, B, Z"),
+    ("[A, B, Z]", "[A, B, Y]", 5, 20, "unknown tensor 'Y'", "choose from A, B, Z"),
     ("[A, B, Z]", "[A, B, b, Z]", 5, 20, "unknown tensor 'b'", "did you mean 'B'?"),
     ("[A, B, Z]", "[A, B, Z, A]", 5, 23, "duplicate tensor 'A'", None),
     ("[A, B, Z]", "A", 5, 13, "'keep' must be a list of tensors, is 'A'", "[A, B, Z]"),
@@ -183,7 +211,7 @@ MAPPING_CASES = [
         "there are 1",
     ),
     ("  levels:", "  level:", 2, 3, "unknown key 'level'", "did you mean 'levels'?"),
-    ("mapping:", "mapping: 3\nx:", 1, 10, "'mapping' must be a mapping, is the value 3", None),
+    ("mapping:", "mapping: 3\nx:", 1, 10, "'mapping' must be 'key: value' pairs, is 3", None),
 ]
 
 GOOD_PROBLEM = """\
@@ -204,7 +232,7 @@ PROBLEM_CASES = [
         "did you mean 'conv'?",
     ),
     ("  shape: conv\n", "", 1, 1, "missing key 'shape'", "such as 'shape: conv'"),
-    ("shape: conv", "shape: 3", 3, 10, "'shape' must be a name or a mapping", None),
+    ("shape: conv", "shape: 3", 3, 10, "'shape' must be a name or 'key: value' pairs", None),
     ("N: 2", "n: 2", 4, 52, "unknown dimension 'n' for shape conv", "did you mean 'N'?"),
     (", N: 2", "", 4, 3, "missing dimension N of shape conv", "such as 'N: 1'"),
     ("N: 2", "N: 0", 4, 55, "the bound of N must be at least 1, is 0", None),
@@ -221,6 +249,15 @@ PROBLEM_CASES = [
         "the product of the bounds is more than",
         None,
     ),
+    ("N: 2", "X: 2", 4, 52, "unknown dimension 'X' for shape conv", "its dimensions are R, S, P,"),
+    (
+        "name: layer",
+        "name: layer\n  phase: forward",
+        3,
+        3,
+        "a problem has no key 'phase'",
+        "the shape says it",
+    ),
     ("stride_h", "stride", 5, 18, "unknown coefficient 'stride'", "did you mean 'stride_h'?"),
     ("stride_h: 2", "stride_h: 0", 5, 28, "coefficient 'stride_h' must be at least 1, is 0", None),
     (
@@ -228,7 +265,7 @@ PROBLEM_CASES = [
         "[R]",
         4,
         15,
-        "'dimensions' must be a mapping of bounds",
+        "'dimensions' must be 'key: value' pairs",
         None,
     ),
 ]
@@ -248,7 +285,7 @@ problem:
 SHAPE_CASES = [
     ("[A, B]}", "[A, A*B]}", 8, 27, "a product of dimensions is not affine", "write a sum of dimensions"),
     ("[A, B]}", "[A, A/B]}", 8, 27, "a division by a dimension is not affine", None),
-    ("[A, B]}", "[A, B//2]}", 8, 27, "a division is not affine", None),
+    ("[A, B]}", "[A, B//2]}", 8, 27, "a division or remainder is not affine", None),
     ("[A, B]}", "[A, 2**B]}", 8, 27, "a power or function of a dimension is not affine", None),
     ("[A, B]}", '[A, "max(A, B)"]}', 8, 28, "a power or function of a dimension is not affine", None),
     (
@@ -273,19 +310,19 @@ SHAPE_CASES = [
         "unknown key 'projetion'",
         "did you mean 'projection'?",
     ),
-    ("{projection: [A, B]}", "[A, B]", 8, 10, "tensor 'X' must be a mapping", None),
-    (", output: true", "", 7, 5, "exactly one tensor must have 'output: true', none is", None),
+    ("{projection: [A, B]}", "[A, B]", 8, 10, "tensor 'X' must be 'key: value' pairs", None),
+    (", output: true", "", 7, 5, "exactly one tensor must have 'output: true', none has it", None),
     (
         "[A, B]}",
         "[A, B], output: true}",
         7,
         5,
-        "exactly one tensor must have 'output: true', X and Z are",
+        "exactly one tensor must have 'output: true', X and Z have it",
         None,
     ),
     ("output: true", "output: yes", 9, 44, "'output' must be true or false, is 'yes'", None),
     ("dimensions: [A, B]", "dimensions: [A, B, A]", 5, 24, "duplicate dimension 'A'", None),
-    ("dimensions: [A, B]", "dimensions: [A, B, 3]", 5, 24, "a dimension must be named by letters", None),
+    ("dimensions: [A, B]", "dimensions: [A, B, 3]", 5, 24, "the name of a dimension must be letters", None),
     ("{two: 2}", "{two: -2}", 6, 25, "coefficient 'two' must be at least 1, is -2", None),
     ("{two: 2}", "{A: 2}", 6, 20, "coefficient 'A' is a dimension already", None),
     ("    dimensions: [A", "    phase: forwards\n    dimensions: [A", 5, 12, "unknown phase", "'forward'?"),
@@ -305,8 +342,8 @@ TEXT_CASES: list[tuple[str | bytes, int | None, int | None, str, str | None]] = 
         "it stands in line 2 already",
     ),
     ("architecture: {}\n---\narchitecture: {}\n", 2, 1, "a second document starts here", None),
-    ("- 1\n", 1, 1, "this is a list", "a mapping that starts with 'architecture:'"),
-    ("text", 1, 1, "this is the text 'text'", None),
+    ("- 1\n", 1, 1, "this is a list", "an architecture starts with 'architecture:'"),
+    ("text", 1, 1, "this is 'text'", None),
     ("architecture: !!python/object/apply:os.abort []\n", 1, 15, "tag ", "tags are not allowed"),
     ("architecture: !x 3\n", 1, 15, "tag '!x'", "tags are not allowed"),
     ("a: &a [1]\nb: *a\n", 1, 4, "anchor '&a'", "anchors and aliases are not allowed"),
@@ -406,6 +443,24 @@ def test_every_independent_issue_is_reported_in_the_order_of_the_file(  # type: 
     ]
 
 
+@pytest.mark.parametrize(
+    ("good", "load", "old", "new"),
+    [
+        (GOOD_ARCHITECTURE, load_architecture, "compute:", "computes:"),
+        (GOOD_ARCHITECTURE, load_architecture, "read: 6", "reads: 6"),
+        (GOOD_ARCHITECTURE, load_architecture, "name: Buffer", "nme: Buffer"),
+        (GOOD_PROBLEM, load_problem, "dimensions:", "dimension:"),
+        (GOOD_PROBLEM, load_problem, "N: 2", "n: 2"),
+        (SHAPE, load_problem, "tensors:", "tensor:"),
+        (SHAPE, load_problem, "output: true", "output: yes"),
+    ],
+)
+def test_one_slip_is_one_issue(good, load, old, new, write) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(SpecError) as caught:
+        load(write(change(good, old, new)))
+    assert len(caught.value.issues) == 1
+
+
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text("x: 1\n")
     with pytest.raises(SpecError, match=r"did you mean '.*spec\.yaml'"):
@@ -426,7 +481,7 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def refuse(*_: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("builtins.open", refuse)  # chmod would not stop root
+    monkeypatch.setattr(Path, "open", refuse)  # chmod would not stop root
     with pytest.raises(SpecError, match="no permission to read this file"):
         load_architecture(path)
 

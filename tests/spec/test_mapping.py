@@ -116,7 +116,7 @@ NAMES = st.text(min_size=1, max_size=30).filter(lambda text: text.isprintable() 
 
 @st.composite
 def mappings(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], Mapping]:
-    """An architecture and a problem, as data, and a valid mapping of theirs, with names of all sorts."""
+    """Draw an architecture and a problem, as data, and a valid mapping of theirs, with names of all sorts."""
     tensors = draw(st.lists(NAMES, min_size=2, max_size=4, unique=True))
     names = draw(st.lists(NAMES.filter(lambda name: name != "MAC"), min_size=1, max_size=4, unique=True))
     dimensions = ["N", "y", "on", "null_"][: draw(st.integers(1, 4))]
