@@ -83,7 +83,7 @@ def _missing(kind: str, given: str, names: list[str]) -> Issue:
             return Issue(message, f"there is a shipped {other} of this name; are the arguments in order?")
     if near or file:
         return Issue(message, f"did you mean {' or '.join(repr(word) for word in (file, near) if word)}?")
-    return Issue(message, f"there is {', '.join(names[:12])}" if names else None)
+    return Issue(message, f"choose from {', '.join(names[:12])}" if names else None)
 
 
 def _near_file(given: str) -> str | None:
