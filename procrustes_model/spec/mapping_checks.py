@@ -116,7 +116,8 @@ def check_fanout(levels: list[WrittenLevel], architecture: Architecture, documen
                 loops = " ".join(f"{name}={factor}" for name, factor in factors.items())
                 above = architecture.levels[index].name
                 message = f"{axis} {loops} needs {used} {inner.name} instances below each {above}"
-                hint = f"there are {available} on this axis (mesh_{axis[-1]} of {inner.name})"
+                verb = "is" if available == 1 else "are"
+                hint = f"there {verb} {available} on this axis (mesh_{axis[-1]} of {inner.name})"
                 document.complain((*level.path, axis), message, hint)
 
 
@@ -144,7 +145,7 @@ def check_keep(
         where = f"only at {', '.join(holders)}" if holders else "nowhere"
         message = f"{tensor.name} is kept {where}"
         if outermost.tensors is not None and tensor.name not in outermost.tensors:
-            hint = f"{architecture.name} must allow every tensor in the 'tensors' of {outermost.name}"
+            hint = f"{outermost.name} is outermost: add it to its 'tensors' in {architecture.name}"
         else:
             hint = f"{outermost.name} is outermost and must keep every tensor"
         document.complain((*levels[0].path, "keep"), message, hint)

@@ -12,15 +12,16 @@ from pathlib import PurePath
 from typing import Any
 
 from procrustes_model.spec.architecture import Architecture
-from procrustes_model.spec.document import Document, unknown_key
+from procrustes_model.spec.document import Document, missing_key, unknown_key
 from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
 from procrustes_model.spec.mapping_checks import check_bounds, check_fanout, check_keep
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.schema import build
 from procrustes_model.spec.shape import bound_problem
-from procrustes_model.spec.words import closest, did_you_mean, is_name, shorten
+from procrustes_model.spec.words import PAIRS, closest, did_you_mean, is_name, shorten
 from procrustes_model.spec.yaml_text import Path
 
+_KEYS = ["name", "levels"]
 _LEVEL_KEYS = ["level", "temporal", "spatial_x", "spatial_y", "keep", "bypass"]
 LOOP_KEYS = ("temporal", "spatial_x", "spatial_y")
 # A name, an equals sign and a number, blanks around the sign allowed; or whatever else stands there.
@@ -67,8 +68,8 @@ def read_mapping(document: Document, architecture: Architecture, problem: Proble
     """
     content = document.section("mapping")
     for key in content:
-        if key not in ("name", "levels"):
-            unknown_key(document, ("mapping", key), ["name", "levels"])
+        if key not in _KEYS:
+            unknown_key(document, ("mapping", key), _KEYS)
     name = _name(content, document)
     reader = _Reader(document, architecture, problem)
     levels = reader.read(content)
@@ -120,9 +121,7 @@ class _Reader:
         written = content.get("levels")
         found: dict[int, WrittenLevel] = {}
         if "levels" not in content:
-            self.document.complain(
-                path, "missing key 'levels'", "a list of levels, outermost first", key=True
-            )
+            missing_key(self.document, path, content, _KEYS, "a list of levels, outermost first")
         elif not isinstance(written, list):
             hint = "each item starts with '- level:'"
             self.document.complain(path, f"'levels' must be a list, is {shorten(written)}", hint)
@@ -149,7 +148,7 @@ class _Reader:
 
     def _level(self, item: Any, path: Path, found: dict[int, WrittenLevel]) -> None:
         if not isinstance(item, dict):
-            message = f"a level must be a mapping, is {shorten(item)}"
+            message = f"a level must be {PAIRS}, is {shorten(item)}"
             self.document.complain(path, message, "such as '- level: DRAM'")
             self.unclear.update(self.problem.dimensions)
             return
@@ -174,7 +173,7 @@ class _Reader:
         name = item.get("level")
         place = (*path, "level")
         if "level" not in item:
-            self.document.complain(place, "missing key 'level'", f"one of {', '.join(names)}", key=True)
+            missing_key(self.document, place, item, _LEVEL_KEYS, f"choose from {', '.join(names)}")
         elif not isinstance(name, str) or name not in names:
             free = [one for position, one in enumerate(names) if position not in found]
             hint = did_you_mean(name, free) if isinstance(name, str) else None

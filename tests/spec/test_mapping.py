@@ -70,7 +70,7 @@ def test_the_outermost_level_must_be_allowed_every_tensor(
     architecture_data: dict[str, Any], problem: Problem
 ) -> None:
     architecture_data["architecture"]["levels"][0]["tensors"] = ["A", "B"]
-    with pytest.raises(SpecError, match="Z is kept only at Buffer, RegFile; small must allow every tensor"):
+    with pytest.raises(SpecError, match="Z is kept only at Buffer, RegFile; DRAM is outermost: add it"):
         load(FULL, load_architecture(architecture_data), problem)
 
 
