@@ -118,6 +118,57 @@ def mappings(draw: st.DrawFn, problem: Spec, levels: int) -> Spec:
     return {"mapping": {"name": "drawn", "levels": nest}}
 
 
+@st.composite
+def imperfect_factors(draw: st.DrawFn, bound: int, levels: int) -> list[tuple[int, int, int, int]]:
+    """Draw per level, outermost first, a temporal factor, that of the last pass, and factors on x and y."""
+    parts: list[tuple[int, int, int, int]] = []
+    rest, shortened = bound, False
+    for level in range(levels - 1, -1, -1):
+        spatial = []
+        for _ in "xy":
+            divisors = [n for n in range(2, rest + 1) if rest % n == 0 and not shortened]
+            spatial.append(draw(st.sampled_from([1, 1, *divisors])))
+            rest //= spatial[-1]
+        factor = draw(st.integers(1, rest)) if level else rest
+        last = (rest - 1) % factor + 1
+        shortened = shortened or last < factor
+        rest = -(-rest // factor)
+        parts.insert(0, (factor, last, *spatial))
+    return parts
+
+
+@st.composite
+def imperfect_mappings(draw: st.DrawFn, problem: Spec, levels: int) -> Spec:
+    """Draw a mapping of `problem` some of whose loops are shorter in their last pass."""
+    tensors = sorted(problem["problem"]["shape"]["tensors"])
+    nest: list[Spec] = [
+        {"level": f"L{i}", "temporal": [], "spatial_x": [], "spatial_y": []} for i in range(levels)
+    ]
+    for dimension, bound in problem["problem"]["dimensions"].items():
+        for level, (factor, last, x, y) in zip(nest, draw(imperfect_factors(bound, levels)), strict=True):
+            token = f"{dimension}={factor}" + (f"/{last}" if last < factor else "")
+            for kind, number, text in (
+                ("temporal", factor, token),
+                ("spatial_x", x, f"{dimension}={x}"),
+                ("spatial_y", y, f"{dimension}={y}"),
+            ):
+                if number > 1:
+                    level[kind].append(text)
+    for level in nest:
+        level["temporal"] = draw(st.permutations(level["temporal"]))
+        outermost = level is nest[0]
+        level["keep"] = tensors if outermost else draw(st.lists(st.sampled_from(tensors), unique=True))
+    return {"mapping": {"name": "drawn", "levels": nest}}
+
+
+@st.composite
+def imperfect_cases(draw: st.DrawFn, most: int = 160) -> tuple[Spec, Spec, Spec]:
+    """Draw an architecture, a problem and a mapping with shorter last passes."""
+    problem = draw(problems(most))
+    mapping = draw(imperfect_mappings(problem, draw(st.integers(2, 4))))
+    return draw(architectures(mapping)), problem, mapping
+
+
 def mesh_of(loops: list[str]) -> int:
     """Return the fan-out that the loops of one axis need."""
     return math.prod(int(loop.split("=")[1]) for loop in loops)

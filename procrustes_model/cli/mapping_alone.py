@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from typing import Any
 
-_FACTOR = re.compile(r"([A-Za-z_]\w*)\s*=\s*([0-9]{1,19})\b")
+_FACTOR = re.compile(r"([A-Za-z_]\w*)\s*=\s*([0-9]{1,19})\b(?:\s*/\s*([0-9]{1,19})\b)?")
 # The loops of a misspelt key count too, or each of its dimensions would be reported as unknown.
 _NO_LOOPS = ("level", "keep", "bypass")
 _UNLIMITED = 2**62
@@ -78,7 +77,17 @@ def _tensors(levels: list[dict[str, Any]]) -> list[str]:
 
 
 def _bounds(levels: list[dict[str, Any]]) -> dict[str, int]:
-    """Return the product of the factors of every dimension."""
-    texts = [str(text) for level in levels for key, text in level.items() if key not in _NO_LOOPS]
-    factors = [match for text in texts for match in _FACTOR.findall(text)]
-    return {name: math.prod(int(factor) for other, factor in factors if other == name) for name, _ in factors}
+    """Return what the loops of every dimension cover: the product of the factors, were all passes whole."""
+    texts = [
+        str(level[key])
+        for level in levels
+        for key in sorted(level, key=lambda key: key in ("spatial_x", "spatial_y"))
+        if key not in _NO_LOOPS
+    ]
+    bounds: dict[str, int] = {}
+    inside: dict[str, int] = {}
+    for name, factor, last in reversed([match for text in texts for match in _FACTOR.findall(text)]):
+        covered = inside.get(name, 1)
+        bounds[name] = bounds.get(name, 1) + (int(last or factor) - 1) * covered
+        inside[name] = covered * int(factor)
+    return bounds

@@ -64,6 +64,8 @@ def index_names(problem: Problem) -> dict[str, str]:
 def tile_extents(problem: Problem, mapping: Mapping) -> list[dict[str, int]]:
     """Return, per level, how many indices of each dimension its loops and those below it cover.
 
+    Where a loop is shorter in its last pass, this is what they cover at first, and at most.
+
     Parameters
     ----------
     problem : Problem
@@ -79,7 +81,7 @@ def tile_extents(problem: Problem, mapping: Mapping) -> list[dict[str, int]]:
     for level in reversed(mapping.levels):
         for loop in (*level.temporal, *level.spatial_x, *level.spatial_y):
             covered[loop.dimension] *= loop.factor
-        extents.insert(0, dict(covered))
+        extents.insert(0, {name: min(extent, problem.dimensions[name]) for name, extent in covered.items()})
     return extents
 
 
@@ -127,7 +129,10 @@ def _header(level: LevelMapping, problem: Problem, extents: MappingType[str, int
 def _loops(level: LevelMapping, names: MappingType[str, str]) -> list[str]:
     """Return the loops of one level that run more than once: temporal, then over columns, then over rows."""
     temporal = [
-        f"for {names[loop.dimension]} in 0..{loop.factor}" for loop in level.temporal if loop.factor > 1
+        f"for {names[loop.dimension]} in 0..{loop.factor}"
+        + (f" (last pass {loop.last})" if loop.last is not None else "")
+        for loop in level.temporal
+        if loop.factor > 1
     ]
     spatial = [
         f"parallel-for {names[loop.dimension]} in 0..{loop.factor} ({axis})"

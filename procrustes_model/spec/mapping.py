@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping as AbstractMapping
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.problem import Problem
@@ -23,6 +23,23 @@ class Loop(Frozen):
 
     dimension: Identifier = Field(description="the dimension it walks")
     factor: Count = Field(description="its number of iterations")
+    last: Count | None = Field(
+        default=None, description="its iterations in the last pass over its dimension, where those are fewer"
+    )
+
+    @field_validator("last")
+    @classmethod
+    def _normalise(cls, last: int | None, info: ValidationInfo) -> int | None:
+        factor = info.data.get("factor")
+        if last is None or factor is None:
+            return last
+        if last > factor:
+            raise ValueError(f"must be at most the factor, {factor}")
+        return None if last == factor else last
+
+    def __str__(self) -> str:
+        """Return the loop as a mapping file holds it, such as ``K=16`` or ``K=14/2``."""
+        return f"{self.dimension}={self.factor}" + (f"/{self.last}" if self.last else "")
 
 
 class LevelMapping(Frozen):
@@ -40,6 +57,9 @@ class LevelMapping(Frozen):
             names = [loop.dimension for loop in loops]
             if len(set(names)) < len(names):
                 raise ValueError(f"a dimension stands twice in {' '.join(names)}")
+        for loop in (*self.spatial_x, *self.spatial_y):
+            if loop.last is not None:
+                raise ValueError(f"{loop} is spatial: only a temporal loop may have a shorter last pass")
         if len(set(self.keep)) < len(self.keep):
             raise ValueError(f"a tensor stands twice in keep: {', '.join(self.keep)}")
         return self
@@ -50,6 +70,11 @@ class Mapping(Frozen):
 
     name: Name = Field(default="mapping", description="what results call the mapping")
     levels: tuple[LevelMapping, ...] = Field(description="outermost first, in the architecture's order")
+
+    @property
+    def imperfect(self) -> bool:
+        """Whether a loop is shorter in the last pass over its dimension."""
+        return any(loop.last is not None for level in self.levels for loop in level.temporal)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the mapping as its YAML form holds it; `load_mapping` reads it back."""
@@ -89,7 +114,7 @@ class Mapping(Frozen):
 
 
 def _tokens(loops: tuple[Loop, ...]) -> str:
-    return " ".join(f"{loop.dimension}={loop.factor}" for loop in loops)
+    return " ".join(str(loop) for loop in loops)
 
 
 def _scalar(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.document import Document
+from procrustes_model.spec.mapping_passes import check_passes
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.words import closest
 from procrustes_model.spec.yaml_text import Path
@@ -24,7 +25,7 @@ def check_bounds(
     problem: Problem,
     document: Document,
 ) -> None:
-    """Note every dimension whose factors do not multiply to its bound.
+    """Note every dimension whose loops do not cover just its bound.
 
     Parameters
     ----------
@@ -38,6 +39,11 @@ def check_bounds(
         Gets the issues.
     """
     for dimension, bound in problem.dimensions.items():
+        if dimension in unclear:
+            continue
+        if any(dimension in level.last for level in levels):
+            check_passes(dimension, bound, levels, architecture, document)
+            continue
         places = [
             (index, kind, level.loops[kind][dimension])
             for kind in ("temporal", "spatial_x", "spatial_y")
@@ -45,7 +51,7 @@ def check_bounds(
             if dimension in level.loops[kind]
         ]
         product = math.prod(factor for _, _, factor in places)
-        if product == bound or dimension in unclear:
+        if product == bound:
             continue
         path: Path = ("mapping", "levels")
         if places:

@@ -24,8 +24,9 @@ from procrustes_model.spec.yaml_text import Path
 _KEYS = ["name", "levels"]
 _LEVEL_KEYS = ["level", "temporal", "spatial_x", "spatial_y", "keep", "bypass"]
 LOOP_KEYS = ("temporal", "spatial_x", "spatial_y")
-# A name, an equals sign and a number, blanks around the sign allowed; or whatever else stands there.
-_TOKEN = re.compile(r"([^\s,=]+)\s*=\s*([^\s,=]+)(?=[\s,]|$)|[^\s,]+")
+# A name, an equals sign, a number, and perhaps a slash and another one, blanks around the signs allowed;
+# or whatever else stands there.
+_TOKEN = re.compile(r"([^\s,=]+)\s*=\s*([^\s,=/]+)(?:\s*/\s*([^\s,=]+))?(?=[\s,]|$)|[^\s,]+")
 _MAX_TOKENS = 1000
 
 
@@ -39,11 +40,14 @@ class WrittenLevel:
         Where it stands; the whole mapping's place for a level that is left out.
     loops : dict
         'temporal', 'spatial_x', 'spatial_y' to the factors by dimension, in order.
+    last : dict
+        By dimension, the iterations of a temporal loop in the last pass, where they are fewer.
     keep : tuple of str
     """
 
     path: Path
     loops: dict[str, dict[str, int]] = field(default_factory=lambda: {key: {} for key in LOOP_KEYS})
+    last: dict[str, int] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
 
 
@@ -99,10 +103,23 @@ def _name(content: dict[str, Any], document: Document) -> str:
 
 def _level_data(name: str, level: WrittenLevel) -> dict[str, Any]:
     loops = {
-        key: tuple(Loop(dimension=dimension, factor=factor) for dimension, factor in level.loops[key].items())
+        key: tuple(
+            Loop(
+                dimension=dimension,
+                factor=factor,
+                last=level.last.get(dimension) if key == "temporal" else None,
+            )
+            for dimension, factor in level.loops[key].items()
+        )
         for key in LOOP_KEYS
     }
     return {"level": name, "keep": level.keep, **loops}
+
+
+def _number(text: str) -> int | str:
+    """Return a whole number, or the text where it is none."""
+    # A hundred digits are as much too large as all of them, and cheap to read.
+    return int(text[:100]) if re.fullmatch(r"[-+]?[0-9]+", text) else text
 
 
 class _Reader:
@@ -160,7 +177,7 @@ class _Reader:
                 unknown_key(self.document, (*path, key), _LEVEL_KEYS)
                 meant = closest(key, [one for one in _LEVEL_KEYS if one not in item])
             if meant in LOOP_KEYS:
-                level.loops[meant] = self._loops(item[key], (*path, key))
+                self._loops(item[key], (*path, key), level, meant)
         level.keep = self._keep(item, index, path)
         if index is None:
             for factors in level.loops.values():
@@ -188,14 +205,13 @@ class _Reader:
             return names.index(name)
         return None
 
-    def _loops(self, written: Any, path: Path) -> dict[str, int]:
-        """Return factors by dimension of a text such as `C=8 K=16`, or a list of such texts."""
+    def _loops(self, written: Any, path: Path, level: WrittenLevel, kind: str) -> None:
+        """Read a text such as `C=8 K=14/2`, or a list of such texts, into the loops of a level."""
         if written is None:
-            return {}
+            return
         texts = [(path, written)]
         if isinstance(written, list):
             texts = [((*path, index), item) for index, item in enumerate(written)]
-        factors: dict[str, int] = {}
         for place, text in texts:
             if not isinstance(text, str):
                 message = f"loops are written 'C=8 K=16', this is {shorten(text)}"
@@ -204,12 +220,11 @@ class _Reader:
                 continue
             tokens = list(_TOKEN.finditer(text))
             for token in tokens[:_MAX_TOKENS]:
-                self._loop(token, place, factors)
-        return factors
+                self._loop(token, place, level, kind)
 
-    def _loop(self, token: re.Match[str], path: Path, factors: dict[str, int]) -> None:
-        """Read one token such as `K=16` into `factors`."""
-        name, number, offset = token[1], token[2], token.start()
+    def _loop(self, token: re.Match[str], path: Path, level: WrittenLevel, kind: str) -> None:
+        """Read one token such as `K=16` or `K=14/2` into the loops of a level."""
+        name, offset, factors = token[1], token.start(), level.loops[kind]
         if name is None:
             form = "a loop is written 'K=16'"
             self.document.complain(path, f"'{token[0][:60]}' is not a loop", form, offset=offset)
@@ -224,8 +239,7 @@ class _Reader:
             if near is None or near in factors:
                 return
             name = near
-        # A hundred digits are as much too large as all of them, and cheap to read.
-        value = int(number[:100]) if re.fullmatch(r"[-+]?[0-9]+", number) else number
+        value = _number(token[2])
         problem = bound_problem(value)
         if problem:
             shown = shorten(value)
@@ -236,8 +250,33 @@ class _Reader:
             hint = f"merge them into {name}={factors[name] * int(value)}"
             self.document.complain(path, f"{name} stands twice among these loops", hint, offset=offset)
             factors[name] *= int(value)
+            if token[3] or name in level.last:
+                self.unclear.add(name)
         else:
             factors[name] = int(value)
+            if token[3]:
+                self._last_pass(token, path, level, kind, name)
+
+    def _last_pass(self, token: re.Match[str], path: Path, level: WrittenLevel, kind: str, name: str) -> None:
+        """Read what stands behind the slash of a token such as `K=14/2`."""
+        factor, last, offset = level.loops[kind][name], _number(token[3]), token.start(3)
+        problem = bound_problem(last)
+        if kind != "temporal":
+            hint = f"write {name}={factor}; only a temporal loop may have a shorter last pass"
+            message = f"{name}={factor}/{shorten(token[3])[1:-1]} stands in {kind}"
+            self.document.complain(path, message, hint, offset=token.start())
+        elif problem:
+            message = f"the last pass of {name} must be {problem}, is {shorten(last)}"
+            self.document.complain(path, message, offset=offset)
+        elif int(last) > factor:
+            message = f"the last pass of {name}={factor} must be at most {factor}, is {shorten(last)}"
+            hint = f"{name}={factor}/{factor} is the same as {name}={factor}"
+            self.document.complain(path, message, hint, offset=offset)
+        else:
+            if int(last) < factor:
+                level.last[name] = int(last)
+            return
+        self.unclear.add(name)
 
     def _keep(self, item: dict[str, Any], index: int | None, path: Path) -> tuple[str, ...]:
         """Return the tensors that a level keeps, in the problem's order."""
