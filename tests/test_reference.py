@@ -32,6 +32,12 @@ def test_all_dense_cases_match(root: Path, data: Path) -> None:
     assert "400 of 400 cases match" in done.stdout
 
 
+def test_all_imperfect_cases_match(root: Path, data: Path) -> None:
+    done = run(root, data / "timeloop_imperfect.json.gz")
+    assert done.returncode == 0, done.stdout
+    assert "150 of 150 cases match" in done.stdout
+
+
 def numbers(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the paths of all numbers in nested data."""
     if isinstance(tree, dict):

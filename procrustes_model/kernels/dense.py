@@ -30,7 +30,13 @@ from procrustes_model.kernels.sharing import count_distinct
 
 @kernel
 def count_accesses(
-    problem: ProblemArrays, loops: LoopArrays, keep: Bools, touched: Ints, counts: CountArrays, status: Ints
+    problem: ProblemArrays,
+    loops: LoopArrays,
+    keep: Bools,
+    touched: Ints,
+    computes: int,
+    counts: CountArrays,
+    status: Ints,
 ) -> None:
     """Count the words that go in and out of one instance of every level, tensor by tensor.
 
@@ -45,6 +51,8 @@ def count_accesses(
     keep : bool[N, L, T]
     touched : int64[N, L]
         Output elements that one instance accumulates.
+    computes : int
+        Operations of the problem.
     counts : CountArrays
         `tile`, `moved` and `distinct` are read; `accesses` and `instances` are filled in.
     status : int64[N]
@@ -60,9 +68,9 @@ def count_accesses(
             for d in range(dimensions):
                 used *= loops.spread[n, level, d]
             counts.instances[n, level + 1] = used
-        steps = loops.outer[n, 0] * loops.bound[n, 0] if loops.listed[n] else 1
+        done = computes // counts.instances[n, levels]
         for tensor in range(tensors):
-            from_child = steps
+            from_child = done
             tiles = 1
             for level in range(levels - 1, -1, -1):
                 tiles *= distinct[n, level, tensor]
@@ -112,7 +120,7 @@ def access_energy(machine: MachineArrays, counts: CountArrays, costs: CostArrays
 
 
 @kernel
-def count_cycles(machine: MachineArrays, counts: CountArrays, computes: int, costs: CostArrays) -> None:
+def count_cycles(machine: MachineArrays, counts: CountArrays, costs: CostArrays) -> None:
     """Stretch the steps of the nest, level by level, where a bandwidth falls short.
 
     The stretch is computed in double precision from words per step, summed tensor by tensor, so that the
@@ -122,16 +130,13 @@ def count_cycles(machine: MachineArrays, counts: CountArrays, computes: int, cos
     ----------
     machine : MachineArrays
     counts : CountArrays
-    computes : int
-        Operations of the problem.
     costs : CostArrays
-        `cycles` and `limit` are filled in.
+        The steps of the nest, last in `cycles`, are read; the other `cycles` and `limit` are filled in.
     """
     accesses, bandwidth = counts.accesses, machine.bandwidth
     mappings, levels, tensors, _ = accesses.shape
     for n in range(mappings):
-        steps = computes // counts.instances[n, levels]
-        costs.cycles[n, levels] = steps
+        steps = costs.cycles[n, levels]
         for level in range(levels):
             read = write = 0.0
             for tensor in range(tensors):
@@ -196,12 +201,15 @@ def evaluate_nests(
     count_transfers(problem, loops, counts.tile, counts.moved, status)
     touched = np.empty(counts.tile.shape[:2], np.int64)
     count_distinct(problem, loops, counts.distinct, touched)
-    count_accesses(problem, loops, nests.keep, touched, counts, status)
-    check_capacity(machine, nests.keep, counts.tile, status)
-    access_energy(machine, counts, costs)
     computes = 1
     for bound in problem.bounds:
         computes *= bound
-    count_cycles(machine, counts, computes, costs)
+    count_accesses(problem, loops, nests.keep, touched, computes, counts, status)
+    check_capacity(machine, nests.keep, counts.tile, status)
+    access_energy(machine, counts, costs)
+    levels = counts.tile.shape[1]
+    for n in range(len(status)):
+        costs.cycles[n, levels] = computes // counts.instances[n, levels]
+    count_cycles(machine, counts, costs)
     for n in range(len(status)):
         costs.total[n] = costs.total[n] + computes * machine.compute_energy if status[n] == OK else np.nan

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from procrustes_model.kernels.arrays import Bools, Floats, Ints, MachineArrays, NestArrays, ProblemArrays
 from procrustes_model.kernels.buffers import make_costs, make_counts, make_loops
 from procrustes_model.kernels.dense import evaluate_nests
+from procrustes_model.kernels.imperfect import evaluate_imperfect_nests
 from procrustes_model.kernels.nest import are_well_formed
 from procrustes_model.model.lower import lower_architecture, lower_problem
 
@@ -38,7 +39,7 @@ class BatchResult:
     accesses : int64[N, L, T, 3]
         Words read, filled and updated, per instance.
     status : int64[N]
-        0 valid; 1 a count exceeds 2^62; 2 factors do not multiply to the bounds; 3 fan-out exceeded;
+        0 valid; 1 a count exceeds 2^62; 2 the loops do not cover the bounds; 3 fan-out exceeded;
         4 a tensor is not kept at the outermost level; 5 capacity exceeded.
     """
 
@@ -61,6 +62,7 @@ def evaluate_batch(
     spatial: ArrayLike,
     keep: ArrayLike,
     *,
+    last: ArrayLike | None = None,
     threads: int = 1,
 ) -> BatchResult:
     """Evaluate N mappings given as arrays.
@@ -79,6 +81,8 @@ def evaluate_batch(
         Factors on x and y over the instances below the level.
     keep : bool[N, L, T]
         Which tensors each level keeps.
+    last : int[N, L, D], optional
+        Temporal factors in the last pass over their dimension; None where all passes are whole.
     threads : int
         Threads to share the work; the result does not depend on it.
 
@@ -89,7 +93,8 @@ def evaluate_batch(
     Raises
     ------
     ValueError
-        When the arrays' shapes disagree, factors are not positive or an order is not a permutation.
+        When the arrays' shapes disagree, factors are not positive, an order is not a permutation or a
+        last pass is longer than the others.
     SpecError
         When a tensor is larger than 2^62 words.
     """
@@ -101,6 +106,7 @@ def evaluate_batch(
         np.ascontiguousarray(keep, np.bool_),
     )
     _check(nests, len(architecture.levels), len(problem.dimensions), len(problem.tensors))
+    passes = None if last is None else _check_last(nests, np.ascontiguousarray(last, np.int64))
     mappings, levels, tensors = nests.keep.shape
     result = BatchResult(
         np.empty(mappings),
@@ -109,13 +115,13 @@ def evaluate_batch(
         np.empty(mappings, np.int64),
     )
     if threads <= 1:
-        _evaluate_range(problem_arrays, machine, nests, result, 0, mappings)
+        _evaluate_range(problem_arrays, machine, nests, passes, result, 0, mappings)
         return result
     edges = [mappings * i // threads for i in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
         futures = [
-            pool.submit(_evaluate_range, problem_arrays, machine, nests, result, first, last)
-            for first, last in pairwise(edges)
+            pool.submit(_evaluate_range, problem_arrays, machine, nests, passes, result, first, end)
+            for first, end in pairwise(edges)
         ]
         for future in futures:
             future.result()
@@ -141,29 +147,43 @@ def _check(nests: NestArrays, levels: int, dimensions: int, tensors: int) -> Non
         raise ValueError("order must hold a permutation of the dimensions for every level")
 
 
-def _blocks(first: int, last: int) -> Iterator[slice]:
-    for start in range(first, last, BLOCK):
-        yield slice(start, min(start + BLOCK, last))
+def _check_last(nests: NestArrays, last: Ints) -> Ints:
+    """Return the last passes; raise ValueError where kernels must not see them."""
+    if last.shape != nests.temporal.shape:
+        raise ValueError(f"last has shape {last.shape}, expected {nests.temporal.shape}")
+    if (last < 1).any() or (last > nests.temporal).any():
+        raise ValueError("last passes must be positive and at most the temporal factors")
+    return last
+
+
+def _blocks(first: int, end: int) -> Iterator[slice]:
+    for start in range(first, end, BLOCK):
+        yield slice(start, min(start + BLOCK, end))
 
 
 def _evaluate_range(
     problem: ProblemArrays,
     machine: MachineArrays,
     nests: NestArrays,
+    passes: Ints | None,
     result: BatchResult,
     first: int,
-    last: int,
+    end: int,
 ) -> None:
-    """Evaluate mappings `first` to `last` block by block into `result`."""
+    """Evaluate mappings `first` to `end` block by block into `result`."""
     _, levels, dimensions = nests.temporal.shape
     tensors = nests.keep.shape[2]
-    size = min(BLOCK, last - first)
+    size = min(BLOCK, end - first)
     loops, costs = make_loops(size, levels, dimensions), make_costs(size, levels, tensors)
     scratch = make_counts(size, levels, tensors)
-    for block in _blocks(first, last):
+    for block in _blocks(first, end):
         counts = scratch._replace(accesses=result.accesses[block])
         part = NestArrays(nests.temporal[block], nests.order[block], nests.spatial[block], nests.keep[block])
-        evaluate_nests(problem, machine, part, loops, counts, costs, result.status[block])
+        status = result.status[block]
+        if passes is None:
+            evaluate_nests(problem, machine, part, loops, counts, costs, status)
+        else:
+            evaluate_imperfect_nests(problem, machine, part, passes[block], loops, counts, costs, status)
         done = block.stop - block.start
         result.energy_pj[block] = costs.total[:done]
         slowest = costs.cycles[:done].max(axis=1)

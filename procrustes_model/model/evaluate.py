@@ -20,7 +20,7 @@ from procrustes_model.kernels.arrays import (
 )
 from procrustes_model.kernels.buffers import make_costs, make_counts, make_loops
 from procrustes_model.kernels.dense import evaluate_nests
-from procrustes_model.model.lower import lower_architecture, lower_mapping, lower_problem
+from procrustes_model.model.lower import lower_architecture, lower_last_passes, lower_mapping, lower_problem
 from procrustes_model.model.result import ComputeResult, LevelResult, Result, TensorCounts
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LIMITS = ("compute", "read bandwidth", "write bandwidth", "shared bandwidth")
 REASONS = {
     OVERFLOW: "a count exceeds 2^62, beyond which counts are not exact",
-    BAD_FACTORS: "the mapping's factors do not multiply to the problem's bounds",
+    BAD_FACTORS: "the mapping's loops do not cover the problem's bounds",
     BAD_FANOUT: "the mapping's spatial factors exceed the architecture's fan-out",
     BAD_KEEP: "the mapping does not keep every tensor at the outermost level",
 }
@@ -65,15 +65,15 @@ def evaluate(
     tensors = len(problem.tensors)
     counts, costs = make_counts(1, levels, tensors), make_costs(1, levels, tensors)
     status = np.empty(1, np.int64)
-    evaluate_nests(
-        lower_problem(problem),
-        lower_architecture(architecture),
-        nest,
-        make_loops(1, levels, dimensions),
-        counts,
-        costs,
-        status,
-    )
+    problem_arrays, machine = lower_problem(problem), lower_architecture(architecture)
+    loops = make_loops(1, levels, dimensions)
+    if mapping.imperfect:
+        from procrustes_model.kernels.imperfect import evaluate_imperfect_nests
+
+        last = lower_last_passes(problem, mapping)
+        evaluate_imperfect_nests(problem_arrays, machine, nest, last, loops, counts, costs, status)
+    else:
+        evaluate_nests(problem_arrays, machine, nest, loops, counts, costs, status)
     if int(status[0]) in REASONS:
         raise SpecError(Issue(REASONS[int(status[0])], file=mapping.name))
     result = _lift(architecture, problem, mapping, counts, costs)

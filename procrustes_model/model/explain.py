@@ -102,8 +102,10 @@ def explain(
     Raises
     ------
     SpecError
-        When there is no such level or tensor, or the level does not keep the tensor.
+        When there is no such level or tensor, or the level does not keep the tensor; or where a loop is
+        shorter in its last pass: the closed forms hold for whole passes.
     """
+    _refuse_short_passes(mapping)
     index, spec = _find(architecture, problem, mapping, level, tensor)
     nest = SymbolicNest(problem, mapping)
     keepers = [i for i, one in enumerate(mapping.levels) if tensor in one.keep]
@@ -147,6 +149,22 @@ def explain(
         fills=fills,
         updates=updates,
     )
+
+
+def _refuse_short_passes(mapping: Mapping) -> None:
+    """Raise where a loop is shorter in its last pass, with every such loop."""
+    issues = [
+        Issue(
+            f"cannot explain {loop} of level '{level.level}', which is shorter in its last pass",
+            "the closed forms hold for factors that divide the bounds; `evaluate` counts the others",
+            file=mapping.name,
+        )
+        for level in mapping.levels
+        for loop in level.temporal
+        if loop.last is not None
+    ]
+    if issues:
+        raise SpecError(issues)
 
 
 def _find(

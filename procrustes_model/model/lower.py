@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.kernels.arrays import COUNT_LIMIT, MachineArrays, NestArrays, ProblemArrays
+from procrustes_model.kernels.arrays import COUNT_LIMIT, Ints, MachineArrays, NestArrays, ProblemArrays
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
@@ -112,3 +112,13 @@ def lower_mapping(problem: Problem, mapping: Mapping) -> NestArrays:
                 spatial[i, axis, index[loop.dimension]] *= loop.factor
         keep[i] = [tensor.name in level.keep for tensor in problem.tensors]
     return NestArrays(temporal[None], order[None], spatial[None], keep[None])
+
+
+def lower_last_passes(problem: Problem, mapping: Mapping) -> Ints:
+    """Return the temporal factors of a batch of one in the last pass over their dimension, int64[1, L, D]."""
+    index = {name: i for i, name in enumerate(problem.dimensions)}
+    last = np.ones((1, len(mapping.levels), len(index)), np.int64)
+    for i, level in enumerate(mapping.levels):
+        for loop in level.temporal:
+            last[0, i, index[loop.dimension]] = loop.last or loop.factor
+    return last

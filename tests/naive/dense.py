@@ -164,12 +164,23 @@ def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str
 
 def evaluate(architecture: Architecture, problem: Problem, mapping: Mapping) -> dict[str, Any]:
     """Return counts by (level, tensor), energy by (level, tensor), cycles by level, and totals."""
-    loops = list_loops(problem, mapping)
-    steps = math.prod(loop.bound for loop in loops if not loop.spatial)
-    counts, energy, cycles = {}, {}, {}
+    counts = {}
     for tensor in problem.tensors:
         for level, numbers in count_tensor(problem, mapping, tensor).items():
             counts[level, tensor.name] = numbers
+    return charge(architecture, problem, mapping, counts)
+
+
+def charge(
+    architecture: Architecture,
+    problem: Problem,
+    mapping: Mapping,
+    counts: dict[tuple[str, str], dict[str, int]],
+) -> dict[str, Any]:
+    """Return the counts, instances added, and the energy and cycles that follow from them."""
+    loops = list_loops(problem, mapping)
+    steps = math.prod(loop.bound for loop in loops if not loop.spatial)
+    energy, cycles = {}, {}
     for i, level in enumerate(architecture.levels):
         instances = math.prod(loop.bound for loop in loops if loop.spatial and loop.level < i)
         read = written = 0.0
