@@ -1,4 +1,4 @@
-"""Finds the architectures, problems, mappings and shapes that ship, by name."""
+"""Finds the architectures, problems, mappings, shapes and sparse designs that ship, by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.spec.words import closest, with_article
 
-KINDS = ("architecture", "problem", "mapping", "shape")
+KINDS = ("architecture", "problem", "mapping", "shape", "sparsity")
 _PACKAGE = Path(__file__).resolve().parent
 _SUFFIX = ".yaml"
 
@@ -19,7 +19,7 @@ def _directory(kind: str) -> Path:
         return _PACKAGE / "workloads" / "problems"
     if kind == "shape":
         return _PACKAGE / "workloads" / "shapes"
-    name = {"architecture": "arch_specs", "mapping": "mappings"}[kind]
+    name = {"architecture": "arch_specs", "mapping": "mappings", "sparsity": "sparsity_specs"}[kind]
     packed = _PACKAGE / "_data" / name
     return packed if packed.is_dir() else _PACKAGE.parent / name
 
@@ -30,7 +30,7 @@ def list_shipped(kind: str) -> list[str]:
     Parameters
     ----------
     kind : str
-        'architecture', 'problem', 'mapping' or 'shape'.
+        'architecture', 'problem', 'mapping', 'shape' or 'sparsity'.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def resolve(kind: str, name_or_path: str | os.PathLike[str]) -> Path:
     Parameters
     ----------
     kind : str
-        'architecture', 'problem', 'mapping' or 'shape'.
+        'architecture', 'problem', 'mapping', 'shape' or 'sparsity'.
     name_or_path : str or path
         An existing file, which wins, or the name of something that ships.
 

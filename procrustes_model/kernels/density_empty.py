@@ -24,8 +24,8 @@ _LONG = 64
 def hypergeometric_empty(size: int, nonzeros: int, elements: int) -> float:
     """Return the probability that `elements` out of `size`, of which `nonzeros` are not zero, are all zero.
 
-    It is C(size - elements, nonzeros) / C(size, nonzeros); products carry their rounding error along, so that small
-    cases are right to the last bit.
+    It is C(size - elements, nonzeros) / C(size, nonzeros); products carry their rounding error along, so
+    that small cases are right to the last bit.
     """
     elements = min(elements, size)
     if nonzeros > size - elements:
@@ -72,7 +72,6 @@ def _structured_empty(nonzeros: int, group: int, along: int, others: int) -> flo
 def find_empty(
     problem: ProblemArrays,
     densities: DensityArrays,
-    actions: ActionArrays,
     boxes: BoxArrays,
     empty: Floats,
 ) -> None:
@@ -82,7 +81,6 @@ def find_empty(
     ----------
     problem : ProblemArrays
     densities : DensityArrays
-    actions : ActionArrays
     boxes : BoxArrays
     empty : float64[N, A, T]
         Filled in; 0 where a leader is not effective.
@@ -145,4 +143,3 @@ def combine_actions(actions: ActionArrays, boxes: BoxArrays, empty: Floats, save
             if kind[n, at, t] == 0 or probability[n, at, t] < 1 - left:
                 probability[n, at, t] = 1 - left
                 kind[n, at, t] = actions.kind[a]
-

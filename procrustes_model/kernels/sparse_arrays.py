@@ -35,8 +35,8 @@ class DensityArrays(NamedTuple):
     average : float64[T]
         Nonzeros / elements.
     met : float64[T]
-        Share of the computations that meet a nonzero element; differs from `average` only for a mask of a tensor
-        whose elements are used unequally often.
+        Share of the computations that meet a nonzero element; differs from `average` only for a mask of a
+        tensor whose elements are used unequally often.
     group : int64[T, 3]
         n, m and the dimension of n:m.
     """

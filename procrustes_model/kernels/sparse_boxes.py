@@ -10,15 +10,13 @@ import math
 
 import numpy as np
 
-from procrustes_model.kernels.arrays import Bools, Ints, LoopArrays, NestArrays, ProblemArrays
+from procrustes_model.kernels.arrays import Ints, LoopArrays, NestArrays, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse_arrays import ActionArrays, BoxArrays
 
 
 @kernel
-def _list_loops(
-    temporal: Ints, order: Ints, spatial: Ints, first: int, last: int, seq: Ints
-) -> int:
+def _list_loops(temporal: Ints, order: Ints, spatial: Ints, first: int, last: int, seq: Ints) -> int:
     """List the loops of levels `first` (innermost) to `last` from the inside, and return how many.
 
     A level's spatial loops come first, x before y, then its temporal loops. Loops of bound 1 are left out but
@@ -44,8 +42,8 @@ def _list_loops(
 def _target_loop(seq: Ints, length: int, rank: Ints, at_compute: bool, fan: int) -> int:
     """Return the loop that completes the target's tile; -1 where the tile is a single element.
 
-    `rank` : int64[D], -1 where a dimension does not move the target. `fan`: how many spatial loops stand between the
-    innermost level and the compute units; they are first in `seq`.
+    `rank` : int64[D], -1 where a dimension does not move the target. `fan`: how many spatial loops stand
+    between the innermost level and the compute units; they are first in `seq`.
     """
     last = fan if at_compute else length
     for q in range(last):
@@ -55,7 +53,9 @@ def _target_loop(seq: Ints, length: int, rank: Ints, at_compute: bool, fan: int)
 
 
 @kernel
-def _words(rank_start: Ints, term_start: Ints, dimension: Ints, coefficient: Ints, tensor: int, extent: Ints) -> int:
+def _words(
+    rank_start: Ints, term_start: Ints, dimension: Ints, coefficient: Ints, tensor: int, extent: Ints
+) -> int:
     """Return the words of a tensor's bounding box over `extent`, int64[D]."""
     words = 1
     for rank in range(rank_start[tensor], rank_start[tensor + 1]):
@@ -70,7 +70,7 @@ def _words(rank_start: Ints, term_start: Ints, dimension: Ints, coefficient: Int
 def _used_loops(
     seq: Ints, length: int, target: int, rank: Ints, at_compute: bool, box: Ints, used: Ints
 ) -> int:
-    """Grow `box` by the loops that run while the target's tile stays; list them in `used`, and return how many.
+    """Grow `box` by the loops that run while the target's tile stays; list them in `used`; return how many.
 
     These are the spatial loops further out and, for a tile that a spatial loop completes, the temporal loops
     up to the first one that moves it.
@@ -97,8 +97,9 @@ def _used_loops(
 def _shares(seq: Ints, used: Ints, count: int, rank: Ints, led: Ints, factors: Ints) -> bool:
     """Count in `factors`, int64[D], how the leader's box falls apart over the target's positions.
 
-    A loop over a dimension of both pairs each part of the box with a part of the target's tile. Return False where
-    the order of loops keeps the leader from saving anything: parts of the target meet the leader in turn.
+    A loop over a dimension of both pairs each part of the box with a part of the target's tile. Return
+    False where the order of loops keeps the leader from saving anything: parts of the target meet the
+    leader in turn.
     """
     factors[:] = 1
     target = used[0]
@@ -116,13 +117,11 @@ def _shares(seq: Ints, used: Ints, count: int, rank: Ints, led: Ints, factors: I
 
 
 @kernel
-def _share_out(
-    box: Ints, factors: Ints, words: int, block: int, grown: int
-) -> None:
+def _share_out(box: Ints, factors: Ints, words: int, block: int, grown: int) -> None:
     """Divide `box` among the positions of shared dimensions, a block of `block` words at least.
 
-    `factors` : int64[D], in how many parts a dimension falls. `words`: of the target's tile before. `grown`: the
-    dimension along which a tile smaller than a block grows.
+    `factors` : int64[D], in how many parts a dimension falls. `words`: of the target's tile before.
+    `grown`: the dimension along which a tile smaller than a block grows.
     """
     parts = 1
     for d in range(len(factors)):
@@ -166,7 +165,11 @@ def find_boxes(
     tensors = keep.shape[2]
     seq = np.empty((3, levels * 3 * dimensions + 1), np.int64)
     used = np.empty(levels * 3 * dimensions + 1, np.int64)
-    tile, box, factors = np.empty(dimensions, np.int64), np.empty(dimensions, np.int64), np.empty(dimensions, np.int64)
+    tile, box, factors = (
+        np.empty(dimensions, np.int64),
+        np.empty(dimensions, np.int64),
+        np.empty(dimensions, np.int64),
+    )
     for n in range(mappings):
         for a in range(len(actions.level)):
             t = actions.target[a]

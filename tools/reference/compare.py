@@ -20,7 +20,7 @@ class Mismatch:
         return f"{self.where}: expected {self.expected}, found {self.found}"
 
 
-def exact(where: str, expected: Any, found: int) -> Iterator[Mismatch]:
+def exact(where: str, expected: Any, found: float) -> Iterator[Mismatch]:
     """Yield a mismatch unless both are the same number."""
     if isinstance(expected, bool) or not isinstance(expected, int | float) or expected != found:
         yield Mismatch(where, expected, found)

@@ -1,0 +1,184 @@
+"""The work of every processing element in every array-level tile, counted on a mask."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from procrustes_model.kernels.arrays import Floats, Ints, LoopArrays, ProblemArrays
+from procrustes_model.kernels.jit import kernel
+from procrustes_model.kernels.sparse_arrays import BalanceArrays, TileArrays
+from procrustes_model.kernels.sparse_masks import (
+    MaskArrays,
+    count_work,
+    find_base,
+    list_corners,
+    walked_dimensions,
+)
+
+
+@kernel
+def _place_parts(
+    spread: Ints, below: Ints, rank: Ints, array: int, cut: int, extent: Ints, origin: Ints
+) -> int:
+    """Fill `origin`, int64[parts, D], with where the (half) tiles start; return how many there are.
+
+    `cut` : the dimension along which a tile is cut in two neighbouring entries; -1: none. `extent`: of a
+    (half) tile.
+    """
+    dimensions = len(rank)
+    count = 1
+    origin[0] = 0
+    for level in range(array):
+        for d in range(dimensions):
+            if rank[d] < 0 or spread[level, d] == 1:
+                continue
+            for i in range(1, spread[level, d]):
+                for j in range(count):
+                    origin[i * count + j] = origin[j]
+                    origin[i * count + j, d] += i * below[level + 1, d]
+            count *= spread[level, d]
+    if cut < 0:
+        return count
+    for i in range(count - 1, -1, -1):
+        origin[2 * i + 1] = origin[i]
+        origin[2 * i] = origin[i]
+        origin[2 * i + 1, cut] += extent[cut]
+    return 2 * count
+
+
+@kernel
+def _sort(values: Ints, largest: int, bucket: Ints) -> None:
+    """Sort whole numbers from 0 to `largest`; by counting where they are few different ones."""
+    if largest >= len(bucket):
+        values.sort()
+        return
+    bucket[: largest + 1] = 0
+    for value in values:
+        bucket[value] += 1
+    place = 0
+    for value in range(largest + 1):
+        for _ in range(bucket[value]):
+            values[place] = value
+            place += 1
+
+
+@kernel
+def _round_origin(
+    loops_dimension: Ints,
+    loops_bound: Ints,
+    loops_step: Ints,
+    rank: Ints,
+    first: int,
+    last: int,
+    number: int,
+    at: Ints,
+) -> None:
+    """Set `at`, int64[D], to where array-level tile `number` starts."""
+    at[:] = 0
+    for loop in range(first, last):
+        d = loops_dimension[loop]
+        if rank[d] >= 0:
+            at[d] += number % loops_bound[loop] * loops_step[loop]
+            number //= loops_bound[loop]
+
+
+@kernel
+def measure_work(
+    problem: ProblemArrays,
+    loops: LoopArrays,
+    balance: BalanceArrays,
+    tiles: TileArrays,
+    masks: MaskArrays,
+    before: Floats,
+    after: Floats,
+    work_before: Ints,
+    work_after: Ints,
+) -> None:
+    """Find the work of the slowest processing element in the mean over all array-level tiles.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    loops : LoopArrays
+    balance : BalanceArrays
+    tiles : TileArrays
+    masks : MaskArrays
+        With a mask of the balanced tensor.
+    before, after : float64[N]
+        Filled in: without and with balancing, as a share of the work if nothing were zero.
+    work_before, work_after : int64[rounds, parts]
+        Filled in for a batch of one: every element's work. With no entries, nothing is kept.
+    """
+    t, array, dimensions = balance.tensor, balance.array, loops.below.shape[2]
+    rank = problem.rank[t]
+    ranks = problem.rank_start[t + 1] - problem.rank_start[t]
+    corner, sign = np.empty(1 << ranks, np.int64), np.empty(1 << ranks, np.int64)
+    walked = np.empty(len(problem.term_dimension), np.int64)
+    walks = walked_dimensions(problem, masks, t, walked)
+    at, extent, place = (
+        np.empty(dimensions, np.int64),
+        np.empty(dimensions, np.int64),
+        np.empty(dimensions, np.int64),
+    )
+    bucket = np.empty(4096, np.int64)
+    for n in range(len(before)):
+        cut, parts = tiles.cut[n], tiles.parts[n]
+        extent[:] = loops.below[n, array]
+        volume = tiles.volume[n]
+        if cut >= 0:
+            extent[cut] //= 2
+            volume //= 2
+        pieces = parts * 2 if cut >= 0 else parts
+        origin = np.empty((pieces, dimensions), np.int64)
+        _place_parts(loops.spread[n], loops.below[n], rank, array, cut, extent, origin)
+        corners = list_corners(problem, masks, t, extent, corner, sign)
+        base = np.empty(pieces, np.int64)
+        if walks == 0:
+            for i in range(pieces):
+                base[i] = find_base(problem, masks, t, origin[i])
+        count = np.empty(pieces, np.int64)
+        slowest = slowest_pair = 0
+        for number in range(tiles.rounds[n]):
+            _round_origin(
+                loops.dimension[n],
+                loops.bound[n],
+                loops.step[n],
+                rank,
+                loops.start[n, array],
+                loops.listed[n],
+                number,
+                at,
+            )
+            if walks == 0:
+                shift = find_base(problem, masks, t, at) - masks.start[t]
+                for i in range(pieces):
+                    found = 0
+                    for c in range(corners):
+                        found += sign[c] * masks.table[base[i] + shift + corner[c]]
+                    count[i] = found
+            else:
+                for i in range(pieces):
+                    for d in range(dimensions):
+                        place[d] = at[d] + origin[i, d]
+                    count[i] = count_work(
+                        problem, masks, t, place, extent, walked, walks, corner, sign, corners
+                    )
+            largest = 0
+            for i in range(parts):
+                one = count[2 * i] + count[2 * i + 1] if cut >= 0 else count[i]
+                largest = max(largest, one)
+                if len(work_before):
+                    work_before[number, i] = work_after[number, i] = one
+            slowest += largest
+            if cut >= 0:
+                _sort(count, volume, bucket)
+                largest = 0
+                for i in range(parts):
+                    one = count[i] + count[pieces - 1 - i]
+                    largest = max(largest, one)
+                    if len(work_before):
+                        work_after[number, i] = one
+            slowest_pair += largest
+        whole = float(tiles.rounds[n]) * tiles.volume[n]
+        before[n] = slowest / whole
+        after[n] = slowest_pair / whole

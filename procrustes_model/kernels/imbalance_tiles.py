@@ -1,0 +1,243 @@
+"""Tiles of the balanced tensor, and the expected work of the slowest processing element, remembered."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from procrustes_model.kernels.arrays import Floats, Ints, LoopArrays, ProblemArrays
+from procrustes_model.kernels.imbalance_expected import expected_largest, expected_largest_pair
+from procrustes_model.kernels.jit import kernel
+from procrustes_model.kernels.sparse_arrays import HYPERGEOMETRIC, BalanceArrays, DensityArrays, TileArrays
+
+_FEW_ROUNDS = 2
+"""With so few array-level tiles the known total matters, and a fixed-seed sample is drawn instead."""
+
+_FEW_BITS = 1 << 15
+_FEW_ELEMENTS = 40
+_TRIALS = 4000
+
+_LONG_HALF = 4096
+"""Beyond it, the excess over the mean is taken to grow with the root of the elements."""
+
+
+class MemoArrays(NamedTuple):
+    """Results by tile, in an open hash table.
+
+    Attributes
+    ----------
+    key : int64[M, 4]
+        Elements, parts, rounds (few ones), and whether halves are paired; elements 0: free. M is a power of
+        two.
+    value : float64[M]
+    filled : int64[1]
+    """
+
+    key: Ints
+    value: Floats
+    filled: Ints
+
+
+def make_memo(size: int = 1 << 14) -> MemoArrays:
+    """Allocate an empty table of `size` entries, a power of two."""
+    return MemoArrays(np.zeros((size, 4), np.int64), np.zeros(size), np.zeros(1, np.int64))
+
+
+@kernel
+def find_tiles(problem: ProblemArrays, loops: LoopArrays, balance: BalanceArrays, tiles: TileArrays) -> None:
+    """Measure what a processing element works on at a time, and where half-tile balancing cuts it.
+
+    The cut halves the longest of the dimensions that are spread over the array and have an even extent in a
+    tile; of equal ones, the first in the tensor's order.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    loops : LoopArrays
+    balance : BalanceArrays
+    tiles : TileArrays
+        Filled in.
+    """
+    rank_start, term_start, bounds = problem.rank_start, problem.term_start, problem.bounds
+    dimension, coefficient = problem.term_dimension, problem.term_coefficient
+    below, spread, array, t = loops.below, loops.spread, balance.array, balance.tensor
+    for n in range(len(tiles.cut)):
+        volume = elements = parts = rounds = 1
+        longest, cut = 0, -1
+        if t >= 0:
+            for rank in range(rank_start[t], rank_start[t + 1]):
+                side = 1
+                for term in range(term_start[rank], term_start[rank + 1]):
+                    d = dimension[term]
+                    extent = below[n, array, d]
+                    side += coefficient[term] * (extent - 1)
+                    volume *= extent
+                    positions = 1
+                    for level in range(array):
+                        positions *= spread[n, level, d]
+                    parts *= positions
+                    rounds *= bounds[d] // (extent * positions)
+                    if balance.half_tile and positions > 1 and extent % 2 == 0 and extent > longest:
+                        longest, cut = extent, d
+                elements *= side
+        tiles.volume[n], tiles.elements[n], tiles.parts[n] = volume, elements, parts
+        tiles.rounds[n], tiles.cut[n] = rounds, cut
+
+
+@kernel
+def _next_uniform(before: np.uint64) -> tuple[np.uint64, float]:
+    """Step a splitmix64 generator; return its state and a number below 1."""
+    state = before + np.uint64(0x9E3779B97F4A7C15)
+    z = state
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return state, float(z >> np.uint64(11)) / 9007199254740992.0
+
+
+@kernel
+def sampled_largest(elements: int, pieces: int, paired: bool, nonzeros: int, size: int) -> float:
+    """Return the mean largest count, or pair, of `pieces` pieces of a tensor with a known number of nonzeros.
+
+    Always the same sample: the result is a function of the arguments.
+    """
+    state = np.uint64(12345)
+    count = np.zeros(pieces, np.int64)
+    total = 0.0
+    for _ in range(_TRIALS):
+        left, rest = nonzeros, size
+        for i in range(pieces):
+            found = 0
+            for _ in range(elements):
+                state, draw = _next_uniform(state)
+                if draw * rest < left:
+                    found += 1
+                    left -= 1
+                rest -= 1
+            count[i] = found
+        if not paired:
+            total += count.max()
+            continue
+        count.sort()
+        largest = 0
+        for i in range(pieces // 2):
+            largest = max(largest, count[i] + count[pieces - 1 - i])
+        total += largest
+    return total / _TRIALS
+
+
+@kernel
+def _largest(elements: int, parts: int, few: int, paired: bool, density: float, nonzeros: int) -> float:
+    """Return the expected work, in elements, of the slowest of `parts` processing elements.
+
+    `few`: the number of array-level tiles where it is small, else 0.
+    """
+    if parts == 1 or density >= 1:
+        return elements * density
+    if few:
+        pieces = 2 * parts if paired else parts
+        return sampled_largest(
+            elements // 2 if paired else elements, pieces, paired, nonzeros, elements * parts * few
+        )
+    if not paired:
+        return expected_largest(elements, density, parts)
+    half = elements // 2
+    if half <= _LONG_HALF:
+        return expected_largest_pair(half, density, parts)
+    excess = expected_largest_pair(_LONG_HALF, density, parts) - 2 * _LONG_HALF * density
+    return min(float(elements), elements * density + excess * math.sqrt(half / _LONG_HALF))
+
+
+@kernel
+def _hash(elements: int, parts: int, few: int, paired: bool) -> int:
+    """Return a well-spread number for a key."""
+    mixed = elements * 0x9E3779B1 + parts * 0x85EBCA77 + few * 0xC2B2AE35 + (0x27D4EB2F if paired else 0)
+    return (mixed ^ (mixed >> 15)) & 0x7FFFFFFF
+
+
+@kernel
+def expected_work(
+    densities: DensityArrays,
+    tensor: int,
+    sliding: bool,
+    paired: bool,
+    tiles: TileArrays,
+    memo: MemoArrays,
+    work: Floats,
+) -> None:
+    """Find the expected work of the slowest processing element as a share of a tile's.
+
+    Models that put the same number of nonzeros everywhere know no imbalance. In a tile that slides, an
+    element counts as many computations as any other one.
+
+    Parameters
+    ----------
+    densities : DensityArrays
+    tensor : int
+    sliding : bool
+        Whether a rank of the tensor sums dimensions.
+    paired : bool
+        Pair halves where tiles are cut.
+    tiles : TileArrays
+    memo : MemoArrays
+        Read and added to.
+    work : float64[N]
+        Filled in.
+    """
+    density, nonzeros = densities.average[tensor], densities.nonzeros[tensor]
+    slots = len(memo.value)
+    for n in range(len(work)):
+        if densities.model[tensor] != HYPERGEOMETRIC:
+            work[n] = density
+            continue
+        elements, parts, rounds = tiles.elements[n], tiles.parts[n], tiles.rounds[n]
+        few = 0
+        bits = float(elements) * parts * rounds
+        if rounds <= _FEW_ROUNDS and elements <= _FEW_ELEMENTS and bits <= _FEW_BITS and not sliding:
+            few = rounds
+        halves = paired and tiles.cut[n] >= 0
+        slot = _hash(elements, parts, few, halves) & (slots - 1)
+        while memo.key[slot, 0] != 0 and not (
+            memo.key[slot, 0] == elements
+            and memo.key[slot, 1] == parts
+            and memo.key[slot, 2] == few
+            and memo.key[slot, 3] == halves
+        ):
+            slot = (slot + 1) & (slots - 1)
+        if memo.key[slot, 0] == 0:
+            value = _largest(elements, parts, few, halves, density, nonzeros) / elements
+            if memo.filled[0] >= slots // 2:
+                work[n] = value
+                continue
+            memo.filled[0] += 1
+            memo.value[slot] = value
+            memo.key[slot, 0], memo.key[slot, 1] = elements, parts
+            memo.key[slot, 2], memo.key[slot, 3] = few, halves
+        work[n] = memo.value[slot]
+
+
+@kernel
+def count_pointers(
+    balance: BalanceArrays, tiles: TileArrays, accesses: Ints, size: int, tensor: int, pointers: Floats
+) -> None:
+    """Count the pointer reads of the balancer: for both halves of every tile, each time the tensor is read.
+
+    Parameters
+    ----------
+    balance : BalanceArrays
+    tiles : TileArrays
+    accesses : int64[N, L, T, 3]
+        If nothing were zero.
+    size : int
+        Elements of the tensor.
+    tensor : int
+    pointers : float64[N]
+        Filled in.
+    """
+    for n in range(len(pointers)):
+        pointers[n] = 0.0
+        if balance.pointer_level >= 0 and tiles.cut[n] >= 0:
+            times = accesses[n, balance.pointer_level, tensor, 0] / size
+            pointers[n] = balance.pointer_reads * (tiles.rounds[n] * tiles.parts[n] * 2.0) * times

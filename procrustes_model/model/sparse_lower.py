@@ -1,0 +1,326 @@
+"""A sparse design, densities and masks to arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.kernels.arrays import Bools, MachineArrays, ProblemArrays
+from procrustes_model.kernels.density_masks import met_density
+from procrustes_model.kernels.sparse_arrays import (
+    BITMASK,
+    COORDINATE,
+    CSB,
+    CSR,
+    DENSE,
+    FIXED,
+    GATED,
+    HALF_TILE,
+    HYPERGEOMETRIC,
+    NONE,
+    RUN_LENGTH,
+    SKIPPED,
+    STRUCTURED,
+    WHOLE_TILE,
+    ActionArrays,
+    BalanceArrays,
+    DensityArrays,
+    FormatArrays,
+)
+from procrustes_model.kernels.sparse_masks import MaskArrays
+from procrustes_model.model.lower import lower_architecture, lower_problem
+from procrustes_model.model.sparse_masks import lower_masks, read_mask
+from procrustes_model.spec.sparsity import EVERY_LEVEL, Density, SparsePhase, Sparsity
+from procrustes_model.spec.sparsity_reader import density_of
+from procrustes_model.spec.words import did_you_mean
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.problem import Problem
+
+_MODELS = {"dense": DENSE, "hypergeometric": HYPERGEOMETRIC, "fixed": FIXED, "structured": STRUCTURED}
+_FORMATS = {
+    "none": NONE,
+    "bitmask": BITMASK,
+    "coordinate": COORDINATE,
+    "run_length": RUN_LENGTH,
+    "csr": CSR,
+    "csb": CSB,
+}
+_BLOCKS = {"tile": WHOLE_TILE, "half_tile": HALF_TILE}
+
+
+@dataclass(frozen=True, slots=True)
+class SparseDesign:
+    """Everything about an architecture, a problem and a sparse design that does not depend on the mapping.
+
+    Attributes
+    ----------
+    name : str
+        Of the sparse design.
+    problem : ProblemArrays
+    machine : MachineArrays
+    densities : DensityArrays
+    actions : ActionArrays
+    formats : FormatArrays
+    balance : BalanceArrays
+    masks : MaskArrays
+    compressed : bool[L, T]
+    computes : int
+        If nothing were zero.
+    capacity_size, overflow : str
+        As the design says.
+    deviations : float
+        Standard deviations that a quantile lies above the average.
+    all_output_fills, forgetful, largest_energy : bool
+        Published rules.
+    """
+
+    name: str
+    problem: ProblemArrays
+    machine: MachineArrays
+    densities: DensityArrays
+    actions: ActionArrays
+    formats: FormatArrays
+    balance: BalanceArrays
+    masks: MaskArrays
+    compressed: Bools
+    computes: int
+    capacity_size: str
+    overflow: str
+    deviations: float
+    all_output_fills: bool
+    forgetful: bool
+    largest_energy: bool
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the balanced tensor has a mask, so that work is counted rather than expected."""
+        return self.balance.tensor >= 0 and bool(self.masks.known[self.balance.tensor])
+
+
+class _Names:
+    """Looks up names of tensors and levels, and collects those that do not exist."""
+
+    def __init__(self, architecture: Architecture, problem: Problem, design: str) -> None:
+        self.tensors = {tensor.name: i for i, tensor in enumerate(problem.tensors)}
+        self.levels = {level.name: i for i, level in enumerate(architecture.levels)}
+        self.design = design
+        self.issues: list[Issue] = []
+
+    def tensor(self, name: str) -> int:
+        return self._find(name, self.tensors, "the problem has no tensor")
+
+    def level(self, name: str) -> int:
+        return self._find(name, self.levels, "the architecture has no level")
+
+    def _find(self, name: str, known: dict[str, int], what: str) -> int:
+        if name not in known:
+            self.issues.append(Issue(f"{what} '{name}'", did_you_mean(name, known), self.design))
+            return 0
+        return known[name]
+
+
+def lower_sparsity(
+    architecture: Architecture,
+    problem: Problem,
+    sparsity: Sparsity,
+    densities: Mapping[str, Any] | None = None,
+    masks: Mapping[str, Any] | None = None,
+) -> SparseDesign:
+    """Return a sparse design as arrays.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    problem : Problem
+        Its phase selects the part of the design.
+    sparsity : Sparsity
+    densities : mapping, optional
+        By tensor, in place of the design's: a number, or the content of a density in a file.
+    masks : mapping, optional
+        By tensor: a boolean array with the tensor's ranks, or a .npy or .npz file.
+
+    Returns
+    -------
+    SparseDesign
+
+    Raises
+    ------
+    SpecError
+        When a tensor or level that is named does not exist, or a mask does not fit its tensor.
+    """
+    phase = sparsity.phase(problem.phase)
+    names = _Names(architecture, problem, sparsity.name)
+    problem_arrays, machine = lower_problem(problem), lower_architecture(architecture)
+    chosen = dict(phase.densities) | {
+        name: _density(name, value) for name, value in (densities or {}).items()
+    }
+    for name in (*chosen, *(masks or {})):
+        names.tensor(name)
+    found = dict(masks or {})
+    for name, density in chosen.items():
+        if density.model == "mask" and name not in found:
+            found[name] = density.mask
+    actions = _lower_actions(phase, len(problem.tensors), names)
+    formats = _lower_formats(phase, architecture, problem, names)
+    balance = _lower_balance(phase, len(architecture.levels), names)
+    if names.issues:
+        raise SpecError(names.issues)
+    read = {name: read_mask(mask, problem, name) for name, mask in found.items()}
+    mask_arrays = lower_masks(problem, problem_arrays, read)
+    density_arrays = _lower_densities(problem, problem_arrays, chosen, mask_arrays, sparsity.name)
+    quantile = phase.capacity.size == "quantile"
+    rules = phase.rules
+    return SparseDesign(
+        name=sparsity.name,
+        problem=problem_arrays,
+        machine=machine,
+        densities=density_arrays,
+        actions=actions,
+        formats=formats,
+        balance=balance,
+        masks=mask_arrays,
+        compressed=formats.kind != NONE,
+        computes=problem.computes,
+        capacity_size=phase.capacity.size,
+        overflow=phase.capacity.overflow,
+        deviations=max(0.0, NormalDist().inv_cdf(phase.capacity.quantile)) if quantile else 0.0,
+        all_output_fills=rules.output_fills == "all",
+        forgetful=rules.overlap == "innermost",
+        largest_energy=rules.access_energy == "largest",
+    )
+
+
+def _density(name: str, value: Any) -> Density:
+    """Return a density that Python code gives."""
+    if isinstance(value, Density):
+        return value
+    from procrustes_model.spec.sparsity import load_sparsity
+
+    content = {"name": "densities", "densities": {name: density_of(value)}}
+    return load_sparsity({"sparsity": content}).forward.densities[name]
+
+
+def _size(problem: Problem, tensor: int) -> int:
+    return math.prod(
+        1 + sum(term.coefficient * (problem.dimensions[term.dimension] - 1) for term in rank)
+        for rank in problem.tensors[tensor].ranks
+    )
+
+
+def _lower_densities(
+    problem: Problem, arrays: ProblemArrays, chosen: dict[str, Density], masks: MaskArrays, design: str
+) -> DensityArrays:
+    count = len(problem.tensors)
+    lowered = DensityArrays(
+        model=np.full(count, DENSE, np.int64),
+        size=np.array([_size(problem, t) for t in range(count)], np.int64),
+        nonzeros=np.zeros(count, np.int64),
+        average=np.ones(count),
+        met=np.ones(count),
+        group=np.full((count, 3), -1, np.int64),
+    )
+    for t, tensor in enumerate(problem.tensors):
+        size = int(lowered.size[t])
+        density = chosen.get(tensor.name)
+        lowered.nonzeros[t] = size
+        if masks.known[t]:
+            first = int(masks.bit_start[t])
+            lowered.model[t] = HYPERGEOMETRIC
+            lowered.nonzeros[t] = np.count_nonzero(masks.bits[first : first + size])
+            lowered.average[t] = lowered.nonzeros[t] / size
+            lowered.met[t] = met_density(arrays, masks, t) if arrays.sliding[t] else lowered.average[t]
+        elif density is not None and density.model != "dense":
+            average = 1.0 if density.average is None else density.average
+            lowered.model[t] = _MODELS[density.model]
+            lowered.nonzeros[t] = math.ceil(average * size)
+            exact = lowered.nonzeros[t] / size if density.model == "hypergeometric" else average
+            lowered.average[t] = lowered.met[t] = exact
+            if density.model == "structured":
+                groups = (density.nonzeros or 1, density.group or 1)
+                lowered.group[t] = (*groups, _along(problem, t, density, design))
+    return lowered
+
+
+def _along(problem: Problem, tensor: int, density: Density, design: str) -> int:
+    """Return the dimension that groups run along."""
+    own = {term.dimension for rank in problem.tensors[tensor].ranks for term in rank}
+    if density.along not in own:
+        where = f"tensor '{problem.tensors[tensor].name}' has no dimension '{density.along}' for its groups"
+        raise SpecError(Issue(where, f"its dimensions are {', '.join(sorted(own))}", design))
+    return list(problem.dimensions).index(density.along)
+
+
+def _lower_actions(phase: SparsePhase, tensors: int, names: _Names) -> ActionArrays:
+    ordered = sorted(phase.actions, key=lambda action: action.kind == "skip")
+    leaders = np.zeros((len(ordered), tensors), np.bool_)
+    for i, action in enumerate(ordered):
+        for name in action.on:
+            leaders[i, names.tensor(name)] = True
+    operands = {}
+    for kind in ("skip", "gate"):
+        operands[kind] = np.zeros(tensors, np.bool_)
+        for name in getattr(phase.compute, kind):
+            operands[kind][names.tensor(name)] = True
+    return ActionArrays(
+        level=np.array([names.level(action.level) for action in ordered], np.int64),
+        target=np.array([names.tensor(action.target) for action in ordered], np.int64),
+        kind=np.array([SKIPPED if action.kind == "skip" else GATED for action in ordered], np.int64),
+        leaders=leaders,
+        skip_compute=operands["skip"],
+        gate_compute=operands["gate"],
+        gated_energy=float(phase.compute.gated_energy),
+        whole=phase.rules.rounding == "whole_words",
+    )
+
+
+def _lower_formats(
+    phase: SparsePhase, architecture: Architecture, problem: Problem, names: _Names
+) -> FormatArrays:
+    shape = (len(architecture.levels), len(problem.tensors))
+    lowered = FormatArrays(
+        kind=np.full(shape, NONE, np.int64),
+        pointer_bits=np.zeros(shape, np.int64),
+        run_bits=np.ones(shape, np.int64),
+        block=np.full(shape, WHOLE_TILE, np.int64),
+        dropped=np.zeros(shape, np.bool_),
+        word_bits=np.array([level.word_bits for level in architecture.levels], np.int64),
+    )
+    for name, by_level in phase.formats.items():
+        t = names.tensor(name)
+        for level_name in by_level:
+            if level_name != EVERY_LEVEL:
+                names.level(level_name)
+        for i, level in enumerate(architecture.levels):
+            chosen = by_level.get(level.name, by_level.get(EVERY_LEVEL))
+            if chosen is None:
+                continue
+            block = chosen.block
+            if isinstance(block, tuple):
+                block = math.prod(problem.dimensions.get(dimension, 1) for dimension in block)
+            lowered.kind[i, t] = _FORMATS[chosen.kind]
+            lowered.pointer_bits[i, t] = chosen.pointer_bits
+            lowered.run_bits[i, t] = chosen.run_bits
+            lowered.block[i, t] = _BLOCKS[block] if isinstance(block, str) else block
+            lowered.dropped[i, t] = chosen.partial_blocks == "dropped"
+    return lowered
+
+
+def _lower_balance(phase: SparsePhase, levels: int, names: _Names) -> BalanceArrays:
+    balancing = phase.balancing
+    reads = balancing.pointer_reads * balancing.pointer_share
+    return BalanceArrays(
+        tensor=-1 if balancing.tensor is None else names.tensor(balancing.tensor),
+        array=levels - 1 if balancing.array is None else names.level(balancing.array),
+        half_tile=balancing.policy == "half_tile",
+        pointer_level=-1 if balancing.pointer_level is None else names.level(balancing.pointer_level),
+        pointer_reads=float(reads),
+        pointer_energy=float(balancing.pointer_energy),
+    )

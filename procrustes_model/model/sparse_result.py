@@ -1,0 +1,243 @@
+"""What a sparse evaluation returns on top of a dense one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+from procrustes_model.model.result import ACTIONS, LevelResult, Result, TensorCounts
+
+
+@dataclass(frozen=True, slots=True)
+class SparseCounts:
+    """Expected words of one tensor at one level, per used instance; triples are for reads, fills, updates.
+
+    Attributes
+    ----------
+    dense : tuple of int
+        If nothing were zero.
+    actual, gated, skipped : tuple of float
+        Done; not done but taking the cycle; taking neither. What an outer level does not send is in none of
+        them.
+    metadata : tuple of float
+        Words of metadata.
+    metadata_energy_pj : tuple of float
+        Over all used instances.
+    stored_words : float
+        Words that one instance has to hold, metadata included.
+    format : str
+        ``none``, ``bitmask``, ``coordinate``, ``run_length``, ``csr``, ``csb``.
+    """
+
+    dense: tuple[int, int, int]
+    actual: tuple[float, float, float]
+    gated: tuple[float, float, float]
+    skipped: tuple[float, float, float]
+    metadata: tuple[float, float, float]
+    metadata_energy_pj: tuple[float, float, float]
+    stored_words: float
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class SparseTensorCounts(TensorCounts):
+    """Accesses that are done of one tensor at one level, rounded; `sparse` has them exactly.
+
+    Attributes
+    ----------
+    sparse : SparseCounts
+    """
+
+    sparse: SparseCounts
+
+    @property
+    def energy_pj(self) -> float:
+        """Energy of data and metadata over all used instances, in pJ."""
+        data = self.read_energy_pj + self.fill_energy_pj + self.update_energy_pj
+        return data + sum(self.sparse.metadata_energy_pj)
+
+
+def sparse_of(counts: TensorCounts) -> SparseCounts:
+    """Return the sparse counts beside the counts of a sparse result."""
+    return cast("SparseTensorCounts", counts).sparse
+
+
+@dataclass(frozen=True, slots=True)
+class SparseComputes:
+    """Computations over all units.
+
+    Attributes
+    ----------
+    dense : int
+        If nothing were zero.
+    actual, gated, skipped : float
+        Done; not done but taking the cycle; taking neither. The rest is never delivered by storage.
+    """
+
+    dense: int
+    actual: float
+    gated: float
+    skipped: float
+
+
+@dataclass(frozen=True, slots=True)
+class Imbalance:
+    """How unevenly work falls on processing elements that wait for each other.
+
+    Attributes
+    ----------
+    tensor : str
+        Whose nonzeros are the work.
+    policy : str
+        ``none`` or ``half_tile``.
+    counted : bool
+        Counted on a mask; else expected.
+    parts, rounds : int
+        Different tiles over the array, and array-level tiles over the run.
+    tile_elements : int
+        Positions of the tensor in the tile of a processing element.
+    cut : str or None
+        Dimension along which tiles are cut in two.
+    before, after : float
+        Work of the slowest processing element over the mean, without and with balancing: 1 is even.
+    pointer_reads, pointer_energy_pj : float
+        What balancing costs.
+    """
+
+    tensor: str
+    policy: str
+    counted: bool
+    parts: int
+    rounds: int
+    tile_elements: int
+    cut: str | None
+    before: float
+    after: float
+    pointer_reads: float
+    pointer_energy_pj: float
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentResult:
+    """A unit beside levels and computation.
+
+    Attributes
+    ----------
+    name : str
+    instances : int
+    uses : float
+        Over all instances.
+    energy_pj : float
+        Uses and idle power together.
+    area_um2 : float or None
+        Over all instances.
+    """
+
+    name: str
+    instances: int
+    uses: float
+    energy_pj: float
+    area_um2: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SparseResult(Result):
+    """Counts, energy and cycles of one mapping where something is zero.
+
+    `compute.computes` are those that are done.
+
+    Attributes
+    ----------
+    sparsity : str
+        The sparse design.
+    densities : tuple of (str, float)
+        Nonzeros / elements by tensor.
+    computes : SparseComputes
+    imbalance : Imbalance or None
+    components : tuple of ComponentResult
+    """
+
+    sparsity: str
+    densities: tuple[tuple[str, float], ...]
+    computes: SparseComputes
+    imbalance: Imbalance | None
+    components: tuple[ComponentResult, ...]
+
+    @property
+    def energy_pj(self) -> float:
+        """Total energy, in pJ: storage, metadata, compute, balancing and components."""
+        storage = sum(level.energy_pj for level in self.levels) + self.compute.energy_pj
+        pointers = self.imbalance.pointer_energy_pj if self.imbalance else 0.0
+        return storage + pointers + sum(component.energy_pj for component in self.components)
+
+    @property
+    def speedup_bound(self) -> float:
+        """Cycles of the dense loop nest over `cycles`."""
+        return self.computes.dense / self.compute.instances_used / self.cycles
+
+    def sparse(self, level: str, tensor: str) -> SparseCounts:
+        """Return the sparse counts of `tensor` at `level`.
+
+        Raises
+        ------
+        KeyError
+            When the level does not exist or does not keep the tensor.
+        """
+        return sparse_of(self.tensor(level, tensor))
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return tidy rows: those of a dense result, then metadata, saved accesses, pointers and components.
+
+        Returns
+        -------
+        list of dict
+            With the keys of `Result.to_records`. Actions are also ``metadata_read``, ``gated_read``,
+            ``skipped_read`` and so on where they are not zero; ``pointer_read``; and ``use`` of components,
+            with the component as level.
+        """
+        rows = Result.to_records(self)
+        head = {"architecture": self.architecture, "problem": self.problem, "phase": self.phase or ""}
+        for level in self.levels:
+            for counts in level.tensors:
+                rows += [head | row for row in _saved_rows(level, counts)]
+        if self.imbalance and self.imbalance.pointer_reads:
+            balance = self.imbalance
+            row = {"level": "balancing", "tensor": balance.tensor, "action": "pointer_read"}
+            rows.append(
+                head
+                | row
+                | {"count": balance.pointer_reads, "instances": 1, "energy_pj": balance.pointer_energy_pj}
+            )
+        for one in self.components:
+            row = {"level": one.name, "tensor": "", "action": "use"}
+            rows.append(
+                head
+                | row
+                | {"count": one.uses / one.instances, "instances": one.instances, "energy_pj": one.energy_pj}
+            )
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as nested plain data, ready for JSON, derived figures included."""
+        data = Result.to_dict(self)
+        data["densities"] = dict(self.densities)
+        if self.imbalance:
+            data["imbalance"] = asdict(self.imbalance)
+        return data
+
+
+def _saved_rows(level: LevelResult, counts: TensorCounts) -> list[dict[str, Any]]:
+    """Return the rows of metadata and saved accesses of one tensor at one level, where there are any."""
+    sparse = sparse_of(counts)
+    rows = []
+    for i, action in enumerate(ACTIONS):
+        kinds = {
+            "metadata": (sparse.metadata[i], sparse.metadata_energy_pj[i]),
+            "gated": (sparse.gated[i], 0.0),
+            "skipped": (sparse.skipped[i], 0.0),
+        }
+        for kind, (count, energy) in kinds.items():
+            if count or energy:
+                row = {"level": level.name, "tensor": counts.tensor, "action": f"{kind}_{action}"}
+                rows.append(row | {"count": count, "instances": counts.instances, "energy_pj": energy})
+    return rows

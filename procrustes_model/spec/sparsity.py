@@ -1,0 +1,231 @@
+"""Sparsity: what is zero, how it is stored, which work it saves, and how work is balanced.
+
+A file describes one design. What differs between the training phases is data in it, and so are the rules
+in which a published model differs from this one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from procrustes_model.spec.problem import Phase
+from procrustes_model.spec.schema import Count, Frozen, Identifier, Name, NonNegative, Text
+
+Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+Bits = Annotated[int, Field(strict=True, ge=0, le=64)]
+
+EVERY_LEVEL = "*"
+"""In place of a level's name: this format everywhere it is not said otherwise."""
+
+
+class Density(Frozen):
+    """Which elements of a tensor are zero."""
+
+    model: Literal["dense", "hypergeometric", "fixed", "structured", "mask"] = Field(
+        description="dense; hypergeometric: a known number of nonzeros; fixed: the same share of any "
+        "tile; structured: n of every m along a dimension; mask: a file says which"
+    )
+    density: Share | None = Field(default=None, description="nonzeros / elements; hypergeometric and fixed")
+    nonzeros: Count | None = Field(default=None, description="n of n:m; structured")
+    group: Count | None = Field(default=None, description="m of n:m; structured")
+    along: Identifier | None = Field(default=None, description="dimension that groups run along; structured")
+    mask: Text | None = Field(default=None, description="a .npy or .npz file, true where nonzero; mask")
+
+    @model_validator(mode="after")
+    def _check(self) -> Density:
+        needed = {
+            "dense": (),
+            "hypergeometric": ("density",),
+            "fixed": ("density",),
+            "structured": ("nonzeros", "group", "along"),
+            "mask": ("mask",),
+        }[self.model]
+        for key in ("density", "nonzeros", "group", "along", "mask"):
+            if (getattr(self, key) is not None) != (key in needed):
+                rule = "needs" if key in needed else "takes no"
+                raise ValueError(f"of model '{self.model}' {rule} '{key}'")
+        if self.nonzeros is not None and self.group is not None and self.nonzeros > self.group:
+            raise ValueError("has more nonzeros than its group has elements")
+        return self
+
+    @property
+    def average(self) -> float | None:
+        """Nonzeros / elements as far as it is known without the mask."""
+        if self.nonzeros is not None and self.group is not None:
+            return self.nonzeros / self.group
+        return 1.0 if self.model == "dense" else self.density
+
+
+class Format(Frozen):
+    """How one level stores one tensor: data without its zeros, and metadata that says where they were."""
+
+    kind: Literal["none", "bitmask", "coordinate", "run_length", "csr", "csb"] = Field(
+        description="none: zeros are stored; bitmask: a bit per position; coordinate: an index per nonzero; "
+        "run_length: a run of zeros per nonzero; csr: an offset per row and a column per nonzero; "
+        "csb: per block a pointer, and a bit per position"
+    )
+    pointer_bits: Bits = Field(default=0, description="bits of a block's pointer; csb")
+    block: Count | tuple[Identifier, ...] | Literal["tile", "half_tile"] = Field(
+        default="tile",
+        description="positions of a block: a number, dimensions (all of each), the tile of a processing "
+        "element, or half of it where balancing cuts it; csb and bitmask",
+    )
+    run_bits: Count = Field(
+        default=5, le=32, description="bits of a run; longer ones take an extra entry; run_length"
+    )
+    partial_blocks: Literal["in_proportion", "dropped"] = Field(
+        default="in_proportion", description="metadata of a block that is not full: its share, or none"
+    )
+
+
+class Action(Frozen):
+    """Accesses that are not done because what they would meet is zero."""
+
+    level: Name = Field(description="the level at which accesses are saved")
+    kind: Literal["gate", "skip"] = Field(
+        description="gate: takes the cycle; skip: takes neither cycle nor energy"
+    )
+    target: Name = Field(description="the tensor whose accesses are saved")
+    on: tuple[Name, ...] = Field(min_length=1, description="tensors whose empty tiles save them")
+
+
+class ComputeActions(Frozen):
+    """Computations that are not done because an operand is zero."""
+
+    skip: tuple[Name, ...] = Field(
+        default=(),
+        description="operands whose zeros take neither cycle nor energy; only where they are compressed",
+    )
+    gate: tuple[Name, ...] = Field(default=(), description="operands whose zeros take the cycle only")
+    gated_energy: Share = Field(
+        default=0.0, description="energy of a gated computation as a share of a done one"
+    )
+
+
+class Balancing(Frozen):
+    """How the work of processing elements that wait for each other is evened out."""
+
+    policy: Literal["none", "half_tile"] = Field(
+        default="none",
+        description="half_tile: tiles are cut in two, largest halves paired with smallest",
+    )
+    tensor: Name | None = Field(
+        default=None, description="the tensor whose nonzeros are the work; empty: no imbalance"
+    )
+    array: Name | None = Field(
+        default=None, description="the level whose instances wait for each other; empty: the innermost"
+    )
+    pointer_level: Name | None = Field(
+        default=None, description="the level that holds the pointers of half tiles"
+    )
+    pointer_reads: NonNegative = Field(
+        default=0.0, description="pointer reads per half tile each time it is read"
+    )
+    pointer_share: NonNegative = Field(default=1.0, description="share of those reads that is charged")
+    pointer_energy: NonNegative = Field(
+        default=1.0, description="energy of such a read, in reads of that level"
+    )
+
+
+class Capacity(Frozen):
+    """Which size of a compressed tile has to fit, and what happens when it does not."""
+
+    size: Literal["dense", "average", "quantile"] = Field(
+        default="dense",
+        description="dense: as if nothing were zero; average: expected; quantile: exceeded rarely",
+    )
+    quantile: Annotated[float, Field(strict=True, gt=0, lt=1)] = Field(
+        default=0.99, description="share of tiles that must fit; quantile"
+    )
+    overflow: Literal["reject", "spill"] = Field(
+        default="reject",
+        description="reject: the mapping is not valid; spill: the rest is accessed one level further out",
+    )
+
+
+class Rules(Frozen):
+    """Where counting follows a published model rather than this one."""
+
+    output_fills: Literal["after_first", "all"] = Field(
+        default="after_first",
+        description="all: also the first fill of an output, which has nothing to fetch, counts",
+    )
+    overlap: Literal["relevant", "innermost"] = Field(
+        default="relevant",
+        description="innermost: where the innermost loop above does not move a tile, every move keeps its overlap",
+    )
+    rounding: Literal["exact", "whole_words"] = Field(
+        default="exact",
+        description="whole_words: expected counts are rounded, removed ones down (outputs' reads: up)",
+    )
+    access_energy: Literal["by_action", "largest"] = Field(
+        default="by_action", description="largest: all accesses of a tensor together cost the dearest action"
+    )
+
+
+class SparsePhase(Frozen):
+    """A design in one training phase."""
+
+    densities: dict[Name, Density] = Field(default={}, description="by tensor; others are dense")
+    formats: dict[Name, dict[Name, Format]] = Field(
+        default={}, description="by tensor and level ('*': every level); others are stored with their zeros"
+    )
+    actions: tuple[Action, ...] = Field(default=(), description="accesses saved")
+    compute: ComputeActions = Field(default=ComputeActions(), description="computations saved")
+    balancing: Balancing = Field(default=Balancing(), description="imbalance, and what is done about it")
+    capacity: Capacity = Field(default=Capacity(), description="what has to fit")
+    rules: Rules = Field(default=Rules(), description="differences to this model's own rules")
+
+
+class Sparsity(Frozen):
+    """A sparse design in all phases."""
+
+    name: Name = Field(description="what results call it")
+    description: Text = Field(default="", description="what it is, for a reader")
+    source: Text = Field(default="", description="where its rules come from")
+    forward: SparsePhase = Field(description="the forward phase, and problems that state no phase")
+    backward: SparsePhase = Field(description="the data gradient")
+    weight_update: SparsePhase = Field(description="the weight gradient")
+
+    def phase(self, name: Phase | None) -> SparsePhase:
+        """Return the design in one phase; a problem that states none counts as forward."""
+        phase: SparsePhase = getattr(self, name or "forward")
+        return phase
+
+    def with_balancing(self, policy: Literal["none", "half_tile"]) -> Sparsity:
+        """Return the same design with another balancing policy in every phase."""
+        changed = {}
+        for name in ("forward", "backward", "weight_update"):
+            phase: SparsePhase = getattr(self, name)
+            balancing = phase.balancing.model_copy(update={"policy": policy})
+            changed[name] = phase.model_copy(update={"balancing": balancing})
+        return self.model_copy(update=changed)
+
+
+def load_sparsity(source: str | os.PathLike[str] | Mapping[str, Any] | Sparsity) -> Sparsity:
+    """Return the sparse design that a file, a name or a dict describes.
+
+    Parameters
+    ----------
+    source : path, str, mapping or Sparsity
+        A YAML file, the name of a shipped design, the parsed content, or a design, which is returned as is.
+
+    Returns
+    -------
+    Sparsity
+
+    Raises
+    ------
+    SpecError
+        With every issue found.
+    """
+    if isinstance(source, Sparsity):
+        return source
+    from procrustes_model.spec.document import open_document
+    from procrustes_model.spec.sparsity_reader import read_sparsity
+
+    return read_sparsity(open_document(source, "sparsity"))

@@ -1,0 +1,150 @@
+"""From a sparse design as written, with shorthands and overrides by phase, to a `Sparsity`."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+from typing import Any, cast
+
+from procrustes_model.spec.document import Document, unknown_key
+from procrustes_model.spec.schema import build
+from procrustes_model.spec.sparsity import SparsePhase, Sparsity
+from procrustes_model.spec.words import shorten
+from procrustes_model.spec.yaml_text import Path
+
+_TITLE = ("name", "description", "source")
+_PHASES = ("forward", "backward", "weight_update")
+_SECTIONS = tuple(SparsePhase.model_fields)
+_MERGED = ("densities", "formats")
+_ACTION_KEYS = ["level", "skip", "gate", "on"]
+
+
+def read_sparsity(document: Document) -> Sparsity:
+    """Return the design that a document describes.
+
+    Parameters
+    ----------
+    document : Document
+        With the one top-level key `sparsity`. Its sections hold for all phases; those under `phases`
+        replace them in one phase, densities and formats tensor by tensor.
+
+    Returns
+    -------
+    Sparsity
+
+    Raises
+    ------
+    SpecError
+        With every issue found.
+    """
+    content = document.section("sparsity")
+    path: Path = ("sparsity",)
+    for key in content:
+        if key not in (*_TITLE, *_SECTIONS, "phases"):
+            unknown_key(document, (*path, key), [*_TITLE, *_SECTIONS, "phases"])
+    shared = _phase({key: content[key] for key in _SECTIONS if key in content}, path, document)
+    overrides = _overrides(content.get("phases"), document)
+    title = {key: content[key] for key in _TITLE if key in content}
+    blank = {phase: SparsePhase() for phase in _PHASES}
+    build(Sparsity, {**title, **blank}, document, path)
+    document.raise_issues()
+    phases = {phase: _merged(shared, overrides.get(phase)) for phase in _PHASES}
+    design = build(Sparsity, {**title, **phases}, document, path)
+    document.raise_issues()
+    return cast("Sparsity", design)
+
+
+def _overrides(written: Any, document: Document) -> dict[str, SparsePhase | None]:
+    path: Path = ("sparsity", "phases")
+    if written is None:
+        return {}
+    if not isinstance(written, dict):
+        document.complain(
+            path, f"'phases' must be a mapping, is {shorten(written)}", f"by phase: {', '.join(_PHASES)}"
+        )
+        return {}
+    found = {}
+    for name, sections in written.items():
+        if name not in _PHASES:
+            unknown_key(document, (*path, name), list(_PHASES))
+        elif not isinstance(sections, dict):
+            document.complain((*path, name), f"'{name}' must be a mapping, is {shorten(sections)}")
+        else:
+            found[name] = _phase(sections, (*path, name), document)
+    return found
+
+
+def _merged(shared: SparsePhase | None, override: SparsePhase | None) -> SparsePhase:
+    shared = cast("SparsePhase", shared)
+    if override is None:
+        return shared
+    changed = {}
+    for key in override.model_fields_set:
+        value = getattr(override, key)
+        changed[key] = {**getattr(shared, key), **value} if key in _MERGED else value
+    return shared.model_copy(update=changed)
+
+
+def _phase(sections: dict[str, Any], path: Path, document: Document) -> SparsePhase | None:
+    """Return the sections that stand at `path`, with shorthands written out."""
+    written = dict(sections)
+    if isinstance(written.get("densities"), dict):
+        written["densities"] = {
+            tensor: _density(value, document) for tensor, value in written["densities"].items()
+        }
+    if isinstance(written.get("formats"), dict):
+        written["formats"] = {
+            tensor: {level: _format(value) for level, value in levels.items()}
+            if isinstance(levels, dict)
+            else levels
+            for tensor, levels in written["formats"].items()
+        }
+    if isinstance(written.get("actions"), list):
+        written["actions"] = [
+            _action(item, (*path, "actions", index), document)
+            for index, item in enumerate(written["actions"])
+        ]
+    for section in ("compute",):
+        if isinstance(written.get(section), dict):
+            written[section] = {
+                key: [value] if isinstance(value, str) else value for key, value in written[section].items()
+            }
+    return build(SparsePhase, written, document, path)
+
+
+def density_of(value: Any) -> Any:
+    """Return a density as its mapping: a bare number is one of the hypergeometric model, 1 a dense tensor."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return {"model": "dense"} if value == 1 else {"model": "hypergeometric", "density": float(value)}
+    if value == "dense":
+        return {"model": "dense"}
+    return value
+
+
+def _density(value: Any, document: Document) -> Any:
+    """Return a density as its mapping, its mask's file relative to the document."""
+    value = density_of(value)
+    if isinstance(value, dict) and isinstance(value.get("mask"), str) and document.file:
+        return {**value, "mask": str(FilePath(document.file).parent / value["mask"])}
+    return value
+
+
+def _format(value: Any) -> Any:
+    """Return a format as its mapping: a bare text is its kind."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
+def _action(item: Any, path: Path, document: Document) -> Any:
+    """Return an action as its model takes it: `skip: T` or `gate: T` says kind and target at once."""
+    if not isinstance(item, dict):
+        return item
+    kinds = [kind for kind in ("skip", "gate") if kind in item]
+    if len(kinds) != 1:
+        hint = "such as {level: RegFile, skip: Outputs, on: [Weights]}"
+        document.complain(path, "an action has either 'skip' or 'gate', with the tensor it saves", hint)
+    for key in item:
+        if key not in _ACTION_KEYS:
+            unknown_key(document, (*path, key), _ACTION_KEYS)
+    kind = kinds[0] if kinds else "skip"
+    on = item.get("on")
+    action = {"kind": kind, "target": item.get(kind, "?"), "on": [on] if isinstance(on, str) else on}
+    return {"level": item["level"], **action} if "level" in item else action

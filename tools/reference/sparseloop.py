@@ -1,0 +1,121 @@
+"""Cases in the form of ``tests/data/sparseloop_saf/cases.json.gz``: gating and skipping, by Sparseloop.
+
+A case is a dense one with densities and actions, and with counts of what is done, gated and skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from procrustes_model import (
+    SparseResult,
+    evaluate,
+    load_architecture,
+    load_mapping,
+    load_problem,
+    load_sparsity,
+)
+from reference import dense
+from reference.compare import Mismatch, close, exact
+
+ENERGY_TOLERANCE = 1e-9
+COUNTS = ("reads", "fills", "updates")
+
+Case = dict[str, Any]
+
+
+def sparsity_spec(case: Case) -> dict[str, Any]:
+    """Return the case's densities and actions as the content of a sparsity file.
+
+    Its rules: counts are whole words; computations are gated on both operands and cost full energy then; they
+    are never skipped, since nothing is compressed.
+    """
+    sparsity = case["sparsity"]
+    models = {"hypergeometric": "hypergeometric", "fixed-structured": "fixed"}
+    densities = {
+        name: {"model": models[density["distribution"]], "density": density["density"]}
+        for name, density in sparsity["densities"].items()
+    }
+    kinds = {"gating": "gate", "skipping": "skip"}
+    actions = [
+        {"level": action["level"], kinds[action["type"]]: action["target"], "on": action["condition_on"]}
+        for action in sparsity["actions"]
+    ]
+    operands = [name for name, tensor in case["problem"]["tensors"].items() if not tensor["output"]]
+    compute = {kinds[sparsity["compute"]]: operands} if sparsity["compute"] else {}
+    return {
+        "sparsity": {
+            "name": f"case {case['id']}",
+            "densities": densities,
+            "actions": actions,
+            "compute": {**compute, "gated_energy": 1.0},
+            "rules": {"rounding": "whole_words"},
+        }
+    }
+
+
+def mapping_spec(case: Case) -> dict[str, Any]:
+    """Return the case's mapping with loops of one iteration too: their order decides what moves a block."""
+    content = dense.mapping_spec(case)
+    for level, written in zip(case["mapping"], content["mapping"]["levels"], strict=True):
+        order = reversed(level["permutation_inner_to_outer"])
+        written["temporal"] = [f"{d}={level['temporal'].get(d, 1)}" for d in order]
+    return content
+
+
+def evaluate_case(case: Case) -> SparseResult:
+    """Turn a case into specs and evaluate them.
+
+    Raises
+    ------
+    SpecError
+        When the case does not make valid specs.
+    """
+    architecture = load_architecture(dense.architecture_spec(case))
+    problem = load_problem(dense.problem_spec(case))
+    mapping = load_mapping(mapping_spec(case), architecture, problem)
+    return evaluate(architecture, problem, mapping, sparsity=load_sparsity(sparsity_spec(case)))
+
+
+def check_sparseloop(case: Case) -> list[Mismatch]:
+    """Evaluate a case and list every number that differs: counts exactly, energies to 1e-9."""
+    return list(_compare(case["expected"], evaluate_case(case)))
+
+
+def _compare(expected: dict[str, Any], result: SparseResult) -> Iterator[Mismatch]:
+    for level in result.levels:
+        wanted = expected["levels"].get(level.name)
+        if wanted is None:
+            if level.tensors:
+                yield Mismatch(f"levels.{level.name}", None, "a level")
+            continue
+        yield from exact(f"levels.{level.name}.cycles", wanted["cycles"], level.cycles)
+        kept = {tensor.tensor: tensor for tensor in level.tensors}
+        for name in wanted["tensors"].keys() ^ kept.keys():
+            yield Mismatch(f"levels.{level.name}.tensors.{name}", name in wanted["tensors"], name in kept)
+        for name in sorted(wanted["tensors"].keys() & kept.keys()):
+            where, numbers = f"levels.{level.name}.tensors.{name}", wanted["tensors"][name]
+            sparse = result.sparse(level.name, name)
+            kinds = {"algorithmic": sparse.dense, "actual": sparse.actual}
+            kinds |= {"gated": sparse.gated, "skipped": sparse.skipped}
+            for kind, counts in kinds.items():
+                for action, count in zip(COUNTS, counts, strict=True):
+                    yield from exact(f"{where}.{kind}_{action}", numbers[f"{kind}_{action}"], count)
+            yield from exact(
+                f"{where}.max_data_capacity", numbers["max_data_capacity"], kept[name].tile_words
+            )
+            yield from close(
+                f"{where}.energy_pj", numbers["energy_pj"], kept[name].energy_pj, ENERGY_TOLERANCE
+            )
+    computes, wanted = result.computes, expected["computes"]
+    yield from exact("computes.algorithmic", wanted["algorithmic"], computes.dense)
+    yield from exact("computes.actual", wanted["actual"], computes.actual)
+    yield from exact("computes.gated", wanted["gated"], computes.gated)
+    yield from exact("computes.skipped", wanted["skipped"], computes.skipped)
+    yield from exact("mac_cycles", expected["mac_cycles"], result.compute.cycles)
+    yield from exact("cycles", expected["cycles"], result.cycles)
+    yield from close(
+        "mac.energy_pj", expected["mac"]["energy_pj"], result.compute.energy_pj, ENERGY_TOLERANCE
+    )
+    yield from close("total_energy_pj", expected["total_energy_pj"], result.energy_pj, ENERGY_TOLERANCE)
