@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from procrustes_model.model.evaluate import evaluate
     from procrustes_model.model.explain import explain
     from procrustes_model.model.result import Result
+    from procrustes_model.model.sparse_result import SparseResult
     from procrustes_model.spec.architecture import Architecture, load_architecture
     from procrustes_model.spec.mapping import Mapping, load_mapping
     from procrustes_model.spec.problem import Problem, load_problem
+    from procrustes_model.spec.sparsity import Sparsity, load_sparsity
 
 _HOMES = {
     "Architecture": "spec.architecture",
@@ -28,6 +30,8 @@ _HOMES = {
     "Mapping": "spec.mapping",
     "Problem": "spec.problem",
     "Result": "model.result",
+    "SparseResult": "model.sparse_result",
+    "Sparsity": "spec.sparsity",
     "SpecError": "errors",
     "evaluate": "model.evaluate",
     "evaluate_batch": "model.batch",
@@ -35,6 +39,7 @@ _HOMES = {
     "load_architecture": "spec.architecture",
     "load_mapping": "spec.mapping",
     "load_problem": "spec.problem",
+    "load_sparsity": "spec.sparsity",
 }
 
 __all__ = [
@@ -44,6 +49,8 @@ __all__ = [
     "Mapping",
     "Problem",
     "Result",
+    "SparseResult",
+    "Sparsity",
     "SpecError",
     "evaluate",
     "evaluate_batch",
@@ -51,6 +58,7 @@ __all__ = [
     "load_architecture",
     "load_mapping",
     "load_problem",
+    "load_sparsity",
 ]
 
 

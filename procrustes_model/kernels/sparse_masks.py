@@ -150,7 +150,7 @@ def find_base(problem: ProblemArrays, masks: MaskArrays, tensor: int, origin: In
         step = problem.term_coefficient[main]
         along = shift % step * masks.chunk[rank] + shift // step + origin[problem.term_dimension[main]]
         base += along * masks.stride[rank]
-    return base
+    return int(base)
 
 
 @kernel

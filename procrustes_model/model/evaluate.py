@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping as AbstractMapping
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -24,9 +25,11 @@ from procrustes_model.model.lower import lower_architecture, lower_last_passes, 
 from procrustes_model.model.result import ComputeResult, LevelResult, Result, TensorCounts
 
 if TYPE_CHECKING:
+    from procrustes_model.model.sparse_result import SparseResult
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.mapping import Mapping
     from procrustes_model.spec.problem import Problem
+    from procrustes_model.spec.sparsity import Sparsity
 
 LIMITS = ("compute", "read bandwidth", "write bandwidth", "shared bandwidth")
 REASONS = {
@@ -37,8 +40,34 @@ REASONS = {
 }
 
 
+@overload
 def evaluate(
-    architecture: Architecture, problem: Problem, mapping: Mapping, *, check_capacity: bool = True
+    architecture: Architecture, problem: Problem, mapping: Mapping, *, check_capacity: bool = ...
+) -> Result: ...
+
+
+@overload
+def evaluate(
+    architecture: Architecture,
+    problem: Problem,
+    mapping: Mapping,
+    *,
+    check_capacity: bool = ...,
+    sparsity: Sparsity,
+    densities: AbstractMapping[str, Any] | None = ...,
+    masks: AbstractMapping[str, Any] | None = ...,
+) -> SparseResult: ...
+
+
+def evaluate(
+    architecture: Architecture,
+    problem: Problem,
+    mapping: Mapping,
+    *,
+    check_capacity: bool = True,
+    sparsity: Sparsity | None = None,
+    densities: AbstractMapping[str, Any] | None = None,
+    masks: AbstractMapping[str, Any] | None = None,
 ) -> Result:
     """Count accesses, energy and cycles of one mapping.
 
@@ -50,16 +79,41 @@ def evaluate(
         As `load_mapping` returns it for this architecture and problem.
     check_capacity : bool
         Whether tiles that do not fit are an error.
+    sparsity : Sparsity, optional
+        What is zero, how it is stored, and what that saves; None: nothing is zero.
+    densities : mapping, optional
+        By tensor, in place of the sparse design's: nonzeros / elements, or what a density in its file holds.
+    masks : mapping, optional
+        By tensor, in place of its density: a boolean array with the tensor's ranks, or a .npy or .npz file.
+        What masks decide is then counted and not expected.
 
     Returns
     -------
     Result
+        With `sparsity` a `SparseResult`.
 
     Raises
     ------
     SpecError
-        When tiles exceed a level's capacity, or a count exceeds 2^62.
+        When tiles exceed a level's capacity, a count exceeds 2^62, densities or masks come without a sparse
+        design or do not fit the problem, or a sparse design does not fit the architecture.
     """
+    if sparsity is not None:
+        from procrustes_model.model.sparse import evaluate_sparse
+
+        return evaluate_sparse(
+            architecture,
+            problem,
+            mapping,
+            sparsity,
+            densities=densities,
+            masks=masks,
+            check_capacity=check_capacity,
+        )
+    if densities or masks:
+        raise SpecError(
+            Issue("densities and masks need a sparse design", "such as load_sparsity('procrustes')")
+        )
     nest = lower_mapping(problem, mapping)
     _, levels, dimensions = nest.temporal.shape
     tensors = len(problem.tensors)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from procrustes_model.spec.problem import Phase
 from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Name, NonNegative, Positive, Text
 
 
@@ -72,6 +73,35 @@ class ComputeLevel(Frozen):
     source: Text = Field(default="", description="where the numbers come from")
 
 
+class ComponentUse(Frozen):
+    """What makes a component work: words that a level reads or writes, or computations."""
+
+    level: Name = Field(description="a storage level, or the compute level")
+    tensor: Name | None = Field(default=None, description="the tensor whose words count; empty: every one")
+    action: Literal["read", "fill", "update", "compute"] = Field(
+        description="what counts as one use per word"
+    )
+    phases: tuple[Phase, ...] | None = Field(
+        default=None, description="the only phases in which it works; empty: all"
+    )
+
+
+class Component(Frozen):
+    """A unit beside storage and compute, such as one that supports sparse training."""
+
+    name: Name = Field(description="what results call it")
+    instances: Count = Field(default=1, description="how many there are in the whole machine")
+    energy_pj: NonNegative = Field(default=0.0, description="pJ per use")
+    power_pj_per_cycle: NonNegative = Field(
+        default=0.0, description="pJ per cycle and instance, used or not; mW at 1 GHz"
+    )
+    area_um2: NonNegative | None = Field(
+        default=None, description="area of one instance in square micrometres"
+    )
+    use: ComponentUse | None = Field(default=None, description="what it works on; empty: power only")
+    source: Text = Field(default="", description="where the numbers come from")
+
+
 class Title(Frozen):
     """What an architecture is called."""
 
@@ -84,14 +114,18 @@ class Architecture(Title):
 
     levels: tuple[StorageLevel, ...] = Field(description="storage levels, outermost (DRAM) first")
     compute: ComputeLevel = Field(description="the level that computes")
+    components: tuple[Component, ...] = Field(
+        default=(), description="units beside them; sparse evaluation charges them"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Architecture:
         names = [level.name for level in self.levels] + [self.compute.name]
         if not self.levels:
             raise ValueError("at least one storage level is needed")
+        names += [component.name for component in self.components]
         if len(set(names)) < len(names):
-            raise ValueError(f"level names must differ: {', '.join(names)}")
+            raise ValueError(f"names of levels and components must differ: {', '.join(names)}")
         units = self.instances(len(self.levels))
         if units > LARGEST_BOUND:
             raise ValueError(f"the meshes multiply to {units} compute units, more than {LARGEST_BOUND}")

@@ -6,14 +6,14 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from procrustes_model.spec.architecture import Architecture, ComputeLevel, StorageLevel, Title
+from procrustes_model.spec.architecture import Architecture, Component, ComputeLevel, StorageLevel, Title
 from procrustes_model.spec.document import Document, missing_key, unknown_key
 from procrustes_model.spec.expressions import ExpressionError, evaluate, parse
 from procrustes_model.spec.schema import LARGEST_BOUND, build
 from procrustes_model.spec.words import IDENTIFIER_RULE, PAIRS, is_identifier, shorten
 from procrustes_model.spec.yaml_text import Path
 
-_TOP_KEYS = ["name", "description", "attributes", "levels", "compute"]
+_TOP_KEYS = ["name", "description", "attributes", "levels", "compute", "components"]
 _LEVEL_NUMBERS = (
     "mesh_x",
     "mesh_y",
@@ -27,6 +27,7 @@ _LEVEL_NUMBERS = (
 )
 _COMPUTE_EXAMPLE = "such as compute: {name: MAC, energy_pj: 4.6}"
 _COMPUTE_NUMBERS = ("mesh_x", "mesh_y", "energy_pj", "area_um2")
+_COMPONENT_NUMBERS = ("instances", "energy_pj", "power_pj_per_cycle", "area_um2")
 _BITS = {"B": 8, "bytes": 8, "KB": 8 * 2**10, "MB": 8 * 2**20, "GB": 8 * 2**30, "bits": 1, "bit": 1}
 _CAPACITY = re.compile(r"(.*[\s0-9)])\s*(B|bytes|KB|MB|GB|words|word|bits|bit)", re.DOTALL)
 _UNITS = "words, bits, B, KB, MB or GB (1 KB = 1024 B)"
@@ -59,11 +60,13 @@ def read_architecture(document: Document) -> Architecture:
     shared = _attributes(content.get("attributes"), (*path, "attributes"), {}, document)
     levels = _levels(content, shared, document)
     compute = _compute(content, shared, document)
+    components = _components(content.get("components"), shared, document)
     _check_names(content, document)
     title: dict[str, Any] = {key: content[key] for key in ("name", "description") if key in content}
     build(Title, title, document, path)
     document.raise_issues()
-    architecture = build(Architecture, {**title, "levels": levels, "compute": compute}, document, path)
+    parts = {"levels": levels, "compute": compute, "components": components}
+    architecture = build(Architecture, {**title, **parts}, document, path)
     document.raise_issues()
     assert architecture is not None
     return architecture
@@ -129,6 +132,25 @@ def _compute(content: dict[str, Any], shared: Values, document: Document) -> Com
     return build(ComputeLevel, _evaluated(written, _COMPUTE_NUMBERS, path, shared, document), document, path)
 
 
+def _components(written: Any, shared: Values, document: Document) -> list[Component | None]:
+    path: Path = ("architecture", "components")
+    if written is None:
+        return []
+    if not isinstance(written, list):
+        hint = "each item starts with '- name:'"
+        document.complain(path, f"'components' must be a list, is {shorten(written)}", hint)
+        return []
+    components = []
+    for index, item in enumerate(written):
+        place = (*path, index)
+        if isinstance(item, dict):
+            numbers = _evaluated(item, _COMPONENT_NUMBERS, place, shared, document)
+            components.append(build(Component, numbers, document, place))
+        else:
+            document.complain(place, f"a component must be a mapping, is {shorten(item)}")
+    return components
+
+
 def _check_names(content: dict[str, Any], document: Document) -> None:
     """Note level names that stand twice; mappings and results could not tell them apart."""
     items = content.get("levels")
@@ -136,6 +158,9 @@ def _check_names(content: dict[str, Any], document: Document) -> None:
     if isinstance(items, list):
         places += [(("architecture", "levels", index, "name"), item) for index, item in enumerate(items)]
     places.append((("architecture", "compute", "name"), content.get("compute")))
+    units = content.get("components")
+    if isinstance(units, list):
+        places += [(("architecture", "components", index, "name"), item) for index, item in enumerate(units)]
     seen: set[str] = set()
     for path, item in places:
         default = "MAC" if path[1] == "compute" else None

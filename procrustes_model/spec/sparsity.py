@@ -156,7 +156,7 @@ class Rules(Frozen):
     )
     overlap: Literal["relevant", "innermost"] = Field(
         default="relevant",
-        description="innermost: where the innermost loop above does not move a tile, every move keeps its overlap",
+        description="innermost: where the innermost loop outside does not move a tile, all keep overlap",
     )
     rounding: Literal["exact", "whole_words"] = Field(
         default="exact",
