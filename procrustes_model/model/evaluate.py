@@ -129,26 +129,26 @@ def evaluate(
     else:
         evaluate_nests(problem_arrays, machine, nest, loops, counts, costs, status)
     if int(status[0]) in REASONS:
-        raise SpecError(Issue(REASONS[int(status[0])], file=mapping.name))
+        raise SpecError(mapping.issue(REASONS[int(status[0])]))
     result = _lift(architecture, problem, mapping, counts, costs)
     if check_capacity:
-        _check_capacity(result)
+        _check_capacity(result, mapping)
     return result
 
 
-def _check_capacity(result: Result) -> None:
+def _check_capacity(result: Result, mapping: Mapping) -> None:
     """Raise when the tiles of a level do not fit, with every such level and its tensors."""
     issues = []
-    for level in result.levels:
+    for index, level in enumerate(result.levels):
         if level.capacity_words is None or level.used_words <= level.capacity_words:
             continue
         tiles = ", ".join(f"{t.tensor} {t.tile_words:,}" for t in level.tensors)
         issues.append(
-            Issue(
+            mapping.issue(
                 f"tiles at level '{level.name}' take {level.used_words:,} words, its capacity is"
                 f" {level.capacity_words:,}: {level.used_words - level.capacity_words:,} too many ({tiles})",
                 "move a factor to a level further out, or bypass a tensor",
-                file=result.mapping,
+                index,
             )
         )
     if issues:

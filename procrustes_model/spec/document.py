@@ -17,7 +17,7 @@ from procrustes_model.spec.yaml_text import MAX_DEPTH, MAX_NODES, Path, Place, p
 
 MAX_BYTES = 2**20
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-SECTIONS = ("architecture", "problem", "mapping", "shape", "sparsity")
+SECTIONS = ("architecture", "problem", "mapping", "shape", "sparsity", "network", "density")
 
 
 class Document:
@@ -80,10 +80,11 @@ class Document:
             message = f"{format_path(path)}: {message}" if path else message
             self.issues.append(Issue(message, hint))
             return
-        line, column = self._locate(path, key, offset)
+        line, column = self.place(path, key=key, offset=offset)
         self.issues.append(Issue(message, hint, self.file, line, column))
 
-    def _locate(self, path: Path, key: bool, offset: int | None) -> Place:
+    def place(self, path: Path, *, key: bool = False, offset: int | None = None) -> Place:
+        """Return the line and column of a part, or of the nearest thing around it; see `complain`."""
         if offset is not None and path in self.text_start:
             line, column = self.text_start[path]
             return line, column + offset

@@ -8,11 +8,12 @@ import re
 from collections.abc import Mapping as AbstractMapping
 from typing import Any
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
+from procrustes_model.errors import Issue
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.problem import Problem
-from procrustes_model.spec.schema import Count, Frozen, Identifier, Name
+from procrustes_model.spec.schema import Count, Frozen, Identifier, Name, Origin
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _RESERVED = ("true", "false", "null")
@@ -70,6 +71,30 @@ class Mapping(Frozen):
 
     name: Name = Field(default="mapping", description="what results call the mapping")
     levels: tuple[LevelMapping, ...] = Field(description="outermost first, in the architecture's order")
+    _origin: Origin = PrivateAttr(default=Origin())
+
+    def read_from(self, origin: Origin) -> Mapping:
+        """Return the same mapping, knowing that it was read from `origin`: the place of each level."""
+        read = self.model_copy()
+        read._origin = origin
+        return read
+
+    def issue(self, message: str, hint: str | None = None, level: int | None = None) -> Issue:
+        """Return an issue that points at the mapping's file, or at one of its levels there.
+
+        Parameters
+        ----------
+        message, hint : str
+        level : int, optional
+            Index of a level.
+        """
+        origin = self._origin
+        if origin.file is None:
+            return Issue(message, hint, f"mapping {self.name}")
+        if level is None or level >= len(origin.places):
+            return Issue(message, hint, origin.file)
+        line, column = origin.places[level]
+        return Issue(message, hint, origin.file, line, column)
 
     @property
     def imperfect(self) -> bool:

@@ -16,7 +16,7 @@ from procrustes_model.spec.document import Document, missing_key, unknown_key
 from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
 from procrustes_model.spec.mapping_checks import check_bounds, check_fanout, check_keep
 from procrustes_model.spec.problem import Problem
-from procrustes_model.spec.schema import build
+from procrustes_model.spec.schema import Origin, build
 from procrustes_model.spec.shape import bound_problem
 from procrustes_model.spec.words import PAIRS, closest, did_you_mean, is_name, shorten
 from procrustes_model.spec.yaml_text import Path
@@ -88,7 +88,10 @@ def read_mapping(document: Document, architecture: Architecture, problem: Proble
     mapping = build(Mapping, {"name": name, "levels": built}, document, ("mapping",))
     document.raise_issues()
     assert mapping is not None
-    return mapping
+    if document.file is None:
+        return mapping
+    places = tuple(document.place(level.path) for level in levels)
+    return mapping.read_from(Origin(document.file, places))
 
 
 def _name(content: dict[str, Any], document: Document) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -36,6 +37,22 @@ Positive = Annotated[float, Field(strict=True, gt=0, le=1e15, allow_inf_nan=Fals
 NonNegative = Annotated[float, Field(strict=True, ge=0, le=1e15, allow_inf_nan=False)]
 
 Model = TypeVar("Model", bound="Frozen")
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where a specification was read. All origins are equal: equal specs may come from different files.
+
+    Attributes
+    ----------
+    file : str or None
+        None for a spec that was made in Python.
+    places : tuple of (line, column)
+        Of the parts that messages may have to point at.
+    """
+
+    file: str | None = dataclasses.field(default=None, compare=False)
+    places: tuple[tuple[int, int], ...] = dataclasses.field(default=(), compare=False)
 
 
 class Frozen(BaseModel):
