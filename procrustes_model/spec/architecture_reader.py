@@ -10,7 +10,7 @@ from procrustes_model.spec.architecture import Architecture, Component, ComputeL
 from procrustes_model.spec.document import Document, missing_key, unknown_key
 from procrustes_model.spec.expressions import ExpressionError, evaluate, parse
 from procrustes_model.spec.schema import LARGEST_BOUND, build
-from procrustes_model.spec.words import IDENTIFIER_RULE, PAIRS, is_identifier, shorten
+from procrustes_model.spec.words import IDENTIFIER_RULE, PAIRS, did_you_mean, is_identifier, shorten
 from procrustes_model.spec.yaml_text import Path
 
 _TOP_KEYS = ["name", "description", "attributes", "levels", "compute", "components"]
@@ -60,7 +60,7 @@ def read_architecture(document: Document) -> Architecture:
     shared = _attributes(content.get("attributes"), (*path, "attributes"), {}, document)
     levels = _levels(content, shared, document)
     compute = _compute(content, shared, document)
-    components = _components(content.get("components"), shared, document)
+    components = _components(content, shared, document)
     _check_names(content, document)
     title: dict[str, Any] = {key: content[key] for key in ("name", "description") if key in content}
     build(Title, title, document, path)
@@ -132,8 +132,9 @@ def _compute(content: dict[str, Any], shared: Values, document: Document) -> Com
     return build(ComputeLevel, _evaluated(written, _COMPUTE_NUMBERS, path, shared, document), document, path)
 
 
-def _components(written: Any, shared: Values, document: Document) -> list[Component | None]:
+def _components(content: dict[str, Any], shared: Values, document: Document) -> list[Component | None]:
     path: Path = ("architecture", "components")
+    written = content.get("components")
     if written is None:
         return []
     if not isinstance(written, list):
@@ -146,9 +147,29 @@ def _components(written: Any, shared: Values, document: Document) -> list[Compon
         if isinstance(item, dict):
             numbers = _evaluated(item, _COMPONENT_NUMBERS, place, shared, document)
             components.append(build(Component, numbers, document, place))
+            _check_use(item.get("use"), (*place, "use"), content, document)
         else:
-            document.complain(place, f"a component must be a mapping, is {shorten(item)}")
+            document.complain(place, f"a component must be {PAIRS}, is {shorten(item)}")
     return components
+
+
+def _check_use(use: Any, path: Path, content: dict[str, Any], document: Document) -> None:
+    """Note a component that works on a level that the architecture lacks or that does not do its action."""
+    level = use.get("level") if isinstance(use, dict) else None
+    if not isinstance(level, str):
+        return
+    action = use.get("action")
+    if action == "compute":
+        compute = content.get("compute")
+        names = [compute.get("name", "MAC")] if isinstance(compute, dict) else [level]
+    else:
+        items = content.get("levels")
+        names = (
+            [item.get("name") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+        )
+    if level not in names:
+        message = f"no level '{level[:60]}' for the action {shorten(action)}"
+        document.complain((*path, "level"), message, did_you_mean(level, map(str, names)))
 
 
 def _check_names(content: dict[str, Any], document: Document) -> None:
@@ -167,9 +188,7 @@ def _check_names(content: dict[str, Any], document: Document) -> None:
         name = item.get("name", default) if isinstance(item, dict) else None
         if isinstance(name, str):
             if name in seen:
-                document.complain(
-                    path, f"a level named '{name[:60]}' stands above already", "rename one of them"
-                )
+                document.complain(path, f"the name '{name[:60]}' stands above already", "rename one of them")
             seen.add(name)
 
 

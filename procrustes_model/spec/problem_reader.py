@@ -13,7 +13,7 @@ from procrustes_model.spec.document import Document, missing_key, unknown_key
 from procrustes_model.spec.expressions import ExpressionError
 from procrustes_model.spec.problem import Problem, Tensor, Term
 from procrustes_model.spec.schema import LARGEST_PRODUCT, build
-from procrustes_model.spec.shape import Shape, bound_problem, load_shape, read_shape
+from procrustes_model.spec.shape import Shape, bound_problem, check_description, load_shape, read_shape
 from procrustes_model.spec.words import PAIRS, closest, did_you_mean, is_name, shorten
 from procrustes_model.spec.yaml_text import Path
 
@@ -44,6 +44,7 @@ def read_problem(document: Document) -> Problem:
             document.complain(("problem", key), "a problem has no key 'phase'", hint, key=True)
         elif key not in _KEYS:
             unknown_key(document, ("problem", key), _KEYS)
+    check_description(content, ("problem",), document)
     name = _name(content, document)
     shape = _shape(content, document)
     bounds = _bounds(content, shape, document)

@@ -119,10 +119,18 @@ def read_shape(content: dict[str, Any], path: Path, document: Document) -> Shape
         hint = did_you_mean(str(phase), PHASES)
         document.complain((*path, "phase"), f"unknown phase {shorten(phase)}", hint)
         phase = None
+    check_description(content, path, document)
     dimensions = _dimensions(content, path, document)
     coefficients = _coefficients(content.get("coefficients"), dimensions, (*path, "coefficients"), document)
     tensors = _tensors(content, path, document)
     return Shape(name, phase, dimensions, coefficients, tensors, document)
+
+
+def check_description(content: dict[str, Any], path: Path, document: Document) -> None:
+    """Note a description that is no text; it is for the reader of the file and goes nowhere."""
+    written = content.get("description", "")
+    if not isinstance(written, str):
+        document.complain((*path, "description"), f"'description' must be text, is {shorten(written)}")
 
 
 def _dimensions(content: dict[str, Any], path: Path, document: Document) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def test_every_number_may_be_an_expression(architecture_data: dict[str, Any]) ->
 
 
 def test_an_architecture_checks_itself(architecture: Architecture) -> None:
-    with pytest.raises(pydantic.ValidationError, match="level names must differ"):
+    with pytest.raises(pydantic.ValidationError, match="names of levels and components must differ"):
         Architecture(name="x", levels=architecture.levels, compute=ComputeLevel(name="DRAM", energy_pj=1))
     with pytest.raises(pydantic.ValidationError, match="at least one storage level"):
         Architecture(name="x", levels=(), compute=architecture.compute)

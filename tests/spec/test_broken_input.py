@@ -49,7 +49,7 @@ ARCHITECTURE_CASES = [
         "unknown key 'word_bitz'",
         "word_bits",
     ),
-    ("name: RegFile", "name: Buffer", 12, 13, "a level named 'Buffer' stands above already", "rename"),
+    ("name: RegFile", "name: Buffer", 12, 13, "the name 'Buffer' stands above already", "rename"),
     ("mesh_y: 2", "mesh_y: 2.5", 14, 15, "'mesh_y' must be a whole number, is 2.5", None),
     ("mesh_y: 2", "mesh_y: true", 14, 15, "'mesh_y' must be a whole number, is true", None),
     ("mesh_y: 2", "mesh_y: [2]", 14, 15, "'mesh_y' must be a whole number, is a list of 1 item", None),
@@ -93,6 +93,32 @@ ARCHITECTURE_CASES = [
         "write 'capacity: 2 KB'",
     ),
     ("2 KB", "1.5 words", 10, 17, "the capacity 1.5 words is 1.5 words", "it must be a whole number"),
+    ("{energy_pj: 1}", "{energy_pj: 1}\n  components: 3", 18, 15, "'components' must be a list, is 3", None),
+    ("{energy_pj: 1}", "{energy_pj: 1}\n  components: [3]", 18, 16, "a component must be 'key: value'", None),
+    (
+        "{energy_pj: 1}",
+        "{energy_pj: 1}\n  components: [{name: U, use: {level: DRM, action: read}}]",
+        18,
+        39,
+        "no level 'DRM' for the action 'read'",
+        "did you mean 'DRAM'?",
+    ),
+    (
+        "{energy_pj: 1}",
+        "{energy_pj: 1}\n  components: [{name: U, use: {level: DRAM, action: compute}}]",
+        18,
+        39,
+        "no level 'DRAM' for the action 'compute'",
+        "choose from MAC",
+    ),
+    (
+        "{energy_pj: 1}",
+        "{energy_pj: 1}\n  components: [{name: DRAM}]",
+        18,
+        23,
+        "the name 'DRAM' stands",
+        "rename",
+    ),
     ("name: DRAM", "name: DRAM\n      tensors: [A, 3]", 6, 20, "item 2 of 'tensors' must be text", None),
     ("pes: 4", "pes: 3 +", 13, 15, "attribute 'pes' is the text '3 +', not a number", "stand before it"),
     ("pes: 4", "if: 4", 3, 16, "the name of attribute 'if' must be letters", None),
@@ -223,6 +249,7 @@ problem:
 """
 
 PROBLEM_CASES = [
+    ("name: layer", "name: layer\n  description: 3", 3, 16, "'description' must be text, is 3", None),
     (
         "shape: conv",
         "shape: convv",
