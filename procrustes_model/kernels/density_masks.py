@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from procrustes_model.kernels.arrays import Floats, Ints, LoopArrays, ProblemArrays
+from procrustes_model.kernels.arrays import OK, Floats, Ints, LoopArrays, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse_arrays import BoxArrays, DensityArrays
 from procrustes_model.kernels.sparse_masks import MaskArrays, count_work, list_corners, walked_dimensions
@@ -29,7 +29,12 @@ def met_density(problem: ProblemArrays, masks: MaskArrays, tensor: int) -> float
 
 @kernel
 def find_empty_by_mask(
-    problem: ProblemArrays, densities: DensityArrays, masks: MaskArrays, boxes: BoxArrays, empty: Floats
+    problem: ProblemArrays,
+    densities: DensityArrays,
+    masks: MaskArrays,
+    boxes: BoxArrays,
+    status: Ints,
+    empty: Floats,
 ) -> None:
     """Find the share of each leader's boxes that are empty, over all positions of the box, side by side.
 
@@ -41,6 +46,8 @@ def find_empty_by_mask(
     densities : DensityArrays
     masks : MaskArrays
     boxes : BoxArrays
+    status : int64[N]
+        Mappings that are not valid are left out.
     empty : float64[N, A, T]
         Replaced for leaders that have a mask.
     """
@@ -56,7 +63,7 @@ def find_empty_by_mask(
     for n in range(mappings):
         for a in range(count):
             for t in range(tensors):
-                if not masks.known[t] or not boxes.effective[n, a, t]:
+                if status[n] != OK or not masks.known[t] or not boxes.effective[n, a, t]:
                     continue
                 positions = one = 1
                 for d in range(dimensions):
@@ -131,7 +138,9 @@ def _cover(problem: ProblemArrays, rank: int, extent: Ints, weight: Ints) -> int
 
 
 @kernel
-def fill_density_by_mask(problem: ProblemArrays, loops: LoopArrays, masks: MaskArrays, dense: Floats) -> None:
+def fill_density_by_mask(
+    problem: ProblemArrays, loops: LoopArrays, masks: MaskArrays, status: Ints, dense: Floats
+) -> None:
     """Count how dense the tiles of sliding tensors are in the mean over all positions; tiles overlap there.
 
     Parameters
@@ -139,6 +148,8 @@ def fill_density_by_mask(problem: ProblemArrays, loops: LoopArrays, masks: MaskA
     problem : ProblemArrays
     loops : LoopArrays
     masks : MaskArrays
+    status : int64[N]
+        Mappings that are not valid are left out.
     dense : float64[N, L + 1, T]
         Replaced for storage levels and sliding tensors that have a mask.
     """
@@ -150,7 +161,7 @@ def fill_density_by_mask(problem: ProblemArrays, loops: LoopArrays, masks: MaskA
     weight = np.empty((len(side), longest), np.int64)
     for n in range(mappings):
         for t in range(tensors):
-            if not masks.known[t] or not problem.sliding[t]:
+            if status[n] != OK or not masks.known[t] or not problem.sliding[t]:
                 continue
             last = rank_start[t + 1] - 1
             rows = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from procrustes_model.kernels.arrays import Floats, Ints, LoopArrays, ProblemArrays
+from procrustes_model.kernels.arrays import OK, Floats, Ints, LoopArrays, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse_arrays import BalanceArrays, TileArrays
 from procrustes_model.kernels.sparse_masks import (
@@ -91,6 +91,7 @@ def measure_work(
     masks: MaskArrays,
     before: Floats,
     after: Floats,
+    status: Ints,
     work_before: Ints,
     work_after: Ints,
 ) -> None:
@@ -106,6 +107,8 @@ def measure_work(
         With a mask of the balanced tensor.
     before, after : float64[N]
         Filled in: without and with balancing, as a share of the work if nothing were zero.
+    status : int64[N]
+        Mappings that are not valid are left out.
     work_before, work_after : int64[rounds, parts]
         Filled in for a batch of one: every element's work. With no entries, nothing is kept.
     """
@@ -122,6 +125,9 @@ def measure_work(
     )
     bucket = np.empty(4096, np.int64)
     for n in range(len(before)):
+        before[n] = after[n] = 1.0
+        if status[n] != OK:
+            continue
         cut, parts = tiles.cut[n], tiles.parts[n]
         extent[:] = loops.below[n, array]
         volume = tiles.volume[n]

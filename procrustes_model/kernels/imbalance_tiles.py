@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from procrustes_model.kernels.arrays import Floats, Ints, LoopArrays, ProblemArrays
+from procrustes_model.kernels.arrays import OK, Floats, Ints, LoopArrays, ProblemArrays
 from procrustes_model.kernels.imbalance_expected import expected_largest, expected_largest_pair
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse_arrays import HYPERGEOMETRIC, BalanceArrays, DensityArrays, TileArrays
@@ -18,6 +18,9 @@ _FEW_ROUNDS = 2
 _FEW_BITS = 1 << 15
 _FEW_ELEMENTS = 40
 _TRIALS = 4000
+
+_MANY_PARTS = 2048
+"""Beyond it, the excess over the mean is taken to grow like an extreme of a normal distribution."""
 
 _LONG_HALF = 4096
 """Beyond it, the excess over the mean is taken to grow with the root of the elements."""
@@ -46,6 +49,36 @@ def make_memo(size: int = 1 << 14) -> MemoArrays:
 
 
 @kernel
+def _alike(problem: ProblemArrays, rank: int, below: Ints, side: int) -> float:
+    """Return how many indices of a rank, used equally often, would vary as much as those of a sliding tile.
+
+    That is (sum of uses)^2 / (sum of squared uses). For two dimensions of m and n positions, steps a and b,
+    the latter counts the pairs of positions with the same sum: sum over k of (m - |k| b/g) (n - |k| a/g), g
+    = gcd(a, b).
+    """
+    term_start, coefficient = problem.term_start, problem.term_coefficient
+    m = n = a = b = 1
+    moving = 0
+    for term in range(term_start[rank], term_start[rank + 1]):
+        extent = below[problem.term_dimension[term]]
+        if extent > 1:
+            m, a = n, b
+            n, b = extent, coefficient[term]
+            moving += 1
+    if moving != 2:
+        return float(m * n) if moving < 2 else float(side)
+    g, rest = a, b
+    while rest:
+        g, rest = rest, g % rest
+    squares = m * n
+    for k in range(1, max(m, n)):
+        if k * b // g >= m or k * a // g >= n:
+            break
+        squares += 2 * (m - k * b // g) * (n - k * a // g)
+    return float(m * n) * (m * n) / squares
+
+
+@kernel
 def find_tiles(problem: ProblemArrays, loops: LoopArrays, balance: BalanceArrays, tiles: TileArrays) -> None:
     """Measure what a processing element works on at a time, and where half-tile balancing cuts it.
 
@@ -65,6 +98,7 @@ def find_tiles(problem: ProblemArrays, loops: LoopArrays, balance: BalanceArrays
     below, spread, array, t = loops.below, loops.spread, balance.array, balance.tensor
     for n in range(len(tiles.cut)):
         volume = elements = parts = rounds = 1
+        alike = 1.0
         longest, cut = 0, -1
         if t >= 0:
             for rank in range(rank_start[t], rank_start[t + 1]):
@@ -82,8 +116,10 @@ def find_tiles(problem: ProblemArrays, loops: LoopArrays, balance: BalanceArrays
                     if balance.half_tile and positions > 1 and extent % 2 == 0 and extent > longest:
                         longest, cut = extent, d
                 elements *= side
+                alike *= _alike(problem, rank, below[n, array], side)
         tiles.volume[n], tiles.elements[n], tiles.parts[n] = volume, elements, parts
         tiles.rounds[n], tiles.cut[n] = rounds, cut
+        tiles.alike[n] = max(1, int(alike + 0.5))
 
 
 @kernel
@@ -143,6 +179,10 @@ def _largest(elements: int, parts: int, few: int, paired: bool, density: float, 
         )
     if not paired:
         return expected_largest(elements, density, parts)
+    if parts > _MANY_PARTS:
+        excess = _largest(elements, _MANY_PARTS, few, paired, density, nonzeros) - elements * density
+        growth = math.sqrt(math.log(parts) / math.log(_MANY_PARTS))
+        return min(float(elements), elements * density + excess * growth)
     half = elements // 2
     if half <= _LONG_HALF:
         return expected_largest_pair(half, density, parts)
@@ -165,12 +205,12 @@ def expected_work(
     paired: bool,
     tiles: TileArrays,
     memo: MemoArrays,
+    status: Ints,
     work: Floats,
 ) -> None:
     """Find the expected work of the slowest processing element as a share of a tile's.
 
-    Models that put the same number of nonzeros everywhere know no imbalance. In a tile that slides, an
-    element counts as many computations as any other one.
+    Models that put the same number of nonzeros everywhere know no imbalance.
 
     Parameters
     ----------
@@ -183,21 +223,25 @@ def expected_work(
     tiles : TileArrays
     memo : MemoArrays
         Read and added to.
+    status : int64[N]
+        Mappings that are not valid are left out.
     work : float64[N]
         Filled in.
     """
     density, nonzeros = densities.average[tensor], densities.nonzeros[tensor]
     slots = len(memo.value)
     for n in range(len(work)):
-        if densities.model[tensor] != HYPERGEOMETRIC:
+        if densities.model[tensor] != HYPERGEOMETRIC or status[n] != OK:
             work[n] = density
             continue
-        elements, parts, rounds = tiles.elements[n], tiles.parts[n], tiles.rounds[n]
+        elements, parts, rounds = tiles.alike[n], tiles.parts[n], tiles.rounds[n]
         few = 0
         bits = float(elements) * parts * rounds
         if rounds <= _FEW_ROUNDS and elements <= _FEW_ELEMENTS and bits <= _FEW_BITS and not sliding:
             few = rounds
         halves = paired and tiles.cut[n] >= 0
+        if halves:
+            elements = max(2, elements - elements % 2)
         slot = _hash(elements, parts, few, halves) & (slots - 1)
         while memo.key[slot, 0] != 0 and not (
             memo.key[slot, 0] == elements

@@ -165,6 +165,9 @@ class TileArrays(NamedTuple):
         Computation positions of the tensor in a tile.
     elements : int64[N]
         Elements of the tensor in a tile.
+    alike : int64[N]
+        How many elements that are used equally often would vary as much in the work they make: fewer where
+        the elements at the border of a sliding tile are used less often.
     parts : int64[N]
         Different tiles over the array.
     rounds : int64[N]
@@ -175,6 +178,7 @@ class TileArrays(NamedTuple):
 
     volume: Ints
     elements: Ints
+    alike: Ints
     parts: Ints
     rounds: Ints
     cut: Ints

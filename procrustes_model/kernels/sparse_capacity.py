@@ -83,10 +83,10 @@ def spill(capacity: Ints, instances: Ints, keep: Bools, counts: SparseCountArray
             used = 0.0
             for t in range(tensors):
                 used += stored[n, level, t]
-            if used <= capacity[level] * (1 + 1e-12):
+            if status[n] != OK or used <= capacity[level] * (1 + 1e-12):
                 continue
             if level == 0:
-                status[n] = BAD_CAPACITY if status[n] == OK else status[n]
+                status[n] = BAD_CAPACITY
                 continue
             share = 1 - capacity[level] / used
             for t in range(tensors):

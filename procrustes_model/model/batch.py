@@ -105,7 +105,7 @@ def evaluate_batch(
         np.ascontiguousarray(spatial, np.int64),
         np.ascontiguousarray(keep, np.bool_),
     )
-    _check(nests, len(architecture.levels), len(problem.dimensions), len(problem.tensors))
+    check_arrays(nests, len(architecture.levels), len(problem.dimensions), len(problem.tensors))
     passes = None if last is None else _check_last(nests, np.ascontiguousarray(last, np.int64))
     mappings, levels, tensors = nests.keep.shape
     result = BatchResult(
@@ -128,7 +128,7 @@ def evaluate_batch(
     return result
 
 
-def _check(nests: NestArrays, levels: int, dimensions: int, tensors: int) -> None:
+def check_arrays(nests: NestArrays, levels: int, dimensions: int, tensors: int) -> None:
     """Raise ValueError for arrays that kernels must not see."""
     mappings = len(nests.temporal)
     expected = {

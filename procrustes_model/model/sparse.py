@@ -48,12 +48,14 @@ def evaluate_sparse(
         raise SpecError(Issue("sparse evaluation takes loops that divide their bounds", file=mapping.name))
     design = lower_sparsity(architecture, problem, sparsity, densities, masks)
     buffers = make_buffers(design, 1)
-    evaluate_block(design, lower_mapping(problem, mapping), buffers, make_memo(64), before=True)
+    evaluate_block(
+        design, lower_mapping(problem, mapping), buffers, make_memo(64), before=True, check=check_capacity
+    )
     status = int(buffers.status[0])
     if status in REASONS:
         raise SpecError(Issue(REASONS[status], file=mapping.name))
     levels = _lift_levels(architecture, problem, mapping, design, buffers, LIMITS)
-    if check_capacity and status == BAD_CAPACITY:
+    if status == BAD_CAPACITY:
         raise SpecError(_overfull(design, levels, mapping.name))
     counts, costs = buffers.counts, buffers.costs
     actual, gated, skipped = (float(number) for number in counts.computes[0])

@@ -97,7 +97,7 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
         removed=np.zeros((mappings, tensors)),
         compressed=np.zeros((mappings, tensors), np.bool_),
         density=np.ones((mappings, levels + 1, tensors)),
-        tiles=TileArrays(*(np.zeros(mappings, np.int64) for _ in range(5))),
+        tiles=TileArrays(*(np.zeros(mappings, np.int64) for _ in range(6))),
         counts=SparseCountArrays(
             actual=np.zeros((*kept, 3)),
             gated=np.zeros((*kept, 3)),
@@ -124,7 +124,13 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
 
 
 def evaluate_block(
-    design: SparseDesign, nests: NestArrays, buffers: SparseBuffers, memo: MemoArrays, *, before: bool = False
+    design: SparseDesign,
+    nests: NestArrays,
+    buffers: SparseBuffers,
+    memo: MemoArrays,
+    *,
+    before: bool = False,
+    check: bool = True,
 ) -> None:
     """Evaluate a block of mappings.
 
@@ -138,10 +144,12 @@ def evaluate_block(
         Expected work of tiles, remembered from block to block; of this design only.
     before : bool
         Whether to find the work without balancing too.
+    check : bool
+        Whether tiles that do not fit make a mapping invalid.
     """
     _count_dense(design, nests, buffers)
     _save(design, nests, buffers)
-    _fit(design, nests, buffers)
+    _fit(design, nests, buffers, check)
     _balance(design, buffers, memo, before)
     instances = buffers.dense.instances
     sparse_energy(
@@ -189,7 +197,7 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
         find_boxes(problem, nests, buffers.loops, design.machine.words_per_access, actions, boxes)
         find_empty(problem, design.densities, boxes, buffers.empty)
         if design.masks.known.any():
-            find_empty_by_mask(problem, design.densities, design.masks, boxes, buffers.empty)
+            find_empty_by_mask(problem, design.densities, design.masks, boxes, buffers.status, buffers.empty)
         combine_actions(actions, boxes, buffers.empty, buffers.saved)
     accesses = buffers.dense.accesses
     save_accesses(accesses, nests.keep, problem.output, buffers.saved, actions.whole, counts, buffers.removed)
@@ -205,7 +213,7 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
     )
     fill_density(design.densities, buffers.density)
     if design.masks.known.any():
-        fill_density_by_mask(problem, buffers.loops, design.masks, buffers.density)
+        fill_density_by_mask(problem, buffers.loops, design.masks, buffers.status, buffers.density)
     compress(
         problem,
         buffers.loops,
@@ -219,23 +227,25 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
     )
 
 
-def _fit(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
+def _fit(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers, check: bool) -> None:
     """Check what has to fit, or spill what does not."""
     machine, tile, counts, status = design.machine, buffers.dense.tile, buffers.counts, buffers.status
     if design.capacity_size == "dense":
-        check_capacity(machine, nests.keep, tile, status)
+        if check:
+            check_capacity(machine, nests.keep, tile, status)
         return
     if design.deviations:
         widen_stored(design.densities, tile, design.compressed, design.deviations, counts.stored)
     if design.overflow == "spill":
         spill(machine.capacity, buffers.dense.instances, nests.keep, counts, status)
-    else:
+    elif check:
         check_stored(machine.capacity, counts.stored, status)
 
 
 def _balance(design: SparseDesign, buffers: SparseBuffers, memo: MemoArrays, before: bool) -> None:
     """Find the work of the slowest processing element, and what pairing costs."""
     balance, tensor, work = design.balance, design.balance.tensor, buffers.counts.work
+    status = buffers.status
     if tensor < 0:
         return
     if design.is_counted:
@@ -247,13 +257,16 @@ def _balance(design: SparseDesign, buffers: SparseBuffers, memo: MemoArrays, bef
             design.masks,
             buffers.before,
             work,
+            status,
             NO_WORK,
             NO_WORK,
         )
     else:
         sliding = bool(design.problem.sliding[tensor])
         if before:
-            expected_work(design.densities, tensor, sliding, False, buffers.tiles, memo, buffers.before)
-        expected_work(design.densities, tensor, sliding, balance.half_tile, buffers.tiles, memo, work)
+            expected_work(
+                design.densities, tensor, sliding, False, buffers.tiles, memo, status, buffers.before
+            )
+        expected_work(design.densities, tensor, sliding, balance.half_tile, buffers.tiles, memo, status, work)
     size = int(design.densities.size[tensor])
     count_pointers(balance, buffers.tiles, buffers.dense.accesses, size, tensor, buffers.counts.pointers)
