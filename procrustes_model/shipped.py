@@ -1,4 +1,4 @@
-"""Finds the architectures, problems, mappings, shapes and sparse designs that ship, by name."""
+"""Finds what ships, such as architectures, problems and networks, by name."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from pathlib import Path
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.spec.words import closest, with_article
 
-KINDS = ("architecture", "problem", "mapping", "shape", "sparsity")
+KINDS = ("architecture", "problem", "mapping", "shape", "sparsity", "network", "density")
 _PACKAGE = Path(__file__).resolve().parent
 _SUFFIX = ".yaml"
 
 
 def _directory(kind: str) -> Path:
     """Return where one kind ships: in the wheel's `_data`, or beside the package in a checkout."""
-    if kind == "problem":
-        return _PACKAGE / "workloads" / "problems"
-    if kind == "shape":
-        return _PACKAGE / "workloads" / "shapes"
+    workloads = {"problem": "problems", "shape": "shapes", "network": "networks", "density": "densities"}
+    if kind in workloads:
+        return _PACKAGE / "workloads" / workloads[kind]
     name = {"architecture": "arch_specs", "mapping": "mappings", "sparsity": "sparsity_specs"}[kind]
     packed = _PACKAGE / "_data" / name
     return packed if packed.is_dir() else _PACKAGE.parent / name
@@ -30,7 +29,7 @@ def list_shipped(kind: str) -> list[str]:
     Parameters
     ----------
     kind : str
-        'architecture', 'problem', 'mapping', 'shape' or 'sparsity'.
+        One of `KINDS`.
 
     Returns
     -------
@@ -48,7 +47,7 @@ def resolve(kind: str, name_or_path: str | os.PathLike[str]) -> Path:
     Parameters
     ----------
     kind : str
-        'architecture', 'problem', 'mapping', 'shape' or 'sparsity'.
+        One of `KINDS`.
     name_or_path : str or path
         An existing file, which wins, or the name of something that ships.
 

@@ -1,1 +1,1 @@
-"""Problem shapes and problems that ship, as YAML."""
+"""Where problems come from: shapes, problems, networks and densities that ship, and layers of networks."""

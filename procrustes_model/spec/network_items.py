@@ -1,0 +1,215 @@
+"""What may stand in a network's list of layers: a layer, pooling, or a group that repeats."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, model_validator
+
+from procrustes_model.spec.document import Document, missing_key
+from procrustes_model.spec.network import Padding, Pair
+from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Name, build, keys_of
+from procrustes_model.spec.words import PAIRS, did_you_mean, shorten
+from procrustes_model.spec.yaml_text import Path
+
+MAX_REPEAT = 1000
+Times = Annotated[int, Field(strict=True, ge=1, le=MAX_REPEAT)]
+
+
+class Item(Frozen):
+    """What every item says of itself."""
+
+    other_keys: ClassVar[tuple[str, ...]] = ("kind",)
+
+    name: Name = Field(description="what results call the layer")
+
+
+class Repeated(Item):
+    """An item that may stand for several in a row, named name_1, name_2, ..."""
+
+    repeat: Times = Field(default=1, description="how many of it follow each other")
+    first: Times | None = Field(default=None, description="number of the first of them; empty: 1")
+
+    @property
+    def names(self) -> list[str]:
+        """The item's name, with a number where it repeats or a number is asked for."""
+        if self.repeat == 1 and self.first is None:
+            return [self.name]
+        start = self.first or 1
+        return [f"{self.name}_{number}" for number in range(start, start + self.repeat)]
+
+
+class WindowItem(Repeated):
+    """A layer whose kernels move over a map."""
+
+    kernel: Pair = Field(description="rows and columns of a kernel: a number, or [rows, columns]")
+    stride: Pair = Field(default=(1, 1), description="input rows and columns between outputs")
+    padding: Padding = Field(default=(0, 0), description="zeros above and below, left and right")
+    dilation: Pair = Field(default=(1, 1), description="input rows and columns between weights")
+    input_channels: Count | None = Field(default=None, description="channels, where not those before it")
+    input_size: Pair | None = Field(default=None, description="rows and columns, where not those before it")
+    branch: bool = Field(
+        default=False,
+        strict=True,
+        description="beside the sequence: the next layer has the same input as this one",
+    )
+
+
+class DepthwiseItem(WindowItem):
+    """A convolution of every channel with a kernel of its own."""
+
+
+class ConvItem(WindowItem):
+    """A convolution."""
+
+    channels: Count = Field(description="output channels")
+    concatenate: bool = Field(
+        default=False, strict=True, description="the next layer takes this one's input and output together"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> ConvItem:
+        if self.branch and self.concatenate:
+            raise ValueError("'branch' and 'concatenate' exclude each other")
+        return self
+
+
+class GroupedItem(ConvItem):
+    """A convolution in groups of channels that share no weights."""
+
+    groups: Count = Field(description="groups of channels")
+
+
+class FullyConnectedItem(Repeated):
+    """A fully connected layer; its input is flattened."""
+
+    channels: Count = Field(description="outputs")
+    input_channels: Count | None = Field(default=None, description="inputs, where not those before it")
+
+
+class MatmulItem(Repeated):
+    """A matrix product Z[m,n] = A[m,k] B[k,n] per sample; B is weights, or activations too."""
+
+    m: Count = Field(description="rows of A and Z per sample, such as tokens")
+    k: Count = Field(description="what is summed over")
+    n: Count = Field(description="columns of B and Z")
+    weights: bool = Field(
+        default=True, strict=True, description="whether B is weights, rather than activations"
+    )
+    count: Count = Field(default=1, description="separate products per sample, such as attention heads")
+
+
+class UncountedItem(Frozen):
+    """Something without multiply-accumulates."""
+
+    other_keys: ClassVar[tuple[str, ...]] = ("kind",)
+
+    name: Name | None = Field(default=None, description="for the reader; no result mentions it")
+
+
+class PoolItem(UncountedItem):
+    """Pooling: no work here, but a smaller map for the next layer."""
+
+    kernel: Pair = Field(description="rows and columns of a window: a number, or [rows, columns]")
+    stride: Pair | None = Field(default=None, description="from window to window; empty: as the kernel")
+    padding: Padding = Field(default=(0, 0), description="positions above and below, left and right")
+
+
+class GlobalPoolItem(UncountedItem):
+    """Pooling of the whole map to one position."""
+
+
+class GroupItem(Repeated):
+    """Items that stand together; their names start with the group's."""
+
+    other_keys: ClassVar[tuple[str, ...]] = ("layers",)
+
+
+KINDS: dict[str, type[Frozen]] = {
+    "conv": ConvItem,
+    "grouped": GroupedItem,
+    "depthwise": DepthwiseItem,
+    "fully_connected": FullyConnectedItem,
+    "matmul": MatmulItem,
+    "pool": PoolItem,
+    "global_pool": GlobalPoolItem,
+}
+_PAIRS = {"kernel": 1, "stride": 1, "dilation": 1, "padding": 0, "input_size": 1}
+_KIND_OF = {
+    "channels": ("conv", "grouped", "fully_connected"),
+    "groups": ("grouped",),
+    "branch": ("conv", "grouped", "depthwise"),
+    "concatenate": ("conv", "grouped"),
+    "repeat": ("conv", "grouped", "depthwise", "fully_connected", "matmul"),
+    "first": ("conv", "grouped", "depthwise", "fully_connected", "matmul"),
+}
+
+
+def read_item(written: Any, path: Path, document: Document) -> Frozen | None:
+    """Return one item of a list of layers, the layers of a group aside.
+
+    Parameters
+    ----------
+    written : Any
+        What stands in the file.
+    path : tuple of str and int
+        Where it stands.
+    document : Document
+        Gets the issues.
+
+    Returns
+    -------
+    Frozen or None
+        One of the models in `KINDS`, or a `GroupItem`; None where there is an issue.
+    """
+    if not isinstance(written, dict):
+        example = "such as {name: conv1, kind: conv, channels: 64, kernel: 3, padding: 1}"
+        document.complain(path, f"a layer must be {PAIRS}, is {shorten(written)}", example)
+        return None
+    if "layers" in written and "kind" not in written:
+        return build(GroupItem, _without(written, "layers"), document, path)
+    kind = written.get("kind")
+    if "kind" not in written:
+        missing_key(document, (*path, "kind"), written, _all_keys(), f"one of {', '.join(KINDS)}")
+        return None
+    if not isinstance(kind, str) or kind not in KINDS:
+        hint = did_you_mean(kind, KINDS) if isinstance(kind, str) else f"one of {', '.join(KINDS)}"
+        document.complain((*path, "kind"), f"unknown kind of layer {shorten(kind)}", hint)
+        return None
+    data = _without(written, "kind")
+    before = len(document.issues)
+    for key in [key for key in data if key in _KIND_OF and kind not in _KIND_OF[key]]:
+        document.complain(
+            (*path, key), f"a layer of kind {kind} takes no '{key}'", _advice(kind, key), key=True
+        )
+        del data[key]
+    for key, least in _PAIRS.items():
+        if key in data:
+            data[key] = _pair(data[key], least, (*path, key), document)
+    item = build(KINDS[kind], data, document, path)
+    return item if len(document.issues) == before else None
+
+
+def _without(written: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in written.items() if name != key}
+
+
+def _all_keys() -> list[str]:
+    return sorted({key for model in KINDS.values() for key in keys_of(model)})
+
+
+def _advice(kind: str, key: str) -> str:
+    if kind == "depthwise" and key == "channels":
+        return "it has as many outputs as inputs; with more, it is grouped"
+    return f"it belongs to {' and '.join(_KIND_OF[key])}"
+
+
+def _pair(value: Any, least: int, path: Path, document: Document) -> tuple[int, int]:
+    """Return a number, or a list of two, as (height, width)."""
+    values = value if isinstance(value, list) and len(value) == 2 else [value, value]
+    whole = all(isinstance(one, int) and not isinstance(one, bool) for one in values)
+    if whole and all(least <= one <= LARGEST_BOUND for one in values):
+        return values[0], values[1]
+    wanted = f"a whole number of at least {least}, or [height, width]"
+    document.complain(path, f"'{path[-1]}' must be {wanted}, is {shorten(value)}")
+    return least, least

@@ -1,0 +1,231 @@
+"""From a network as written, with repetition and shapes left out, to a `Network`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from procrustes_model.spec.document import Document, missing_key, unknown_key
+from procrustes_model.spec.network import InputShape, Network, NetworkLayer
+from procrustes_model.spec.network_items import (
+    ConvItem,
+    DepthwiseItem,
+    FullyConnectedItem,
+    GlobalPoolItem,
+    GroupedItem,
+    GroupItem,
+    MatmulItem,
+    PoolItem,
+    Repeated,
+    UncountedItem,
+    WindowItem,
+    read_item,
+)
+from procrustes_model.spec.schema import Frozen, build
+from procrustes_model.spec.words import shorten
+from procrustes_model.spec.yaml_text import Path
+
+MAX_LAYERS = 10_000
+_TITLE = ["name", "description", "source", "dataset", "input", "batch"]
+_TOP_KEYS = [*_TITLE, "layers"]
+_EXAMPLE = "such as [{name: conv1, kind: conv, channels: 64, kernel: 3, padding: 1}]"
+
+
+@dataclass(frozen=True)
+class _Map:
+    """What flows from layer to layer; None where nothing says it."""
+
+    channels: int | None = None
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One item that runs: a layer of its final name, or pooling."""
+
+    item: Frozen
+    name: str
+    path: Path
+
+
+def read_network(document: Document) -> Network:
+    """Return the network that a document describes.
+
+    Parameters
+    ----------
+    document : Document
+        With the one top-level key `network`.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    SpecError
+        With every issue found.
+    """
+    content = document.section("network")
+    path: Path = ("network",)
+    for key in content:
+        if key not in _TOP_KEYS:
+            unknown_key(document, (*path, key), _TOP_KEYS)
+    title = {key: content[key] for key in _TITLE if key in content}
+    blank = NetworkLayer(name="-", kind="fully_connected", in_channels=1, out_channels=1)
+    head = build(Network, {**title, "layers": (blank,)}, document, path)
+    steps = _steps(content, document)
+    document.raise_issues()
+    assert head is not None
+    layers = _layers(steps, head.input, document)
+    document.raise_issues()
+    network = build(Network, {**title, "layers": layers}, document, path)
+    document.raise_issues()
+    assert network is not None
+    return network
+
+
+def _steps(content: dict[str, Any], document: Document) -> list[_Step]:
+    path: Path = ("network", "layers")
+    written = content.get("layers")
+    if "layers" not in content:
+        missing_key(document, path, content, _TOP_KEYS, _EXAMPLE)
+        return []
+    steps = _expand(written, path, document)
+    if not document.issues and not any(_is_layer(step.item) for step in steps):
+        document.complain(path, "there is no layer with work in it", _EXAMPLE)
+    return steps
+
+
+def _expand(written: Any, path: Path, document: Document) -> list[_Step]:
+    """Return the steps of a list of items, every repetition written out."""
+    if not isinstance(written, list) or not written:
+        document.complain(path, f"'layers' must be a list of layers, is {shorten(written)}", _EXAMPLE)
+        return []
+    steps: list[_Step] = []
+    for index, one in enumerate(written):
+        place = (*path, index)
+        item = read_item(one, place, document)
+        if isinstance(item, GroupItem):
+            # Read once, so that a group that repeats says an issue once.
+            once = _expand(one["layers"], (*place, "layers"), document)
+            if not _fits(len(steps) + item.repeat * len(once), place, document):
+                return []
+            for name in item.names:
+                steps += [replace(step, name=f"{name}_{step.name}") for step in once]
+        elif item is not None:
+            names = item.names if isinstance(item, Repeated) else ["-"]
+            if not _fits(len(steps) + len(names), place, document):
+                return []
+            steps += [_Step(item, name, place) for name in names]
+    return steps
+
+
+def _fits(steps: int, path: Path, document: Document) -> bool:
+    if steps > MAX_LAYERS:
+        document.complain(path, f"the network has more than {MAX_LAYERS} layers", "repeat less", key=True)
+    return steps <= MAX_LAYERS
+
+
+def _is_layer(item: Frozen) -> bool:
+    return not isinstance(item, UncountedItem)
+
+
+def _layers(steps: list[_Step], shape: InputShape | None, document: Document) -> list[NetworkLayer]:
+    """Return the layers with their shapes; after the first that has none, nothing more can be said."""
+    flow = _Map(shape.channels, (shape.height, shape.width)) if shape else _Map()
+    layers = []
+    taken: set[str] = set()
+    for step in steps:
+        before = len(document.issues)
+        data, after = _run(step, flow, document)
+        layer = build(NetworkLayer, data, document, step.path) if data else None
+        if len(document.issues) > before:
+            break
+        if layer is not None:
+            if layer.name in taken:
+                message = f"the name '{layer.name}' is taken by an earlier layer"
+                document.complain((*step.path, "name"), message, "give every layer a name of its own")
+            taken.add(layer.name)
+            if getattr(step.item, "concatenate", False) and layer.output_size != layer.input_size:
+                message = f"the output of '{layer.name}' has another size than its input"
+                document.complain(
+                    (*step.path, "concatenate"), message, "only maps of one size can be concatenated"
+                )
+            layers.append(layer)
+            size = layer.output_size if isinstance(step.item, WindowItem) else after.size
+            after = replace(after, size=size)
+        flow = flow if isinstance(step.item, WindowItem) and step.item.branch else after
+    return layers
+
+
+def _run(step: _Step, flow: _Map, document: Document) -> tuple[dict[str, Any], _Map]:
+    """Return what a step makes a layer of, nothing for pooling, and what flows on but for its size."""
+    item = step.item
+    if isinstance(item, PoolItem):
+        return {}, _Map(flow.channels, _pooled(item, flow, step.path, document))
+    if isinstance(item, GlobalPoolItem):
+        return {}, _Map(flow.channels, (1, 1))
+    if isinstance(item, MatmulItem):
+        data = {"in_channels": item.k, "out_channels": item.n, "rows": item.m, "has_weights": item.weights}
+        return {"name": step.name, "kind": "matmul", "count": item.count, **data}, _Map()
+    if isinstance(item, FullyConnectedItem):
+        inputs = item.input_channels or _flattened(flow)
+        if inputs is None:
+            _unknown(step, ["input_channels"], document)
+        data = {"in_channels": inputs or 1, "out_channels": item.channels}
+        return {"name": step.name, "kind": "fully_connected", **data}, _Map(item.channels, (1, 1))
+    assert isinstance(item, WindowItem)
+    return _window(step, item, flow, document)
+
+
+def _window(step: _Step, item: WindowItem, flow: _Map, document: Document) -> tuple[dict[str, Any], _Map]:
+    channels, size = item.input_channels or flow.channels, item.input_size or flow.size
+    unknown = [key for key, value in (("input_channels", channels), ("input_size", size)) if value is None]
+    if unknown:
+        _unknown(step, unknown, document)
+        return {}, flow
+    assert channels is not None
+    kind = "conv"
+    outputs, groups = channels, 1
+    if isinstance(item, DepthwiseItem):
+        kind, groups = "depthwise", channels
+    elif isinstance(item, ConvItem):
+        outputs = item.channels
+    if isinstance(item, GroupedItem):
+        kind, groups = "grouped", item.groups
+    data: dict[str, Any] = {
+        "in_channels": channels,
+        "out_channels": outputs,
+        "groups": groups,
+        "input_size": size,
+    }
+    data |= {key: getattr(item, key) for key in ("kernel", "stride", "padding", "dilation")}
+    together = isinstance(item, ConvItem) and item.concatenate
+    return {"name": step.name, "kind": kind, **data}, _Map(outputs + channels if together else outputs)
+
+
+def _flattened(flow: _Map) -> int | None:
+    if flow.channels is None or flow.size is None:
+        return None
+    return flow.channels * flow.size[0] * flow.size[1]
+
+
+def _unknown(step: _Step, keys: list[str], document: Document) -> None:
+    missing = " and ".join(f"'{key}'" for key in keys)
+    message = f"the input of '{step.name}' is not known from what stands before it"
+    document.complain(step.path, message, f"give {missing} here, or the network's 'input'")
+
+
+def _pooled(item: PoolItem, flow: _Map, path: Path, document: Document) -> tuple[int, int] | None:
+    if flow.size is None:
+        return None
+    sizes = []
+    for size, kernel, stride, padding in zip(
+        flow.size, item.kernel, item.stride or item.kernel, item.padding, strict=True
+    ):
+        if kernel > size + 2 * padding:
+            message = f"the window spans {kernel}, more than its padded input of {size + 2 * padding}"
+            document.complain(path, message, key=True)
+            return None
+        sizes.append((size + 2 * padding - kernel) // stride + 1)
+    return sizes[0], sizes[1]
