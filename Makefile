@@ -17,7 +17,7 @@ demo: $(VENV)/.runtime
 	@echo "wrote out/demo.csv"
 
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .

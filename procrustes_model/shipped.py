@@ -8,19 +8,24 @@ from pathlib import Path
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.spec.words import closest, with_article
 
-KINDS = ("architecture", "problem", "mapping", "shape", "sparsity", "network", "density")
+KINDS = ("architecture", "problem", "mapping", "shape", "sparsity", "constraints", "network", "density")
 _PACKAGE = Path(__file__).resolve().parent
 _SUFFIX = ".yaml"
+_WORKLOADS = {"problem": "problems", "shape": "shapes", "network": "networks", "density": "densities"}
+_TOP_LEVEL = {
+    "architecture": "arch_specs",
+    "sparsity": "arch_specs/sparsity",
+    "mapping": "mappings",
+    "constraints": "mappings/constraints",
+}
 
 
 def _directory(kind: str) -> Path:
     """Return where one kind ships: in the wheel's `_data`, or beside the package in a checkout."""
-    workloads = {"problem": "problems", "shape": "shapes", "network": "networks", "density": "densities"}
-    if kind in workloads:
-        return _PACKAGE / "workloads" / workloads[kind]
-    name = {"architecture": "arch_specs", "mapping": "mappings", "sparsity": "sparsity_specs"}[kind]
-    packed = _PACKAGE / "_data" / name
-    return packed if packed.is_dir() else _PACKAGE.parent / name
+    if kind in _WORKLOADS:
+        return _PACKAGE / "workloads" / _WORKLOADS[kind]
+    packed = _PACKAGE / "_data"
+    return (packed if packed.is_dir() else _PACKAGE.parent) / _TOP_LEVEL[kind]
 
 
 def list_shipped(kind: str) -> list[str]:
@@ -37,7 +42,10 @@ def list_shipped(kind: str) -> list[str]:
         Names as `resolve` and the command line take them, such as 'vgg_s/conv3_2'.
     """
     root = _directory(kind)
-    files = root.rglob(f"*{_SUFFIX}")
+    inside = [folder for folder in map(_directory, KINDS) if root in folder.parents]
+    files = [
+        path for path in root.rglob(f"*{_SUFFIX}") if not any(folder in path.parents for folder in inside)
+    ]
     return sorted(path.relative_to(root).with_suffix("").as_posix() for path in files)
 
 

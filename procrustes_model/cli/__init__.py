@@ -31,14 +31,10 @@ app.command(name="validate")(validate.validate_command)
 def _print_version(wanted: bool) -> None:
     if not wanted:
         return
-    from importlib.metadata import PackageNotFoundError, version
+    from procrustes_model import __version__
 
-    try:
-        number = version("procrustes_model")
-    except PackageNotFoundError:
-        number = "(not installed)"
     with reported_errors():
-        typer.echo(f"procrustes {number}")
+        typer.echo(f"procrustes {__version__}")
     raise typer.Exit
 
 

@@ -18,11 +18,17 @@ class Kind(StrEnum):
     PROBLEMS = "problems"
     MAPPINGS = "mappings"
     SHAPES = "shapes"
+    SPARSITY = "sparsity"
+    CONSTRAINTS = "constraints"
+    NETWORKS = "networks"
+    DENSITIES = "densities"
 
     @property
     def singular(self) -> str:
         """The same as `shipped` names it."""
-        return self.value[:-1]
+        return {"sparsity": "sparsity", "constraints": "constraints", "densities": "density"}.get(
+            self.value, self.value[:-1]
+        )
 
 
 def list_command(
@@ -30,7 +36,7 @@ def list_command(
         Kind | None, typer.Argument(help="Only these, one name per line.", show_default=False)
     ] = None,
 ) -> None:
-    """List the architectures, problems, mappings and shapes that ship."""
+    """List what ships: architectures, problems, mappings, and more."""
     with reported_errors():
         from procrustes_model.shipped import list_shipped
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -72,11 +74,8 @@ def _target(arch: str | None, problem: str | None) -> tuple[Architecture, Proble
 
 def _check(file: str, target: tuple[Architecture, Problem] | None) -> str:
     """Load one file and return what it is, such as ``architecture simple``."""
-    from procrustes_model.spec.architecture import load_architecture
     from procrustes_model.spec.document import SECTIONS, read_document
     from procrustes_model.spec.mapping import load_mapping
-    from procrustes_model.spec.problem import load_problem
-    from procrustes_model.spec.shape import load_shape
 
     path = _find(file)
     data = read_document(path).data
@@ -96,9 +95,15 @@ def _check(file: str, target: tuple[Architecture, Problem] | None) -> str:
 
             return f"mapping {check_mapping_alone(path)} (form only)"
         return f"mapping {load_mapping(path, *target).name}"
-    if kind == "architecture":
-        return f"architecture {load_architecture(path).name}"
-    return f"problem {load_problem(path).name}" if kind == "problem" else f"shape {load_shape(path).name}"
+    return f"{kind} {_loader(kind)(path).name}"
+
+
+def _loader(kind: str) -> Callable[[Path], Any]:
+    """Return what loads files of one kind, mappings aside."""
+    homes = {"density": "spec.network_density", "constraints": "mapper.constraints"}
+    module = importlib.import_module(f"procrustes_model.{homes.get(kind, f'spec.{kind}')}")
+    loader: Callable[[Path], Any] = getattr(module, f"load_{kind}")
+    return loader
 
 
 def _find(file: str) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from procrustes_model.cli.shipped import Kind
 from procrustes_model.shipped import list_shipped
 from tests.cli.conftest import MAPPING, Run
 
@@ -52,12 +53,7 @@ def test_list_of_one_kind_is_bare_names(run: Run) -> None:
 
 def test_list_of_everything(run: Run) -> None:
     blocks = run("list").stdout.split("\n\n")
-    assert [block.splitlines()[0] for block in blocks] == [
-        "architectures:",
-        "problems:",
-        "mappings:",
-        "shapes:",
-    ]
+    assert [block.splitlines()[0][:-1] for block in blocks] == [kind.value for kind in Kind]
 
 
 def test_list_of_nothing_known(run: Run) -> None:
