@@ -173,10 +173,14 @@ def _evaluate_range(
     """Evaluate mappings `first` to `end` block by block into `result`."""
     _, levels, dimensions = nests.temporal.shape
     tensors = nests.keep.shape[2]
-    size = min(BLOCK, end - first)
-    loops, costs = make_loops(size, levels, dimensions), make_costs(size, levels, tensors)
-    scratch = make_counts(size, levels, tensors)
+    size = 0
     for block in _blocks(first, end):
+        done = block.stop - block.start
+        if done != size:
+            # Kernels take the number of mappings from any of the arrays: all are as long as the block.
+            size = done
+            loops, costs = make_loops(size, levels, dimensions), make_costs(size, levels, tensors)
+            scratch = make_counts(size, levels, tensors)
         counts = scratch._replace(accesses=result.accesses[block])
         part = NestArrays(nests.temporal[block], nests.order[block], nests.spatial[block], nests.keep[block])
         status = result.status[block]
@@ -184,7 +188,6 @@ def _evaluate_range(
             evaluate_nests(problem, machine, part, loops, counts, costs, status)
         else:
             evaluate_imperfect_nests(problem, machine, part, passes[block], loops, counts, costs, status)
-        done = block.stop - block.start
-        result.energy_pj[block] = costs.total[:done]
-        slowest = costs.cycles[:done].max(axis=1)
+        result.energy_pj[block] = costs.total
+        slowest = costs.cycles.max(axis=1)
         result.cycles[block] = np.where(result.status[block] == 0, slowest, -1)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from procrustes_model import evaluate, evaluate_batch, load_architecture, load_mapping, load_problem
+from procrustes_model.model.batch import BLOCK
 from procrustes_model.model.lower import lower_mapping
 from tests.strategies import Spec, architectures, mappings, mesh_of, problems
 
@@ -112,6 +113,22 @@ def test_reasons_for_invalid_mappings(small: dict[str, Any]) -> None:
         assert result.status.tolist() == [status]
         assert math.isnan(result.energy_pj[0]) and result.cycles.tolist() == [-1]
         assert not result.valid.any()
+
+
+def test_a_short_last_block_changes_nothing_else(small: dict[str, Any]) -> None:
+    """The first thread's mappings do not fit; the last of its blocks is a short one."""
+    levels = list(small["architecture"].levels)
+    levels[1] = levels[1].model_copy(update={"capacity_words": 47})
+    architecture = small["architecture"].model_copy(update={"levels": tuple(levels)})
+    half = BLOCK + 100
+    nests = {
+        name: np.repeat(small[name], 2 * half, axis=0) for name in ("temporal", "order", "spatial", "keep")
+    }
+    nests["temporal"][half:] = nests["temporal"][half:, ::-1].copy()
+    for last in (None, nests["temporal"]):
+        for threads in (1, 2, 2, 2, 2, 2):
+            result = evaluate_batch(architecture, small["problem"], **nests, last=last, threads=threads)
+            assert result.status.tolist() == [5] * half + [0] * half
 
 
 def test_wrong_arrays_are_refused(small: dict[str, Any]) -> None:
