@@ -209,14 +209,12 @@ def _take_step(
     if visit > 0:
         along = (index - stack.at[loop]) * nest.step[loop]
         words, kept = _compare_tiles(nest, loop, stack.inside[loop], after, along, moved)
-        if moved.any():
-            number = _number(memory, moved)
-            if number < 0:
+        if moved.any() and move == 0:
+            move = _number(memory, moved)
+            if move < 0:
                 return -1
-            if move == 0:
-                move = number
-            elif move != number:
-                kept = move = 0
+        elif moved.any() and (memory.moves[move] != moved).any():
+            kept = move = 0
         fetched = words - kept
     stack.at[loop], stack.weight[loop], stack.inside[loop] = index, weight, after
     stack.fetched[loop] = fetched
