@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from procrustes_model import evaluate, load_architecture, load_mapping, load_problem
 from tests.naive import dense as naive
-from tests.strategies import Spec, cases
+from tests.strategies import SHAPES, Spec, cases
 
 
 @settings(max_examples=300)
@@ -55,3 +55,46 @@ def test_transfers_are_those_of_a_buffer_that_forgets(case: tuple[Spec, Spec, Sp
             assert best <= modelled or problem.shape in ("three_in_a_rank", "diagonal")
             if all(len(rank) == 1 for rank in tensor.ranks) and problem.shape in ("matmul", "five"):
                 assert best == modelled
+
+
+def test_a_known_difference_an_interleaved_share_of_a_sliding_output() -> None:
+    """Columns that take every second position reach more of a sliding output than neighbours would.
+
+    Only outputs that sum two dimensions (the backward pass) are concerned, where a spatial loop lies inside
+    a temporal loop over the same dimension. The model takes an instance's share as neighbours.
+    """
+    machine, problem, nest = (
+        {
+            "architecture": {
+                "name": "two columns",
+                "levels": [
+                    {"name": f"L{i}", "class": "memory", "mesh_x": 1 + i, "word_bits": 16, "source": "test"}
+                    | {"energy_pj": {"read": 1, "write": 1}}
+                    for i in range(2)
+                ],
+                "compute": {"energy_pj": 1, "source": "test"},
+            }
+        },
+        {
+            "problem": {
+                "name": "transposed",
+                "shape": SHAPES["transposed"] | {"name": "transposed"},
+                "dimensions": {"C": 1, "K": 1, "R": 3, "P": 4},
+            }
+        },
+        {
+            "mapping": {
+                "levels": [
+                    {"level": "L0", "temporal": "P=2", "spatial_x": "P=2"},
+                    {"level": "L1", "temporal": "R=3"},
+                ]
+            }
+        },
+    )
+    architecture, transposed = load_architecture(machine), load_problem(problem)
+    mapping = load_mapping(nest, architecture, transposed)
+    loops, output = naive.list_loops(transposed, mapping), transposed.output
+    assert naive.count_accumulated(transposed, loops, output, 1) == 4
+    assert naive.count_really_accumulated(loops, output, 1) == 5
+    counts = evaluate(architecture, transposed, mapping).tensor("L1", output.name)
+    assert (counts.reads, counts.fills, counts.updates) == (2, 1, 6)

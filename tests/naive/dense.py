@@ -126,6 +126,24 @@ def count_sharing(tensor: Tensor, network: list[NestLoop], child: set[Point]) ->
     return len(held)
 
 
+def count_accumulated(problem: Problem, loops: list[NestLoop], tensor: Tensor, level: int) -> int:
+    """Return how many elements of an output one instance of a level accumulates over the run.
+
+    Its share of a dimension, the bound over the spatial factors further out, is taken as neighbours.
+    """
+    share = dict(problem.dimensions)
+    for loop in loops:
+        if loop.spatial and loop.level < level:
+            share[loop.dimension] //= loop.bound
+    neighbours = [NestLoop(level, False, dimension, extent, 1) for dimension, extent in share.items()]
+    return len(touched(tensor, neighbours))
+
+
+def count_really_accumulated(loops: list[NestLoop], tensor: Tensor, level: int) -> int:
+    """Return the same for the share that the loops give an instance, neighbours or not."""
+    return len(touched(tensor, [loop for loop in loops if not (loop.spatial and loop.level < level)]))
+
+
 def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str, dict[str, int]]:
     """Return by level name the tile, reads, fills and updates of one tensor, per instance."""
     loops = list_loops(problem, mapping)
@@ -150,8 +168,7 @@ def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str
         outer = [loop for loop in loops if loop.level < level and not loop.spatial]
         moved = walk_transfers(tensor, tile(level), outer)
         served = into_child * tiles
-        seen = [loop for loop in loops if not (loop.spatial and loop.level < level)]
-        fresh = len(touched(tensor, seen)) if tensor.is_output else 0
+        fresh = count_accumulated(problem, loops, tensor, level) if tensor.is_output else 0
         counts[mapping.levels[level].level] = {
             "tile_words": len(tile(level)),
             "reads": served - fresh,

@@ -184,18 +184,8 @@ def count_accumulated(problem: Problem, mapping: Mapping, tensor: Tensor, level:
                 spread = size(first_tile(problem, mapping, tensor, outer + 1))
             elements //= spread
         return elements
-    # No reference tells what a sum of dimensions reaches in an output: as many neighbours as there are.
-    share = dict(problem.dimensions)
-    for loop in list_loops(problem, mapping):
-        if loop.spatial and loop.level < level:
-            share[loop.dimension] //= loop.bound
-    reached = set()
-    for index in itertools.product(*(range(extent) for extent in share.values())):
-        at = dict(zip(share, index, strict=True))
-        reached.add(
-            tuple(sum(term.coefficient * at[term.dimension] for term in rank) for rank in tensor.ranks)
-        )
-    return len(reached)
+    # No reference tells what a sum of dimensions reaches in an output.
+    return dense.count_accumulated(problem, dense.list_loops(problem, mapping), tensor, level)
 
 
 def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str, dict[str, int]]:
