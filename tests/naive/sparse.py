@@ -1,0 +1,103 @@
+"""A sparse run walked element by element, on a mask."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from procrustes_model import Mapping, Problem
+from procrustes_model.spec.problem import Tensor
+from tests.naive.dense import NestLoop, bounding_box, list_loops, position, shifted, touched
+
+Mask = NDArray[np.bool_]
+
+
+def dimensions_of(tensor: Tensor) -> list[str]:
+    """Return the dimensions that move a tensor, rank by rank."""
+    return list(dict.fromkeys(term.dimension for rank in tensor.ranks for term in rank))
+
+
+def met_computations(problem: Problem, tensor: Tensor, mask: Mask) -> int:
+    """Return how many computations meet a nonzero element of `tensor`."""
+    met = 0
+    for index in itertools.product(*(range(bound) for bound in problem.dimensions.values())):
+        at = dict(zip(problem.dimensions, index, strict=True))
+        met += bool(mask[tuple(sum(t.coefficient * at[t.dimension] for t in rank) for rank in tensor.ranks)])
+    return met
+
+
+def cut_dimension(tensor: Tensor, loops: list[NestLoop], array: int) -> str | None:
+    """Return the longest spread dimension with an even extent in a tile; the first of equal ones."""
+    best, longest = None, 0
+    for dimension in dimensions_of(tensor):
+        extent = spread = 1
+        for loop in loops:
+            if loop.dimension == dimension:
+                extent *= loop.bound if loop.level >= array else 1
+                spread *= loop.bound if loop.level < array and loop.spatial else 1
+        if spread > 1 and extent % 2 == 0 and extent > longest:
+            best, longest = dimension, extent
+    return best
+
+
+def work_of_pieces(
+    problem: Problem, mapping: Mapping, tensor: Tensor, mask: Mask, array: int, cut: str | None
+) -> dict[tuple[int, ...], dict[tuple[int, ...], int]]:
+    """Return by array-level tile and piece of a tile how many loop positions meet a nonzero."""
+    loops = [loop for loop in list_loops(problem, mapping) if loop.dimension in dimensions_of(tensor)]
+    extent = 1
+    for loop in loops:
+        if loop.dimension == cut and loop.level >= array:
+            extent *= loop.bound
+    work: dict[tuple[int, ...], dict[tuple[int, ...], int]] = defaultdict(lambda: defaultdict(int))
+    for index in itertools.product(*(range(loop.bound) for loop in loops)):
+        steps = list(zip(loops, index, strict=True))
+        when = tuple(i for loop, i in steps if loop.level < array and not loop.spatial)
+        where = [i for loop, i in steps if loop.level < array and loop.spatial]
+        if cut is not None:
+            inside = sum(i * loop.step for loop, i in steps if loop.dimension == cut and loop.level >= array)
+            where.append(2 * inside // extent)
+        work[when][tuple(where)] += bool(mask[position(tensor, loops, index)])
+    return work
+
+
+def slowest_share(
+    problem: Problem, mapping: Mapping, tensor: Tensor, mask: Mask, array: int, policy: str
+) -> Fraction:
+    """Return the work of the slowest processing element in the mean over array-level tiles, per position."""
+    loops = list_loops(problem, mapping)
+    cut = cut_dimension(tensor, loops, array) if policy == "half_tile" else None
+    total = volume = 0
+    for pieces in work_of_pieces(problem, mapping, tensor, mask, array, cut).values():
+        counts = sorted(pieces.values())
+        half = len(counts) // 2
+        pairs = [counts[i] + counts[-1 - i] for i in range(half)] if cut is not None else counts
+        total += max(pairs)
+        volume += 1
+    extent = 1
+    for loop in loops:
+        if loop.dimension in dimensions_of(tensor) and loop.level >= array:
+            extent *= loop.bound
+    return Fraction(total, volume * extent)
+
+
+def moved_nonzeros(problem: Problem, mapping: Mapping, tensor: Tensor, mask: Mask, level: int) -> int:
+    """Return the nonzeros fetched into all instances of a level; a tile is fetched whole when it moves."""
+    loops = list_loops(problem, mapping)
+    inner = bounding_box(touched(tensor, [loop for loop in loops if loop.level >= level]))
+    spatial = [loop for loop in loops if loop.level < level and loop.spatial]
+    temporal = [loop for loop in loops if loop.level < level and not loop.spatial]
+    fetched = 0
+    for place in itertools.product(*(range(loop.bound) for loop in spatial)):
+        held = None
+        at_place = shifted(inner, position(tensor, spatial, place))
+        for index in itertools.product(*(range(loop.bound) for loop in temporal)):
+            tile = shifted(at_place, position(tensor, temporal, index))
+            if tile != held:
+                fetched += sum(bool(mask[point]) for point in tile)
+                held = tile
+    return fetched

@@ -1,0 +1,225 @@
+"""Designs as files: what is refused and where, formats and capacity by hand, components."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from procrustes_model import (
+    SparseResult,
+    SpecError,
+    evaluate,
+    load_architecture,
+    load_mapping,
+    load_problem,
+    load_sparsity,
+)
+from procrustes_model.shipped import list_shipped
+
+
+@pytest.mark.parametrize("name", list_shipped("sparsity"))
+def test_shipped_designs_load_and_apply_in_every_phase(name: str, forward: Any, update: Any) -> None:
+    design = load_sparsity(name)
+    for architecture, problem, mapping in (forward, update):
+        result = evaluate(architecture, problem, mapping, sparsity=design)
+        assert result.sparsity == design.name
+        assert result.energy_pj <= evaluate(architecture, problem, mapping).energy_pj
+        assert result.to_dict()["computes"]["dense"] == problem.computes
+        total = sum(row["energy_pj"] for row in result.to_records())
+        assert total == pytest.approx(result.energy_pj, rel=1e-12)
+
+
+TEXT = """\
+sparsity:
+  name: wrong
+  densities:
+    W: 1.5
+  formats:
+    W: {L1: {kind: csv, pointer_bits: 20}}
+  actions:
+    - {level: L1, skip: Z}
+  balancing: {policy: half}
+  phases:
+    forwards: {}
+    backward:
+      rules: {rounding: never}
+"""
+
+
+def test_every_issue_is_reported_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text(TEXT)
+    with pytest.raises(SpecError) as caught:
+        load_sparsity(file)
+    found = {(issue.line, issue.message.split(" must")[0].split(",")[0]) for issue in caught.value.issues}
+    assert {line for line, _ in found} == {4, 6, 8, 9, 11, 13}
+    assert "did you mean 'forward'?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"densities": {"A": {"model": "structured", "nonzeros": 3, "group": 2, "along": "K"}}},
+            "more nonzeros",
+        ),
+        ({"densities": {"A": {"model": "structured", "nonzeros": 1, "group": 2}}}, "needs 'along'"),
+        ({"densities": {"A": {"model": "dense", "density": 0.5}}}, "takes no 'density'"),
+        ({"actions": [{"level": "L1", "on": ["A"]}]}, "either 'skip' or 'gate'"),
+        ({"phases": []}, "'phases' must be a mapping"),
+        ({"colour": 1}, "unknown key 'colour'"),
+    ],
+)
+def test_wrong_content_is_refused(content: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        load_sparsity({"sparsity": {"name": "wrong", **content}})
+
+
+def matmul(capacity: int | None = None) -> tuple[Any, Any, Any]:
+    """Return a matmul on two levels and one unit: tiles of 16 x 8 words of A in the inner level."""
+    far = {
+        "name": "Far",
+        "class": "dram",
+        "word_bits": 16,
+        "energy_pj": {"read": 10, "write": 10},
+        "source": "t",
+    }
+    near = {
+        "name": "Near",
+        "class": "sram",
+        "word_bits": 16,
+        "energy_pj": {"read": 1, "write": 1},
+        "source": "t",
+    }
+    if capacity:
+        near["capacity_words"] = capacity
+    compute = {"energy_pj": 2, "source": "t"}
+    architecture = load_architecture(
+        {"architecture": {"name": "two", "levels": [far, near], "compute": compute}}
+    )
+    problem = load_problem(
+        {"problem": {"name": "m", "shape": "matmul", "dimensions": {"M": 16, "K": 32, "N": 4}}}
+    )
+    nest = [{"level": "Far", "temporal": "K=4"}, {"level": "Near", "temporal": "M=16 K=8 N=4"}]
+    return architecture, problem, load_mapping({"mapping": {"levels": nest}}, architecture, problem)
+
+
+def run(form: Any, words: int | None = None, **sections: Any) -> SparseResult:
+    """Evaluate the matmul with A a quarter dense in one format."""
+    architecture, problem, mapping = matmul(words)
+    content = {"name": "t", "densities": {"A": 0.25}, "formats": {"A": {"*": form}}, **sections}
+    return evaluate(architecture, problem, mapping, sparsity=load_sparsity({"sparsity": content}))
+
+
+@pytest.mark.parametrize(
+    ("form", "bits"),
+    [
+        ("none", 0.0),
+        ("bitmask", 128.0),
+        ("coordinate", 32 * 7.0),
+        ("csr", 17 * 8.0 + 32 * 3),
+        ({"kind": "csb", "pointer_bits": 8, "block": 16}, 128 + 8 * 8.0),
+        ({"kind": "csb", "pointer_bits": 8, "block": ["K"]}, 128 + 8 * 4.0),
+        ({"kind": "run_length", "run_bits": 4}, 32 * 4 / (1 - 0.75**16)),
+    ],
+)
+def test_metadata_of_a_tile(form: Any, bits: float) -> None:
+    """A tile of 16 x 8 positions, 32 of them nonzero, four times filled."""
+    result = run(form)
+    near = result.sparse("Near", "A")
+    assert near.dense[1] == 512
+    assert near.metadata[1] == pytest.approx(4 * bits / 16)
+    assert near.actual[1] == (512 if form == "none" else 128)
+    assert near.stored_words == pytest.approx((128 if form == "none" else 32) + bits / 16)
+
+
+def test_blocks_that_are_not_full_can_be_dropped() -> None:
+    form = {"kind": "csb", "pointer_bits": 8, "block": 100, "partial_blocks": "dropped"}
+    assert run(form).sparse("Near", "A").metadata[1] == pytest.approx(5 * 108 / 16)
+
+
+def test_capacity_takes_the_compressed_size() -> None:
+    """Near holds 128 words of A, 32 of B and 64 of Z if dense; A takes 32 and 8 of metadata on average."""
+    with pytest.raises(SpecError, match="capacity"):
+        run("bitmask", 150)
+    assert run("bitmask", 150, capacity={"size": "average"}).levels[1].used_words == 136
+    with pytest.raises(SpecError, match="quantile size"):
+        run("bitmask", 138, capacity={"size": "quantile", "quantile": 0.99})
+    spread = math.sqrt(128 * 0.25 * 0.75 * (512 - 128) / 511)
+    roomy = run("bitmask", 150, capacity={"size": "quantile", "quantile": 0.99})
+    assert roomy.sparse("Near", "A").stored_words == pytest.approx(40 + 2.3263 * spread, rel=1e-4)
+
+
+def test_what_does_not_fit_is_accessed_further_out() -> None:
+    fits = run("bitmask", 136, capacity={"size": "average", "overflow": "spill"})
+    spilt = run("bitmask", 68, capacity={"size": "average", "overflow": "spill"})
+    assert fits.energy_pj < spilt.energy_pj
+    assert spilt.levels[1].used_words == 68
+    for tensor in ("A", "B", "Z"):
+        near, far = spilt.sparse("Near", tensor), spilt.sparse("Far", tensor)
+        before, beyond = fits.sparse("Near", tensor), fits.sparse("Far", tensor)
+        assert near.actual[0] == pytest.approx(before.actual[0] / 2)
+        assert far.actual[0] == pytest.approx(beyond.actual[0] + before.actual[0] / 2)
+
+
+def test_groups_of_a_structured_tensor_are_even() -> None:
+    """2:4 along K: tiles hold whole groups, so that boxes of three are never empty and no element waits."""
+    density = {"model": "structured", "nonzeros": 2, "group": 4, "along": "K"}
+    architecture, problem, mapping = matmul()
+    content = {
+        "name": "t",
+        "densities": {"A": density},
+        "formats": {"A": {"*": "bitmask"}},
+        "compute": {"skip": "A"},
+        "balancing": {"policy": "none", "tensor": "A"},
+    }
+    result = evaluate(architecture, problem, mapping, sparsity=load_sparsity({"sparsity": content}))
+    assert result.cycles == problem.computes // 2
+    assert result.imbalance is not None
+    assert result.imbalance.after == 1.0
+    content["densities"] = {"A": {**density, "along": "N"}}
+    with pytest.raises(SpecError, match="no dimension 'N'"):
+        evaluate(architecture, problem, mapping, sparsity=load_sparsity({"sparsity": content}))
+
+
+def test_names_that_do_not_exist_are_reported_together(forward: Any) -> None:
+    architecture, problem, mapping = forward
+    content = {
+        "name": "t",
+        "densities": {"Weight": 0.5},
+        "actions": [{"level": "RegFiles", "skip": "Outputs", "on": "Weights"}],
+    }
+    with pytest.raises(SpecError) as caught:
+        evaluate(architecture, problem, mapping, sparsity=load_sparsity({"sparsity": content}))
+    assert len(caught.value.issues) == 2
+    assert "did you mean 'Weights'?" in str(caught.value)
+
+
+def test_added_units_are_charged_in_the_full_machine_only(forward: Any, update: Any) -> None:
+    full = load_architecture("procrustes_16x16_full")
+    for architecture, problem, mapping in (forward, update):
+        for name in ("procrustes", "procrustes_2020"):
+            design = load_sparsity(name)
+            bare = evaluate(architecture, problem, mapping, sparsity=design)
+            more = evaluate(full, problem, mapping, sparsity=design)
+            assert bare.components == ()
+            units = {unit.name: unit for unit in more.components}
+            assert set(units) == {"QuantileEstimator", "WeightRecompute", "LoadBalancer"}
+            added = sum(unit.energy_pj for unit in units.values())
+            assert more.energy_pj == pytest.approx(bare.energy_pj + added)
+            assert 0 < added < 0.05 * bare.energy_pj
+            assert (units["QuantileEstimator"].uses > 0) == (problem.phase == "weight_update")
+            assert (units["WeightRecompute"].uses > 0) == (problem.phase == "forward")
+
+
+def test_a_component_of_a_level_that_does_not_exist_is_refused(forward: Any) -> None:
+    architecture, problem, mapping = forward
+    unit = load_architecture("procrustes_16x16_full").components[0]
+    assert unit.use is not None
+    lost = unit.model_copy(update={"use": unit.use.model_copy(update={"level": "Nowhere", "phases": None})})
+    wrong = architecture.model_copy(update={"components": (lost,)})
+    with pytest.raises(SpecError, match="'Nowhere', which does not exist"):
+        evaluate(wrong, problem, mapping, sparsity=load_sparsity("dense"))

@@ -1,0 +1,124 @@
+"""Mask mode against a walk element by element."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from procrustes_model import evaluate, load_architecture, load_mapping, load_problem, load_sparsity
+from procrustes_model.model.sparse_imbalance import measure_imbalance
+from procrustes_model.model.sparse_masks import tensor_shape
+from tests.naive import sparse as naive
+from tests.strategies import SHAPES, Spec, architectures, mappings, problems
+
+
+@st.composite
+def masked_cases(draw: st.DrawFn) -> tuple[Spec, Spec, Spec, str, int, float]:
+    """Draw a case, an operand of it, a seed and a density."""
+    problem = draw(problems(100).filter(lambda spec: spec["problem"]["name"] != "diagonal"))
+    mapping = draw(mappings(problem, draw(st.integers(1, 3))))
+    for level in mapping["mapping"]["levels"]:
+        level["keep"] = sorted(problem["problem"]["shape"]["tensors"])
+    tensors = SHAPES[problem["problem"]["name"]]["tensors"]
+    operand = draw(st.sampled_from(sorted(name for name, one in tensors.items() if not one.get("output"))))
+    architecture = draw(architectures(mapping))
+    for level in architecture["architecture"]["levels"]:
+        level["words_per_access"] = 1  # a larger block is saved only where all of it can be
+    density = draw(st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]))
+    return architecture, problem, mapping, operand, draw(st.integers(0, 999)), density
+
+
+def design(tensor: str, output: str, innermost: str, policy: str) -> dict[str, Any]:
+    """Return a design that skips the zeros of one tensor."""
+    return {
+        "sparsity": {
+            "name": "test",
+            "formats": {tensor: {"*": "bitmask"}},
+            "actions": [{"level": innermost, "skip": output, "on": tensor}],
+            "compute": {"skip": tensor},
+            "balancing": {"policy": policy, "tensor": tensor},
+        }
+    }
+
+
+@settings(max_examples=80)
+@given(masked_cases(), st.sampled_from(["none", "half_tile"]))
+def test_work_and_counts_equal_the_walk(case: tuple[Spec, Spec, Spec, str, int, float], policy: str) -> None:
+    architecture, problem = load_architecture(case[0]), load_problem(case[1])
+    mapping = load_mapping(case[2], architecture, problem)
+    tensor = next(one for one in problem.tensors if one.name == case[3])
+    rng = np.random.default_rng(case[4])
+    mask = rng.random(tensor_shape(problem, tensor.name)) < case[5]
+    innermost = len(architecture.levels) - 1
+    sparsity = load_sparsity(design(tensor.name, problem.output.name, f"L{innermost}", policy))
+    result = evaluate(architecture, problem, mapping, sparsity=sparsity, masks={tensor.name: mask})
+    met = naive.met_computations(problem, tensor, mask)
+    assert result.computes.actual == pytest.approx(met, rel=1e-12)
+    share = naive.slowest_share(problem, mapping, tensor, mask, innermost, policy)
+    steps = problem.computes // result.compute.instances_used
+    assert result.compute.cycles == max(1, math.ceil(steps * share))
+    assert result.imbalance is not None
+    if met:
+        assert result.imbalance.after == pytest.approx(float(share) * problem.computes / met, rel=1e-12)
+        before = naive.slowest_share(problem, mapping, tensor, mask, innermost, "none")
+        assert result.imbalance.before == pytest.approx(float(before) * problem.computes / met, rel=1e-12)
+    inner = result.sparse(f"L{innermost}", tensor.name)
+    output = result.sparse(f"L{innermost}", problem.output.name)
+    if result.compute.instances_used == result.levels[-1].instances_used:  # one unit each: element by element
+        assert output.actual[2] == pytest.approx(output.dense[2] * met / problem.computes, rel=1e-9)
+    assert inner.actual[0] == pytest.approx(inner.dense[0] * met / problem.computes, rel=1e-9)
+    if not any(len(rank) > 1 for rank in tensor.ranks):
+        for i, level in enumerate(result.levels[1:], start=1):
+            moved = naive.moved_nonzeros(problem, mapping, tensor, mask, i)
+            fills = result.sparse(level.name, tensor.name).actual[1]
+            assert fills * level.instances_used == pytest.approx(moved, rel=1e-9)
+
+
+@settings(max_examples=40)
+@given(masked_cases())
+def test_single_work_adds_up_and_pairs_keep_the_sum(case: tuple[Spec, Spec, Spec, str, int, float]) -> None:
+    architecture, problem = load_architecture(case[0]), load_problem(case[1])
+    mapping = load_mapping(case[2], architecture, problem)
+    rng = np.random.default_rng(case[4])
+    masks = {case[3]: rng.random(tensor_shape(problem, case[3])) < case[5]}
+    sparsity = load_sparsity(design(case[3], problem.output.name, "L0", "half_tile"))
+    work = measure_imbalance(architecture, problem, mapping, sparsity, masks)
+    result = evaluate(architecture, problem, mapping, sparsity=sparsity, masks=masks)
+    assert result.imbalance is not None
+    assert work.before.shape == (result.imbalance.rounds, result.imbalance.parts)
+    np.testing.assert_allclose(work.before.mean(axis=1), 1.0)
+    np.testing.assert_allclose(work.after.mean(axis=1), 1.0)
+    assert (work.cycles_after <= work.cycles_before).all() or (work.after.max() <= work.before.max() * 2)
+    edges, before, after = work.histogram(20)
+    assert len(edges) == 21
+    assert before.sum() == after.sum() == work.before.size
+
+
+def test_a_mask_that_does_not_fit_is_refused(forward: Any, tmp_path: Any) -> None:
+    architecture, problem, mapping = forward
+    sparsity = load_sparsity("procrustes")
+    with pytest.raises(ValueError, match=r"shape \(2, 2\), the tensor \(256, 256, 3, 3\).*\[K, C, R, S\]"):
+        evaluate(architecture, problem, mapping, sparsity=sparsity, masks={"Weights": np.ones((2, 2))})
+    with pytest.raises(ValueError, match="cannot be read"):
+        evaluate(architecture, problem, mapping, sparsity=sparsity, masks={"Weights": tmp_path / "no.npy"})
+    np.savez(tmp_path / "two.npz", a=np.ones(1), b=np.ones(1))
+    with pytest.raises(ValueError, match="no array is named 'Weights'"):
+        evaluate(architecture, problem, mapping, sparsity=sparsity, masks={"Weights": tmp_path / "two.npz"})
+
+
+def test_masks_from_files_equal_arrays(forward: Any, tmp_path: Any) -> None:
+    architecture, problem, mapping = forward
+    sparsity = load_sparsity("procrustes")
+    mask = np.random.default_rng(1).random((256, 256, 3, 3)) < 0.1
+    np.save(tmp_path / "w.npy", mask)
+    np.savez(tmp_path / "w.npz", Weights=mask)
+    results = [
+        evaluate(architecture, problem, mapping, sparsity=sparsity, masks={"Weights": source})
+        for source in (mask, tmp_path / "w.npy", str(tmp_path / "w.npz"))
+    ]
+    assert results[0] == results[1] == results[2]
