@@ -179,15 +179,13 @@ def _largest(elements: int, parts: int, few: int, paired: bool, density: float, 
         )
     if not paired:
         return expected_largest(elements, density, parts)
-    if parts > _MANY_PARTS:
-        excess = _largest(elements, _MANY_PARTS, few, paired, density, nonzeros) - elements * density
-        growth = math.sqrt(math.log(parts) / math.log(_MANY_PARTS))
-        return min(float(elements), elements * density + excess * growth)
-    half = elements // 2
-    if half <= _LONG_HALF:
-        return expected_largest_pair(half, density, parts)
-    excess = expected_largest_pair(_LONG_HALF, density, parts) - 2 * _LONG_HALF * density
-    return min(float(elements), elements * density + excess * math.sqrt(half / _LONG_HALF))
+    half, many = min(elements // 2, _LONG_HALF), min(parts, _MANY_PARTS)
+    excess = expected_largest_pair(half, density, many) - 2 * half * density
+    if elements // 2 > half:
+        excess *= math.sqrt(elements / 2 / half)
+    if parts > many:
+        excess *= math.sqrt(math.log(parts) / math.log(many))
+    return min(float(elements), elements * density + excess)
 
 
 @kernel
