@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from procrustes_model.model.evaluate import evaluate
     from procrustes_model.model.explain import explain
     from procrustes_model.model.result import Result
+    from procrustes_model.model.sparse_batch import SparseBatchResult, SparseEvaluator, prepare_sparse
+    from procrustes_model.model.sparse_imbalance import WorkArrays, measure_imbalance
     from procrustes_model.model.sparse_result import SparseResult
     from procrustes_model.spec.architecture import Architecture, load_architecture
     from procrustes_model.spec.mapping import Mapping, load_mapping
     from procrustes_model.spec.problem import Problem, load_problem
     from procrustes_model.spec.sparsity import Sparsity, load_sparsity
+    from procrustes_model.workloads.layer import training_problem, training_problems
 
 _HOMES = {
     "Architecture": "spec.architecture",
@@ -30,6 +33,8 @@ _HOMES = {
     "Mapping": "spec.mapping",
     "Problem": "spec.problem",
     "Result": "model.result",
+    "SparseBatchResult": "model.sparse_batch",
+    "SparseEvaluator": "model.sparse_batch",
     "SparseResult": "model.sparse_result",
     "Sparsity": "spec.sparsity",
     "SpecError": "errors",
@@ -40,6 +45,11 @@ _HOMES = {
     "load_mapping": "spec.mapping",
     "load_problem": "spec.problem",
     "load_sparsity": "spec.sparsity",
+    "measure_imbalance": "model.sparse_imbalance",
+    "prepare_sparse": "model.sparse_batch",
+    "training_problem": "workloads.layer",
+    "training_problems": "workloads.layer",
+    "WorkArrays": "model.sparse_imbalance",
 }
 
 __all__ = [
@@ -49,9 +59,12 @@ __all__ = [
     "Mapping",
     "Problem",
     "Result",
+    "SparseBatchResult",
+    "SparseEvaluator",
     "SparseResult",
     "Sparsity",
     "SpecError",
+    "WorkArrays",
     "evaluate",
     "evaluate_batch",
     "explain",
@@ -59,6 +72,10 @@ __all__ = [
     "load_mapping",
     "load_problem",
     "load_sparsity",
+    "measure_imbalance",
+    "prepare_sparse",
+    "training_problem",
+    "training_problems",
 ]
 
 
