@@ -141,6 +141,11 @@ class Result:
         return sum(level.energy_pj for level in self.levels) + self.compute.energy_pj
 
     @property
+    def extras(self) -> tuple[tuple[str, float], ...]:
+        """Energy beside levels and compute, as (name, pJ): none in a dense evaluation."""
+        return ()
+
+    @property
     def energy_per_mac_pj(self) -> float:
         """Total energy divided by the number of operations, in pJ."""
         return self.energy_pj / self.compute.computes
@@ -200,7 +205,9 @@ class Result:
         for level in self.levels:
             for t in level.tensors:
                 energies = (t.read_energy_pj, t.fill_energy_pj, t.update_energy_pj)
-                for action, count, energy in zip(ACTIONS, (t.reads, t.fills, t.updates), energies, strict=True):
+                for action, count, energy in zip(
+                    ACTIONS, (t.reads, t.fills, t.updates), energies, strict=True
+                ):
                     rows.append(
                         head
                         | {"level": level.name, "tensor": t.tensor, "action": action}

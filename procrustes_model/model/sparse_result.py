@@ -167,8 +167,13 @@ class SparseResult(Result):
     def energy_pj(self) -> float:
         """Total energy, in pJ: storage, metadata, compute, balancing and components."""
         storage = sum(level.energy_pj for level in self.levels) + self.compute.energy_pj
-        pointers = self.imbalance.pointer_energy_pj if self.imbalance else 0.0
-        return storage + pointers + sum(component.energy_pj for component in self.components)
+        return storage + sum(energy for _, energy in self.extras)
+
+    @property
+    def extras(self) -> tuple[tuple[str, float], ...]:
+        """Energy of balancing and of components, as (name, pJ)."""
+        balancing = (("balancing", self.imbalance.pointer_energy_pj),) if self.imbalance else ()
+        return (*balancing, *((one.name, one.energy_pj) for one in self.components))
 
     @property
     def speedup_bound(self) -> float:

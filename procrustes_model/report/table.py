@@ -205,6 +205,8 @@ def _table(result: Result, style: Style, layout: _Layout) -> Table:
     compute = result.compute
     row(compute.name, "", (), compute.energy_pj)
     row(f"{compute.instances_used:,} of {compute.instances:,}", "", (), None)
+    for name, energy in result.extras:
+        row(name, "", (), energy)
     table.add_section()
     row("Total", "", (), total)
     return table

@@ -58,7 +58,7 @@ def test_counts_beyond_2_62_are_refused() -> None:
 
 @pytest.mark.parametrize("name", list_shipped("mapping"))
 def test_what_ships_is_valid_and_uses_its_machine(name: str) -> None:
-    machine = name.split("/")[0]
+    machine = name.split("/", maxsplit=1)[0]
     fitting = []
     for problem_name in list_shipped("problem"):
         architecture, problem = load_architecture(machine), load_problem(problem_name)

@@ -6,7 +6,6 @@ second stand for the others; this does the same, without any formula or memory.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass

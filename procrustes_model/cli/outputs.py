@@ -1,0 +1,121 @@
+"""What verbs that evaluate share: a quick start, outputs that are checked before the work, the tables."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from procrustes_model.errors import Issue, SpecError
+
+if TYPE_CHECKING:
+    from procrustes_model.model.result import Result
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.mapping import Mapping
+    from procrustes_model.spec.problem import Problem
+
+
+def check_outputs(outputs: dict[str, Path | None], inputs: tuple[str, ...]) -> None:
+    """Find out before the work whether all outputs can be written and none replaces another or an input."""
+    from procrustes_model.report.atomic import check_writable
+
+    issues = []
+    taken = {os.path.realpath(name): name for name in inputs if Path(name).is_file()}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        try:
+            check_writable(path)
+        except OSError as error:
+            issues.append(Issue(f"{option} cannot be written: {error.strerror}", file=str(path)))
+        real = os.path.realpath(path)
+        if real in taken:
+            issues.append(
+                Issue(f"{option} would overwrite {taken[real]}", "give it a file of its own", file=str(path))
+            )
+        elif not path.exists() or path.is_file():
+            taken[real] = f"what {option} writes"
+    if issues:
+        raise SpecError(issues)
+
+
+def announce_compiling(kernel: str) -> None:
+    """Say on stderr that compiling comes first, unless `kernel` has been compiled before."""
+    from procrustes_model.kernels.cache import cache_directory, is_warm
+
+    if not is_warm(kernel):
+        when = (
+            "once after install"
+            if cache_directory()
+            else "each time: there is no folder for them that can be written"
+        )
+        typer.echo(f"compiling kernels ({when}) ...", err=True)
+
+
+@contextmanager
+def quick_start() -> Iterator[None]:
+    """Save half of the time that starting takes, in a process that lives for one evaluation.
+
+    Numba imports SciPy where it is installed, for linear algebra that no kernel uses, and the garbage
+    collector goes again and again through all that importing leaves behind.
+    """
+    hidden = "scipy" not in sys.modules
+    if hidden:
+        sys.modules["scipy"] = None  # type: ignore[assignment]  # importing it then fails at once
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["scipy"]
+        if collecting:
+            gc.enable()
+
+
+def print_result(result: Result, architecture: Architecture, problem: Problem, mapping: Mapping) -> None:
+    """Print the loop nest, the table and the summary of an evaluation."""
+    from procrustes_model.report.nest import format_nest
+    from procrustes_model.report.table import Style, format_summary, format_table
+
+    phase = f" ({result.phase.replace('_', ' ')})" if result.phase else ""
+    typer.echo(f"{result.problem}{phase} on {result.architecture}, mapping {result.mapping}")
+    typer.echo(f"\n{format_nest(architecture, problem, mapping)}\n")
+    typer.echo(format_table(result, Style.of(sys.stdout)))
+    typer.echo(f"\n{format_summary(result, architecture)}")
+    if hasattr(result, "sparsity"):
+        from procrustes_model.report.sparse import format_sparse
+
+        typer.echo(f"\n{format_sparse(result)}")
+
+
+def write_results(
+    results: list[Result], csv: Path | None, csv_wide: Path | None = None, json: Path | None = None
+) -> None:
+    """Write the outputs asked for; all text is complete before a file is touched."""
+    from procrustes_model.report.atomic import write_atomically
+    from procrustes_model.report.csv import tidy_text, wide_text
+    from procrustes_model.report.json import json_text
+
+    texts: list[tuple[Path, str]] = []
+    if csv is not None:
+        texts.append((csv, tidy_text(results)))
+    if csv_wide is not None:
+        texts.append((csv_wide, wide_text(results)))
+    if json is not None:
+        texts.append((json, json_text(results)))
+    for path, text in texts:
+        write_atomically(path, text)
+
+
+def print_written(outputs: dict[str, Path | None]) -> None:
+    """Say which files were written."""
+    for path in outputs.values():
+        if path is not None:
+            typer.echo(f"Wrote {path}")

@@ -1,0 +1,140 @@
+"""The options that say what is zero: which phase, which densities, which masks."""
+
+from __future__ import annotations
+
+import zipfile
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from procrustes_model.cli.inputs import complete_shipped
+from procrustes_model.errors import Issue, SpecError
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.problem import Phase, Problem
+    from procrustes_model.spec.sparsity import Sparsity
+
+SHORT_TENSORS = {"W": "Weights", "X": "Inputs", "I": "Inputs", "Y": "Outputs", "O": "Outputs"}
+
+
+class PhaseChoice(StrEnum):
+    """Training phases as the command line names them."""
+
+    FORWARD = "fw"
+    BACKWARD = "bw"
+    WEIGHT_UPDATE = "wu"
+    ALL = "all"
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases that are meant."""
+        names: dict[str, tuple[Phase, ...]] = {
+            "fw": ("forward",),
+            "bw": ("backward",),
+            "wu": ("weight_update",),
+            "all": ("forward", "backward", "weight_update"),
+        }
+        return names[self.value]
+
+
+def _complete_sparsity(incomplete: str) -> list[str]:
+    return complete_shipped("sparsity", incomplete)
+
+
+SparsityOption = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Sparse design: file or name.", autocompletion=_complete_sparsity),
+]
+PhaseOption = Annotated[
+    PhaseChoice | None, typer.Option(help="Training phase of the layer; 'all' adds them up.")
+]
+DensityOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="W=0.1,X=0.5", help="Nonzeros / elements by tensor (W Weights, X Inputs, Y Outputs)."
+    ),
+]
+MasksOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Masks: .npz by tensor name, or .npy for the sparse tensor."),
+]
+
+
+def in_phases(problem: Problem, choice: PhaseChoice | None) -> list[Problem]:
+    """Return the problem in the phases that are meant; itself where none is named."""
+    if choice is None:
+        return [problem]
+    from procrustes_model.workloads.phases import in_phase
+
+    return [in_phase(problem, phase) for phase in choice.phases]
+
+
+def parse_densities(text: str | None, problem: Problem) -> dict[str, float]:
+    """Return densities by tensor from text such as ``W=0.1,X=0.5``.
+
+    Raises
+    ------
+    SpecError
+        When a tensor is unknown or a density is not a number from 0 to 1.
+    """
+    if text is None:
+        return {}
+    names = [tensor.name for tensor in problem.tensors]
+    found: dict[str, float] = {}
+    issues = []
+    for part in text.split(","):
+        name, _, value = (piece.strip() for piece in part.partition("="))
+        tensor = name if name in names else SHORT_TENSORS.get(name.upper(), name)
+        if tensor not in names:
+            known = ", ".join(names)
+            issues.append(
+                Issue(f"--density: '{name}' is no tensor of {problem.name}", f"choose from {known}")
+            )
+            continue
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= 1:
+            issues.append(
+                Issue(f"--density: '{part.strip()}' is no density", "write TENSOR=NUMBER, from 0 to 1")
+            )
+        found[tensor] = number
+    if issues:
+        raise SpecError(issues)
+    return found
+
+
+def find_masks(path: Path | None, problem: Problem, sparsity: Sparsity) -> dict[str, Path]:
+    """Return which tensor's mask is in which file.
+
+    A .npz file has masks under the names of tensors. A .npy file, or a .npz file without such a name, holds
+    the mask of the tensor that the design balances.
+
+    Raises
+    ------
+    SpecError
+        When the file is not there, or nothing says whose mask it is.
+    """
+    if path is None:
+        return {}
+    if not path.is_file():
+        raise SpecError(Issue("--masks: there is no such file", file=str(path)))
+    names = [tensor.name for tensor in problem.tensors]
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            inside = {member.removesuffix(".npy") for member in archive.namelist()}
+        if by_name := {name: path for name in names if name in inside}:
+            return by_name
+    tensor = sparsity.phase(problem.phase).balancing.tensor
+    if tensor is None:
+        raise SpecError(
+            Issue(
+                f"--masks: nothing says whose mask this is: {sparsity.name} balances no tensor",
+                f"write a .npz file with arrays named {', '.join(names)}",
+                str(path),
+            )
+        )
+    return {tensor: path}
