@@ -63,6 +63,32 @@ def _sort(values: Ints, largest: int, bucket: Ints) -> None:
 
 
 @kernel
+def _slowest(
+    count: Ints, parts: int, cut: bool, volume: int, bucket: Ints, single: Ints, paired: Ints
+) -> tuple[int, int]:
+    """Return the most work of a tile, and of a pair of halves, the largest with the smallest.
+
+    `count` : work of tiles or, where they are `cut`, of halves of `volume` positions; sorted then.
+    `single`, `paired`: int64[parts], filled in with every element's work; or without entries.
+    """
+    largest = largest_pair = 0
+    for i in range(parts):
+        one = count[2 * i] + count[2 * i + 1] if cut else count[i]
+        largest = max(largest, one)
+        if len(single):
+            single[i] = paired[i] = one
+    if not cut:
+        return largest, largest
+    _sort(count, volume, bucket)
+    for i in range(parts):
+        one = count[i] + count[2 * parts - 1 - i]
+        largest_pair = max(largest_pair, one)
+        if len(paired):
+            paired[i] = one
+    return largest, largest_pair
+
+
+@kernel
 def _round_origin(
     loops_dimension: Ints,
     loops_bound: Ints,
@@ -124,6 +150,7 @@ def measure_work(
         np.empty(dimensions, np.int64),
     )
     bucket = np.empty(4096, np.int64)
+    single = paired = np.empty(0, np.int64)
     for n in range(len(before)):
         before[n] = after[n] = 1.0
         if status[n] != OK:
@@ -169,22 +196,11 @@ def measure_work(
                     count[i] = count_work(
                         problem, masks, t, place, extent, walked, walks, corner, sign, corners
                     )
-            largest = 0
-            for i in range(parts):
-                one = count[2 * i] + count[2 * i + 1] if cut >= 0 else count[i]
-                largest = max(largest, one)
-                if len(work_before):
-                    work_before[number, i] = work_after[number, i] = one
-            slowest += largest
-            if cut >= 0:
-                _sort(count, volume, bucket)
-                largest = 0
-                for i in range(parts):
-                    one = count[i] + count[pieces - 1 - i]
-                    largest = max(largest, one)
-                    if len(work_before):
-                        work_after[number, i] = one
-            slowest_pair += largest
+            if len(work_before):
+                single, paired = work_before[number], work_after[number]
+            most, most_paired = _slowest(count, parts, cut >= 0, volume, bucket, single, paired)
+            slowest += most
+            slowest_pair += most_paired
         whole = float(tiles.rounds[n]) * tiles.volume[n]
         before[n] = slowest / whole
         after[n] = slowest_pair / whole

@@ -9,6 +9,7 @@ from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse_arrays import (
     BITMASK,
     COORDINATE,
+    CSB,
     CSR,
     GATED,
     HALF_TILE,
@@ -209,6 +210,18 @@ def _tile_bits(
 
 
 @kernel
+def _first_rank(
+    rank_start: Ints, term_start: Ints, dimension: Ints, coefficient: Ints, tensor: int, extent: Ints
+) -> int:
+    """Return the last index that a tile over `extent`, int64[D], has in a tensor's first rank."""
+    last = 0
+    first = rank_start[tensor]
+    for term in range(term_start[first], term_start[first + 1]):
+        last += coefficient[term] * (extent[dimension[term]] - 1)
+    return last
+
+
+@kernel
 def compress(
     problem: ProblemArrays,
     loops: LoopArrays,
@@ -261,10 +274,7 @@ def compress(
                 block = blocks[level, t]
                 if block in (WHOLE_TILE, HALF_TILE):
                     block = tiles.elements[n] // (2 if block == HALF_TILE and tiles.cut[n] >= 0 else 1)
-                row = rank_start[t]
-                rows = 1
-                for term in range(term_start[row], term_start[row + 1]):
-                    rows += coefficient[term] * (below[n, level, dimension[term]] - 1)
+                rows = 1 + _first_rank(rank_start, term_start, dimension, coefficient, t, below[n, level])
                 words = tile[n, level, t]
                 bits = _tile_bits(
                     kind,
@@ -287,7 +297,7 @@ def compress(
                     else:
                         actual[n, level, t, action] *= density
                         gated[n, level, t, action] *= density
-                    if dropped[level, t] and kind != COORDINATE and kind != CSR and kind != RUN_LENGTH:
+                    if dropped[level, t] and kind in (BITMASK, CSB):
                         pointer = formats.pointer_bits[level, t] if kind != BITMASK else 0
                         metadata[n, level, t, action] = (
                             math.floor(moved / block) * float(block + pointer) / word_bits[level]
