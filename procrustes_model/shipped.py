@@ -70,14 +70,23 @@ def resolve(kind: str, name_or_path: str | os.PathLike[str]) -> Path:
         Where there is neither; with the nearest names.
     """
     given = os.fspath(name_or_path)
-    if os.path.exists(given) and not os.path.isdir(given):
-        return Path(given)
+    path = Path(given)
+    if _exists(path) and not path.is_dir():
+        return path
     names = list_shipped(kind)
     if given in names:
         return _directory(kind) / f"{given}{_SUFFIX}"
-    if os.path.isdir(given):
-        return Path(given)
+    if _exists(path):
+        return path
     raise SpecError(_missing(kind, given, names))
+
+
+def _exists(path: Path) -> bool:
+    """Say whether there is a file or folder; not where no file can have such a name."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _missing(kind: str, given: str, names: list[str]) -> Issue:
@@ -94,10 +103,10 @@ def _missing(kind: str, given: str, names: list[str]) -> Issue:
 
 
 def _near_file(given: str) -> str | None:
-    parent, name = os.path.split(given)
+    path = Path(given)
     try:
-        entries = sorted(os.listdir(parent or "."))[:2000]
+        entries = sorted(entry.name for entry in path.parent.iterdir())[:2000]
     except (OSError, ValueError):
         return None
-    near = closest(name, [entry for entry in entries if entry.endswith((_SUFFIX, ".yml"))])
-    return os.path.join(parent, near) if near else None
+    near = closest(path.name, [entry for entry in entries if entry.endswith((_SUFFIX, ".yml"))])
+    return str(path.parent / near) if near else None

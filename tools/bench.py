@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -24,7 +25,14 @@ from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.problem import Problem
 from tests.naive import dense as naive
 
-Nests = dict[str, np.ndarray]
+
+class Nests(NamedTuple):
+    """Mappings as `evaluate_batch` takes them."""
+
+    temporal: np.ndarray
+    order: np.ndarray
+    spatial: np.ndarray
+    keep: np.ndarray
 
 
 def prime_factors(number: int) -> list[int]:
@@ -54,12 +62,12 @@ def random_nests(architecture: Architecture, problem: Problem, mappings: int, se
         for factor in prime_factors(bound):
             slot = rng.integers(0, len(places), mappings)
             slots[row, level_of[slot], kind_of[slot], d] *= factor
-    return {
-        "temporal": np.ascontiguousarray(slots[:, :, 0]),
-        "spatial": np.ascontiguousarray(slots[:, :, 1:]),
-        "order": np.argsort(rng.random((mappings, levels, dimensions)), axis=2),
-        "keep": np.ones((mappings, levels, len(problem.tensors)), np.bool_),
-    }
+    return Nests(
+        temporal=np.ascontiguousarray(slots[:, :, 0]),
+        order=np.argsort(rng.random((mappings, levels, dimensions)), axis=2),
+        spatial=np.ascontiguousarray(slots[:, :, 1:]),
+        keep=np.ones((mappings, levels, len(problem.tensors)), np.bool_),
+    )
 
 
 def roomy_machine() -> Architecture:
@@ -110,9 +118,9 @@ def bench_batch(mappings: int) -> None:
     )
     machine = roomy_machine()
     nests = random_nests(machine, problem, mappings)
-    if not evaluate_batch(machine, problem, **nests).valid.all():
+    if not evaluate_batch(machine, problem, *nests).valid.all():
         raise RuntimeError("a drawn mapping was not evaluated")
-    spent = seconds(lambda: evaluate_batch(machine, problem, **nests), rounds=9)
+    spent = seconds(lambda: evaluate_batch(machine, problem, *nests), rounds=9)
     print(f"evaluate_batch: {mappings:,} mappings of a convolution (3 levels, 7 dimensions, 3 tensors)")
     print(f"  {mappings / spent:,.0f} mappings per second on one core, all counts included")
 
@@ -124,15 +132,15 @@ def bench_against_naive(mappings: int) -> None:
     machine = roomy_machine()
     nests = random_nests(machine, problem, mappings)
     chosen = [load_mapping(nest_spec(machine, problem, nests, i), machine, problem) for i in range(mappings)]
-    fast = evaluate_batch(machine, problem, **nests)
+    fast = evaluate_batch(machine, problem, *nests)
     slow: list[float] = []
     naive_time = seconds(
         lambda: slow.extend(naive.evaluate(machine, problem, mapping)["total_energy"] for mapping in chosen),
         1,
     )
     np.testing.assert_allclose(fast.energy_pj, slow, rtol=1e-9)
-    repeated = {name: np.concatenate([array] * 200) for name, array in nests.items()}
-    fast_time = seconds(lambda: evaluate_batch(machine, problem, **repeated), 5) / 200
+    repeated = Nests(*(np.concatenate([array] * 200) for array in nests))
+    fast_time = seconds(lambda: evaluate_batch(machine, problem, *repeated), 5) / 200
     print(f"naive walk of the same {mappings} mappings of a tiny convolution (512 operations)")
     print(f"  ratio naive / evaluate_batch: {naive_time / fast_time:,.0f}")
 
@@ -142,12 +150,12 @@ def nest_spec(machine: Architecture, problem: Problem, nests: Nests, i: int) -> 
     names = list(problem.dimensions)
     levels = []
     for level, spec in enumerate(machine.levels):
-        factors = nests["temporal"][i, level]
-        spread = nests["spatial"][i, level]
+        factors = nests.temporal[i, level]
+        spread = nests.spatial[i, level]
         levels.append(
             {
                 "level": spec.name,
-                "temporal": [f"{names[d]}={factors[d]}" for d in nests["order"][i, level] if factors[d] > 1],
+                "temporal": [f"{names[d]}={factors[d]}" for d in nests.order[i, level] if factors[d] > 1],
                 "spatial_x": [
                     f"{name}={factor}" for name, factor in zip(names, spread[0], strict=True) if factor > 1
                 ],

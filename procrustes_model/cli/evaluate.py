@@ -63,7 +63,7 @@ def evaluate_command(
         machine, work, schedule = load_all(architecture, problem, mapping)
         if not quiet:
             announce_compiling(_kernel(schedule, sparsity))
-        results = []
+        results: list[Result] = []
         for phased in in_phases(work, phase):
             one = _evaluate(machine, phased, schedule, sparsity, density, masks)
             if results and not quiet:

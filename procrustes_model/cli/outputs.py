@@ -89,7 +89,9 @@ def print_result(result: Result, architecture: Architecture, problem: Problem, m
     typer.echo(f"\n{format_nest(architecture, problem, mapping)}\n")
     typer.echo(format_table(result, Style.of(sys.stdout)))
     typer.echo(f"\n{format_summary(result, architecture)}")
-    if hasattr(result, "sparsity"):
+    from procrustes_model.model.sparse_result import SparseResult
+
+    if isinstance(result, SparseResult):
         from procrustes_model.report.sparse import format_sparse
 
         typer.echo(f"\n{format_sparse(result)}")

@@ -17,6 +17,7 @@ from procrustes_model.kernels.arrays import (
     Bools,
     CostArrays,
     CountArrays,
+    Floats,
     Ints,
     LoopArrays,
     MachineArrays,
@@ -120,6 +121,36 @@ def access_energy(machine: MachineArrays, counts: CountArrays, costs: CostArrays
 
 
 @kernel
+def stretch(bandwidth: Floats, level: int, read: float, write: float, steps: float) -> tuple[int, int]:
+    """Stretch steps where a level's ports are too narrow for the words that it reads and writes per step.
+
+    Parameters
+    ----------
+    bandwidth : float64[L, 3]
+    level : int
+    read, write : float
+        Words per step and instance.
+    steps : float
+
+    Returns
+    -------
+    cycles : int
+    limit : int
+        0 none, 1 read, 2 write, 3 shared bandwidth.
+    """
+    slowdown = 1.0
+    limit = 0
+    demands = (read, write, read + write)
+    for port in range(3):
+        if bandwidth[level, port] < demands[port]:
+            stretched = bandwidth[level, port] / demands[port]
+            if stretched < slowdown:
+                slowdown = stretched
+                limit = port + 1
+    return int(math.ceil(steps / slowdown)), limit
+
+
+@kernel
 def count_cycles(machine: MachineArrays, counts: CountArrays, costs: CostArrays) -> None:
     """Stretch the steps of the nest, level by level, where a bandwidth falls short.
 
@@ -143,16 +174,7 @@ def count_cycles(machine: MachineArrays, counts: CountArrays, costs: CostArrays)
                 written = accesses[n, level, tensor, FILL] + accesses[n, level, tensor, UPDATE]
                 read += accesses[n, level, tensor, READ] / steps
                 write += written / steps
-            slowdown = 1.0
-            costs.limit[n, level] = 0
-            demands = (read, write, read + write)
-            for port in range(3):
-                if bandwidth[level, port] < demands[port]:
-                    stretched = bandwidth[level, port] / demands[port]
-                    if stretched < slowdown:
-                        slowdown = stretched
-                        costs.limit[n, level] = port + 1
-            costs.cycles[n, level] = np.int64(math.ceil(steps / slowdown))
+            costs.cycles[n, level], costs.limit[n, level] = stretch(bandwidth, level, read, write, steps)
 
 
 @kernel

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from procrustes_model.kernels.arrays import FILL, OK, READ, UPDATE, Ints, MachineArrays
+from procrustes_model.kernels.dense import stretch
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse_arrays import BalanceArrays, SparseCostArrays, SparseCountArrays
 
@@ -137,16 +138,7 @@ def sparse_cycles(
                 words = actual[n, level, t, FILL] + actual[n, level, t, UPDATE] + gated[n, level, t, UPDATE]
                 words += metadata[n, level, t, FILL] + metadata[n, level, t, UPDATE]
                 write += words / steps
-            slowdown = 1.0
-            costs.limit[n, level] = 0
-            demands = (read, write, read + write)
-            for port in range(3):
-                if bandwidth[level, port] < demands[port]:
-                    stretched = bandwidth[level, port] / demands[port]
-                    if stretched < slowdown:
-                        slowdown = stretched
-                        costs.limit[n, level] = port + 1
-            costs.cycles[n, level] = np.int64(math.ceil(steps / slowdown))
+            costs.cycles[n, level], costs.limit[n, level] = stretch(bandwidth, level, read, write, steps)
 
 
 @kernel

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 
 from procrustes_model import evaluate, load_architecture, load_mapping, load_problem
 from tests.naive import dense as naive
+from tests.naive.compare import assert_same
 from tests.strategies import SHAPES, Spec, cases
 
 
@@ -15,27 +15,7 @@ from tests.strategies import SHAPES, Spec, cases
 def test_counts_energy_and_cycles_equal_the_naive_twin(case: tuple[Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
     mapping = load_mapping(case[2], architecture, problem)
-    result = evaluate(architecture, problem, mapping)
-    expected = naive.evaluate(architecture, problem, mapping)
-    found = {
-        (level.name, t.tensor): {
-            "tile_words": t.tile_words,
-            "reads": t.reads,
-            "fills": t.fills,
-            "updates": t.updates,
-            "instances": t.instances,
-        }
-        for level in result.levels
-        for t in level.tensors
-    }
-    assert found == expected["counts"]
-    for level in result.levels:
-        assert level.cycles == expected["cycles"][level.name]
-        for tensor in level.tensors:
-            assert tensor.energy_pj == pytest.approx(expected["energy"][level.name, tensor.tensor], rel=1e-9)
-    assert result.compute.cycles == expected["steps"]
-    assert result.cycles == expected["total_cycles"]
-    assert result.energy_pj == pytest.approx(expected["total_energy"], rel=1e-9)
+    assert_same(evaluate(architecture, problem, mapping), naive.evaluate(architecture, problem, mapping))
 
 
 @settings(max_examples=200)
