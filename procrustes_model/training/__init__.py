@@ -1,0 +1,95 @@
+"""The sparse training that makes the masks: algorithms on arrays, an optimizer for PyTorch, files of masks.
+
+Everything but the optimizer and the recorder works on NumPy arrays alone. Names are loaded when they are
+first used: torch is imported with `ProcrustesSGD` and `Recorder` only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from procrustes_model.training.balancer import Balanced, balance_half_tiles
+    from procrustes_model.training.blocks import CompressedBlocks, decode, encode
+    from procrustes_model.training.blocks_traversal import traverse, traverse_backward
+    from procrustes_model.training.checkpoints import masks_from_checkpoint
+    from procrustes_model.training.initial import Initial, decay_further, initial_values
+    from procrustes_model.training.masks import LayerMasks, MaskFile, load_masks, save_masks
+    from procrustes_model.training.optimizer import ProcrustesSGD as ProcrustesSGD
+    from procrustes_model.training.quantile import Quantile, Streamed, select_by_quantile, select_exactly
+    from procrustes_model.training.recorder import Recorder as Recorder
+    from procrustes_model.training.tracking import (
+        Tracked,
+        accumulated_gradients,
+        compute_density,
+        storage_density,
+        track,
+    )
+
+_HOMES = {
+    "Balanced": "balancer",
+    "CompressedBlocks": "blocks",
+    "Initial": "initial",
+    "LayerMasks": "masks",
+    "MaskFile": "masks",
+    "ProcrustesSGD": "optimizer",
+    "Quantile": "quantile",
+    "Recorder": "recorder",
+    "Streamed": "quantile",
+    "Tracked": "tracking",
+    "accumulated_gradients": "tracking",
+    "balance_half_tiles": "balancer",
+    "compute_density": "tracking",
+    "decay_further": "initial",
+    "decode": "blocks",
+    "encode": "blocks",
+    "initial_values": "initial",
+    "load_masks": "masks",
+    "masks_from_checkpoint": "checkpoints",
+    "save_masks": "masks",
+    "select_by_quantile": "quantile",
+    "select_exactly": "quantile",
+    "storage_density": "tracking",
+    "track": "tracking",
+    "traverse": "blocks_traversal",
+    "traverse_backward": "blocks_traversal",
+}
+
+# Without what needs torch, so that everything can be imported where it is not installed.
+__all__ = [
+    "Balanced",
+    "CompressedBlocks",
+    "Initial",
+    "LayerMasks",
+    "MaskFile",
+    "Quantile",
+    "Streamed",
+    "Tracked",
+    "accumulated_gradients",
+    "balance_half_tiles",
+    "compute_density",
+    "decay_further",
+    "decode",
+    "encode",
+    "initial_values",
+    "load_masks",
+    "masks_from_checkpoint",
+    "save_masks",
+    "select_by_quantile",
+    "select_exactly",
+    "storage_density",
+    "track",
+    "traverse",
+    "traverse_backward",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

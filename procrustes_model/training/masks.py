@@ -1,0 +1,255 @@
+"""Files of masks: which weights of a network are not zero, layer by layer, and how dense the rest is.
+
+One .npz file, readable with ``numpy.load(path, allow_pickle=False)``:
+
+=======================  ==========================  =====================================================
+array                    type and shape              meaning
+=======================  ==========================  =====================================================
+``metadata``             text, []                    JSON, see below
+``steps``                int64[S]                    iterations recorded, ascending
+``mask/<layer>``         uint8[S, ceil(elements/8)]  packed bits, a row per step: 1 where a weight is not
+                                                     zero; C order, the first weight in the highest bit,
+                                                     as ``numpy.unpackbits`` takes them
+``shape/<layer>``        int64[ranks]                shape of the weights: K, C, R, S of a convolution,
+                                                     K, C of a fully connected layer
+``storage_density``      float64[S, layers]          stored weights / weights
+``weight_density``       float64[S, layers]          weights that are not zero / weights; more than what
+                                                     is stored while regenerated initial values remain
+``activation_density``   float64[S, layers]          elements of a layer's inputs that are not zero;
+                                                     NaN: unknown
+``gradient_density``     float64[S, layers]          the same of the gradients of its outputs
+=======================  ==========================  =====================================================
+
+``metadata`` holds ``format`` ("procrustes_masks"), ``version`` (1), ``layers`` (names, in the order of the
+densities' columns) and ``source`` (what the masks are of).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from procrustes_model.errors import Issue, SpecError
+
+_FORMAT = "procrustes_masks"
+_DENSITIES = ("storage_density", "weight_density", "activation_density", "gradient_density")
+
+
+@dataclass(frozen=True, eq=False)
+class LayerMasks:
+    """The masks of one layer.
+
+    Attributes
+    ----------
+    name : str
+    masks : bool[S, ...]
+        Weights that are not zero, by step.
+    storage_density, activation_density, gradient_density : float64[S]
+        By step; NaN: unknown.
+
+    Raises
+    ------
+    ValueError
+        When the arrays are not of the same steps, or a density is no share.
+    """
+
+    name: str
+    masks: NDArray[np.bool_]
+    storage_density: NDArray[np.float64]
+    activation_density: NDArray[np.float64]
+    gradient_density: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if self.masks.dtype != np.bool_ or self.masks.ndim < 2:
+            raise ValueError(
+                f"masks of '{self.name}' are {self.masks.dtype}{list(self.masks.shape)}, not bool[S, ...]"
+            )
+        for kind in ("storage_density", "activation_density", "gradient_density"):
+            density = getattr(self, kind)
+            if density.shape != self.masks.shape[:1]:
+                raise ValueError(
+                    f"'{self.name}' has {len(self.masks)} masks and {kind} of shape {density.shape}"
+                )
+            if np.any((density < 0) | (density > 1)):
+                raise ValueError(f"{kind} of '{self.name}' is not from 0 to 1")
+
+    @property
+    def weight_density(self) -> NDArray[np.float64]:
+        """Weights that are not zero / weights, by step."""
+        axes = tuple(range(1, self.masks.ndim))
+        density: NDArray[np.float64] = self.masks.mean(axis=axes)
+        return density
+
+
+@dataclass(frozen=True, eq=False)
+class MaskFile:
+    """The masks of a network.
+
+    Attributes
+    ----------
+    layers : tuple of LayerMasks
+    steps : tuple of int
+        Iterations, ascending.
+    source : str
+        What the masks are of.
+
+    Raises
+    ------
+    ValueError
+        When layers share a name or are not of these steps, or steps do not ascend.
+    """
+
+    layers: tuple[LayerMasks, ...]
+    steps: tuple[int, ...]
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        names = [layer.name for layer in self.layers]
+        if len(set(names)) < len(names):
+            raise ValueError(f"layers share a name: {', '.join(names)}")
+        if any(second <= first for first, second in zip(self.steps, self.steps[1:], strict=False)):
+            raise ValueError(f"steps {self.steps} do not ascend")
+        for layer in self.layers:
+            if len(layer.masks) != len(self.steps):
+                raise ValueError(f"'{layer.name}' has {len(layer.masks)} masks for {len(self.steps)} steps")
+
+    def mask(self, layer: str, step: int | None = None) -> NDArray[np.bool_]:
+        """Return the mask of a layer at a step, the last one if none is given.
+
+        Raises
+        ------
+        KeyError
+            When the file has no such layer or step.
+        """
+        found = [one for one in self.layers if one.name == layer]
+        if not found or (step is not None and step not in self.steps) or not self.steps:
+            raise KeyError(layer if not found else step)
+        mask: NDArray[np.bool_] = found[0].masks[-1 if step is None else self.steps.index(step)]
+        return mask
+
+
+def save_masks(path: str | os.PathLike[str], masks: MaskFile) -> None:
+    """Write masks into one .npz file, there completely or not at all; the same masks make the same bytes.
+
+    Parameters
+    ----------
+    path : path
+    masks : MaskFile
+
+    Raises
+    ------
+    OSError
+        When the file cannot be written; an earlier one is then untouched.
+    """
+    layers = masks.layers
+    names = [layer.name for layer in layers]
+    metadata = {"format": _FORMAT, "version": 1, "layers": names, "source": masks.source}
+    arrays: dict[str, Any] = {
+        "metadata": np.array(json.dumps(metadata, ensure_ascii=True)),
+        "steps": np.array(masks.steps, np.int64),
+    }
+    for layer in layers:
+        arrays[f"mask/{layer.name}"] = np.packbits(
+            layer.masks.reshape(len(layer.masks), prod(layer.masks.shape[1:])), axis=1
+        )
+        arrays[f"shape/{layer.name}"] = np.array(layer.masks.shape[1:], np.int64)
+    for kind in _DENSITIES:
+        columns = [getattr(layer, kind) for layer in layers]
+        arrays[kind] = np.array(columns, np.float64).reshape(len(layers), len(masks.steps)).T.copy()
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            np.savez_compressed(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_masks(path: str | os.PathLike[str]) -> MaskFile:
+    """Read a file that `save_masks` wrote. Nothing in it is executed.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    MaskFile
+
+    Raises
+    ------
+    SpecError
+        When the file cannot be read or is not such a file.
+    """
+    file = os.fspath(path)
+    try:
+        # Opened here, since NumPy leaves files open that it cannot read.
+        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as loaded:
+            if "metadata" not in loaded.files:
+                raise SpecError(
+                    Issue("this is no file of masks", "an .npz with 'metadata' is expected", file)
+                )
+            metadata = json.loads(str(loaded["metadata"]))
+            if (metadata["format"], metadata["version"]) != (_FORMAT, 1):
+                raise SpecError(Issue("this is no file of masks of version 1", None, file))
+            steps = loaded["steps"]
+            densities = {kind: loaded[kind] for kind in _DENSITIES}
+            layers = tuple(
+                _layer(name, loaded, densities, column) for column, name in enumerate(metadata["layers"])
+            )
+            return MaskFile(layers, tuple(int(step) for step in steps), str(metadata["source"]))
+    except SpecError:
+        raise
+    except OSError as error:
+        raise SpecError(Issue(f"cannot be read: {error.strerror or error}", None, file)) from None
+    except KeyError as error:
+        raise SpecError(Issue(f"this file of masks lacks {error}", None, file)) from None
+    except (ValueError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        raise SpecError(Issue(f"this is no valid file of masks: {error}", None, file)) from None
+
+
+def _layer(name: str, loaded: Any, densities: dict[str, Any], column: int) -> LayerMasks:
+    """Return one layer of an opened file."""
+    packed, shape = loaded[f"mask/{name}"], tuple(int(side) for side in loaded[f"shape/{name}"])
+    elements = prod(shape)
+    if packed.ndim != 2 or packed.shape[1] != -(-elements // 8):
+        raise ValueError(f"'{name}' of shape {shape} has packed bits of shape {packed.shape}")
+    masks = np.unpackbits(packed, axis=1, count=elements).astype(np.bool_).reshape(len(packed), *shape)
+    columns = {kind: values[:, column] for kind, values in densities.items() if kind != "weight_density"}
+    return LayerMasks(name, masks, **columns)
+
+
+def only_masks(masks: Sequence[tuple[str, NDArray[np.bool_]]], source: str) -> MaskFile:
+    """Return masks of one moment, of which nothing else is known.
+
+    Parameters
+    ----------
+    masks : sequence of (str, bool[...])
+        Names and masks of the layers.
+    source : str
+        What they are of.
+
+    Returns
+    -------
+    MaskFile
+        With the one step 0.
+    """
+    unknown = np.array([np.nan])
+    layers = (
+        LayerMasks(name, mask[np.newaxis], np.array([mask.mean() if mask.size else 0.0]), unknown, unknown)
+        for name, mask in masks
+    )
+    return MaskFile(tuple(layers), (0,), source)
