@@ -109,6 +109,16 @@ def _round_origin(
 
 
 @kernel
+def _sum_boxes(table: Ints, base: Ints, shift: int, corner: Ints, sign: Ints, count: Ints) -> None:
+    """Count the nonzeros of one box per entry of `base`: the corners of all boxes lie alike in the table."""
+    for i in range(len(base)):
+        found = 0
+        for c in range(len(corner)):
+            found += sign[c] * table[base[i] + shift + corner[c]]
+        count[i] = found
+
+
+@kernel
 def measure_work(
     problem: ProblemArrays,
     loops: LoopArrays,
@@ -144,11 +154,9 @@ def measure_work(
     corner, sign = np.empty(1 << ranks, np.int64), np.empty(1 << ranks, np.int64)
     walked = np.empty(len(problem.term_dimension), np.int64)
     walks = walked_dimensions(problem, masks, t, walked)
-    at, extent, place = (
-        np.empty(dimensions, np.int64),
-        np.empty(dimensions, np.int64),
-        np.empty(dimensions, np.int64),
-    )
+    at, extent, place = np.empty((3, dimensions), np.int64)
+    dimension, bound, step = loops.dimension, loops.bound, loops.step
+    start, listed = loops.start, loops.listed
     bucket = np.empty(4096, np.int64)
     single = paired = np.empty(0, np.int64)
     for n in range(len(before)):
@@ -172,27 +180,13 @@ def measure_work(
         count = np.empty(pieces, np.int64)
         slowest = slowest_pair = 0
         for number in range(tiles.rounds[n]):
-            _round_origin(
-                loops.dimension[n],
-                loops.bound[n],
-                loops.step[n],
-                rank,
-                loops.start[n, array],
-                loops.listed[n],
-                number,
-                at,
-            )
+            _round_origin(dimension[n], bound[n], step[n], rank, start[n, array], listed[n], number, at)
             if walks == 0:
                 shift = find_base(problem, masks, t, at) - masks.start[t]
-                for i in range(pieces):
-                    found = 0
-                    for c in range(corners):
-                        found += sign[c] * masks.table[base[i] + shift + corner[c]]
-                    count[i] = found
+                _sum_boxes(masks.table, base, shift, corner[:corners], sign, count)
             else:
                 for i in range(pieces):
-                    for d in range(dimensions):
-                        place[d] = at[d] + origin[i, d]
+                    place[:] = at + origin[i]
                     count[i] = count_work(
                         problem, masks, t, place, extent, walked, walks, corner, sign, corners
                     )

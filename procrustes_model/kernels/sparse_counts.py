@@ -222,6 +222,14 @@ def _first_rank(
 
 
 @kernel
+def _positions_of(block: int, elements: int, cut: bool) -> int:
+    """Return the positions of a block, given those of the tile of a processing element."""
+    if block in (WHOLE_TILE, HALF_TILE):
+        return elements // 2 if block == HALF_TILE and cut else elements
+    return block
+
+
+@kernel
 def compress(
     problem: ProblemArrays,
     loops: LoopArrays,
@@ -271,9 +279,7 @@ def compress(
                 kind = kinds[level, t]
                 if kind == NONE:
                     continue
-                block = blocks[level, t]
-                if block in (WHOLE_TILE, HALF_TILE):
-                    block = tiles.elements[n] // (2 if block == HALF_TILE and tiles.cut[n] >= 0 else 1)
+                block = _positions_of(blocks[level, t], tiles.elements[n], tiles.cut[n] >= 0)
                 rows = 1 + _first_rank(rank_start, term_start, dimension, coefficient, t, below[n, level])
                 words = tile[n, level, t]
                 bits = _tile_bits(
