@@ -26,10 +26,19 @@ def cases(data: Path) -> list[dict[str, Any]]:
     return json.loads(gzip.decompress((data / "timeloop_dense.json.gz").read_bytes()))
 
 
-def test_all_dense_cases_match(root: Path, data: Path) -> None:
-    done = run(root, data / "timeloop_dense.json.gz")
+@pytest.mark.parametrize(
+    ("file", "cases"),
+    [
+        ("timeloop_dense.json.gz", 400),
+        ("timeloop_imperfect.json.gz", 150),
+        ("sparseloop_saf/cases.json.gz", 160),
+        ("procrustes_2020/cases.json", 20),
+    ],
+)
+def test_all_cases_match(root: Path, data: Path, file: str, cases: int) -> None:
+    done = run(root, data / file)
     assert done.returncode == 0, done.stdout
-    assert "400 of 400 cases match" in done.stdout
+    assert f"{cases} of {cases} cases match" in done.stdout
 
 
 def test_all_imperfect_cases_match(root: Path, data: Path) -> None:

@@ -2,7 +2,8 @@
 
     python tools/check_reference.py tests/data/timeloop_dense.json.gz
 
-Takes files in the form of ``tests/data/timeloop_dense.json.gz``: JSON, gzipped or not, a list of cases.
+Takes files in the form of those in ``tests/data/``: JSON, gzipped or not, a list of cases. Masks that cases
+name are read from ``masks.npz`` beside their file.
 Prints the matches per problem kind and the first mismatch of every case that has one.
 Exits with 0 when all match, 1 when a case does not, 2 when a file cannot be read.
 """
@@ -17,9 +18,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
-from reference import dense  # noqa: E402  (found once the path is set)
+from reference import dense, procrustes_2020, sparseloop  # noqa: E402  (found once the path is set)
 
 
 def read_cases(path: Path) -> list[dict[str, Any]]:
@@ -41,6 +44,27 @@ def read_cases(path: Path) -> list[dict[str, Any]]:
     return cases
 
 
+def kind_of(case: dict[str, Any]) -> str:
+    """Return the kind of problem that a case says it has."""
+    problem = case.get("problem")
+    kind = problem.get("kind") if isinstance(problem, dict) else case.get("problem_shape")
+    return str(kind or "unknown")
+
+
+def check_case(case: dict[str, Any], masks: Path) -> list[Any]:
+    """Check one case by what its form is, and return its mismatches."""
+    if "mask" in case:
+        with np.load(masks, allow_pickle=False) as archive:
+            return list(
+                procrustes_2020.check_procrustes_2020(
+                    case, procrustes_2020.case_mask(case, archive[case["mask"]["key"]])
+                )
+            )
+    if "sparsity" in case:
+        return list(sparseloop.check_sparseloop(case))
+    return list(dense.check_case(case))
+
+
 def check_file(path: Path) -> bool:
     """Check every case of one file, print what was found, and say whether all match."""
     cases = read_cases(path)
@@ -48,11 +72,11 @@ def check_file(path: Path) -> bool:
     seen: Counter[str] = Counter()
     failures = []
     for number, case in enumerate(cases):
-        name, kind = f"case {case.get('id', number)}", str(case.get("problem", {}).get("kind", "unknown"))
+        name, kind = f"case {case.get('id', number)}", kind_of(case)
         seen[kind] += 1
         try:
-            mismatches = [str(mismatch) for mismatch in dense.check_case(case)]
-        except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError, OverflowError) as error:
+            mismatches = [str(mismatch) for mismatch in check_case(case, path.parent / "masks.npz")]
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, OSError) as error:
             mismatches = [f"cannot be evaluated: {type(error).__name__}: {error}"]
         if mismatches:
             failures.append((name, kind, mismatches))
