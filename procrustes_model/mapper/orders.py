@@ -1,0 +1,170 @@
+"""Loop orders that can matter: one for each way in which tensors can be reused.
+
+A tensor stays where it is while the innermost loops do not index it; so of all orders of a level's loops
+only the sets of dimensions inside each tensor's innermost relevant loop count. A tensor with a sliding
+window adds the sequence of loops that move it along one rank. Orders that differ in nothing else are equal,
+and one with smaller sets is never better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from procrustes_model.kernels.arrays import Ints
+from procrustes_model.kernels.search_arrays import SIMPLE, SKEWED
+
+Profile = tuple[str, frozenset[int], tuple[object, ...]]
+
+
+@dataclass(frozen=True)
+class _Reuse:
+    """How far the reuse of one tensor is settled, from the innermost loop outwards.
+
+    Attributes
+    ----------
+    stationary : frozenset of int
+        Dimensions inside the innermost relevant loop.
+    rank : int
+        Rank that slides: -1 while no loop is relevant, -2 where every later loop counts.
+    run : tuple
+        Relevant loops so far, with the sets of irrelevant ones between them.
+    between : frozenset of int
+        Irrelevant loops since the last relevant one.
+    settled : bool
+        Whether loops further out can only multiply.
+    """
+
+    stationary: frozenset[int] = frozenset()
+    rank: int = -1
+    run: tuple[object, ...] = ()
+    between: frozenset[int] = frozenset()
+    settled: bool = False
+
+    def profile(self) -> Profile:
+        """Return what distinguishes this reuse from another."""
+        return ("window" if self.run else "plain", self.stationary, self.run)
+
+
+def _ranks(coefficient: Ints) -> tuple[list[int], list[bool]]:
+    """Return by dimension the rank that it indexes, -1 for none, and whether that rank slides."""
+    ranks, slides = [], []
+    for d in range(coefficient.shape[1]):
+        found = np.flatnonzero(coefficient[:, d])
+        ranks.append(int(found[0]) if len(found) else -1)
+        slides.append(bool(len(found) and np.count_nonzero(coefficient[found[0]]) > 1))
+    return ranks, slides
+
+
+def _add_loop(reuse: _Reuse, d: int, rank: int, slides: bool, kind: int) -> _Reuse:
+    """Return the reuse after the loop over `d` is placed outside all before."""
+    if reuse.settled:
+        return reuse
+    if rank < 0:
+        if reuse.run:
+            return replace(reuse, between=reuse.between | {d})
+        return replace(reuse, stationary=reuse.stationary | {d})
+    if not reuse.run:
+        if kind == SIMPLE or (kind != SKEWED and not slides):
+            return replace(reuse, settled=True)
+        return replace(reuse, rank=-2 if kind == SKEWED else rank, run=(d,))
+    if reuse.rank in (-2, rank):
+        return replace(reuse, run=(*reuse.run, reuse.between, d), between=frozenset())
+    return replace(reuse, settled=True)
+
+
+def _is_dominated(profiles: tuple[Profile, ...], others: tuple[Profile, ...]) -> bool:
+    """Say whether an order with the profiles `others` reuses every tensor at least as much."""
+    return all(
+        mine == theirs or (mine[0] == "plain" and theirs[1] >= mine[1])
+        for mine, theirs in zip(profiles, others, strict=True)
+    )
+
+
+def list_orders(
+    loops: Sequence[int], coefficient: Ints, kind: Ints, may_follow: Callable[[int, list[int]], bool]
+) -> list[tuple[int, ...]]:
+    """Return one order, innermost first, for each way of reuse that no other makes superfluous.
+
+    Parameters
+    ----------
+    loops : sequence of int
+        Dimensions with a loop.
+    coefficient : int64[T, R, D]
+    kind : int64[T]
+        SIMPLE, SLIDING or SKEWED.
+    may_follow : callable
+        Whether a dimension may be the next loop outwards while others of a list are still to be placed.
+
+    Returns
+    -------
+    list of tuple of int
+        Empty where no order is allowed.
+    """
+    tensors = range(len(coefficient))
+    ranks = [_ranks(coefficient[t]) for t in tensors]
+    found: dict[tuple[Profile, ...], tuple[int, ...]] = {}
+
+    def place(rest: list[int], order: tuple[int, ...], reuse: tuple[_Reuse, ...]) -> None:
+        if not rest:
+            found.setdefault(tuple(one.profile() for one in reuse), order)
+            return
+        open_ = [t for t in tensors if not reuse[t].settled]
+        choices = [d for d in rest if may_follow(d, rest)]
+        if not open_:
+            choices = choices[:1]
+        elif not any(reuse[t].run for t in open_):
+            free = [d for d in choices if all(ranks[t][0][d] < 0 for t in open_)]
+            choices = free[:1] or choices
+        for d in choices:
+            after = tuple(
+                _add_loop(reuse[t], d, ranks[t][0][d], ranks[t][1][d], int(kind[t])) for t in tensors
+            )
+            place([e for e in rest if e != d], (*order, d), after)
+
+    # a tensor that no loop moves is settled: all loops are inside its innermost relevant one
+    start = tuple(_Reuse(settled=all(ranks[t][0][d] < 0 for d in loops)) for t in tensors)
+    place(list(loops), (), start)
+    profiles = list(found)
+    return [
+        found[mine]
+        for mine in profiles
+        if not any(other != mine and _is_dominated(mine, other) for other in profiles)
+    ]
+
+
+def find_mirror(coefficient: Ints, bounds: Ints) -> Ints:
+    """Find an exchange of dimensions that leaves every tensor as it is (R with S, P with Q).
+
+    Parameters
+    ----------
+    coefficient : int64[T, R, D]
+    bounds : int64[D]
+
+    Returns
+    -------
+    int64[D]
+        The partner of each dimension; -1 where there is no such exchange.
+    """
+    dimensions = len(bounds)
+    same = list(range(dimensions))
+
+    def shape(order: list[int]) -> list[list[tuple[int, ...]]]:
+        return [sorted(map(tuple, matrix[:, order].tolist())) for matrix in coefficient]
+
+    def exchange(i: int, order: list[int]) -> list[int] | None:
+        if i == dimensions:
+            return order if order != same and shape(order) == shape(same) else None
+        if order[i] == i and bounds[i] > 1:
+            for k in range(i + 1, dimensions):
+                if order[k] == k and bounds[k] == bounds[i]:
+                    swapped = order.copy()
+                    swapped[i], swapped[k] = k, i
+                    if result := exchange(i + 1, swapped):
+                        return result
+        return exchange(i + 1, order)
+
+    mirror = exchange(0, same)
+    return np.array(mirror or [-1] * dimensions, np.int64)

@@ -1,0 +1,72 @@
+"""The Pareto front of energy against cycles."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from procrustes_model.mapper.constraints import Constraints, load_constraints
+from procrustes_model.mapper.incumbent import OBJECTIVES, Incumbent, Progress
+from procrustes_model.mapper.optimal import Optimal
+from procrustes_model.mapper.result import SearchResult
+from procrustes_model.mapper.search import Source, conclude
+from procrustes_model.mapper.space import Space
+from procrustes_model.spec.architecture import Architecture, load_architecture
+from procrustes_model.spec.problem import Problem, load_problem
+
+
+def find_pareto_front(
+    architecture: Source | Architecture,
+    problem: Source | Problem,
+    constraints: Source | Constraints | None = None,
+    *,
+    points: int = 100,
+    seconds: float | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> tuple[SearchResult, ...]:
+    """Find all mappings to which no other is preferable in both energy and cycles, one for each pair.
+
+    Parameters
+    ----------
+    architecture : path, str, mapping or Architecture
+    problem : path, str, mapping or Problem
+    constraints : path, mapping or Constraints, optional
+    points : int
+        Most points to find, from least energy on.
+    seconds : float, optional
+        Time limit of all searches together; the front is cut short where it is over.
+    seed : int
+    threads : int, optional
+        Default: the processors that may be used.
+    progress : callable, optional
+        Called with `Progress` when something has changed.
+
+    Returns
+    -------
+    tuple of SearchResult
+        From least energy to fewest cycles; empty where no mapping is valid.
+
+    Notes
+    -----
+    Each point has the least energy of all mappings that take fewer cycles than the point before.
+    """
+    architecture, problem = load_architecture(architecture), load_problem(problem)
+    space = Space(architecture, problem, load_constraints(constraints, architecture, problem))
+    threads = threads or len(os.sched_getaffinity(0))
+    front: list[SearchResult] = []
+    most, spent = float("inf"), 0.0
+    while len(front) < points and (seconds is None or spent < seconds):
+        left = None if seconds is None else seconds - spent
+        incumbent = Incumbent(OBJECTIVES["energy"], left, progress, most)
+        certificate = Optimal(space, incumbent, threads).run(seed)
+        spent += incumbent.elapsed
+        if incumbent.nests is None:
+            break
+        found = conclude(space, incumbent, certificate, "energy", "optimal")
+        if front and front[-1].result.energy_pj >= found.result.energy_pj:
+            front.pop()
+        front.append(found)
+        most = incumbent.cycles - 1
+    return tuple(front)

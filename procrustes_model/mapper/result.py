@@ -1,0 +1,107 @@
+"""What a search returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from procrustes_model.model.result import Result
+from procrustes_model.spec.mapping import Mapping
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """A best mapping at some moment of a search.
+
+    Attributes
+    ----------
+    seconds : float
+        Since the search began.
+    energy_pj, cycles : float
+    """
+
+    seconds: float
+    energy_pj: float
+    cycles: float
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What a search can say about the mapping that it returns.
+
+    Attributes
+    ----------
+    proven : bool
+        Whether no mapping of the space is better.
+    value, lower_bound : float
+        Objective of the mapping, and what no mapping of the space falls below: pJ, pJ x cycles, or cycles.
+    mapspace : int
+        Mappings of the space; see `Space.size`.
+    patterns, patterns_pruned : int
+        Choices of what levels keep, and those that a bound excludes as a whole.
+    measured : int
+        Whole mappings evaluated.
+    pruned : dict of str to int
+        Partial mappings given up, by argument.
+    """
+
+    proven: bool
+    value: float
+    lower_bound: float
+    mapspace: int
+    patterns: int = 0
+    patterns_pruned: int = 0
+    measured: int = 0
+    pruned: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def gap(self) -> float:
+        """How far the mapping may be from the best: (value - lower bound) / lower bound."""
+        if self.value <= self.lower_bound:
+            return 0.0
+        return (self.value - self.lower_bound) / self.lower_bound if self.lower_bound > 0 else float("inf")
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The best mapping that a search found.
+
+    Attributes
+    ----------
+    objective : str
+        'energy', 'edp' or 'cycles'.
+    method : str
+        'optimal', 'random' or 'exhaustive'.
+    mapping : Mapping
+        `load_mapping` reads what its `to_yaml` returns.
+    result : Result
+        The mapping, evaluated.
+    certificate : Certificate
+    history : tuple of Improvement
+        Best mappings as they were found.
+    seconds : float
+    interrupted : bool
+        Whether the user stopped the search.
+    """
+
+    objective: str
+    method: str
+    mapping: Mapping
+    result: Result
+    certificate: Certificate
+    history: tuple[Improvement, ...]
+    seconds: float
+    interrupted: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the history as plain data."""
+        certificate = self.certificate
+        return {
+            "objective": self.objective,
+            "method": self.method,
+            "seconds": self.seconds,
+            "interrupted": self.interrupted,
+            "certificate": {**vars(certificate), "gap": certificate.gap},
+            **self.mapping.to_dict(),
+            "result": self.result.to_dict(),
+        }

@@ -1,0 +1,142 @@
+"""The verb: find the best mapping of a problem on an architecture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.mapper.constraints import Constraints, load_constraints
+from procrustes_model.mapper.exhaustive import search_exhaustive
+from procrustes_model.mapper.incumbent import OBJECTIVES, Incumbent, Progress
+from procrustes_model.mapper.nothing import explain_nothing
+from procrustes_model.mapper.optimal import Optimal
+from procrustes_model.mapper.random_search import search_random
+from procrustes_model.mapper.result import Certificate, SearchResult
+from procrustes_model.mapper.space import Space
+from procrustes_model.model.evaluate import evaluate
+from procrustes_model.spec.architecture import Architecture, load_architecture
+from procrustes_model.spec.problem import Problem, load_problem
+
+Source = str | os.PathLike[str] | Mapping[str, Any]
+
+
+def search(
+    architecture: Source | Architecture,
+    problem: Source | Problem,
+    constraints: Source | Constraints | None = None,
+    objective: Literal["energy", "edp", "cycles"] = "edp",
+    *,
+    method: Literal["optimal", "random", "exhaustive"] = "optimal",
+    seconds: float | None = None,
+    mappings: int | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> SearchResult:
+    """Find the best mapping.
+
+    Parameters
+    ----------
+    architecture : path, str, mapping or Architecture
+    problem : path, str, mapping or Problem
+    constraints : path, mapping or Constraints, optional
+        What the mapping must obey beyond the architecture.
+    objective : {'edp', 'energy', 'cycles'}
+        What to minimise; of mappings with equal cycles the one with least energy is best.
+    method : {'optimal', 'random', 'exhaustive'}
+        Proof, seeded walks, or every mapping (small spaces only).
+    seconds : float, optional
+        Time limit; the best mapping so far is returned, with the remaining gap.
+    mappings : int, optional
+        Budget of `random`; 1,000,000 where neither a budget nor a time limit is given.
+    seed : int
+        The same seed gives the same answer for any number of threads, unless time runs out.
+    threads : int, optional
+        Default: the processors that may be used.
+    progress : callable, optional
+        Called with `Progress` when something has changed. A KeyboardInterrupt stops the search, which then
+        returns the best mapping so far.
+
+    Returns
+    -------
+    SearchResult
+
+    Raises
+    ------
+    SpecError
+        When a specification is wrong, or no mapping is valid: then with the reason.
+    """
+    if objective not in OBJECTIVES:
+        raise SpecError(Issue(f"unknown objective '{objective}'", f"one of {', '.join(OBJECTIVES)}"))
+    architecture, problem = load_architecture(architecture), load_problem(problem)
+    space = Space(architecture, problem, load_constraints(constraints, architecture, problem))
+    incumbent = Incumbent(OBJECTIVES[objective], seconds, progress)
+    threads = threads or len(os.sched_getaffinity(0))
+    certificate, interrupted = None, False
+    try:
+        if method == "optimal":
+            certificate = Optimal(space, incumbent, threads).run(seed)
+        elif method == "random":
+            budget = 1_000_000 if mappings is None and seconds is None else mappings
+            search_random(space, incumbent, mappings=budget, seed=seed, threads=threads)
+        elif method == "exhaustive":
+            search_exhaustive(space, incumbent)
+        else:
+            raise SpecError(Issue(f"unknown method '{method}'", "one of optimal, random, exhaustive"))
+    except KeyboardInterrupt:
+        if incumbent.nests is None:
+            raise
+        interrupted = True
+    if incumbent.nests is None:
+        raise SpecError(explain_nothing(space))
+    if certificate is None:
+        complete = method == "exhaustive" and not interrupted and not incumbent.late
+        certificate = Certificate(
+            proven=complete,
+            value=incumbent.value,
+            lower_bound=incumbent.value if complete else min(incumbent.lower_bound, incumbent.value),
+            mapspace=space.size(),
+            measured=incumbent.measured,
+        )
+    return conclude(space, incumbent, certificate, objective, method, interrupted=interrupted)
+
+
+def conclude(
+    space: Space,
+    incumbent: Incumbent,
+    certificate: Certificate,
+    objective: str,
+    method: str,
+    *,
+    interrupted: bool = False,
+) -> SearchResult:
+    """Return the best mapping of a search, evaluated anew by the model.
+
+    Parameters
+    ----------
+    space : Space
+    incumbent : Incumbent
+        With a mapping.
+    certificate : Certificate
+    objective, method : str
+    interrupted : bool
+
+    Returns
+    -------
+    SearchResult
+    """
+    if incumbent.nests is None:
+        raise ValueError("the search found no mapping")
+    mapping = space.to_mapping(incumbent.nests, f"{objective}_{method}")
+    return SearchResult(
+        objective=objective,
+        method=method,
+        mapping=mapping,
+        result=evaluate(space.architecture, space.problem, mapping),
+        certificate=certificate,
+        history=tuple(incumbent.history),
+        seconds=incumbent.elapsed,
+        interrupted=interrupted,
+    )

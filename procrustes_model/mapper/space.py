@@ -1,0 +1,297 @@
+"""The mapspace of a problem on an architecture, as arrays."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from procrustes_model.kernels.arrays import Bools, Ints, MachineArrays, NestArrays, ProblemArrays
+from procrustes_model.kernels.buffers import make_costs, make_counts, make_loops
+from procrustes_model.kernels.search_arrays import SIMPLE, SKEWED, SLIDING, Columns, Lattice, Model, Orders
+from procrustes_model.kernels.search_finish import Bench
+from procrustes_model.kernels.search_lattice import spatial_vectors
+from procrustes_model.kernels.search_walk import Freedom
+from procrustes_model.mapper.constraints import Constraints, Rules, make_rules
+from procrustes_model.mapper.orders import find_mirror, list_orders
+from procrustes_model.model.lower import lower_architecture, lower_problem
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
+from procrustes_model.spec.problem import Problem
+
+
+def list_primes(number: int) -> list[int]:
+    """Return the prime factors of `number`, with repetition."""
+    primes, candidate = [], 2
+    while candidate * candidate <= number:
+        while number % candidate == 0:
+            primes.append(candidate)
+            number //= candidate
+        candidate += 1
+    return primes + [number] * (number > 1)
+
+
+def make_lattice(bounds: Ints) -> Lattice:
+    """Return the lattice of the divisors of `bounds` (int64[D])."""
+    powers = [Counter(list_primes(int(bound))) for bound in bounds]
+    axes = [(d, prime, most) for d, of in enumerate(powers) for prime, most in of.items()]
+    counts = np.array([math.prod(most + 1 for most in of.values()) for of in powers], np.int64)
+    points = np.arange(math.prod(counts.tolist()))
+    exponents = np.zeros((len(points), len(axes)), np.int64)
+    value = np.ones((len(points), len(powers)), np.int64)
+    axis_stride = np.ones(len(axes), np.int64)
+    packed, spare, shift, weight = np.zeros_like(points), 0, 0, 1
+    for axis, (d, prime, most) in enumerate(axes):
+        axis_stride[axis] = weight
+        exponents[:, axis] = points // weight % (most + 1)
+        value[:, d] *= prime ** exponents[:, axis]
+        if shift + most.bit_length() < 62:
+            packed += exponents[:, axis] << shift
+        shift += most.bit_length() + 1
+        spare |= 1 << (shift - 1)
+        weight *= most + 1
+    stride = np.ones(len(counts), np.int64)
+    stride[1:] = np.cumprod(counts[:-1])
+    indices = points[:, None] // stride % counts
+    divisors = np.ones((len(counts), int(counts.max())), np.int64)
+    for d, count in enumerate(counts):
+        divisors[d, :count] = value[np.arange(count) * stride[d], d]
+    spare = spare if shift <= 62 else 0
+    return Lattice(stride, divisors, counts, indices, value, axis_stride, exponents, packed, spare)
+
+
+def _coefficients(problem: ProblemArrays) -> Ints:
+    tensors, dimensions = problem.rank.shape
+    most = int(np.diff(problem.rank_start).max())
+    matrix = np.zeros((tensors, max(most, 1), dimensions), np.int64)
+    for t in range(tensors):
+        for r, rank in enumerate(range(problem.rank_start[t], problem.rank_start[t + 1])):
+            for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+                matrix[t, r, problem.term_dimension[term]] += problem.term_coefficient[term]
+    return matrix
+
+
+def _columns(levels: int, tensors: int) -> Columns:
+    shared, home, fresh, whole, part, step, run, traffic = (3 + i * tensors for i in range(8))
+    path = traffic + 2 * levels
+    order = path + 2 * levels
+    return Columns(shared, home, fresh, whole, part, step, run, traffic, path, order, width=order + levels)
+
+
+def _make_model(problem: ProblemArrays, machine: MachineArrays, least_units: int) -> Model:
+    coefficient = _coefficients(problem)
+    kind = np.where(problem.skewed, SKEWED, np.where(problem.sliding, SLIDING, SIMPLE)).astype(np.int64)
+    output = np.arange(len(kind)) == problem.output
+    return Model(
+        problem=problem,
+        machine=machine,
+        coefficient=coefficient,
+        output=output,
+        kind=kind,
+        irrelevant=np.asarray(~coefficient.any(axis=1)),
+        bounds=problem.bounds,
+        computes=math.prod(problem.bounds.tolist()),
+        block=machine.words_per_access,
+        energy=machine.energy,
+        bandwidth=machine.bandwidth,
+        limited=bool(np.isfinite(machine.bandwidth).any()),
+        compute_energy=machine.compute_energy,
+        least_units=least_units,
+        columns=_columns(len(machine.words_per_access), len(kind)),
+    )
+
+
+def _classes(model: Model) -> tuple[Ints, Ints]:
+    """Group dimensions by their effect as innermost loop: a sliding dimension stands alone."""
+    groups: dict[tuple[tuple[bool, ...], int], list[int]] = {}
+    for d in np.flatnonzero(model.bounds > 1).tolist():
+        slides = any(
+            model.kind[t] == SKEWED or np.count_nonzero(model.coefficient[t, r]) > 1
+            for t, r in np.argwhere(model.coefficient[:, :, d])
+        )
+        groups.setdefault((tuple(model.irrelevant[:, d].tolist()), d if slides else -1), []).append(d)
+    members = np.full((max(len(groups), 1), len(model.bounds)), -1, np.int64)
+    members[0, 0] = 0
+    kind = np.zeros(len(model.bounds), np.int64)
+    for c, group in enumerate(groups.values()):
+        members[c, : len(group)] = group
+        kind[group] = c
+    return kind, members
+
+
+def _make_orders(model: Model, rules: Rules, *, free: bool) -> Orders:
+    levels, dimensions = len(model.block), len(model.bounds)
+    looped = sum(1 << d for d in range(dimensions) if model.bounds[d] > 1)
+    rows = np.zeros((levels, 1 << dimensions, 2), np.int64)
+    listed: list[tuple[int, ...]] = []
+    known: dict[bytes, int] = {}
+    for level in range(levels):
+        outside = rules.outside[level]
+
+        def may_follow(d: int, rest: list[int], outside: Bools = outside) -> bool:
+            return not any(outside[d, e] for e in rest if e != d)
+
+        twin = known.setdefault(outside.tobytes(), level)
+        if twin != level:
+            rows[level] = rows[twin]
+            continue
+        for loops in range(1 << dimensions):
+            if loops & ~looped:
+                continue
+            found = list_orders(
+                [d for d in range(dimensions) if loops >> d & 1],
+                model.coefficient,
+                model.kind,
+                may_follow,
+            )
+            rows[level, loops] = len(listed), len(listed) + len(found)
+            listed += found
+    table = np.full((len(listed), dimensions), -1, np.int64)
+    for i, order in enumerate(listed):
+        table[i, : len(order)] = order
+    mirror = find_mirror(model.coefficient, model.bounds) if free else np.full(dimensions, -1, np.int64)
+    kind, members = _classes(model)
+    return Orders(table, rows, kind, members, mirror)
+
+
+@dataclass
+class Space:
+    """All mappings of a problem on an architecture that constraints allow.
+
+    Attributes
+    ----------
+    architecture : Architecture
+    problem : Problem
+    rules : Rules
+    model : Model
+    lattice : Lattice
+    """
+
+    architecture: Architecture
+    problem: Problem
+    constraints: Constraints
+    rules: Rules = field(init=False)
+    model: Model = field(init=False)
+    lattice: Lattice = field(init=False)
+    orders: Orders = field(init=False)
+    parts: Ints = field(init=False)
+
+    def __post_init__(self) -> None:
+        problem, machine = lower_problem(self.problem), lower_architecture(self.architecture)
+        self.lattice = make_lattice(problem.bounds)
+        self.rules = make_rules(self.constraints, self.architecture, self.problem, self.lattice.divisors)
+        self.model = _make_model(problem, machine, self.rules.least_units)
+        self.orders = _make_orders(self.model, self.rules, free=not self.constraints.levels)
+        self.parts = np.array([self._spatial(level) for level in range(self.levels)])
+
+    @property
+    def levels(self) -> int:
+        """Number of storage levels."""
+        return len(self.architecture.levels)
+
+    @property
+    def mesh(self) -> list[int]:
+        """Instances below each instance of every level."""
+        return [math.prod(self.architecture.fanout(level)) for level in range(self.levels)]
+
+    def _spatial(self, level: int) -> Ints:
+        columns, rows = self.architecture.fanout(level)
+        _, on_x, on_y = self.rules.factors[level]
+        return spatial_vectors(self.lattice, columns, rows, on_x, on_y)
+
+    def patterns(self) -> Iterator[Bools]:
+        """Yield every choice of what levels keep, bool[L, T]."""
+        choices = [(1, 0) if keep < 0 else (int(keep),) for keep in self.rules.keep.flat]
+        for pattern in itertools.product(*choices):
+            yield np.array(pattern, np.bool_).reshape(self.rules.keep.shape)
+
+    def freedom(self) -> Freedom:
+        """Return what the random walk may do."""
+        primes = [
+            (d, prime) for d, bound in enumerate(self.model.bounds) for prime in list_primes(int(bound))
+        ]
+        return Freedom(
+            np.array(primes, np.int64).reshape(-1, 2), self.rules.factors, self.rules.outside, self.rules.keep
+        )
+
+    def bench(self) -> Bench:
+        """Allocate room to evaluate one mapping."""
+        levels, dimensions, tensors = self.levels, len(self.model.bounds), len(self.model.kind)
+        nests = NestArrays(
+            np.ones((1, levels, dimensions), np.int64),
+            np.tile(np.arange(dimensions), (1, levels, 1)),
+            np.ones((1, levels, 2, dimensions), np.int64),
+            np.ones((1, levels, tensors), np.bool_),
+        )
+        return Bench(
+            nests,
+            make_loops(1, levels, dimensions),
+            make_counts(1, levels, tensors),
+            make_costs(1, levels, tensors),
+            np.zeros(1, np.int64),
+            np.empty((1, levels), np.int64),
+        )
+
+    def size(self) -> int:
+        """Count the mappings: factorisations, orders of every level's loops, and what levels keep.
+
+        Fan-out of single dimensions and constraints on factors are respected; capacity, and fan-out of
+        dimensions together, are not.
+        """
+        total = 1
+        for d in range(len(self.model.bounds)):
+            total *= self.count_factorisations(d)
+        total *= math.factorial(len(self.model.bounds)) ** self.levels
+        return int(total * 2 ** int((self.rules.keep < 0).sum()))
+
+    def count_factorisations(self, d: int) -> int:
+        """Count the ways to write the bound of dimension `d` as allowed factors."""
+        return self.count_products(d, range(self.levels)).get(int(self.model.bounds[d]), 0)
+
+    def count_products(self, d: int, levels: Iterable[int]) -> dict[int, int]:
+        """Count by product the ways to choose factors of dimension `d` at some levels."""
+        divisors = self.lattice.divisors[d, : self.lattice.counts[d]].tolist()
+        ways = {1: 1}
+        for level in levels:
+            for kind, most in enumerate((math.inf, *self.architecture.fanout(level))):
+                allowed = self.rules.factors[level, kind, d]
+                factors = [f for f, ok in zip(divisors, allowed, strict=False) if ok and f <= most]
+                after: dict[int, int] = {}
+                for done, count in ways.items():
+                    for factor in factors:
+                        if int(self.model.bounds[d]) % (done * factor) == 0:
+                            after[done * factor] = after.get(done * factor, 0) + count
+                ways = after
+        return ways
+
+    def to_mapping(self, nests: NestArrays, name: str) -> Mapping:
+        """Return a batch of one as the mapping that a user reads and writes."""
+        dimensions, levels = list(self.problem.dimensions), []
+        for i, level in enumerate(self.architecture.levels):
+            temporal = [(dimensions[d], int(nests.temporal[0, i, d])) for d in nests.order[0, i]]
+            spatial = [
+                tuple(
+                    Loop(dimension=name, factor=int(f))
+                    for name, f in zip(dimensions, row, strict=True)
+                    if f > 1
+                )
+                for row in nests.spatial[0, i]
+            ]
+            levels.append(
+                LevelMapping(
+                    level=level.name,
+                    temporal=tuple(Loop(dimension=d, factor=f) for d, f in temporal if f > 1),
+                    spatial_x=spatial[0],
+                    spatial_y=spatial[1],
+                    keep=tuple(
+                        tensor.name
+                        for tensor, keep in zip(self.problem.tensors, nests.keep[0, i], strict=True)
+                        if keep
+                    ),
+                )
+            )
+        return Mapping(name=name, levels=tuple(levels))
