@@ -41,12 +41,6 @@ def test_all_cases_match(root: Path, data: Path, file: str, cases: int) -> None:
     assert f"{cases} of {cases} cases match" in done.stdout
 
 
-def test_all_imperfect_cases_match(root: Path, data: Path) -> None:
-    done = run(root, data / "timeloop_imperfect.json.gz")
-    assert done.returncode == 0, done.stdout
-    assert "150 of 150 cases match" in done.stdout
-
-
 def numbers(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the paths of all numbers in nested data."""
     if isinstance(tree, dict):

@@ -22,6 +22,7 @@ from procrustes_model.cli.outputs import (
 )
 
 if TYPE_CHECKING:
+    from procrustes_model.mapper.constraints import Constraints
     from procrustes_model.mapper.incumbent import Progress
     from procrustes_model.mapper.result import SearchResult
     from procrustes_model.spec.architecture import Architecture
@@ -93,22 +94,24 @@ def search_command(
     with reported_errors(), quick_start():
         outputs = {"--out": out, "--csv": csv, "--json": json, "--pareto": pareto}
         check_outputs(outputs, (architecture, problem, constraints or ""))
+        from procrustes_model.mapper.constraints import load_constraints
         from procrustes_model.spec.architecture import load_architecture
         from procrustes_model.spec.problem import load_problem
 
         machine, work = load_architecture(architecture), load_problem(problem)
+        rules = load_constraints(constraints, machine, work)
         if not quiet:
             announce_compiling("expand_labels" if method is Method.OPTIMAL else "evaluate_nests")
         line = _ProgressLine(objective.value, seconds) if not quiet and sys.stderr.isatty() else None
         if pareto is not None:
-            _search_front(machine, work, constraints, pareto, seconds, seed, threads, line, quiet)
+            _search_front(machine, work, rules, pareto, seconds, seed, threads, line, quiet)
             return
         from procrustes_model.mapper.search import search
 
         found = search(
             machine,
             work,
-            constraints,
+            rules,
             objective.value,
             method=method.value,
             seconds=seconds,
@@ -134,7 +137,7 @@ def search_command(
 def _search_front(
     machine: Architecture,
     work: Problem,
-    constraints: str | None,
+    constraints: Constraints,
     path: Path,
     seconds: float | None,
     seed: int,

@@ -97,7 +97,7 @@ def test_fatal_capacity_is_named(machine: Architecture, layer: Problem) -> None:
     [
         ({"level": "GlobalBufer"}, "did you mean 'GlobalBuffer'"),
         ({"level": "RegFile", "temporal": "Z=2"}, "unknown dimension 'Z'"),
-        ({"level": "RegFile", "temporal": "C~2"}, "is no factor rule"),
+        ({"level": "RegFile", "temporal": "C~2"}, "C~2"),
         ({"level": "RegFile", "keep": ["Weights"], "bypass": ["Weights"]}, "kept and bypassed"),
         ({"level": "DRAM", "bypass": ["Weights"]}, "outermost"),
     ],
