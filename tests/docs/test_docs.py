@@ -28,10 +28,12 @@ from pathlib import Path
 import pytest
 
 from procrustes_model.errors import SpecError
+from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.spec.architecture import load_architecture
 from procrustes_model.spec.mapping import load_mapping
 from procrustes_model.spec.problem import load_problem
 from procrustes_model.spec.shape import load_shape
+from procrustes_model.spec.sparsity import load_sparsity
 from procrustes_model.spec.yaml_text import parse_yaml
 from tests.conftest import ROOT
 from tests.docs.blocks import Block, read_blocks
@@ -52,9 +54,9 @@ def load(file: str, marks: dict[str, str]) -> None:
     if kind == "mapping":
         load_mapping(file, load_architecture(marks["arch"]), load_problem(marks["problem"]))
     elif kind == "sparsity":
-        from procrustes_model.spec.sparsity import load_sparsity
-
         load_sparsity(file)
+    elif kind == "constraints":
+        load_constraints(file, load_architecture(marks["arch"]), load_problem(marks["problem"]))
     else:
         {"architecture": load_architecture, "problem": load_problem, "shape": load_shape}[kind](file)
 
