@@ -14,7 +14,6 @@ LOCK := tools/requirements.lock
 demo: $(VENV)/.runtime
 	@mkdir -p out
 	$(BIN)/procrustes evaluate procrustes_16x16 vgg_s/conv3_2 procrustes_16x16/vgg_s_conv3_2_kn --csv out/demo.csv
-	@echo "wrote out/demo.csv"
 
 test: lint
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term

@@ -28,7 +28,8 @@ def reported_errors() -> Iterator[None]:
     try:
         yield
         # Here, and not when the interpreter ends, where an error could not be caught.
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except SpecError as error:
         print_issues(error.issues)
         raise typer.Exit(BAD_INPUT) from None

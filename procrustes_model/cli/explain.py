@@ -36,9 +36,13 @@ def explain_command(
     problem: ProblemArgument,
     mapping: MappingArgument,
     level: Annotated[
-        str, typer.Argument(help="Storage level, such as DRAM.", autocompletion=_complete_level)
+        str,
+        typer.Argument(metavar="LEVEL", help="Storage level, such as DRAM.", autocompletion=_complete_level),
     ],
-    tensor: Annotated[str, typer.Argument(help="Tensor, such as Weights.", autocompletion=_complete_tensor)],
+    tensor: Annotated[
+        str,
+        typer.Argument(metavar="TENSOR", help="Tensor, such as Weights.", autocompletion=_complete_tensor),
+    ],
 ) -> None:
     """Explain where a tensor's numbers at a level come from."""
     with reported_errors():

@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
 def list_command(
     kind: Annotated[
-        Kind | None, typer.Argument(help="Only these, one name per line.", show_default=False)
+        Kind | None, typer.Argument(metavar="KIND", help="Only these, one name per line.", show_default=False)
     ] = None,
 ) -> None:
     """List what ships: architectures, problems, mappings, and more."""
@@ -54,7 +54,9 @@ def _complete_name(incomplete: str) -> list[str]:
 
 
 def show_command(
-    name: Annotated[str, typer.Argument(help="A name that 'list' shows.", autocompletion=_complete_name)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A name that 'list' shows.", autocompletion=_complete_name)
+    ],
     kind: Annotated[
         Kind | None,
         typer.Option(help="Where two kinds have the same name, the one to show.", show_default=False),

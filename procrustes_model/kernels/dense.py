@@ -147,7 +147,7 @@ def stretch(bandwidth: Floats, level: int, read: float, write: float, steps: flo
             if stretched < slowdown:
                 slowdown = stretched
                 limit = port + 1
-    return int(math.ceil(steps / slowdown)), limit
+    return math.ceil(steps / slowdown), limit
 
 
 @kernel

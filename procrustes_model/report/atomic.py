@@ -39,8 +39,8 @@ def check_writable(path: str | Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
 
-def write_atomically(path: str | Path, text: str) -> None:
-    """Write `text` as UTF-8 to `path`, so that no reader ever sees a part of it.
+def write_atomically(path: str | Path, content: str | bytes) -> None:
+    """Write bytes, or text as UTF-8, to `path`, so that no reader ever sees a part of it.
 
     The text goes to a temporary file in the same folder, which then takes the place of `path`. A
     symbolic link keeps pointing where it did; a device or pipe is written straight.
@@ -48,7 +48,7 @@ def write_atomically(path: str | Path, text: str) -> None:
     Parameters
     ----------
     path : str or Path
-    text : str
+    content : str or bytes
         Line ends are kept as they are.
 
     Raises
@@ -57,9 +57,12 @@ def write_atomically(path: str | Path, text: str) -> None:
         When the file cannot be written; an earlier file of that name is then untouched.
     """
     check_writable(path)
-    data = text.encode("utf-8")
+    data = content.encode("utf-8") if isinstance(content, str) else content
     if _is_special(Path(path)):
-        Path(path).write_bytes(data)
+        try:
+            Path(path).write_bytes(data)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         return
     target = _real(Path(path))
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")

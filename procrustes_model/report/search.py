@@ -132,7 +132,7 @@ def write_front(front: Sequence[SearchResult], path: Path) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format=path.suffix[1:].lower(), dpi=200)
     plt.close(figure)
-    path.write_bytes(buffer.getvalue())
+    write_atomically(path, buffer.getvalue())
 
 
 def check_plotting() -> None:

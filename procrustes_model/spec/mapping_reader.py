@@ -99,7 +99,7 @@ def _name(content: dict[str, Any], document: Document) -> str:
     name = content.get("name", stem if is_name(stem) else "mapping")
     if not isinstance(name, str) or not is_name(name):
         document.complain(
-            ("mapping", "name"), f"'name' must be text of 1 to 100 characters, is {shorten(name)}"
+            ("mapping", "name"), f"'name' must be text of 1 to 100 printable characters, is {shorten(name)}"
         )
     return str(name)
 

@@ -67,7 +67,7 @@ def _name(content: dict[str, Any], document: Document) -> str:
         missing_key(document, ("problem", "name"), content, _KEYS, "what results call the problem")
     elif not isinstance(name, str) or not is_name(name):
         document.complain(
-            ("problem", "name"), f"'name' must be text of 1 to 100 characters, is {shorten(name)}"
+            ("problem", "name"), f"'name' must be text of 1 to 100 printable characters, is {shorten(name)}"
         )
     return str(name)
 
@@ -95,6 +95,9 @@ def _shape(content: dict[str, Any], document: Document) -> Shape | None:
         file = beside if exists else resolve("shape", written)
     except SpecError as error:
         document.complain(path, error.issues[0].message, error.issues[0].hint)
+        return None
+    if file.is_dir():
+        document.complain(path, f"'{written}' is a directory", "name a shape, or its file")
         return None
     try:
         return load_shape(file)

@@ -1,0 +1,92 @@
+"""``procrustes search``."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+SMALL = """problem:
+  name: small
+  shape: matmul
+  dimensions: {M: 16, K: 16, N: 8}
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> str:
+    """Write a small problem and return its file's name."""
+    (tmp_path / "small.yaml").write_text(SMALL, encoding="utf-8")
+    return "small.yaml"
+
+
+@pytest.mark.parametrize("objective", ["energy", "cycles", "edp"])
+def test_what_it_writes_evaluates_to_the_same(run: Run, tmp_path: Path, small: str, objective: str) -> None:
+    files = ("--out", "best.yaml", "--csv", "found.csv", "--json", "found.json")
+    done = run("search", "simple_3level", small, "--objective", objective, *files)
+    assert done.returncode == 0, done.stderr
+    assert "Proven       no mapping has" in done.stdout
+    again = run("evaluate", "simple_3level", small, "best.yaml", "--csv", "again.csv", "-q")
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "found.csv").read_text() == (tmp_path / "again.csv").read_text()
+    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
+    assert found["certificate"]["proven"] and found["certificate"]["gap"] == 0
+
+
+def test_methods_agree_on_a_small_space(run: Run, tmp_path: Path, small: str) -> None:
+    values = {}
+    for method in ("optimal", "random"):
+        options = ("--method", method, "--json", "found.json", "--quiet", "--seed", "3")
+        assert run("search", "simple_3level", small, *options).returncode == 0
+        values[method] = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["result"][
+            "edp_j_cycles"
+        ]
+    assert values["optimal"] <= values["random"] * (1 + 1e-12)
+
+
+def test_constraints_are_obeyed(run: Run, tmp_path: Path) -> None:
+    options = ("--constraints", "dataflow_kn", "--out", "kn.yaml", "-q")
+    done = run("search", "procrustes_16x16", "resnet18/fc", *options)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "kn.yaml").read_text(encoding="utf-8")
+    assert "spatial_x: K=" in text and "spatial_y: N=" in text
+
+
+def test_the_front_is_a_front(run: Run, tmp_path: Path, small: str) -> None:
+    done = run("search", "simple_3level", small, "--pareto", "front.csv")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "front.csv").open(encoding="utf-8", newline="") as file:
+        rows = [(float(row["energy_pj"]), int(row["cycles"])) for row in csv.DictReader(file)]
+    assert rows == sorted(rows)
+    assert [cycles for _, cycles in rows] == sorted((cycles for _, cycles in rows), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ("levels: [{level: Bufer, keep: A}]", "did you mean 'Buffer'?"),
+        ("levels: [{level: Buffer, temporal: M=3}]", "M"),
+        ("min_utilization: 2", "from 0 to 1"),
+    ],
+)
+def test_bad_and_impossible_constraints(
+    run: Run, tmp_path: Path, small: str, rules: str, message: str
+) -> None:
+    (tmp_path / "rules.yaml").write_text(f"constraints:\n  {rules}\n", encoding="utf-8")
+    done = run("search", "simple_3level", small, "--constraints", "rules.yaml", "--out", "best.yaml")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "best.yaml").exists()
+
+
+def test_time_that_is_over_leaves_a_gap(run: Run, tmp_path: Path) -> None:
+    options = ("--seconds", "0.05", "--out", "best.yaml")
+    done = run("search", "procrustes_16x16", "resnet18/conv2_2", *options)
+    assert done.returncode == 0, done.stderr
+    assert "Not proven" in done.stdout
+    assert (tmp_path / "best.yaml").exists()
