@@ -50,7 +50,9 @@ WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
 )
 """Columns of the wide table that every architecture has, in order, and what they mean.
 
-They are followed by one column ``energy_pj_<level>`` per storage level and one per compute level, in pJ.
+They are followed by one column ``energy_pj_<level>`` per storage level and one per compute level, in pJ; of
+sparse results also ``energy_pj_balancing`` (pointers of half tiles) and ``energy_pj_<component>``. Together
+these make up ``energy_pj``.
 """
 
 
@@ -80,11 +82,12 @@ def wide_text(results: Sequence[Result]) -> str:
     Returns
     -------
     str
-        Columns: `WIDE_COLUMNS`, then ``energy_pj_<level>``.
+        Columns: `WIDE_COLUMNS`, then ``energy_pj_<level>``, and ``energy_pj_<extra>`` of sparse results.
     """
     # A dict keeps the order of first appearance, which a set would not.
     names = dict.fromkeys(level.name for result in results for level in result.levels)
     names |= dict.fromkeys(result.compute.name for result in results)
+    names |= dict.fromkeys(name for result in results for name, _ in result.extras)
     columns = [*WIDE_COLUMNS, *(f"energy_pj_{name}" for name in names)]
     return _csv(columns, (_wide_row(result) for result in results))
 
@@ -129,6 +132,7 @@ def _wide_row(result: Result) -> dict[str, Any]:
     for level in result.levels:
         row[f"energy_pj_{level.name}"] = level.energy_pj
     row[f"energy_pj_{result.compute.name}"] = result.compute.energy_pj
+    row |= {f"energy_pj_{name}": energy for name, energy in result.extras}
     return row
 
 

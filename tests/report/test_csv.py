@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from procrustes_model.model.result import LevelResult, Result
@@ -52,6 +52,22 @@ def test_wide_has_a_row_per_result_and_a_column_per_level(result: Result, tmp_pa
     assert (first["energy_pj_L1"], second["energy_pj_DRAM"]) == ("", "")
     assert (first["phase"], second["phase"]) == ("", "forward")
     assert (first["cycles"], first["bottleneck"]) == ("131072", "Buffer")
+
+
+def test_wide_has_a_column_per_extra(result: Result, tmp_path: Path) -> None:
+    class WithExtras(Result):
+        extras = (("balancing", 0.5), ("Unit", 2.25))
+
+    path = tmp_path / "wide.csv"
+    more = WithExtras(**{field.name: getattr(result, field.name) for field in fields(result)})
+    write_wide([result, more], path)
+    first, second = read(path)
+    assert list(second)[-2:] == ["energy_pj_balancing", "energy_pj_Unit"]
+    assert (first["energy_pj_Unit"], second["energy_pj_balancing"], second["energy_pj_Unit"]) == (
+        "",
+        "0.5",
+        "2.25",
+    )
 
 
 def test_lines_end_as_the_standard_says(result: Result, tmp_path: Path) -> None:
