@@ -45,7 +45,7 @@ def evaluate_sparse(
     from procrustes_model.model.evaluate import LIMITS, REASONS
 
     if getattr(mapping, "imperfect", False):
-        raise SpecError(Issue("sparse evaluation takes loops that divide their bounds", file=mapping.name))
+        raise SpecError(mapping.issue("sparse evaluation takes loops that divide their bounds"))
     design = lower_sparsity(architecture, problem, sparsity, densities, masks)
     buffers = make_buffers(design, 1)
     evaluate_block(
@@ -53,10 +53,10 @@ def evaluate_sparse(
     )
     status = int(buffers.status[0])
     if status in REASONS:
-        raise SpecError(Issue(REASONS[status], file=mapping.name))
+        raise SpecError(mapping.issue(REASONS[status]))
     levels = _lift_levels(architecture, problem, mapping, design, buffers, LIMITS)
     if status == BAD_CAPACITY:
-        raise SpecError(_overfull(design, levels, mapping.name))
+        raise SpecError(_overfull(design, levels, mapping))
     counts, costs = buffers.counts, buffers.costs
     actual, gated, skipped = (float(number) for number in counts.computes[0])
     compute = ComputeResult(
@@ -88,10 +88,10 @@ def evaluate_sparse(
     )
 
 
-def _overfull(design: SparseDesign, levels: tuple[LevelResult, ...], mapping: str) -> list[Issue]:
+def _overfull(design: SparseDesign, levels: tuple[LevelResult, ...], mapping: Mapping) -> list[Issue]:
     """Return an issue for every level whose tiles do not fit."""
     issues = []
-    for level in levels:
+    for i, level in enumerate(levels):
         stored = 0.0
         sizes = []
         for counts in level.tensors:
@@ -100,14 +100,14 @@ def _overfull(design: SparseDesign, levels: tuple[LevelResult, ...], mapping: st
             sizes.append(f"{counts.tensor} {words:,.0f}")
         if level.capacity_words is not None and stored > level.capacity_words:
             issues.append(
-                Issue(
+                mapping.issue(
                     f"tiles at level '{level.name}' take {stored:,.0f} words ({design.capacity_size} size), "
                     f"its capacity is {level.capacity_words:,} ({', '.join(sizes)})",
                     "move a factor to a level further out, or let the design spill",
-                    file=mapping,
+                    i,
                 )
             )
-    return issues or [Issue("tiles do not fit", file=mapping)]
+    return issues or [mapping.issue("tiles do not fit")]
 
 
 def _triple(numbers: Any) -> tuple[float, float, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from procrustes_model.errors import Issue, SpecError
+from procrustes_model.errors import SpecError
 from procrustes_model.kernels.arrays import Floats, Ints
 from procrustes_model.kernels.imbalance_masks import measure_work
 from procrustes_model.kernels.imbalance_tiles import find_tiles
@@ -80,13 +80,16 @@ def measure_imbalance(
     design = lower_sparsity(architecture, problem, sparsity, None, masks)
     if design.balance.tensor < 0:
         raise SpecError(
-            Issue("nothing is balanced in this phase", "give 'balancing' a 'tensor'", sparsity.name)
+            sparsity.issue(
+                "nothing is balanced in this phase",
+                "give 'balancing' a 'tensor'",
+                problem.phase,
+                ("balancing",),
+            )
         )
     if not design.is_counted:
         name = problem.tensors[design.balance.tensor].name
-        raise SpecError(
-            Issue(f"tensor '{name}' has no mask", "its work can only be counted on one", sparsity.name)
-        )
+        raise SpecError(sparsity.issue(f"tensor '{name}' has no mask", "its work can only be counted on one"))
     buffers = make_buffers(design, 1)
     flatten(lower_mapping(problem, mapping), buffers.loops)
     find_tiles(design.problem, buffers.loops, design.balance, buffers.tiles)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +37,12 @@ from procrustes_model.kernels.sparse_arrays import (
 from procrustes_model.kernels.sparse_masks import MaskArrays
 from procrustes_model.model.lower import lower_architecture, lower_problem
 from procrustes_model.model.sparse_masks import lower_masks, read_mask
+from procrustes_model.shipped import list_shipped
+from procrustes_model.spec.shape import load_shape
 from procrustes_model.spec.sparsity import EVERY_LEVEL, Density, SparsePhase, Sparsity
 from procrustes_model.spec.sparsity_reader import density_of
 from procrustes_model.spec.words import did_you_mean
+from procrustes_model.spec.yaml_text import Path
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
@@ -108,23 +112,33 @@ class SparseDesign:
 class _Names:
     """Looks up names of tensors and levels, and collects those that do not exist."""
 
-    def __init__(self, architecture: Architecture, problem: Problem, design: str) -> None:
+    def __init__(self, architecture: Architecture, problem: Problem, design: Sparsity) -> None:
         self.tensors = {tensor.name: i for i, tensor in enumerate(problem.tensors)}
         self.levels = {level.name: i for i, level in enumerate(architecture.levels)}
+        self.problem = problem
+        self.machine = architecture.name
         self.design = design
         self.issues: list[Issue] = []
 
-    def tensor(self, name: str) -> int:
-        return self._find(name, self.tensors, "the problem has no tensor")
+    def tensor(self, name: str, *path: str | int) -> int:
+        """Return the index of a tensor that the design names at `path`, or that is given beside it."""
+        return self._find(name, self.tensors, f"the problem {self.problem.name} has no tensor", path)
 
-    def level(self, name: str) -> int:
-        return self._find(name, self.levels, "the architecture has no level")
+    def level(self, name: str, *path: str | int) -> int:
+        return self._find(name, self.levels, f"the architecture {self.machine} has no level", path)
 
-    def _find(self, name: str, known: dict[str, int], what: str) -> int:
-        if name not in known:
-            self.issues.append(Issue(f"{what} '{name}'", did_you_mean(name, known), self.design))
-            return 0
-        return known[name]
+    def complain(self, message: str, hint: str | None, path: Path) -> None:
+        self.issues.append(self.design.issue(message, hint, self.problem.phase, path))
+
+    def _find(self, name: str, known: dict[str, int], what: str, path: Path) -> int:
+        if name in known:
+            return known[name]
+        message, hint = f"{what} '{name}'", did_you_mean(name, known)
+        if path:
+            self.complain(message, hint, path)
+        else:
+            self.issues.append(Issue(message, hint))
+        return 0
 
 
 def lower_sparsity(
@@ -154,16 +168,26 @@ def lower_sparsity(
     Raises
     ------
     SpecError
-        When a tensor or level that is named does not exist, or a mask does not fit its tensor.
+        When a tensor, level or dimension that is named does not exist, a mask does not fit its tensor, or
+        `densities` and `masks` both say what is zero in one.
     """
     phase = sparsity.phase(problem.phase)
-    names = _Names(architecture, problem, sparsity.name)
+    names = _Names(architecture, problem, sparsity)
     problem_arrays, machine = lower_problem(problem), lower_architecture(architecture)
     chosen = dict(phase.densities) | {
         name: _density(name, value) for name, value in (densities or {}).items()
     }
-    for name in (*chosen, *(masks or {})):
+    for name in phase.densities:
+        names.tensor(name, "densities", name)
+    for name in {**(densities or {}), **(masks or {})}:
         names.tensor(name)
+    names.issues += [
+        Issue(
+            f"tensor '{name}' is given both a density and a mask", "a mask says its density: give one of them"
+        )
+        for name in densities or {}
+        if name in (masks or {})
+    ]
     found = dict(masks or {})
     for name, density in chosen.items():
         if density.model == "mask" and name not in found:
@@ -175,7 +199,7 @@ def lower_sparsity(
         raise SpecError(names.issues)
     read = {name: read_mask(mask, problem, name) for name, mask in found.items()}
     mask_arrays = lower_masks(problem, problem_arrays, read)
-    density_arrays = _lower_densities(problem, problem_arrays, chosen, mask_arrays, sparsity.name)
+    density_arrays = _lower_densities(problem, problem_arrays, chosen, mask_arrays, sparsity)
     quantile = phase.capacity.size == "quantile"
     rules = phase.rules
     return SparseDesign(
@@ -216,7 +240,7 @@ def _size(problem: Problem, tensor: int) -> int:
 
 
 def _lower_densities(
-    problem: Problem, arrays: ProblemArrays, chosen: dict[str, Density], masks: MaskArrays, design: str
+    problem: Problem, arrays: ProblemArrays, chosen: dict[str, Density], masks: MaskArrays, design: Sparsity
 ) -> DensityArrays:
     count = len(problem.tensors)
     lowered = DensityArrays(
@@ -249,29 +273,32 @@ def _lower_densities(
     return lowered
 
 
-def _along(problem: Problem, tensor: int, density: Density, design: str) -> int:
+def _along(problem: Problem, tensor: int, density: Density, design: Sparsity) -> int:
     """Return the dimension that groups run along."""
     own = {term.dimension for rank in problem.tensors[tensor].ranks for term in rank}
     if density.along not in own:
-        where = f"tensor '{problem.tensors[tensor].name}' has no dimension '{density.along}' for its groups"
-        raise SpecError(Issue(where, f"its dimensions are {', '.join(sorted(own))}", design))
+        name = problem.tensors[tensor].name
+        where = f"tensor '{name}' has no dimension '{density.along}' for its groups"
+        hint = f"its dimensions are {', '.join(sorted(own))}"
+        raise SpecError(design.issue(where, hint, problem.phase, ("densities", name, "along")))
     return list(problem.dimensions).index(density.along)
 
 
 def _lower_actions(phase: SparsePhase, tensors: int, names: _Names) -> ActionArrays:
-    ordered = sorted(phase.actions, key=lambda action: action.kind == "skip")
+    numbered = sorted(enumerate(phase.actions), key=lambda item: item[1].kind == "skip")
+    ordered = [action for _, action in numbered]
     leaders = np.zeros((len(ordered), tensors), np.bool_)
-    for i, action in enumerate(ordered):
+    for i, (number, action) in enumerate(numbered):
         for name in action.on:
-            leaders[i, names.tensor(name)] = True
+            leaders[i, names.tensor(name, "actions", number, "on")] = True
     operands = {}
     for kind in ("skip", "gate"):
         operands[kind] = np.zeros(tensors, np.bool_)
         for name in getattr(phase.compute, kind):
-            operands[kind][names.tensor(name)] = True
+            operands[kind][names.tensor(name, "compute", kind)] = True
     return ActionArrays(
-        level=np.array([names.level(action.level) for action in ordered], np.int64),
-        target=np.array([names.tensor(action.target) for action in ordered], np.int64),
+        level=np.array([names.level(one.level, "actions", n, "level") for n, one in numbered], np.int64),
+        target=np.array([names.tensor(one.target, "actions", n, one.kind) for n, one in numbered], np.int64),
         kind=np.array([SKIPPED if action.kind == "skip" else GATED for action in ordered], np.int64),
         leaders=leaders,
         skip_compute=operands["skip"],
@@ -294,33 +321,55 @@ def _lower_formats(
         word_bits=np.array([level.word_bits for level in architecture.levels], np.int64),
     )
     for name, by_level in phase.formats.items():
-        t = names.tensor(name)
-        for level_name in by_level:
+        t = names.tensor(name, "formats", name)
+        for level_name, chosen in by_level.items():
             if level_name != EVERY_LEVEL:
-                names.level(level_name)
+                names.level(level_name, "formats", name, level_name)
+            if isinstance(chosen.block, tuple):
+                _check_block(chosen.block, names, ("formats", name, level_name, "block"))
         for i, level in enumerate(architecture.levels):
-            chosen = by_level.get(level.name, by_level.get(EVERY_LEVEL))
-            if chosen is None:
+            stored = by_level.get(level.name, by_level.get(EVERY_LEVEL))
+            if stored is None:
                 continue
-            block = chosen.block
+            block = stored.block
             if isinstance(block, tuple):
                 block = math.prod(problem.dimensions.get(dimension, 1) for dimension in block)
-            lowered.kind[i, t] = _FORMATS[chosen.kind]
-            lowered.pointer_bits[i, t] = chosen.pointer_bits
-            lowered.run_bits[i, t] = chosen.run_bits
+            lowered.kind[i, t] = _FORMATS[stored.kind]
+            lowered.pointer_bits[i, t] = stored.pointer_bits
+            lowered.run_bits[i, t] = stored.run_bits
             lowered.block[i, t] = _BLOCKS[block] if isinstance(block, str) else block
-            lowered.dropped[i, t] = chosen.partial_blocks == "dropped"
+            lowered.dropped[i, t] = stored.partial_blocks == "dropped"
     return lowered
+
+
+def _check_block(block: tuple[str, ...], names: _Names, path: Path) -> None:
+    """Complain of dimensions that are neither the problem's nor those of any shape that ships.
+
+    One that only other shapes have counts as 1: blocks of R x S are one weight in a fully connected layer.
+    """
+    own = names.problem.dimensions
+    for dimension in block:
+        if dimension not in own and dimension not in _shipped_dimensions():
+            message = f"the problem {names.problem.name} has no dimension '{dimension}' for blocks"
+            names.complain(message, did_you_mean(dimension, own), path)
+
+
+@cache
+def _shipped_dimensions() -> frozenset[str]:
+    return frozenset(name for shape in list_shipped("shape") for name in load_shape(shape).dimensions)
 
 
 def _lower_balance(phase: SparsePhase, levels: int, names: _Names) -> BalanceArrays:
     balancing = phase.balancing
+    at = ("balancing",)
     reads = balancing.pointer_reads * balancing.pointer_share
     return BalanceArrays(
-        tensor=-1 if balancing.tensor is None else names.tensor(balancing.tensor),
-        array=levels - 1 if balancing.array is None else names.level(balancing.array),
+        tensor=-1 if balancing.tensor is None else names.tensor(balancing.tensor, *at, "tensor"),
+        array=levels - 1 if balancing.array is None else names.level(balancing.array, *at, "array"),
         half_tile=balancing.policy == "half_tile",
-        pointer_level=-1 if balancing.pointer_level is None else names.level(balancing.pointer_level),
+        pointer_level=-1
+        if balancing.pointer_level is None
+        else names.level(balancing.pointer_level, *at, "pointer_level"),
         pointer_reads=float(reads),
         pointer_energy=float(balancing.pointer_energy),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from procrustes_model.spec.document import Document, missing_key, unknown_key
 from procrustes_model.spec.words import IDENTIFIER_RULE, PAIRS, is_identifier, is_name, shorten
-from procrustes_model.spec.yaml_text import Path
+from procrustes_model.spec.yaml_text import Path, Place
 
 LARGEST_BOUND = 2**31
 LARGEST_PRODUCT = 2**62
@@ -49,10 +49,13 @@ class Origin:
         None for a spec that was made in Python.
     places : tuple of (line, column)
         Of the parts that messages may have to point at.
+    by_path : dict
+        The same for a specification whose parts are best named by their path in the document.
     """
 
     file: str | None = dataclasses.field(default=None, compare=False)
     places: tuple[tuple[int, int], ...] = dataclasses.field(default=(), compare=False)
+    by_path: dict[Path, Place] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
 
 class Frozen(BaseModel):
@@ -160,6 +163,8 @@ def _wanted(kind: str, context: dict[str, Any]) -> str:
         return f"more than {context['gt']:.15g}"
     if kind == "less_than_equal":
         return f"at most {context['le']:.15g}"
+    if kind == "less_than":
+        return f"less than {context['lt']:.15g}"
     if kind == "string_too_long":
         return f"at most {context['max_length']} characters long"
     if kind == "literal_error":
@@ -168,14 +173,17 @@ def _wanted(kind: str, context: dict[str, Any]) -> str:
 
 
 def _model_at(model: type[Frozen], location: tuple[str | int, ...]) -> type[Frozen]:
-    """Return the model of the field at a location."""
+    """Return the model of the field at a location; keys of a dict and indices stay with their field."""
     for part in location:
         for name, field in model.model_fields.items():
-            inner = field.annotation
-            if (
-                part in (name, field.validation_alias)
-                and isinstance(inner, type)
-                and issubclass(inner, Frozen)
-            ):
-                model = inner
+            if part in (name, field.validation_alias):
+                model = _model_in(field.annotation) or model
+                break
     return model
+
+
+def _model_in(annotation: Any) -> type[Frozen] | None:
+    """Return the model that a field's type is or holds, as in ``dict[Name, Model]``."""
+    if isinstance(annotation, type) and issubclass(annotation, Frozen):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _model_in(one))), None)

@@ -10,12 +10,28 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
 
+from procrustes_model.errors import Issue
 from procrustes_model.spec.problem import Phase
-from procrustes_model.spec.schema import Count, Frozen, Identifier, Name, NonNegative, Text
+from procrustes_model.spec.schema import Count, Frozen, Identifier, Name, NonNegative, Origin, Text
+from procrustes_model.spec.yaml_text import Path
 
-Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+
+def _share(number: float) -> float:
+    if not 0 <= number <= 1:
+        raise ValueError("must be from 0 to 1")
+    return number
+
+
+def _inner_share(number: float) -> float:
+    if not 0 < number < 1:
+        raise ValueError("must be more than 0 and less than 1, such as 0.99")
+    return number
+
+
+Share = Annotated[float, Field(strict=True), AfterValidator(_share)]
+InnerShare = Annotated[float, Field(strict=True), AfterValidator(_inner_share)]
 Bits = Annotated[int, Field(strict=True, ge=0, le=64)]
 
 EVERY_LEVEL = "*"
@@ -33,7 +49,7 @@ class Density(Frozen):
     nonzeros: Count | None = Field(default=None, description="n of n:m; structured")
     group: Count | None = Field(default=None, description="m of n:m; structured")
     along: Identifier | None = Field(default=None, description="dimension that groups run along; structured")
-    mask: Text | None = Field(default=None, description="a .npy or .npz file, true where nonzero; mask")
+    mask: Text | None = Field(default=None, description="a .npy or .npz file, nonzero = kept; mask")
 
     @model_validator(mode="after")
     def _check(self) -> Density:
@@ -80,6 +96,14 @@ class Format(Frozen):
     partial_blocks: Literal["in_proportion", "dropped"] = Field(
         default="in_proportion", description="metadata of a block that is not full: its share, or none"
     )
+
+    @field_validator("block", mode="before")
+    @classmethod
+    def _check_block(cls, block: Any) -> Any:
+        whole = isinstance(block, int) and not isinstance(block, bool) and block >= 1
+        if whole or isinstance(block, list | tuple) or block in ("tile", "half_tile"):
+            return block
+        raise ValueError("must be a whole number of at least 1, dimensions such as [R, S], tile or half_tile")
 
 
 class Action(Frozen):
@@ -138,9 +162,7 @@ class Capacity(Frozen):
         default="dense",
         description="dense: as if nothing were zero; average: expected; quantile: exceeded rarely",
     )
-    quantile: Annotated[float, Field(strict=True, gt=0, lt=1)] = Field(
-        default=0.99, description="share of tiles that must fit; quantile"
-    )
+    quantile: InnerShare = Field(default=0.99, description="share of tiles that must fit; quantile")
     overflow: Literal["reject", "spill"] = Field(
         default="reject",
         description="reject: the mapping is not valid; spill: the rest is accessed one level further out",
@@ -190,6 +212,36 @@ class Sparsity(Frozen):
     forward: SparsePhase = Field(description="the forward phase, and problems that state no phase")
     backward: SparsePhase = Field(description="the data gradient")
     weight_update: SparsePhase = Field(description="the weight gradient")
+    _origin: Origin = PrivateAttr(default=Origin())
+
+    def read_from(self, origin: Origin) -> Sparsity:
+        """Return the same design, knowing that it was read from `origin`: the places of all parts."""
+        read = self.model_copy()
+        read._origin = origin
+        return read
+
+    def issue(
+        self, message: str, hint: str | None = None, phase: Phase | None = None, path: Path = ()
+    ) -> Issue:
+        """Return an issue that points at the design's file, or at a part of it there.
+
+        Parameters
+        ----------
+        message, hint : str
+        phase : str, optional
+            The phase in which the part matters; what stands under `phases` comes before what holds for all.
+        path : tuple of str and int
+            Of the part in a phase, such as ``('formats', 'Weights', 'DRAM')``; where nothing stands there,
+            the nearest thing around it is pointed at.
+        """
+        origin = self._origin
+        if origin.file is None:
+            return Issue(message, hint, f"sparsity {self.name}")
+        for length in range(len(path), 0, -1):
+            for start in (("sparsity", "phases", phase or "forward"), ("sparsity",)):
+                if place := origin.by_path.get((*start, *path[:length])):
+                    return Issue(message, hint, origin.file, *place)
+        return Issue(message, hint, origin.file)
 
     def phase(self, name: Phase | None) -> SparsePhase:
         """Return the design in one phase; a problem that states none counts as forward."""

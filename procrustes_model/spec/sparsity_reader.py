@@ -6,9 +6,9 @@ from pathlib import Path as FilePath
 from typing import Any, cast
 
 from procrustes_model.spec.document import Document, unknown_key
-from procrustes_model.spec.schema import build
+from procrustes_model.spec.schema import Origin, build
 from procrustes_model.spec.sparsity import SparsePhase, Sparsity
-from procrustes_model.spec.words import shorten
+from procrustes_model.spec.words import PAIRS, shorten
 from procrustes_model.spec.yaml_text import Path
 
 _TITLE = ("name", "description", "source")
@@ -50,7 +50,8 @@ def read_sparsity(document: Document) -> Sparsity:
     phases = {phase: _merged(shared, overrides.get(phase)) for phase in _PHASES}
     design = build(Sparsity, {**title, **phases}, document, path)
     document.raise_issues()
-    return cast("Sparsity", design)
+    places = {part: document.place(part) for part in (*document.keys, *document.values)}
+    return cast("Sparsity", design).read_from(Origin(document.file, by_path=places))
 
 
 def _overrides(written: Any, document: Document) -> dict[str, SparsePhase | None]:
@@ -89,7 +90,8 @@ def _phase(sections: dict[str, Any], path: Path, document: Document) -> SparsePh
     written = dict(sections)
     if isinstance(written.get("densities"), dict):
         written["densities"] = {
-            tensor: _density(value, document) for tensor, value in written["densities"].items()
+            tensor: _density(value, (*path, "densities", tensor), document)
+            for tensor, value in written["densities"].items()
         }
     if isinstance(written.get("formats"), dict):
         written["formats"] = {
@@ -120,10 +122,19 @@ def density_of(value: Any) -> Any:
     return value
 
 
-def _density(value: Any, document: Document) -> Any:
+def _density(value: Any, path: Path, document: Document) -> Any:
     """Return a density as its mapping, its mask's file relative to the document."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and not 0 <= value <= 1:
+        document.complain(path, f"the density of '{path[-1]}' must be from 0 to 1, is {shorten(value)}")
+        return {"model": "dense"}
     value = density_of(value)
-    if isinstance(value, dict) and isinstance(value.get("mask"), str) and document.file:
+    if not isinstance(value, dict):
+        wanted = f"a number from 0 to 1, 'dense' or {PAIRS}"
+        message = f"the density of '{path[-1]}' must be {wanted}, is {shorten(value)}"
+        document.complain(path, message, "such as 0.1 or {model: fixed, density: 0.1}")
+        return {"model": "dense"}
+    if isinstance(value.get("mask"), str) and document.file:
         return {**value, "mask": str(FilePath(document.file).parent / value["mask"])}
     return value
 

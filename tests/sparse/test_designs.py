@@ -71,6 +71,19 @@ def test_every_issue_is_reported_with_its_place(tmp_path: Path) -> None:
         ({"actions": [{"level": "L1", "on": ["A"]}]}, "either 'skip' or 'gate'"),
         ({"phases": []}, "'phases' must be a mapping"),
         ({"colour": 1}, "unknown key 'colour'"),
+        ({"capacity": {"quantile": 1.99}}, "'quantile' must be more than 0 and less than 1, .*, is 1.99"),
+        (
+            {"densities": {"A": "abc"}},
+            r"densities\.A: the density of 'A' must be a number .*, is 'abc'; such as",
+        ),
+        ({"densities": {"A": 2}}, r"densities\.A: the density of 'A' must be from 0 to 1, is 2$"),
+        ({"densities": {"A": math.nan}}, "must be from 0 to 1, is nan"),
+        ({"densities": {"A": {"model": "fixed", "density": 2}}}, "'density' must be from 0 to 1, is 2"),
+        ({"densities": {"A": {"mdel": "fixed"}}}, "unknown key 'mdel'; did you mean 'model'"),
+        (
+            {"formats": {"A": {"L1": {"kind": "csb", "block": "tiles"}}}},
+            "'block' must be a whole number .*'tiles'$",
+        ),
     ],
 )
 def test_wrong_content_is_refused(content: dict[str, Any], message: str) -> None:
@@ -196,6 +209,57 @@ def test_names_that_do_not_exist_are_reported_together(forward: Any) -> None:
         evaluate(architecture, problem, mapping, sparsity=load_sparsity({"sparsity": content}))
     assert len(caught.value.issues) == 2
     assert "did you mean 'Weights'?" in str(caught.value)
+
+
+DESIGN = """\
+sparsity:
+  name: lost
+  densities: {Weights: 0.1, Wights: 0.5}
+  formats:
+    Weights:
+      DRAM: {kind: csb, block: [R, T]}
+      Nowhere: bitmask
+  actions:
+    - {level: RegFiles, skip: Outputs, on: Weights}
+    - {level: RegFile, gate: Output, on: Weight}
+  phases:
+    forward:
+      compute: {skip: [Weights, Imputs]}
+      balancing: {tensor: W, array: MAC}
+"""
+
+
+def test_what_does_not_exist_is_reported_with_its_place(forward: Any, tmp_path: Path) -> None:
+    architecture, problem, mapping = forward
+    file = tmp_path / "lost.yaml"
+    file.write_text(DESIGN)
+    design = load_sparsity(file)
+    with pytest.raises(SpecError) as caught:
+        evaluate(architecture, problem, mapping, sparsity=design)
+    issues = caught.value.issues
+    assert {issue.file for issue in issues} == {str(file)}
+    found = sorted((issue.line or 0, issue.message.rpartition(" no ")[2]) for issue in issues)
+    assert found == [
+        (3, "tensor 'Wights'"),
+        (6, "dimension 'T' for blocks"),
+        (7, "level 'Nowhere'"),
+        (9, "level 'RegFiles'"),
+        (10, "tensor 'Output'"),
+        (10, "tensor 'Weight'"),
+        (13, "tensor 'Imputs'"),
+        (14, "level 'MAC'"),
+        (14, "tensor 'W'"),
+    ]
+
+
+def test_blocks_may_have_dimensions_of_other_shapes_only() -> None:
+    """R and S are a convolution's: 1 in a matmul. T is no shape's."""
+    form = {"kind": "csb", "pointer_bits": 8, "block": ["K", "R", "S"]}
+    assert run(form) == run({**form, "block": ["K"]})
+    with pytest.raises(
+        SpecError, match=r"the problem m has no dimension 'T' for blocks; choose from M, K, N"
+    ):
+        run({**form, "block": ["K", "T"]})
 
 
 def test_added_units_are_charged_in_the_full_machine_only(forward: Any, update: Any) -> None:
