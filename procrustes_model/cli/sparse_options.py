@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from procrustes_model.spec.problem import Phase, Problem
     from procrustes_model.spec.sparsity import Sparsity
 
+_DENSITIES = "write TENSOR=NUMBER,... with numbers from 0 to 1, such as W=0.1,X=0.5"
 SHORT_TENSORS = {"W": "Weights", "X": "Inputs", "I": "Inputs", "Y": "Outputs", "O": "Outputs"}
 
 
@@ -77,7 +78,7 @@ def parse_densities(text: str | None, problem: Problem) -> dict[str, float]:
     Raises
     ------
     SpecError
-        When a tensor is unknown or a density is not a number from 0 to 1.
+        When a tensor is unknown or given twice, or a density is not a number from 0 to 1.
     """
     if text is None:
         return {}
@@ -85,7 +86,11 @@ def parse_densities(text: str | None, problem: Problem) -> dict[str, float]:
     found: dict[str, float] = {}
     issues = []
     for part in text.split(","):
-        name, _, value = (piece.strip() for piece in part.partition("="))
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (name and equals and value):
+            shown = f"'{part.strip()}' is no density" if part.strip() else f"a density is missing in '{text}'"
+            issues.append(Issue(f"--density: {shown}" if text.strip() else "--density is empty", _DENSITIES))
+            continue
         tensor = name if name in names else SHORT_TENSORS.get(name.upper(), name)
         if tensor not in names:
             known = ", ".join(names)
@@ -98,9 +103,9 @@ def parse_densities(text: str | None, problem: Problem) -> dict[str, float]:
         except ValueError:
             number = -1.0
         if not 0 <= number <= 1:
-            issues.append(
-                Issue(f"--density: '{part.strip()}' is no density", "write TENSOR=NUMBER, from 0 to 1")
-            )
+            issues.append(Issue(f"--density: '{part.strip()}' is no density", _DENSITIES))
+        if tensor in found:
+            issues.append(Issue(f"--density: {tensor} is given twice in {text.strip()}", "keep one of them"))
         found[tensor] = number
     if issues:
         raise SpecError(issues)
@@ -110,24 +115,31 @@ def parse_densities(text: str | None, problem: Problem) -> dict[str, float]:
 def find_masks(path: Path | None, problem: Problem, sparsity: Sparsity) -> dict[str, Path]:
     """Return which tensor's mask is in which file.
 
-    A .npz file has masks under the names of tensors. A .npy file, or a .npz file without such a name, holds
-    the mask of the tensor that the design balances.
+    A .npz file has masks under the names of tensors. A .npy file holds the mask of the tensor that the
+    design balances.
 
     Raises
     ------
     SpecError
-        When the file is not there, or nothing says whose mask it is.
+        When the file is not there or no file of masks, an array of it is named like no tensor, or nothing
+        says whose mask it is.
     """
     if path is None:
         return {}
+    from procrustes_model.model.sparse_masks import check_mask_file, strangers
+
+    check_mask_file(path)
     if not path.is_file():
         raise SpecError(Issue("--masks: there is no such file", file=str(path)))
     names = [tensor.name for tensor in problem.tensors]
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             inside = {member.removesuffix(".npy") for member in archive.namelist()}
-        if by_name := {name: path for name in names if name in inside}:
-            return by_name
+        if issues := strangers(inside, problem, path):
+            raise SpecError(issues)
+        if not inside:
+            raise SpecError(Issue("--masks: there is no array in this file", file=str(path)))
+        return {name: path for name in names if name in inside}
     tensor = sparsity.phase(problem.phase).balancing.tensor
     if tensor is None:
         raise SpecError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.arrays import Bools, Ints, ProblemArrays
 from procrustes_model.kernels.sparse_masks import MaskArrays, empty_masks, main_terms, table_of
+from procrustes_model.spec.words import did_you_mean
 
 if TYPE_CHECKING:
     from procrustes_model.spec.problem import Problem
@@ -41,8 +43,8 @@ def read_mask(source: Any, problem: Problem, name: str) -> NDArray[np.bool_]:
     Parameters
     ----------
     source : array or path
-        Where elements are not zero: an array, a .npy file, or a .npz file with the tensor's name or one
-        array only.
+        What is kept, as booleans or finite numbers: nonzero = kept. An array, a .npy file, or a .npz file
+        with an array of the tensor's name.
     problem : Problem
     name : str
         The tensor.
@@ -54,10 +56,12 @@ def read_mask(source: Any, problem: Problem, name: str) -> NDArray[np.bool_]:
     Raises
     ------
     SpecError
-        When the file cannot be read, or the array does not have the tensor's ranks.
+        When the file cannot be read, or the array does not have the tensor's ranks or is not finite.
     """
     array, file = (
-        (_load(Path(source), name), os.fspath(source)) if isinstance(source, str | Path) else (source, None)
+        (_load(Path(source), problem, name), os.fspath(source))
+        if isinstance(source, str | Path)
+        else (source, None)
     )
     array = np.asarray(array)
     wanted = tensor_shape(problem, name)
@@ -70,24 +74,62 @@ def read_mask(source: Any, problem: Problem, name: str) -> NDArray[np.bool_]:
         order = ", ".join("+".join(term.dimension for term in rank) for rank in ranks)
         message = f"the mask of '{name}' has shape {array.shape}, the tensor {wanted}"
         raise SpecError(Issue(message, f"its ranks are [{order}]", file))
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        number = array.size - np.count_nonzero(np.isfinite(array))
+        message = f"the mask of '{name}' has {number:,} values that are not finite (NaN or infinity)"
+        raise SpecError(Issue(message, "0 is a zero, any other number is kept", file))
     return np.ascontiguousarray(array != 0)
 
 
-def _load(path: Path, name: str) -> Any:
+def check_mask_file(path: Path) -> None:
+    """Raise unless a path is that of a file in NumPy's formats.
+
+    Raises
+    ------
+    SpecError
+        When it is a directory, or starts like neither a .npy nor a .npz file. One that does not exist is
+        left to be read.
+    """
+    file = os.fspath(path)
+    if path.is_dir():
+        raise SpecError(Issue("this mask is a directory", "give a .npy or .npz file", file))
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(6)
+    except OSError:
+        return
+    if not start.startswith((b"\x93NUMPY", b"PK")):
+        raise SpecError(Issue("not a .npy or .npz file", "write masks with numpy.save or numpy.savez", file))
+
+
+def _load(path: Path, problem: Problem, name: str) -> Any:
+    check_mask_file(path)
     try:
         loaded = np.load(path, allow_pickle=False)
         if not isinstance(loaded, np.lib.npyio.NpzFile):
             return loaded
         with loaded:
             keys = loaded.files
-            key = name if name in keys else keys[0] if len(keys) == 1 else None
-            if key is not None:
-                return loaded[key]
+            if name in keys:
+                return loaded[name]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise SpecError(
             Issue(f"the mask of '{name}' cannot be read: {error}", None, os.fspath(path))
         ) from None
-    raise SpecError(Issue(f"no array is named '{name}'", f"there is {', '.join(keys[:12])}", os.fspath(path)))
+    if issues := strangers(keys, problem, path):
+        raise SpecError(issues)
+    there = f"there is {', '.join(keys)}" if keys else "the file is empty"
+    raise SpecError(Issue(f"no array is named '{name}'", there, os.fspath(path)))
+
+
+def strangers(keys: Iterable[str], problem: Problem, path: Path) -> list[Issue]:
+    """Return an issue for every array of a .npz file that is named like no tensor of the problem."""
+    names = [tensor.name for tensor in problem.tensors]
+    return [
+        Issue(f"no tensor '{key[:100]}' in problem {problem.name}", did_you_mean(key, names), os.fspath(path))
+        for key in sorted(keys)[:20]
+        if key not in names
+    ]
 
 
 def lower_masks(problem: Problem, arrays: ProblemArrays, masks: dict[str, NDArray[np.bool_]]) -> MaskArrays:

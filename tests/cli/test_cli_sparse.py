@@ -9,6 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from procrustes_model.cli.sparse_options import parse_densities
+from procrustes_model.errors import SpecError
+from procrustes_model.report.csv import WIDE_COLUMNS
+from procrustes_model.spec.problem import load_problem
 from tests.cli.conftest import Run
 
 LAYER = ("evaluate", "procrustes_16x16", "vgg_s/conv3_2", "procrustes_16x16/vgg_s_conv3_2_kn")
@@ -56,16 +60,60 @@ def test_masks_are_counted(run: Run, tmp_path: Path) -> None:
         (("--sparsity", "procrustes", "--density", "W"), "'W' is no density"),
         (("--sparsity", "procrustes", "--masks", "none.npz"), "there is no such file"),
         (("--sparsity", "procrustes", "--masks", "wrong.npy"), "has shape (2, 2)"),
+        (("--sparsity", "procrustes", "--masks", "."), "is a directory"),
+        (("--sparsity", "procrustes", "--masks", "text.npz"), "text.npz: not a .npy or .npz file"),
+        (
+            ("--sparsity", "procrustes", "--masks", "misspelt.npz"),
+            "misspelt.npz: no tensor 'Wieghts' in problem vgg_s/conv3_2; did you mean 'Weights'?",
+        ),
+        (
+            ("--sparsity", "procrustes", "--masks", "right.npz", "--density", "W=0.5"),
+            "tensor 'Weights' is given both a density and a mask",
+        ),
         (("--phase", "sideways"), "sideways"),
     ],
 )
 def test_bad_options(run: Run, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     np.save(tmp_path / "wrong.npy", np.ones((2, 2), np.bool_))
+    np.savez(tmp_path / "misspelt.npz", Wieghts=np.ones((256, 256, 3, 3), np.bool_))
+    np.savez(tmp_path / "right.npz", Weights=np.ones((256, 256, 3, 3), np.bool_))
+    (tmp_path / "text.npz").write_text("no array\n")
     done = run(*LAYER, *arguments, "--csv", "out.csv")
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("W=0.1,W=0.2", "Weights is given twice in W=0.1,W=0.2; keep one of them"),
+        ("W=0.1,Weights=0.1", "Weights is given twice"),
+        ("", "--density is empty; write TENSOR=NUMBER,..."),
+        ("W=0.1,", "a density is missing in 'W=0.1,'; write TENSOR=NUMBER,..."),
+        ("=0.5", "'=0.5' is no density; write TENSOR=NUMBER,..."),
+        ("W=0,1", "'1' is no density; write TENSOR=NUMBER,..."),
+        ("W=nan", "'W=nan' is no density"),
+    ],
+)
+def test_densities_are_written_as_pairs(text: str, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_densities(text, load_problem("vgg_s/conv3_2"))
+    assert len(caught.value.issues) == 1
+    assert message in str(caught.value)
+
+
+def test_columns_of_energy_add_up(run: Run, tmp_path: Path) -> None:
+    full = ("evaluate", "procrustes_16x16_full", *LAYER[2:])
+    done = run(*full, "-q", "--sparsity", "procrustes", "--phase", "all", "--csv-wide", "wide.csv")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "wide.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        parts = [float(row[key]) for key in row if key not in WIDE_COLUMNS]
+        assert sum(parts) == pytest.approx(float(row["energy_pj"]), rel=1e-12)
+    assert {"energy_pj_balancing", "energy_pj_LoadBalancer"} <= rows[0].keys()
 
 
 def test_phases_need_the_tensors_of_a_layer(run: Run) -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from procrustes_model import evaluate, load_architecture, load_mapping, load_problem, load_sparsity
+from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem, load_sparsity
 from procrustes_model.model.sparse_imbalance import measure_imbalance
-from procrustes_model.model.sparse_masks import tensor_shape
+from procrustes_model.model.sparse_masks import read_mask, tensor_shape
 from tests.naive import sparse as naive
 from tests.strategies import SHAPES, Spec, architectures, mappings, problems
 
@@ -106,9 +106,40 @@ def test_a_mask_that_does_not_fit_is_refused(forward: Any, tmp_path: Any) -> Non
         evaluate(architecture, problem, mapping, sparsity=sparsity, masks={"Weights": np.ones((2, 2))})
     with pytest.raises(ValueError, match="cannot be read"):
         evaluate(architecture, problem, mapping, sparsity=sparsity, masks={"Weights": tmp_path / "no.npy"})
-    np.savez(tmp_path / "two.npz", a=np.ones(1), b=np.ones(1))
-    with pytest.raises(ValueError, match="no array is named 'Weights'"):
+    np.savez(tmp_path / "two.npz", Inputs=np.ones(1))
+    with pytest.raises(ValueError, match="no array is named 'Weights'; there is Inputs"):
         evaluate(architecture, problem, mapping, sparsity=sparsity, masks={"Weights": tmp_path / "two.npz"})
+
+
+def test_files_that_hold_no_mask_are_refused(forward: Any, tmp_path: Any) -> None:
+    _, problem, _ = forward
+    np.savez(tmp_path / "one.npz", Wieghts=np.ones((256, 256, 3, 3)))
+    with pytest.raises(SpecError, match=r"no tensor 'Wieghts' in problem .*; did you mean 'Weights'\?"):
+        read_mask(tmp_path / "one.npz", problem, "Weights")
+    (tmp_path / "text.npy").write_text("0 1 1")
+    with pytest.raises(SpecError, match=r"text.npy: not a .npy or .npz file"):
+        read_mask(tmp_path / "text.npy", problem, "Weights")
+    with pytest.raises(SpecError, match="is a directory"):
+        read_mask(tmp_path, problem, "Weights")
+
+
+def test_numbers_are_kept_where_they_are_not_zero(forward: Any) -> None:
+    _, problem, _ = forward
+    weights = np.zeros((256, 256, 3, 3), np.float32)
+    weights[0, 0, 0] = (-0.0, -1.5, 1e-30)
+    assert np.flatnonzero(read_mask(weights, problem, "Weights")).tolist() == [1, 2]
+    for wrong in (np.nan, -np.inf):
+        weights[3, 3, 1, 1] = wrong
+        with pytest.raises(SpecError, match="has 1 values that are not finite"):
+            read_mask(weights, problem, "Weights")
+
+
+def test_a_density_and_a_mask_of_one_tensor_are_refused(forward: Any) -> None:
+    architecture, problem, mapping = forward
+    given = {"densities": {"Weights": 0.5, "Inputs": 0.5}, "masks": {"Weights": np.ones((256, 256, 3, 3))}}
+    with pytest.raises(SpecError, match="'Weights' is given both a density and a mask") as caught:
+        evaluate(architecture, problem, mapping, sparsity=load_sparsity("procrustes"), **given)
+    assert len(caught.value.issues) == 1
 
 
 def test_masks_from_files_equal_arrays(forward: Any, tmp_path: Any) -> None:
