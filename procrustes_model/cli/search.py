@@ -101,7 +101,7 @@ def search_command(
         machine, work = load_architecture(architecture), load_problem(problem)
         rules = load_constraints(constraints, machine, work)
         if not quiet:
-            announce_compiling("expand_labels" if method is Method.OPTIMAL else "evaluate_nests")
+            announce_compiling("walk")
         line = _ProgressLine(objective.value, seconds) if not quiet and sys.stderr.isatty() else None
         if pareto is not None:
             _search_front(machine, work, rules, pareto, seconds, seed, threads, line, quiet)

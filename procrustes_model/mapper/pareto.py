@@ -9,7 +9,7 @@ from procrustes_model.mapper.constraints import Constraints, load_constraints
 from procrustes_model.mapper.incumbent import OBJECTIVES, Incumbent, Progress
 from procrustes_model.mapper.optimal import Optimal
 from procrustes_model.mapper.result import SearchResult
-from procrustes_model.mapper.search import Source, conclude
+from procrustes_model.mapper.search import Source, compile_kernels, conclude
 from procrustes_model.mapper.space import Space
 from procrustes_model.spec.architecture import Architecture, load_architecture
 from procrustes_model.spec.problem import Problem, load_problem
@@ -53,6 +53,7 @@ def find_pareto_front(
     Each point has the least energy of all mappings that take fewer cycles than the point before.
     """
     architecture, problem = load_architecture(architecture), load_problem(problem)
+    compile_kernels()
     space = Space(architecture, problem, load_constraints(constraints, architecture, problem))
     threads = threads or len(os.sched_getaffinity(0))
     front: list[SearchResult] = []
