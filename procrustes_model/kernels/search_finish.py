@@ -28,7 +28,7 @@ from procrustes_model.kernels.sharing import count_distinct
 
 
 class Bench(NamedTuple):
-    """Room to evaluate one mapping at a time.
+    """Room to evaluate N mappings.
 
     Attributes
     ----------
@@ -36,8 +36,8 @@ class Bench(NamedTuple):
     loops : LoopArrays
     counts : CountArrays
     costs : CostArrays
-    status : int64[1]
-    touched : int64[1, L]
+    status : int64[N]
+    touched : int64[N, L]
     """
 
     nests: NestArrays
@@ -49,28 +49,36 @@ class Bench(NamedTuple):
 
 
 @kernel
-def measure(model: Model, bench: Bench) -> tuple[float, float]:
-    """Return energy and cycles of the mapping on the bench; infinite where it does not fit or overflows.
+def measure_batch(model: Model, bench: Bench) -> None:
+    """Evaluate the mappings on the bench, whose factors and outermost tensors are taken to be right.
 
-    Its factors, fan-out and what it keeps outermost are taken to be right.
+    Where a status is not OK, the mapping does not fit or overflows, and its costs mean nothing.
     """
     nests, loops, counts, costs, status = bench.nests, bench.loops, bench.counts, bench.costs, bench.status
     problem, machine = model.problem, model.machine
-    status[0] = OK
+    status[:] = OK
     flatten(nests, loops)
     measure_tiles(problem, loops.below, counts.tile)
     check_capacity(machine, nests.keep, counts.tile, status)
-    if status[0] != OK:
-        return math.inf, math.inf
+    if (status != OK).all():
+        return
     count_transfers(problem, loops, counts.tile, counts.moved, status)
     count_distinct(problem, loops, counts.distinct, bench.touched)
     count_accesses(problem, loops, nests.keep, bench.touched, model.computes, counts, status)
-    if status[0] != OK:
-        return math.inf, math.inf
     access_energy(machine, counts, costs)
-    costs.cycles[0, -1] = model.computes // counts.instances[0, -1]
+    for n in range(len(status)):
+        costs.cycles[n, -1] = model.computes // counts.instances[n, -1]
+        costs.total[n] += model.computes * model.compute_energy
     count_cycles(machine, counts, costs)
-    return costs.total[0] + model.computes * model.compute_energy, float(costs.cycles[0].max())
+
+
+@kernel
+def measure(model: Model, bench: Bench) -> tuple[float, float]:
+    """Return energy and cycles of the one mapping on the bench; infinite where it is not valid."""
+    measure_batch(model, bench)
+    if bench.status[0] != OK:
+        return math.inf, math.inf
+    return bench.costs.total[0], float(bench.costs.cycles[0].max())
 
 
 @kernel

@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from procrustes_model.kernels.arrays import OK, Bools, Ints
+from procrustes_model.kernels.arrays import OK, Bools, Ints, NestArrays
 from procrustes_model.kernels.jit import kernel
-from procrustes_model.kernels.search_arrays import EDP, Goal, Lattice, Model
-from procrustes_model.kernels.search_finish import Bench, is_better, measure
+from procrustes_model.kernels.search_arrays import CYCLES, EDP, Goal, Lattice, Model
+from procrustes_model.kernels.search_finish import Bench, is_better, measure_batch
+
+TRIES = 3
+"""How often a step is drawn anew when it breaks a rule that is cheap to check."""
 
 
 class Freedom(NamedTuple):
@@ -26,107 +29,146 @@ class Freedom(NamedTuple):
         Whether the loop over the first dimension must lie outside that over the second.
     keep : int64[L, T]
         1 to keep, 0 to bypass, -1 to choose.
+    free : bool
+        Whether every divisor is allowed everywhere.
+    ordered : bool
+        Whether `outside` demands anything.
     """
 
     primes: Ints
     factors: Bools
     outside: Bools
     keep: Ints
+    free: bool
+    ordered: bool
 
 
 @kernel
-def _draw(state: Ints, below: int) -> int:
+def _draw(state: Ints, n: int, below: int) -> int:
     """Return a random number from 0 to below - 1 (a linear congruential generator, upper bits)."""
-    state[0] = state[0] * 6364136223846793005 + 1442695040888963407
-    return int(((state[0] >> 33) & 0x3FFFFFFF) % below)
+    state[n] = state[n] * 6364136223846793005 + 1442695040888963407
+    return int(((state[n] >> 33) & 0x3FFFFFFF) % below)
 
 
 @kernel
-def _violations(model: Model, lattice: Lattice, freedom: Freedom, bench: Bench) -> int:
-    """Count what keeps the mapping on the bench from being allowed, capacity and sums not looked at."""
-    temporal, order, spatial = bench.nests.temporal[0], bench.nests.order[0], bench.nests.spatial[0]
-    wrong = 0
-    units = 1
-    for level in range(len(model.block)):
-        for axis in range(2):
-            product = 1
-            for d in range(len(model.bounds)):
-                product *= spatial[level, axis, d]
-            units *= product
-            wrong += product > model.machine.fanout[level, axis]
-        for d in range(len(model.bounds)):
-            for kind in range(3):
-                factor = temporal[level, d] if kind == 0 else spatial[level, kind - 1, d]
-                i = 0
-                while lattice.divisors[d, i] != factor:
-                    i += 1
-                wrong += not freedom.factors[level, kind, d, i]
-        for i in range(len(model.bounds)):
-            for k in range(i + 1, len(model.bounds)):
-                a, b = order[level, i], order[level, k]
-                wrong += freedom.outside[level, b, a] and temporal[level, a] > 1 and temporal[level, b] > 1
-    return wrong + (units < model.least_units)
+def _violations(
+    fanout: Ints, divisors: Ints, freedom: Freedom, nests: NestArrays, least_units: int, wrong: Ints
+) -> None:
+    """Count what keeps each mapping (int64[N]) from being allowed; capacity is not looked at."""
+    temporal, order, spatial = nests.temporal, nests.order, nests.spatial
+    factors, outside, free, ordered = freedom.factors, freedom.outside, freedom.free, freedom.ordered
+    mappings, levels, dimensions = temporal.shape
+    for n in range(mappings):
+        count = 0
+        units = 1
+        for level in range(levels):
+            for axis in range(2):
+                product = 1
+                for d in range(dimensions):
+                    product *= spatial[n, level, axis, d]
+                units *= product
+                count += product > fanout[level, axis]
+            for kind in range(0 if free else 3):
+                for d in range(dimensions):
+                    factor = temporal[n, level, d] if kind == 0 else spatial[n, level, kind - 1, d]
+                    i = 0
+                    while divisors[d, i] != factor:
+                        i += 1
+                    count += not factors[level, kind, d, i]
+            for i in range(dimensions if ordered else 0):
+                for k in range(i + 1, dimensions):
+                    a, b = order[n, level, i], order[n, level, k]
+                    if outside[level, b, a] and temporal[n, level, a] > 1 and temporal[n, level, b] > 1:
+                        count += 1
+        wrong[n] = count + (units < least_units)
 
 
 @kernel
-def _move_prime(bench: Bench, primes: Ints, slot: Ints, i: int, target: int) -> None:
-    """Move one prime factor to another slot: level * 3 + 0 (time), 1 (x), 2 (y)."""
-    d, prime = primes[i]
-    level, kind = divmod(slot[i], 3)
+def _move_prime(temporal: Ints, spatial: Ints, n: int, d: int, prime: int, origin: int, target: int) -> None:
+    """Move a prime factor from slot to slot: level * 3 + 0 (time), 1 (x), 2 (y)."""
+    level, kind = divmod(origin, 3)
     if kind == 0:
-        bench.nests.temporal[0, level, d] //= prime
+        temporal[n, level, d] //= prime
     else:
-        bench.nests.spatial[0, level, kind - 1, d] //= prime
+        spatial[n, level, kind - 1, d] //= prime
     level, kind = divmod(target, 3)
     if kind == 0:
-        bench.nests.temporal[0, level, d] *= prime
+        temporal[n, level, d] *= prime
     else:
-        bench.nests.spatial[0, level, kind - 1, d] *= prime
-    slot[i] = target
+        spatial[n, level, kind - 1, d] *= prime
 
 
 @kernel
-def _disturb(model: Model, freedom: Freedom, bench: Bench, slot: Ints, state: Ints) -> None:
-    """Change the mapping on the bench a little."""
-    levels, dimensions = bench.nests.temporal.shape[1:]
-    tensors = len(model.kind)
-    for _ in range(1 + _draw(state, 3)):
-        choice = _draw(state, 10)
-        if choice < 6 and len(slot):
-            i = _draw(state, len(slot))
-            target = _draw(state, 3 * levels)
-            if choice < 2:
-                k = _draw(state, len(slot))
-                target = slot[k]
-                _move_prime(bench, freedom.primes, slot, k, slot[i])
-            _move_prime(bench, freedom.primes, slot, i, target)
-        elif choice < 8:
-            level, i, k = _draw(state, levels), _draw(state, dimensions), _draw(state, dimensions)
-            d = bench.nests.order[0, level, i]
-            bench.nests.order[0, level, i] = bench.nests.order[0, level, k]
-            bench.nests.order[0, level, k] = d
-        else:
-            level, t = _draw(state, levels), _draw(state, tensors)
-            if freedom.keep[level, t] < 0:
-                bench.nests.keep[0, level, t] = not bench.nests.keep[0, level, t]
+def _disturb(freedom: Freedom, nests: NestArrays, slot: Ints, state: Ints, wrong: Ints) -> None:
+    """Change every mapping that is wrong a little.
+
+    Parameters
+    ----------
+    freedom : Freedom
+    nests : NestArrays
+    slot : int64[N, n]
+        Where each prime factor is.
+    state : int64[N]
+        Of the random numbers.
+    wrong : int64[N]
+    """
+    primes, may_keep = freedom.primes, freedom.keep
+    temporal, order, spatial, keep = nests.temporal, nests.order, nests.spatial, nests.keep
+    mappings, levels, dimensions = temporal.shape
+    count, tensors = len(primes), keep.shape[2]
+    for n in range(mappings):
+        for _ in range(1 + _draw(state, n, 3) if wrong[n] else 0):
+            choice = _draw(state, n, 10)
+            if choice < 6 and count:
+                i = _draw(state, n, count)
+                target = _draw(state, n, 3 * levels)
+                if choice < 2:
+                    k = _draw(state, n, count)
+                    target = slot[n, k]
+                    _move_prime(temporal, spatial, n, primes[k, 0], primes[k, 1], target, slot[n, i])
+                    slot[n, k] = slot[n, i]
+                    if k == i:
+                        continue
+                _move_prime(temporal, spatial, n, primes[i, 0], primes[i, 1], slot[n, i], target)
+                slot[n, i] = target
+            elif choice < 8:
+                level, i = _draw(state, n, levels), _draw(state, n, dimensions)
+                k = _draw(state, n, dimensions)
+                d = order[n, level, i]
+                order[n, level, i] = order[n, level, k]
+                order[n, level, k] = d
+            else:
+                level, t = _draw(state, n, levels), _draw(state, n, tensors)
+                if may_keep[level, t] < 0:
+                    keep[n, level, t] = not keep[n, level, t]
 
 
 @kernel
-def _copy(source: Bench, target: Bench) -> None:
-    target.nests.temporal[:] = source.nests.temporal
-    target.nests.order[:] = source.nests.order
-    target.nests.spatial[:] = source.nests.spatial
-    target.nests.keep[:] = source.nests.keep
+def _copy(source: NestArrays, target: NestArrays, n: int, to: int) -> None:
+    target.temporal[to] = source.temporal[n]
+    target.order[to] = source.order[n]
+    target.spatial[to] = source.spatial[n]
+    target.keep[to] = source.keep[n]
 
 
 @kernel
-def _start(model: Model, freedom: Freedom, bench: Bench) -> None:
+def _start(bounds: Ints, keep: Ints, nests: NestArrays) -> None:
     """Put all loops at the outermost level and keep what may be kept."""
-    bench.nests.temporal[:] = 1
-    bench.nests.spatial[:] = 1
-    bench.nests.temporal[0, 0] = model.bounds
-    bench.nests.order[0] = np.arange(len(model.bounds))
-    bench.nests.keep[0] = freedom.keep != 0
+    nests.temporal[:] = 1
+    nests.spatial[:] = 1
+    for n in range(len(nests.temporal)):
+        nests.temporal[n, 0] = bounds
+        nests.order[n] = np.arange(len(bounds))
+        nests.keep[n] = keep != 0
+
+
+@kernel
+def _cost(kind: int, most: float, energy: float, cycles: float) -> float:
+    """Return what the walk lowers; a difference is a relative loss."""
+    late = 1e3 if cycles > most else 0.0
+    if kind == CYCLES:
+        return math.log(cycles) + 1e-3 * math.log(energy + 1e-9) + late
+    return math.log(energy + 1e-9) + (math.log(cycles) if kind == EDP else 0.0) + late
 
 
 @kernel
@@ -137,14 +179,14 @@ def walk(
     kind: int,
     most: float,
     steps: int,
-    seed: int,
+    state: Ints,
     hot: float,
     cold: float,
     bench: Bench,
-    current: Bench,
-    best: Bench,
+    current: NestArrays,
+    best: NestArrays,
 ) -> tuple[float, float, int]:
-    """Walk, accept what is better or not much worse, and remember the best.
+    """Walk N ways at once, each its own: accept what is better or not much worse, remember the best.
 
     Parameters
     ----------
@@ -156,14 +198,17 @@ def walk(
     most : float
         Cycles that a mapping may take.
     steps : int
-        Mappings to look at.
-    seed : int
+        Mappings to look at on each way.
+    state : int64[N]
+        A seed for each way; changed.
     hot, cold : float
         Temperatures at the start and the end: the relative loss that is accepted one time in e.
-    bench, current : Bench
-        Scratch.
-    best : Bench
-        Its `nests` are filled in where a valid mapping is found.
+    bench : Bench
+        Scratch, for N mappings.
+    current : NestArrays
+        Scratch, N mappings.
+    best : NestArrays
+        A batch of one; filled in where a valid mapping is found.
 
     Returns
     -------
@@ -172,39 +217,48 @@ def walk(
     valid : int
         Valid mappings measured.
     """
-    state = np.array([seed * 7919 + 104729])
-    _start(model, freedom, bench)
-    slot = np.zeros(len(freedom.primes), np.int64)
-    accepted_slot = slot.copy()
-    _copy(bench, current)
+    ways = len(state)
+    nests, total, by_level, status = bench.nests, bench.costs.total, bench.costs.cycles, bench.status
+    _start(model.bounds, freedom.keep, nests)
+    for n in range(ways):
+        _copy(nests, current, n, n)
+    slot = np.zeros((ways, len(freedom.primes)), np.int64)
+    accepted_slot, accepted = slot.copy(), np.full(ways, math.inf)
+    wrong, valid = np.zeros(ways, np.int64), 0
     goal = Goal(kind, math.inf, math.inf, most)
-    energy = cycles = accepted = math.inf
-    valid = 0
+    energy = cycles = math.inf
     for step in range(steps):
-        if step:
-            _disturb(model, freedom, bench, slot, state)
-        wrong = _violations(model, lattice, freedom, bench)
-        cost = 1e6 * wrong
-        if wrong == 0:
-            found = measure(model, bench)
-            cost = 1e5
-            if bench.status[0] == OK:
-                valid += 1
-                cost = math.log(found[1]) + 1e-3 * math.log(found[0] + 1e-9)
-                if kind != 2:
-                    cost = math.log(found[0] + 1e-9) + (math.log(found[1]) if kind == EDP else 0.0)
-                cost += 1e3 if found[1] > most else 0.0
-                if is_better(goal, found[0], found[1]):
-                    energy, cycles = found
-                    goal = Goal(kind, energy * cycles if kind == EDP else energy, cycles, most)
-                    _copy(bench, best)
+        wrong[:] = 1
+        for attempt in range(TRIES):
+            for n in range(ways if attempt else 0):
+                if wrong[n]:
+                    slot[n] = accepted_slot[n]
+                    _copy(current, nests, n, n)
+            if step:
+                _disturb(freedom, nests, slot, state, wrong)
+            _violations(model.machine.fanout, lattice.divisors, freedom, nests, model.least_units, wrong)
+            if not wrong.any():
+                break
+        measure_batch(model, bench)
         temperature = hot * (cold / hot) ** (step / steps)
-        chance = (_draw(state, 1 << 30) + 0.5) / (1 << 30)
-        if cost <= accepted or chance < math.exp((accepted - cost) / temperature):
-            accepted = cost
-            accepted_slot[:] = slot
-            _copy(bench, current)
-        else:
-            slot[:] = accepted_slot
-            _copy(current, bench)
+        for n in range(ways):
+            cost = 1e6 * wrong[n]
+            if wrong[n] == 0 and status[n] != OK:
+                cost = 1e5
+            elif wrong[n] == 0:
+                valid += 1
+                slowest = float(by_level[n].max())
+                cost = _cost(kind, most, total[n], slowest)
+                if is_better(goal, total[n], slowest):
+                    energy, cycles = total[n], slowest
+                    goal = Goal(kind, energy * cycles if kind == EDP else energy, cycles, most)
+                    _copy(nests, best, n, 0)
+            chance = (_draw(state, n, 1 << 30) + 0.5) / (1 << 30)
+            if cost <= accepted[n] or chance < math.exp((accepted[n] - cost) / temperature):
+                accepted[n] = cost
+                accepted_slot[n] = slot[n]
+                _copy(nests, current, n, n)
+            else:
+                slot[n] = accepted_slot[n]
+                _copy(current, nests, n, n)
     return energy, cycles, valid

@@ -42,7 +42,7 @@ from procrustes_model.mapper.tables import Tables
 FIRST_CHUNK, LARGEST_CHUNK = 64, 200_000
 """Labels that are followed to the end before the next ones: a few at first, to find good mappings early."""
 
-WALKS = 12
+WALKS = 16
 """Random walks before the search: what they find lets bounds cut from the start."""
 
 SMALL = 1e12
@@ -87,7 +87,7 @@ class Optimal:
         """
         incumbent = self.incumbent
         steps = WALKS * WALK if self.space.size() > SMALL else WALK // 4
-        search_random(self.space, incumbent, mappings=steps, seed=seed, threads=self.threads)
+        search_random(self.space, incumbent, mappings=steps, seed=seed, threads=self.threads, ways=WALKS // 2)
         self.tables = Tables(self.space)
         with ThreadPoolExecutor(self.threads) as pool:
             queue = self._rank_patterns()

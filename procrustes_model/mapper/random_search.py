@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 
 from procrustes_model.kernels.arrays import NestArrays
 from procrustes_model.kernels.search_walk import walk
@@ -18,10 +20,15 @@ WALK = 20_000
 """Mappings of one walk."""
 
 
-def _one_walk(
-    space: Space, kind: int, most: float, steps: int, seed: int
+WAYS = 25
+"""Walks that run side by side in one call of the kernel, which makes each of them faster."""
+
+
+def _walk(
+    space: Space, kind: int, most: float, steps: int, seeds: Sequence[int]
 ) -> tuple[float, float, int, NestArrays]:
-    best = space.bench()
+    ways, best = len(seeds), space.nests(1)
+    state = np.array([seed * 7919 + 104729 for seed in seeds], np.int64)
     energy, cycles, valid = walk(
         space.model,
         space.lattice,
@@ -29,28 +36,36 @@ def _one_walk(
         kind,
         most,
         steps,
-        seed,
+        state,
         HOT,
         COLD,
-        space.bench(),
-        space.bench(),
+        space.bench(ways),
+        space.nests(ways),
         best,
     )
-    return energy, cycles, valid, best.nests
+    return energy, cycles, valid, best
 
 
-def _budgets(mappings: int | None) -> Iterator[int]:
-    """Yield the steps of each walk; their sum is the budget, exactly, where there is one."""
-    if mappings is None:
-        yield from itertools.repeat(WALK)
-        return
-    yield from [WALK] * (mappings // WALK)
-    if mappings % WALK:
-        yield mappings % WALK
+def _batches(mappings: int | None, most: int) -> Iterator[tuple[int, int, int]]:
+    """Yield the first walk, the number of walks and the steps of each: in all no more than the budget."""
+    first = 0
+    while mappings is None or mappings >= WALK:
+        ways = most if mappings is None else min(most, mappings // WALK)
+        yield first, ways, WALK
+        first += ways
+        mappings = None if mappings is None else mappings - ways * WALK
+    if mappings:
+        yield first, 1, mappings
 
 
 def search_random(
-    space: Space, incumbent: Incumbent, *, mappings: int | None, seed: int = 0, threads: int = 1
+    space: Space,
+    incumbent: Incumbent,
+    *,
+    mappings: int | None,
+    seed: int = 0,
+    threads: int = 1,
+    ways: int = WAYS,
 ) -> None:
     """Walk until the budget of mappings, or the time limit of the incumbent, is spent.
 
@@ -66,22 +81,23 @@ def search_random(
         Mappings to look at; None means until the time is out.
     seed : int
     threads : int
+    ways : int
+        Walks that run side by side on one thread.
     """
-    walks = enumerate(_budgets(mappings))
-    done = 0
+    batches, done = _batches(mappings, ways), 0
     with ThreadPoolExecutor(threads) as pool:
         while not incumbent.late:
-            batch = list(itertools.islice(walks, threads))
+            batch = list(itertools.islice(batches, threads))
             if not batch:
                 break
-            runs = [
-                pool.submit(_one_walk, space, incumbent.kind, incumbent.most, steps, (seed << 20) + i)
-                for i, steps in batch
-            ]
-            for (_, steps), run in zip(batch, runs, strict=True):
+            runs = []
+            for first, count, steps in batch:
+                seeds = [(seed << 20) + first + i for i in range(count)]
+                runs.append(pool.submit(_walk, space, incumbent.kind, incumbent.most, steps, seeds))
+                done += count * steps
+            for run in runs:
                 energy, cycles, valid, nests = run.result()
                 incumbent.measured += valid
                 incumbent.offer(energy, cycles, nests)
-                done += steps
             incumbent.share = done / mappings if mappings else 0.0
             incumbent.tell()

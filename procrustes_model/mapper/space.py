@@ -214,26 +214,36 @@ class Space:
         primes = [
             (d, prime) for d, bound in enumerate(self.model.bounds) for prime in list_primes(int(bound))
         ]
+        rules = self.rules
         return Freedom(
-            np.array(primes, np.int64).reshape(-1, 2), self.rules.factors, self.rules.outside, self.rules.keep
+            np.array(primes, np.int64).reshape(-1, 2),
+            rules.factors,
+            rules.outside,
+            rules.keep,
+            bool(rules.factors.all()),
+            bool(rules.outside.any()),
         )
 
-    def bench(self) -> Bench:
-        """Allocate room to evaluate one mapping."""
+    def nests(self, mappings: int) -> NestArrays:
+        """Allocate a batch of mappings."""
         levels, dimensions, tensors = self.levels, len(self.model.bounds), len(self.model.kind)
-        nests = NestArrays(
-            np.ones((1, levels, dimensions), np.int64),
-            np.tile(np.arange(dimensions), (1, levels, 1)),
-            np.ones((1, levels, 2, dimensions), np.int64),
-            np.ones((1, levels, tensors), np.bool_),
+        return NestArrays(
+            np.ones((mappings, levels, dimensions), np.int64),
+            np.tile(np.arange(dimensions), (mappings, levels, 1)),
+            np.ones((mappings, levels, 2, dimensions), np.int64),
+            np.ones((mappings, levels, tensors), np.bool_),
         )
+
+    def bench(self, mappings: int = 1) -> Bench:
+        """Allocate room to evaluate as many mappings at a time."""
+        levels, dimensions, tensors = self.levels, len(self.model.bounds), len(self.model.kind)
         return Bench(
-            nests,
-            make_loops(1, levels, dimensions),
-            make_counts(1, levels, tensors),
-            make_costs(1, levels, tensors),
-            np.zeros(1, np.int64),
-            np.empty((1, levels), np.int64),
+            self.nests(mappings),
+            make_loops(mappings, levels, dimensions),
+            make_counts(mappings, levels, tensors),
+            make_costs(mappings, levels, tensors),
+            np.zeros(mappings, np.int64),
+            np.empty((mappings, levels), np.int64),
         )
 
     def size(self) -> int:
