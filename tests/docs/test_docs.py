@@ -23,6 +23,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,8 @@ from procrustes_model.errors import SpecError
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.spec.architecture import load_architecture
 from procrustes_model.spec.mapping import load_mapping
+from procrustes_model.spec.network import load_network
+from procrustes_model.spec.network_density import load_density
 from procrustes_model.spec.problem import load_problem
 from procrustes_model.spec.shape import load_shape
 from procrustes_model.spec.sparsity import load_sparsity
@@ -40,6 +43,14 @@ from tests.docs.blocks import Block, read_blocks
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = [block for document in DOCUMENTS for block in read_blocks(document)]
+LOADERS: dict[str, Callable[[str], object]] = {
+    "architecture": load_architecture,
+    "problem": load_problem,
+    "shape": load_shape,
+    "sparsity": load_sparsity,
+    "network": load_network,
+    "density": load_density,
+}
 BETWEEN = "\x1e"
 """Printed between the blocks of a Python program."""
 
@@ -53,12 +64,10 @@ def load(file: str, marks: dict[str, str]) -> None:
     kind = next(iter(parse_yaml(Path(file).read_text(encoding="utf-8"), file).data))
     if kind == "mapping":
         load_mapping(file, load_architecture(marks["arch"]), load_problem(marks["problem"]))
-    elif kind == "sparsity":
-        load_sparsity(file)
     elif kind == "constraints":
         load_constraints(file, load_architecture(marks["arch"]), load_problem(marks["problem"]))
     else:
-        {"architecture": load_architecture, "problem": load_problem, "shape": load_shape}[kind](file)
+        LOADERS[kind](file)
 
 
 def following(block: Block) -> Block | None:

@@ -1,4 +1,4 @@
-"""`docs/yaml.md` lists exactly the keys that a user can write, and says which are required."""
+"""The reference lists exactly the keys that a user can write, and says which are required."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ import inspect
 import pytest
 from pydantic_core import PydanticUndefined
 
-from procrustes_model.spec import architecture, mapping, problem
+from procrustes_model.spec import architecture, mapping, network, network_density, problem, sparsity
 from procrustes_model.spec.architecture_reader import _TOP_KEYS as ARCHITECTURE_KEYS
 from procrustes_model.spec.mapping_reader import _KEYS as MAPPING_KEYS
 from procrustes_model.spec.mapping_reader import _LEVEL_KEYS as LEVEL_KEYS
+from procrustes_model.spec.network_reader import _TOP_KEYS as NETWORK_KEYS
 from procrustes_model.spec.problem_reader import _KEYS as PROBLEM_KEYS
 from procrustes_model.spec.schema import Frozen, keys_of
 from procrustes_model.spec.shape import _KEYS as SHAPE_KEYS
 from procrustes_model.spec.shape import _TENSOR_KEYS as TENSOR_KEYS
+from procrustes_model.spec.sparsity_reader import _ACTION_KEYS as ACTION_KEYS
+from procrustes_model.spec.sparsity_reader import _SECTIONS as SPARSITY_SECTIONS
+from procrustes_model.spec.sparsity_reader import _TITLE as SPARSITY_KEYS
 from tests.conftest import ROOT
 from tests.docs.blocks import Block, read_blocks
 
 TABLES = {
-    block.marks["keys"]: block for block in read_blocks(ROOT / "docs" / "yaml.md") if "keys" in block.marks
+    block.marks["keys"]: block
+    for name in ("yaml.md", "sparse.md", "networks.md")
+    for block in read_blocks(ROOT / "docs" / name)
+    if "keys" in block.marks
 }
 READERS = {
     "Architecture": ARCHITECTURE_KEYS,
@@ -28,6 +35,9 @@ READERS = {
     "problem": PROBLEM_KEYS,
     "mapping": MAPPING_KEYS,
     "level": LEVEL_KEYS,
+    "sparsity": [*SPARSITY_KEYS, *SPARSITY_SECTIONS, "phases"],
+    "action": ACTION_KEYS,
+    "network": NETWORK_KEYS,
 }
 """Keys that are read by hand, by table."""
 BY_READERS = {
@@ -36,15 +46,28 @@ BY_READERS = {
     "Problem": "problem",
     "LevelMapping": "level",
     "Mapping": "mapping",
+    "Sparsity": "sparsity",
+    "SparsePhase": "sparsity",
+    "Action": "action",
+    "Network": "network",
 }
 """Models whose keys are read by hand, and the table that has them."""
-NOT_KEYS = {"Term": "part of an expression", "Tensor": "listed as shape's", "Loop": "written K=16"}
-ELSEWHERE = {("Problem", "phase"), ("Problem", "tensors")}
-"""Fields that a problem gets from its shape."""
+NOT_KEYS = {
+    "Term": "part of an expression",
+    "Tensor": "listed as shape's",
+    "Loop": "written K=16",
+    "NetworkLayer": "made of items",
+}
+ELSEWHERE = {
+    *(("Problem", key) for key in ("phase", "tensors")),  # from its shape
+    *(("Sparsity", key) for key in ("forward", "backward", "weight_update")),  # under `phases`
+    *(("Action", key) for key in ("kind", "target")),  # `skip` and `gate` are both
+}
+"""Fields that are written otherwise."""
 
 MODELS: dict[str, type[Frozen]] = {
     name: model
-    for module in (architecture, problem, mapping)
+    for module in (architecture, problem, mapping, sparsity, network, network_density)
     for name, model in inspect.getmembers(module, inspect.isclass)
     if issubclass(model, Frozen) and model.__module__ == module.__name__
 }
