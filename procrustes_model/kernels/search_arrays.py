@@ -93,6 +93,9 @@ class Model(NamedTuple):
     compute_energy : float
     least_units : int
         Compute units that a mapping must use at least.
+    rough : bool[L]
+        Levels whose instances depend on a spatial vector further out than the last: bounds leave out what
+        outputs read and fill there, instead of what first accumulations save.
     columns : Columns
     """
 
@@ -110,6 +113,7 @@ class Model(NamedTuple):
     limited: bool
     compute_energy: float
     least_units: int
+    rough: Bools
     columns: Columns
 
 

@@ -226,6 +226,8 @@ def pending_rebate(model: Model, pattern: Pattern, label: Ints, level: int) -> f
     for t in range(len(model.kind)):
         if model.output[t]:
             p = pattern.parent[level, t]
+            if model.rough[p]:
+                return 0.0
             words = float(label[at.home + t]) * label[at.fresh + t]
             return float(words * model.energy[p, 0] / model.block[p])
     return 0.0

@@ -83,7 +83,7 @@ def _columns(levels: int, tensors: int) -> Columns:
 
 
 def _make_model(problem: ProblemArrays, machine: MachineArrays, least_units: int) -> Model:
-    coefficient = _coefficients(problem)
+    coefficient, mesh = _coefficients(problem), machine.fanout.prod(axis=1).tolist()
     kind = np.where(problem.skewed, SKEWED, np.where(problem.sliding, SLIDING, SIMPLE)).astype(np.int64)
     output = np.arange(len(kind)) == problem.output
     return Model(
@@ -101,6 +101,7 @@ def _make_model(problem: ProblemArrays, machine: MachineArrays, least_units: int
         limited=bool(np.isfinite(machine.bandwidth).any()),
         compute_energy=machine.compute_energy,
         least_units=least_units,
+        rough=np.array([math.prod(mesh[: max(level - 1, 0)]) > 1 for level in range(len(mesh))]),
         columns=_columns(len(machine.words_per_access), len(kind)),
     )
 

@@ -89,8 +89,10 @@ class Tables:
     def _word_energy(self, level: int, tensor: int) -> float:
         """Return the energy per word that a level spends to serve the tensor."""
         model = self.space.model
-        updates = model.energy[level, 2] if model.output[tensor] else 0.0
-        return float(model.energy[level, 0] + updates) / float(model.block[level])
+        read, _, update = model.energy[level] / model.block[level]
+        if not model.output[tensor]:
+            return float(read)
+        return float(update if model.rough[level] else read + update)
 
     def _parents(self, level: int, keep: Bools, tensor: int, *, family: bool) -> list[int]:
         """Return the levels up to `level` that may be the parent of what lies inside it."""
@@ -110,14 +112,17 @@ class Tables:
         for t in range(tensors):
             parents = self._parents(level, keep, t, family=family)
             parent[t] = min(self._word_energy(p, t) / math.prod(mesh[p:level]) for p in parents)
-            if kept[t]:
+            if kept[t] and not (model.output[t] and model.rough[inner]):
                 child[t] = model.energy[inner, 1] / model.block[inner]
             if model.output[t]:
                 whole = float(box_words(model.coefficient[t], model.bounds))
                 pending += whole * max(
-                    math.prod(mesh[:p]) * float(model.energy[p, 0] / model.block[p]) for p in parents
+                    0.0
+                    if model.rough[p]
+                    else math.prod(mesh[:p]) * float(model.energy[p, 0] / model.block[p])
+                    for p in parents
                 )
-                if kept[t]:
+                if kept[t] and not model.rough[inner]:
                     saved = (model.energy[inner, 0] + model.energy[inner, 1]) / model.block[inner]
                     rebate += self._touched(t, points) * units * outside * saved
             if not keep[inner:, t].any():
