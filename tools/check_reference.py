@@ -25,6 +25,15 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 from reference import dense, procrustes_2020, sparseloop  # noqa: E402  (found once the path is set)
 
 
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, and refuse one that has a key twice: the last one would win silently."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
+        raise ValueError(f"the key '{twice}' stands twice in an object")
+    return found
+
+
 def read_cases(path: Path) -> list[dict[str, Any]]:
     """Return the cases in `path`.
 
@@ -38,7 +47,7 @@ def read_cases(path: Path) -> list[dict[str, Any]]:
     content = path.read_bytes()
     if content[:2] == b"\x1f\x8b":
         content = gzip.decompress(content)
-    cases = json.loads(content)
+    cases = json.loads(content, object_pairs_hook=_without_duplicates)
     if not isinstance(cases, list) or not all(isinstance(case, dict) for case in cases):
         raise ValueError("not a list of cases")
     return cases
@@ -71,13 +80,18 @@ def check_file(path: Path) -> bool:
     matched: Counter[str] = Counter()
     seen: Counter[str] = Counter()
     failures = []
+    names: set[str] = set()
     for number, case in enumerate(cases):
         name, kind = f"case {case.get('id', number)}", kind_of(case)
+        repeated = name in names
+        names.add(name)
         seen[kind] += 1
         try:
             mismatches = [str(mismatch) for mismatch in check_case(case, path.parent / "masks.npz")]
         except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, OSError) as error:
             mismatches = [f"cannot be evaluated: {type(error).__name__}: {error}"]
+        if repeated:
+            mismatches.append("an earlier case has the same id")
         if mismatches:
             failures.append((name, kind, mismatches))
         else:

@@ -43,7 +43,8 @@ def count_accesses(
 
     Between a level and the next inner one that keeps the tensor (or the compute units), the child's
     transfers are read once per different tile that its siblings hold, network by network. An output is
-    updated as often; its first accumulation into an element reads nothing and fetches nothing.
+    updated as often; its first accumulation into an element reads nothing and fetches nothing. Elements that
+    an instance touches are an estimate where an output slides, so that neither count goes below zero.
 
     Parameters
     ----------
@@ -85,9 +86,9 @@ def count_accesses(
                 if tensor == problem.output:
                     fresh = touched[n, level]
                     accesses[n, level, tensor, UPDATE] = served
-                accesses[n, level, tensor, READ] = served - fresh
+                accesses[n, level, tensor, READ] = max(0, served - fresh)
                 if level:
-                    accesses[n, level, tensor, FILL] = moved[n, level, tensor] - fresh
+                    accesses[n, level, tensor, FILL] = max(0, moved[n, level, tensor] - fresh)
                 from_child = moved[n, level, tensor]
                 tiles = 1
 
@@ -121,7 +122,7 @@ def access_energy(machine: MachineArrays, counts: CountArrays, costs: CostArrays
 
 
 @kernel
-def stretch(bandwidth: Floats, level: int, read: float, write: float, steps: float) -> tuple[int, int]:
+def stretch(bandwidth: Floats, level: int, read: float, write: float, steps: int) -> tuple[int, int]:
     """Stretch steps where a level's ports are too narrow for the words that it reads and writes per step.
 
     Parameters
@@ -130,11 +131,12 @@ def stretch(bandwidth: Floats, level: int, read: float, write: float, steps: flo
     level : int
     read, write : float
         Words per step and instance.
-    steps : float
+    steps : int
 
     Returns
     -------
     cycles : int
+        -1 beyond 2^62.
     limit : int
         0 none, 1 read, 2 write, 3 shared bandwidth.
     """
@@ -147,11 +149,15 @@ def stretch(bandwidth: Floats, level: int, read: float, write: float, steps: flo
             if stretched < slowdown:
                 slowdown = stretched
                 limit = port + 1
+    if limit == 0:
+        return steps, 0
+    if steps / slowdown > COUNT_LIMIT:
+        return -1, limit
     return math.ceil(steps / slowdown), limit
 
 
 @kernel
-def count_cycles(machine: MachineArrays, counts: CountArrays, costs: CostArrays) -> None:
+def count_cycles(machine: MachineArrays, counts: CountArrays, costs: CostArrays, status: Ints) -> None:
     """Stretch the steps of the nest, level by level, where a bandwidth falls short.
 
     The stretch is computed in double precision from words per step, summed tensor by tensor, so that the
@@ -163,6 +169,8 @@ def count_cycles(machine: MachineArrays, counts: CountArrays, costs: CostArrays)
     counts : CountArrays
     costs : CostArrays
         The steps of the nest, last in `cycles`, are read; the other `cycles` and `limit` are filled in.
+    status : int64[N]
+        Set to OVERFLOW where cycles exceed 2^62.
     """
     accesses, bandwidth = counts.accesses, machine.bandwidth
     mappings, levels, tensors, _ = accesses.shape
@@ -175,6 +183,8 @@ def count_cycles(machine: MachineArrays, counts: CountArrays, costs: CostArrays)
                 read += accesses[n, level, tensor, READ] / steps
                 write += written / steps
             costs.cycles[n, level], costs.limit[n, level] = stretch(bandwidth, level, read, write, steps)
+            if costs.cycles[n, level] < 0:
+                status[n] = OVERFLOW
 
 
 @kernel
@@ -232,6 +242,6 @@ def evaluate_nests(
     levels = counts.tile.shape[1]
     for n in range(len(status)):
         costs.cycles[n, levels] = computes // counts.instances[n, levels]
-    count_cycles(machine, counts, costs)
+    count_cycles(machine, counts, costs, status)
     for n in range(len(status)):
         costs.total[n] = costs.total[n] + computes * machine.compute_energy if status[n] == OK else np.nan

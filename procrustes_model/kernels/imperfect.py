@@ -109,6 +109,6 @@ def evaluate_imperfect_nests(
     check_capacity(machine, nests.keep, counts.tile, status)
     access_energy(machine, counts, costs)
     costs.cycles[:mappings, levels] = steps
-    count_cycles(machine, counts, costs)
+    count_cycles(machine, counts, costs, status)
     for n in range(mappings):
         costs.total[n] = costs.total[n] + computes * machine.compute_energy if status[n] == OK else np.nan

@@ -258,7 +258,8 @@ def _cross(
             for d in range(dimensions):
                 reach[d] = model.bounds[d] // lattice.value[label[SPREAD], d]
             fresh = _distinct_positions(model.problem, t, reach, lattice.value[0])
-            read, updated, filled = served - label[at.fresh + t], served, filled - fresh
+            read, updated = max(0, served - label[at.fresh + t]), served
+            filled = max(0, filled - fresh)
             label[at.fresh + t] = fresh
         energy += label[at.home + t] * (
             _accesses(read, model.block[p]) * model.energy[p, 0]

@@ -69,7 +69,7 @@ def measure_batch(model: Model, bench: Bench) -> None:
     for n in range(len(status)):
         costs.cycles[n, -1] = model.computes // counts.instances[n, -1]
         costs.total[n] += model.computes * model.compute_energy
-    count_cycles(machine, counts, costs)
+    count_cycles(machine, counts, costs, status)
 
 
 @kernel

@@ -138,7 +138,9 @@ def sparse_cycles(
                 words = actual[n, level, t, FILL] + actual[n, level, t, UPDATE] + gated[n, level, t, UPDATE]
                 words += metadata[n, level, t, FILL] + metadata[n, level, t, UPDATE]
                 write += words / steps
-            costs.cycles[n, level], costs.limit[n, level] = stretch(bandwidth, level, read, write, steps)
+            costs.cycles[n, level], costs.limit[n, level] = stretch(
+                bandwidth, level, read, write, costs.cycles[n, levels]
+            )
 
 
 @kernel

@@ -313,20 +313,20 @@ def compress(
 
 
 @kernel
-def count_fills_of_outputs(touched: Ints, keep: Bools, output: int, accesses: Ints) -> None:
+def count_fills_of_outputs(moved: Ints, keep: Bools, output: int, accesses: Ints) -> None:
     """Charge also the first fill of every output element, which has nothing to fetch.
 
     Parameters
     ----------
-    touched : int64[N, L]
-        Output elements that one instance accumulates.
+    moved : int64[N, L, T]
+        Words transferred into one instance.
     keep : bool[N, L, T]
     output : int
     accesses : int64[N, L, T, 3]
         The fills of the output grow.
     """
-    mappings, levels = touched.shape
+    mappings, levels, _ = moved.shape
     for n in range(mappings):
         for level in range(1, levels):
             if keep[n, level, output]:
-                accesses[n, level, output, FILL] += touched[n, level]
+                accesses[n, level, output, FILL] = moved[n, level, output]

@@ -207,9 +207,13 @@ def _actions(
     if touched is None:
         fills = nest.part("fills", arrivals.symbol, [arrivals]) if arrivals else nest.part("fills", zero)
         return nest.part("reads", departures.symbol, [departures]), fills, nest.part("updates", zero)
-    reads = nest.part("reads", total([departures.symbol, -touched.symbol]), [departures, touched])
-    if arrivals:
-        fills = nest.part("fills", total([arrivals.symbol, -touched.symbol]), [arrivals, touched])
-    else:
-        fills = nest.part("fills", zero)
+    reads = _beyond_first(nest, "reads", departures, touched)
+    fills = _beyond_first(nest, "fills", arrivals, touched) if arrivals else nest.part("fills", zero)
     return reads, fills, nest.part("updates", departures.symbol, [departures])
+
+
+def _beyond_first(nest: SymbolicNest, name: str, words: Part, touched: Part) -> Part:
+    """Return the words that are not the first of an element; none where that estimate exceeds them."""
+    if words.value < touched.value:
+        return nest.part(name, sympy.Integer(0))
+    return nest.part(name, total([words.symbol, -touched.symbol]), [words, touched])

@@ -141,14 +141,19 @@ class Result:
         return sum(level.energy_pj for level in self.levels) + self.compute.energy_pj
 
     @property
+    def computes_per_instance(self) -> float:
+        """Operations of one used instance; whole in a dense evaluation."""
+        return self.compute.computes // self.compute.instances_used
+
+    @property
     def extras(self) -> tuple[tuple[str, float], ...]:
         """Energy beside levels and compute, as (name, pJ): none in a dense evaluation."""
         return ()
 
     @property
     def energy_per_mac_pj(self) -> float:
-        """Total energy divided by the number of operations, in pJ."""
-        return self.energy_pj / self.compute.computes
+        """Total energy divided by the number of operations, in pJ; 0 where nothing is computed."""
+        return self.energy_pj / self.compute.computes if self.compute.computes else 0.0
 
     @property
     def edp_j_cycles(self) -> float:
@@ -218,7 +223,7 @@ class Result:
             head
             | {"level": compute.name, "tensor": "", "action": "compute"}
             | {
-                "count": compute.computes // compute.instances_used,
+                "count": self.computes_per_instance,
                 "instances": compute.instances_used,
                 "energy_pj": compute.energy_pj,
             }

@@ -170,6 +170,11 @@ class SparseResult(Result):
         return storage + sum(energy for _, energy in self.extras)
 
     @property
+    def computes_per_instance(self) -> float:
+        """Operations done by one used instance, on average."""
+        return self.computes.actual / self.compute.instances_used
+
+    @property
     def extras(self) -> tuple[tuple[str, float], ...]:
         """Energy of balancing and of components, as (name, pJ)."""
         balancing = (("balancing", self.imbalance.pointer_energy_pj),) if self.imbalance else ()

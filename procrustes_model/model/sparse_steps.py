@@ -186,7 +186,7 @@ def _count_dense(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers
     count_distinct(problem, loops, counts.distinct, buffers.touched)
     count_accesses(problem, loops, nests.keep, buffers.touched, design.computes, counts, status)
     if design.all_output_fills:
-        count_fills_of_outputs(buffers.touched, nests.keep, problem.output, counts.accesses)
+        count_fills_of_outputs(counts.moved, nests.keep, problem.output, counts.accesses)
     find_tiles(problem, loops, design.balance, buffers.tiles)
 
 

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem
+from procrustes_model import (
+    Architecture,
+    Mapping,
+    Problem,
+    SpecError,
+    evaluate,
+    explain,
+    load_architecture,
+    load_mapping,
+    load_problem,
+)
 from procrustes_model.shipped import list_shipped
 
 FULL = """mapping:
@@ -82,3 +92,55 @@ def test_derived_figures_follow_from_counts() -> None:
     assert result.edp_j_cycles == pytest.approx(result.energy_pj * 1e-12 * result.cycles)
     assert result.utilization == result.array_utilization == 1.0
     assert result.to_dict()["levels"][0]["tensors"][0]["reads"] == result.tensor("DRAM", "Weights").reads
+
+
+def test_counts_of_a_sliding_output_are_never_negative() -> None:
+    architecture = load_architecture("procrustes_16x16")
+    bounds = {"R": 4, "S": 1, "P": 2, "Q": 1, "C": 1, "K": 1, "N": 1}
+    coefficients = {"stride_h": 2, "stride_w": 2}
+    problem = load_problem(
+        {
+            "problem": {
+                "name": "strided",
+                "shape": "conv_backward",
+                "dimensions": bounds,
+                "coefficients": coefficients,
+            }
+        }
+    )
+    nest = {"mapping": {"levels": [{"level": "GlobalBuffer", "temporal": "R=2 P=2", "spatial_x": "R=2"}]}}
+    counts = evaluate(architecture, problem, load_mapping(nest, architecture, problem)).tensor(
+        "RegFile", "Inputs"
+    )
+    assert (counts.fills, counts.fill_energy_pj) == (0, 0.0)
+    text = explain(
+        architecture, problem, load_mapping(nest, architecture, problem), "RegFile", "Inputs"
+    ).to_text()
+    assert "fills = 0" in text
+
+
+def one_level(bounds: dict[str, int], **ports: float) -> tuple[Architecture, Problem, Mapping]:
+    """Return a machine of one level, a matmul, and the mapping that loops over all of it there."""
+    level = {"name": "Far", "class": "dram", "word_bits": 8, "energy_pj": {"read": 1, "write": 1}} | ports
+    compute = {"energy_pj": 1, "source": "test"}
+    architecture = load_architecture(
+        {"architecture": {"name": "a", "levels": [level | {"source": "test"}], "compute": compute}}
+    )
+    problem = load_problem({"problem": {"name": "p", "shape": "matmul", "dimensions": bounds}})
+    nest = {
+        "mapping": {
+            "levels": [{"level": "Far", "temporal": [f"{d}={n}" for d, n in bounds.items() if n > 1]}]
+        }
+    }
+    return architecture, problem, load_mapping(nest, architecture, problem)
+
+
+def test_cycles_beyond_2_62_are_refused() -> None:
+    with pytest.raises(SpecError, match=r"2\^62"):
+        evaluate(*one_level({"M": 1024, "K": 1024, "N": 1}, read_bandwidth=1e-15))
+
+
+def test_cycles_are_whole_steps_where_no_bandwidth_limits() -> None:
+    result = evaluate(*one_level({"M": 94906267, "K": 94906269, "N": 1}))
+    assert result.cycles == result.levels[0].cycles == 94906267 * 94906269
+    assert result.bottleneck == "MAC"

@@ -204,8 +204,8 @@ def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str
         fresh = count_accumulated(problem, mapping, tensor, level) if tensor.is_output else 0
         counts[mapping.levels[level].level] = {
             "tile_words": size(first_tile(problem, mapping, tensor, level)),
-            "reads": served - fresh,
-            "fills": moved - fresh if level else 0,
+            "reads": max(0, served - fresh),
+            "fills": max(0, moved - fresh) if level else 0,
             "updates": served if tensor.is_output else 0,
         }
         into_child, tiles = moved, 1

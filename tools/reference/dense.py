@@ -155,4 +155,8 @@ def _compare(expected: dict[str, Any], result: Result) -> Iterator[Mismatch]:
         "mac.energy_pj", expected["mac"]["energy_pj"], result.compute.energy_pj, ENERGY_TOLERANCE
     )
     yield from exact("cycles", expected["cycles"], result.cycles)
+    if "energy_uj_rounded" in expected:
+        rounded = expected["energy_uj_rounded"]
+        if not isinstance(rounded, int | float) or not abs(result.energy_pj * 1e-6 - rounded) <= 0.0050001:
+            yield Mismatch("energy_uj_rounded", rounded, round(result.energy_pj * 1e-6, 2))
     yield from close("total_energy_pj", expected["total_energy_pj"], result.energy_pj, ENERGY_TOLERANCE)
