@@ -95,7 +95,7 @@ class Optimal:
                 if incumbent.late:
                     self._leave_open(bound)
                     break
-                incumbent.lower_bound, incumbent.share = bound, i / len(queue)
+                incumbent.lower_bound, incumbent.share = max(0.0, bound), i / len(queue)
                 incumbent.tell()
                 self._search_pattern(keep, pool)
         return self._certify()
@@ -105,7 +105,7 @@ class Optimal:
 
     def _certify(self) -> Certificate:
         incumbent, counted = self.incumbent, self.counted.tolist()
-        bound = min(incumbent.value, self.open_bound)
+        bound = max(0.0, min(incumbent.value, self.open_bound))
         return Certificate(
             proven=self.complete,
             value=incumbent.value,

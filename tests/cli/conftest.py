@@ -59,7 +59,7 @@ def run(tmp_path: Path, root: Path) -> Run:
             env=variables,
             capture_output=True,
             encoding="utf-8",
-            timeout=120,
+            timeout=900,
             check=False,
         )
         assert "Traceback" not in done.stderr

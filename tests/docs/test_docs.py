@@ -123,7 +123,7 @@ def run(command: list[str]) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
-        timeout=120,
+        timeout=900,
         check=False,
     )
     if target is not None:
