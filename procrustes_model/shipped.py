@@ -71,12 +71,12 @@ def resolve(kind: str, name_or_path: str | os.PathLike[str]) -> Path:
     """
     given = os.fspath(name_or_path)
     path = Path(given)
-    if _exists(path) and not path.is_dir():
+    if given and _exists(path) and not path.is_dir():
         return path
     names = list_shipped(kind)
     if given in names:
         return _directory(kind) / f"{given}{_SUFFIX}"
-    if _exists(path):
+    if given and _exists(path):
         return path
     raise SpecError(_missing(kind, given, names))
 

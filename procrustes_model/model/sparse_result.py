@@ -171,8 +171,9 @@ class SparseResult(Result):
 
     @property
     def computes_per_instance(self) -> float:
-        """Operations done by one used instance, on average."""
-        return self.computes.actual / self.compute.instances_used
+        """Operations done by one used instance, on average; an int where that is whole."""
+        average = self.computes.actual / self.compute.instances_used
+        return int(average) if average.is_integer() else average
 
     @property
     def extras(self) -> tuple[tuple[str, float], ...]:
