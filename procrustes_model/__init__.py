@@ -13,6 +13,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from procrustes_model.errors import Issue, SpecError
+    from procrustes_model.mapper.pareto import find_pareto_front
+    from procrustes_model.mapper.result import SearchResult
+    from procrustes_model.mapper.search import search
     from procrustes_model.model.batch import BatchResult, evaluate_batch
     from procrustes_model.model.evaluate import evaluate
     from procrustes_model.model.explain import explain
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from procrustes_model.workloads.layer import training_problem, training_problems
 
 _HOMES = {
+    "SearchResult": "mapper.result",
+    "find_pareto_front": "mapper.pareto",
+    "search": "mapper.search",
     "Architecture": "spec.architecture",
     "BatchResult": "model.batch",
     "Issue": "errors",
@@ -59,6 +65,7 @@ __all__ = [
     "Mapping",
     "Problem",
     "Result",
+    "SearchResult",
     "SparseBatchResult",
     "SparseEvaluator",
     "SparseResult",
@@ -68,12 +75,14 @@ __all__ = [
     "evaluate",
     "evaluate_batch",
     "explain",
+    "find_pareto_front",
     "load_architecture",
     "load_mapping",
     "load_problem",
     "load_sparsity",
     "measure_imbalance",
     "prepare_sparse",
+    "search",
     "training_problem",
     "training_problems",
 ]
