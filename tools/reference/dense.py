@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from procrustes_model import Result, evaluate, load_architecture, load_mapping, load_problem
-from reference.compare import Mismatch, close, exact
+from reference.compare import Mismatch, close, exact, levels_differ, shared_tensors
 
 ENERGY_TOLERANCE = 1e-9
 COUNTS = {"reads": "reads", "updates": "updates", "fills": "fills", "utilized_capacity": "tile_words"}
@@ -123,29 +123,12 @@ def check_case(case: Case) -> list[Mismatch]:
 
 
 def _compare(expected: dict[str, Any], result: Result) -> Iterator[Mismatch]:
-    levels = {level.name: level for level in result.levels}
-    for name in expected["levels"].keys() - levels.keys():
-        yield Mismatch(f"levels.{name}", "a level", None)
-    for level in result.levels:
-        wanted = expected["levels"].get(level.name)
-        if wanted is None:
-            if level.tensors:
-                yield Mismatch(f"levels.{level.name}", None, "a level")
-            continue
-        yield from exact(f"levels.{level.name}.cycles", wanted["cycles"], level.cycles)
-        kept = {tensor.tensor: tensor for tensor in level.tensors}
-        for name in wanted["tensors"].keys() ^ kept.keys():
-            yield Mismatch(f"levels.{level.name}.tensors.{name}", name in wanted["tensors"], name in kept)
-        for name in sorted(wanted["tensors"].keys() & kept.keys()):
-            where, numbers = f"levels.{level.name}.tensors.{name}", wanted["tensors"][name]
-            for key, attribute in COUNTS.items():
-                yield from exact(f"{where}.{key}", numbers[key], getattr(kept[name], attribute))
-            yield from exact(
-                f"{where}.utilized_instances", numbers["utilized_instances"], level.instances_used
-            )
-            yield from close(
-                f"{where}.energy_pj", numbers["energy_pj"], kept[name].energy_pj, ENERGY_TOLERANCE
-            )
+    yield from levels_differ(expected, result)
+    for where, numbers, level, counts in shared_tensors(expected, result):
+        for key, attribute in COUNTS.items():
+            yield from exact(f"{where}.{key}", numbers[key], getattr(counts, attribute))
+        yield from exact(f"{where}.utilized_instances", numbers["utilized_instances"], level.instances_used)
+        yield from close(f"{where}.energy_pj", numbers["energy_pj"], counts.energy_pj, ENERGY_TOLERANCE)
     yield from exact("computes", expected["computes"], result.compute.computes)
     yield from exact("mac.cycles", expected["mac"]["cycles"], result.compute.cycles)
     yield from exact(

@@ -17,7 +17,7 @@ from procrustes_model import (
     load_sparsity,
 )
 from reference import dense
-from reference.compare import Mismatch, close, exact
+from reference.compare import Mismatch, close, exact, levels_differ, shared_tensors
 
 ENERGY_TOLERANCE = 1e-9
 COUNTS = ("reads", "fills", "updates")
@@ -84,30 +84,16 @@ def check_sparseloop(case: Case) -> list[Mismatch]:
 
 
 def _compare(expected: dict[str, Any], result: SparseResult) -> Iterator[Mismatch]:
-    for level in result.levels:
-        wanted = expected["levels"].get(level.name)
-        if wanted is None:
-            if level.tensors:
-                yield Mismatch(f"levels.{level.name}", None, "a level")
-            continue
-        yield from exact(f"levels.{level.name}.cycles", wanted["cycles"], level.cycles)
-        kept = {tensor.tensor: tensor for tensor in level.tensors}
-        for name in wanted["tensors"].keys() ^ kept.keys():
-            yield Mismatch(f"levels.{level.name}.tensors.{name}", name in wanted["tensors"], name in kept)
-        for name in sorted(wanted["tensors"].keys() & kept.keys()):
-            where, numbers = f"levels.{level.name}.tensors.{name}", wanted["tensors"][name]
-            sparse = result.sparse(level.name, name)
-            kinds = {"algorithmic": sparse.dense, "actual": sparse.actual}
-            kinds |= {"gated": sparse.gated, "skipped": sparse.skipped}
-            for kind, counts in kinds.items():
-                for action, count in zip(COUNTS, counts, strict=True):
-                    yield from exact(f"{where}.{kind}_{action}", numbers[f"{kind}_{action}"], count)
-            yield from exact(
-                f"{where}.max_data_capacity", numbers["max_data_capacity"], kept[name].tile_words
-            )
-            yield from close(
-                f"{where}.energy_pj", numbers["energy_pj"], kept[name].energy_pj, ENERGY_TOLERANCE
-            )
+    yield from levels_differ(expected, result)
+    for where, numbers, level, counts in shared_tensors(expected, result):
+        sparse = result.sparse(level.name, counts.tensor)
+        kinds = {"algorithmic": sparse.dense, "actual": sparse.actual}
+        kinds |= {"gated": sparse.gated, "skipped": sparse.skipped}
+        for kind, triple in kinds.items():
+            for action, count in zip(COUNTS, triple, strict=True):
+                yield from exact(f"{where}.{kind}_{action}", numbers[f"{kind}_{action}"], count)
+        yield from exact(f"{where}.max_data_capacity", numbers["max_data_capacity"], counts.tile_words)
+        yield from close(f"{where}.energy_pj", numbers["energy_pj"], counts.energy_pj, ENERGY_TOLERANCE)
     computes, wanted = result.computes, expected["computes"]
     yield from exact("computes.algorithmic", wanted["algorithmic"], computes.dense)
     yield from exact("computes.actual", wanted["actual"], computes.actual)
