@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from procrustes_model.model.explain import explain
     from procrustes_model.model.result import Result
     from procrustes_model.model.sparse_batch import SparseBatchResult, SparseEvaluator, prepare_sparse
-    from procrustes_model.model.sparse_imbalance import WorkArrays, measure_imbalance
+    from procrustes_model.model.sparse_imbalance import ImbalanceHistogram, WorkArrays, measure_imbalance
     from procrustes_model.model.sparse_result import SparseResult
+    from procrustes_model.report.imbalance import plot_imbalance
     from procrustes_model.spec.architecture import Architecture, load_architecture
     from procrustes_model.spec.mapping import Mapping, load_mapping
     from procrustes_model.spec.problem import Problem, load_problem
@@ -35,6 +36,7 @@ _HOMES = {
     "search": "mapper.search",
     "Architecture": "spec.architecture",
     "BatchResult": "model.batch",
+    "ImbalanceHistogram": "model.sparse_imbalance",
     "Issue": "errors",
     "Mapping": "spec.mapping",
     "Problem": "spec.problem",
@@ -52,6 +54,7 @@ _HOMES = {
     "load_problem": "spec.problem",
     "load_sparsity": "spec.sparsity",
     "measure_imbalance": "model.sparse_imbalance",
+    "plot_imbalance": "report.imbalance",
     "prepare_sparse": "model.sparse_batch",
     "training_problem": "workloads.layer",
     "training_problems": "workloads.layer",
@@ -61,6 +64,7 @@ _HOMES = {
 __all__ = [
     "Architecture",
     "BatchResult",
+    "ImbalanceHistogram",
     "Issue",
     "Mapping",
     "Problem",
@@ -81,6 +85,7 @@ __all__ = [
     "load_problem",
     "load_sparsity",
     "measure_imbalance",
+    "plot_imbalance",
     "prepare_sparse",
     "search",
     "training_problem",

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from procrustes_model.cli import evaluate, explain, search, shipped, validate
+from procrustes_model.cli import evaluate, explain, imbalance, search, shipped, validate
 from procrustes_model.cli.errors import reported_errors
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command(name="evaluate")(evaluate.evaluate_command)
 app.command(name="explain")(explain.explain_command)
+app.command(name="imbalance")(imbalance.imbalance_command)
 app.command(name="search")(search.search_command)
 app.command(name="list")(shipped.list_command)
 app.command(name="show")(shipped.show_command)

@@ -147,7 +147,8 @@ def _search_front(
 ) -> None:
     """Find the front of energy against cycles, write it and print it."""
     from procrustes_model.mapper.pareto import find_pareto_front
-    from procrustes_model.report.search import PLOT_ENDINGS, check_plotting, format_front, write_front
+    from procrustes_model.report.figure import PLOT_ENDINGS, check_plotting
+    from procrustes_model.report.search import format_front, write_front
 
     if path.suffix.lower() in PLOT_ENDINGS:
         check_plotting()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,84 @@ from procrustes_model.kernels.arrays import Floats, Ints
 from procrustes_model.kernels.imbalance_masks import measure_work
 from procrustes_model.kernels.imbalance_tiles import find_tiles
 from procrustes_model.kernels.nest import flatten
+from procrustes_model.kernels.sparse_arrays import HYPERGEOMETRIC
+from procrustes_model.kernels.sparse_masks import MaskArrays
 from procrustes_model.model.lower import lower_mapping
-from procrustes_model.model.sparse_lower import lower_sparsity
-from procrustes_model.model.sparse_steps import make_buffers
+from procrustes_model.model.sparse_lower import SparseDesign, lower_sparsity
+from procrustes_model.model.sparse_masks import lower_masks, tensor_shape
+from procrustes_model.model.sparse_steps import SparseBuffers, make_buffers
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.mapping import Mapping
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.sparsity import Sparsity
+
+_ENOUGH_ELEMENTS = 1 << 16
+_MOST_MASKS = 100
+"""Masks are drawn until so many processing elements have been seen, or so many masks."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOf:
+    """What work was measured of.
+
+    Attributes
+    ----------
+    architecture, problem, mapping, sparsity : str
+        Names.
+    phase : str or None
+    tensor : str
+        Whose nonzeros are the work.
+    policy : str
+        'none' or 'half_tile'.
+    cut : str or None
+        The dimension along which tiles are cut in two; None where they cannot be.
+    basis : str
+        'counted' on a mask, 'sampled' on random masks, or 'even' by a density that knows no imbalance.
+    masks : int
+        How many masks were counted or drawn.
+    """
+
+    architecture: str
+    problem: str
+    mapping: str
+    sparsity: str
+    phase: str | None
+    tensor: str
+    policy: str
+    cut: str | None
+    basis: str
+    masks: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImbalanceHistogram:
+    """How many processing elements have how much work, relative to the mean of their array-level tile.
+
+    Attributes
+    ----------
+    of : WorkOf
+    edges : float64[bins + 1]
+        From 0 up; all but the first lie halfway between whole amounts of work, so that no bin holds more
+        of these than another.
+    before, after : int64[bins]
+        Processing elements without and with balancing.
+    slowest_before, slowest_after : int64[bins]
+        Array-level tiles, by the work of their slowest element.
+    ratio_before, ratio_after : float
+        Work of the slowest elements over that of the mean, all array-level tiles added up: what imbalance
+        multiplies the cycles by.
+    """
+
+    of: WorkOf
+    edges: Floats
+    before: Ints
+    after: Ints
+    slowest_before: Ints
+    slowest_after: Ints
+    ratio_before: float
+    ratio_after: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +100,57 @@ class WorkArrays:
 
     Attributes
     ----------
+    of : WorkOf
     before, after : float64[rounds, parts]
         Work relative to the mean of the array-level tile, without and with balancing. A tile without work
         is even.
     cycles_before, cycles_after : int64[rounds]
         Work of the slowest one, in computation positions of the tensor.
+    mean : float64[rounds]
+        Of all of them. Rounds of several masks follow each other.
     """
 
+    of: WorkOf
     before: Floats
     after: Floats
     cycles_before: Ints
     cycles_after: Ints
+    mean: Floats
 
-    def histogram(self, bins: int = 50) -> tuple[Floats, Ints, Ints]:
-        """Return the edges of bins from 0 up, and how many elements fall in each, before and after."""
+    @property
+    def ratios(self) -> tuple[float, float]:
+        """Work of the slowest over the mean, all array-level tiles added up, before and after."""
+        total = float(self.mean.sum())
+        if total == 0:
+            return 1.0, 1.0
+        return float(self.cycles_before.sum()) / total, float(self.cycles_after.sum()) / total
+
+    def histogram(self, bins: int = 40) -> ImbalanceHistogram:
+        """Return how many elements have how much work.
+
+        Parameters
+        ----------
+        bins : int
+            At most; at least 1.
+        """
         top = max(1.0, float(self.before.max()), float(self.after.max()))
-        edges = np.linspace(0.0, top, bins + 1)
-        return edges, np.histogram(self.before, edges)[0], np.histogram(self.after, edges)[0]
+        working = self.mean[self.mean > 0]
+        mean = float(working.mean()) if len(working) else 1.0
+        step = max(1, math.ceil((top * mean + 0.5) / bins))
+        count = math.ceil((top * mean + 0.5) / step)
+        edges: Floats = (np.arange(count + 1, dtype=np.float64) * step - 0.5) / mean
+        edges[0], edges[-1] = 0.0, max(float(edges[-1]), top)
+        ratio_before, ratio_after = self.ratios
+        return ImbalanceHistogram(
+            of=self.of,
+            edges=edges,
+            before=np.histogram(self.before, edges)[0],
+            after=np.histogram(self.after, edges)[0],
+            slowest_before=np.histogram(self.before.max(axis=1), edges)[0],
+            slowest_after=np.histogram(self.after.max(axis=1), edges)[0],
+            ratio_before=ratio_before,
+            ratio_after=ratio_after,
+        )
 
 
 def measure_imbalance(
@@ -54,9 +158,15 @@ def measure_imbalance(
     problem: Problem,
     mapping: Mapping,
     sparsity: Sparsity,
-    masks: AbstractMapping[str, Any],
+    masks: AbstractMapping[str, Any] | None = None,
+    *,
+    densities: AbstractMapping[str, Any] | None = None,
+    samples: int | None = None,
+    seed: int = 0,
 ) -> WorkArrays:
-    """Count the work of every processing element on a mask.
+    """Find the work of every processing element: counted on a mask, or on random masks of a known density.
+
+    Capacities are not checked.
 
     Parameters
     ----------
@@ -65,8 +175,13 @@ def measure_imbalance(
     mapping : Mapping
     sparsity : Sparsity
         With balancing of a tensor.
-    masks : mapping
-        As `evaluate` takes them; with one of the balanced tensor.
+    masks, densities : mapping, optional
+        As `evaluate` takes them. Without a mask of the balanced tensor, masks with its number of nonzeros
+        are drawn, every one equally likely.
+    samples : int, optional
+        Random masks. By default 1 to 100, until 65,536 processing elements have been seen.
+    seed : int
+        Of the random masks.
 
     Returns
     -------
@@ -75,10 +190,13 @@ def measure_imbalance(
     Raises
     ------
     SpecError
-        When nothing is balanced, or the balanced tensor has no mask.
+        When nothing is balanced, masks or densities do not fit, or loops do not divide their bounds.
     """
-    design = lower_sparsity(architecture, problem, sparsity, None, masks)
-    if design.balance.tensor < 0:
+    if getattr(mapping, "imperfect", False):
+        raise SpecError(mapping.issue("sparse evaluation takes loops that divide their bounds"))
+    design = lower_sparsity(architecture, problem, sparsity, densities, masks)
+    tensor = design.balance.tensor
+    if tensor < 0:
         raise SpecError(
             sparsity.issue(
                 "nothing is balanced in this phase",
@@ -87,12 +205,52 @@ def measure_imbalance(
                 ("balancing",),
             )
         )
-    if not design.is_counted:
-        name = problem.tensors[design.balance.tensor].name
-        raise SpecError(sparsity.issue(f"tensor '{name}' has no mask", "its work can only be counted on one"))
     buffers = make_buffers(design, 1)
     flatten(lower_mapping(problem, mapping), buffers.loops)
     find_tiles(design.problem, buffers.loops, design.balance, buffers.tiles)
+    name, cut = problem.tensors[tensor].name, int(buffers.tiles.cut[0])
+    elements = int(buffers.tiles.rounds[0] * buffers.tiles.parts[0])
+    basis = "sampled" if design.densities.model[tensor] == HYPERGEOMETRIC else "even"
+    work: list[tuple[Floats | Ints, Floats | Ints]]
+    if design.is_counted:
+        basis, work = "counted", [_count_work(design, buffers, design.masks)]
+    elif basis == "even":
+        work = [_even_work(design, buffers)]
+    else:
+        rng = np.random.default_rng(seed)
+        shape, nonzeros = tensor_shape(problem, name), int(design.densities.nonzeros[tensor])
+        count = samples or min(_MOST_MASKS, math.ceil(_ENOUGH_ELEMENTS / elements))
+        work = []
+        for _ in range(count):
+            mask = np.zeros(shape, np.bool_)
+            mask.flat[rng.choice(mask.size, nonzeros, replace=False, shuffle=False)] = True
+            work.append(_count_work(design, buffers, lower_masks(problem, design.problem, {name: mask})))
+    before, after = (np.concatenate(side) for side in zip(*work, strict=True))
+    mean = before.mean(axis=1, keepdims=True)
+    even = np.where(mean > 0, mean, 1.0)
+    return WorkArrays(
+        WorkOf(
+            architecture.name,
+            problem.name,
+            mapping.name,
+            sparsity.name,
+            problem.phase,
+            name,
+            "half_tile" if design.balance.half_tile else "none",
+            None if cut < 0 else list(problem.dimensions)[cut],
+            basis,
+            0 if basis == "even" else len(work),
+        ),
+        np.where(mean > 0, before / even, 1.0),
+        np.where(mean > 0, after / even, 1.0),
+        before.max(axis=1),
+        after.max(axis=1),
+        mean[:, 0],
+    )
+
+
+def _count_work(design: SparseDesign, buffers: SparseBuffers, masks: MaskArrays) -> tuple[Ints, Ints]:
+    """Return the work of every element without and with balancing, int64[rounds, parts] each."""
     shape = int(buffers.tiles.rounds[0]), int(buffers.tiles.parts[0])
     before, after = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     measure_work(
@@ -100,18 +258,19 @@ def measure_imbalance(
         buffers.loops,
         design.balance,
         buffers.tiles,
-        design.masks,
+        masks,
         buffers.before,
         buffers.counts.work,
         buffers.status,
         before,
         after,
     )
-    mean = before.mean(axis=1, keepdims=True)
-    even = np.where(mean > 0, mean, 1.0)
-    return WorkArrays(
-        np.where(mean > 0, before / even, 1.0),
-        np.where(mean > 0, after / even, 1.0),
-        before.max(axis=1),
-        after.max(axis=1),
-    )
+    return before, after
+
+
+def _even_work(design: SparseDesign, buffers: SparseBuffers) -> tuple[Floats, Floats]:
+    """Return the same for a density that puts as many nonzeros into every tile."""
+    share = float(design.densities.met[design.balance.tensor])
+    shape = int(buffers.tiles.rounds[0]), int(buffers.tiles.parts[0])
+    work = np.full(shape, share * float(buffers.tiles.volume[0]))
+    return work, work

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from procrustes_model.errors import Issue, SpecError
 from procrustes_model.report.atomic import write_atomically
+from procrustes_model.report.figure import BLUE, PLOT_ENDINGS, new_figure, write_figure
 from procrustes_model.report.units import format_energy
 
 if TYPE_CHECKING:
     from procrustes_model.mapper.incumbent import Progress
     from procrustes_model.mapper.result import SearchResult
 
-PLOT_ENDINGS = (".png", ".svg", ".pdf")
 FRONT_COLUMNS = ("energy_pj", "cycles", "edp_j_cycles", "utilization", "proven")
 
 
@@ -114,37 +113,12 @@ def write_front(front: Sequence[SearchResult], path: Path) -> None:
     if path.suffix.lower() not in PLOT_ENDINGS:
         write_atomically(path, front_text(front))
         return
-    check_plotting()
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(3.5, 2.6), layout="constrained")
+    figure, (axis,) = new_figure(2.6)
     cycles = [point.result.cycles for point in front]
     energies = [point.result.energy_pj * 1e-6 for point in front]
-    axis.plot(cycles, energies, drawstyle="steps-post", color="#0072B2", linewidth=1)
-    axis.plot(cycles, energies, "o", color="#0072B2", markersize=4)
+    axis.plot(cycles, energies, drawstyle="steps-post", color=BLUE, linewidth=1)
+    axis.plot(cycles, energies, "o", color=BLUE, markersize=4)
     axis.set_xlabel("cycles")
     axis.set_ylabel("energy [µJ]")
     axis.set_title(f"{front[0].result.problem} on {front[0].result.architecture}", fontsize=8)
-    axis.spines[["top", "right"]].set_visible(False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix[1:].lower(), dpi=200)
-    plt.close(figure)
-    write_atomically(path, buffer.getvalue())
-
-
-def check_plotting() -> None:
-    """Raise unless matplotlib is installed.
-
-    Raises
-    ------
-    SpecError
-    """
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise SpecError(
-            Issue("plots need matplotlib", "pip install 'procrustes-model[plot]', or write a .csv")
-        )
+    write_figure(figure, path)

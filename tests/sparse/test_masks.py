@@ -94,9 +94,12 @@ def test_single_work_adds_up_and_pairs_keep_the_sum(case: tuple[Spec, Spec, Spec
     np.testing.assert_allclose(work.before.mean(axis=1), 1.0)
     np.testing.assert_allclose(work.after.mean(axis=1), 1.0)
     assert (work.cycles_after <= work.cycles_before).all() or (work.after.max() <= work.before.max() * 2)
-    edges, before, after = work.histogram(20)
-    assert len(edges) == 21
-    assert before.sum() == after.sum() == work.before.size
+    assert work.ratios == pytest.approx((result.imbalance.before, result.imbalance.after), rel=1e-12)
+    drawn = work.histogram(20)
+    assert 2 <= len(drawn.edges) <= 21
+    assert (np.diff(drawn.edges) > 0).all()
+    assert drawn.before.sum() == drawn.after.sum() == work.before.size
+    assert drawn.slowest_before.sum() == drawn.slowest_after.sum() == len(work.before)
 
 
 def test_a_mask_that_does_not_fit_is_refused(forward: Any, tmp_path: Any) -> None:

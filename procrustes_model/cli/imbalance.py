@@ -1,0 +1,120 @@
+"""``procrustes imbalance``: how much work every processing element has, before and after balancing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from procrustes_model.cli.errors import reported_errors
+from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, ProblemArgument, load_all
+from procrustes_model.cli.outputs import announce_compiling, check_outputs, print_written, quick_start
+from procrustes_model.cli.sparse_options import (
+    DensityOption,
+    MasksOption,
+    PhaseOption,
+    SparsityOption,
+    find_masks,
+    in_phases,
+    parse_densities,
+)
+from procrustes_model.errors import Issue, SpecError
+
+if TYPE_CHECKING:
+    from procrustes_model.model.sparse_imbalance import ImbalanceHistogram, WorkArrays
+
+_ROWS = 16
+"""Bins on the terminal, at most."""
+
+
+def imbalance_command(
+    architecture: ArchitectureArgument,
+    problem: ProblemArgument,
+    mapping: MappingArgument,
+    sparsity: SparsityOption = None,
+    phase: PhaseOption = None,
+    density: DensityOption = None,
+    masks: MasksOption = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per bin.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the histograms as .png, .svg or .pdf.")
+    ] = None,
+    bins: Annotated[int, typer.Option(min=1, max=10_000, help="Bins of CSV and plot, at most.")] = 40,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_000, help="Random masks where none is given; by default enough of them."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random masks.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Show how much work every processing element has, before and after balancing."""
+    with reported_errors(), quick_start():
+        outputs = {"--csv": csv, "--plot": plot}
+        check_outputs(outputs, (architecture, problem, mapping, *([str(masks)] if masks else [])))
+        _check_plot(plot)
+        if sparsity is None:
+            raise SpecError(Issue("imbalance needs a sparse design", "such as --sparsity procrustes"))
+        machine, work, schedule = load_all(architecture, problem, mapping)
+        if not quiet:
+            announce_compiling("measure_work")
+        from procrustes_model.model.sparse_imbalance import measure_imbalance
+        from procrustes_model.spec.sparsity import load_sparsity
+
+        design = load_sparsity(sparsity)
+        measured: list[WorkArrays] = []
+        for phased in in_phases(work, phase):
+            one = measure_imbalance(
+                machine,
+                phased,
+                schedule,
+                design,
+                find_masks(masks, phased, design),
+                densities=parse_densities(density, phased),
+                samples=samples,
+                seed=seed,
+            )
+            if not quiet:
+                _print(one, first=not measured)
+            measured.append(one)
+        _write([one.histogram(bins) for one in measured], csv, plot)
+        if not quiet:
+            print_written(outputs)
+
+
+def _check_plot(plot: Path | None) -> None:
+    """Raise unless figures can be drawn in the format of the file's ending."""
+    from procrustes_model.report.figure import PLOT_ENDINGS, check_plotting
+
+    if plot is None:
+        return
+    if plot.suffix.lower() not in PLOT_ENDINGS:
+        endings = ", ".join(PLOT_ENDINGS)
+        raise SpecError(Issue("--plot has no ending of a figure", f"one of {endings}", str(plot)))
+    check_plotting()
+
+
+def _print(work: WorkArrays, *, first: bool) -> None:
+    from procrustes_model.report.imbalance import describe_work, format_imbalance
+    from procrustes_model.report.table import Style
+
+    of = work.of
+    phase = f" ({of.phase.replace('_', ' ')})" if of.phase else ""
+    typer.echo(
+        f"{'' if first else chr(10)}{of.problem}{phase} on {of.architecture}, "
+        f"mapping {of.mapping}, design {of.sparsity}"
+    )
+    typer.echo(f"{describe_work(of, work.before.shape[1], work.before.shape[0])}\n")
+    typer.echo(format_imbalance(work.histogram(_ROWS), unicode=Style.of(sys.stdout).unicode))
+
+
+def _write(histograms: list[ImbalanceHistogram], csv: Path | None, plot: Path | None) -> None:
+    """Write the outputs asked for."""
+    from procrustes_model.report.atomic import write_atomically
+    from procrustes_model.report.imbalance import imbalance_text, plot_imbalance
+
+    if csv is not None:
+        write_atomically(csv, imbalance_text(histograms))
+    if plot is not None:
+        plot_imbalance(histograms, plot)

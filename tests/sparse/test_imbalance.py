@@ -1,0 +1,53 @@
+"""The work of single processing elements without a mask, against what evaluations expect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from procrustes_model import SpecError, evaluate, load_sparsity, measure_imbalance, plot_imbalance
+
+
+@pytest.mark.parametrize("phase", ["forward", "update"])
+@pytest.mark.parametrize("density", [0.05, 0.3, 0.8])
+def test_sampled_work_is_as_expected(phase: str, density: float, request: pytest.FixtureRequest) -> None:
+    architecture, problem, mapping = request.getfixturevalue(phase)
+    tensor = "Weights" if phase == "forward" else "Inputs"
+    design, given = load_sparsity("procrustes"), {tensor: density}
+    expected = evaluate(architecture, problem, mapping, sparsity=design, densities=given).imbalance
+    work = measure_imbalance(architecture, problem, mapping, design, densities=given, seed=1)
+    assert expected is not None
+    assert (work.of.basis, work.of.tensor, work.of.cut) == ("sampled", tensor, expected.cut)
+    assert work.before.shape == (work.of.masks * expected.rounds, expected.parts)
+    assert work.ratios == pytest.approx((expected.before, expected.after), rel=0.02)
+    again = measure_imbalance(architecture, problem, mapping, design, densities=given, seed=1)
+    np.testing.assert_array_equal(work.before, again.before)
+
+
+@pytest.mark.parametrize("density", [0.0, 1.0, {"model": "fixed", "density": 0.3}])
+def test_what_is_everywhere_the_same_is_even(forward: Any, density: Any, tmp_path: Path) -> None:
+    work = measure_imbalance(*forward, load_sparsity("procrustes"), densities={"Weights": density})
+    assert work.ratios == pytest.approx((1.0, 1.0), rel=1e-12)
+    assert (work.before == 1).all()
+    drawn = work.histogram()
+    assert np.count_nonzero(drawn.before) == np.count_nonzero(drawn.after) == 1
+    plot_imbalance([drawn], tmp_path / "even.svg")
+    assert (tmp_path / "even.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_bins_are_as_wide_as_whole_amounts_of_work(forward: Any) -> None:
+    work = measure_imbalance(*forward, load_sparsity("procrustes"), densities={"Weights": 0.5})
+    mean = work.mean.mean()
+    for bins in (1, 7, 40, 1000):
+        drawn = work.histogram(bins)
+        assert len(drawn.edges) <= bins + 1
+        widths = np.diff(drawn.edges)[1:-1] * mean
+        np.testing.assert_allclose(widths, np.round(widths))
+
+
+def test_a_design_that_balances_nothing_is_refused(forward: Any) -> None:
+    with pytest.raises(SpecError, match="nothing is balanced in this phase"):
+        measure_imbalance(*forward, load_sparsity("dense"))
