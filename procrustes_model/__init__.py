@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from procrustes_model.report.imbalance import plot_imbalance
     from procrustes_model.spec.architecture import Architecture, load_architecture
     from procrustes_model.spec.mapping import Mapping, load_mapping
+    from procrustes_model.spec.network import Network, load_network
     from procrustes_model.spec.problem import Problem, load_problem
     from procrustes_model.spec.sparsity import Sparsity, load_sparsity
+    from procrustes_model.workloads.from_onnx import network_from_onnx
+    from procrustes_model.workloads.from_torch import network_from_torch
     from procrustes_model.workloads.layer import training_problem, training_problems
 
 _HOMES = {
@@ -39,6 +42,7 @@ _HOMES = {
     "ImbalanceHistogram": "model.sparse_imbalance",
     "Issue": "errors",
     "Mapping": "spec.mapping",
+    "Network": "spec.network",
     "Problem": "spec.problem",
     "Result": "model.result",
     "SparseBatchResult": "model.sparse_batch",
@@ -51,10 +55,13 @@ _HOMES = {
     "explain": "model.explain",
     "load_architecture": "spec.architecture",
     "load_mapping": "spec.mapping",
+    "load_network": "spec.network",
     "load_problem": "spec.problem",
     "load_sparsity": "spec.sparsity",
     "measure_imbalance": "model.sparse_imbalance",
     "plot_imbalance": "report.imbalance",
+    "network_from_onnx": "workloads.from_onnx",
+    "network_from_torch": "workloads.from_torch",
     "prepare_sparse": "model.sparse_batch",
     "training_problem": "workloads.layer",
     "training_problems": "workloads.layer",
@@ -67,6 +74,7 @@ __all__ = [
     "ImbalanceHistogram",
     "Issue",
     "Mapping",
+    "Network",
     "Problem",
     "Result",
     "SearchResult",
@@ -82,9 +90,12 @@ __all__ = [
     "find_pareto_front",
     "load_architecture",
     "load_mapping",
+    "load_network",
     "load_problem",
     "load_sparsity",
     "measure_imbalance",
+    "network_from_onnx",
+    "network_from_torch",
     "plot_imbalance",
     "prepare_sparse",
     "search",

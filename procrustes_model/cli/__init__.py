@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from procrustes_model.cli import evaluate, explain, imbalance, search, shipped, validate
+from procrustes_model.cli import evaluate, explain, imbalance, imports, search, shipped, validate
 from procrustes_model.cli.errors import reported_errors
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command(name="evaluate")(evaluate.evaluate_command)
 app.command(name="explain")(explain.explain_command)
 app.command(name="imbalance")(imbalance.imbalance_command)
 app.command(name="search")(search.search_command)
+app.command(name="import")(imports.import_command)
 app.command(name="list")(shipped.list_command)
 app.command(name="show")(shipped.show_command)
 app.command(name="validate")(validate.validate_command)

@@ -147,6 +147,18 @@ class Network(Frozen):
             alike.setdefault(one, []).append(layer.name)
         return {layer: tuple(names) for layer, names in alike.items()}
 
+    def to_yaml(self) -> str:
+        """Return the network as text that `load_network` reads back to an equal one.
+
+        Raises
+        ------
+        SpecError
+            When a layer made in Python is none that a file can describe.
+        """
+        from procrustes_model.spec.network_writer import network_text
+
+        return network_text(self)
+
 
 def load_network(source: str | os.PathLike[str] | Mapping[str, Any] | Network) -> Network:
     """Return the network that a file, a name or a dict describes.

@@ -1,0 +1,220 @@
+"""What imports of networks share: multiplications as they are met, turned into layers."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.spec.network import InputShape, Network, NetworkLayer
+
+_NAME_LENGTH = 90
+_LISTED = 12
+
+
+@dataclass
+class Collector:
+    """Gathers the layers of a network in the order in which a sample passes them.
+
+    Attributes
+    ----------
+    batch : int
+        Samples that the sizes are for; what is gathered is per sample.
+    layers : list of (str, dict)
+        Name, and fields of `NetworkLayer`.
+    left_out : list of str
+        What multiplies and cannot be a layer, with the reason.
+    """
+
+    batch: int = 1
+    layers: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def convolve(
+        self,
+        name: str,
+        *,
+        weight: Sequence[int],
+        size: Sequence[int],
+        groups: int = 1,
+        stride: Sequence[int] = (),
+        dilation: Sequence[int] = (),
+        before: Sequence[int] = (),
+        after: Sequence[int] | None = None,
+    ) -> None:
+        """Add a convolution over one or two axes.
+
+        Parameters
+        ----------
+        name : str
+        weight : sequence of int
+            Output channels, input channels of one group, kernel.
+        size : sequence of int
+            Positions of the input along each axis, unpadded.
+        groups : int
+        stride, dilation : sequence of int
+            1 where empty.
+        before, after : sequence of int
+            Zeros at the start and at the end of each axis; `after` is as `before` where it is not given.
+        """
+        axes = len(size)
+        if axes not in (1, 2):
+            self.leave_out(f"'{name}': a convolution over {axes} axes; 1 and 2 are supported")
+            return
+        ones, zeros = (1,) * axes, (0,) * axes
+        before = tuple(before) or zeros
+        pads = list(zip(before, before if after is None else tuple(after) or zeros, strict=True))
+        # Padding that differs at the two ends: the rest counts as input, which gives the same outputs.
+        size = [n + sum(pad) - 2 * min(pad) for n, pad in zip(size, pads, strict=True)]
+        inputs, outputs = weight[1] * groups, weight[0]
+        kind = "conv" if groups == 1 else "depthwise" if groups == inputs == outputs else "grouped"
+        self.layers.append(
+            (
+                name,
+                {
+                    "kind": kind,
+                    "in_channels": inputs,
+                    "out_channels": outputs,
+                    "groups": groups,
+                    "kernel": _two(weight[2:], 1),
+                    "stride": _two(tuple(stride) or ones, 1),
+                    "dilation": _two(tuple(dilation) or ones, 1),
+                    "padding": _two([min(pad) for pad in pads], 0),
+                    "input_size": _two(size, 1),
+                },
+            )
+        )
+
+    def multiply(
+        self, name: str, rows: int, inner: int, columns: int, *, weights: bool, copies: int = 1
+    ) -> None:
+        """Add the product of a (rows, inner) and an (inner, columns) matrix.
+
+        Parameters
+        ----------
+        name : str
+        rows, inner, columns : int
+            `rows` of all samples together where the second matrix is weights, of one copy where it is not.
+        weights : bool
+            Whether the second matrix is weights.
+        copies : int
+            Products of two activations, of all samples together.
+        """
+        total = rows if weights else copies
+        if total % self.batch:
+            what = "rows" if weights else "products"
+            message = f"its {total} {what} are not a multiple of the batch of {self.batch}"
+            self.leave_out(f"'{name}': {message}; import it with a batch of 1")
+            return
+        data: dict[str, Any] = {"in_channels": inner, "out_channels": columns}
+        if weights and total == self.batch:
+            data |= {"kind": "fully_connected"}
+        elif weights:
+            data |= {"kind": "matmul", "rows": rows // self.batch}
+        else:
+            data |= {"kind": "matmul", "rows": rows, "count": total // self.batch, "has_weights": False}
+        self.layers.append((name, data))
+
+    def leave_out(self, what: str) -> None:
+        """Note an operator that multiplies and cannot be a layer."""
+        self.left_out.append(what)
+
+    def network(
+        self, name: str, *, source: str, shape: Sequence[int], batch: int, partial: bool, file: str | None
+    ) -> Network:
+        """Return the network.
+
+        Parameters
+        ----------
+        name, source : str
+        shape : sequence of int
+            Of one sample.
+        batch : int
+        partial : bool
+            Leave out what cannot be a layer, and say so in the description.
+        file : str or None
+            For messages.
+
+        Raises
+        ------
+        SpecError
+            When something is left out without `partial`, or there is no layer at all.
+        """
+        issues = [Issue(f"unsupported: {what}", file=file) for what in _counted(self.left_out)]
+        if issues and not partial:
+            hint = "--partial, in Python partial=True, imports the rest and lists these"
+            raise SpecError([*issues[:_LISTED], Issue(_number_of(len(self.left_out)), hint, file)])
+        if not self.layers:
+            raise SpecError(
+                Issue("there is no layer to import", "it has no convolution or matrix product", file)
+            )
+        layers, wrong = [], []
+        for title, data in zip(_names([name for name, _ in self.layers]), self.layers, strict=True):
+            try:
+                layers.append(NetworkLayer(name=title, **data[1]))
+            except ValidationError as error:
+                reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+                wrong.append(Issue(f"layer '{title}': {reason}", file=file))
+        if wrong:
+            raise SpecError(wrong)
+        description = ""
+        if self.left_out:
+            description = "left out: " + "; ".join(_counted(self.left_out))
+        return Network(
+            name=clean_name(name) or "network",
+            description=description[:10_000],
+            source=source[:10_000],
+            input=_input(shape),
+            batch=batch,
+            layers=tuple(layers),
+        )
+
+
+def clean_name(text: str) -> str:
+    """Return a name that results may use: printable, without slashes, not too long."""
+    plain = "".join(one if one.isprintable() else "_" for one in text).strip().strip("/").replace("/", ".")
+    return plain if len(plain) <= _NAME_LENGTH else "..." + plain[3 - _NAME_LENGTH :]
+
+
+def _names(wanted: list[str]) -> list[str]:
+    """Return a name for each layer; those that share one are numbered, as where a layer repeats."""
+    names = [clean_name(name) or "layer" for name in wanted]
+    times, taken, seen = Counter(names), set(names), Counter[str]()
+    result = []
+    for name in names:
+        if times[name] > 1:
+            base = name
+            while True:
+                seen[base] += 1
+                name = f"{base}_{seen[base]}"
+                if name not in taken:
+                    break
+            taken.add(name)
+        result.append(name)
+    return result
+
+
+def _counted(notes: list[str]) -> list[str]:
+    return [f"{note} ({times} times)" if times > 1 else note for note, times in Counter(notes).items()]
+
+
+def _number_of(count: int) -> str:
+    return f"{count} operator{'s' if count > 1 else ''} with multiplications cannot be imported"
+
+
+def _two(values: Sequence[int], filler: int) -> tuple[int, int]:
+    """Return (rows, columns) of one or two axes; a single axis is columns."""
+    return (values[0], values[1]) if len(values) == 2 else (filler, values[0])
+
+
+def _input(shape: Sequence[int]) -> InputShape | None:
+    """Return the shape of a sample where it is channels and up to two axes."""
+    if not 1 <= len(shape) <= 3 or math.prod(shape) < 1:
+        return None
+    height, width = _two(shape[1:], 1) if len(shape) > 1 else (1, 1)
+    return InputShape(channels=shape[0], height=height, width=width)
