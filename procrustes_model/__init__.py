@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from procrustes_model.model.sparse_batch import SparseBatchResult, SparseEvaluator, prepare_sparse
     from procrustes_model.model.sparse_imbalance import ImbalanceHistogram, WorkArrays, measure_imbalance
     from procrustes_model.model.sparse_result import SparseResult
+    from procrustes_model.network.result import NetworkResult, load_run
+    from procrustes_model.network.run import run_network
     from procrustes_model.report.imbalance import plot_imbalance
     from procrustes_model.spec.architecture import Architecture, load_architecture
     from procrustes_model.spec.mapping import Mapping, load_mapping
@@ -43,6 +45,7 @@ _HOMES = {
     "Issue": "errors",
     "Mapping": "spec.mapping",
     "Network": "spec.network",
+    "NetworkResult": "network.result",
     "Problem": "spec.problem",
     "Result": "model.result",
     "SparseBatchResult": "model.sparse_batch",
@@ -57,6 +60,8 @@ _HOMES = {
     "load_mapping": "spec.mapping",
     "load_network": "spec.network",
     "load_problem": "spec.problem",
+    "load_run": "network.result",
+    "run_network": "network.run",
     "load_sparsity": "spec.sparsity",
     "measure_imbalance": "model.sparse_imbalance",
     "plot_imbalance": "report.imbalance",
@@ -75,6 +80,7 @@ __all__ = [
     "Issue",
     "Mapping",
     "Network",
+    "NetworkResult",
     "Problem",
     "Result",
     "SearchResult",
@@ -92,12 +98,14 @@ __all__ = [
     "load_mapping",
     "load_network",
     "load_problem",
+    "load_run",
     "load_sparsity",
     "measure_imbalance",
     "network_from_onnx",
     "network_from_torch",
     "plot_imbalance",
     "prepare_sparse",
+    "run_network",
     "search",
     "training_problem",
     "training_problems",

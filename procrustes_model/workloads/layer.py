@@ -7,7 +7,7 @@ stride 1 at the output's size.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
 
@@ -56,6 +56,14 @@ def training_problem(
     """
     from procrustes_model.spec.problem import load_problem
 
+    content = problem_content(layer, phase, batch=batch, network=network, as_published=as_published)
+    return load_problem({"problem": content})
+
+
+def problem_content(
+    layer: NetworkLayer, phase: Phase, *, batch: int = 1, network: str = "", as_published: bool = False
+) -> dict[str, Any]:
+    """Return what a problem file of one training phase of a layer holds; see `training_problem`."""
     if batch < 1:
         raise SpecError(Issue(f"a batch has at least one sample, is {batch}"))
     shape, dimensions = _bounds(layer, batch)
@@ -72,14 +80,14 @@ def training_problem(
     if as_published and shape == "conv" and phase == "backward":
         suffix = "_backward_gather"
     where = f"{network}/" if network else ""
-    content = {
+    content: dict[str, Any] = {
         "name": f"{where}{layer.name}_{_SHORT[phase]}",
         "shape": shape + suffix,
         "dimensions": dimensions,
     }
     if coefficients:
         content["coefficients"] = coefficients
-    return load_problem({"problem": content})
+    return content
 
 
 def training_problems(

@@ -1,0 +1,252 @@
+"""What is known of the zeros in a layer, and what a sparse design makes of it in a phase."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.kernels.arrays import Bools
+from procrustes_model.spec.words import did_you_mean
+from procrustes_model.workloads.layer import PHASES
+from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS, profile_densities
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.network import Network, NetworkLayer
+    from procrustes_model.spec.network_density import DensityProfile
+    from procrustes_model.spec.problem import Phase, Problem
+    from procrustes_model.spec.sparsity import Sparsity
+
+_ROLES: dict[str, tuple[Phase, ...]] = {
+    "Weights": ("forward", "backward", "weight_update"),
+    "Inputs": ("forward", "weight_update"),
+    "Outputs": ("backward", "weight_update"),
+}
+"""The phases in which a tensor is what its density is known of: weights (in the weight update the gradients
+of those that are kept), input activations, and gradients of outputs."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerState:
+    """What is known of the zeros in one layer.
+
+    Attributes
+    ----------
+    weights, activations, gradients : float or None
+        Nonzeros / elements of the weights, of the layer's input, and of the gradient of its output; None:
+        what the sparse design says.
+    mask : bool array or None
+        Weights that are kept, of the layer's `weight_shape`.
+    assumed : bool
+        Whether `activations` is `UNKNOWN_ACTIVATIONS`, for want of anything known.
+    """
+
+    weights: float | None = None
+    activations: float | None = None
+    gradients: float | None = None
+    mask: Bools | None = None
+    assumed: bool = False
+
+
+def find_states(
+    network: Network,
+    *,
+    density: Mapping[str, float] | None = None,
+    profile: DensityProfile | None = None,
+    masks: str | os.PathLike[str] | None = None,
+    use_masks: bool = True,
+    step: int | None = None,
+) -> dict[str, LayerState]:
+    """Return what is known of every layer.
+
+    Parameters
+    ----------
+    network : Network
+    density : mapping, optional
+        The same for all layers, by tensor: Weights, Inputs, Outputs. Densities of inputs and outputs stand in
+        where a profile or masks say nothing.
+    profile : DensityProfile, optional
+    masks : path, optional
+        A file that `training.save_masks` wrote.
+    use_masks : bool
+        Whether to count on the masks; else only their densities are taken.
+    step : int, optional
+        The recorded step; the last by default.
+
+    Returns
+    -------
+    dict of str to LayerState
+        By layer, in the network's order.
+
+    Raises
+    ------
+    SpecError
+        When two of these say the density of the weights, or a file does not fit the network.
+    """
+    density = dict(density or {})
+    weights = [
+        name
+        for name, given in (("density", "Weights" in density), ("profile", profile), ("masks", masks))
+        if given
+    ]
+    if len(weights) > 1:
+        raise SpecError(Issue(f"the densities of weights are given twice: by {' and by '.join(weights)}"))
+    states = {layer.name: LayerState() for layer in network.layers}
+    if profile is not None:
+        for name, known in profile_densities(network, profile).items():
+            activations = known.activations if known.activations_known else None
+            states[name] = LayerState(known.weights, activations)
+    elif masks is not None:
+        states = _states_of_masks(network, masks, step, use_masks)
+    elif "Weights" in density:
+        states = {
+            layer.name: LayerState(density["Weights"] if layer.weights else 1.0) for layer in network.layers
+        }
+    if not (density or profile or masks):
+        return states
+    return {name: _complete(state, density) for name, state in states.items()}
+
+
+def _complete(state: LayerState, density: Mapping[str, float]) -> LayerState:
+    """Return a state with what is said of all layers where nothing is known of this one."""
+    gradients = density.get("Outputs") if state.gradients is None else state.gradients
+    activations = density.get("Inputs") if state.activations is None else state.activations
+    assumed = activations is None
+    return replace(
+        state,
+        activations=UNKNOWN_ACTIVATIONS if activations is None else activations,
+        gradients=gradients,
+        assumed=assumed,
+    )
+
+
+def _states_of_masks(
+    network: Network, path: str | os.PathLike[str], step: int | None, use_masks: bool
+) -> dict[str, LayerState]:
+    from procrustes_model.training.masks import load_masks
+
+    recorded, file = load_masks(path), os.fspath(path)
+    if not recorded.steps or (step is not None and step not in recorded.steps):
+        known = ", ".join(map(str, recorded.steps[-10:])) or "none"
+        raise SpecError(Issue(f"no step {step} is recorded", f"recorded: {known}", file))
+    at = -1 if step is None else recorded.steps.index(step)
+    layers = {layer.name: layer for layer in network.layers}
+    states = {layer.name: LayerState(None if layer.weights else 1.0) for layer in network.layers}
+    issues = []
+    for one in recorded.layers:
+        layer = layers.get(one.name)
+        if layer is None:
+            hint = did_you_mean(one.name, layers)
+            issues.append(Issue(f"{network.name} has no layer '{one.name[:100]}'", hint, file))
+            continue
+        mask = one.masks[at]
+        if mask.shape != layer.weight_shape:
+            has = f"the mask of '{one.name}' has shape {mask.shape}, the layer's weights {layer.weight_shape}"
+            issues.append(Issue(has, None, file))
+            continue
+        states[one.name] = LayerState(
+            float(mask.mean()),
+            _known(one.activation_density[at]),
+            _known(one.gradient_density[at]),
+            mask if use_masks else None,
+        )
+    missing = [name for name in layers if layers[name].weights and states[name].weights is None]
+    if missing and not issues:
+        issues.append(
+            Issue(f"no mask of {', '.join(missing[:5])}", "every layer with weights needs one", file)
+        )
+    if issues:
+        raise SpecError(issues)
+    return states
+
+
+def _known(density: np.float64) -> float | None:
+    return None if np.isnan(density) else float(density)
+
+
+@dataclass(frozen=True, eq=False)
+class Zeros:
+    """What a search takes beside the sparse design.
+
+    Attributes
+    ----------
+    densities : dict
+        By tensor, in place of the design's.
+    masks : dict of str to bool array
+        By tensor.
+    """
+
+    densities: dict[str, Any]
+    masks: dict[str, Bools]
+
+
+def zeros_of(layer: NetworkLayer, problem: Problem, sparsity: Sparsity, state: LayerState) -> Zeros:
+    """Return what replaces the densities of a sparse design in one phase of a layer.
+
+    Only tensors that the design has zeros in, in this phase, are replaced: a design decides which tensor is
+    sparse, a layer how sparse. Structured densities, and masks of the design's own, stay.
+
+    Parameters
+    ----------
+    layer : NetworkLayer
+    problem : Problem
+        The phase of the layer.
+    sparsity : Sparsity
+    state : LayerState
+    """
+    densities: dict[str, Any] = {}
+    masks: dict[str, Bools] = {}
+    known = {"Weights": state.weights, "Inputs": state.activations, "Outputs": state.gradients}
+    phase: Phase = problem.phase or "forward"
+    for name, design in sparsity.phase(phase).densities.items():
+        value = known.get(name)
+        if design.model not in ("hypergeometric", "fixed") or phase not in _ROLES.get(name, ()):
+            continue
+        if name == "Weights" and state.mask is not None and phase != "weight_update":
+            masks[name] = arrange_mask(layer, problem, state.mask)
+        elif value is not None:
+            densities[name] = {"model": design.model, "density": value}
+    return Zeros(densities, masks)
+
+
+def arrange_mask(layer: NetworkLayer, problem: Problem, mask: Bools) -> Bools:
+    """Return a mask of a layer's weights with the ranks that its problem gives them.
+
+    Parameters
+    ----------
+    layer : NetworkLayer
+    problem : Problem
+        The gather form of the backward phase has the kernel turned around.
+    mask : bool[weight_shape]
+    """
+    if layer.kind == "matmul":
+        return np.ascontiguousarray(mask.T)
+    if layer.kind == "depthwise":
+        return np.ascontiguousarray(mask[:, 0])
+    if layer.groups > 1:
+        outputs = layer.out_channels // layer.groups
+        return mask.reshape(layer.groups, outputs, *mask.shape[1:])
+    if problem.shape == "conv_backward_gather":
+        return np.ascontiguousarray(mask[:, :, ::-1, ::-1])
+    return mask
+
+
+def unused_tensors(names: Iterable[str], sparsity: Sparsity) -> list[str]:
+    """Return those of the tensors in which a sparse design has no zeros, in any phase."""
+    used = {
+        name
+        for phase in PHASES
+        for name, density in sparsity.phase(phase).densities.items()
+        if density.model != "dense" and phase in _ROLES.get(name, ())
+    }
+    return [name for name in names if name not in used]
+
+
+def is_mask_file(path: str | os.PathLike[str]) -> bool:
+    """Say whether a file of densities is one of recorded masks."""
+    return Path(path).suffix == ".npz"

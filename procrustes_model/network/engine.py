@@ -1,0 +1,110 @@
+"""Where cases are searched: here, on all cores of this machine, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any, Literal
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.network.plan import Case, fingerprint
+from procrustes_model.network.solve import Outcome, solve, solve_apart
+
+Engine = Literal["local", "dask"]
+ENGINES: tuple[Engine, ...] = ("local", "dask")
+
+
+def check_engine(engine: str, scheduler: str | None) -> None:
+    """Raise unless an engine exists and what it needs is installed.
+
+    Raises
+    ------
+    SpecError
+    """
+    from importlib.util import find_spec
+
+    if engine not in ENGINES:
+        raise SpecError(Issue(f"unknown engine '{engine}'", f"one of {', '.join(ENGINES)}"))
+    if scheduler is not None and engine != "dask":
+        raise SpecError(Issue("a scheduler's address needs the engine dask", "--engine dask"))
+    if engine == "dask" and find_spec("distributed") is None:
+        raise SpecError(
+            Issue("the engine dask needs dask.distributed", "pip install 'procrustes-model[cluster]'")
+        )
+
+
+def run_cases(
+    cases: Sequence[Case],
+    limit: float | None,
+    *,
+    engine: Engine = "local",
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> Iterator[Outcome]:
+    """Search cases, and yield what is found in the order in which it is found.
+
+    Each is searched in one thread, several at a time; the order does not change what is found.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        Started in this order.
+    limit : float or None
+        Seconds per case.
+    engine : {'local', 'dask'}
+    workers : int, optional
+        Processes; by default as many as processors may be used, or all of the cluster.
+    scheduler : str, optional
+        Address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``; by default a cluster on this machine.
+
+    Yields
+    ------
+    Outcome
+    """
+    if engine == "dask":
+        yield from _run_on_dask(cases, limit, workers, scheduler)
+        return
+    processes = min(workers or len(os.sched_getaffinity(0)), len(cases))
+    if processes <= 1:
+        for case in cases:
+            yield solve(case, limit)
+        return
+    from joblib import Parallel, delayed
+
+    # A case at a time: what is finished is kept at once, and short cases fill the gaps at the end.
+    pool = Parallel(processes, backend="loky", return_as="generator_unordered", batch_size=1)
+    yield from _closing(pool(delayed(solve_apart)(case, limit, fingerprint()) for case in cases))
+
+
+def _run_on_dask(
+    cases: Sequence[Case], limit: float | None, workers: int | None, scheduler: str | None
+) -> Iterator[Outcome]:
+    from dask import distributed
+    from joblib import Parallel, delayed, parallel_config
+
+    cluster: Any = distributed.LocalCluster
+    connect: Any = distributed.Client
+    with ExitStack() as stack:
+        address: Any = scheduler
+        if scheduler is None:
+            count = workers or len(os.sched_getaffinity(0))
+            address = stack.enter_context(
+                cluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
+            )
+        try:
+            client = stack.enter_context(connect(address, timeout="15s"))
+        except (OSError, ValueError) as error:
+            raise SpecError(Issue(f"no Dask scheduler answers at {scheduler}: {error}")) from None
+        del client
+        with parallel_config(backend="dask"):
+            pool = Parallel(workers or -1, return_as="generator_unordered", batch_size=1)
+            yield from _closing(pool(delayed(solve)(case, limit, fingerprint()) for case in cases))
+
+
+def _closing(outcomes: Any) -> Iterator[Outcome]:
+    """Yield from joblib's generator, and end its work where this one is left early."""
+    try:
+        yield from outcomes
+    finally:
+        outcomes.close()

@@ -1,0 +1,283 @@
+"""What a run returns: every layer, phase and design with its case, and their sums and quotients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.network.plan import Entry
+from procrustes_model.network.record import CaseRecord
+from procrustes_model.network.store import CaseStore
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.problem import Phase
+
+FORMAT = "procrustes_network"
+VERSION = 1
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer in one phase on one design.
+
+    Attributes
+    ----------
+    entry : Entry
+        What it is.
+    case : CaseRecord
+        What it costs; layers of equal shape share it.
+    """
+
+    entry: Entry
+    case: CaseRecord
+
+    @property
+    def layer(self) -> str:
+        """Name of the layer."""
+        return self.entry.layer
+
+    @property
+    def phase(self) -> Phase:
+        """The training phase."""
+        return self.entry.phase
+
+    @property
+    def design(self) -> str:
+        """Name of the design."""
+        return self.entry.design
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates if nothing were zero."""
+        product = 1
+        for bound in self.case.problem["dimensions"].values():
+            product *= bound
+        return product
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over rows of one design; layers and phases run one after the other.
+
+    Attributes
+    ----------
+    energy_pj : float
+    cycles : int
+    macs : int
+        If nothing were zero.
+    computes : int
+        Done.
+    units : int
+        Compute units of the machine.
+    energy_by_level : dict of str to float
+        pJ; adds up to `energy_pj` but for rounding.
+    rows, proven : int
+        Rows summed, and those whose mapping is proven the best.
+    gap : float or None
+        The largest of the others; None: for one of them no bound is known.
+    """
+
+    energy_pj: float
+    cycles: int
+    macs: int
+    computes: int
+    units: int
+    energy_by_level: dict[str, float]
+    rows: int
+    proven: int
+    gap: float | None
+
+    @property
+    def utilization(self) -> float:
+        """Operations done / operations that all units could do in the cycles."""
+        return self.computes / (self.units * self.cycles) if self.cycles else 0.0
+
+    @property
+    def edp_j_cycles(self) -> float:
+        """Energy-delay product: joules times cycles."""
+        return self.energy_pj * 1e-12 * self.cycles
+
+
+def add_up(rows: Iterable[Row]) -> Totals:
+    """Return the sums over rows.
+
+    Parameters
+    ----------
+    rows : iterable of Row
+        Of one design.
+    """
+    rows = list(rows)
+    levels: dict[str, float] = {}
+    for row in rows:
+        for name, energy in row.case.energy_by_level.items():
+            levels[name] = levels.get(name, 0.0) + energy
+    open_gaps = [row.case.gap for row in rows if not row.case.proven]
+    known = [gap for gap in open_gaps if gap is not None]
+    return Totals(
+        energy_pj=sum(row.case.energy_pj for row in rows),
+        cycles=sum(row.case.cycles for row in rows),
+        macs=sum(row.macs for row in rows),
+        computes=sum(int(row.case.result["compute"]["computes"]) for row in rows),
+        units=max((int(row.case.result["compute"]["instances"]) for row in rows), default=0),
+        energy_by_level=levels,
+        rows=len(rows),
+        proven=sum(row.case.proven for row in rows),
+        gap=None if len(known) < len(open_gaps) else max(known, default=0.0),
+    )
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times less a design takes than the baseline: above 1 is better.
+
+    Attributes
+    ----------
+    energy, cycles, edp : float
+        The baseline's number / the design's.
+    """
+
+    energy: float
+    cycles: float
+    edp: float
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkResult:
+    """A finished run.
+
+    Attributes
+    ----------
+    architecture, network : str
+        Names.
+    batch : int
+        Samples per training step.
+    phases : tuple of str
+    designs : tuple of str
+        The first is the one asked about, a second the baseline.
+    objective : str
+        'energy', 'edp' or 'cycles'.
+    inputs : dict
+        Everything that went in, as plain data.
+    rows : tuple of Row
+        By layer, phase and design, in this order.
+    """
+
+    architecture: str
+    network: str
+    batch: int
+    phases: tuple[Phase, ...]
+    designs: tuple[str, ...]
+    objective: str
+    inputs: dict[str, Any]
+    rows: tuple[Row, ...]
+
+    @property
+    def design(self) -> str:
+        """Name of the design that is asked about."""
+        return self.designs[0]
+
+    @property
+    def baseline(self) -> str | None:
+        """Name of the design that it is compared with."""
+        return self.designs[1] if len(self.designs) > 1 else None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers, in the network's order."""
+        return tuple(dict.fromkeys(row.layer for row in self.rows))
+
+    def select(
+        self, design: str | None = None, phase: Phase | None = None, layer: str | None = None
+    ) -> tuple[Row, ...]:
+        """Return the rows of a design, phase and layer; None means all of them."""
+        return tuple(
+            row
+            for row in self.rows
+            if design in (None, row.design) and phase in (None, row.phase) and layer in (None, row.layer)
+        )
+
+    def totals(
+        self, design: str | None = None, phase: Phase | None = None, layer: str | None = None
+    ) -> Totals:
+        """Return the sums over the rows of a design, in a phase or all, of a layer or all.
+
+        Parameters
+        ----------
+        design : str, optional
+            The one asked about by default.
+        phase, layer : str, optional
+        """
+        return add_up(self.select(design or self.design, phase, layer))
+
+    def ratio(self, phase: Phase | None = None, layer: str | None = None) -> Ratio:
+        """Return the baseline's energy, cycles and energy-delay product over the design's.
+
+        Raises
+        ------
+        SpecError
+            When the run has no baseline.
+        """
+        if self.baseline is None:
+            raise SpecError(Issue("this run has no baseline to compare with", "--baseline dense"))
+        ours, theirs = self.totals(None, phase, layer), self.totals(self.baseline, phase, layer)
+        return Ratio(
+            theirs.energy_pj / ours.energy_pj,
+            theirs.cycles / ours.cycles,
+            theirs.edp_j_cycles / ours.edp_j_cycles,
+        )
+
+    def to_run_json(self) -> str:
+        """Return the run without its cases as JSON: what went in, and which case each row is."""
+        data = {
+            "format": FORMAT,
+            "version": VERSION,
+            "architecture": self.architecture,
+            "network": self.network,
+            "batch": self.batch,
+            "phases": self.phases,
+            "designs": self.designs,
+            "objective": self.objective,
+            "inputs": self.inputs,
+            "rows": [asdict(row.entry) for row in self.rows],
+        }
+        return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def load_run(folder: str | Path) -> NetworkResult:
+    """Return the run that a folder holds.
+
+    Parameters
+    ----------
+    folder : path
+        What `--out` named.
+
+    Raises
+    ------
+    SpecError
+        When there is no finished run, or part of it is missing.
+    """
+    path = Path(folder) / RUN_FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if (data["format"], data["version"]) != (FORMAT, VERSION):
+            raise ValueError(f"no {FORMAT} of version {VERSION}")
+        entries = [Entry(**entry) for entry in data["rows"]]
+        head = {key: data[key] for key in ("architecture", "network", "batch", "objective", "inputs")}
+        phases, designs = tuple(data["phases"]), tuple(data["designs"])
+    except OSError as error:
+        raise SpecError(Issue(f"there is no finished run: {error.strerror}", None, str(path))) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise SpecError(Issue(f"this is no run: {error}", None, str(path))) from None
+    store = CaseStore(Path(folder))
+    rows = []
+    for entry in entries:
+        record = store.get(entry.key)
+        if record is None:
+            raise SpecError(Issue(f"the case of {entry.layer} is missing", "run it again", str(path)))
+        rows.append(Row(entry, record))
+    return NetworkResult(phases=phases, designs=designs, rows=tuple(rows), **head)

@@ -1,0 +1,56 @@
+"""Sums, quotients and the folder of a run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from procrustes_model.network.result import NetworkResult, load_run
+from procrustes_model.network.run import RunProgress, run_network
+from tests.network.conftest import TINY
+
+
+def test_totals_are_the_sums_of_rows(tiny_run: NetworkResult) -> None:
+    for design in tiny_run.designs:
+        rows = [row for row in tiny_run.rows if row.design == design]
+        total = tiny_run.totals(design)
+        assert total.rows == len(rows) == 5 * 3
+        assert total.energy_pj == sum(row.case.energy_pj for row in rows)
+        assert total.cycles == sum(row.case.cycles for row in rows)
+        assert math.isclose(sum(total.energy_by_level.values()), total.energy_pj, rel_tol=1e-12)
+        by_phase = [tiny_run.totals(design, phase) for phase in tiny_run.phases]
+        assert sum(part.cycles for part in by_phase) == total.cycles
+        by_layer = [tiny_run.totals(design, layer=layer) for layer in tiny_run.layers]
+        assert math.isclose(sum(part.energy_pj for part in by_layer), total.energy_pj, rel_tol=1e-12)
+
+
+def test_layers_that_repeat_are_searched_once_and_counted_twice(tiny_run: NetworkResult) -> None:
+    first, second = tiny_run.select("dense", "forward", "mid_1"), tiny_run.select("dense", "forward", "mid_2")
+    assert first[0].case is second[0].case
+    assert tiny_run.totals("dense", "forward").macs == 16 * (16 * 8 * 4 * 9 + 2 * 16 * 64 + 16 * 8 + 128 * 4)
+
+
+def test_a_second_run_searches_nothing(tmp_path: Path) -> None:
+    seen: list[RunProgress] = []
+    results = [
+        run_network("procrustes_16x16", TINY, phases=["fw"], workers=1, out=tmp_path, progress=seen.append)
+        for _ in range(2)
+    ]
+    assert results[0].rows == results[1].rows == load_run(tmp_path).rows
+    assert seen[-1].kept == seen[-1].total == 4
+    assert results[0].totals() == load_run(tmp_path).totals()
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"format": "procrustes_case"'])
+def test_a_damaged_case_is_searched_again(tmp_path: Path, damage: str) -> None:
+    first = run_network("procrustes_16x16", TINY, phases=["fw"], workers=1, out=tmp_path)
+    case = next((tmp_path / "cases").iterdir())
+    case.write_text(damage)
+    seen: list[RunProgress] = []
+    second = run_network(
+        "procrustes_16x16", TINY, phases=["fw"], workers=1, out=tmp_path, progress=seen.append
+    )
+    assert seen[-1].kept == seen[-1].total - 1
+    assert first.totals() == second.totals()
