@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from procrustes_model.cli import evaluate, explain, imbalance, imports, search, shipped, validate
+from procrustes_model.cli import evaluate, explain, imbalance, imports, masks, search, shipped, validate
 from procrustes_model.cli.errors import reported_errors
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command(name="import")(imports.import_command)
 app.command(name="list")(shipped.list_command)
 app.command(name="show")(shipped.show_command)
 app.command(name="validate")(validate.validate_command)
+app.add_typer(masks.app, name="masks")
 
 
 def _print_version(wanted: bool) -> None:

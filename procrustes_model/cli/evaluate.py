@@ -19,14 +19,14 @@ from procrustes_model.cli.outputs import (
 )
 from procrustes_model.cli.sparse_options import (
     DensityOption,
+    LayerOption,
     MasksOption,
     PhaseOption,
     SparsityOption,
-    find_masks,
+    StepOption,
+    Zeros,
     in_phases,
-    parse_densities,
 )
-from procrustes_model.errors import Issue, SpecError
 
 if TYPE_CHECKING:
     from procrustes_model.model.result import Result
@@ -43,6 +43,8 @@ def evaluate_command(
     phase: PhaseOption = None,
     density: DensityOption = None,
     masks: MasksOption = None,
+    layer: LayerOption = None,
+    step: StepOption = None,
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per level, tensor and action.")
     ] = None,
@@ -56,16 +58,14 @@ def evaluate_command(
     with reported_errors(), quick_start():
         outputs = {"--csv": csv, "--csv-wide": csv_wide, "--json": json}
         check_outputs(outputs, (architecture, problem, mapping))
-        if sparsity is None and (density or masks):
-            raise SpecError(
-                Issue("--density and --masks need a sparse design", "such as --sparsity procrustes")
-            )
+        zeros = Zeros(density, masks, layer, step)
+        zeros.check(sparsity)
         machine, work, schedule = load_all(architecture, problem, mapping)
         if not quiet:
             announce_compiling(_kernel(schedule, sparsity))
         results: list[Result] = []
         for phased in in_phases(work, phase):
-            one = _evaluate(machine, phased, schedule, sparsity, density, masks)
+            one = _evaluate(machine, phased, schedule, sparsity, zeros)
             if results and not quiet:
                 typer.echo("")
             results.append(one)
@@ -92,8 +92,7 @@ def _evaluate(
     problem: Problem,
     mapping: Mapping,
     sparsity: str | None,
-    density: str | None,
-    masks: Path | None,
+    zeros: Zeros,
 ) -> Result:
     from procrustes_model.model.evaluate import evaluate
 
@@ -102,11 +101,5 @@ def _evaluate(
     from procrustes_model.spec.sparsity import load_sparsity
 
     design = load_sparsity(sparsity)
-    return evaluate(
-        machine,
-        problem,
-        mapping,
-        sparsity=design,
-        densities=parse_densities(density, problem),
-        masks=find_masks(masks, problem, design),
-    )
+    densities, masks = zeros.find(problem, design)
+    return evaluate(machine, problem, mapping, sparsity=design, densities=densities, masks=masks)

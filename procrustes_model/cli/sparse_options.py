@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -59,8 +60,95 @@ DensityOption = Annotated[
 ]
 MasksOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Masks: .npz by tensor name, or .npy for the sparse tensor."),
+    typer.Option(
+        metavar="FILE",
+        help="Masks: .npz by tensor name, .npy for the sparse tensor, or .npz of 'procrustes masks'.",
+    ),
 ]
+LayerOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Layer of --masks, where the file has several ('procrustes masks')."),
+]
+StepOption = Annotated[
+    int | None, typer.Option(metavar="N", help="Recorded step of --masks. Default: the last.")
+]
+
+
+@dataclass(frozen=True)
+class Zeros:
+    """What the options say is zero.
+
+    Attributes
+    ----------
+    density : str, optional
+        Densities as text, such as ``W=0.1``.
+    masks : Path, optional
+        A file of masks.
+    layer : str, optional
+    step : int, optional
+        Which of the masks in a file of 'procrustes masks' is meant.
+    """
+
+    density: str | None = None
+    masks: Path | None = None
+    layer: str | None = None
+    step: int | None = None
+
+    def check(self, sparsity: str | None) -> None:
+        """Raise a SpecError where an option is given without the one that it belongs to."""
+        if sparsity is None and (self.density or self.masks):
+            raise SpecError(
+                Issue("--density and --masks need a sparse design", "such as --sparsity procrustes")
+            )
+        for option, value in (("--layer", self.layer), ("--step", self.step)):
+            if value is not None and self.masks is None:
+                raise SpecError(Issue(f"{option} chooses among masks", "add --masks FILE"))
+
+    def find(self, problem: Problem, sparsity: Sparsity) -> tuple[dict[str, float], dict[str, Any]]:
+        """Return densities and masks by tensor, for a problem in its phase.
+
+        Densities that the options give replace those that a file of masks knows.
+
+        Raises
+        ------
+        SpecError
+            See `parse_densities`, `find_masks` and `find_layer_masks`.
+        """
+        from procrustes_model.training.masks import is_mask_file
+
+        given = parse_densities(self.density, problem)
+        if self.masks is not None and is_mask_file(self.masks):
+            recorded, masks = find_layer_masks(self.masks, self.layer, self.step, problem)
+            return recorded | given, masks
+        found = find_masks(self.masks, problem, sparsity)
+        if self.layer is not None or self.step is not None:
+            raise SpecError(
+                Issue(
+                    "--layer and --step choose among recorded masks; this file has masks by tensor",
+                    "leave them out",
+                    str(self.masks),
+                )
+            )
+        return given, dict(found)
+
+
+def find_layer_masks(
+    path: Path, layer: str | None, step: int | None, problem: Problem
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Return recorded densities of what the problem reads, and the mask of its weights.
+
+    Raises
+    ------
+    SpecError
+        When the file is broken, has no such layer or step, or the layer's shape is not that of the weights.
+    """
+    from procrustes_model.training.masks import load_mask, load_mask_densities
+    from procrustes_model.workloads.mask_profile import WEIGHTS, densities_in_phase, weights_mask
+
+    found = load_mask_densities(path)
+    row, column = found.find_step(step), found.find_layer(layer)
+    mask = weights_mask(load_mask(path, found.names[column], found.steps[row]), problem, str(path))
+    return densities_in_phase(found, column, row, problem), {WEIGHTS: mask}
 
 
 def in_phases(problem: Problem, choice: PhaseChoice | None) -> list[Problem]:

@@ -15,6 +15,7 @@ from procrustes_model.spec.yaml_text import Path
 
 DensityRule = Literal["uniform", "erdos_renyi_kernel"]
 Part = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 Factor = Annotated[float, Field(strict=True, ge=1, le=1e9, allow_inf_nan=False)]
 
 
@@ -30,7 +31,7 @@ class WeightDensity(Frozen):
         description="how they are spread over layers. uniform: the same part of each; erdos_renyi_kernel: in "
         "proportion to (inputs + outputs + kernel rows + columns) / (their product), at most all",
     )
-    layers: dict[Name, Part] = Field(
+    layers: dict[Name, Share] = Field(
         default={}, description="by layer: a density that the rule does not change"
     )
 
@@ -50,7 +51,7 @@ class ActivationDensity(Frozen):
     """Which part of a layer's input activations is not zero."""
 
     default: Part | None = Field(default=None, description="of layers that are not named; empty: not known")
-    layers: dict[Name, Part] = Field(default={}, description="by layer: density of its input")
+    layers: dict[Name, Share] = Field(default={}, description="by layer: density of its input")
 
 
 class DensityProfile(Frozen):

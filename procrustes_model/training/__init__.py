@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from procrustes_model.training.blocks_traversal import traverse, traverse_backward
     from procrustes_model.training.checkpoints import masks_from_checkpoint
     from procrustes_model.training.initial import Initial, decay_further, initial_values
-    from procrustes_model.training.masks import LayerMasks, MaskFile, load_masks, save_masks
+    from procrustes_model.training.mask_densities import MaskDensities
+    from procrustes_model.training.masks import (
+        LayerMasks,
+        MaskFile,
+        load_mask,
+        load_mask_densities,
+        load_masks,
+        save_masks,
+    )
     from procrustes_model.training.optimizer import ProcrustesSGD as ProcrustesSGD
     from procrustes_model.training.quantile import Quantile, Streamed, select_by_quantile, select_exactly
     from procrustes_model.training.recorder import Recorder as Recorder
@@ -32,6 +40,7 @@ _HOMES = {
     "CompressedBlocks": "blocks",
     "Initial": "initial",
     "LayerMasks": "masks",
+    "MaskDensities": "mask_densities",
     "MaskFile": "masks",
     "ProcrustesSGD": "optimizer",
     "Quantile": "quantile",
@@ -45,6 +54,8 @@ _HOMES = {
     "decode": "blocks",
     "encode": "blocks",
     "initial_values": "initial",
+    "load_mask": "masks",
+    "load_mask_densities": "masks",
     "load_masks": "masks",
     "masks_from_checkpoint": "checkpoints",
     "save_masks": "masks",
@@ -62,6 +73,7 @@ __all__ = [
     "CompressedBlocks",
     "Initial",
     "LayerMasks",
+    "MaskDensities",
     "MaskFile",
     "Quantile",
     "Streamed",
@@ -73,6 +85,8 @@ __all__ = [
     "decode",
     "encode",
     "initial_values",
+    "load_mask",
+    "load_mask_densities",
     "load_masks",
     "masks_from_checkpoint",
     "save_masks",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.training.masks import MaskFile, only_masks, save_masks
+from procrustes_model.training.masks import MaskFile, is_mask_file, only_masks, save_masks
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "params")
 """Keys under which training scripts put a model's weights, beside the optimizer's state."""
@@ -106,6 +106,8 @@ def read_weights(path: str | os.PathLike[str]) -> list[tuple[str, NDArray[Any]]]
         )
     try:
         weights = [(name, values) for name, values in reader(path) if values.ndim >= 2]
+    except SpecError:
+        raise
     except OSError as error:
         raise SpecError(Issue(f"cannot be read: {error.strerror or error}", None, file)) from None
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
@@ -122,6 +124,9 @@ def _layer_name(name: str) -> str:
 
 
 def _read_npz(path: str | os.PathLike[str]) -> Iterator[tuple[str, NDArray[Any]]]:
+    if is_mask_file(path):
+        hint = "'procrustes masks show' prints what is in it"
+        raise SpecError(Issue("this is a file of masks already, not a checkpoint", hint, os.fspath(path)))
     # Opened here, since NumPy leaves files open that it cannot read.
     with Path(path).open("rb") as opened:
         loaded = np.load(opened, allow_pickle=False)
@@ -155,7 +160,9 @@ def _read_torch(path: str | os.PathLike[str]) -> Iterator[tuple[str, NDArray[Any
             warnings.simplefilter("ignore")
             content = torch.load(opened, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, AttributeError, KeyError, IndexError, TypeError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if first.startswith("Weights only load failed"):
+            first = "it holds more than tensors, or is damaged"
         hint = "only tensors in plain containers are read: save model.state_dict(), not the model"
         raise SpecError(Issue(f"the checkpoint cannot be read: {first}", hint, os.fspath(path))) from None
     for name, tensor in _tensors(content, torch.Tensor):

@@ -30,7 +30,9 @@ import json
 import os
 import secrets
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -40,6 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.training.mask_densities import MaskDensities
 
 _FORMAT = "procrustes_masks"
 _DENSITIES = ("storage_density", "weight_density", "activation_density", "gradient_density")
@@ -123,6 +126,24 @@ class MaskFile:
             if len(layer.masks) != len(self.steps):
                 raise ValueError(f"'{layer.name}' has {len(layer.masks)} masks for {len(self.steps)} steps")
 
+    def densities(self) -> MaskDensities:
+        """Return shapes and densities of the layers, without the masks."""
+
+        def table(kind: str) -> NDArray[np.float64]:
+            columns = [getattr(layer, kind) for layer in self.layers]
+            return np.array(columns, np.float64).reshape(len(self.layers), len(self.steps)).T.copy()
+
+        return MaskDensities(
+            names=tuple(layer.name for layer in self.layers),
+            shapes=tuple(layer.masks.shape[1:] for layer in self.layers),
+            steps=self.steps,
+            storage=table("storage_density"),
+            weights=table("weight_density"),
+            activations=table("activation_density"),
+            gradients=table("gradient_density"),
+            source=self.source,
+        )
+
     def mask(self, layer: str, step: int | None = None) -> NDArray[np.bool_]:
         """Return the mask of a layer at a step, the last one if none is given.
 
@@ -163,9 +184,9 @@ def save_masks(path: str | os.PathLike[str], masks: MaskFile) -> None:
             layer.masks.reshape(len(layer.masks), prod(layer.masks.shape[1:])), axis=1
         )
         arrays[f"shape/{layer.name}"] = np.array(layer.masks.shape[1:], np.int64)
-    for kind in _DENSITIES:
-        columns = [getattr(layer, kind) for layer in layers]
-        arrays[kind] = np.array(columns, np.float64).reshape(len(layers), len(masks.steps)).T.copy()
+    found = masks.densities()
+    tables = (found.storage, found.weights, found.activations, found.gradients)
+    arrays |= dict(zip(_DENSITIES, tables, strict=True))
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
@@ -194,6 +215,92 @@ def load_masks(path: str | os.PathLike[str]) -> MaskFile:
     SpecError
         When the file cannot be read or is not such a file.
     """
+    with _opened(path) as (loaded, metadata):
+        steps = loaded["steps"]
+        densities = {kind: loaded[kind] for kind in _DENSITIES}
+        layers = tuple(
+            _layer(name, loaded, densities, column) for column, name in enumerate(metadata["layers"])
+        )
+        return MaskFile(layers, tuple(int(step) for step in steps), str(metadata["source"]))
+
+
+def load_mask_densities(path: str | os.PathLike[str]) -> MaskDensities:
+    """Read shapes and densities from a file that `save_masks` wrote, without its masks.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    MaskDensities
+
+    Raises
+    ------
+    SpecError
+        When the file cannot be read or is not such a file.
+    """
+    file = os.fspath(path)
+    with _opened(path) as (loaded, metadata):
+        names = tuple(str(name) for name in metadata["layers"])
+        return MaskDensities(
+            names=names,
+            shapes=tuple(tuple(int(side) for side in loaded[f"shape/{name}"]) for name in names),
+            steps=tuple(int(step) for step in loaded["steps"]),
+            storage=np.asarray(loaded["storage_density"], np.float64),
+            weights=np.asarray(loaded["weight_density"], np.float64),
+            activations=np.asarray(loaded["activation_density"], np.float64),
+            gradients=np.asarray(loaded["gradient_density"], np.float64),
+            source=str(metadata["source"]),
+            file=file,
+        )
+
+
+def load_mask(
+    path: str | os.PathLike[str], layer: str | None = None, step: int | None = None
+) -> NDArray[np.bool_]:
+    """Read the mask of one layer at one step.
+
+    Parameters
+    ----------
+    path : path
+    layer : str, optional
+        May be left out where the file has only one.
+    step : int, optional
+        The last one if none is given.
+
+    Returns
+    -------
+    bool[...]
+
+    Raises
+    ------
+    SpecError
+        When the file cannot be read or is not such a file, or has no such layer or step.
+    """
+    densities = load_mask_densities(path)
+    row = densities.find_step(step)
+    name = densities.names[densities.find_layer(layer)]
+    with _opened(path) as (loaded, _):
+        masks = _unpack(name, loaded, slice(row, row + 1))
+        if len(masks) != 1:
+            raise ValueError(f"'{name}' has fewer masks than there are steps")
+        mask: NDArray[np.bool_] = masks[0]
+        return mask
+
+
+def is_mask_file(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is one that `save_masks` wrote, by the names of its arrays."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {"metadata.npy", "steps.npy", "weight_density.npy"} <= set(archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Open a file of masks; whatever is wrong with it becomes a SpecError."""
     file = os.fspath(path)
     try:
         # Opened here, since NumPy leaves files open that it cannot read.
@@ -205,31 +312,41 @@ def load_masks(path: str | os.PathLike[str]) -> MaskFile:
             metadata = json.loads(str(loaded["metadata"]))
             if (metadata["format"], metadata["version"]) != (_FORMAT, 1):
                 raise SpecError(Issue("this is no file of masks of version 1", None, file))
-            steps = loaded["steps"]
-            densities = {kind: loaded[kind] for kind in _DENSITIES}
-            layers = tuple(
-                _layer(name, loaded, densities, column) for column, name in enumerate(metadata["layers"])
-            )
-            return MaskFile(layers, tuple(int(step) for step in steps), str(metadata["source"]))
+            yield loaded, metadata
     except SpecError:
         raise
     except OSError as error:
         raise SpecError(Issue(f"cannot be read: {error.strerror or error}", None, file)) from None
     except KeyError as error:
         raise SpecError(Issue(f"this file of masks lacks {error}", None, file)) from None
-    except (ValueError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
+    except (
+        ValueError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        EOFError,
+        zlib.error,
+        zipfile.BadZipFile,
+    ) as error:
         raise SpecError(Issue(f"this is no valid file of masks: {error}", None, file)) from None
 
 
 def _layer(name: str, loaded: Any, densities: dict[str, Any], column: int) -> LayerMasks:
     """Return one layer of an opened file."""
+    masks = _unpack(name, loaded, slice(None))
+    columns = {kind: values[:, column] for kind, values in densities.items() if kind != "weight_density"}
+    return LayerMasks(name, masks, **columns)
+
+
+def _unpack(name: str, loaded: Any, rows: slice) -> NDArray[np.bool_]:
+    """Return masks of a layer of an opened file: bool[steps, ...]."""
     packed, shape = loaded[f"mask/{name}"], tuple(int(side) for side in loaded[f"shape/{name}"])
     elements = prod(shape)
     if packed.ndim != 2 or packed.shape[1] != -(-elements // 8):
         raise ValueError(f"'{name}' of shape {shape} has packed bits of shape {packed.shape}")
-    masks = np.unpackbits(packed, axis=1, count=elements).astype(np.bool_).reshape(len(packed), *shape)
-    columns = {kind: values[:, column] for kind, values in densities.items() if kind != "weight_density"}
-    return LayerMasks(name, masks, **columns)
+    bits = np.unpackbits(packed[rows], axis=1, count=elements)
+    masks: NDArray[np.bool_] = bits.astype(np.bool_).reshape(len(bits), *shape)
+    return masks
 
 
 def only_masks(masks: Sequence[tuple[str, NDArray[np.bool_]]], source: str) -> MaskFile:

@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 
 from procrustes_model import SpecError
-from procrustes_model.training import LayerMasks, MaskFile, load_masks, save_masks
+from procrustes_model.training import (
+    LayerMasks,
+    MaskFile,
+    load_mask,
+    load_mask_densities,
+    load_masks,
+    save_masks,
+)
+from procrustes_model.training.masks import is_mask_file
 
 
 def make(seed: int = 0) -> MaskFile:
@@ -147,3 +155,38 @@ def test_torch_is_not_imported() -> None:
     program = "import sys; from procrustes_model.training import *; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+def test_densities_alone(tmp_path: Path) -> None:
+    masks = make()
+    save_masks(tmp_path / "masks.npz", masks)
+    found, same = load_mask_densities(tmp_path / "masks.npz"), masks.densities()
+    assert (found.names, found.shapes, found.steps) == (same.names, same.shapes, same.steps)
+    for kind in ("storage", "weights", "activations", "gradients"):
+        assert np.array_equal(getattr(found, kind), getattr(same, kind), equal_nan=True)
+    kept = sum(int(layer.masks[1].sum()) for layer in masks.layers)
+    assert found.total("weights")[1] == pytest.approx(kept / (135 + 70 + 1), rel=1e-12)
+
+
+def test_one_mask_alone(tmp_path: Path) -> None:
+    masks, path = make(), tmp_path / "masks.npz"
+    save_masks(path, masks)
+    assert is_mask_file(path)
+    assert np.array_equal(load_mask(path, "classifier"), masks.layers[1].masks[2])
+    assert np.array_equal(load_mask(path, "features.0", 10), masks.layers[0].masks[1])
+    for arguments, said in (
+        ((), "masks of 3 layers; name one"),
+        (("classifer",), "no layer 'classifer'; did you mean 'classifier'?"),
+        (("one", 11), "step 11 was not recorded; recorded are 0, 10, 25"),
+    ):
+        with pytest.raises(SpecError, match=said):
+            load_mask(path, *arguments)  # type: ignore[arg-type]
+    one = MaskFile(masks.layers[2:], masks.steps)
+    save_masks(path, one)
+    assert load_mask(path).shape == (1, 1)
+    _change(path, **{"mask/one": np.zeros((1, 1), np.uint8)})
+    with pytest.raises(SpecError, match="fewer masks"):
+        load_mask(path)
+    np.savez(path, weight=np.ones(3))
+    assert not is_mask_file(path)
+    assert not is_mask_file(tmp_path / "missing.npz")

@@ -1,0 +1,93 @@
+"""``procrustes masks``: files of masks, made from checkpoints, and what is in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from procrustes_model.cli.errors import reported_errors
+from procrustes_model.errors import Issue, SpecError
+
+app = typer.Typer(
+    help="Make files of masks from checkpoints, and show what is in them.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+
+@app.command(name="from-checkpoint")
+def from_checkpoint_command(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Weights: .pt, .pth, .safetensors or .npz.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.npz", help="The file of masks to write.")],
+    threshold: Annotated[
+        float | None,
+        typer.Option(metavar="T", help="Keep weights of a larger magnitude. Default: 0, all but zeros."),
+    ] = None,
+    keep: Annotated[
+        float | None,
+        typer.Option(metavar="PART", help="Keep this part of all weights, the largest, such as 0.1."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Find which weights of a checkpoint are kept. No code in it is run."""
+    with reported_errors():
+        from procrustes_model.cli.outputs import check_outputs, print_written
+
+        _check_options(threshold, keep)
+        if out.suffix.lower() != ".npz":
+            raise SpecError(
+                Issue("--out: files of masks end in .npz", f"such as {out.stem or 'masks'}.npz", str(out))
+            )
+        check_outputs({"--out": out}, (str(checkpoint),))
+        from procrustes_model.training.checkpoints import masks_from_checkpoint
+
+        masks = masks_from_checkpoint(checkpoint, out, threshold=threshold, keep=keep)
+        if not quiet:
+            from procrustes_model.report.masks import format_masks
+
+            typer.echo(format_masks(masks.densities()))
+            typer.echo("")
+            print_written({"--out": out})
+
+
+def _check_options(threshold: float | None, keep: float | None) -> None:
+    if threshold is not None and keep is not None:
+        raise SpecError(Issue("--threshold and --keep are both given", "keep one of them"))
+    if threshold is not None and not 0 <= threshold < float("inf"):
+        raise SpecError(
+            Issue(f"--threshold must be 0 or more, is {threshold:g}", "it is compared with magnitudes")
+        )
+    if keep is not None and not 0 < keep <= 1:
+        hint = f"{keep:g} % is --keep {keep / 100:g}" if 1 < keep <= 100 else "such as 0.1 for a tenth"
+        raise SpecError(Issue(f"--keep must be above 0 and at most 1, is {keep:g}", hint))
+
+
+@app.command(name="show")
+def show_command(
+    masks: Annotated[Path, typer.Argument(metavar="FILE.npz", help="A file of masks.")],
+    step: Annotated[
+        int | None, typer.Option(metavar="N", help="The step whose layers are shown. Default: the last.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per step and layer.")
+    ] = None,
+) -> None:
+    """Print the layers of a file of masks, their shapes and densities."""
+    with reported_errors():
+        from procrustes_model.cli.outputs import check_outputs, print_written
+        from procrustes_model.report.masks import format_masks, masks_csv
+        from procrustes_model.training.masks import load_mask_densities
+
+        check_outputs({"--csv": csv}, (str(masks),))
+        found = load_mask_densities(masks)
+        typer.echo(format_masks(found, step))
+        if csv is not None:
+            from procrustes_model.report.atomic import write_atomically
+
+            write_atomically(csv, masks_csv(found))
+            typer.echo("")
+            print_written({"--csv": csv})

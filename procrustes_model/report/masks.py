@@ -1,0 +1,99 @@
+"""What a file of masks holds, as text and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from procrustes_model.training.mask_densities import MaskDensities
+
+COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "step": "iteration",
+        "layer": "name of the layer",
+        "shape": "shape of its weights, such as 64x3x3x3",
+        "weights": "number of its weights",
+        "weight_density": "weights that are not zero / weights",
+        "storage_density": "weights stored / weights",
+        "activation_density": "elements of its inputs that are not zero / all; empty: unknown",
+        "gradient_density": "the same of the gradients of its outputs; empty: unknown",
+    }
+)
+"""Columns of the CSV, in order, and what they mean."""
+
+
+def format_masks(masks: MaskDensities, step: int | None = None) -> str:
+    """Return the layers of a file of masks at one step, and the density of all weights at every step.
+
+    Parameters
+    ----------
+    masks : MaskDensities
+    step : int, optional
+        The last one if none is given.
+
+    Raises
+    ------
+    SpecError
+        When that step was not recorded.
+    """
+    row = masks.find_step(step)
+    total = [f"{values[row]:.4f}" for values in (masks.total("weights"), masks.total("storage"))]
+    cells = [["Layer", "Shape", "Weights", "Nonzero", "Stored", "Inputs", "Gradients"]]
+    for column, (name, shape, size) in enumerate(zip(masks.names, masks.shapes, masks.sizes, strict=True)):
+        found = (masks.weights, masks.storage, masks.activations, masks.gradients)
+        densities = [_share(float(values[row, column])) for values in found]
+        cells.append([_printable(name), _sides(shape), f"{size:,}", *densities])
+    cells.append(["all", "", f"{masks.sizes.sum():,}", *total, "", ""])
+    blocks = [f"{_printable(masks.source)}, step {masks.steps[row]:,}", _table(cells)]
+    if len(masks.steps) > 1:
+        steps = [["Step", "Nonzero", "Stored"]]
+        columns = zip(masks.steps, masks.total("weights"), masks.total("storage"), strict=True)
+        steps += [[f"{number:,}", _share(weights), _share(stored)] for number, weights, stored in columns]
+        blocks.append(_table(steps, left=0))
+    blocks.append("Densities: parts of all weights, inputs and gradients of outputs. -: unknown.")
+    return "\n\n".join(blocks)
+
+
+def masks_csv(masks: MaskDensities) -> str:
+    """Return a row per step and layer: `COLUMNS`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row, step in enumerate(masks.steps):
+        for column, name in enumerate(masks.names):
+            found = (masks.weights, masks.storage, masks.activations, masks.gradients)
+            densities = [float(values[row, column]) for values in found]
+            shape, size = _sides(masks.shapes[column]), int(masks.sizes[column])
+            shown = ["" if math.isnan(value) else repr(value) for value in densities]
+            writer.writerow([step, name, shape, size, *shown])
+    return text.getvalue()
+
+
+def _share(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def _sides(shape: tuple[int, ...]) -> str:
+    return "x".join(str(side) for side in shape)
+
+
+def _printable(text: str) -> str:
+    """Return text that cannot upset a terminal, cut where it is endless."""
+    shown = "".join(one if one.isprintable() else "?" for one in text)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+
+
+def _table(cells: list[list[str]], left: int = 2) -> str:
+    """Return lines of cells: the first `left` columns to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    lines = []
+    for row in cells:
+        parts = [
+            cell.ljust(w) if i < left else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(parts).rstrip())
+    return "\n".join(lines)
