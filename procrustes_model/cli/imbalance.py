@@ -13,12 +13,13 @@ from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, P
 from procrustes_model.cli.outputs import announce_compiling, check_outputs, print_written, quick_start
 from procrustes_model.cli.sparse_options import (
     DensityOption,
+    LayerOption,
     MasksOption,
     PhaseOption,
     SparsityOption,
-    find_masks,
+    StepOption,
+    Zeros,
     in_phases,
-    parse_densities,
 )
 from procrustes_model.errors import Issue, SpecError
 
@@ -37,6 +38,8 @@ def imbalance_command(
     phase: PhaseOption = None,
     density: DensityOption = None,
     masks: MasksOption = None,
+    layer: LayerOption = None,
+    step: StepOption = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per bin.")] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the histograms as .png, .svg or .pdf.")
@@ -54,6 +57,8 @@ def imbalance_command(
         outputs = {"--csv": csv, "--plot": plot}
         check_outputs(outputs, (architecture, problem, mapping, *([str(masks)] if masks else [])))
         _check_plot(plot)
+        zeros = Zeros(density, masks, layer, step)
+        zeros.check(sparsity or "")
         if sparsity is None:
             raise SpecError(Issue("imbalance needs a sparse design", "such as --sparsity procrustes"))
         machine, work, schedule = load_all(architecture, problem, mapping)
@@ -65,15 +70,9 @@ def imbalance_command(
         design = load_sparsity(sparsity)
         measured: list[WorkArrays] = []
         for phased in in_phases(work, phase):
+            densities, found = zeros.find(phased, design)
             one = measure_imbalance(
-                machine,
-                phased,
-                schedule,
-                design,
-                find_masks(masks, phased, design),
-                densities=parse_densities(density, phased),
-                samples=samples,
-                seed=seed,
+                machine, phased, schedule, design, found, densities=densities, samples=samples, seed=seed
             )
             if not quiet:
                 _print(one, first=not measured)
