@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := tools/requirements.lock
+# What tests install; without torch, whose tests are then skipped: make test EXTRAS=test,lint
+EXTRAS := test,lint,plot,torch,example
 
 .DELETE_ON_ERROR:
 .PHONY: demo test lint bench clean
@@ -16,7 +18,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/procrustes evaluate procrustes_16x16 vgg_s/conv3_2 procrustes_16x16/vgg_s_conv3_2_kn --csv out/demo.csv
 
 test: lint
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --cov --cov-report=term
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .
@@ -36,7 +38,7 @@ $(VENV)/.runtime: $(BIN)/python pyproject.toml $(LOCK)
 	@touch $@
 
 $(VENV)/.development: $(BIN)/python pyproject.toml $(LOCK)
-	$(BIN)/python -m pip install --quiet --constraint $(LOCK) --editable ".[test,lint]"
+	$(BIN)/python -m pip install --quiet --constraint $(LOCK) --editable ".[$(EXTRAS)]"
 	@touch $@ $(VENV)/.runtime
 
 clean:
