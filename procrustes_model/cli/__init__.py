@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from procrustes_model.cli import evaluate, explain, imbalance, imports, masks, search, shipped, validate
+from procrustes_model.cli import (
+    evaluate,
+    explain,
+    imbalance,
+    imports,
+    masks,
+    network,
+    search,
+    shipped,
+    validate,
+)
 from procrustes_model.cli.errors import reported_errors
 
 app = typer.Typer(
@@ -24,6 +34,7 @@ app = typer.Typer(
 app.command(name="evaluate")(evaluate.evaluate_command)
 app.command(name="explain")(explain.explain_command)
 app.command(name="imbalance")(imbalance.imbalance_command)
+app.command(name="network")(network.network_command)
 app.command(name="search")(search.search_command)
 app.command(name="import")(imports.import_command)
 app.command(name="list")(shipped.list_command)

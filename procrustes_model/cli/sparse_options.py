@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -170,7 +171,25 @@ def parse_densities(text: str | None, problem: Problem) -> dict[str, float]:
     """
     if text is None:
         return {}
-    names = [tensor.name for tensor in problem.tensors]
+    return parse_tensor_densities(text, [tensor.name for tensor in problem.tensors], problem.name)
+
+
+def parse_tensor_densities(text: str, names: Sequence[str], where: str) -> dict[str, float]:
+    """Return densities by tensor from text such as ``W=0.1,X=0.5``.
+
+    Parameters
+    ----------
+    text : str
+    names : sequence of str
+        Of the tensors that there are.
+    where : str
+        What they are tensors of.
+
+    Raises
+    ------
+    SpecError
+        When a tensor is unknown or given twice, or a density is not a number from 0 to 1.
+    """
     found: dict[str, float] = {}
     issues = []
     for part in text.split(","):
@@ -182,9 +201,7 @@ def parse_densities(text: str | None, problem: Problem) -> dict[str, float]:
         tensor = name if name in names else SHORT_TENSORS.get(name.upper(), name)
         if tensor not in names:
             known = ", ".join(names)
-            issues.append(
-                Issue(f"--density: '{name}' is no tensor of {problem.name}", f"choose from {known}")
-            )
+            issues.append(Issue(f"--density: '{name}' is no tensor of {where}", f"choose from {known}"))
             continue
         try:
             number = float(value)

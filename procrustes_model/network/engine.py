@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from logging import ERROR
 from typing import Any, Literal
 
 from procrustes_model.errors import Issue, SpecError
@@ -90,7 +91,7 @@ def _run_on_dask(
         if scheduler is None:
             count = workers or len(os.sched_getaffinity(0))
             address = stack.enter_context(
-                cluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
+                cluster(n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs=ERROR)
             )
         try:
             client = stack.enter_context(connect(address, timeout="15s"))

@@ -68,7 +68,7 @@ def tidy_text(results: Iterable[Result]) -> str:
     str
         Columns: `TIDY_COLUMNS`.
     """
-    return _csv(list(TIDY_COLUMNS), (record for result in results for record in result.to_records()))
+    return csv_text(list(TIDY_COLUMNS), (record for result in results for record in result.to_records()))
 
 
 def wide_text(results: Sequence[Result]) -> str:
@@ -89,7 +89,7 @@ def wide_text(results: Sequence[Result]) -> str:
     names |= dict.fromkeys(result.compute.name for result in results)
     names |= dict.fromkeys(name for result in results for name, _ in result.extras)
     columns = [*WIDE_COLUMNS, *(f"energy_pj_{name}" for name in names)]
-    return _csv(columns, (_wide_row(result) for result in results))
+    return csv_text(columns, (_wide_row(result) for result in results))
 
 
 def write_tidy(results: Iterable[Result], path: str | Path) -> None:
@@ -136,7 +136,7 @@ def _wide_row(result: Result) -> dict[str, Any]:
     return row
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Return RFC 4180 text; the standard writer gives floats by repr, which round-trips."""
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture, StorageLevel
 
 _RULES = " ── \n    \n ── \n    \n ── \n ── \n    \n ── \n"
-_BOX = Box(_RULES)
-_ASCII_BOX = Box(_RULES.replace("─", "-"), ascii=True)
+BOX = Box(_RULES)
+ASCII_BOX = Box(_RULES.replace("─", "-"), ascii=True)
 _BAR_CELLS = 8
 
 
@@ -89,7 +89,17 @@ def format_table(result: Result, style: Style | None = None) -> str:
         Lines without trailing spaces and no line end after the last.
     """
     style = style or Style()
-    console = Console(
+    numbers: tuple[Callable[[int], str], ...] = ("{:,}".format, str, format_count)
+    layouts = [_Layout(n, gap, bars) for n in numbers for gap in (2, 1) for bars in (style.bars, False)]
+    for layout in layouts:
+        table = _table(result, style, layout)
+        if _width(table, _console(style)) <= style.width:
+            break
+    return render_table(table, style)
+
+
+def _console(style: Style) -> Console:
+    return Console(
         file=io.StringIO(),
         width=style.width,
         force_terminal=style.color,
@@ -100,15 +110,28 @@ def format_table(result: Result, style: Style | None = None) -> str:
         legacy_windows=False,
         _environ={},
     )
-    numbers: tuple[Callable[[int], str], ...] = ("{:,}".format, str, format_count)
-    layouts = [_Layout(n, gap, bars) for n in numbers for gap in (2, 1) for bars in (style.bars, False)]
-    for layout in layouts:
-        table = _table(result, style, layout)
-        needed = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-        if needed <= style.width:
-            break
+
+
+def _width(table: Table, console: Console) -> int:
+    return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+
+
+def render_table(table: Table, style: Style) -> str:
+    """Return a table as text, as wide as it needs to be.
+
+    Parameters
+    ----------
+    table : rich.table.Table
+    style : Style
+
+    Returns
+    -------
+    str
+        Lines without trailing spaces and no line end after the last.
+    """
+    console = _console(style)
     # On a terminal still narrower, lines that wrap say more than cells that are cut.
-    console.width = max(needed, style.width)
+    console.width = max(_width(table, console), style.width)
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().rstrip().split("\n"))
@@ -167,7 +190,7 @@ def _reason(level: LevelResult, steps: int, spec: StorageLevel | None) -> str:
 
 def _table(result: Result, style: Style, layout: _Layout) -> Table:
     table = Table(
-        box=_BOX if style.unicode else _ASCII_BOX,
+        box=BOX if style.unicode else ASCII_BOX,
         pad_edge=False,
         padding=(0, layout.gap - 1, 0, 0),
         caption="Words per instance, energy of all instances used.",

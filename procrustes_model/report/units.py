@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-_ENERGY = (("pJ", 1.0), ("nJ", 1e3), ("uJ", 1e6), ("mJ", 1e9), ("J", 1e12), ("kJ", 1e15))
+ENERGY_UNITS = (("pJ", 1.0), ("nJ", 1e3), ("uJ", 1e6), ("mJ", 1e9), ("J", 1e12), ("kJ", 1e15))
 _COUNT = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12), ("P", 1e15), ("E", 1e18))
 
 
@@ -15,7 +15,7 @@ def format_energy(picojoules: float) -> str:
     ----------
     picojoules : float
     """
-    return _scaled(picojoules, _ENERGY)
+    return _scaled(picojoules, ENERGY_UNITS)
 
 
 def format_count(count: int) -> str:

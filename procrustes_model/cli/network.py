@@ -1,0 +1,227 @@
+"""``procrustes network``: every layer of a network in every phase of training."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
+
+from procrustes_model.cli.errors import reported_errors
+from procrustes_model.cli.inputs import ArchitectureArgument, complete_shipped
+from procrustes_model.cli.outputs import announce_compiling
+from procrustes_model.cli.search import INTERRUPTED, Objective
+from procrustes_model.cli.sparse_options import SparsityOption, parse_tensor_densities
+
+if TYPE_CHECKING:
+    from procrustes_model.network.result import NetworkResult
+
+_TENSORS = ("Weights", "Inputs", "Outputs")
+
+
+def _complete_network(incomplete: str) -> list[str]:
+    return complete_shipped("network", incomplete)
+
+
+def _complete_profile(incomplete: str) -> list[str]:
+    return complete_shipped("density", incomplete)
+
+
+def network_command(
+    architecture: ArchitectureArgument,
+    network: Annotated[
+        str,
+        typer.Argument(metavar="NETWORK", help="Network: file or name.", autocompletion=_complete_network),
+    ],
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Samples per training step; default: the network's own.")
+    ] = None,
+    phases: Annotated[
+        str, typer.Option(metavar="fw,bw,wu", help="Forward, backward, weight update.")
+    ] = "fw,bw,wu",
+    dataflow: Annotated[
+        str, typer.Option(metavar="KN|CN|CK|PQ|any", help="Dimensions over columns and rows of the array.")
+    ] = "any",
+    constraints: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Constraints in place of a dataflow: file or name.")
+    ] = None,
+    sparsity: SparsityOption = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="dense", help="Design to compare with, at best mappings of its own."),
+    ] = None,
+    density: Annotated[
+        str | None, typer.Option(metavar="W=0.1,X=0.5", help="Nonzeros / elements, the same in all layers.")
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--density-profile",
+            metavar="FILE",
+            help="Densities by layer: file, name, or recorded masks (.npz).",
+            autocompletion=_complete_profile,
+        ),
+    ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Recorded masks (.npz): count on them.")
+    ] = None,
+    step: Annotated[int | None, typer.Option(help="Recorded step of the masks; default: the last.")] = None,
+    objective: Annotated[Objective, typer.Option(help="What every search minimises.")] = Objective.EDP,
+    seconds: Annotated[
+        float, typer.Option(min=0.0, help="Time limit of each search; 0: until the best is proven.")
+    ] = 60.0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same answer.")] = 0,
+    as_published: Annotated[
+        bool, typer.Option("--as-published", help="Stride 1 at the output's size, as published numbers used.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for cases and mappings; with what is there a run goes on."),
+    ] = None,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Write tables as CSV into --out (default: NETWORK_ARCH).")
+    ] = False,
+    engine: Annotated[str, typer.Option(metavar="local|dask", help="This machine, or a cluster.")] = "local",
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of a Dask scheduler, such as tcp://10.0.0.1:8786.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Searches at once; default: all cores.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Search every layer of a network, in every phase of training, and add them up.
+
+    Layers of equal shape are searched once. With --out, an interrupted run goes on where it was.
+    """
+    with reported_errors():
+        from procrustes_model.network.run import run_network
+        from procrustes_model.spec.architecture import load_architecture
+        from procrustes_model.spec.network import load_network
+
+        machine, net = load_architecture(architecture), load_network(network)
+        folder = out
+        if folder is None and csv:
+            folder = Path(f"{net.name}_{machine.name}")
+        if not quiet:
+            announce_compiling("walk")
+        show = _Progress(folder, quiet)
+        try:
+            with show:
+                result = run_network(
+                    machine,
+                    net,
+                    batch=batch,
+                    phases=[name.strip() for name in phases.split(",") if name.strip()],
+                    dataflow=dataflow,
+                    constraints=constraints,
+                    sparsity=sparsity,
+                    baseline=baseline,
+                    density=None if density is None else parse_tensor_densities(density, _TENSORS, net.name),
+                    profile=profile,
+                    masks=masks,
+                    step=step,
+                    objective=objective.value,
+                    seconds=seconds or None,
+                    seed=seed,
+                    as_published=as_published,
+                    out=folder,
+                    engine=engine,  # type: ignore[arg-type]  # it is checked there
+                    workers=workers,
+                    scheduler=scheduler,
+                    progress=show,
+                )
+        except KeyboardInterrupt:
+            typer.echo(show.farewell(), err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        _write(result, folder, csv, quiet)
+
+
+def _write(result: NetworkResult, folder: Path | None, csv: bool, quiet: bool) -> None:
+    """Write what is asked for, and print the tables."""
+    if csv and folder is not None:
+        from procrustes_model.report.network_csv import write_tables
+
+        write_tables(result, folder)
+    if not quiet:
+        from procrustes_model.report.network import print_run
+
+        print_run(result)
+        if folder is not None:
+            tables = "tables, " if csv else ""
+            typer.echo(f"Wrote {tables}mappings, problems and cases into {folder}/")
+
+
+class _Progress:
+    """A bar on stderr while a run is going on, where that is a terminal; else a line at its start.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where finished cases are kept.
+    quiet : bool
+    """
+
+    def __init__(self, folder: Path | None, quiet: bool) -> None:
+        self.folder = folder
+        self.quiet = quiet
+        self.done = self.total = 0
+        self.energy = 0.0
+        self.bar: Any = None
+        self.task: Any = None
+
+    def __enter__(self) -> Self:
+        if not self.quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+            self.bar = Progress(
+                TextColumn("{task.fields[cases]}"),
+                BarColumn(bar_width=24),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                TextColumn("{task.description}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self.bar.start()
+            self.task = self.bar.add_task("", total=1.0, cases="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def __call__(self, progress: Any) -> None:
+        if progress.total and not self.total:
+            self._begin(progress.total, progress.kept)
+        self.done, self.total = progress.done, progress.total
+        if self.bar is not None:
+            latest = "" if progress.latest is None else _describe(progress.latest)
+            self.bar.update(
+                self.task,
+                completed=progress.share,
+                cases=f"{progress.done} of {progress.total} cases",
+                description=latest,
+            )
+
+    def _begin(self, total: int, kept: int) -> None:
+        if not self.quiet:
+            there = f", {kept} of them already in {self.folder}/" if kept else ""
+            typer.echo(f"{total} different cases{there}", err=True)
+
+    def farewell(self) -> str:
+        """Return what to say when the run is interrupted."""
+        if self.folder is None:
+            return "Interrupted; with --out DIR finished cases would have been kept"
+        kept = f"{self.done} of {self.total} cases are kept in {self.folder}/"
+        return f"Interrupted; {kept}: the same command with --out {self.folder} goes on"
+
+
+def _describe(record: Any) -> str:
+    """Return a finished case in a few words."""
+    from procrustes_model.report.units import format_energy
+
+    proof = "proven" if record.proven else "no bound" if record.gap is None else f"gap {record.gap:.1%}"
+    best = f"{format_energy(record.energy_pj)}, {record.cycles:,} cycles, {proof}"
+    return f"{record.problem['name'][:40]}: {best}"

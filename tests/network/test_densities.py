@@ -1,0 +1,161 @@
+"""Densities and masks of layers, and what a design makes of them in each phase."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from procrustes_model.errors import SpecError
+from procrustes_model.mapper.constraints import Constraints
+from procrustes_model.network.densities import LayerState, arrange_mask, find_states, zeros_of
+from procrustes_model.network.plan import Design, Plan, make_plan
+from procrustes_model.spec.architecture import load_architecture
+from procrustes_model.spec.network import Network, NetworkLayer, load_network
+from procrustes_model.spec.network_density import load_density
+from procrustes_model.spec.sparsity import load_sparsity
+from procrustes_model.training.masks import LayerMasks, MaskFile, save_masks
+from procrustes_model.workloads.layer import training_problem
+from tests.network.conftest import TINY
+
+PROCRUSTES = load_sparsity("procrustes")
+
+
+@pytest.fixture
+def network() -> Network:
+    return load_network(TINY)
+
+
+def _masks(network: Network, density: float = 0.5) -> MaskFile:
+    rng = np.random.default_rng(1)
+    layers = []
+    for layer in network.layers:
+        mask = rng.random((2, *layer.weight_shape)) < density
+        known = np.array([np.nan, 0.3])
+        layers.append(LayerMasks(layer.name, mask, mask.mean(axis=tuple(range(1, mask.ndim))), known, known))
+    return MaskFile(tuple(layers), (10, 20))
+
+
+def test_a_design_decides_which_tensor_is_sparse(network: Network) -> None:
+    layer, state = network.layers[0], LayerState(0.2, 0.4, 0.7)
+    found = {
+        phase: zeros_of(layer, training_problem(layer, phase), PROCRUSTES, state).densities
+        for phase in ("forward", "backward", "weight_update")
+    }
+    weights = {"Weights": {"model": "hypergeometric", "density": 0.2}}
+    assert found["forward"] == found["backward"] == weights
+    assert found["weight_update"] == weights | {"Inputs": {"model": "hypergeometric", "density": 0.4}}
+
+
+def test_profiles_and_defaults(network: Network) -> None:
+    profile = load_density({"density": {"name": "p", "weights": {"layers": {"first": 0.5}}}})
+    states = find_states(network, profile=profile)
+    assert (states["first"].weights, states["mid_1"].weights) == (0.5, 1.0)
+    assert states["first"].activations == 0.5
+    assert states["first"].assumed
+    told = find_states(network, profile=profile, density={"Inputs": 0.3})
+    assert (told["first"].activations, told["first"].assumed) == (0.3, False)
+    assert find_states(network)["first"].weights is None
+
+
+def test_recorded_masks(network: Network, tmp_path: Path) -> None:
+    file = tmp_path / "masks.npz"
+    save_masks(file, _masks(network))
+    last, first = find_states(network, masks=file), find_states(network, masks=file, step=10)
+    assert last["mid_1"].mask is not None
+    assert last["mid_1"].weights == last["mid_1"].mask.mean()
+    assert (last["mid_1"].activations, last["mid_1"].assumed) == (0.3, False)
+    assert (first["mid_1"].activations, first["mid_1"].assumed) == (0.5, True)
+    assert find_states(network, masks=file, use_masks=False)["mid_1"].mask is None
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"kind": "conv", "channels": 6, "kernel": [2, 3]},
+        {"kind": "grouped", "channels": 6, "kernel": 2, "groups": 2},
+        {"kind": "depthwise", "kernel": [2, 3]},
+        {"kind": "fully_connected", "channels": 3},
+        {"kind": "matmul", "m": 2, "k": 3, "n": 5},
+    ],
+)
+@pytest.mark.parametrize("as_published", [False, True])
+def test_masks_fit_their_problems(kind: dict[str, Any], as_published: bool) -> None:
+    written = {
+        "name": "n",
+        "input": {"channels": 4, "height": 5, "width": 5},
+        "layers": [{"name": "a", **kind}],
+    }
+    layer = load_network({"network": written}).layers[0]
+    mask = np.random.default_rng(0).random(layer.weight_shape) < 0.5
+    for phase in ("forward", "backward"):
+        problem = training_problem(layer, phase, as_published=as_published)
+        arranged = arrange_mask(layer, problem, mask)
+        weights = next(tensor for tensor in problem.tensors if tensor.name == "Weights")
+        shape = tuple(problem.dimensions[rank[0].dimension] for rank in weights.ranks)
+        assert arranged.shape == shape
+        assert arranged.sum() == mask.sum()
+        slices = _by_output(layer, arranged)
+        assert sorted(slices) == sorted(mask.sum(axis=_inner(layer, mask)).ravel().tolist())
+
+
+def _by_output(layer: NetworkLayer, arranged: Any) -> list[int]:
+    """Return the nonzeros of each output channel, as the problem lays them out."""
+    outputs = 2 if layer.kind == "grouped" else 1
+    sums: list[int] = arranged.sum(axis=tuple(range(outputs, arranged.ndim))).ravel().tolist()
+    return sums
+
+
+def _inner(layer: NetworkLayer, mask: Any) -> tuple[int, ...]:
+    return (0,) if layer.kind == "matmul" else tuple(range(1, mask.ndim))
+
+
+def _plan(network: Network, states: dict[str, LayerState], **changes: Any) -> Plan:
+    design = Design("procrustes", PROCRUSTES, "KN")
+    return make_plan(load_architecture("procrustes_16x16"), network, [design], states, **changes)
+
+
+def test_only_what_matters_changes_a_key(network: Network) -> None:
+    plain = find_states(network, density={"Weights": 0.25})
+    base = set(_plan(network, plain).cases)
+    assert set(_plan(network.model_copy(update={"name": "other"}), plain).cases) == base
+    denser = find_states(network, density={"Weights": 0.5})
+    assert not set(_plan(network, denser).cases) & base
+    assert not set(_plan(network, plain, batch=2).cases) & base
+    assert not set(_plan(network, plain, objective="energy").cases) & base
+    assert not set(_plan(network, plain, seed=1).cases) & base
+    assert not set(_plan(network, plain, constraints=Constraints(name="KN")).cases) & base
+    machine = load_architecture("procrustes_16x16_horowitz")
+    design = Design("procrustes", PROCRUSTES, "KN")
+    assert not set(make_plan(machine, network, [design], plain).cases) & base
+
+
+def test_masks_are_part_of_the_key(network: Network, tmp_path: Path) -> None:
+    save_masks(tmp_path / "masks.npz", _masks(network))
+    states = find_states(network, masks=tmp_path / "masks.npz")
+    keys = {entry.layer: entry.key for entry in _plan(network, states).entries if entry.phase == "forward"}
+    assert len(set(keys.values())) == len(network.layers)
+
+
+def test_masks_that_do_not_fit_are_refused(network: Network, tmp_path: Path) -> None:
+    masks = _masks(network)
+    wrong = LayerMasks(
+        "mid_9",
+        *(
+            getattr(masks.layers[1], key)
+            for key in ("masks", "storage_density", "activation_density", "gradient_density")
+        ),
+    )
+    save_masks(tmp_path / "a.npz", MaskFile((*masks.layers, wrong), masks.steps))
+    with pytest.raises(SpecError, match="tiny has no layer 'mid_9'; did you mean 'mid_1'"):
+        find_states(network, masks=tmp_path / "a.npz")
+    save_masks(tmp_path / "b.npz", MaskFile(masks.layers[1:], masks.steps))
+    with pytest.raises(SpecError, match="no mask of first"):
+        find_states(network, masks=tmp_path / "b.npz")
+    save_masks(tmp_path / "c.npz", masks)
+    with pytest.raises(SpecError, match="no step 11 is recorded; recorded: 10, 20"):
+        find_states(network, masks=tmp_path / "c.npz", step=11)
+    with pytest.raises(SpecError, match="given twice: by density and by masks"):
+        find_states(network, masks=tmp_path / "c.npz", density={"Weights": 0.1})
