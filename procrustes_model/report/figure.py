@@ -18,6 +18,7 @@ COLUMN_INCHES = 3.5
 """Width of a column of a two-column paper."""
 
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
+SKY, YELLOW, PURPLE = "#56B4E9", "#F0E442", "#CC79A7"
 """Okabe and Ito's colours, told apart by colour-blind readers too."""
 
 
@@ -69,13 +70,23 @@ def write_figure(figure: Figure, path: Path) -> None:
     OSError
         When the file cannot be written.
     """
+    write_atomically(path, figure_bytes(figure, path.suffix.lower()))
+
+
+def figure_bytes(figure: Figure, ending: str) -> bytes:
+    """Return a figure as a file of the format with this ending holds it: the same for the same figure.
+
+    Parameters
+    ----------
+    figure : Figure
+    ending : str
+        One of `PLOT_ENDINGS`.
+    """
     buffer = io.BytesIO()
     # Without a date and with fixed names of parts, the same figure is the same file.
-    metadata: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(
-        path.suffix.lower(), {}
-    )
+    metadata: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(ending, {})
     import matplotlib as mpl
 
     with mpl.rc_context({"svg.hashsalt": "procrustes"}):
-        figure.savefig(buffer, format=path.suffix[1:].lower(), dpi=200, metadata=metadata)
-    write_atomically(path, buffer.getvalue())
+        figure.savefig(buffer, format=ending[1:], dpi=200, metadata=metadata)
+    return buffer.getvalue()
