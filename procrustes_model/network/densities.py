@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.arrays import Bools
-from procrustes_model.spec.words import did_you_mean
 from procrustes_model.workloads.layer import PHASES
 from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS, profile_densities
 
 if TYPE_CHECKING:
-    from procrustes_model.spec.network import Network, NetworkLayer
+    from procrustes_model.spec.network import Network
     from procrustes_model.spec.network_density import DensityProfile
     from procrustes_model.spec.problem import Phase, Problem
     from procrustes_model.spec.sparsity import Sparsity
@@ -41,7 +39,7 @@ class LayerState:
         Nonzeros / elements of the weights, of the layer's input, and of the gradient of its output; None:
         what the sparse design says.
     mask : bool array or None
-        Weights that are kept, of the layer's `weight_shape`.
+        Weights that are kept, outputs first, as recorded masks have them.
     assumed : bool
         Whether `activations` is `UNKNOWN_ACTIVATIONS`, for want of anything known.
     """
@@ -128,40 +126,21 @@ def _complete(state: LayerState, density: Mapping[str, float]) -> LayerState:
 def _states_of_masks(
     network: Network, path: str | os.PathLike[str], step: int | None, use_masks: bool
 ) -> dict[str, LayerState]:
-    from procrustes_model.training.masks import load_masks
+    """Return what a file of masks knows; layers that it has not are dense."""
+    from procrustes_model.training.masks import load_mask, load_mask_densities
+    from procrustes_model.workloads.mask_profile import match_layers
 
-    recorded, file = load_masks(path), os.fspath(path)
-    if not recorded.steps or (step is not None and step not in recorded.steps):
-        known = ", ".join(map(str, recorded.steps[-10:])) or "none"
-        raise SpecError(Issue(f"no step {step} is recorded", f"recorded: {known}", file))
-    at = -1 if step is None else recorded.steps.index(step)
-    layers = {layer.name: layer for layer in network.layers}
-    states = {layer.name: LayerState(None if layer.weights else 1.0) for layer in network.layers}
-    issues = []
-    for one in recorded.layers:
-        layer = layers.get(one.name)
-        if layer is None:
-            hint = did_you_mean(one.name, layers)
-            issues.append(Issue(f"{network.name} has no layer '{one.name[:100]}'", hint, file))
-            continue
-        mask = one.masks[at]
-        if mask.shape != layer.weight_shape:
-            has = f"the mask of '{one.name}' has shape {mask.shape}, the layer's weights {layer.weight_shape}"
-            issues.append(Issue(has, None, file))
-            continue
-        states[one.name] = LayerState(
-            float(mask.mean()),
-            _known(one.activation_density[at]),
-            _known(one.gradient_density[at]),
-            mask if use_masks else None,
+    found = load_mask_densities(path)
+    row = found.find_step(step)
+    states = {layer.name: LayerState(1.0) for layer in network.layers}
+    for name, in_file in match_layers(found, network).items():
+        column = found.names.index(in_file)
+        states[name] = LayerState(
+            float(found.weights[row, column]),
+            _known(found.activations[row, column]),
+            _known(found.gradients[row, column]),
+            load_mask(path, in_file, found.steps[row]) if use_masks else None,
         )
-    missing = [name for name in layers if layers[name].weights and states[name].weights is None]
-    if missing and not issues:
-        issues.append(
-            Issue(f"no mask of {', '.join(missing[:5])}", "every layer with weights needs one", file)
-        )
-    if issues:
-        raise SpecError(issues)
     return states
 
 
@@ -185,7 +164,7 @@ class Zeros:
     masks: dict[str, Bools]
 
 
-def zeros_of(layer: NetworkLayer, problem: Problem, sparsity: Sparsity, state: LayerState) -> Zeros:
+def zeros_of(problem: Problem, sparsity: Sparsity, state: LayerState) -> Zeros:
     """Return what replaces the densities of a sparse design in one phase of a layer.
 
     Only tensors that the design has zeros in, in this phase, are replaced: a design decides which tensor is
@@ -193,9 +172,8 @@ def zeros_of(layer: NetworkLayer, problem: Problem, sparsity: Sparsity, state: L
 
     Parameters
     ----------
-    layer : NetworkLayer
     problem : Problem
-        The phase of the layer.
+        The phase of a layer.
     sparsity : Sparsity
     state : LayerState
     """
@@ -208,32 +186,33 @@ def zeros_of(layer: NetworkLayer, problem: Problem, sparsity: Sparsity, state: L
         if design.model not in ("hypergeometric", "fixed") or phase not in _ROLES.get(name, ()):
             continue
         if name == "Weights" and state.mask is not None and phase != "weight_update":
-            masks[name] = arrange_mask(layer, problem, state.mask)
+            masks[name] = arrange_mask(problem, state.mask)
         elif value is not None:
             densities[name] = {"model": design.model, "density": value}
     return Zeros(densities, masks)
 
 
-def arrange_mask(layer: NetworkLayer, problem: Problem, mask: Bools) -> Bools:
-    """Return a mask of a layer's weights with the ranks that its problem gives them.
+def arrange_mask(problem: Problem, mask: Bools) -> Bools:
+    """Return a recorded mask with the ranks that a problem gives the weights.
 
     Parameters
     ----------
-    layer : NetworkLayer
     problem : Problem
         The gather form of the backward phase has the kernel turned around.
-    mask : bool[weight_shape]
+    mask : bool array
+        Outputs first, as `save_masks` takes it.
+
+    Raises
+    ------
+    SpecError
+        When the mask has another shape.
     """
-    if layer.kind == "matmul":
-        return np.ascontiguousarray(mask.T)
-    if layer.kind == "depthwise":
-        return np.ascontiguousarray(mask[:, 0])
-    if layer.groups > 1:
-        outputs = layer.out_channels // layer.groups
-        return mask.reshape(layer.groups, outputs, *mask.shape[1:])
+    from procrustes_model.workloads.mask_profile import weights_mask
+
+    arranged = weights_mask(mask, problem)
     if problem.shape == "conv_backward_gather":
-        return np.ascontiguousarray(mask[:, :, ::-1, ::-1])
-    return mask
+        return np.ascontiguousarray(arranged[:, :, ::-1, ::-1])
+    return arranged
 
 
 def unused_tensors(names: Iterable[str], sparsity: Sparsity) -> list[str]:
@@ -245,8 +224,3 @@ def unused_tensors(names: Iterable[str], sparsity: Sparsity) -> list[str]:
         if density.model != "dense" and phase in _ROLES.get(name, ())
     }
     return [name for name in names if name not in used]
-
-
-def is_mask_file(path: str | os.PathLike[str]) -> bool:
-    """Say whether a file of densities is one of recorded masks."""
-    return Path(path).suffix == ".npz"

@@ -190,7 +190,7 @@ class _Planner:
         sparsity = design.sparsity
         if sparsity is not None and sparsity.phase(phase) == SparsePhase():
             sparsity = None
-        zeros = Zeros({}, {}) if sparsity is None else zeros_of(layer, problem, sparsity, state)
+        zeros = Zeros({}, {}) if sparsity is None else zeros_of(problem, sparsity, state)
         if self.constraints is not None:
             constraints, note = self.constraints, ""
         else:

@@ -11,7 +11,7 @@ from typing import Any
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.mapper.constraints import Constraints, load_constraints
 from procrustes_model.network.dataflow import ANY, check_dataflow
-from procrustes_model.network.densities import LayerState, find_states, is_mask_file, unused_tensors
+from procrustes_model.network.densities import LayerState, find_states, unused_tensors
 from procrustes_model.network.engine import Engine, check_engine, run_cases
 from procrustes_model.network.plan import Case, Design, Objective, Plan, fingerprint, make_plan
 from procrustes_model.network.record import CaseRecord
@@ -245,6 +245,8 @@ def _states(
         return {layer.name: LayerState() for layer in network.layers}
     if unused := unused_tensors(density or {}, design.sparsity):
         raise SpecError(Issue(f"{design.name} has no zeros in {', '.join(unused)}, in any phase"))
+    from procrustes_model.training.masks import is_mask_file
+
     use_masks = True
     if isinstance(profile, str | os.PathLike) and is_mask_file(profile):
         if masks is not None:

