@@ -20,10 +20,18 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 
-from procrustes_model import evaluate_batch, load_architecture, load_mapping, load_problem
+from procrustes_model import (
+    evaluate_batch,
+    load_architecture,
+    load_mapping,
+    load_problem,
+    load_sparsity,
+    prepare_sparse,
+)
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.problem import Problem
 from tests.naive import dense as naive
+from tests.naive import sparse as naive_sparse
 
 
 class Nests(NamedTuple):
@@ -145,6 +153,73 @@ def bench_against_naive(mappings: int) -> None:
     print(f"  ratio naive / evaluate_batch: {naive_time / fast_time:,.0f}")
 
 
+def layer(channels: int) -> Problem:
+    """Return a 3x3 convolution of `channels` input and as many output channels."""
+    bounds = {"R": 3, "S": 3, "P": 7, "Q": 7, "C": channels, "K": channels, "N": 16}
+    return load_problem({"problem": {"name": "convolution", "shape": "conv", "dimensions": bounds}})
+
+
+def bench_expected(mappings: int) -> None:
+    """Time batches of the sparse model where only densities are known."""
+    problem, machine = layer(512), load_architecture("procrustes_16x16")
+    roomy = {"mesh_x": 2**31, "mesh_y": 2**31, "capacity_words": None}
+    levels = [level.model_copy(update={"capacity_words": None}) for level in machine.levels[:-1]]
+    machine = machine.model_copy(update={"levels": (*levels, machine.levels[-1].model_copy(update=roomy))})
+    nests = random_nests(machine, problem, mappings)
+    design = load_sparsity("procrustes")
+    kept = prepare_sparse(machine, problem, design)
+    if not kept.evaluate(*nests).valid.all():
+        raise RuntimeError("a drawn mapping was not evaluated")
+    warm = seconds(lambda: kept.evaluate(*nests), rounds=5)
+    cold = seconds(lambda: prepare_sparse(machine, problem, design).evaluate(*nests), rounds=3)
+    print(f"sparse model, expected: {mappings:,} mappings of a 512x512x3x3 layer, half tiles balanced")
+    print(f"  {mappings / warm:,.0f} mappings per second on one core")
+    print(f"  {mappings / cold:,.0f} with nothing remembered of tiles met before")
+
+
+def valid_nests(machine: Architecture, problem: Problem, wanted: int) -> Nests:
+    """Draw mappings and return the first `wanted` that are valid on the machine."""
+    drawn = random_nests(machine, problem, 200_000)
+    valid = np.flatnonzero(evaluate_batch(machine, problem, *drawn).valid)[:wanted]
+    if len(valid) < wanted:
+        raise RuntimeError("too few drawn mappings are valid")
+    return Nests(*(array[valid] for array in drawn))
+
+
+def bench_masks(mappings: int) -> None:
+    """Time mappings on a mask, every array-level tile counted, and the naive count of a smaller layer."""
+    machine, design = load_architecture("procrustes_16x16"), load_sparsity("procrustes")
+    rng = np.random.default_rng(0)
+    problem = layer(512)
+    mask = rng.random((512, 512, 3, 3)) < 0.1
+    nests = valid_nests(machine, problem, mappings)
+    prepared = seconds(lambda: prepare_sparse(machine, problem, design, masks={"Weights": mask}), 3)
+    counter = prepare_sparse(machine, problem, design, masks={"Weights": mask})
+    each = [Nests(*(array[i : i + 1] for array in nests)) for i in range(mappings)]
+    times = [seconds(lambda one=one: counter.evaluate(*one), 3) for one in each]  # type: ignore[misc]
+    print(
+        f"sparse model, on a mask: {mappings} mappings of a 512x512x3x3 layer, all array-level tiles counted"
+    )
+    print(f"  {statistics.median(times) * 1e3:.1f} ms per mapping, slowest {max(times) * 1e3:.1f} ms")
+    print(f"  {prepared * 1e3:.0f} ms once per mask")
+    problem = layer(128)
+    mask = rng.random((128, 128, 3, 3)) < 0.1
+    nests = valid_nests(machine, problem, 1)
+    counter = prepare_sparse(machine, problem, design, masks={"Weights": mask})
+    fast_time = seconds(lambda: [counter.evaluate(*nests) for _ in range(20)], 5) / 20
+    mapping = load_mapping(nest_spec(machine, problem, nests, 0), machine, problem)
+    weights = next(tensor for tensor in problem.tensors if tensor.name == "Weights")
+    shares: list[float] = []
+    naive_time = seconds(
+        lambda: shares.append(
+            float(naive_sparse.slowest_share(problem, mapping, weights, mask, 2, "half_tile"))
+        ),
+        1,
+    )
+    np.testing.assert_allclose(counter.evaluate(*nests).imbalance * mask.mean(), shares, rtol=1e-12)
+    print(f"  ratio naive / counted, of one mapping of a 128x128x3x3 layer: {naive_time / fast_time:,.0f}")
+
+
 def nest_spec(machine: Architecture, problem: Problem, nests: Nests, i: int) -> dict[str, object]:
     """Return mapping `i` of a batch as the content of a mapping file."""
     names = list(problem.dimensions)
@@ -204,6 +279,8 @@ def main() -> None:
     arguments = parser.parse_args()
     bench_batch(arguments.mappings)
     bench_against_naive(20)
+    bench_expected(arguments.mappings)
+    bench_masks(40)
     bench_command_line()
 
 
