@@ -9,9 +9,12 @@ from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse_arrays import BalanceArrays, TileArrays
 from procrustes_model.kernels.sparse_masks import (
     MaskArrays,
+    bit_strides,
     count_work,
     find_base,
     list_corners,
+    repeat_offsets,
+    sum_boxes,
     walked_dimensions,
 )
 
@@ -109,13 +112,28 @@ def _round_origin(
 
 
 @kernel
-def _sum_boxes(table: Ints, base: Ints, shift: int, corner: Ints, sign: Ints, count: Ints) -> None:
-    """Count the nonzeros of one box per entry of `base`: the corners of all boxes lie alike in the table."""
-    for i in range(len(base)):
-        found = 0
-        for c in range(len(corner)):
-            found += sign[c] * table[base[i] + shift + corner[c]]
-        count[i] = found
+def _find_element(problem: ProblemArrays, masks: MaskArrays, tensor: int, origin: Ints, stride: Ints) -> int:
+    """Return where in the masks the element lies that the position `origin`, int64[D], meets."""
+    at = masks.bit_start[tensor]
+    for rank in range(problem.rank_start[tensor], problem.rank_start[tensor + 1]):
+        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+            at += problem.term_coefficient[term] * origin[problem.term_dimension[term]] * stride[rank]
+    return int(at)
+
+
+@kernel
+def _list_elements(problem: ProblemArrays, tensor: int, extent: Ints, stride: Ints, offset: Ints) -> int:
+    """List where the elements of a box lie in the mask, relative to its first one; return how many.
+
+    Every rank has at most one term. `extent`: int64[D].
+    """
+    count = 1
+    offset[0] = 0
+    for rank in range(problem.rank_start[tensor], problem.rank_start[tensor + 1]):
+        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+            step = problem.term_coefficient[term] * stride[rank]
+            count = repeat_offsets(offset, count, extent[problem.term_dimension[term]], step)
+    return count
 
 
 @kernel
@@ -154,6 +172,8 @@ def measure_work(
     corner, sign = np.empty(1 << ranks, np.int64), np.empty(1 << ranks, np.int64)
     walked = np.empty(len(problem.term_dimension), np.int64)
     walks = walked_dimensions(problem, masks, t, walked)
+    stride = np.empty(len(masks.side), np.int64)
+    bit_strides(problem, masks, t, stride)
     at, extent, place = np.empty((3, dimensions), np.int64)
     dimension, bound, step = loops.dimension, loops.bound, loops.step
     start, listed = loops.start, loops.listed
@@ -174,16 +194,26 @@ def measure_work(
         _place_parts(loops.spread[n], loops.below[n], rank, array, cut, extent, origin)
         corners = list_corners(problem, masks, t, extent, corner, sign)
         base = np.empty(pieces, np.int64)
-        if walks == 0:
+        # A piece with fewer elements than its box has corners is counted element by element.
+        single_elements = walks == 0 and volume < corners
+        if single_elements:
+            corners = _list_elements(problem, t, extent, stride, corner)
+            sign[:corners] = 1
+            for i in range(pieces):
+                base[i] = _find_element(problem, masks, t, origin[i], stride)
+        elif walks == 0:
             for i in range(pieces):
                 base[i] = find_base(problem, masks, t, origin[i])
         count = np.empty(pieces, np.int64)
         slowest = slowest_pair = 0
         for number in range(tiles.rounds[n]):
             _round_origin(dimension[n], bound[n], step[n], rank, start[n, array], listed[n], number, at)
-            if walks == 0:
+            if single_elements:
+                shift = _find_element(problem, masks, t, at, stride) - masks.bit_start[t]
+                sum_boxes(masks.bits, base, shift, corner[:corners], sign, count)
+            elif walks == 0:
                 shift = find_base(problem, masks, t, at) - masks.start[t]
-                _sum_boxes(masks.table, base, shift, corner[:corners], sign, count)
+                sum_boxes(masks.table, base, shift, corner[:corners], sign, count)
             else:
                 for i in range(pieces):
                     place[:] = at + origin[i]

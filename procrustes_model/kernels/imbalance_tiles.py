@@ -15,9 +15,15 @@ from procrustes_model.kernels.sparse_arrays import HYPERGEOMETRIC, BalanceArrays
 _FEW_ROUNDS = 2
 """With so few array-level tiles the known total matters, and a fixed-seed sample is drawn instead."""
 
+_FEW_NONZEROS = 32
+_FEW_TILES = 16
+"""With so few nonzeros in so few array-level tiles, too. With more of either, what the total being known
+changes is within 2 %."""
+
 _FEW_BITS = 1 << 15
 _FEW_ELEMENTS = 40
 _TRIALS = 4000
+_THROWS = 10_000
 
 _MANY_PARTS = 2048
 """Beyond it, the excess over the mean is taken to grow like an extreme of a normal distribution."""
@@ -165,6 +171,49 @@ def sampled_largest(elements: int, pieces: int, paired: bool, nonzeros: int, siz
 
 
 @kernel
+def thrown_largest(elements: int, pieces: int, paired: bool, nonzeros: int, rounds: int) -> float:
+    """Return the same as `sampled_largest` for few nonzeros, placed one by one in all array-level tiles."""
+    state = np.uint64(54321)
+    size = elements * pieces * rounds
+    count = np.zeros(pieces, np.int64)
+    place = np.zeros(nonzeros, np.int64)
+    # With as many pairs as nonzeros, the largest piece has an empty one for its partner.
+    sorted_pairs = paired and pieces // 2 < nonzeros
+    total = 0.0
+    for _ in range(_THROWS):
+        placed = 0
+        while placed < nonzeros:
+            state, draw = _next_uniform(state)
+            at = min(size - 1, int(draw * size))
+            free = True
+            for i in range(placed):
+                free = free and place[i] != at
+            if free:
+                place[placed] = at
+                placed += 1
+        place.sort()
+        first = 0
+        while first < nonzeros:
+            number, end, largest = place[first] // (elements * pieces), first, 0
+            while end < nonzeros and place[end] // (elements * pieces) == number:
+                piece = place[end] // elements % pieces
+                count[piece] += 1
+                largest = max(largest, count[piece])
+                end += 1
+            if sorted_pairs:
+                largest = 0
+                count.sort()
+                for i in range(pieces // 2):
+                    largest = max(largest, count[i] + count[pieces - 1 - i])
+                count[:] = 0
+            for i in range(first, end):
+                count[place[i] // elements % pieces] = 0
+            first = end
+            total += largest
+    return total / (_THROWS * float(rounds))
+
+
+@kernel
 def _largest(elements: int, parts: int, few: int, paired: bool, density: float, nonzeros: int) -> float:
     """Return the expected work, in elements, of the slowest of `parts` processing elements.
 
@@ -174,6 +223,8 @@ def _largest(elements: int, parts: int, few: int, paired: bool, density: float, 
         return elements * density
     if few:
         pieces = 2 * parts if paired else parts
+        if nonzeros <= _FEW_NONZEROS:
+            return thrown_largest(elements // 2 if paired else elements, pieces, paired, nonzeros, few)
         return sampled_largest(
             elements // 2 if paired else elements, pieces, paired, nonzeros, elements * parts * few
         )
@@ -233,10 +284,10 @@ def expected_work(
             work[n] = density
             continue
         elements, parts, rounds = tiles.alike[n], tiles.parts[n], tiles.rounds[n]
-        few = 0
         bits = float(elements) * parts * rounds
-        if rounds <= _FEW_ROUNDS and elements <= _FEW_ELEMENTS and bits <= _FEW_BITS and not sliding:
-            few = rounds
+        small = rounds <= _FEW_ROUNDS and elements <= _FEW_ELEMENTS and bits <= _FEW_BITS
+        small = small or (rounds <= _FEW_TILES and nonzeros <= _FEW_NONZEROS)
+        few = rounds if small and not sliding else 0
         halves = paired and tiles.cut[n] >= 0
         if halves:
             elements = max(2, elements - elements % 2)

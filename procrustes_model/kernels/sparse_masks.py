@@ -7,7 +7,7 @@ elements of the other dimensions are walked.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,6 +151,37 @@ def find_base(problem: ProblemArrays, masks: MaskArrays, tensor: int, origin: In
         along = shift % step * masks.chunk[rank] + shift // step + origin[problem.term_dimension[main]]
         base += along * masks.stride[rank]
     return int(base)
+
+
+@kernel
+def bit_strides(problem: ProblemArrays, masks: MaskArrays, tensor: int, stride: Ints) -> None:
+    """Fill in how far apart neighbours along every rank of a tensor lie in its mask, int64[K]."""
+    apart: int = 1
+    for rank in range(problem.rank_start[tensor + 1] - 1, problem.rank_start[tensor] - 1, -1):
+        stride[rank] = apart
+        apart *= masks.side[rank]
+
+
+@kernel
+def repeat_offsets(offset: Ints, count: int, times: int, step: int) -> int:
+    """Repeat the first `count` offsets `times` times, each time `step` further; return how many there are."""
+    for i in range(1, times):
+        for j in range(count):
+            offset[i * count + j] = offset[j] + i * step
+    return count * times
+
+
+@kernel
+def sum_boxes(values: NDArray[Any], base: Ints, shift: int, offset: Ints, sign: Ints, count: Ints) -> None:
+    """Add up the values at `offset` from every entry of `base`: corners in a table, or elements of a mask.
+
+    `count` : int64, one per entry of `base`, filled in.
+    """
+    for i in range(len(base)):
+        found: int = 0
+        for c in range(len(offset)):
+            found += sign[c] * values[base[i] + shift + offset[c]]
+        count[i] = found
 
 
 @kernel

@@ -82,6 +82,8 @@ class SparseDesign:
         As the design says.
     deviations : float
         Standard deviations that a quantile lies above the average.
+    quantile : float
+        Share of tiles that must fit.
     all_output_fills, forgetful, largest_energy : bool
         Published rules.
     """
@@ -99,6 +101,7 @@ class SparseDesign:
     capacity_size: str
     overflow: str
     deviations: float
+    quantile: float
     all_output_fills: bool
     forgetful: bool
     largest_energy: bool
@@ -216,6 +219,7 @@ def lower_sparsity(
         capacity_size=phase.capacity.size,
         overflow=phase.capacity.overflow,
         deviations=max(0.0, NormalDist().inv_cdf(phase.capacity.quantile)) if quantile else 0.0,
+        quantile=float(phase.capacity.quantile),
         all_output_fills=rules.output_fills == "all",
         forgetful=rules.overlap == "innermost",
         largest_energy=rules.access_energy == "largest",

@@ -23,7 +23,7 @@ from procrustes_model.kernels.sparse_arrays import (
     TileArrays,
 )
 from procrustes_model.kernels.sparse_boxes import find_boxes
-from procrustes_model.kernels.sparse_capacity import check_stored, spill, widen_stored
+from procrustes_model.kernels.sparse_capacity import check_stored, spill, widen_stored, widen_stored_by_mask
 from procrustes_model.kernels.sparse_costs import mark_invalid, sparse_cycles, sparse_energy
 from procrustes_model.kernels.sparse_counts import (
     compress,
@@ -235,7 +235,21 @@ def _fit(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers, check:
             check_capacity(machine, nests.keep, tile, status)
         return
     if design.deviations:
-        widen_stored(design.densities, tile, design.compressed, design.deviations, counts.stored)
+        widen_stored(
+            design.densities, design.masks.known, tile, design.compressed, design.deviations, counts.stored
+        )
+    if design.capacity_size == "quantile" and design.masks.known.any():
+        widen_stored_by_mask(
+            design.problem,
+            buffers.loops,
+            design.masks,
+            tile,
+            design.compressed,
+            buffers.density,
+            design.quantile,
+            status,
+            counts.stored,
+        )
     if design.overflow == "spill":
         spill(machine.capacity, buffers.dense.instances, nests.keep, counts, status)
     elif check:

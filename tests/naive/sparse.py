@@ -101,3 +101,20 @@ def moved_nonzeros(problem: Problem, mapping: Mapping, tensor: Tensor, mask: Mas
                 fetched += sum(bool(mask[point]) for point in tile)
                 held = tile
     return fetched
+
+
+def tile_quantile(
+    problem: Problem, mapping: Mapping, tensor: Tensor, mask: Mask, level: int, q: float
+) -> int:
+    """Return the least number of nonzeros that a share `q` of a level's tiles do not exceed.
+
+    A tile counts as often as different loop positions hold it.
+    """
+    loops = list_loops(problem, mapping)
+    inner = bounding_box(touched(tensor, [loop for loop in loops if loop.level >= level]))
+    outer = [loop for loop in loops if loop.level < level and loop.dimension in dimensions_of(tensor)]
+    counts = sorted(
+        sum(bool(mask[point]) for point in shifted(inner, position(tensor, outer, index)))
+        for index in itertools.product(*(range(loop.bound) for loop in outer))
+    )
+    return next(count for count in counts if sum(c <= count for c in counts) >= q * len(counts) - 1e-9)

@@ -11,7 +11,8 @@ import pytest
 from procrustes_model import evaluate, load_architecture, load_mapping, load_problem, load_sparsity
 from procrustes_model.kernels.density_empty import hypergeometric_empty
 from procrustes_model.kernels.imbalance_expected import expected_largest, expected_largest_pair
-from procrustes_model.kernels.imbalance_tiles import sampled_largest
+from procrustes_model.kernels.imbalance_tiles import expected_work, make_memo, sampled_largest
+from procrustes_model.kernels.sparse_arrays import HYPERGEOMETRIC, DensityArrays, TileArrays
 
 DENSITIES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 VOLUMES = (8, 12, 16, 18, 32, 36, 64, 72, 128, 256, 288, 512)
@@ -57,6 +58,32 @@ def test_a_single_array_level_tile_is_sampled_with_its_known_total(
     nonzeros = round(size * exact)
     assert sampled_largest(volume, parts, False, nonzeros, size) == pytest.approx(whole, rel=0.02)
     assert sampled_largest(volume // 2, 2 * parts, True, nonzeros, size) == pytest.approx(pair, rel=0.02)
+
+
+@pytest.mark.parametrize("nonzeros", [1, 2, 5, 17, 32])
+def test_few_nonzeros_are_placed_with_their_known_total(nonzeros: int) -> None:
+    """Both sides are samples; their standard errors are below 1 %."""
+    for half, parts, rounds in ((1, 4, 3), (2, 16, 3), (8, 2, 4), (1, 64, 2), (50, 4, 1), (3, 6, 16)):
+        size = 2 * half * parts * rounds
+        if nonzeros > size:
+            continue
+        exact, whole, pair = mean_of_masks(half, nonzeros / size, parts, rounds, 20_000)
+        assert exact == nonzeros / size
+        for paired, wanted in ((False, whole), (True, pair)):
+            tiles = TileArrays(
+                *(np.array([number]) for number in (2 * half, 2 * half, 2 * half, parts, rounds, 0))
+            )
+            densities = DensityArrays(
+                model=np.array([HYPERGEOMETRIC]),
+                size=np.array([size]),
+                nonzeros=np.array([nonzeros]),
+                average=np.array([exact]),
+                met=np.array([exact]),
+                group=np.full((1, 3), -1),
+            )
+            work, status = np.zeros(1), np.zeros(1, np.int64)
+            expected_work(densities, 0, False, paired, tiles, make_memo(64), status, work)
+            assert work[0] * 2 * half == pytest.approx(wanted, rel=0.03), (half, parts, rounds, paired)
 
 
 @pytest.mark.parametrize("size", [1, 7, 60, 500])

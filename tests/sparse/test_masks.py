@@ -102,6 +102,29 @@ def test_single_work_adds_up_and_pairs_keep_the_sum(case: tuple[Spec, Spec, Spec
     assert drawn.slowest_before.sum() == drawn.slowest_after.sum() == len(work.before)
 
 
+@settings(max_examples=60)
+@given(masked_cases(), st.sampled_from([0.3, 0.5, 0.9, 0.99]))
+def test_stored_quantiles_are_those_of_the_tiles(
+    case: tuple[Spec, Spec, Spec, str, int, float], quantile: float
+) -> None:
+    architecture, problem = load_architecture(case[0]), load_problem(case[1])
+    mapping = load_mapping(case[2], architecture, problem)
+    tensor = next(one for one in problem.tensors if one.name == case[3])
+    mask = np.random.default_rng(case[4]).random(tensor_shape(problem, tensor.name)) < case[5]
+    stored = []
+    for capacity in ({"size": "average"}, {"size": "quantile", "quantile": quantile}):
+        content = design(tensor.name, problem.output.name, "L0", "none")
+        content["sparsity"]["capacity"] = capacity | {"overflow": "spill"}
+        result = evaluate(
+            architecture, problem, mapping, sparsity=load_sparsity(content), masks={tensor.name: mask}
+        )
+        stored.append([result.sparse(level.name, tensor.name).stored_words for level in result.levels])
+    for i in range(len(result.levels)):
+        metadata = result.tensor(f"L{i}", tensor.name).tile_words / architecture.levels[i].word_bits
+        least = naive.tile_quantile(problem, mapping, tensor, mask, i, quantile)
+        assert stored[1][i] == pytest.approx(max(stored[0][i], least + metadata), rel=1e-9)
+
+
 def test_a_mask_that_does_not_fit_is_refused(forward: Any, tmp_path: Any) -> None:
     architecture, problem, mapping = forward
     sparsity = load_sparsity("procrustes")
