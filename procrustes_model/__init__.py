@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from procrustes_model.model.sparse_result import SparseResult
     from procrustes_model.network.result import NetworkResult, load_run
     from procrustes_model.network.run import run_network
+    from procrustes_model.network.train_cost import TrainCost, train_cost
     from procrustes_model.report.imbalance import plot_imbalance
     from procrustes_model.spec.architecture import Architecture, load_architecture
     from procrustes_model.spec.mapping import Mapping, load_mapping
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "SearchResult": "mapper.result",
+    "TrainCost": "network.train_cost",
+    "train_cost": "network.train_cost",
     "find_pareto_front": "mapper.pareto",
     "search": "mapper.search",
     "Architecture": "spec.architecture",
@@ -89,6 +92,7 @@ __all__ = [
     "SparseResult",
     "Sparsity",
     "SpecError",
+    "TrainCost",
     "WorkArrays",
     "evaluate",
     "evaluate_batch",
@@ -107,6 +111,7 @@ __all__ = [
     "prepare_sparse",
     "run_network",
     "search",
+    "train_cost",
     "training_problem",
     "training_problems",
 ]

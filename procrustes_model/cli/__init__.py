@@ -19,6 +19,7 @@ from procrustes_model.cli import (
     network,
     search,
     shipped,
+    train_cost,
     validate,
 )
 from procrustes_model.cli.errors import reported_errors
@@ -35,6 +36,7 @@ app.command(name="evaluate")(evaluate.evaluate_command)
 app.command(name="explain")(explain.explain_command)
 app.command(name="imbalance")(imbalance.imbalance_command)
 app.command(name="network")(network.network_command)
+app.command(name="train-cost")(train_cost.train_cost_command)
 app.command(name="search")(search.search_command)
 app.command(name="import")(imports.import_command)
 app.command(name="list")(shipped.list_command)

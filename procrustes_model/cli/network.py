@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _TENSORS = ("Weights", "Inputs", "Outputs")
 
 
-def _complete_network(incomplete: str) -> list[str]:
+def complete_network(incomplete: str) -> list[str]:
+    """Return the names of networks that ship and start with what is typed so far."""
     return complete_shipped("network", incomplete)
 
 
@@ -32,7 +33,7 @@ def network_command(
     architecture: ArchitectureArgument,
     network: Annotated[
         str,
-        typer.Argument(metavar="NETWORK", help="Network: file or name.", autocompletion=_complete_network),
+        typer.Argument(metavar="NETWORK", help="Network: file or name.", autocompletion=complete_network),
     ],
     batch: Annotated[
         int | None, typer.Option(min=1, help="Samples per training step; default: the network's own.")
@@ -104,7 +105,7 @@ def network_command(
             folder = Path(f"{net.name}_{machine.name}")
         if not quiet:
             announce_compiling("walk")
-        show = _Progress(folder, quiet)
+        show = CaseProgress(folder, quiet)
         try:
             with show:
                 result = run_network(
@@ -151,7 +152,7 @@ def _write(result: NetworkResult, folder: Path | None, csv: bool, quiet: bool) -
             typer.echo(f"Wrote {tables}mappings, problems and cases into {folder}/")
 
 
-class _Progress:
+class CaseProgress:
     """A bar on stderr while a run is going on, where that is a terminal; else a line at its start.
 
     Parameters
@@ -193,6 +194,7 @@ class _Progress:
             self.bar.stop()
 
     def __call__(self, progress: Any) -> None:
+        """Show where a run stands: a `RunProgress`."""
         if progress.total and not self.total:
             self._begin(progress.total, progress.kept)
         self.done, self.total = progress.done, progress.total

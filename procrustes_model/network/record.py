@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from procrustes_model.mapper.result import SearchResult
+    from procrustes_model.model.result import Result
     from procrustes_model.network.plan import Case
 
 FORMAT = "procrustes_case"
@@ -124,10 +125,7 @@ def make_record(case: Case, found: SearchResult, limit: float | None) -> CaseRec
     limit : float or None
         Its time limit, in seconds.
     """
-    result, gap = found.result, found.certificate.gap
-    energy = {level.name: level.energy_pj for level in result.levels}
-    energy[result.compute.name] = result.compute.energy_pj
-    energy |= dict(result.extras)
+    gap = found.certificate.gap
     problem = case.problem
     return CaseRecord(
         key=case.key,
@@ -139,16 +137,35 @@ def make_record(case: Case, found: SearchResult, limit: float | None) -> CaseRec
         },
         objective=found.objective,
         mapping=found.mapping.to_dict(),
-        result=_plain(result.to_dict()),
-        rows=tuple(
-            {key: value for key, value in row.items() if key not in _HEAD} for row in result.to_records()
-        ),
-        energy_by_level=energy,
+        **_numbers(found.result),
         proven=found.certificate.proven,
         gap=gap if gap < float("inf") else None,
         seconds=found.seconds,
         limit=limit,
     )
+
+
+def with_result(record: CaseRecord, case: Case, result: Result) -> CaseRecord:
+    """Return the record of a case that has the mapping of another one; nothing is proven of it.
+
+    Parameters
+    ----------
+    record : CaseRecord
+        The other one: of the same problem.
+    case : Case
+    result : Result
+        What the mapping costs here.
+    """
+    return replace(record, key=case.key, proven=False, gap=None, **_numbers(result))
+
+
+def _numbers(result: Result) -> dict[str, Any]:
+    """Return the fields of a record that hold what a mapping costs."""
+    energy = {level.name: level.energy_pj for level in result.levels}
+    energy[result.compute.name] = result.compute.energy_pj
+    energy |= dict(result.extras)
+    rows = [{key: value for key, value in row.items() if key not in _HEAD} for row in result.to_records()]
+    return {"result": _plain(result.to_dict()), "rows": tuple(rows), "energy_by_level": energy}
 
 
 def _plain(value: Any) -> Any:

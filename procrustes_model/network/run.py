@@ -132,7 +132,7 @@ def run_network(
     """
     check_engine(engine, scheduler)
     machine, net = load_architecture(architecture), load_network(network)
-    designs = _designs(dataflow, constraints, sparsity, baseline)
+    designs = find_designs(dataflow, constraints, sparsity, baseline)
     states = _states(net, designs[0], density, profile, masks, step)
     plan = make_plan(
         machine,
@@ -147,7 +147,7 @@ def run_network(
         as_published=as_published,
     )
     folder = None if out is None else prepare_folder(out)
-    records = _find_all(plan, CaseStore(folder), seconds, engine, workers, scheduler, progress)
+    records = find_records(plan, CaseStore(folder), seconds, engine, workers, scheduler, progress)
     result = NetworkResult(
         architecture=machine.name,
         network=net.name,
@@ -200,7 +200,7 @@ def prepare_folder(out: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def _designs(
+def find_designs(
     dataflow: str,
     constraints: Source | Constraints | None,
     sparsity: Source | Sparsity | None,
@@ -256,7 +256,7 @@ def _states(
     return find_states(network, density=density, profile=known, masks=masks, use_masks=use_masks, step=step)
 
 
-def _find_all(
+def find_records(
     plan: Plan,
     store: CaseStore,
     limit: float | None,

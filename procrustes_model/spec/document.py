@@ -17,7 +17,17 @@ from procrustes_model.spec.yaml_text import MAX_DEPTH, MAX_NODES, Path, Place, p
 
 MAX_BYTES = 2**20
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-SECTIONS = ("architecture", "problem", "mapping", "shape", "sparsity", "constraints", "network", "density")
+SECTIONS = (
+    "architecture",
+    "problem",
+    "mapping",
+    "shape",
+    "sparsity",
+    "constraints",
+    "network",
+    "density",
+    "schedule",
+)
 
 
 class Document:

@@ -1,0 +1,309 @@
+"""What a whole training run costs: one training step per state of the network, times its iterations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.mapper.constraints import Constraints, load_constraints
+from procrustes_model.network.dataflow import ANY
+from procrustes_model.network.densities import LayerState, find_states
+from procrustes_model.network.engine import Engine, check_engine
+from procrustes_model.network.plan import Case, Design, Objective, Plan, make_plan
+from procrustes_model.network.record import CaseRecord, with_result
+from procrustes_model.network.result import Row, Totals, add_up
+from procrustes_model.network.run import RunProgress, Source, find_designs, find_records, prepare_folder
+from procrustes_model.network.store import CaseStore
+from procrustes_model.spec.architecture import Architecture, load_architecture
+from procrustes_model.spec.network import Network, load_network
+from procrustes_model.spec.schedule import Schedule, SchedulePart, load_schedule
+from procrustes_model.spec.sparsity import Sparsity
+from procrustes_model.spec.words import did_you_mean
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.problem import Phase
+
+Mappings = Literal["each", "dense"]
+MAPPINGS: tuple[Mappings, ...] = ("each", "dense")
+DENSE = "dense"
+
+
+@dataclass(frozen=True)
+class PartCost:
+    """Iterations in a row that cost the same.
+
+    Attributes
+    ----------
+    iterations : int
+    weight_density : float
+        Weights kept / weights, of the whole network.
+    rows : tuple of Row
+        One training step on the sparse design: every layer and phase.
+    """
+
+    iterations: int
+    weight_density: float
+    rows: tuple[Row, ...]
+
+    def step(self, phase: Phase | None = None) -> Totals:
+        """Return the cost of one training step, in a phase or all."""
+        return add_up(row for row in self.rows if phase in (None, row.phase))
+
+    @property
+    def energy_pj(self) -> float:
+        """Energy of all its iterations."""
+        return self.iterations * self.step().energy_pj
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of all its iterations."""
+        return self.iterations * self.step().cycles
+
+
+@dataclass(frozen=True)
+class TrainCost:
+    """What a training run costs, and the same number of iterations of dense training.
+
+    Attributes
+    ----------
+    architecture, network, schedule, design : str
+        Names; the design is the sparse one.
+    batch : int
+        Samples per training step.
+    mappings : str
+        'each' or 'dense'; see `train_cost`.
+    parts : tuple of PartCost
+        First to last.
+    dense : PartCost
+        All iterations where nothing is zero, without a sparse design.
+    states : int
+        Distinct states of the network.
+    searches : int
+        Distinct searches; what a folder had kept counts too.
+    """
+
+    architecture: str
+    network: str
+    schedule: str
+    design: str
+    batch: int
+    mappings: Mappings
+    parts: tuple[PartCost, ...]
+    dense: PartCost
+    states: int
+    searches: int
+
+    @property
+    def iterations(self) -> int:
+        """Training steps of all parts."""
+        return sum(part.iterations for part in self.parts)
+
+    @property
+    def energy_pj(self) -> float:
+        """Energy of the whole run."""
+        return sum(part.energy_pj for part in self.parts)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the whole run: layers and phases one after the other."""
+        return sum(part.cycles for part in self.parts)
+
+    @property
+    def proven(self) -> bool:
+        """Whether every mapping is proven the best."""
+        return all(row.case.proven for part in (*self.parts, self.dense) for row in part.rows)
+
+
+def train_cost(
+    architecture: Source | Architecture,
+    network: Source | Network,
+    schedule: str | os.PathLike[str] | Mapping[str, Any] | Schedule,
+    *,
+    iterations: int | None = None,
+    sparsity: Source | Sparsity = "procrustes",
+    batch: int | None = None,
+    dataflow: str = ANY,
+    constraints: Source | Constraints | None = None,
+    objective: Objective = "edp",
+    mappings: Mappings = "each",
+    seconds: float | None = 60.0,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    engine: Engine = "local",
+    workers: int | None = None,
+    scheduler: str | None = None,
+    progress: Callable[[RunProgress], None] | None = None,
+) -> TrainCost:
+    """Return energy and cycles of a whole training run, and of dense training.
+
+    Every distinct state of a layer is evaluated once: parts, layers of equal shape and runs with the same
+    folder share what is found.
+
+    Parameters
+    ----------
+    architecture : path, str, mapping or Architecture
+    network : path, str, mapping or Network
+    schedule : path, mapping or Schedule
+        A YAML file, or a file of recorded masks (.npz; see `schedule_from_masks`).
+    iterations : int, optional
+        Number of the iteration after the last one of a recorded run.
+    sparsity : path, str, mapping or Sparsity
+        What is zero and what that saves. Dense training has the same architecture without it.
+    batch, dataflow, constraints, objective, seconds, seed, engine, workers, scheduler
+        See `run_network`.
+    mappings : {'each', 'dense'}
+        Which mapping a layer has in a phase: 'each', the best for each of its states; 'dense', for the whole
+        run the one that is best where nothing is zero.
+    out : path, optional
+        A folder that gets every finished search at once; another run with it searches what is not there.
+    progress : callable, optional
+        Called with `RunProgress` when a search is done.
+
+    Returns
+    -------
+    TrainCost
+
+    Raises
+    ------
+    SpecError
+        When an input is wrong, or for some layer no mapping is valid.
+    KeyboardInterrupt
+        When interrupted; finished searches are kept in `out`.
+    """
+    check_engine(engine, scheduler)
+    if mappings not in MAPPINGS:
+        raise SpecError(Issue(f"unknown mappings '{mappings}'", f"one of {', '.join(MAPPINGS)}"))
+    machine, net = load_architecture(architecture), load_network(network)
+    run = _load(schedule, net, iterations)
+    file = os.fspath(schedule) if isinstance(schedule, str | os.PathLike) else None
+    designs = find_designs(dataflow, constraints, sparsity, None)
+    if designs[0].sparsity is None:
+        raise SpecError(Issue("dense training costs what the comparison says", "name a sparse design"))
+    flow = None if constraints is None else load_constraints(constraints, machine)
+    states = [_states(net, part, number, file) for number, part in enumerate(run.parts, 1)]
+    distinct = list({_key(state): state for state in states}.values())
+
+    def plan(design: Design, state: Mapping[str, LayerState]) -> Plan:
+        return make_plan(
+            machine, net, [design], state, batch=batch, objective=objective, constraints=flow, seed=seed
+        )
+
+    dense = plan(Design(DENSE, None, designs[0].dataflow), {layer.name: LayerState() for layer in net.layers})
+    plans = {_key(state): plan(designs[0], state) for state in distinct}
+    searched = [dense, *plans.values()] if mappings == "each" else [dense]
+    store = CaseStore(None if out is None else prepare_folder(out))
+    records = find_records(_together(searched), store, seconds, engine, workers, scheduler, progress)
+    count = len(records)
+    if mappings == "dense":
+        records |= dict(_evaluated(dense, list(plans.values()), records, progress))
+    parts = [
+        PartCost(part.iterations, _kept(net, state), _rows(plans[_key(state)], records))
+        for part, state in zip(run.parts, states, strict=True)
+    ]
+    return TrainCost(
+        architecture=machine.name,
+        network=net.name,
+        schedule=run.name,
+        design=designs[0].name,
+        batch=dense.batch,
+        mappings=mappings,
+        parts=tuple(parts),
+        dense=PartCost(run.iterations, 1.0, _rows(dense, records)),
+        states=len(distinct),
+        searches=count,
+    )
+
+
+def _load(schedule: Any, network: Network, iterations: int | None) -> Schedule:
+    """Return the run that a schedule, or a file of recorded masks, describes."""
+    if isinstance(schedule, str | os.PathLike) and Path(schedule).suffix == ".npz":
+        from procrustes_model.training.masks import load_mask_densities
+        from procrustes_model.workloads.recorded_schedule import schedule_from_masks
+
+        return schedule_from_masks(load_mask_densities(schedule), network, iterations)
+    if iterations is not None:
+        raise SpecError(Issue("iterations are the end of a recorded run", "a schedule file says its own"))
+    return load_schedule(schedule)
+
+
+def _states(network: Network, part: SchedulePart, number: int, file: str | None) -> dict[str, LayerState]:
+    """Return what one part says of every layer."""
+    layers = {layer.name for layer in network.layers}
+    issues = []
+    for name in part.gradients.layers:
+        if name not in layers:
+            message = f"{network.name} has no layer '{name[:100]}'"
+            issues.append(Issue(message, did_you_mean(name, sorted(layers))))
+    states = {}
+    try:
+        states = find_states(network, profile=part.profile(f"part {number}"))
+    except SpecError as error:
+        issues += error.issues
+    if issues:
+        raise SpecError([Issue(f"part {number}: {one.message}", one.hint, file) for one in issues])
+    gradients = part.gradients
+    return {
+        name: replace(state, gradients=gradients.layers.get(name, gradients.default))
+        for name, state in states.items()
+    }
+
+
+def _key(states: Mapping[str, LayerState]) -> tuple[Any, ...]:
+    """Return what is the same of states that are the same."""
+    return tuple((one.weights, one.activations, one.gradients) for one in states.values())
+
+
+def _kept(network: Network, states: Mapping[str, LayerState]) -> float:
+    kept = sum(layer.weights * (states[layer.name].weights or 0.0) for layer in network.layers)
+    return kept / network.weights if network.weights else 1.0
+
+
+def _together(plans: Sequence[Plan]) -> Plan:
+    """Return one plan with the entries and cases of all."""
+    cases: dict[str, Case] = {}
+    for plan in plans:
+        cases |= plan.cases
+    return replace(plans[0], entries=tuple(entry for plan in plans for entry in plan.entries), cases=cases)
+
+
+def _rows(plan: Plan, records: Mapping[str, CaseRecord]) -> tuple[Row, ...]:
+    return tuple(Row(entry, records[entry.key]) for entry in plan.entries)
+
+
+def _evaluated(
+    dense: Plan,
+    plans: Sequence[Plan],
+    records: Mapping[str, CaseRecord],
+    progress: Callable[[RunProgress], None] | None,
+) -> Iterator[tuple[str, CaseRecord]]:
+    """Yield the cases of sparse plans, each with the mapping that the dense plan has there."""
+    from procrustes_model.model.evaluate import evaluate
+    from procrustes_model.spec.mapping import load_mapping
+
+    at = {(entry.layer, entry.phase): entry.key for entry in dense.entries}
+    wanted = {
+        entry.key: (plan.cases[entry.key], entry.layer, entry.phase)
+        for plan in plans
+        for entry in plan.entries
+        if entry.key not in records
+    }
+    for number, (key, (case, layer, phase)) in enumerate(wanted.items(), 1):
+        record = records[at[layer, phase]]
+        mapping = load_mapping(record.mapping, case.architecture, case.problem)
+        assert case.sparsity is not None
+        try:
+            result = evaluate(
+                case.architecture, case.problem, mapping, sparsity=case.sparsity, densities=case.densities
+            )
+        except SpecError as error:
+            hint = "its best dense mapping does not do for the sparse design: choose mappings 'each'"
+            message = f"{layer} ({phase}): {error.issues[0].message}"
+            raise SpecError(Issue(message, hint)) from None
+        found = with_result(record, case, result)
+        if progress is not None:
+            progress(RunProgress(number, len(wanted), 0, number / len(wanted), found))
+        yield key, found
