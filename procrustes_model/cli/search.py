@@ -20,6 +20,7 @@ from procrustes_model.cli.outputs import (
     quick_start,
     write_results,
 )
+from procrustes_model.errors import Issue, SpecError
 
 if TYPE_CHECKING:
     from procrustes_model.mapper.constraints import Constraints
@@ -70,6 +71,9 @@ def search_command(
         float | None, typer.Option(min=0.0, help="Stop then, with the best so far and how far it may be off.")
     ] = None,
     mappings: Annotated[int | None, typer.Option(min=1, help="Budget of the random search.")] = None,
+    imperfect: Annotated[
+        bool, typer.Option("--imperfect", help="Look at loops with a shorter last pass, such as K=14/2, too.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same answer.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Default: all cores.")] = None,
     pareto: Annotated[
@@ -103,6 +107,10 @@ def search_command(
         if not quiet:
             announce_compiling("walk")
         line = _ProgressLine(objective.value, seconds) if not quiet and sys.stderr.isatty() else None
+        if pareto is not None and imperfect:
+            raise SpecError(
+                Issue("--pareto knows whole passes only", "leave out --imperfect, or search each objective")
+            )
         if pareto is not None:
             _search_front(machine, work, rules, pareto, seconds, seed, threads, line, quiet)
             return
@@ -116,6 +124,7 @@ def search_command(
             method=method.value,
             seconds=seconds,
             mappings=mappings,
+            imperfect=imperfect,
             seed=seed,
             threads=threads,
             progress=line,

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from procrustes_model.kernels.arrays import NestArrays
+import numpy as np
+
+from procrustes_model.kernels.arrays import Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.search_arrays import CYCLES, EDP, ENERGY, SLACK, Goal
 from procrustes_model.kernels.search_finish import is_better
 from procrustes_model.mapper.result import Improvement
@@ -40,6 +42,11 @@ class Progress:
     share: float
 
 
+def select(nests: NestArrays, rows: Ints) -> NestArrays:
+    """Return copies of some mappings of a batch."""
+    return NestArrays(nests.temporal[rows], nests.order[rows], nests.spatial[rows], nests.keep[rows])
+
+
 @dataclass
 class Incumbent:
     """The best mapping so far.
@@ -63,9 +70,11 @@ class Incumbent:
     energy: float = math.inf
     cycles: float = math.inf
     nests: NestArrays | None = None
+    last: Ints | None = None
     measured: int = 0
     lower_bound: float = 0.0
     share: float = 0.0
+    interrupted: bool = False
     history: list[Improvement] = field(default_factory=list)
     begun: float = field(default_factory=time.perf_counter)
 
@@ -104,15 +113,24 @@ class Incumbent:
             return energy > self.energy * (1 + SLACK)
         return self.score(energy, cycles) > self.value * (1 + SLACK)
 
-    def offer(self, energy: float, cycles: float, nests: NestArrays) -> None:
-        """Take a mapping if it is better than the best so far."""
+    def offer(self, energy: float, cycles: float, nests: NestArrays, last: Ints | None = None) -> None:
+        """Take a mapping, with factors in last passes or None, if it is better than the best so far."""
         if math.isfinite(energy) and is_better(self.goal, energy, cycles):
-            self.energy, self.cycles = energy, cycles
+            self.energy, self.cycles, self.last = energy, cycles, None if last is None else last.copy()
             self.nests = NestArrays(
                 nests.temporal.copy(), nests.order.copy(), nests.spatial.copy(), nests.keep.copy()
             )
             self.history.append(Improvement(self.elapsed, energy, cycles))
             self.tell()
+
+    def offer_all(self, valid: Bools, energy: Floats, cycles: Floats, nests: NestArrays, last: Ints) -> None:
+        """Take the best of N mappings with last passes, the first of equals, if it is better."""
+        rows = np.flatnonzero(valid & (cycles <= self.most))
+        if not len(rows):
+            return
+        scores = {ENERGY: energy, EDP: energy * cycles, CYCLES: cycles}[self.kind]
+        best = rows[np.lexsort((energy[rows], scores[rows]))[:1]]
+        self.offer(float(energy[best[0]]), float(cycles[best[0]]), select(nests, best), last[best])
 
     def tell(self) -> None:
         """Report progress."""

@@ -123,7 +123,7 @@ class Optimal:
 
     def _rank_patterns(self) -> list[tuple[float, int, Bools]]:
         """Return what levels may keep, most promising first, without those that a cheap bound excludes."""
-        steps = self._fewest_steps()
+        steps = self.tables.fewest_steps()
         ranked = []
         for keep in self.space.patterns():
             self.patterns += 1
@@ -135,13 +135,9 @@ class Optimal:
         ranked.sort(key=lambda row: row[:3])
         return [(score, number, keep) for score, _, number, keep in ranked]
 
-    def _fewest_steps(self) -> float:
-        reach = float(self.tables.reach[0, -1])
-        return math.ceil(self.space.model.computes / reach - 1e-9) if reach > 0 else math.inf
-
     def _search_pattern(self, keep: Bools, pool: ThreadPoolExecutor) -> None:
         pattern, pairs, bound = self.tables.make_pattern(keep, self.incumbent.goal)
-        if not math.isfinite(bound) or self.incumbent.excludes(bound, self._fewest_steps()):
+        if not math.isfinite(bound) or self.incumbent.excludes(bound, self.tables.fewest_steps()):
             self.patterns_pruned += 1
             return
         labels, marks = self._root(bound)
@@ -156,7 +152,7 @@ class Optimal:
         for t in range(len(model.kind)):
             label[0, [at.shared + t, at.home + t, at.whole + t, at.run + t]] = 1
             label[0, at.fresh + t] = self._touched(t)
-        return label, np.array([[model.compute_energy * model.computes, bound, self._fewest_steps()]])
+        return label, np.array([[model.compute_energy * model.computes, bound, self.tables.fewest_steps()]])
 
     def _touched(self, tensor: int) -> int:
         """Return the different elements of a tensor that the whole problem touches."""

@@ -43,6 +43,8 @@ class Certificate:
         Whole mappings evaluated.
     pruned : dict of str to int
         Partial mappings given up, by argument.
+    whole : float, optional
+        With imperfect factors, what no mapping of whole passes falls below and one of them reaches.
     """
 
     proven: bool
@@ -53,6 +55,7 @@ class Certificate:
     patterns_pruned: int = 0
     measured: int = 0
     pruned: dict[str, int] = field(default_factory=dict)
+    whole: float | None = None
 
     @property
     def gap(self) -> float:

@@ -279,11 +279,15 @@ class Space:
                 ways = after
         return ways
 
-    def to_mapping(self, nests: NestArrays, name: str) -> Mapping:
-        """Return a batch of one as the mapping that a user reads and writes."""
+    def to_mapping(self, nests: NestArrays, name: str, last: Ints | None = None) -> Mapping:
+        """Return a batch of one, with last passes where some are shorter, as users read and write it."""
         dimensions, levels = list(self.problem.dimensions), []
+        shorter = nests.temporal if last is None else last
         for i, level in enumerate(self.architecture.levels):
-            temporal = [(dimensions[d], int(nests.temporal[0, i, d])) for d in nests.order[0, i]]
+            temporal = [
+                (dimensions[d], int(nests.temporal[0, i, d]), int(shorter[0, i, d]))
+                for d in nests.order[0, i]
+            ]
             spatial = [
                 tuple(
                     Loop(dimension=name, factor=int(f))
@@ -295,7 +299,7 @@ class Space:
             levels.append(
                 LevelMapping(
                     level=level.name,
-                    temporal=tuple(Loop(dimension=d, factor=f) for d, f in temporal if f > 1),
+                    temporal=tuple(Loop(dimension=d, factor=f, last=r) for d, f, r in temporal if f > 1),
                     spatial_x=spatial[0],
                     spatial_y=spatial[1],
                     keep=tuple(

@@ -44,6 +44,11 @@ class Tables:
             least_inside(units, space.lattice)
             self.reach[level] = -units * self.reach[level + 1]
 
+    def fewest_steps(self) -> float:
+        """Return the steps with as many compute units as can be used; infinite where rules allow none."""
+        reach = float(self.reach[0, -1])
+        return math.ceil(self.space.model.computes / reach - 1e-9) if reach > 0 else math.inf
+
     def _vectors(self, level: int) -> tuple[Ints, Floats, Floats]:
         """Return a level's spatial vectors, their products, and upper bounds of multicast by tensor."""
         model, lattice = self.space.model, self.space.lattice

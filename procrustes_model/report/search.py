@@ -55,6 +55,10 @@ def format_certificate(found: SearchResult) -> str:
         lines = [f"Not proven   a mapping may have up to {certificate.gap / (1 + certificate.gap):.1%} less"]
     else:
         lines = ["Not proven   this search knows no lower bound"]
+    if certificate.whole is not None:
+        gain = 1 - certificate.value / certificate.whole if certificate.whole else 0.0
+        better = f"this one has {gain:.1%} less" if gain > 0 else "this one is as good"
+        lines.append(f"Whole passes best mapping proven; {better}")
     lines.append(f"Mapspace     {_short(certificate.mapspace)} mappings")
     if certificate.patterns:
         lines.append(

@@ -48,6 +48,20 @@ def test_methods_agree_on_a_small_space(run: Run, tmp_path: Path, small: str) ->
     assert values["optimal"] <= values["random"] * (1 + 1e-12)
 
 
+def test_shorter_last_passes_evaluate_to_the_same(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "prime.yaml").write_text(SMALL.replace("{M: 16, K: 16, N: 8}", "{M: 127, K: 131, N: 137}"))
+    files = ("--out", "best.yaml", "--csv", "found.csv")
+    done = run("search", "simple_3level", "prime.yaml", "--imperfect", "--mappings", "20000", *files)
+    assert done.returncode == 0, done.stderr
+    assert "Whole passes best mapping proven; this one has" in done.stdout
+    assert "Not proven" in done.stdout
+    again = run("evaluate", "simple_3level", "prime.yaml", "best.yaml", "--csv", "again.csv", "-q")
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "found.csv").read_text() == (tmp_path / "again.csv").read_text()
+    refused = run("search", "simple_3level", "prime.yaml", "--imperfect", "--pareto", "front.csv")
+    assert refused.returncode == 2 and "whole passes only" in refused.stderr
+
+
 def test_constraints_are_obeyed(run: Run, tmp_path: Path) -> None:
     options = ("--constraints", "dataflow_kn", "--out", "kn.yaml", "-q")
     done = run("search", "procrustes_16x16", "resnet18/fc", *options)
