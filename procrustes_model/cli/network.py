@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -83,6 +84,10 @@ def network_command(
     csv: Annotated[
         bool, typer.Option("--csv", help="Write tables as CSV into --out (default: NETWORK_ARCH).")
     ] = False,
+    html: Annotated[bool, typer.Option("--html", help="Write a report into --out, one HTML file.")] = False,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Write figures into --out, as PNG and SVG.")
+    ] = False,
     engine: Annotated[str, typer.Option(metavar="local|dask", help="This machine, or a cluster.")] = "local",
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Of a Dask scheduler, such as tcp://10.0.0.1:8786.")
@@ -101,7 +106,11 @@ def network_command(
 
         machine, net = load_architecture(architecture), load_network(network)
         folder = out
-        if folder is None and csv:
+        if figures:
+            from procrustes_model.report.figure import check_plotting
+
+            check_plotting()
+        if folder is None and (csv or html or figures):
             folder = Path(f"{net.name}_{machine.name}")
         if not quiet:
             announce_compiling("walk")
@@ -134,22 +143,32 @@ def network_command(
         except KeyboardInterrupt:
             typer.echo(show.farewell(), err=True)
             raise typer.Exit(INTERRUPTED) from None
-        _write(result, folder, csv, quiet)
+        written = [] if folder is None else _write(result, folder, csv, html, figures)
+        if not quiet:
+            from procrustes_model.report.network import print_run
+
+            print_run(result)
+            if written:
+                typer.echo(f"Wrote {', '.join(written)} into {folder}/")
 
 
-def _write(result: NetworkResult, folder: Path | None, csv: bool, quiet: bool) -> None:
-    """Write what is asked for, and print the tables."""
-    if csv and folder is not None:
+def _write(result: NetworkResult, folder: Path, csv: bool, html: bool, figures: bool) -> list[str]:
+    """Write what is asked for, and return what it is."""
+    written = ["run.json", "cases", "problems", "mappings"]
+    if csv:
         from procrustes_model.report.network_csv import write_tables
 
-        write_tables(result, folder)
-    if not quiet:
-        from procrustes_model.report.network import print_run
+        written += [path.name for path in write_tables(result, folder)]
+    if figures:
+        from procrustes_model.report.figure_network import write_figures
 
-        print_run(result)
-        if folder is not None:
-            tables = "tables, " if csv else ""
-            typer.echo(f"Wrote {tables}mappings, problems and cases into {folder}/")
+        written += [path.name for path in write_figures(result, folder)]
+    if html:
+        from procrustes_model.report.html import write_html
+
+        write_html(result, folder / "report.html", command=shlex.join(["procrustes", *sys.argv[1:]]))
+        written.append("report.html")
+    return written
 
 
 class CaseProgress:

@@ -94,7 +94,7 @@ def find_states(
     ]
     if len(weights) > 1:
         raise SpecError(Issue(f"the densities of weights are given twice: by {' and by '.join(weights)}"))
-    states = {layer.name: LayerState() for layer in network.layers}
+    states = {layer.name: LayerState(None if layer.weights else 1.0) for layer in network.layers}
     if profile is not None:
         for name, known in profile_densities(network, profile).items():
             activations = known.activations if known.activations_known else None

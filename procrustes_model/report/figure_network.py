@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from procrustes_model.report.figure import BLUE, GREEN, GREY, ORANGE, new_figure
+from procrustes_model.report.figure import BLUE, GREEN, GREY, ORANGE, new_figure, write_figure
 from procrustes_model.report.figure_bars import (
     LABEL,
     SMALL,
@@ -156,6 +157,28 @@ def draw_layer_imbalance(result: NetworkResult) -> Figure | None:
         handles, labels, loc="outside upper center", ncols=2, fontsize=SMALL, frameon=False, borderaxespad=0.2
     )
     return figure
+
+
+def write_figures(result: NetworkResult, folder: Path) -> list[Path]:
+    """Write all figures of a run as PNG and SVG, and return their files.
+
+    Raises
+    ------
+    OSError
+        When one cannot be written.
+    """
+    drawn = {
+        "phases": draw_phases(result),
+        "layers": draw_layers(result),
+        "imbalance": draw_layer_imbalance(result),
+    }
+    paths = []
+    for name, figure in drawn.items():
+        if figure is not None:
+            paths += [folder / f"{name}{ending}" for ending in (".png", ".svg")]
+            for path in paths[-2:]:
+                write_figure(figure, path)
+    return paths
 
 
 def energy_scale_of(most_pj: float) -> tuple[str, float]:

@@ -74,8 +74,7 @@ def repeat_command(result: NetworkResult) -> str:
     if _densities(inputs):
         words += ["--density-profile", "densities.yaml"]
     words += ["--objective", result.objective, "--seed", str(inputs["seed"])]
-    if inputs["seconds"] is not None:
-        words += ["--seconds", f"{inputs['seconds']:g}"]
+    words += ["--seconds", f"{inputs['seconds'] or 0:g}"]
     if inputs["as_published"]:
         words.append("--as-published")
     return shlex.join(words)

@@ -110,10 +110,12 @@ def format_notes(result: NetworkResult) -> str:
     ours = result.select(result.design)
     lines = []
     densities = result.inputs.get("densities", {})
-    if result.inputs["designs"][0]["sparsity"] and all(
-        one["weights"] is None and one["activations"] is None for one in densities.values()
-    ):
-        lines.append(f"Densities    those that {result.design} states, the same for all layers")
+    if result.inputs["designs"][0]["sparsity"]:
+        lines += [
+            f"Densities    of {what}: what {result.design} states, the same for all layers"
+            for what in ("weights", "activations")
+            if any(one[what] is None for one in densities.values())
+        ]
     assumed = {row.layer for row in ours if row.entry.assumed}
     if assumed:
         lines.append(f"Densities    activations are not known of {len(assumed)} layers: 0.5 assumed")

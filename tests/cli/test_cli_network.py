@@ -1,0 +1,208 @@
+"""``procrustes network``: what it writes, what it refuses, and how it goes on after it was stopped."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+NETWORK = """\
+network:
+  name: tiny
+  input: {channels: 4, height: 4, width: 4}
+  layers:
+    - {name: first, kind: conv, channels: 8, kernel: 3, padding: 1}
+    - {name: depth, kind: depthwise, kernel: 3, padding: 1}
+    - {name: mid, repeat: 2, kind: conv, channels: 8, kernel: 1}
+"""
+SPARSE = ("--sparsity", "procrustes", "--baseline", "dense", "--density", "W=0.25,X=0.5")
+FIXED = ("--batch", "16", "--dataflow", "KN")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    """Write a small network and return its file's name."""
+    (tmp_path / "tiny.yaml").write_text(NETWORK, encoding="utf-8")
+    return "tiny.yaml"
+
+
+def _cases(folder: Path) -> dict[str, dict[str, object]]:
+    """Return the finished cases of a folder without how long they took."""
+    cases = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in (folder / "cases").iterdir()}
+    for case in cases.values():
+        del case["seconds"]
+    return cases
+
+
+def test_what_it_writes_evaluates_to_the_same(run: Run, tmp_path: Path, tiny: str) -> None:
+    done = run(
+        "network", "procrustes_16x16", tiny, *FIXED, *SPARSE, "--out", "run", "--csv", "--workers", "1"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "18 different cases" in done.stderr
+    assert "dense / procrustes" in done.stdout
+    assert "KN: C over columns, N over rows in 3 of 12 searches" in done.stdout
+    with (tmp_path / "run" / "layers.csv").open(encoding="utf-8", newline="") as file:
+        layers = list(csv.DictReader(file))
+    (row,) = (
+        one
+        for one in layers
+        if (one["layer"], one["phase"], one["design"]) == ("depth", "forward", "procrustes")
+    )
+    files = ("run/problems/depth_fw.yaml", "run/mappings/depth_fw_procrustes.yaml")
+    options = ("--sparsity", "procrustes", "--density", "W=0.25", "--csv-wide", "again.csv", "-q")
+    assert run("evaluate", "procrustes_16x16", *files, *options).returncode == 0
+    with (tmp_path / "again.csv").open(encoding="utf-8", newline="") as file:
+        (again,) = csv.DictReader(file)
+    for column in ("energy_pj", "cycles", "utilization", "energy_pj_DRAM"):
+        assert again[column] == row[column]
+
+
+def test_it_goes_on_after_being_killed(run: Run, tmp_path: Path, root: Path, tiny: str) -> None:
+    arguments = ("network", "procrustes_16x16", tiny, *FIXED, "--phases", "fw,bw", "--workers", "1")
+    whole = run(*arguments, "--out", "whole", "--quiet")
+    assert whole.returncode == 0, whole.stderr
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    command = [sys.executable, "-m", "procrustes_model", *arguments, "--out", "killed"]
+    cases = tmp_path / "killed" / "cases"
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not (cases.is_dir() and len(list(cases.glob("*.json"))) >= 2):
+            time.sleep(0.01)
+        process.kill()
+    finished = len(list(cases.glob("*.json")))
+    assert 2 <= finished <= 6
+    again = run(*arguments, "--out", "killed")
+    assert again.returncode == 0, again.stderr
+    assert f"6 different cases, {finished} of them already in killed/" in again.stderr
+    assert _cases(tmp_path / "killed") == _cases(tmp_path / "whole")
+    for name in ("run.json", "mappings/first_fw_dense.yaml"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+def test_an_interrupt_keeps_what_is_done(tmp_path: Path, root: Path, tiny: str) -> None:
+    pytest.importorskip("joblib")
+    command = [sys.executable, "-m", "procrustes_model", "network", "procrustes_16x16", tiny, *FIXED]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    with subprocess.Popen(
+        [*command, "--out", "run", "--workers", "2"],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        encoding="utf-8",
+        start_new_session=True,
+    ) as process:
+        cases = tmp_path / "run" / "cases"
+        while process.poll() is None and not (cases.is_dir() and list(cases.glob("*.json"))):
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    # Should the last case have been finished just then, there was nothing left to interrupt.
+    if process.returncode != 0:
+        assert process.returncode == 130
+        assert "Interrupted; " in errors and "--out run goes on" in errors
+    assert "Traceback" not in errors
+    assert not list((tmp_path / "run" / "cases").glob(".*"))
+
+
+@pytest.mark.parametrize("engine", ["local", "dask"])
+def test_workers_change_nothing(run: Run, tmp_path: Path, tiny: str, engine: str) -> None:
+    pytest.importorskip("joblib")
+    if engine == "dask":
+        pytest.importorskip("distributed")
+    arguments = ("network", "procrustes_16x16", tiny, *FIXED, *SPARSE, "--phases", "fw,wu", "--quiet")
+    one = run(*arguments, "--out", "one", "--workers", "1")
+    two = run(*arguments, "--out", "two", "--workers", "2", "--engine", engine)
+    assert one.returncode == 0, one.stderr
+    assert two.returncode == 0, two.stderr
+    assert _cases(tmp_path / "one") == _cases(tmp_path / "two")
+    assert (tmp_path / "one" / "run.json").read_bytes() == (tmp_path / "two" / "run.json").read_bytes()
+
+
+def test_a_changed_machine_is_searched_again(run: Run, tmp_path: Path, tiny: str) -> None:
+    shown = run("show", "procrustes_16x16").stdout
+    (tmp_path / "arch.yaml").write_text(shown, encoding="utf-8")
+    arguments = ("network", "arch.yaml", tiny, *FIXED, "--phases", "fw", "--workers", "1", "--out", "run")
+    assert "3 different cases\n" in run(*arguments).stderr
+    assert "3 of them already" in run(*arguments).stderr
+    (tmp_path / "arch.yaml").write_text(
+        shown.replace("energy_pj: 32.328", "energy_pj: 4.6"), encoding="utf-8"
+    )
+    assert "already" not in run(*arguments).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("procrustes_16x16", "resnet81"), "'resnet81' is neither a file nor a network that ships"),
+        (("procrustes_16x16", "resnet18", "--dataflow", "KX"), "unknown dataflow 'KX'"),
+        (("procrustes_16x16", "resnet18", "--phases", "fw,up"), "unknown phase 'up'"),
+        (("procrustes_16x16", "resnet18", "--phases", ","), "there is no phase"),
+        (("procrustes_16x16", "resnet18", "--density", "W=0.1"), "need a sparse design"),
+        (("procrustes_16x16", "resnet18", "--sparsity", "procrustes", "--density", "Z=1"), "is no tensor of"),
+        (
+            ("procrustes_16x16", "resnet18", "--sparsity", "procrustes", "--density", "Y=0.5"),
+            "procrustes has no zeros in Outputs, in any phase",
+        ),
+        (
+            (
+                "procrustes_16x16",
+                "tiny.yaml",
+                "--sparsity",
+                "procrustes",
+                "--density-profile",
+                "profile.yaml",
+            ),
+            "tiny has no layer 'conv9' with weights",
+        ),
+        (("procrustes_16x16", "resnet18", "--baseline", "dense"), "are both 'dense'"),
+        (("procrustes_16x16", "resnet18", "--engine", "slurm"), "unknown engine 'slurm'"),
+        (("procrustes_16x16", "resnet18", "--scheduler", "tcp://x:1"), "needs the engine dask"),
+        (("procrustes_16x16", "resnet18", "--dataflow", "KN", "--constraints", "dataflow_kn"), "both given"),
+        (("procrustes_16x16", "resnet18", "--out", "tiny.yaml"), "no folder for results"),
+        (("resnet18", "procrustes_16x16"), "there is a shipped network of this name"),
+    ],
+)
+def test_what_it_refuses(
+    run: Run, tmp_path: Path, tiny: str, arguments: tuple[str, ...], message: str
+) -> None:
+    del tiny
+    profile = "density: {name: p, weights: {layers: {conv9: 0.5}}}\n"
+    (tmp_path / "profile.yaml").write_text(profile, encoding="utf-8")
+    before = sorted(tmp_path.iterdir())
+    done = run("network", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_layers_without_a_mapping_are_named(run: Run, tmp_path: Path, tiny: str) -> None:
+    rule = "constraints:\n  name: full\n  min_utilization: 1.0\n"
+    (tmp_path / "full.yaml").write_text(rule, encoding="utf-8")
+    options = (
+        "--constraints",
+        "full.yaml",
+        "--phases",
+        "fw",
+        "--workers",
+        "1",
+        "--out",
+        "run",
+        "--batch",
+        "1",
+    )
+    done = run("network", "procrustes_16x16", tiny, *options)
+    assert done.returncode == 2
+    assert "error: depth (forward, dense): no mapping is valid" in done.stderr
+    assert not (tmp_path / "run" / "run.json").exists()
