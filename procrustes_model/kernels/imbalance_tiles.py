@@ -10,7 +10,13 @@ import numpy as np
 from procrustes_model.kernels.arrays import OK, Floats, Ints, LoopArrays, ProblemArrays
 from procrustes_model.kernels.imbalance_expected import expected_largest, expected_largest_pair
 from procrustes_model.kernels.jit import kernel
-from procrustes_model.kernels.sparse_arrays import HYPERGEOMETRIC, BalanceArrays, DensityArrays, TileArrays
+from procrustes_model.kernels.sparse_arrays import (
+    HYPERGEOMETRIC,
+    STRUCTURED,
+    BalanceArrays,
+    DensityArrays,
+    TileArrays,
+)
 
 _FEW_ROUNDS = 2
 """With so few array-level tiles the known total matters, and a fixed-seed sample is drawn instead."""
@@ -85,7 +91,24 @@ def _alike(problem: ProblemArrays, rank: int, below: Ints, side: int) -> float:
 
 
 @kernel
-def find_tiles(problem: ProblemArrays, loops: LoopArrays, balance: BalanceArrays, tiles: TileArrays) -> None:
+def _freedom(group: Ints, extent: int) -> float:
+    """Return how many times its elements a tile of n:m groups needs to vary as little if random; 0: even.
+
+    Of a group that a tile cuts after r positions it holds a hypergeometric number of nonzeros, with a
+    variance of r d (1 - d) (m - r) / (m - 1). Tiles are taken to begin where groups do.
+
+    `group` : int64[3], n, m and the dimension they run along. `extent`: of the tile in that dimension.
+    """
+    rest = extent % group[1]
+    if group[0] >= group[1] or rest == 0:
+        return 0.0
+    return float(extent * (group[1] - 1.0) / (rest * (group[1] - rest)))
+
+
+@kernel
+def find_tiles(
+    problem: ProblemArrays, loops: LoopArrays, balance: BalanceArrays, groups: Ints, tiles: TileArrays
+) -> None:
     """Measure what a processing element works on at a time, and where half-tile balancing cuts it.
 
     The cut halves the longest of the dimensions that are spread over the array and have an even extent in a
@@ -96,6 +119,8 @@ def find_tiles(problem: ProblemArrays, loops: LoopArrays, balance: BalanceArrays
     problem : ProblemArrays
     loops : LoopArrays
     balance : BalanceArrays
+    groups : int64[T, 3]
+        n:m groups of tensors and the dimension that they run along; -1: none.
     tiles : TileArrays
         Filled in.
     """
@@ -126,6 +151,10 @@ def find_tiles(problem: ProblemArrays, loops: LoopArrays, balance: BalanceArrays
         tiles.volume[n], tiles.elements[n], tiles.parts[n] = volume, elements, parts
         tiles.rounds[n], tiles.cut[n] = rounds, cut
         tiles.alike[n] = max(1, int(alike + 0.5))
+        if t >= 0 and groups[t, 1] > 0:
+            along = groups[t, 2]
+            half = 2 if cut == along else 1
+            tiles.alike[n] = int(alike * _freedom(groups[t], below[n, array, along] // half) + 0.5)
 
 
 @kernel
@@ -259,7 +288,8 @@ def expected_work(
 ) -> None:
     """Find the expected work of the slowest processing element as a share of a tile's.
 
-    Models that put the same number of nonzeros everywhere know no imbalance.
+    Models that put the same number of nonzeros everywhere know no imbalance; n:m groups do where a tile cuts
+    them.
 
     Parameters
     ----------
@@ -280,14 +310,16 @@ def expected_work(
     density, nonzeros = densities.average[tensor], densities.nonzeros[tensor]
     slots = len(memo.value)
     for n in range(len(work)):
-        if densities.model[tensor] != HYPERGEOMETRIC or status[n] != OK:
+        elements, parts, rounds = tiles.alike[n], tiles.parts[n], tiles.rounds[n]
+        varied = densities.model[tensor] == HYPERGEOMETRIC
+        varied = varied or (densities.model[tensor] == STRUCTURED and elements > 0)
+        if not varied or status[n] != OK:
             work[n] = density
             continue
-        elements, parts, rounds = tiles.alike[n], tiles.parts[n], tiles.rounds[n]
         bits = float(elements) * parts * rounds
         small = rounds <= _FEW_ROUNDS and elements <= _FEW_ELEMENTS and bits <= _FEW_BITS
         small = small or (rounds <= _FEW_TILES and nonzeros <= _FEW_NONZEROS)
-        few = rounds if small and not sliding else 0
+        few = rounds if small and not sliding and densities.model[tensor] == HYPERGEOMETRIC else 0
         halves = paired and tiles.cut[n] >= 0
         if halves:
             elements = max(2, elements - elements % 2)

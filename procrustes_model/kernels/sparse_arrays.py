@@ -167,7 +167,8 @@ class TileArrays(NamedTuple):
         Elements of the tensor in a tile.
     alike : int64[N]
         How many elements that are used equally often would vary as much in the work they make: fewer where
-        the elements at the border of a sliding tile are used less often.
+        the elements at the border of a sliding tile are used less often; of n:m groups more, and 0 where
+        groups are whole.
     parts : int64[N]
         Different tiles over the array.
     rounds : int64[N]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from procrustes_model.errors import SpecError
-from procrustes_model.kernels.arrays import Floats, Ints
+from procrustes_model.kernels.arrays import Bools, Floats, Ints
 from procrustes_model.kernels.imbalance_masks import measure_work
 from procrustes_model.kernels.imbalance_tiles import find_tiles
 from procrustes_model.kernels.nest import flatten
-from procrustes_model.kernels.sparse_arrays import HYPERGEOMETRIC
+from procrustes_model.kernels.sparse_arrays import HYPERGEOMETRIC, STRUCTURED
 from procrustes_model.kernels.sparse_masks import MaskArrays
 from procrustes_model.model.lower import lower_mapping
 from procrustes_model.model.sparse_lower import SparseDesign, lower_sparsity
@@ -207,10 +207,12 @@ def measure_imbalance(
         )
     buffers = make_buffers(design, 1)
     flatten(lower_mapping(problem, mapping), buffers.loops)
-    find_tiles(design.problem, buffers.loops, design.balance, buffers.tiles)
+    find_tiles(design.problem, buffers.loops, design.balance, design.densities.group, buffers.tiles)
     name, cut = problem.tensors[tensor].name, int(buffers.tiles.cut[0])
     elements = int(buffers.tiles.rounds[0] * buffers.tiles.parts[0])
-    basis = "sampled" if design.densities.model[tensor] == HYPERGEOMETRIC else "even"
+    model = int(design.densities.model[tensor])
+    varied = model == HYPERGEOMETRIC or (model == STRUCTURED and buffers.tiles.alike[0] > 0)
+    basis = "sampled" if varied else "even"
     work: list[tuple[Floats | Ints, Floats | Ints]]
     if design.is_counted:
         basis, work = "counted", [_count_work(design, buffers, design.masks)]
@@ -218,12 +220,9 @@ def measure_imbalance(
         work = [_even_work(design, buffers)]
     else:
         rng = np.random.default_rng(seed)
-        shape, nonzeros = tensor_shape(problem, name), int(design.densities.nonzeros[tensor])
-        count = samples or min(_MOST_MASKS, math.ceil(_ENOUGH_ELEMENTS / elements))
         work = []
-        for _ in range(count):
-            mask = np.zeros(shape, np.bool_)
-            mask.flat[rng.choice(mask.size, nonzeros, replace=False, shuffle=False)] = True
+        for _ in range(samples or min(_MOST_MASKS, math.ceil(_ENOUGH_ELEMENTS / elements))):
+            mask = _draw_mask(design, problem, rng)
             work.append(_count_work(design, buffers, lower_masks(problem, design.problem, {name: mask})))
     before, after = (np.concatenate(side) for side in zip(*work, strict=True))
     mean = before.mean(axis=1, keepdims=True)
@@ -247,6 +246,25 @@ def measure_imbalance(
         after.max(axis=1),
         mean[:, 0],
     )
+
+
+def _draw_mask(design: SparseDesign, problem: Problem, rng: np.random.Generator) -> Bools:
+    """Return a random mask of the balanced tensor, every one of its density equally likely."""
+    densities, t = design.densities, design.balance.tensor
+    tensor = problem.tensors[t]
+    shape = tensor_shape(problem, tensor.name)
+    if densities.model[t] == HYPERGEOMETRIC:
+        mask = np.zeros(shape, np.bool_)
+        mask.flat[rng.choice(mask.size, int(densities.nonzeros[t]), replace=False, shuffle=False)] = True
+        return mask
+    nonzeros, group, along = (int(number) for number in densities.group[t])
+    dimension = list(problem.dimensions)[along]
+    axis = next(i for i, rank in enumerate(tensor.ranks) if any(term.dimension == dimension for term in rank))
+    others = [length for i, length in enumerate(shape) if i != axis]
+    groups = -(-shape[axis] // group)
+    chosen = rng.random((*others, groups, group)).argsort(axis=-1) < nonzeros
+    rows = chosen.reshape(*others, groups * group)[..., : shape[axis]]
+    return np.ascontiguousarray(np.moveaxis(rows, -1, axis))
 
 
 def _count_work(design: SparseDesign, buffers: SparseBuffers, masks: MaskArrays) -> tuple[Ints, Ints]:

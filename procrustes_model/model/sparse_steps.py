@@ -187,7 +187,7 @@ def _count_dense(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers
     count_accesses(problem, loops, nests.keep, buffers.touched, design.computes, counts, status)
     if design.all_output_fills:
         count_fills_of_outputs(counts.moved, nests.keep, problem.output, counts.accesses)
-    find_tiles(problem, loops, design.balance, buffers.tiles)
+    find_tiles(problem, loops, design.balance, design.densities.group, buffers.tiles)
 
 
 def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:

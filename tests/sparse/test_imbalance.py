@@ -51,3 +51,22 @@ def test_bins_are_as_wide_as_whole_amounts_of_work(forward: Any) -> None:
 def test_a_design_that_balances_nothing_is_refused(forward: Any) -> None:
     with pytest.raises(SpecError, match="nothing is balanced in this phase"):
         measure_imbalance(*forward, load_sparsity("dense"))
+
+
+@pytest.mark.parametrize("along", ["C", "K", "R"])
+@pytest.mark.parametrize(("nonzeros", "group"), [(2, 4), (1, 4), (3, 8), (2, 2)])
+def test_groups_that_tiles_cut_are_uneven(forward: Any, along: str, nonzeros: int, group: int) -> None:
+    """Tiles hold one of C and two of K, which balancing cuts in two."""
+    architecture, problem, mapping = forward
+    design = load_sparsity("procrustes")
+    density = {"model": "structured", "nonzeros": nonzeros, "group": group, "along": along}
+    given = {"Weights": density}
+    expected = evaluate(architecture, problem, mapping, sparsity=design, densities=given).imbalance
+    work = measure_imbalance(architecture, problem, mapping, design, densities=given)
+    assert expected is not None
+    assert work.of.basis == ("even" if nonzeros == group else "sampled")
+    assert (expected.before > 1) == (nonzeros < group)
+    if along == "C":  # groups are neither in a tile nor over the array: elements vary alone
+        assert work.ratios == pytest.approx((expected.before, expected.after), rel=0.01)
+    else:
+        assert work.ratios[1] == pytest.approx(expected.after, rel=0.04)
