@@ -209,21 +209,7 @@ def measure_imbalance(
     flatten(lower_mapping(problem, mapping), buffers.loops)
     find_tiles(design.problem, buffers.loops, design.balance, design.densities.group, buffers.tiles)
     name, cut = problem.tensors[tensor].name, int(buffers.tiles.cut[0])
-    elements = int(buffers.tiles.rounds[0] * buffers.tiles.parts[0])
-    model = int(design.densities.model[tensor])
-    varied = model == HYPERGEOMETRIC or (model == STRUCTURED and buffers.tiles.alike[0] > 0)
-    basis = "sampled" if varied else "even"
-    work: list[tuple[Floats | Ints, Floats | Ints]]
-    if design.is_counted:
-        basis, work = "counted", [_count_work(design, buffers, design.masks)]
-    elif basis == "even":
-        work = [_even_work(design, buffers)]
-    else:
-        rng = np.random.default_rng(seed)
-        work = []
-        for _ in range(samples or min(_MOST_MASKS, math.ceil(_ENOUGH_ELEMENTS / elements))):
-            mask = _draw_mask(design, problem, rng)
-            work.append(_count_work(design, buffers, lower_masks(problem, design.problem, {name: mask})))
+    basis, work = _find_work(design, problem, buffers, samples, seed)
     before, after = (np.concatenate(side) for side in zip(*work, strict=True))
     mean = before.mean(axis=1, keepdims=True)
     even = np.where(mean > 0, mean, 1.0)
@@ -246,6 +232,25 @@ def measure_imbalance(
         after.max(axis=1),
         mean[:, 0],
     )
+
+
+def _find_work(
+    design: SparseDesign, problem: Problem, buffers: SparseBuffers, samples: int | None, seed: int
+) -> tuple[str, list[tuple[Floats | Ints, Floats | Ints]]]:
+    """Return on what basis work is found, and the work without and with balancing, mask by mask."""
+    if design.is_counted:
+        return "counted", [_count_work(design, buffers, design.masks)]
+    tensor, tiles = design.balance.tensor, buffers.tiles
+    model = int(design.densities.model[tensor])
+    if model != HYPERGEOMETRIC and not (model == STRUCTURED and tiles.alike[0] > 0):
+        return "even", [_even_work(design, buffers)]
+    name, elements = problem.tensors[tensor].name, int(tiles.rounds[0] * tiles.parts[0])
+    rng = np.random.default_rng(seed)
+    work: list[tuple[Floats | Ints, Floats | Ints]] = []
+    for _ in range(samples or min(_MOST_MASKS, math.ceil(_ENOUGH_ELEMENTS / elements))):
+        mask = _draw_mask(design, problem, rng)
+        work.append(_count_work(design, buffers, lower_masks(problem, design.problem, {name: mask})))
+    return "sampled", work
 
 
 def _draw_mask(design: SparseDesign, problem: Problem, rng: np.random.Generator) -> Bools:
