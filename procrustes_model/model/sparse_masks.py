@@ -63,7 +63,12 @@ def read_mask(source: Any, problem: Problem, name: str) -> NDArray[np.bool_]:
         if isinstance(source, str | Path)
         else (source, None)
     )
-    array = np.asarray(array)
+    try:
+        array = np.asarray(array)
+    except ValueError:
+        raise SpecError(
+            Issue(f"the mask of '{name}' is no array", "rows must be of one length", file)
+        ) from None
     wanted = tensor_shape(problem, name)
     if array.dtype.kind not in "biuf":
         raise SpecError(

@@ -154,6 +154,10 @@ def test_numbers_are_kept_where_they_are_not_zero(forward: Any) -> None:
     weights = np.zeros((256, 256, 3, 3), np.float32)
     weights[0, 0, 0] = (-0.0, -1.5, 1e-30)
     assert np.flatnonzero(read_mask(weights, problem, "Weights")).tolist() == [1, 2]
+    with pytest.raises(SpecError, match="is no array; rows must be of one length"):
+        read_mask([[1, 2], [3]], problem, "Weights")
+    with pytest.raises(SpecError, match="elements of type object"):
+        read_mask(np.ones((256, 256, 3, 3), object), problem, "Weights")
     for wrong in (np.nan, -np.inf):
         weights[3, 3, 1, 1] = wrong
         with pytest.raises(SpecError, match="has 1 values that are not finite"):
