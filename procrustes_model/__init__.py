@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from procrustes_model.network.run import run_network
     from procrustes_model.network.train_cost import TrainCost, train_cost
     from procrustes_model.report.imbalance import plot_imbalance
+    from procrustes_model.reproduce.verb import Reproduction, reproduce
     from procrustes_model.spec.architecture import Architecture, load_architecture
     from procrustes_model.spec.mapping import Mapping, load_mapping
     from procrustes_model.spec.network import Network, load_network
@@ -42,6 +43,8 @@ _HOMES = {
     "train_cost": "network.train_cost",
     "find_pareto_front": "mapper.pareto",
     "search": "mapper.search",
+    "Reproduction": "reproduce.verb",
+    "reproduce": "reproduce.verb",
     "Architecture": "spec.architecture",
     "BatchResult": "model.batch",
     "ImbalanceHistogram": "model.sparse_imbalance",
@@ -85,6 +88,7 @@ __all__ = [
     "Network",
     "NetworkResult",
     "Problem",
+    "Reproduction",
     "Result",
     "SearchResult",
     "SparseBatchResult",
@@ -109,6 +113,7 @@ __all__ = [
     "network_from_torch",
     "plot_imbalance",
     "prepare_sparse",
+    "reproduce",
     "run_network",
     "search",
     "train_cost",

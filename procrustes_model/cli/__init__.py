@@ -17,6 +17,7 @@ from procrustes_model.cli import (
     imports,
     masks,
     network,
+    reproduce,
     search,
     shipped,
     train_cost,
@@ -39,6 +40,7 @@ app.command(name="network")(network.network_command)
 app.command(name="train-cost")(train_cost.train_cost_command)
 app.command(name="search")(search.search_command)
 app.command(name="import")(imports.import_command)
+app.command(name="reproduce")(reproduce.reproduce_command)
 app.command(name="list")(shipped.list_command)
 app.command(name="show")(shipped.show_command)
 app.command(name="validate")(validate.validate_command)

@@ -1,0 +1,165 @@
+"""``procrustes reproduce``: the questions of the Procrustes evaluation."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
+
+from procrustes_model.cli.errors import reported_errors
+from procrustes_model.cli.outputs import announce_compiling, print_written
+from procrustes_model.cli.search import INTERRUPTED
+
+if TYPE_CHECKING:
+    from procrustes_model.network.run import RunProgress
+    from procrustes_model.reproduce.runs import Run
+
+EVERYTHING = "all"
+
+
+class RulesChoice(StrEnum):
+    """Whose rules count and charge what is zero."""
+
+    PUBLISHED = "published"
+    MODEL = "model"
+
+
+def _complete_item(incomplete: str) -> list[str]:
+    from procrustes_model.reproduce.study import load_study
+
+    return [name for name in (*load_study().items, EVERYTHING) if name.startswith(incomplete)]
+
+
+def reproduce_command(
+    item: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ITEM]",
+            help="What to reproduce, or 'all'; without it, the items are listed.",
+            autocompletion=_complete_item,
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for CSV, figures and runs; an earlier run goes on.")
+    ] = Path("reproduced"),
+    networks: Annotated[
+        str | None, typer.Option(metavar="resnet18,vgg_s", help="Only these networks of the evaluation.")
+    ] = None,
+    rules: Annotated[
+        RulesChoice,
+        typer.Option(help="How zeros are counted: as the authors' tool does, or as this model does."),
+    ] = RulesChoice.PUBLISHED,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="First layers only, small batch: to try it, not for numbers.")
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option(min=0.0, help="Time limit of each search; 0: until the best is proven.")
+    ] = 30.0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Searches at once; default: all cores.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Reproduce a result of the Procrustes paper: a table beside what is published, CSV, PNG and SVG."""
+    with reported_errors():
+        from procrustes_model.report.table import Style
+        from procrustes_model.reproduce.study import load_study
+
+        study = load_study()
+        if item is None:
+            _list(quiet)
+            return
+        names = list(study.items) if item == EVERYTHING else [study.item(item).name]
+        chosen = None if networks is None else tuple(filter(None, map(str.strip, networks.split(","))))
+        study.with_options(chosen)
+        from procrustes_model.reproduce.verb import reproduce
+
+        if not quiet:
+            announce_compiling("walk")
+        show = _Progress(quiet)
+        try:
+            for number, name in enumerate(names):
+                with show:
+                    answer = reproduce(
+                        name,
+                        out,
+                        networks=chosen,
+                        rules=rules.value,
+                        quick=quick,
+                        seconds=seconds or None,
+                        workers=workers,
+                        style=Style.of(sys.stdout),
+                        announce=show.announce,
+                        progress=show,
+                    )
+                if not quiet:
+                    typer.echo(f"{chr(10) if number else ''}{answer.text}\n")
+                    print_written({path.suffix: path for path in answer.files})
+        except KeyboardInterrupt:
+            typer.echo(f"Interrupted; what is finished is kept in {out}/: the same command goes on", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _list(quiet: bool) -> None:
+    from procrustes_model.reproduce.study import load_study
+
+    if quiet:
+        return
+    for one in load_study().items.values():
+        typer.echo(f"{one.name:<10} {one.title}")
+    typer.echo(f"{EVERYTHING:<10} all of these")
+
+
+class _Progress:
+    """A line per run on stderr, and a bar while it is going on where that is a terminal.
+
+    Parameters
+    ----------
+    quiet : bool
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.bar: Any = None
+        self.task: Any = None
+        self.title = ""
+
+    def __enter__(self) -> Self:
+        if not self.quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[cases]}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self.bar.start()
+            self.task = self.bar.add_task("", total=1.0, cases="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def announce(self, run: Run, number: int, count: int) -> None:
+        """Say which run begins."""
+        self.title = f"{run.subject} on {run.architecture}, {run.dataflow} ({number} of {count})"
+        if self.bar is not None:
+            self.bar.reset(self.task, description=self.title, total=1.0, cases="")
+
+    def __call__(self, progress: RunProgress) -> None:
+        missing = progress.total - progress.kept
+        if self.bar is not None:
+            cases = f"{progress.done} of {progress.total} cases"
+            self.bar.update(self.task, completed=progress.share, cases=cases)
+        elif not self.quiet and progress.done == progress.kept and missing:
+            typer.echo(f"{self.title}: {missing} cases to search", err=True)
