@@ -85,19 +85,20 @@ def carry_out(
     settings = study.settings
     options: dict[str, Any]
     if run.subject == CONV512:
-        network = load_network({"network": study.layer["network"]})
+        # A single layer: quick as it is.
+        network, batch = load_network({"network": study.layer["network"]}), settings.batch
         options = {"density": study.layer["densities"]}
     else:
         subject = next(one for one in study.subjects if one.label == run.subject)
-        network = load_network(subject.network)
+        network = settings.network(load_network(subject.network))
+        batch = network.batch if settings.quick else settings.batch
         options = {"profile": subject.density}
     # Other dataflows are compared with each other, not with a dense machine.
     baseline = settings.baseline if run.dataflow == settings.dataflow else None
-    network = settings.network(network)
     return run_network(
         run.architecture,
         network,
-        batch=network.batch if settings.quick else settings.batch,
+        batch=batch,
         dataflow=run.dataflow,
         sparsity=settings.sparsity,
         baseline=baseline,
