@@ -89,9 +89,8 @@ def _against(item: Item, study: Study, rows: Rows) -> list[str]:
             lines.append(f"Difference   the largest gain is {top} the published one")
         else:
             least = _apart(gains[worst], one.low)
-            lines.append(
-                f"             the least is {least} the range's lower end, the largest {top} its upper end"
-            )
+            ends = f"the least gain is {least} the range's lower end, the largest {top} its upper end"
+            lines.append(f"{'':<13}{ends}")
     lines += [f"{'' if i else 'Likely why':<13}{reason}" for i, reason in enumerate(item.reasons)]
     return [part for line in lines for part in _wrapped(line, " " * 13)]
 
