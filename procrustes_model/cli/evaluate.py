@@ -96,10 +96,5 @@ def _evaluate(
 ) -> Result:
     from procrustes_model.model.evaluate import evaluate
 
-    if sparsity is None:
-        return evaluate(machine, problem, mapping)
-    from procrustes_model.spec.sparsity import load_sparsity
-
-    design = load_sparsity(sparsity)
-    densities, masks = zeros.find(problem, design)
-    return evaluate(machine, problem, mapping, sparsity=design, densities=densities, masks=masks)
+    result: Result = evaluate(machine, problem, mapping, **zeros.arguments(sparsity, problem))
+    return result

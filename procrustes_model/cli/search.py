@@ -6,7 +6,7 @@ import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,17 @@ from procrustes_model.cli.outputs import (
     print_written,
     quick_start,
     write_results,
+)
+from procrustes_model.cli.sparse_options import (
+    DensityOption,
+    LayerOption,
+    MasksOption,
+    PhaseChoice,
+    PhaseOption,
+    SparsityOption,
+    StepOption,
+    Zeros,
+    in_phases,
 )
 from procrustes_model.errors import Issue, SpecError
 
@@ -63,6 +74,12 @@ def search_command(
             autocompletion=_complete_constraints,
         ),
     ] = None,
+    sparsity: SparsityOption = None,
+    phase: PhaseOption = None,
+    density: DensityOption = None,
+    masks: MasksOption = None,
+    layer: LayerOption = None,
+    step: StepOption = None,
     objective: Annotated[Objective, typer.Option(help="What to minimise.")] = Objective.EDP,
     method: Annotated[
         Method, typer.Option(help="Proof, seeded random walks, or every mapping.")
@@ -82,7 +99,10 @@ def search_command(
             metavar="FILE", help="Find the front of energy against cycles instead; .csv, .png, .svg, .pdf."
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the mapping as YAML.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the mapping as YAML; with '--phase all', one per phase."),
+    ] = None,
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per level, tensor and action.")
     ] = None,
@@ -92,53 +112,69 @@ def search_command(
     """Search the best mapping, and say how sure it is the best.
 
     The default method proves it: no mapping that architecture and constraints allow is better. Interrupt
-    it (Ctrl-C), or give it --seconds, to get the best so far with the gap that remains.
+    it (Ctrl-C), or give it --seconds, to get the best so far with the gap that remains. With --sparsity,
+    costs are those of the sparse design.
     """
     interrupted = False
     with reported_errors(), quick_start():
-        outputs = {"--out": out, "--csv": csv, "--json": json, "--pareto": pareto}
+        mapping_files = _mapping_files(out, phase)
+        outputs = {**mapping_files, "--csv": csv, "--json": json, "--pareto": pareto}
         check_outputs(outputs, (architecture, problem, constraints or ""))
+        given = Zeros(density, masks, layer, step)
+        given.check(sparsity)
         from procrustes_model.mapper.constraints import load_constraints
         from procrustes_model.spec.architecture import load_architecture
         from procrustes_model.spec.problem import load_problem
 
         machine, work = load_architecture(architecture), load_problem(problem)
-        rules = load_constraints(constraints, machine, work)
         if not quiet:
-            announce_compiling("walk")
+            announce_compiling("walk" if sparsity is None else "list_candidates")
         line = _ProgressLine(objective.value, seconds) if not quiet and sys.stderr.isatty() else None
         if pareto is not None and imperfect:
             raise SpecError(
                 Issue("--pareto knows whole passes only", "leave out --imperfect, or search each objective")
             )
+        problems = in_phases(work, phase)
+        zeros = [given.arguments(sparsity, one) for one in problems]
+        rules = [load_constraints(constraints, machine, one) for one in problems]
         if pareto is not None:
-            _search_front(machine, work, rules, pareto, seconds, seed, threads, line, quiet)
+            if len(problems) > 1:
+                raise SpecError(Issue("--pareto takes one phase at a time", "--phase fw, bw or wu"))
+            _search_front(machine, work, rules[0], zeros[0], pareto, seconds, seed, threads, line, quiet)
             return
         from procrustes_model.mapper.search import search
 
-        found = search(
-            machine,
-            work,
-            rules,
-            objective.value,
-            method=method.value,
-            seconds=seconds,
-            mappings=mappings,
-            imperfect=imperfect,
-            seed=seed,
-            threads=threads,
-            progress=line,
-        )
-        interrupted = found.interrupted
-        if line is not None:
-            line.clear()
-        _write(found, out, csv, json)
+        results: list[SearchResult] = []
+        for one, rule, zero in zip(problems, rules, zeros, strict=True):
+            found = search(
+                machine,
+                one,
+                rule,
+                objective.value,
+                **zero,
+                method=method.value,
+                seconds=seconds,
+                mappings=mappings,
+                imperfect=imperfect,
+                seed=seed,
+                threads=threads,
+                progress=line,
+            )
+            if line is not None:
+                line.clear()
+            if not quiet:
+                _print(found, machine, one, again=bool(results))
+            results.append(found)
+            interrupted = found.interrupted
+            if interrupted:
+                break
+        _write(results, mapping_files, csv, json)
         if not quiet:
-            from procrustes_model.report.search import format_certificate
+            if len(results) > 1:
+                from procrustes_model.report.phases import format_phases
 
-            print_result(found.result, machine, work, found.mapping)
-            typer.echo(f"\n{format_certificate(found)}")
-            print_written(outputs)
+                typer.echo(f"\n{format_phases([one.result for one in results])}")
+            print_written(_existing(outputs))
     if interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -147,6 +183,7 @@ def _search_front(
     machine: Architecture,
     work: Problem,
     constraints: Constraints,
+    zeros: dict[str, Any],
     path: Path,
     seconds: float | None,
     seed: int,
@@ -162,7 +199,7 @@ def _search_front(
     if path.suffix.lower() in PLOT_ENDINGS:
         check_plotting()
     front = find_pareto_front(
-        machine, work, constraints, seconds=seconds, seed=seed, threads=threads, progress=line
+        machine, work, constraints, **zeros, seconds=seconds, seed=seed, threads=threads, progress=line
     )
     if line is not None:
         line.clear()
@@ -171,17 +208,43 @@ def _search_front(
         typer.echo(f"{format_front(front)}\nWrote {path}")
 
 
-def _write(found: SearchResult, out: Path | None, csv: Path | None, json: Path | None) -> None:
+def _mapping_files(out: Path | None, phase: PhaseChoice | None) -> dict[str, Path | None]:
+    """Return where mappings go: with several phases, to a file each, such as best_fw.yaml."""
+    if out is None or phase is not PhaseChoice.ALL:
+        return {"--out": out}
+    return {f"--out {short}": out.with_stem(f"{out.stem}_{short}") for short in ("fw", "bw", "wu")}
+
+
+def _existing(outputs: dict[str, Path | None]) -> dict[str, Path | None]:
+    return {option: path for option, path in outputs.items() if path is not None and path.exists()}
+
+
+def _print(found: SearchResult, machine: Architecture, problem: Problem, *, again: bool) -> None:
+    """Print a mapping with its costs and certificate."""
+    from procrustes_model.report.search import format_certificate
+
+    if again:
+        typer.echo("")
+    print_result(found.result, machine, problem, found.mapping)
+    typer.echo(f"\n{format_certificate(found)}")
+
+
+def _write(
+    found: list[SearchResult], mappings: dict[str, Path | None], csv: Path | None, json: Path | None
+) -> None:
     """Write the outputs asked for."""
     import json as json_module
 
     from procrustes_model.report.atomic import write_atomically
 
-    if out is not None:
-        write_atomically(out, found.mapping.to_yaml())
-    write_results([found.result], csv)
+    for one, path in zip(found, mappings.values(), strict=False):
+        if path is not None:
+            write_atomically(path, one.mapping.to_yaml())
+    write_results([one.result for one in found], csv)
     if json is not None:
-        write_atomically(json, json_module.dumps(found.to_dict(), indent=2) + "\n")
+        content = [one.to_dict() for one in found]
+        text = json_module.dumps(content[0] if len(content) == 1 else content, indent=2)
+        write_atomically(json, text + "\n")
 
 
 class _ProgressLine:

@@ -105,6 +105,16 @@ class Zeros:
             if value is not None and self.masks is None:
                 raise SpecError(Issue(f"{option} chooses among masks", "add --masks FILE"))
 
+    def arguments(self, sparsity: str | None, problem: Problem) -> dict[str, Any]:
+        """Return what is zero, as `evaluate` and `search` take it; nothing without a sparse design."""
+        if sparsity is None:
+            return {}
+        from procrustes_model.spec.sparsity import load_sparsity
+
+        design = load_sparsity(sparsity)
+        densities, masks = self.find(problem, design)
+        return {"sparsity": design, "densities": densities, "masks": masks}
+
     def find(self, problem: Problem, sparsity: Sparsity) -> tuple[dict[str, float], dict[str, Any]]:
         """Return densities and masks by tensor, for a problem in its phase.
 

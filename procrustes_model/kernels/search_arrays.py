@@ -84,13 +84,25 @@ class Model(NamedTuple):
     computes : int
     block : int64[L]
         Words per access.
-    energy : float64[L, 3]
-        pJ per access to read, fill, update.
+    energy : float64[L, T, 3]
+        pJ per access to read, fill, update; where something is zero, the least that it can be.
+    whole : bool
+        Whether accesses are whole numbers.
+    moved : float64[L, T, 2]
+        Least share of the words read, and written, that use bandwidth.
+    work : float
+        Least share of the steps that compute units take.
+    uneven : bool
+        Whether steps also depend on how the problem is spread over the array.
     bandwidth : float64[L, 3]
         Words per cycle and instance: read, write, both; infinite where unlimited.
     limited : bool
         Whether any bandwidth is finite.
     compute_energy : float
+        Of one computation.
+    base : float
+        Energy that every mapping spends: that of computing, and where something is zero what is constant
+        besides.
     least_units : int
         Compute units that a mapping must use at least.
     rough : bool[L]
@@ -109,9 +121,14 @@ class Model(NamedTuple):
     computes: int
     block: Ints
     energy: Floats
+    whole: bool
+    moved: Floats
+    work: float
+    uneven: bool
     bandwidth: Floats
     limited: bool
     compute_energy: float
+    base: float
     least_units: int
     rough: Bools
     columns: Columns
@@ -259,6 +276,8 @@ class Pairs(NamedTuple):
     thin : float64[n, T]
         Lower bound of the share of a tile that is fetched where the overlap with the last one is kept.
     units : float64[n]
+    work : float64[n]
+        Least share of the steps that compute units take.
     """
 
     start: Ints
@@ -268,6 +287,7 @@ class Pairs(NamedTuple):
     fetch: Floats
     thin: Floats
     units: Floats
+    work: Floats
 
 
 class Pattern(NamedTuple):
@@ -284,6 +304,8 @@ class Pattern(NamedTuple):
         Least energy of everything inside B(l).
     reach : float64[L + 1, V]
         Most compute units per instance that loops at and inside B(l) can use.
+    pace : float64[L + 1, V]
+        The same, where units that wait for each other count for less.
     """
 
     keep: Bools
@@ -291,6 +313,7 @@ class Pattern(NamedTuple):
     inside: Floats
     below: Floats
     reach: Floats
+    pace: Floats
 
 
 class Goal(NamedTuple):

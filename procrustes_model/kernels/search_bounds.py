@@ -40,9 +40,12 @@ def energy_limit(goal: Goal, cycles: float) -> float:
 
 
 @kernel
-def least_steps(computes: int, units: float) -> float:
-    """Return the steps of a nest that uses `units` compute units."""
-    return math.ceil(computes / units - 1e-9)
+def least_steps(computes: int, units: float, work: float) -> float:
+    """Return the steps of a nest that uses `units` compute units, of which each does a share of the work."""
+    steps = computes / units
+    if work < 1:
+        steps *= work * (1 - 1e-12)
+    return max(1.0, math.ceil(steps - 1e-9))
 
 
 @kernel
@@ -53,8 +56,8 @@ def _slack(model: Model, spatial: Spatial, link: Link, goal: Goal) -> Floats:
         units = spatial.units[s] * link.units_inside * link.units_outside
         slack[s] = -math.inf
         if units >= model.least_units:
-            limit = energy_limit(goal, least_steps(model.computes, units))
-            spent = model.compute_energy * model.computes - link.pending + spatial.toll[s] - spatial.rebate[s]
+            limit = energy_limit(goal, least_steps(model.computes, units, model.work))
+            spent = model.base - link.pending + spatial.toll[s] - spatial.rebate[s]
             slack[s] = limit - spent
     return slack
 

@@ -11,9 +11,9 @@ from procrustes_model.kernels.search_finish import Bench, is_better, measure
 
 
 @kernel
-def _place(bench: Bench, splits: Ints, position: Ints) -> None:
+def place(bench: Bench, splits: Ints, position: Ints) -> None:
     """Write the chosen split of every dimension as factors."""
-    for d in range(len(position)):
+    for d in range(splits.shape[0]):
         for level in range(bench.nests.temporal.shape[1]):
             bench.nests.temporal[0, level, d] = splits[d, position[d], 3 * level]
             bench.nests.spatial[0, level, 0, d] = splits[d, position[d], 3 * level + 1]
@@ -21,7 +21,7 @@ def _place(bench: Bench, splits: Ints, position: Ints) -> None:
 
 
 @kernel
-def _units(model: Model, bench: Bench) -> int:
+def used_units(model: Model, bench: Bench) -> int:
     """Return the compute units used; 0 where the fan-out is exceeded."""
     units = 1
     for level in range(len(model.block)):
@@ -36,11 +36,10 @@ def _units(model: Model, bench: Bench) -> int:
 
 
 @kernel
-def _set_orders(bench: Bench, orders: Ints, outside: Bools, number: int) -> bool:
-    """Write the orders of all levels but the innermost; False where an equal order has a lower number.
+def set_orders(bench: Bench, orders: Ints, outside: Bools, number: int) -> bool:
+    """Write the orders of all levels; False where an equal order has a lower number.
 
-    Loops with one iteration come outermost, in ascending order; the order of the innermost level's loops
-    has no effect and only obeys its rules.
+    Loops with one iteration come outermost, in ascending order.
     """
     levels, dimensions = bench.nests.temporal.shape[1:]
     for level in range(levels):
@@ -110,11 +109,11 @@ def try_all(
     levels = len(model.block)
     total = len(orders) ** levels
     for _ in range(most):
-        _place(bench, splits, position)
-        units = _units(model, bench)
+        place(bench, splits, position)
+        units = used_units(model, bench)
         if units and units >= model.least_units:
             for number in range(total):
-                if not _set_orders(bench, orders, outside, number):
+                if not set_orders(bench, orders, outside, number):
                     continue
                 found = measure(model, bench)
                 if bench.status[0] != OK:

@@ -102,7 +102,7 @@ def _judge(
 ) -> tuple[float, float]:  # fmt: skip
     """Return the least bounds on energy and on cycles over all ways on; infinite when none is of interest."""
     whole, part = model.columns.whole, model.columns.part
-    fetch, thin, base, reach = pairs.fetch, pairs.thin, pairs.base, pairs.units
+    fetch, thin, base, reach, work = pairs.fetch, pairs.thin, pairs.base, pairs.units, pairs.work
     units = float(label[UNITS])
     slides = label[part : part + fetch.shape[1]].any()
     least = quickest = math.inf
@@ -111,7 +111,7 @@ def _judge(
         for t in range(fetch.shape[1]):
             visits = label[whole + t] + label[part + t] * thin[row, t]
             energy += units * visits * fetch[row, t]
-        cycles = max(steps, least_steps(model.computes, units * reach[row] * within))
+        cycles = max(steps, least_steps(model.computes, units * reach[row] * within, work[row]))
         limit = energy_limit(goal, cycles)
         if slides and energy <= limit:
             energy = spent + pair_energy(model, lattice, label, pairs, row)
@@ -192,7 +192,8 @@ def expand_temporal(
             counted[NARROWED] += tight
             if loops >= 0:
                 steps = max(
-                    marks[i, STEPS], least_steps(model.computes, label[UNITS] * pattern.reach[level, m])
+                    marks[i, STEPS],
+                    least_steps(model.computes, label[UNITS] * pattern.pace[level, m], model.work),
                 )
                 label[POINT] = label[at.path + 2 * level + 1] = m
                 repeats = model.computes // label[UNITS]
@@ -226,8 +227,17 @@ def expand_temporal(
 
 
 @kernel
-def _accesses(words: int, block: int) -> float:
-    return float(-((-words) // block))
+def _accesses(model: Model, words: int, block: int) -> float:
+    return float(-((-words) // block)) if model.whole else words / block
+
+
+@kernel
+def _note_traffic(model: Model, label: Ints, level: int, tensor: int, read: int, written: int) -> None:
+    """Add words that use the bandwidth of a level."""
+    at = model.columns.traffic + 2 * level
+    for port in range(2):
+        words, share = (read, written)[port], model.moved[level, tensor, port]
+        label[at + port] += words if share == 1 else int(words * share)
 
 
 @kernel
@@ -262,13 +272,12 @@ def _cross(
             filled = max(0, filled - fresh)
             label[at.fresh + t] = fresh
         energy += label[at.home + t] * (
-            _accesses(read, model.block[p]) * model.energy[p, 0]
-            + _accesses(updated, model.block[p]) * model.energy[p, 2]
+            _accesses(model, read, model.block[p]) * model.energy[p, t, 0]
+            + _accesses(model, updated, model.block[p]) * model.energy[p, t, 2]
         )
-        energy += label[UNITS] * _accesses(filled, model.block[inner]) * model.energy[inner, 1]
-        label[at.traffic + 2 * p] += read
-        label[at.traffic + 2 * p + 1] += updated
-        label[at.traffic + 2 * inner + 1] += filled
+        energy += label[UNITS] * _accesses(model, filled, model.block[inner]) * model.energy[inner, t, 1]
+        _note_traffic(model, label, p, t, read, updated)
+        _note_traffic(model, label, inner, t, 0, filled)
         label[at.shared + t] = 1
         label[at.home + t] = label[UNITS]
     return energy
@@ -319,7 +328,8 @@ def expand_spatial(
         for row in range(pairs.start[labels[i, POINT]], pairs.start[labels[i, POINT] + 1]):
             child = pairs.child[row]
             units = labels[i, UNITS] * pairs.units[row] * pattern.reach[level + 1, child]
-            steps = least_steps(model.computes, units)
+            pace = labels[i, UNITS] * pairs.units[row] * pattern.pace[level + 1, child]
+            steps = max(marks[i, STEPS], least_steps(model.computes, pace, pairs.work[row]))
             bound = marks[i, SPENT] - rebate + pair_energy(model, lattice, labels[i], pairs, row)
             if units < model.least_units or bound > energy_limit(goal, steps):
                 continue

@@ -95,7 +95,14 @@ def is_better(goal: Goal, energy: float, cycles: float) -> bool:
 
 @kernel
 def unpack(
-    model: Model, lattice: Lattice, orders: Orders, parts: Ints, label: Ints, last: int, nests: NestArrays
+    model: Model,
+    lattice: Lattice,
+    orders: Orders,
+    parts: Ints,
+    label: Ints,
+    last: int,
+    nests: NestArrays,
+    n: int,
 ) -> None:
     """Write a label, with the spatial vector `last` of the innermost level, as a mapping.
 
@@ -111,7 +118,9 @@ def unpack(
     last : int
         Point.
     nests : NestArrays
-        A batch of one; filled in but for `keep`.
+        Filled in but for `keep`.
+    n : int
+        Which of the mappings of `nests`.
     """
     levels, dimensions = nests.temporal.shape[1:]
     path = model.columns.path
@@ -123,19 +132,19 @@ def unpack(
         x = parts[level, spread]
         for d in range(dimensions):
             outer = label[path + 2 * level]
-            nests.temporal[0, level, d] = lattice.value[outer, d] // lattice.value[inner, d]
-            nests.spatial[0, level, 0, d] = lattice.value[x, d]
-            nests.spatial[0, level, 1, d] = lattice.value[spread, d] // lattice.value[x, d]
+            nests.temporal[n, level, d] = lattice.value[outer, d] // lattice.value[inner, d]
+            nests.spatial[n, level, 0, d] = lattice.value[x, d]
+            nests.spatial[n, level, 1, d] = lattice.value[spread, d] // lattice.value[x, d]
         row = label[model.columns.order + level]
         position = dimensions
         for d in orders.loops[row]:
             if d >= 0:
                 position -= 1
-                nests.order[0, level, position] = d
+                nests.order[n, level, position] = d
         for d in range(dimensions):
             if not (orders.loops[row] == d).any():
                 position -= 1
-                nests.order[0, level, position] = d
+                nests.order[n, level, position] = d
 
 
 @kernel
@@ -201,7 +210,7 @@ def finish(
             if loops < 0 or units < model.least_units:
                 continue
             label[model.columns.order + innermost] = orders.rows[innermost, loops, 0]
-            unpack(model, lattice, orders, parts, label, s, bench.nests)
+            unpack(model, lattice, orders, parts, label, s, bench.nests, 0)
             found = measure(model, bench)
             counted[MEASURED] += 1
             if is_better(goal, found[0], found[1]):

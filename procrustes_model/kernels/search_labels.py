@@ -229,7 +229,7 @@ def pending_rebate(model: Model, pattern: Pattern, label: Ints, level: int) -> f
             if model.rough[p]:
                 return 0.0
             words = float(label[at.home + t]) * label[at.fresh + t]
-            return float(words * model.energy[p, 0] / model.block[p])
+            return float(words * model.energy[p, t, 0] / model.block[p])
     return 0.0
 
 
@@ -257,9 +257,11 @@ def _is_as_good(model: Model, a: Ints, b: Ints) -> bool:
 
 @kernel
 def _touches_no_less(model: Model, lattice: Lattice, a: Ints, b: Ints) -> bool:
-    """Say whether instances further in touch no fewer output elements under label `a` than under `b`."""
+    """Say whether instances further in touch no fewer output elements, and are as even, under `a` as `b`."""
     if a[SPREAD] == b[SPREAD]:
         return True
+    if model.uneven:
+        return False
     for t in range(len(model.kind)):
         if not model.output[t]:
             continue

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from procrustes_model.kernels.arrays import OK, Bools, Ints, NestArrays
+from procrustes_model.kernels.arrays import OK, Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search_arrays import CYCLES, EDP, Goal, Lattice, Model
 from procrustes_model.kernels.search_finish import Bench, is_better, measure_batch
@@ -171,6 +171,126 @@ def _cost(kind: int, most: float, energy: float, cycles: float) -> float:
     return math.log(energy + 1e-9) + (math.log(cycles) if kind == EDP else 0.0) + late
 
 
+class Ways(NamedTuple):
+    """N walks side by side.
+
+    Attributes
+    ----------
+    state : int64[N]
+        Of the random numbers.
+    slot, accepted_slot : int64[N, n]
+        Where each prime factor is, in the mapping looked at and in the one stood at.
+    accepted : float64[N]
+        Cost of the mapping stood at.
+    wrong : int64[N]
+        Rules that the mapping looked at breaks.
+    current : NestArrays
+        The mappings stood at.
+    best : NestArrays
+        The best mapping of all; a batch of one.
+    record : float64[2]
+        Its energy and cycles.
+    """
+
+    state: Ints
+    slot: Ints
+    accepted_slot: Ints
+    accepted: Floats
+    wrong: Ints
+    current: NestArrays
+    best: NestArrays
+    record: Floats
+
+
+@kernel
+def begin(model: Model, freedom: Freedom, ways: Ways, nests: NestArrays) -> None:
+    """Place all walks at the start."""
+    _start(model.bounds, freedom.keep, nests)
+    for n in range(len(ways.state)):
+        _copy(nests, ways.current, n, n)
+    ways.slot[:] = 0
+    ways.accepted_slot[:] = 0
+    ways.accepted[:] = math.inf
+    ways.record[:] = math.inf
+
+
+@kernel
+def propose(
+    model: Model, lattice: Lattice, freedom: Freedom, ways: Ways, nests: NestArrays, first: bool
+) -> None:
+    """Change every mapping of `nests`, the ones stood at, a little; count what is wrong with it.
+
+    Nothing is changed the first time.
+    """
+    slot, wrong = ways.slot, ways.wrong
+    wrong[:] = 1
+    for attempt in range(TRIES):
+        for n in range(len(wrong) if attempt else 0):
+            if wrong[n]:
+                slot[n] = ways.accepted_slot[n]
+                _copy(ways.current, nests, n, n)
+        if not first:
+            _disturb(freedom, nests, slot, ways.state, wrong)
+        _violations(model.machine.fanout, lattice.divisors, freedom, nests, model.least_units, wrong)
+        if not wrong.any():
+            break
+
+
+@kernel
+def accept(
+    kind: int,
+    most: float,
+    temperature: float,
+    ways: Ways,
+    nests: NestArrays,
+    total: Floats,
+    by_level: Ints,
+    status: Ints,
+) -> int:
+    """Go to the mappings of `nests` that are better or not much worse; return how many are valid.
+
+    Parameters
+    ----------
+    kind : int
+        ENERGY, EDP or CYCLES.
+    most : float
+        Cycles that a mapping may take.
+    temperature : float
+        The relative loss that is accepted one time in e.
+    ways : Ways
+    nests : NestArrays
+        Where a way does not go, its mapping is replaced by the one stood at.
+    total : float64[N]
+        Energy.
+    by_level : int64[N, L + 1]
+        Cycles.
+    status : int64[N]
+    """
+    accepted, slot, record = ways.accepted, ways.slot, ways.record
+    valid = 0
+    for n in range(len(ways.state)):
+        cost = 1e6 * ways.wrong[n]
+        if ways.wrong[n] == 0 and status[n] != OK:
+            cost = 1e5
+        elif ways.wrong[n] == 0:
+            valid += 1
+            slowest = float(by_level[n].max())
+            cost = _cost(kind, most, total[n], slowest)
+            value = record[0] * record[1] if kind == EDP and record[0] < math.inf else record[0]
+            if is_better(Goal(kind, value, record[1], most), total[n], slowest):
+                record[0], record[1] = total[n], slowest
+                _copy(nests, ways.best, n, 0)
+        chance = (_draw(ways.state, n, 1 << 30) + 0.5) / (1 << 30)
+        if cost <= accepted[n] or chance < math.exp((accepted[n] - cost) / temperature):
+            accepted[n] = cost
+            ways.accepted_slot[n] = slot[n]
+            _copy(nests, ways.current, n, n)
+        else:
+            slot[n] = ways.accepted_slot[n]
+            _copy(ways.current, nests, n, n)
+    return valid
+
+
 @kernel
 def walk(
     model: Model,
@@ -179,13 +299,11 @@ def walk(
     kind: int,
     most: float,
     steps: int,
-    state: Ints,
     hot: float,
     cold: float,
     bench: Bench,
-    current: NestArrays,
-    best: NestArrays,
-) -> tuple[float, float, int]:
+    ways: Ways,
+) -> int:
     """Walk N ways at once, each its own: accept what is better or not much worse, remember the best.
 
     Parameters
@@ -199,66 +317,24 @@ def walk(
         Cycles that a mapping may take.
     steps : int
         Mappings to look at on each way.
-    state : int64[N]
-        A seed for each way; changed.
     hot, cold : float
         Temperatures at the start and the end: the relative loss that is accepted one time in e.
     bench : Bench
         Scratch, for N mappings.
-    current : NestArrays
-        Scratch, N mappings.
-    best : NestArrays
-        A batch of one; filled in where a valid mapping is found.
+    ways : Ways
+        With a seed for each way; its best mapping is filled in where a valid one is found.
 
     Returns
     -------
-    energy, cycles : float
-        Of the best; infinite where none is valid.
-    valid : int
+    int
         Valid mappings measured.
     """
-    ways = len(state)
-    nests, total, by_level, status = bench.nests, bench.costs.total, bench.costs.cycles, bench.status
-    _start(model.bounds, freedom.keep, nests)
-    for n in range(ways):
-        _copy(nests, current, n, n)
-    slot = np.zeros((ways, len(freedom.primes)), np.int64)
-    accepted_slot, accepted = slot.copy(), np.full(ways, math.inf)
-    wrong, valid = np.zeros(ways, np.int64), 0
-    goal = Goal(kind, math.inf, math.inf, most)
-    energy = cycles = math.inf
+    nests, costs = bench.nests, bench.costs
+    begin(model, freedom, ways, nests)
+    valid = 0
     for step in range(steps):
-        wrong[:] = 1
-        for attempt in range(TRIES):
-            for n in range(ways if attempt else 0):
-                if wrong[n]:
-                    slot[n] = accepted_slot[n]
-                    _copy(current, nests, n, n)
-            if step:
-                _disturb(freedom, nests, slot, state, wrong)
-            _violations(model.machine.fanout, lattice.divisors, freedom, nests, model.least_units, wrong)
-            if not wrong.any():
-                break
+        propose(model, lattice, freedom, ways, nests, step == 0)
         measure_batch(model, bench)
         temperature = hot * (cold / hot) ** (step / steps)
-        for n in range(ways):
-            cost = 1e6 * wrong[n]
-            if wrong[n] == 0 and status[n] != OK:
-                cost = 1e5
-            elif wrong[n] == 0:
-                valid += 1
-                slowest = float(by_level[n].max())
-                cost = _cost(kind, most, total[n], slowest)
-                if is_better(goal, total[n], slowest):
-                    energy, cycles = total[n], slowest
-                    goal = Goal(kind, energy * cycles if kind == EDP else energy, cycles, most)
-                    _copy(nests, best, n, 0)
-            chance = (_draw(state, n, 1 << 30) + 0.5) / (1 << 30)
-            if cost <= accepted[n] or chance < math.exp((accepted[n] - cost) / temperature):
-                accepted[n] = cost
-                accepted_slot[n] = slot[n]
-                _copy(nests, current, n, n)
-            else:
-                slot[n] = accepted_slot[n]
-                _copy(current, nests, n, n)
-    return energy, cycles, valid
+        valid += accept(kind, most, temperature, ways, nests, costs.total, costs.cycles, bench.status)
+    return valid

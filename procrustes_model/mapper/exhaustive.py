@@ -9,15 +9,21 @@ import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.arrays import Ints
+from procrustes_model.kernels.search_candidates import list_all
 from procrustes_model.kernels.search_exhaustive import try_all
+from procrustes_model.kernels.search_finish import Bench
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.space import Space
+from procrustes_model.mapper.sparse_cost import SparseCost
 
 LARGEST = 200_000_000
 """Mappings above which `search_exhaustive` refuses."""
 
 CHUNK = 1000
 """Factorisations per call of the kernel: how often the time limit is looked at."""
+
+TRIED = 1_000_000
+"""Combinations of orders that a call of the kernel looks at where something is zero."""
 
 
 def list_factorisations(space: Space, d: int) -> list[tuple[int, ...]]:
@@ -41,6 +47,26 @@ def _tables(space: Space) -> tuple[Ints, Ints]:
         if of:
             splits[d, : len(of)] = of
     return splits, count
+
+
+def _measure_all(
+    space: Space,
+    cost: SparseCost,
+    incumbent: Incumbent,
+    splits: Ints,
+    count: Ints,
+    orders: Ints,
+    position: Ints,
+    bench: Bench,
+) -> None:
+    """Measure the mappings of one choice of what levels keep under the sparse design."""
+    nests, more = space.nests(CHUNK), True
+    while more and not incumbent.late:
+        written, more = list_all(
+            space.model, splits, count, orders, space.rules.outside, position, TRIED, bench, nests
+        )
+        if written:
+            incumbent.measured += cost.choose(nests, written, incumbent, counted=None)
 
 
 def search_exhaustive(space: Space, incumbent: Incumbent) -> None:
@@ -71,8 +97,11 @@ def search_exhaustive(space: Space, incumbent: Incumbent) -> None:
     dimensions = range(len(space.model.bounds))
     orders = np.array(list(itertools.permutations(dimensions)), np.int64)
     for keep in space.patterns():
-        position, bench, best = np.zeros(len(count), np.int64), space.bench(), space.bench()
+        position, bench, best = np.zeros(len(count) + 1, np.int64), space.bench(), space.bench()
         bench.nests.keep[0] = keep
+        if space.cost is not None:
+            _measure_all(space, space.cost, incumbent, splits, count, orders, position, bench)
+            continue
         more = True
         while more and not incumbent.late:
             energy, cycles, valid, more = try_all(
@@ -81,7 +110,7 @@ def search_exhaustive(space: Space, incumbent: Incumbent) -> None:
                 count,
                 orders,
                 space.rules.outside,
-                position,
+                position[:-1],
                 CHUNK,
                 incumbent.goal,
                 bench,

@@ -71,19 +71,19 @@ def _with_capacity(space: Space, level: int, words: int | None) -> Space:
     levels = list(space.architecture.levels)
     levels[level] = levels[level].model_copy(update={"capacity_words": words})
     architecture = space.architecture.model_copy(update={"levels": tuple(levels)})
-    return Space(architecture, space.problem, space.constraints)
+    return Space(architecture, space.problem, space.constraints, space.design)
 
 
 def _impossible_dimensions(space: Space) -> list[Issue]:
     """Return the dimensions whose bound cannot be written as factors that are allowed, with counts."""
     issues = []
-    free = Space(space.architecture, space.problem, Constraints())
+    free = Space(space.architecture, space.problem, Constraints(), space.design)
     for d, name in enumerate(space.problem.dimensions):
         if space.count_factorisations(d):
             continue
         counts = []
         for words, rest in _without_rules(space.constraints):
-            left = Space(space.architecture, space.problem, rest).count_factorisations(d)
+            left = Space(space.architecture, space.problem, rest, space.design).count_factorisations(d)
             if left:
                 counts.append(f"{words} (without it {left:,})")
         total = free.count_factorisations(d)
@@ -112,12 +112,12 @@ def explain_nothing(space: Space) -> list[Issue]:
         First a summary; then each condition without which a short random walk finds valid mappings, with how
         many of those it looked at were valid, and for a capacity the least that was enough.
     """
-    free = Space(space.architecture, space.problem, Constraints())
+    free = Space(space.architecture, space.problem, Constraints(), space.design)
     issues = [Issue(f"no mapping is valid, of {free.size():.3g} that the bounds and the fan-out allow")]
     if impossible := _impossible_dimensions(space):
         return issues + impossible
     for words, rest in _without_rules(space.constraints):
-        if found := _valid(Space(space.architecture, space.problem, rest)):
+        if found := _valid(Space(space.architecture, space.problem, rest, space.design)):
             issues.append(
                 Issue(
                     f"fatal: {words}",

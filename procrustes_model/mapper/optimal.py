@@ -22,7 +22,8 @@ from typing import TypeVar
 import numpy as np
 
 from procrustes_model.kernels.arrays import Bools, Floats, Ints
-from procrustes_model.kernels.search_arrays import CYCLES, POINT, SLACK, SPREAD, UNITS, Pairs, Pattern
+from procrustes_model.kernels.search_arrays import CYCLES, POINT, SLACK, SPREAD, UNITS, Model, Pairs, Pattern
+from procrustes_model.kernels.search_candidates import list_candidates
 from procrustes_model.kernels.search_expand import (
     HOPELESS,
     MEASURED,
@@ -34,7 +35,7 @@ from procrustes_model.kernels.search_finish import finish, unpack
 from procrustes_model.kernels.search_labels import BOUND, SPENT, STEPS, find_undominated
 from procrustes_model.kernels.search_lattice import box_words
 from procrustes_model.mapper.incumbent import Incumbent
-from procrustes_model.mapper.random_search import WALK, search_random
+from procrustes_model.mapper.random_search import SPARSE_WALK, WALK, search_random
 from procrustes_model.mapper.result import Certificate
 from procrustes_model.mapper.space import Space
 from procrustes_model.mapper.tables import Tables
@@ -44,6 +45,12 @@ FIRST_CHUNK, LARGEST_CHUNK = 64, 200_000
 
 WALKS = 16
 """Random walks before the search: what they find lets bounds cut from the start."""
+
+CANDIDATES = 4096
+"""Whole mappings that are measured at a time where something is zero."""
+
+SPARSE_WALKS = 128
+"""The same where something is zero, and walks are shorter."""
 
 SMALL = 1e12
 """Mappings of a space for which one short walk is enough."""
@@ -66,10 +73,12 @@ class Optimal:
     incumbent: Incumbent
     threads: int = 1
     tables: Tables = field(init=False)
+    model: Model = field(init=False)
     counted: Ints = field(default_factory=lambda: np.zeros(6, np.int64))
     dominated: int = 0
     complete: bool = True
     open_bound: float = math.inf
+    closest: float = math.inf
     patterns: int = 0
     patterns_pruned: int = 0
 
@@ -86,8 +95,7 @@ class Optimal:
         Certificate
         """
         incumbent = self.incumbent
-        steps = WALKS * WALK if self.space.size() > SMALL else WALK // 4
-        search_random(self.space, incumbent, mappings=steps, seed=seed, threads=self.threads, ways=WALKS // 2)
+        self._warm_up(seed)
         self.tables = Tables(self.space)
         with ThreadPoolExecutor(self.threads) as pool:
             queue = self._rank_patterns()
@@ -100,14 +108,34 @@ class Optimal:
                 self._search_pattern(keep, pool)
         return self._certify()
 
+    def _warm_up(self, seed: int) -> None:
+        """Find good mappings at random: what they cost lets bounds cut from the start."""
+        small = self.space.size() <= SMALL
+        if self.space.cost is None:
+            ways, length = (1, WALK // 4) if small else (WALKS, WALK)
+        else:
+            ways, length = SPARSE_WALKS, SPARSE_WALK // 10 if small else SPARSE_WALK // 2
+        search_random(
+            self.space,
+            self.incumbent,
+            mappings=ways * length,
+            seed=seed,
+            threads=self.threads,
+            ways=max(1, ways // 2),
+            length=length,
+        )
+
     def _leave_open(self, bound: float) -> None:
         self.complete, self.open_bound = False, min(self.open_bound, bound)
 
     def _certify(self) -> Certificate:
         incumbent, counted = self.incumbent, self.counted.tolist()
-        bound = max(0.0, min(incumbent.value, self.open_bound))
+        bound = max(0.0, min(incumbent.value, self.open_bound, self.closest))
+        cost = self.space.cost
+        if cost is not None and not cost.relaxation.is_valid:
+            bound = 0.0
         return Certificate(
-            proven=self.complete,
+            proven=self.complete and bound >= incumbent.value * (1 - SLACK),
             value=incumbent.value,
             lower_bound=bound,
             mapspace=self.space.size(),
@@ -136,7 +164,8 @@ class Optimal:
         return [(score, number, keep) for score, _, number, keep in ranked]
 
     def _search_pattern(self, keep: Bools, pool: ThreadPoolExecutor) -> None:
-        pattern, pairs, bound = self.tables.make_pattern(keep, self.incumbent.goal)
+        self.model = self.space.model_of(keep)
+        pattern, pairs, bound = self.tables.make_pattern(self.model, keep, self.incumbent.goal)
         if not math.isfinite(bound) or self.incumbent.excludes(bound, self.tables.fewest_steps()):
             self.patterns_pruned += 1
             return
@@ -145,14 +174,14 @@ class Optimal:
 
     def _root(self, bound: float) -> tuple[Ints, Floats]:
         """Return the label of the empty outside."""
-        model = self.space.model
+        model = self.model
         at, top = model.columns, len(self.space.lattice.indices) - 1
         label = np.zeros((1, at.width), np.int64)
         label[0, [POINT, UNITS, SPREAD, at.path]] = top, 1, 0, top
         for t in range(len(model.kind)):
             label[0, [at.shared + t, at.home + t, at.whole + t, at.run + t]] = 1
             label[0, at.fresh + t] = self._touched(t)
-        return label, np.array([[model.compute_energy * model.computes, bound, self.tables.fewest_steps()]])
+        return label, np.array([[model.base, bound, self.tables.fewest_steps()]])
 
     def _touched(self, tensor: int) -> int:
         """Return the different elements of a tensor that the whole problem touches."""
@@ -230,7 +259,7 @@ class Optimal:
     ) -> tuple[Ints, Floats]:
         """Return the labels at the next boundary that are neither dominated nor hopeless."""
         space, goal, level = self.space, self.incumbent.goal, stage // 2
-        model, lattice = space.model, space.lattice
+        model, lattice = self.model, space.lattice
         within = float(math.prod(space.mesh[level + 1 :]))
         allowed = space.rules.factors[level, 0]
 
@@ -267,6 +296,9 @@ class Optimal:
         """Measure the whole mappings of labels at the innermost level."""
         space, goal = self.space, self.incumbent.goal
         innermost = space.levels - 1
+        if space.cost is not None:
+            self._finish_sparse(pattern, labels, marks)
+            return
 
         def work(part: slice, tally: Ints) -> tuple[int, int, float, float]:
             row, spread, energy, cycles = finish(
@@ -290,8 +322,36 @@ class Optimal:
                 bench = space.bench()
                 bench.nests.keep[0] = pattern.keep
                 label = self._close(labels[row], spread)
-                unpack(space.model, space.lattice, space.orders, space.parts, label, spread, bench.nests)
+                unpack(space.model, space.lattice, space.orders, space.parts, label, spread, bench.nests, 0)
                 self.incumbent.offer(energy, cycles, bench.nests)
+
+    def _finish_sparse(self, pattern: Pattern, labels: Ints, marks: Floats) -> None:
+        """Measure the whole mappings of labels at the innermost level under the sparse design."""
+        space, incumbent, cost = self.space, self.incumbent, self.space.cost
+        assert cost is not None
+        innermost = space.levels - 1
+        position, nests = np.zeros(2, np.int64), space.nests(CANDIDATES)
+        self.closest = min(self.closest, *(incumbent.score(*mark[[BOUND, STEPS]]) for mark in marks))
+        while position[0] < len(labels) and not incumbent.late:
+            written = list_candidates(
+                self.model,
+                space.lattice,
+                space.orders,
+                pattern.keep,
+                space.parts,
+                self.tables.spatial_points(innermost),
+                space.rules.factors[innermost, 0],
+                space.rules.outside[innermost],
+                cost.minds_order,
+                labels,
+                marks,
+                incumbent.goal,
+                position,
+                nests,
+            )
+            if written:
+                self.counted[MEASURED] += written
+                cost.choose(nests, written, incumbent, self.threads)
 
     def _close(self, label: Ints, spread: int) -> Ints:
         """Return a label with the order of its innermost level set."""

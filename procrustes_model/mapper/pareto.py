@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from procrustes_model.mapper.constraints import Constraints, load_constraints
+from procrustes_model.mapper.constraints import Constraints
 from procrustes_model.mapper.incumbent import OBJECTIVES, Incumbent, Progress
 from procrustes_model.mapper.optimal import Optimal
 from procrustes_model.mapper.result import SearchResult
-from procrustes_model.mapper.search import Source, compile_kernels, conclude
-from procrustes_model.mapper.space import Space
+from procrustes_model.mapper.search import Source, Zeros, compile_kernels, conclude, make_space
 from procrustes_model.spec.architecture import Architecture, load_architecture
 from procrustes_model.spec.problem import Problem, load_problem
+from procrustes_model.spec.sparsity import Sparsity, load_sparsity
 
 
 def find_pareto_front(
@@ -20,6 +21,9 @@ def find_pareto_front(
     problem: Source | Problem,
     constraints: Source | Constraints | None = None,
     *,
+    sparsity: Source | Sparsity | None = None,
+    densities: Mapping[str, Any] | None = None,
+    masks: Mapping[str, Any] | None = None,
     points: int = 100,
     seconds: float | None = None,
     seed: int = 0,
@@ -33,6 +37,8 @@ def find_pareto_front(
     architecture : path, str, mapping or Architecture
     problem : path, str, mapping or Problem
     constraints : path, mapping or Constraints, optional
+    sparsity, densities, masks
+        What is zero; see `search`.
     points : int
         Most points to find, from least energy on.
     seconds : float, optional
@@ -53,8 +59,9 @@ def find_pareto_front(
     Each point has the least energy of all mappings that take fewer cycles than the point before.
     """
     architecture, problem = load_architecture(architecture), load_problem(problem)
-    compile_kernels()
-    space = Space(architecture, problem, load_constraints(constraints, architecture, problem))
+    zeros = None if sparsity is None else Zeros(load_sparsity(sparsity), densities, masks)
+    compile_kernels(sparse=zeros is not None)
+    space = make_space(architecture, problem, constraints, zeros)
     threads = threads or len(os.sched_getaffinity(0))
     front: list[SearchResult] = []
     most, spent = float("inf"), 0.0
@@ -65,7 +72,7 @@ def find_pareto_front(
         spent += incumbent.elapsed
         if incumbent.nests is None:
             break
-        found = conclude(space, incumbent, certificate, "energy", "optimal")
+        found = conclude(space, incumbent, certificate, "energy", "optimal", zeros)
         if front and front[-1].result.energy_pj >= found.result.energy_pj:
             front.pop()
         front.append(found)

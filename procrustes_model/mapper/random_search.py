@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from procrustes_model.kernels.arrays import NestArrays
-from procrustes_model.kernels.search_walk import walk
+from procrustes_model.kernels.search_walk import Freedom, Ways, accept, begin, propose, walk
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.space import Space
+from procrustes_model.mapper.sparse_cost import SparseCost
 
 HOT, COLD = 0.3, 0.0005
 """Temperatures: relative losses that a walk accepts at its start and end."""
@@ -23,37 +24,68 @@ WALK = 20_000
 WAYS = 25
 """Walks that run side by side in one call of the kernel, which makes each of them faster."""
 
+SPARSE_WAYS, SPARSE_WALK = 256, 2_000
+"""The same where something is zero, and every step is a dozen calls."""
+
+
+def make_ways(space: Space, freedom: Freedom, seeds: Sequence[int]) -> Ways:
+    """Return walks that have not begun, one for each seed."""
+    count = len(seeds)
+    slots = (count, len(freedom.primes))
+    return Ways(
+        state=np.array([seed * 7919 + 104729 for seed in seeds], np.int64),
+        slot=np.zeros(slots, np.int64),
+        accepted_slot=np.zeros(slots, np.int64),
+        accepted=np.full(count, np.inf),
+        wrong=np.zeros(count, np.int64),
+        current=space.nests(count),
+        best=space.nests(1),
+        record=np.full(2, np.inf),
+    )
+
 
 def _walk(
     space: Space, kind: int, most: float, steps: int, seeds: Sequence[int]
 ) -> tuple[float, float, int, NestArrays]:
-    ways, best = len(seeds), space.nests(1)
-    state = np.array([seed * 7919 + 104729 for seed in seeds], np.int64)
-    energy, cycles, valid = walk(
-        space.model,
-        space.lattice,
-        space.freedom(),
-        kind,
-        most,
-        steps,
-        state,
-        HOT,
-        COLD,
-        space.bench(ways),
-        space.nests(ways),
-        best,
-    )
-    return energy, cycles, valid, best
+    freedom = space.freedom()
+    ways = make_ways(space, freedom, seeds)
+    if space.cost is None:
+        bench = space.bench(len(seeds))
+        valid = walk(space.model, space.lattice, freedom, kind, most, steps, HOT, COLD, bench, ways)
+    else:
+        valid = _walk_sparse(space, space.cost, freedom, kind, most, steps, ways)
+    return float(ways.record[0]), float(ways.record[1]), valid, ways.best
 
 
-def _batches(mappings: int | None, most: int) -> Iterator[tuple[int, int, int]]:
+def _walk_sparse(
+    space: Space, cost: SparseCost, freedom: Freedom, kind: int, most: float, steps: int, ways: Ways
+) -> int:
+    """Walk as `search_walk.walk` does, with mappings measured under the sparse design."""
+    nests, buffers = space.nests(len(ways.state)), cost.buffers(len(ways.state))
+    begin(space.model, freedom, ways, nests)
+    valid = 0
+    for step in range(steps):
+        propose(space.model, space.lattice, freedom, ways, nests, step == 0)
+        cost.evaluate(nests, buffers)
+        temperature = HOT * (COLD / HOT) ** (step / steps)
+        costs = buffers.sparse.costs
+        valid += accept(
+            kind, most, temperature, ways, nests, costs.total, costs.cycles, buffers.sparse.status
+        )
+    if valid:
+        found = cost.measure(ways.best)
+        ways.record[:] = (found.energy_pj[0], found.cycles[0]) if found.valid[0] else (np.inf, np.inf)
+    return valid
+
+
+def _batches(mappings: int | None, most: int, length: int) -> Iterator[tuple[int, int, int]]:
     """Yield the first walk, the number of walks and the steps of each: in all no more than the budget."""
     first = 0
-    while mappings is None or mappings >= WALK:
-        ways = most if mappings is None else min(most, mappings // WALK)
-        yield first, ways, WALK
+    while mappings is None or mappings >= length:
+        ways = most if mappings is None else min(most, mappings // length)
+        yield first, ways, length
         first += ways
-        mappings = None if mappings is None else mappings - ways * WALK
+        mappings = None if mappings is None else mappings - ways * length
     if mappings:
         yield first, 1, mappings
 
@@ -65,7 +97,8 @@ def search_random(
     mappings: int | None,
     seed: int = 0,
     threads: int = 1,
-    ways: int = WAYS,
+    ways: int | None = None,
+    length: int | None = None,
 ) -> None:
     """Walk until the budget of mappings, or the time limit of the incumbent, is spent.
 
@@ -81,10 +114,13 @@ def search_random(
         Mappings to look at; None means until the time is out.
     seed : int
     threads : int
-    ways : int
+    ways : int, optional
         Walks that run side by side on one thread.
+    length : int, optional
+        Mappings of one walk.
     """
-    batches, done = _batches(mappings, ways), 0
+    usual = (WAYS, WALK) if space.cost is None else (SPARSE_WAYS, SPARSE_WALK)
+    batches, done = _batches(mappings, ways or usual[0], length or usual[1]), 0
     with ThreadPoolExecutor(threads) as pool:
         while not incumbent.late:
             batch = list(itertools.islice(batches, threads))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from procrustes_model.errors import Issue, SpecError
@@ -18,8 +19,12 @@ from procrustes_model.mapper.random_search import search_random
 from procrustes_model.mapper.result import Certificate, SearchResult
 from procrustes_model.mapper.space import Space
 from procrustes_model.model.evaluate import evaluate
+from procrustes_model.model.result import Result
+from procrustes_model.model.sparse_lower import SparseDesign, lower_sparsity
 from procrustes_model.spec.architecture import Architecture, load_architecture
+from procrustes_model.spec.mapping import Mapping as LoopNest
 from procrustes_model.spec.problem import Problem, load_problem
+from procrustes_model.spec.sparsity import Sparsity, load_sparsity
 
 METHODS = ("optimal", "random", "exhaustive")
 Source = str | os.PathLike[str] | Mapping[str, Any]
@@ -39,13 +44,71 @@ _TINY_MACHINE = {
 _TINY_PROBLEM = {"problem": {"name": "tiny", "shape": "matmul", "dimensions": {"M": 2, "K": 2, "N": 2}}}
 
 
-def compile_kernels() -> None:
+_TINY_DESIGN = {
+    "sparsity": {
+        "name": "tiny",
+        "densities": {"B": 0.5},
+        "formats": {"B": "bitmask"},
+        "actions": [{"level": "Near", "skip": "A", "on": "B"}],
+        "compute": {"skip": "B"},
+        "balancing": {"policy": "half_tile", "tensor": "B", "array": "Near"},
+        "capacity": {"size": "quantile"},
+    }
+}
+
+
+@dataclass(frozen=True)
+class Zeros:
+    """A sparse design with densities and masks of its own.
+
+    Attributes
+    ----------
+    sparsity : Sparsity
+    densities, masks : mapping, optional
+        As `evaluate` takes them.
+    """
+
+    sparsity: Sparsity
+    densities: Mapping[str, Any] | None = None
+    masks: Mapping[str, Any] | None = None
+
+    def lower(self, architecture: Architecture, problem: Problem) -> SparseDesign:
+        """Return the design as arrays."""
+        return lower_sparsity(architecture, problem, self.sparsity, self.densities, self.masks)
+
+
+def compile_kernels(*, sparse: bool = False) -> None:
     """Compile what searches need, unless an earlier process has: no time limit should count that."""
-    if is_warm("walk"):
+    if is_warm("list_candidates" if sparse else "walk"):
         return
-    machine, problem = load_architecture(_TINY_MACHINE), load_problem(_TINY_PROBLEM)
-    space = Space(machine, problem, load_constraints(None, machine, problem))
+    zeros = Zeros(load_sparsity(_TINY_DESIGN)) if sparse else None
+    space = make_space(load_architecture(_TINY_MACHINE), load_problem(_TINY_PROBLEM), None, zeros)
     Optimal(space, Incumbent(OBJECTIVES["edp"]), 1).run(0)
+
+
+def make_space(
+    architecture: Architecture,
+    problem: Problem,
+    constraints: Source | Constraints | None,
+    zeros: Zeros | None,
+) -> Space:
+    """Return the space that constraints leave."""
+    rules = load_constraints(constraints, architecture, problem)
+    design = None if zeros is None else zeros.lower(architecture, problem)
+    return Space(architecture, problem, rules, design)
+
+
+def _evaluate(space: Space, mapping: LoopNest, zeros: Zeros | None) -> Result:
+    if zeros is None:
+        return evaluate(space.architecture, space.problem, mapping)
+    return evaluate(
+        space.architecture,
+        space.problem,
+        mapping,
+        sparsity=zeros.sparsity,
+        densities=zeros.densities,
+        masks=zeros.masks,
+    )
 
 
 def search(
@@ -54,6 +117,9 @@ def search(
     constraints: Source | Constraints | None = None,
     objective: Literal["energy", "edp", "cycles"] = "edp",
     *,
+    sparsity: Source | Sparsity | None = None,
+    densities: Mapping[str, Any] | None = None,
+    masks: Mapping[str, Any] | None = None,
     method: Literal["optimal", "random", "exhaustive"] = "optimal",
     seconds: float | None = None,
     mappings: int | None = None,
@@ -72,6 +138,10 @@ def search(
         What the mapping must obey beyond the architecture.
     objective : {'edp', 'energy', 'cycles'}
         What to minimise; of mappings with equal cycles the one with least energy is best.
+    sparsity : path, str, mapping or Sparsity, optional
+        What is zero, and what zeros save: costs are then those of the sparse model.
+    densities, masks : mapping, optional
+        As `evaluate` takes them; only with `sparsity`.
     method : {'optimal', 'random', 'exhaustive'}
         Proof, seeded walks, or every mapping (small spaces only).
     seconds : float, optional
@@ -102,8 +172,15 @@ def search(
     if objective not in OBJECTIVES:
         raise SpecError(Issue(f"unknown objective '{objective}'", f"one of {', '.join(OBJECTIVES)}"))
     architecture, problem = load_architecture(architecture), load_problem(problem)
-    compile_kernels()
-    space = Space(architecture, problem, load_constraints(constraints, architecture, problem))
+    if sparsity is None and (densities or masks):
+        raise SpecError(Issue("densities and masks need a sparse design", "such as sparsity='procrustes'"))
+    if sparsity is not None and imperfect:
+        raise SpecError(
+            Issue("shorter last passes are not searched under a sparse design", "leave out one of them")
+        )
+    zeros = None if sparsity is None else Zeros(load_sparsity(sparsity), densities, masks)
+    compile_kernels(sparse=zeros is not None)
+    space = make_space(architecture, problem, constraints, zeros)
     incumbent = Incumbent(OBJECTIVES[objective], seconds, progress)
     threads = threads or len(os.sched_getaffinity(0))
     certificate, interrupted = None, False
@@ -137,7 +214,7 @@ def search(
             measured=incumbent.measured,
         )
     interrupted = interrupted or incumbent.interrupted
-    return conclude(space, incumbent, certificate, objective, method, interrupted=interrupted)
+    return conclude(space, incumbent, certificate, objective, method, zeros, interrupted=interrupted)
 
 
 def conclude(
@@ -146,6 +223,7 @@ def conclude(
     certificate: Certificate,
     objective: str,
     method: str,
+    zeros: Zeros | None = None,
     *,
     interrupted: bool = False,
 ) -> SearchResult:
@@ -158,6 +236,7 @@ def conclude(
         With a mapping.
     certificate : Certificate
     objective, method : str
+    zeros : Zeros, optional
     interrupted : bool
 
     Returns
@@ -171,7 +250,7 @@ def conclude(
         objective=objective,
         method=method,
         mapping=mapping,
-        result=evaluate(space.architecture, space.problem, mapping),
+        result=_evaluate(space, mapping, zeros),
         certificate=certificate,
         history=tuple(incumbent.history),
         seconds=incumbent.elapsed,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from procrustes_model.kernels.arrays import Bools, Ints, MachineArrays, NestArrays, ProblemArrays
+from procrustes_model.kernels.arrays import Bools, Floats, Ints, MachineArrays, NestArrays, ProblemArrays
 from procrustes_model.kernels.buffers import make_costs, make_counts, make_loops
 from procrustes_model.kernels.search_arrays import SIMPLE, SKEWED, SLIDING, Columns, Lattice, Model, Orders
 from procrustes_model.kernels.search_finish import Bench
@@ -18,7 +18,10 @@ from procrustes_model.kernels.search_lattice import spatial_vectors
 from procrustes_model.kernels.search_walk import Freedom
 from procrustes_model.mapper.constraints import Constraints, Rules, make_rules
 from procrustes_model.mapper.orders import find_mirror, list_orders
+from procrustes_model.mapper.relaxation import Relaxation
+from procrustes_model.mapper.sparse_cost import SparseCost
 from procrustes_model.model.lower import lower_architecture, lower_problem
+from procrustes_model.model.sparse_lower import SparseDesign
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
 from procrustes_model.spec.problem import Problem
@@ -96,10 +99,15 @@ def _make_model(problem: ProblemArrays, machine: MachineArrays, least_units: int
         bounds=problem.bounds,
         computes=math.prod(problem.bounds.tolist()),
         block=machine.words_per_access,
-        energy=machine.energy,
+        energy=np.repeat(machine.energy[:, None], len(kind), axis=1),
+        whole=True,
+        moved=np.ones((len(machine.words_per_access), len(kind), 2)),
+        work=1.0,
+        uneven=False,
         bandwidth=machine.bandwidth,
         limited=bool(np.isfinite(machine.bandwidth).any()),
         compute_energy=machine.compute_energy,
+        base=machine.compute_energy * math.prod(problem.bounds.tolist()),
         least_units=least_units,
         rough=np.array([math.prod(mesh[: max(level - 1, 0)]) > 1 for level in range(len(mesh))]),
         columns=_columns(len(machine.words_per_access), len(kind)),
@@ -167,14 +175,21 @@ class Space:
     ----------
     architecture : Architecture
     problem : Problem
+    design : SparseDesign, optional
+        What is zero.
+    cost : SparseCost or None
+        What mappings cost where something is.
     rules : Rules
     model : Model
+        Where something is zero, with prices that no mapping undercuts.
     lattice : Lattice
     """
 
     architecture: Architecture
     problem: Problem
     constraints: Constraints
+    design: SparseDesign | None = None
+    cost: SparseCost | None = field(init=False, default=None)
     rules: Rules = field(init=False)
     model: Model = field(init=False)
     lattice: Lattice = field(init=False)
@@ -186,8 +201,36 @@ class Space:
         self.lattice = make_lattice(problem.bounds)
         self.rules = make_rules(self.constraints, self.architecture, self.problem, self.lattice.divisors)
         self.model = _make_model(problem, machine, self.rules.least_units)
-        self.orders = _make_orders(self.model, self.rules, free=not self.constraints.levels)
+        free = not self.constraints.levels
+        if self.design is not None:
+            self.cost = SparseCost(self.problem, self.design, Relaxation(self.design, self.rules.keep))
+            self.model = self.cost.relaxation.relax(self.model)
+            free = free and not self.cost.minds_dimensions
+        self.orders = _make_orders(self.model, self.rules, free=free)
         self.parts = np.array([self._spatial(level) for level in range(self.levels)])
+
+    def model_of(self, keep: Bools) -> Model:
+        """Return the model with prices for one choice of what levels keep (bool[L, T])."""
+        return self.model if self.cost is None else self.cost.relaxation.relax(self.model, keep)
+
+    def stored(self, level: int, kept: Bools, tiles: Ints) -> Floats:
+        """Return the words that tiles take in a level at least.
+
+        Parameters
+        ----------
+        level : int
+        kept : bool[T]
+        tiles : int64[T, n]
+            Elements.
+
+        Returns
+        -------
+        float64[n]
+        """
+        if self.cost is None:
+            return np.asarray(tiles[kept].sum(axis=0), float)
+        stored = self.cost.relaxation.stored
+        return sum((stored(level, int(t), tiles[t]) for t in np.flatnonzero(kept)), np.zeros(tiles.shape[1]))
 
     @property
     def levels(self) -> int:

@@ -8,8 +8,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from procrustes_model.kernels.arrays import Bools, Floats, Ints
-from procrustes_model.kernels.search_arrays import SIMPLE, SLIDING, Floor, Goal, Link, Pairs, Pattern, Spatial
-from procrustes_model.kernels.search_bounds import bound_stage
+from procrustes_model.kernels.search_arrays import (
+    SIMPLE,
+    SLIDING,
+    Floor,
+    Goal,
+    Link,
+    Model,
+    Pairs,
+    Pattern,
+    Spatial,
+)
+from procrustes_model.kernels.search_bounds import bound_stage, least_steps
 from procrustes_model.kernels.search_lattice import box_words, fetch_floor, least_inside, thinnest_parts
 from procrustes_model.mapper.space import Space
 
@@ -47,7 +57,8 @@ class Tables:
     def fewest_steps(self) -> float:
         """Return the steps with as many compute units as can be used; infinite where rules allow none."""
         reach = float(self.reach[0, -1])
-        return math.ceil(self.space.model.computes / reach - 1e-9) if reach > 0 else math.inf
+        model = self.space.model
+        return least_steps(model.computes, reach, model.work) if reach > 0 else math.inf
 
     def _vectors(self, level: int) -> tuple[Ints, Floats, Floats]:
         """Return a level's spatial vectors, their products, and upper bounds of multicast by tensor."""
@@ -75,8 +86,9 @@ class Tables:
         """Return for every point whether the tiles of the tensors `kept` fit one instance of a level."""
         key = (level, kept.tobytes())
         if key not in self._fits:
-            words = self.floor.tile[kept].sum(axis=0)
-            self._fits[key] = self._reachable(level) & (words <= self.space.model.machine.capacity[level])
+            words = self.space.stored(level, kept, self.floor.tile)
+            room = self.space.model.machine.capacity[level] * (1 + 1e-12)
+            self._fits[key] = self._reachable(level) & (words <= room)
         return self._fits[key]
 
     def _reachable(self, level: int) -> Bools:
@@ -91,10 +103,9 @@ class Tables:
             good &= table[lattice.indices[:, d]]
         return good
 
-    def _word_energy(self, level: int, tensor: int) -> float:
+    def _word_energy(self, model: Model, level: int, tensor: int) -> float:
         """Return the energy per word that a level spends to serve the tensor."""
-        model = self.space.model
-        read, _, update = model.energy[level] / model.block[level]
+        read, _, update = model.energy[level, tensor] / model.block[level]
         if not model.output[tensor]:
             return float(read)
         return float(update if model.rough[level] else read + update)
@@ -105,9 +116,9 @@ class Tables:
             return [p for p in range(level + 1) if p == 0 or self.space.rules.keep[p, tensor] != 0]
         return [int(np.flatnonzero(keep[: level + 1, tensor])[-1])]
 
-    def _stage(self, level: int, keep: Bools, *, family: bool) -> tuple[Spatial, Link]:
+    def _stage(self, model: Model, level: int, keep: Bools, *, family: bool) -> tuple[Spatial, Link]:
         """Describe the spatial loops of a level and the link into the next one."""
-        model, mesh, levels = self.space.model, self.space.mesh, self.space.levels
+        mesh, levels = self.space.mesh, self.space.levels
         inner, tensors = level + 1, len(model.kind)
         points, units, multicast = self._spatial[level]
         outside = float(math.prod(mesh[:level]))
@@ -116,29 +127,38 @@ class Tables:
         parent, child, pending = np.zeros(tensors), np.zeros(tensors), 0.0
         for t in range(tensors):
             parents = self._parents(level, keep, t, family=family)
-            parent[t] = min(self._word_energy(p, t) / math.prod(mesh[p:level]) for p in parents)
+            parent[t] = min(self._word_energy(model, p, t) / math.prod(mesh[p:level]) for p in parents)
             if kept[t] and not (model.output[t] and model.rough[inner]):
-                child[t] = model.energy[inner, 1] / model.block[inner]
+                child[t] = model.energy[inner, t, 1] / model.block[inner]
             if model.output[t]:
                 whole = float(box_words(model.coefficient[t], model.bounds))
                 pending += whole * max(
                     0.0
                     if model.rough[p]
-                    else math.prod(mesh[:p]) * float(model.energy[p, 0] / model.block[p])
+                    else math.prod(mesh[:p]) * float(model.energy[p, t, 0] / model.block[p])
                     for p in parents
                 )
                 if kept[t] and not model.rough[inner]:
-                    saved = (model.energy[inner, 0] + model.energy[inner, 1]) / model.block[inner]
+                    saved = (model.energy[inner, t, 0] + model.energy[inner, t, 1]) / model.block[inner]
                     rebate += self._touched(t, points) * units * outside * saved
             if not keep[inner:, t].any():
                 first = 0 if family else parents[0]
                 main = max(range(first, levels), key=lambda j: (mesh[j], j))
                 if main == level:
                     others = [math.prod(mesh[j] for j in range(p, levels) if j != level) for p in parents]
-                    per_word = min(self._word_energy(p, t) / o for p, o in zip(parents, others, strict=True))
-                    toll += model.computes * per_word / multicast[:, t]
+                    per_word = min(
+                        self._word_energy(model, p, t) / o for p, o in zip(parents, others, strict=True)
+                    )
+                    each = model.computes * per_word / multicast[:, t]
+                    toll += each if family else each * self._spread_factor(t, parents[0], points)
         spatial = Spatial(points, units, multicast, toll, rebate)
         return spatial, Link(kept, parent, child, pending, float(math.prod(mesh[inner:])), outside)
+
+    def _spread_factor(self, tensor: int, parent: int, points: Ints) -> Floats:
+        """Return by spatial vector how much more energy than at least the parent of compute units needs."""
+        if self.space.cost is None:
+            return np.ones(len(points))
+        return self.space.cost.relaxation.spread_factor(tensor, parent, self.space.lattice.value[points])
 
     def _touched(self, tensor: int, points: Ints) -> Floats:
         """Bound the output elements that an instance touches when the bounds are spread over others."""
@@ -147,17 +167,17 @@ class Tables:
         return np.asarray(np.prod(1.0 + (rest - 1) @ model.coefficient[tensor].T, axis=1))
 
     def _bound(
-        self, level: int, keep: Bools, below: Floats, goal: Goal, *, family: bool
+        self, model: Model, level: int, keep: Bools, below: Floats, goal: Goal, *, family: bool
     ) -> tuple[Floats, Floats, Pairs]:
         """Return bounds inside M(level) by class, inside B(level), and the pairs."""
         space, inner = self.space, level + 1
         points = len(space.lattice.indices)
-        spatial, link = self._stage(level, keep, family=family)
+        spatial, link = self._stage(model, level, keep, family=family)
         inside = np.empty((len(space.orders.members) + 1, points))
         fits = self.fits(inner, keep[inner]) if inner < space.levels else np.ones(1, np.bool_)
         listed = not family and inner < space.levels
         found = bound_stage(
-            space.model,
+            model,
             space.lattice,
             space.orders,
             self.floor,
@@ -185,6 +205,7 @@ class Tables:
             fetch,
             self.thin[:, child].T.copy(),
             spatial.units[row],
+            self._least_work(model, level, child, spatial.point[row]),
         )
         return inside, around, pairs
 
@@ -193,28 +214,30 @@ class Tables:
 
         Returns infinity where no mapping that keeps `keep` can be of interest.
         """
-        below = np.zeros(1)
+        below, model = np.zeros(1), self.space.model
         for level in range(self.space.levels - 1, -1, -1):
             key = (level, keep[level + 1 :].tobytes())
             if key not in self._families:
-                self._families[key] = self._bound(level, keep, below, goal, family=True)[1]
+                self._families[key] = self._bound(model, level, keep, below, goal, family=True)[1]
             below = self._families[key]
-        return self._whole(float(below[-1]))
+        return self._whole(model, float(below[-1]))
 
-    def _whole(self, inside: float) -> float:
+    def _whole(self, model: Model, inside: float) -> float:
         """Add what no level's bound holds: compute energy, less what first accumulations save outermost."""
-        model = self.space.model
         saved = sum(
-            float(box_words(model.coefficient[t], model.bounds)) * float(model.energy[0, 0] / model.block[0])
+            float(box_words(model.coefficient[t], model.bounds))
+            * float(model.energy[0, t, 0] / model.block[0])
             for t in np.flatnonzero(model.output)
         )
-        return model.compute_energy * model.computes + inside - saved
+        return model.base + inside - saved
 
-    def make_pattern(self, keep: Bools, goal: Goal) -> tuple[Pattern, list[Pairs], float]:
+    def make_pattern(self, model: Model, keep: Bools, goal: Goal) -> tuple[Pattern, list[Pairs], float]:
         """Bound everything for one choice of what levels keep.
 
         Parameters
         ----------
+        model : Model
+            With the prices of this choice.
         keep : bool[L, T]
         goal : Goal
 
@@ -237,7 +260,34 @@ class Tables:
         pairs: list[Pairs] = [None] * levels  # type: ignore[list-item]
         below = np.zeros(1)
         for level in range(levels - 1, -1, -1):
-            inside[level], below, pairs[level] = self._bound(level, keep, below, goal, family=False)
+            inside[level], below, pairs[level] = self._bound(model, level, keep, below, goal, family=False)
             around[level] = below
-        energy = math.inf if not self.fits(0, keep[0])[-1] else self._whole(float(around[0, -1]))
-        return Pattern(keep, parent, inside, around, self.reach), pairs, energy
+        energy = math.inf if not self.fits(0, keep[0])[-1] else self._whole(model, float(around[0, -1]))
+        return Pattern(keep, parent, inside, around, self.reach, self._pace(model, pairs)), pairs, energy
+
+    def _least_work(self, model: Model, level: int, child: Ints, spread: Ints) -> Floats:
+        """Return the least share of the steps that pairs of a level take."""
+        cost = self.space.cost
+        if not model.uneven or cost is None or level != cost.design.balance.array - 1:
+            return np.full(len(child), model.work)
+        return cost.least_work(self.space.lattice, child, spread)
+
+    def _pace(self, model: Model, pairs: list[Pairs]) -> Floats:
+        """Return the most compute units that can be used, fewer where they wait for each other.
+
+        Units that wait count for less: steps are computations over units, times the least work.
+        """
+        cost = self.space.cost
+        if not model.uneven or cost is None or cost.design.balance.array == 0:
+            return self.reach
+        pace, level, lattice = self.reach.copy(), cost.design.balance.array - 1, self.space.lattice
+        of = pairs[level]
+        useful = of.units * (model.work / of.work) * self.reach[level + 1, of.child]
+        units = np.zeros(pace.shape[1])
+        np.maximum.at(units, np.repeat(np.arange(len(of.start) - 1), np.diff(of.start)), useful)
+        units = -units
+        least_inside(units, lattice)
+        pace[level] = np.where(units < 0, -units, pace[level])
+        for outer in range(level - 1, -1, -1):
+            pace[outer] *= pace[outer + 1] / np.maximum(self.reach[outer + 1], 1.0)
+        return pace

@@ -1,0 +1,226 @@
+"""Mappings measured under a sparse design, for searches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from procrustes_model.kernels.arrays import Floats, Ints, NestArrays
+from procrustes_model.kernels.imbalance_masks import measure_work
+from procrustes_model.kernels.imbalance_tiles import MemoArrays, expected_work, find_tiles, make_memo
+from procrustes_model.kernels.nest import flatten
+from procrustes_model.kernels.search_arrays import Lattice
+from procrustes_model.kernels.search_candidates import settle_orders
+from procrustes_model.kernels.search_finish import is_better
+from procrustes_model.kernels.sparse_arrays import STRUCTURED
+from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.relaxation import Relaxation
+from procrustes_model.model.sparse_batch import SparseBatchResult, SparseEvaluator
+from procrustes_model.model.sparse_lower import SparseDesign
+from procrustes_model.model.sparse_masks import lower_masks
+from procrustes_model.model.sparse_steps import NO_WORK, SparseBuffers, evaluate_block, make_buffers
+from procrustes_model.spec.problem import Problem
+
+MOST_COUNTED = 2e9
+"""Elements of masks that are looked at to bound imbalance; beyond, bounds do without."""
+
+COUNTED = 4
+"""Mappings of each batch that are counted on masks, the most promising by their densities."""
+
+BLOCK = 256
+
+
+def _pick(nests: NestArrays, rows: Any) -> NestArrays:
+    """Return some of the mappings."""
+    return NestArrays(nests.temporal[rows], nests.order[rows], nests.spatial[rows], nests.keep[rows])
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """Room to evaluate N mappings, of one thread.
+
+    Attributes
+    ----------
+    sparse : SparseBuffers
+    memo : MemoArrays
+    """
+
+    sparse: SparseBuffers
+    memo: MemoArrays
+
+
+@dataclass
+class SparseCost:
+    """What mappings cost under a sparse design.
+
+    Attributes
+    ----------
+    problem : Problem
+    design : SparseDesign
+    relaxation : Relaxation
+    """
+
+    problem: Problem
+    design: SparseDesign
+    relaxation: Relaxation
+    _expected: SparseDesign = field(init=False)
+    _quick: SparseEvaluator = field(init=False)
+    _evaluator: SparseEvaluator = field(init=False)
+    _memo: MemoArrays = field(default_factory=make_memo)
+
+    def __post_init__(self) -> None:
+        self._evaluator = self._quick = SparseEvaluator(self.design)
+        self._expected = self.design
+        if self.design.masks.known.any():
+            without = lower_masks(self.problem, self.design.problem, {})
+            self._expected = replace(self.design, masks=without)
+            self._quick = SparseEvaluator(self._expected)
+
+    @property
+    def minds_order(self) -> bool:
+        """Whether the order of the innermost loops changes the cost."""
+        return len(self.design.actions.level) > 0
+
+    @property
+    def minds_dimensions(self) -> bool:
+        """Whether dimensions that play the same part in every tensor may still differ."""
+        structured = (self.design.densities.model == STRUCTURED).any()
+        return bool(structured or self.design.masks.known.any())
+
+    def measure(self, nests: NestArrays, threads: int = 1) -> SparseBatchResult:
+        """Evaluate mappings, their orders settled; see `SparseEvaluator.evaluate`."""
+        settle_orders(nests)
+        return self._evaluator.evaluate(
+            nests.temporal, nests.order, nests.spatial, nests.keep, threads=threads
+        )
+
+    def buffers(self, mappings: int) -> Workbench:
+        """Allocate room to evaluate as many mappings at a time."""
+        return Workbench(make_buffers(self._expected, mappings), make_memo())
+
+    def evaluate(self, nests: NestArrays, bench: Workbench) -> None:
+        """Evaluate mappings, their orders settled, into a workbench for as many.
+
+        Where there are masks, their densities are used instead: counting takes a thousand times longer.
+        """
+        settle_orders(nests)
+        evaluate_block(self._expected, nests, bench.sparse, bench.memo)
+
+    def choose(
+        self,
+        nests: NestArrays,
+        count: int,
+        incumbent: Incumbent,
+        threads: int = 1,
+        *,
+        counted: int | None = COUNTED,
+    ) -> int:
+        """Measure the first `count` mappings, offer each to the incumbent, and return how many are valid.
+
+        Where there are masks, only the `counted` most promising mappings are counted on them; None means all.
+        """
+        part = _pick(nests, slice(count))
+        if counted is not None and self._quick is not self._evaluator:
+            settle_orders(part)
+            found = self._quick.evaluate(*part, threads=threads)
+            score = np.array(
+                [
+                    incumbent.score(energy, cycles) if status == 0 else np.inf
+                    for energy, cycles, status in zip(
+                        found.energy_pj, found.cycles, found.status, strict=True
+                    )
+                ]
+            )
+            part = _pick(part, np.argsort(score, kind="stable")[:counted])
+        found = self.measure(part, threads)
+        for n in np.flatnonzero(found.valid).tolist():
+            energy, cycles = float(found.energy_pj[n]), float(found.cycles[n])
+            if is_better(incumbent.goal, energy, cycles):
+                incumbent.offer(energy, cycles, _pick(part, slice(n, n + 1)))
+        return int(found.valid.sum())
+
+    def least_work(self, lattice: Lattice, child: Ints, spread: Ints) -> Floats:
+        """Bound the work of the slowest processing element, as a share of the work if nothing were zero.
+
+        Parameters
+        ----------
+        lattice : Lattice
+        child, spread : int64[n]
+            Points of the elements inside a processing element, and of the factors spread over the array.
+
+        Returns
+        -------
+        float64[n]
+            All other savings included.
+        """
+        design, tensor = self.design, self.design.balance.tensor
+        time = self.relaxation.time_share
+        met = float(design.densities.met[tensor]) if tensor >= 0 else 0.0
+        if not self.relaxation.is_uneven:
+            return np.full(len(child), time)
+        own = design.problem.rank[tensor] >= 0
+        points = (lattice.indices[:, own] * lattice.stride[own]).sum(axis=1)
+        keys = points[child] * len(points) + points[spread]
+        unique, inverse = np.unique(keys, return_inverse=True)
+        size = float(design.densities.size[tensor])
+        if design.is_counted and len(unique) * size > MOST_COUNTED:
+            return np.full(len(child), time)
+        work = np.empty(len(unique))
+        for first in range(0, len(unique), BLOCK):
+            chunk = unique[first : first + BLOCK]
+            work[first : first + BLOCK] = self._work(lattice, chunk // len(points), chunk % len(points))
+        return np.asarray(np.maximum(work, met)[inverse] * (time / met))
+
+    def _work(self, lattice: Lattice, tiles: Ints, spreads: Ints) -> Floats:
+        """Return the work of the slowest element for tiles and spatial factors given as points."""
+        design, balance = self.design, self.design.balance
+        levels, dimensions = design.compressed.shape[0], len(design.problem.bounds)
+        count, array = len(tiles), balance.array
+        nests = NestArrays(
+            np.ones((count, levels, dimensions), np.int64),
+            np.tile(np.arange(dimensions), (count, levels, 1)),
+            np.ones((count, levels, 2, dimensions), np.int64),
+            np.ones((count, levels, design.compressed.shape[1]), np.bool_),
+        )
+        inside, across = lattice.value[tiles], lattice.value[spreads]
+        nests.temporal[:, array] = inside
+        if array:
+            nests.spatial[:, array - 1, 0] = across
+        nests.temporal[:, 0] *= design.problem.bounds // (inside * across)
+        buffers = make_buffers(design, count)
+        flatten(nests, buffers.loops)
+        find_tiles(design.problem, buffers.loops, balance, buffers.tiles)
+        self._fill_work(buffers)
+        return np.asarray(buffers.counts.work)
+
+    def _fill_work(self, buffers: SparseBuffers) -> None:
+        design, balance = self.design, self.design.balance
+        work, status = buffers.counts.work, buffers.status
+        status[:] = 0
+        if design.is_counted:
+            measure_work(
+                design.problem,
+                buffers.loops,
+                balance,
+                buffers.tiles,
+                design.masks,
+                buffers.before,
+                work,
+                status,
+                NO_WORK,
+                NO_WORK,
+            )
+            return
+        sliding = bool(design.problem.sliding[balance.tensor])
+        expected_work(
+            design.densities,
+            balance.tensor,
+            sliding,
+            balance.half_tile,
+            buffers.tiles,
+            self._memo,
+            status,
+            work,
+        )

@@ -1,0 +1,79 @@
+"""Random sparse designs for the random small problems and architectures of `cases`."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+
+def _format(rng: random.Random, dimensions: list[str]) -> Any:
+    kind = rng.choice(["bitmask", "bitmask", "coordinate", "run_length", "csr", "csb", "csb"])
+    if kind in ("bitmask", "csb"):
+        partial = rng.choice(["in_proportion", "in_proportion", "dropped"])
+        block = rng.choice([2, 4, "tile", "half_tile", rng.sample(dimensions, k=min(2, len(dimensions)))])
+        pointer = {"pointer_bits": rng.choice([0, 4, 20])} if kind == "csb" else {}
+        return {"kind": kind, "block": block, "partial_blocks": partial, **pointer}
+    return {"kind": kind}
+
+
+def _density(rng: random.Random, dimensions: list[str]) -> Any:
+    choice = rng.random()
+    if choice < 0.7:
+        return rng.choice([0.05, 0.1, 0.3, 0.5, 0.9])
+    if choice < 0.85:
+        return {"model": "fixed", "density": rng.choice([0.1, 0.25, 0.5])}
+    group = rng.choice([2, 4])
+    nonzeros = rng.randint(1, group - 1)
+    return {"model": "structured", "nonzeros": nonzeros, "group": group, "along": rng.choice(dimensions)}
+
+
+def make_design(rng: random.Random, problem: dict[str, Any], levels: list[str]) -> dict[str, Any]:
+    """Return a sparse design whose parts are chosen at random."""
+    tensors: dict[str, Any] = problem["problem"]["shape"]["tensors"]
+    own = {
+        name: [d for d in problem["problem"]["dimensions"] if any(d in rank for rank in tensor["projection"])]
+        for name, tensor in tensors.items()
+    }
+    operands = [name for name, tensor in tensors.items() if not tensor.get("output")]
+    output = next(name for name, tensor in tensors.items() if tensor.get("output"))
+    sparse = rng.sample(operands, k=rng.choice([1, 1, 2]))
+    design: dict[str, Any] = {
+        "name": "case",
+        "densities": {name: _density(rng, own[name]) for name in sparse},
+        "formats": {},
+    }
+    if rng.random() < 0.2:
+        design["densities"][output] = rng.choice([0.1, 0.5])
+        design["formats"][output] = {levels[0]: _format(rng, own[output])}
+    for name in sparse:
+        if rng.random() < 0.8:
+            chosen = levels if rng.random() < 0.6 else rng.sample(levels, k=1)
+            design["formats"][name] = {level: _format(rng, own[name]) for level in chosen}
+    actions = []
+    for _ in range(rng.choice([0, 0, 1, 1, 2])):
+        leader = rng.choice(sparse)
+        target = rng.choice([name for name in tensors if name != leader])
+        actions.append({"level": rng.choice(levels), rng.choice(["skip", "gate"]): target, "on": leader})
+    design["actions"] = actions
+    if rng.random() < 0.7:
+        design["compute"] = {rng.choice(["skip", "skip", "gate"]): rng.choice(sparse)}
+    if rng.random() < 0.7:
+        balanced = rng.choice(sparse)
+        if rng.random() < 0.7:
+            design["compute"] = {"skip": balanced}
+        design["balancing"] = {
+            "policy": rng.choice(["none", "half_tile"]),
+            "tensor": balanced,
+            "array": rng.choice(levels[1:]),
+        }
+        if rng.random() < 0.5:
+            design["balancing"] |= {"pointer_level": levels[0], "pointer_reads": 2}
+    if rng.random() < 0.4:
+        design["capacity"] = {"size": rng.choice(["average", "quantile"])}
+    if rng.random() < 0.2:
+        design["rules"] = {
+            "output_fills": rng.choice(["after_first", "all"]),
+            "rounding": rng.choice(["exact", "whole_words"]),
+            "access_energy": rng.choice(["by_action", "largest"]),
+        }
+    return {"sparsity": design}
