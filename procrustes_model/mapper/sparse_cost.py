@@ -191,7 +191,7 @@ class SparseCost:
         nests.temporal[:, 0] *= design.problem.bounds // (inside * across)
         buffers = make_buffers(design, count)
         flatten(nests, buffers.loops)
-        find_tiles(design.problem, buffers.loops, balance, buffers.tiles)
+        find_tiles(design.problem, buffers.loops, balance, design.densities.group, buffers.tiles)
         self._fill_work(buffers)
         return np.asarray(buffers.counts.work)
 
