@@ -113,7 +113,7 @@ class Compulsory:
     def _serve(self, t: int, parent: int, level: int, words: Floats) -> Floats:
         """Return the least energy at a parent that hands out `words` to all instances of a level."""
         model = self.space.model
-        read, _, update = model.energy[parent] / model.block[parent]
+        read, _, update = model.energy[parent, t] / model.block[parent]
         served = np.maximum(self.elements[t], words / self._sharing(t, parent, level))
         if not model.output[t]:
             return np.asarray(served * read)
@@ -134,7 +134,7 @@ class Compulsory:
         fits = self.tiles[kept].sum(axis=0) <= model.machine.capacity[level]
         once, moved = np.zeros(len(model.kind)), np.zeros_like(self.moved)
         for t in np.flatnonzero(kept).tolist():
-            fill = model.energy[level, 1] / model.block[level]
+            fill = model.energy[level, t, 1] / model.block[level]
             for words, into in ((np.array([self.elements[t]]), once[t : t + 1]), (self.moved[t], moved[t])):
                 filled = self._unfinished(t, level, words) if model.output[t] else words
                 into[:] = filled * fill + self._serve(t, int(parents[t]), level, words)
@@ -154,7 +154,7 @@ class Compulsory:
     def energy(self, keep: Bools) -> float:
         """Return a lower bound for all mappings that keep `keep` (bool[L, T]); infinite where none fits."""
         model, levels = self.space.model, self.space.levels
-        total = model.compute_energy * model.computes
+        total = model.base
         for level in range(1, levels):
             if keep[level].any():
                 total += self._link(level, keep[level], self._parents(keep, level))
