@@ -79,9 +79,13 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
 def _summary(network: Network) -> str:
     from procrustes_model.report.units import format_count
 
-    sizes = f"{len(network.layers)} layers, {len(network.distinct)} shapes"
+    sizes = f"{_many(len(network.layers), 'layer')}, {_many(len(network.distinct), 'shape')}"
     work = f"{format_count(network.macs)} multiply-accumulates per sample"
     lines = [f"{network.name}: {sizes}, {work}, {format_count(network.weights)} weights"]
     if network.description:
         lines += [f"  {part}" for part in network.description.split("; ")]
     return "\n".join(lines)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
