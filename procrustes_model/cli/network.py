@@ -113,7 +113,7 @@ def network_command(
         if folder is None and (csv or html or figures):
             folder = Path(f"{net.name}_{machine.name}")
         if not quiet:
-            announce_compiling("walk")
+            announce_compiling("walk" if sparsity is None else "list_candidates")
         show = CaseProgress(folder, quiet)
         try:
             with show:

@@ -303,8 +303,8 @@ def _compile(cases: Sequence[Case]) -> None:
     """Compile in this process what all workers need, lest each of them does."""
     from procrustes_model.mapper.search import compile_kernels
 
-    compile_kernels()
-    del cases
+    for sparse in sorted({case.sparsity is not None for case in cases}):
+        compile_kernels(sparse=sparse)
 
 
 def _explain(plan: Plan, failed: Mapping[str, tuple[Issue, ...]]) -> list[Issue]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import signal
 from typing import TYPE_CHECKING, Any
@@ -73,66 +72,16 @@ class _Alone:
 def _search(case: Case, limit: float | None) -> SearchResult:
     from procrustes_model.mapper.search import search
 
-    if case.sparsity is None:
-        return search(
-            case.architecture,
-            case.problem,
-            case.constraints,
-            case.objective,
-            seconds=limit,
-            seed=case.seed,
-            threads=1,
-            progress=_Alone(),
-        )
-    if "sparsity" not in inspect.signature(search).parameters:
-        return _search_densely(case, limit)
-    options: dict[str, Any] = {
-        "sparsity": case.sparsity,
-        "densities": case.densities or None,
-        "masks": case.masks or None,
-    }
     return search(
         case.architecture,
         case.problem,
         case.constraints,
         case.objective,
-        seconds=limit,
-        seed=case.seed,
-        threads=1,
-        progress=_Alone(),
-        **options,
-    )
-
-
-def _search_densely(case: Case, limit: float | None) -> SearchResult:
-    """Return the mapping that is best if nothing were zero, evaluated with the zeros; nothing is proven."""
-    from dataclasses import replace
-
-    from procrustes_model.mapper.result import Certificate
-    from procrustes_model.mapper.search import search
-    from procrustes_model.model.evaluate import evaluate
-
-    assert case.sparsity is not None
-    found = search(
-        case.architecture,
-        case.problem,
-        case.constraints,
-        case.objective,
-        seconds=limit,
-        seed=case.seed,
-        threads=1,
-        progress=_Alone(),
-    )
-    result = evaluate(
-        case.architecture,
-        case.problem,
-        found.mapping,
         sparsity=case.sparsity,
-        densities=case.densities,
-        masks=case.masks,
-        check_capacity=False,
+        densities=case.densities or None,
+        masks=case.masks or None,
+        seconds=limit,
+        seed=case.seed,
+        threads=1,
+        progress=_Alone(),
     )
-    values = {"energy": result.energy_pj, "cycles": float(result.cycles)}
-    value = values.get(case.objective, result.energy_pj * result.cycles)
-    unknown = Certificate(proven=False, value=value, lower_bound=0.0, mapspace=found.certificate.mapspace)
-    return replace(found, result=result, certificate=unknown)
