@@ -57,6 +57,7 @@ class Compulsory:
     Attributes
     ----------
     space : Space
+        In which nothing is zero.
     whole : bool
         Whether last passes are as long as the others: then nothing is spared.
     """

@@ -34,6 +34,7 @@ from procrustes_model.kernels.search_expand import (
 from procrustes_model.kernels.search_finish import finish, unpack
 from procrustes_model.kernels.search_labels import BOUND, SPENT, STEPS, find_undominated
 from procrustes_model.kernels.search_lattice import box_words
+from procrustes_model.mapper.compulsory import Compulsory
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.random_search import SPARSE_WALK, WALK, search_random
 from procrustes_model.mapper.result import Certificate
@@ -42,6 +43,9 @@ from procrustes_model.mapper.tables import Tables
 
 FIRST_CHUNK, LARGEST_CHUNK = 64, 200_000
 """Labels that are followed to the end before the next ones: a few at first, to find good mappings early."""
+
+STRETCH = 0.5
+"""Seconds between looks at the time limit that are too many: then fewer labels are followed at a time."""
 
 WALKS = 16
 """Random walks before the search: what they find lets bounds cut from the start."""
@@ -79,6 +83,7 @@ class Optimal:
     complete: bool = True
     open_bound: float = math.inf
     closest: float = math.inf
+    least_open: float = 0.0
     patterns: int = 0
     patterns_pruned: int = 0
 
@@ -103,7 +108,8 @@ class Optimal:
                 if incumbent.late:
                     self._leave_open(bound)
                     break
-                incumbent.lower_bound, incumbent.share = max(0.0, bound), i / len(queue)
+                incumbent.lower_bound, incumbent.share = bound, i / len(queue)
+                self.least_open = bound
                 incumbent.tell()
                 self._search_pattern(keep, pool)
         return self._certify()
@@ -126,7 +132,7 @@ class Optimal:
         )
 
     def _leave_open(self, bound: float) -> None:
-        self.complete, self.open_bound = False, min(self.open_bound, bound)
+        self.complete, self.open_bound = False, min(self.open_bound, max(bound, self.least_open))
 
     def _certify(self) -> Certificate:
         incumbent, counted = self.incumbent, self.counted.tolist()
@@ -152,11 +158,15 @@ class Optimal:
     def _rank_patterns(self) -> list[tuple[float, int, Bools]]:
         """Return what levels may keep, most promising first, without those that a cheap bound excludes."""
         steps = self.tables.fewest_steps()
+        compulsory = Compulsory(self.space, whole=True) if self.space.cost is None else None
         ranked = []
         for keep in self.space.patterns():
             self.patterns += 1
             bound = self.tables.family_bound(keep, self.incumbent.goal)
-            if not math.isfinite(bound) or not math.isfinite(steps):
+            if compulsory is not None:
+                bound = max(bound, compulsory.energy(keep))
+            hopeless = not math.isfinite(bound) or not math.isfinite(steps)
+            if hopeless or self.incumbent.excludes(bound, steps):
                 self.patterns_pruned += 1
             else:
                 ranked.append((self.incumbent.score(bound, steps), bound, self.patterns, keep))
@@ -220,7 +230,10 @@ class Optimal:
             if stage == 2 * (self.space.levels - 1):
                 self._finish(pattern, labels[chunk][hopeful], marks[chunk][hopeful], pool)
                 continue
+            before = self.incumbent.elapsed
             found = self._expand(pattern, pairs, stage, labels[chunk][hopeful], marks[chunk][hopeful], pool)
+            if self.incumbent.seconds is not None and self.incumbent.elapsed - before > STRETCH:
+                size = max(FIRST_CHUNK, (last - chunk.start) // 4)
             if len(found[0]):
                 self._descend(pattern, pairs, stage + 1, *found, pool)
 

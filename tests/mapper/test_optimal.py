@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem
-from procrustes_model.mapper.constraints import load_constraints
+from procrustes_model.mapper.constraints import Constraints, load_constraints
 from procrustes_model.mapper.result import SearchResult
 from procrustes_model.mapper.search import search
 from procrustes_model.mapper.space import Space
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.problem import Problem
 from tests.mapper.cases import make_case
 
-CASES, LARGEST = 120, 200_000_000
+CASES, LARGEST = 340, 5_000_000
 
 
 def _find(*given: object, method: str) -> SearchResult | None:
@@ -21,17 +25,25 @@ def _find(*given: object, method: str) -> SearchResult | None:
         return None
 
 
+def _cases(seeds: range, constrained: bool) -> Iterator[tuple[Architecture, Problem, Constraints, int]]:
+    """Yield the cases that are small enough to try every mapping of."""
+    for seed in seeds:
+        *specs, rules = make_case(seed)
+        architecture, problem = load_architecture(specs[0]), load_problem(specs[1])
+        constraints = load_constraints(rules if constrained else None, architecture, problem)
+        if Space(architecture, problem, constraints).size() <= LARGEST:
+            yield architecture, problem, constraints, seed
+
+
+@pytest.mark.parametrize("constrained", [False, True])
+def test_there_are_two_hundred_cases(constrained: bool) -> None:
+    assert sum(1 for _ in _cases(range(CASES), constrained)) >= 200
+
+
 @pytest.mark.parametrize("first", range(0, CASES, 20))
 @pytest.mark.parametrize("constrained", [False, True])
 def test_optimal_equals_exhaustive(first: int, constrained: bool) -> None:
-    compared = 0
-    for seed in range(first, first + 20):
-        architecture, problem, rules = make_case(seed)
-        architecture, problem = load_architecture(architecture), load_problem(problem)
-        constraints = load_constraints(rules if constrained else None, architecture, problem)
-        if Space(architecture, problem, constraints).size() > LARGEST:
-            continue
-        compared += 1
+    for architecture, problem, constraints, seed in _cases(range(first, first + 20), constrained):
         for objective in ("energy", "edp", "cycles"):
             given = (architecture, problem, constraints, objective)
             best, found = _find(*given, method="exhaustive"), _find(*given, method="optimal")
@@ -46,4 +58,3 @@ def test_optimal_equals_exhaustive(first: int, constrained: bool) -> None:
             text = found.mapping.to_dict()
             again = evaluate(architecture, problem, load_mapping(text, architecture, problem))
             assert (again.energy_pj, again.cycles) == (found.result.energy_pj, found.result.cycles)
-    assert compared > 5
