@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 
 from procrustes_model.errors import Issue
-from procrustes_model.mapper.constraints import Constraints, LoopRules
+from procrustes_model.mapper.constraints import Constraints, LevelRules, LoopRules, make_rules
 from procrustes_model.mapper.incumbent import OBJECTIVES, Incumbent
 from procrustes_model.mapper.random_search import search_random
 from procrustes_model.mapper.space import Space
+from procrustes_model.model.lower import UNLIMITED
 
 EFFORT = 10_000
 """Mappings that a walk looks at to find one that is valid without a condition."""
@@ -27,7 +30,10 @@ def _without_rules(constraints: Constraints) -> Iterator[tuple[str, Constraints]
                 rest = loops.factors[:k] + loops.factors[k + 1 :]
                 weaker.append((str(rule), replace(loops, factors=rest)))
             if loops.dimensions is not None:
-                weaker.append((f"dimensions {' '.join(loops.dimensions)}", replace(loops, dimensions=None)))
+                only = " ".join(loops.dimensions) or "none"
+                weaker.append((f"dimensions {only}", replace(loops, dimensions=None)))
+            if loops.order:
+                weaker.append((f"order {' '.join(loops.order)}", replace(loops, order=())))
             for words, rules in weaker:
                 changed = replace(level, loops={**level.loops, kind: rules})
                 less = replace(constraints, levels=(*before, changed, *after))
@@ -36,6 +42,10 @@ def _without_rules(constraints: Constraints) -> Iterator[tuple[str, Constraints]
             changed = replace(level, keep=tuple(name for name in level.keep if name != tensor))
             less = replace(constraints, levels=(*before, changed, *after))
             yield f"'{level.level}' keep {tensor}", less
+        for tensor in level.bypass:
+            changed = replace(level, bypass=tuple(name for name in level.bypass if name != tensor))
+            less = replace(constraints, levels=(*before, changed, *after))
+            yield f"'{level.level}' bypass {tensor}", less
 
 
 def _valid(space: Space) -> int:
@@ -45,6 +55,14 @@ def _valid(space: Space) -> int:
     incumbent = Incumbent(OBJECTIVES["edp"])
     search_random(space, incumbent, mappings=EFFORT)
     return incumbent.measured
+
+
+def _best_share(space: Space) -> float:
+    """Return the largest share of the compute units that a short walk meets."""
+    incumbent = Incumbent(OBJECTIVES["cycles"])
+    search_random(space, incumbent, mappings=EFFORT)
+    used = 1 if incumbent.nests is None else math.prod(incumbent.nests.spatial.ravel().tolist())
+    return used / space.architecture.instances(space.levels)
 
 
 def _least_capacity(space: Space, level: int) -> int | None:
@@ -68,22 +86,48 @@ def _least_capacity(space: Space, level: int) -> int | None:
 
 
 def _with_capacity(space: Space, level: int, words: int | None) -> Space:
-    levels = list(space.architecture.levels)
-    levels[level] = levels[level].model_copy(update={"capacity_words": words})
-    architecture = space.architecture.model_copy(update={"levels": tuple(levels)})
-    return Space(architecture, space.problem, space.constraints, space.design)
+    if space.design is not None:
+        levels = list(space.architecture.levels)
+        levels[level] = levels[level].model_copy(update={"capacity_words": words})
+        architecture = space.architecture.model_copy(update={"levels": tuple(levels)})
+        return Space(architecture, space.problem, space.constraints, space.design)
+    capacity = space.model.machine.capacity.copy()
+    capacity[level] = UNLIMITED if words is None else words
+    changed = copy(space)
+    changed.model = space.model._replace(machine=space.model.machine._replace(capacity=capacity))
+    return changed
+
+
+def _with_fanout(space: Space, level: int) -> Space:
+    """Return the space with as many instances below a level as there are operations."""
+    fanout = space.model.machine.fanout.copy()
+    fanout[level] = space.model.computes
+    changed = copy(space)
+    changed.model = space.model._replace(machine=space.model.machine._replace(fanout=fanout))
+    return changed
+
+
+def _with_rules(space: Space, constraints: Constraints) -> Space:
+    """Return the space under other constraints, as far as walks and counts need it."""
+    if space.design is not None:
+        return Space(space.architecture, space.problem, constraints, space.design)
+    changed = copy(space)
+    changed.constraints = constraints
+    changed.rules = make_rules(constraints, space.architecture, space.problem, space.lattice.divisors)
+    changed.model = space.model._replace(least_units=changed.rules.least_units)
+    return changed
 
 
 def _impossible_dimensions(space: Space) -> list[Issue]:
     """Return the dimensions whose bound cannot be written as factors that are allowed, with counts."""
     issues = []
-    free = Space(space.architecture, space.problem, Constraints(), space.design)
+    free = _with_rules(space, Constraints())
     for d, name in enumerate(space.problem.dimensions):
         if space.count_factorisations(d):
             continue
         counts = []
         for words, rest in _without_rules(space.constraints):
-            left = Space(space.architecture, space.problem, rest, space.design).count_factorisations(d)
+            left = _with_rules(space, rest).count_factorisations(d)
             if left:
                 counts.append(f"{words} (without it {left:,})")
         total = free.count_factorisations(d)
@@ -96,6 +140,34 @@ def _impossible_dimensions(space: Space) -> list[Issue]:
             )
         )
     return issues
+
+
+def _lets_through(space: Space, free: int) -> Iterator[str]:
+    """Say of every rule how many mappings it lets through where it is the only one."""
+    for words, alone in _single_rules(space.constraints):
+        size = _with_rules(space, alone).size()
+        if size < free:
+            yield f"{words} {size:.3g}"
+
+
+def _single_rules(constraints: Constraints) -> Iterator[tuple[str, Constraints]]:
+    """Yield every rule on factors, dimensions or tensors in words, and as the only one."""
+    for level in constraints.levels:
+        for kind, loops in level.loops.items():
+            single = [(str(rule), LoopRules((rule,))) for rule in loops.factors]
+            if loops.dimensions is not None:
+                only = " ".join(loops.dimensions) or "none"
+                single.append((f"dimensions {only}", LoopRules((), loops.dimensions)))
+            for words, rules in single:
+                alone = LevelRules(level.level, {kind: rules})
+                yield f"'{level.level}' {kind} {words}", Constraints((alone,))
+        for tensor in level.keep:
+            yield f"'{level.level}' keep {tensor}", Constraints((LevelRules(level.level, keep=(tensor,)),))
+        for tensor in level.bypass:
+            yield (
+                f"'{level.level}' bypass {tensor}",
+                Constraints((LevelRules(level.level, bypass=(tensor,)),)),
+            )
 
 
 def explain_nothing(space: Space) -> list[Issue]:
@@ -112,17 +184,31 @@ def explain_nothing(space: Space) -> list[Issue]:
         First a summary; then each condition without which a short random walk finds valid mappings, with how
         many of those it looked at were valid, and for a capacity the least that was enough.
     """
-    free = Space(space.architecture, space.problem, Constraints(), space.design)
+    free = _with_rules(space, Constraints())
     issues = [Issue(f"no mapping is valid, of {free.size():.3g} that the bounds and the fan-out allow")]
+    if alone := list(_lets_through(space, free.size())):
+        issues[0] = replace(issues[0], hint="each rule alone lets through: " + ", ".join(alone))
     if impossible := _impossible_dimensions(space):
         return issues + impossible
     for words, rest in _without_rules(space.constraints):
-        if found := _valid(Space(space.architecture, space.problem, rest, space.design)):
+        if found := _valid(left := _with_rules(space, rest)):
+            lost = space.constraints.min_utilization != rest.min_utilization
+            nearest = f"; the nearest miss found uses {_best_share(left):.1%}" if lost else ""
             issues.append(
                 Issue(
-                    f"fatal: {words}",
+                    f"fatal: {words}{nearest}",
                     f"without it {found:,} of {EFFORT:,} mappings tried are valid",
                     space.constraints.name,
+                )
+            )
+    for level, storage in enumerate(space.architecture.levels):
+        columns, rows = space.architecture.fanout(level)
+        if columns * rows > 1 and space.design is None and (found := _valid(_with_fanout(space, level))):
+            issues.append(
+                Issue(
+                    f"fatal: fan-out of '{storage.name}', {columns} x {rows}",
+                    f"without it {found:,} of {EFFORT:,} mappings tried are valid",
+                    space.architecture.name,
                 )
             )
     for level, storage in enumerate(space.architecture.levels):

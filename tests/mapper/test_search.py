@@ -92,6 +92,16 @@ def test_fatal_capacity_is_named(machine: Architecture, layer: Problem) -> None:
         search(machine, layer, rules)
 
 
+def test_fatal_fanout_and_utilization_are_named(machine: Architecture, layer: Problem) -> None:
+    wide = _rules({"level": "GlobalBuffer", "spatial_x": "C=8 N=4"})
+    with pytest.raises(SpecError, match="fatal: fan-out of 'GlobalBuffer', 16 x 16") as raised:
+        search(machine, layer, wide)
+    assert "each rule alone lets through: 'GlobalBuffer' spatial_x C=8" in str(raised.value)
+    narrow = {"level": "GlobalBuffer", "spatial_x": {"dimensions": ["P"]}, "spatial_y": {"dimensions": ["Q"]}}
+    with pytest.raises(SpecError, match=r"fatal: min_utilization 0.5; the nearest miss found uses 14.1%"):
+        search(machine, layer, _rules(narrow, min_utilization=0.5))
+
+
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
