@@ -1,104 +1,152 @@
-"""Searches beside what timeloop-mapper found: quality, proof, time.
+"""Searches beside what timeloop-mapper found: quality, proof, time, memory.
 
-Usage: python tools/bench_mapper.py [BASELINE.json] [--seconds S]
+Usage: python tools/bench_mapper.py [BASELINE.json] [--seconds S] [--sweep [--only TEXT]]
 
-The baseline is in the form of its `layers`: name, dimensions, best_edp_mapping_found. Without one, only the
-other layers run. A first search of a tiny layer compiles the kernels and is not counted.
+Without --sweep, the layers of the baseline (tests/data/mapper_baseline.json) are searched for the least EDP
+and the least energy, and printed beside the best mapping of the baseline. With --sweep, awkward layers and
+every different layer of ResNet-18 and ResNet-50 are searched, each in a process of its own, so that memory
+can be told.
+A first search of a tiny layer compiles the kernels and is not counted.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import resource
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from procrustes_model.mapper.search import search
+from procrustes_model.spec.architecture import load_architecture
+from procrustes_model.spec.network import load_network
+from procrustes_model.spec.problem import Problem, load_problem
+from procrustes_model.workloads.layer import training_problem
 
+BASELINE = Path(__file__).parent.parent / "tests" / "data" / "mapper_baseline.json"
 NAMES = ("R", "S", "P", "Q", "C", "K", "N")
-RESNET18 = {
-    "resnet18_conv2": (3, 3, 56, 56, 64, 64),
-    "resnet18_conv3": (3, 3, 28, 28, 128, 128),
-    "resnet18_conv4": (3, 3, 14, 14, 256, 256),
-    "resnet18_conv5": (3, 3, 7, 7, 512, 512),
+CONVOLUTIONS = {
+    "alexnet_conv1_11x11_n16": (11, 11, 55, 55, 3, 96, 16),
+    "fc_147_1000_n256": (1, 1, 1, 1, 147, 1000, 256),
+    "fc_2048_1000_n1": (1, 1, 1, 1, 2048, 1000, 1),
+    "conv1x1_n1": (1, 1, 14, 14, 1024, 256, 1),
+    "conv1x1_n256": (1, 1, 14, 14, 1024, 256, 256),
+    "conv3x3_7x7_n1": (3, 3, 7, 7, 512, 512, 1),
+    "conv3x3_7x7_n256": (3, 3, 7, 7, 512, 512, 256),
+    "conv3x3_53x53_61_67_n1": (3, 3, 53, 53, 61, 67, 1),
 }
-OTHERS: dict[str, dict[str, Any]] = {
-    "alexnet_conv1": {
-        "shape": "conv",
-        "coefficients": {"stride_h": 4, "stride_w": 4},
-        "dimensions": dict(zip(NAMES, (11, 11, 55, 55, 3, 96, 16), strict=True)),
-    },
-    "fc_147_1000_batch_256": {
-        "shape": "conv",
-        "dimensions": dict(zip(NAMES, (1, 1, 1, 1, 147, 1000, 256), strict=True)),
-    },
-    "resnet50_1x1_batch_1": {
-        "shape": "conv",
-        "dimensions": dict(zip(NAMES, (1, 1, 14, 14, 1024, 256, 1), strict=True)),
-    },
-    "matmul_512": {"shape": "matmul", "dimensions": {"M": 512, "N": 512, "K": 512}},
-    "matmul_4096": {"shape": "matmul", "dimensions": {"M": 4096, "N": 4096, "K": 4096}},
-}
+OBJECTIVES: tuple[Literal["edp", "energy"], ...] = ("edp", "energy")
+MACHINES = ("procrustes_16x16", "eyeriss_like")
 
 
-def _problem(name: str, content: dict[str, Any]) -> dict[str, Any]:
-    return {"problem": {"name": name, "shape": "conv", **content}}
+def _problem(name: str, **content: Any) -> Problem:
+    return load_problem({"problem": {"name": name, "shape": "conv", **content}})
 
 
-def _report(
-    name: str, problem: dict[str, Any], objective: Any, baseline: float | None, seconds: float
-) -> None:
+def list_sweep() -> Iterator[tuple[str, Problem]]:
+    """Yield a machine and a problem, awkward ones first."""
+    for name, bounds in CONVOLUTIONS.items():
+        stride = 4 if name.startswith("alexnet") else 1
+        dimensions = dict(zip(NAMES, bounds, strict=True))
+        strides = {"stride_h": stride, "stride_w": stride}
+        problem = _problem(name, dimensions=dimensions, coefficients=strides)
+        for machine in MACHINES if name in ("fc_147_1000_n256", "conv3x3_7x7_n1") else MACHINES[:1]:
+            yield machine, problem
+    for size in (512, 4096):
+        cube = dict.fromkeys("MKN", size)
+        yield MACHINES[0], _problem(f"matmul_{size}", shape="matmul", dimensions=cube)
+    for network, batch in (("mobilenet_v2", 16), ("resnet18", 16), ("resnet50", 64)):
+        spec = load_network(network)
+        for layer in spec.distinct:
+            if network == "mobilenet_v2" and "dw" not in layer.name and "depth" not in layer.name:
+                continue
+            yield MACHINES[0], training_problem(layer, "forward", batch=batch, network=network)
+
+
+def _search_alone(given: tuple[str, Problem, float]) -> tuple[Any, float, float]:
+    """Search in a process of its own; return what was found, seconds, and the peak of memory in GB."""
+    machine, problem, seconds = given
+    architecture = load_architecture(machine)
+    search(architecture, _problem("tiny", dimensions=dict.fromkeys(NAMES, 2)))
     begun = time.perf_counter()
-    found = search("procrustes_16x16", problem, objective=objective, seconds=seconds)
+    found = search(architecture, problem, seconds=seconds)
     spent = time.perf_counter() - begun
-    result, certificate = found.result, found.certificate
-    beside = f"{baseline:14,.1f} {baseline / result.edp_j_cycles:6.2f}x" if baseline else " " * 22
-    proof = "proven" if certificate.proven else f"gap {certificate.gap:.2%}"
+    return found, spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def _sweep(seconds: float, only: str) -> None:
+    print(f"{'layer':44} {'machine':16} {'J x cycles':>12} {'proof':>10} {'seconds':>8} {'GB':>6}")
+    slow, large, worst = 0, 0, 0.0
+    for machine, problem in list_sweep():
+        if only not in problem.name:
+            continue
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            found, spent, memory = pool.apply(_search_alone, ((machine, problem, seconds),))
+        certificate = found.certificate
+        proof = "proven" if certificate.proven else f"gap {certificate.gap:.1%}"
+        slow, large, worst = slow + (spent > 10), large + (memory > 2), max(worst, spent)
+        value = found.result.edp_j_cycles
+        print(
+            f"{problem.name:44} {machine:16} {value:12.5g} {proof:>10} {spent:8.2f} {memory:6.2f}", flush=True
+        )
+    print(f"slower than 10 s: {slow}; more than 2 GB: {large}; longest {worst:.1f} s")
+
+
+def _compare(path: Path, seconds: float) -> None:
+    print("EDP in J x cycles, energy in uJ; ratio: baseline / found, above 1 is better than the baseline")
     print(
-        f"{name:24} {objective:6} {result.edp_j_cycles:14,.1f} {beside} {result.energy_pj * 1e-6:12,.1f} uJ"
-        f" {spent:7.2f} s  {proof}, {certificate.mapspace:.1e} mappings, {certificate.measured:,} measured",
-        flush=True,
+        f"{'layer':20} {'aim':6} {'EDP':>12} {'baseline':>12} {'ratio':>6} {'energy':>12} {'baseline':>12}"
+        f" {'ratio':>6} {'seconds':>8} {'mappings/s':>10}  proof"
     )
+    for layer in json.loads(path.read_text())["layers"]:
+        problem, best = (
+            _problem(layer["name"], dimensions=layer["dimensions"]),
+            layer["best_edp_mapping_found"],
+        )
+        for objective in OBJECTIVES:
+            begun = time.perf_counter()
+            found = search("procrustes_16x16", problem, objective=objective, seconds=seconds)
+            spent = time.perf_counter() - begun
+            edp, energy = found.result.edp_j_cycles, found.result.energy_pj * 1e-6
+            proof = "proven" if found.certificate.proven else f"gap {found.certificate.gap:.2%}"
+            print(
+                f"{layer['name']:20} {objective:6} {edp:12,.1f} {best['edp_j_cycles']:12,.1f}"
+                f" {best['edp_j_cycles'] / edp:6.2f} {energy:12,.1f} {best['energy_uj']:12,.1f}"
+                f" {best['energy_uj'] / energy:6.2f} {spent:8.2f} {found.certificate.measured / spent:10,.0f}"
+                f"  {proof}",
+                flush=True,
+            )
 
 
-def _report_rate(problem: dict[str, Any]) -> None:
-    begun = time.process_time()
+def _report_rate() -> None:
+    bounds = dict(zip(NAMES, (3, 3, 7, 7, 256, 256, 16), strict=True))
+    problem, begun = _problem("vgg", dimensions=bounds), time.process_time()
     found = search("procrustes_16x16", problem, method="random", mappings=1_000_000, threads=1)
     spent = time.process_time() - begun
-    print(f"random, 1 thread: {found.certificate.measured / spent:,.0f} valid mappings per second")
+    print(f"random, 1 thread: {found.certificate.measured / spent:,.0f} valid mappings per second of CPU")
 
 
 def main() -> None:
     """Run all layers and print one line for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("baseline", nargs="?", type=Path)
+    parser.add_argument("baseline", nargs="?", type=Path, default=BASELINE)
     parser.add_argument("--seconds", type=float, default=60.0, help="time limit of each search")
+    parser.add_argument("--sweep", action="store_true", help="awkward layers, ResNet-18 and ResNet-50")
+    parser.add_argument("--only", default="", metavar="TEXT", help="layers of the sweep whose name has TEXT")
     given = parser.parse_args()
-    tiny = _problem("tiny", {"dimensions": dict.fromkeys(NAMES, 2)})
     begun = time.perf_counter()
-    search("procrustes_16x16", tiny)
+    search("procrustes_16x16", _problem("tiny", dimensions=dict.fromkeys(NAMES, 2)))
     print(f"first search, kernels compiled or loaded: {time.perf_counter() - begun:.1f} s")
-    print(
-        f"{len(os.sched_getaffinity(0))} processors; EDP in J x cycles; baseline and ratio where there is one"
-    )
-    if given.baseline:
-        for layer in json.loads(given.baseline.read_text())["layers"]:
-            problem = _problem(layer["name"], {"dimensions": layer["dimensions"]})
-            best = layer["best_edp_mapping_found"]["edp_j_cycles"]
-            for objective in ("edp", "energy"):
-                _report(
-                    layer["name"], problem, objective, best if objective == "edp" else None, given.seconds
-                )
-    for name, bounds in RESNET18.items():
-        for batch in (16, 64):
-            problem = _problem(name, {"dimensions": dict(zip(NAMES, (*bounds, batch), strict=True))})
-            _report(f"{name}_batch_{batch}", problem, "edp", None, given.seconds)
-    for name, content in OTHERS.items():
-        _report(name, _problem(name, content), "edp", None, given.seconds)
-    _report_rate(_problem("vgg", {"dimensions": dict(zip(NAMES, (3, 3, 7, 7, 256, 256, 16), strict=True))}))
+    print(f"{len(os.sched_getaffinity(0))} processors")
+    if given.sweep:
+        _sweep(given.seconds, given.only)
+        return
+    _compare(given.baseline, given.seconds)
+    _report_rate()
     print(f"largest memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
 
 
