@@ -136,13 +136,14 @@ class Optimal:
 
     def _certify(self) -> Certificate:
         incumbent, counted = self.incumbent, self.counted.tolist()
-        bound = max(0.0, min(incumbent.value, self.open_bound, self.closest))
+        # Plain numbers, whatever the kernels returned: certificates are written as JSON.
+        bound = float(max(0.0, min(incumbent.value, self.open_bound, self.closest)))
         cost = self.space.cost
         if cost is not None and not cost.relaxation.is_valid:
             bound = 0.0
         return Certificate(
-            proven=self.complete and bound >= incumbent.value * (1 - SLACK),
-            value=incumbent.value,
+            proven=bool(self.complete and bound >= incumbent.value * (1 - SLACK)),
+            value=float(incumbent.value),
             lower_bound=bound,
             mapspace=self.space.size(),
             patterns=self.patterns,
