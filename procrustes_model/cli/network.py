@@ -72,7 +72,7 @@ def network_command(
     objective: Annotated[Objective, typer.Option(help="What every search minimises.")] = Objective.EDP,
     seconds: Annotated[
         float, typer.Option(min=0.0, help="Time limit of each search; 0: until the best is proven.")
-    ] = 60.0,
+    ] = 1.5,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same answer.")] = 0,
     as_published: Annotated[
         bool, typer.Option("--as-published", help="Stride 1 at the output's size, as published numbers used.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections import Counter
@@ -132,6 +133,21 @@ def _classes(model: Model) -> tuple[Ints, Ints]:
     return kind, members
 
 
+@functools.lru_cache(maxsize=2**14)
+def _list_orders(
+    loops: tuple[int, ...], shape: tuple[int, ...], coefficient: bytes, kind: bytes, outside: bytes
+) -> list[tuple[int, ...]]:
+    """Return the orders of `loops`; kept, for layers of a network differ in their bounds only."""
+    before = np.frombuffer(outside, np.bool_).reshape(shape[-1], shape[-1])
+
+    def may_follow(d: int, rest: list[int]) -> bool:
+        return not any(before[d, e] for e in rest if e != d)
+
+    return list_orders(
+        loops, np.frombuffer(coefficient, np.int64).reshape(shape), np.frombuffer(kind, np.int64), may_follow
+    )
+
+
 def _make_orders(model: Model, rules: Rules, *, free: bool) -> Orders:
     levels, dimensions = len(model.block), len(model.bounds)
     looped = sum(1 << d for d in range(dimensions) if model.bounds[d] > 1)
@@ -140,10 +156,6 @@ def _make_orders(model: Model, rules: Rules, *, free: bool) -> Orders:
     known: dict[bytes, int] = {}
     for level in range(levels):
         outside = rules.outside[level]
-
-        def may_follow(d: int, rest: list[int], outside: Bools = outside) -> bool:
-            return not any(outside[d, e] for e in rest if e != d)
-
         twin = known.setdefault(outside.tobytes(), level)
         if twin != level:
             rows[level] = rows[twin]
@@ -151,11 +163,12 @@ def _make_orders(model: Model, rules: Rules, *, free: bool) -> Orders:
         for loops in range(1 << dimensions):
             if loops & ~looped:
                 continue
-            found = list_orders(
-                [d for d in range(dimensions) if loops >> d & 1],
-                model.coefficient,
-                model.kind,
-                may_follow,
+            found = _list_orders(
+                tuple(d for d in range(dimensions) if loops >> d & 1),
+                model.coefficient.shape,
+                model.coefficient.tobytes(),
+                model.kind.tobytes(),
+                outside.tobytes(),
             )
             rows[level, loops] = len(listed), len(listed) + len(found)
             listed += found

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from procrustes_model.mapper.result import SearchResult
     from procrustes_model.model.result import Result
@@ -138,9 +140,9 @@ def make_record(case: Case, found: SearchResult, limit: float | None) -> CaseRec
         objective=found.objective,
         mapping=found.mapping.to_dict(),
         **_numbers(found.result),
-        proven=found.certificate.proven,
-        gap=gap if gap < float("inf") else None,
-        seconds=found.seconds,
+        proven=bool(found.certificate.proven),
+        gap=float(gap) if gap < float("inf") else None,
+        seconds=float(found.seconds),
         limit=limit,
     )
 
@@ -165,11 +167,17 @@ def _numbers(result: Result) -> dict[str, Any]:
     energy[result.compute.name] = result.compute.energy_pj
     energy |= dict(result.extras)
     rows = [{key: value for key, value in row.items() if key not in _HEAD} for row in result.to_records()]
-    return {"result": _plain(result.to_dict()), "rows": tuple(rows), "energy_by_level": energy}
+    return {
+        "result": _plain(result.to_dict()),
+        "rows": tuple(_plain(rows)),
+        "energy_by_level": _plain(energy),
+    }
 
 
 def _plain(value: Any) -> Any:
-    """Return nested data as JSON would return it: lists for tuples."""
+    """Return nested data as JSON would return it: lists for tuples, numbers of Python for NumPy's."""
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, np.generic):
+        return value.item()
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value

@@ -26,6 +26,8 @@ from procrustes_model.workloads.layer import PHASES
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
 DENSE = "dense"
+SECONDS = 1.5
+"""Time limit of a search: good mappings of a hundred cases in a minute or two, most of them not proven."""
 _SHORT: dict[str, Phase] = {"fw": "forward", "bw": "backward", "wu": "weight_update"}
 
 
@@ -67,7 +69,7 @@ def run_network(
     masks: str | os.PathLike[str] | None = None,
     step: int | None = None,
     objective: Objective = "edp",
-    seconds: float | None = 60.0,
+    seconds: float | None = SECONDS,
     seed: int = 0,
     as_published: bool = False,
     out: str | os.PathLike[str] | None = None,
@@ -104,7 +106,8 @@ def run_network(
         Recorded step of the masks; the last by default.
     objective : {'edp', 'energy', 'cycles'}
     seconds : float or None
-        Time limit of each search; None: until the best is proven.
+        Time limit of each search; None: until the best is proven. With a larger limit, a run with the same
+        `out` searches again what was not proven.
     seed : int
     as_published : bool
         Stride 1 at the output's size, and the backward phase as a gather, as published numbers used.

@@ -123,10 +123,23 @@ def format_notes(result: NetworkResult) -> str:
         lines.append("Masks        weights counted forward and backward; density only in the weight update")
     for note, number in Counter(row.entry.note for row in ours if row.entry.note).items():
         lines.append(f"Dataflow     {note} in {number} of {len(ours)} searches, for want of the dimensions")
+    lines.append(f"Proof        {_describe_proofs(result)}")
     macs = result.totals(phase=result.phases[0]).macs
     what = f"{result.network}, batch {result.batch}, {len(result.layers)} layers"
     lines.append(f"Network      {what}: {macs:,} multiply-accumulates per phase")
     return "\n".join(lines)
+
+
+def _describe_proofs(result: NetworkResult) -> str:
+    """Return how many searches proved their mapping the best, and what to do about the others."""
+    cases = {row.case.key: row.case for row in result.rows}
+    open_ = [case for case in cases.values() if not case.proven]
+    text = f"{len(cases) - len(open_)} of {len(cases)} searches"
+    limits = [case.limit for case in open_ if case.limit is not None]
+    if limits:
+        text += f"; {len(limits)} were stopped after {max(limits):g} s"
+        text += ": with more --seconds and the same --out they go on"
+    return text
 
 
 def print_run(result: NetworkResult) -> None:

@@ -35,4 +35,5 @@ def tiny_run() -> NetworkResult:
         baseline="dense",
         density={"Weights": 0.25, "Inputs": 0.5},
         workers=1,
+        seconds=None,
     )

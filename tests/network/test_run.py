@@ -35,7 +35,15 @@ def test_layers_that_repeat_are_searched_once_and_counted_twice(tiny_run: Networ
 def test_a_second_run_searches_nothing(tmp_path: Path) -> None:
     seen: list[RunProgress] = []
     results = [
-        run_network("procrustes_16x16", TINY, phases=["fw"], workers=1, out=tmp_path, progress=seen.append)
+        run_network(
+            "procrustes_16x16",
+            TINY,
+            phases=["fw"],
+            workers=1,
+            seconds=None,
+            out=tmp_path,
+            progress=seen.append,
+        )
         for _ in range(2)
     ]
     assert results[0].rows == results[1].rows == load_run(tmp_path).rows
@@ -45,12 +53,27 @@ def test_a_second_run_searches_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["", "{}", '{"format": "procrustes_case"'])
 def test_a_damaged_case_is_searched_again(tmp_path: Path, damage: str) -> None:
-    first = run_network("procrustes_16x16", TINY, phases=["fw"], workers=1, out=tmp_path)
+    first = run_network("procrustes_16x16", TINY, phases=["fw"], workers=1, seconds=None, out=tmp_path)
     case = next((tmp_path / "cases").iterdir())
     case.write_text(damage)
     seen: list[RunProgress] = []
     second = run_network(
-        "procrustes_16x16", TINY, phases=["fw"], workers=1, out=tmp_path, progress=seen.append
+        "procrustes_16x16", TINY, phases=["fw"], workers=1, seconds=None, out=tmp_path, progress=seen.append
     )
     assert seen[-1].kept == seen[-1].total - 1
     assert first.totals() == second.totals()
+
+
+def test_what_was_not_proven_goes_on_with_more_time(tmp_path: Path) -> None:
+    hurried = run_network("procrustes_16x16", TINY, phases=["fw"], workers=1, seconds=0.0, out=tmp_path)
+    unproven = {row.case.key for row in hurried.rows if not row.case.proven}
+    seen: list[RunProgress] = []
+    patient = run_network(
+        "procrustes_16x16", TINY, phases=["fw"], workers=1, seconds=None, out=tmp_path, progress=seen.append
+    )
+    assert seen[-1].total - seen[-1].kept == len(unproven)
+    assert patient.totals().proven == patient.totals().rows
+    for before, after in zip(hurried.rows, patient.rows, strict=True):
+        assert after.case.edp_j_cycles <= before.case.edp_j_cycles
+    again = run_network("procrustes_16x16", TINY, phases=["fw"], workers=1, seconds=0.0, out=tmp_path)
+    assert again.rows == patient.rows
