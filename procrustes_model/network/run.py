@@ -134,6 +134,8 @@ def run_network(
         When interrupted; finished cases are kept in `out`.
     """
     check_engine(engine, scheduler)
+    if seconds is not None and seconds <= 0:
+        raise SpecError(Issue(f"a search cannot find anything in {seconds:g} s", "None: until it is proven"))
     machine, net = load_architecture(architecture), load_network(network)
     designs = find_designs(dataflow, constraints, sparsity, baseline)
     states = _states(net, designs[0], density, profile, masks, step)

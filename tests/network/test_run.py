@@ -65,7 +65,7 @@ def test_a_damaged_case_is_searched_again(tmp_path: Path, damage: str) -> None:
 
 
 def test_what_was_not_proven_goes_on_with_more_time(tmp_path: Path) -> None:
-    hurried = run_network("procrustes_16x16", TINY, phases=["fw"], workers=1, seconds=0.0, out=tmp_path)
+    hurried = run_network("procrustes_16x16", TINY, phases=["fw"], workers=1, seconds=0.001, out=tmp_path)
     unproven = {row.case.key for row in hurried.rows if not row.case.proven}
     seen: list[RunProgress] = []
     patient = run_network(
@@ -75,5 +75,5 @@ def test_what_was_not_proven_goes_on_with_more_time(tmp_path: Path) -> None:
     assert patient.totals().proven == patient.totals().rows
     for before, after in zip(hurried.rows, patient.rows, strict=True):
         assert after.case.edp_j_cycles <= before.case.edp_j_cycles
-    again = run_network("procrustes_16x16", TINY, phases=["fw"], workers=1, seconds=0.0, out=tmp_path)
+    again = run_network("procrustes_16x16", TINY, phases=["fw"], workers=1, seconds=0.001, out=tmp_path)
     assert again.rows == patient.rows
