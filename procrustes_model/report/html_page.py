@@ -54,7 +54,7 @@ pre { overflow-x: auto; background: var(--wash); padding: .6rem; border-radius: 
   line-height: 1.4; margin: .4rem 0; max-height: 60vh; }
 pre.command { white-space: pre-wrap; overflow-wrap: anywhere; }
 @media print { .filters { display: none; } .scroll { overflow: visible; max-height: none; } }
-@media (max-width: 34rem) { body { padding: .6rem .7rem 3rem; } td:first-child { max-width: 7rem; } }
+@media (max-width: 34rem) { body { padding: .6rem .7rem 3rem; } td:first-child { max-width: 8.5rem; } }
 """
 
 SCRIPT = """

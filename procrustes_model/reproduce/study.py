@@ -151,6 +151,8 @@ class Study:
         if rules == "model":
             settings = replace(settings, sparsity="procrustes", baseline="dense")
         subjects = self.subjects
+        if networks is not None and not networks:
+            raise SpecError(Issue("no network is named", f"some of {', '.join(s.network for s in subjects)}"))
         if networks is not None:
             known = {subject.network: subject for subject in subjects}
             known |= {subject.network.removesuffix("_2020"): subject for subject in subjects}

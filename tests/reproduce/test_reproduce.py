@@ -190,4 +190,6 @@ def test_wrong_names(tmp_path: Path) -> None:
         SpecError, match=r"'resnet19' is no network of the evaluation; did you mean 'resnet18'"
     ):
         reproduce("energy", tmp_path, networks=["resnet19"])
+    with pytest.raises(SpecError, match=r"no network is named; some of vgg_s_2020,"):
+        reproduce("energy", tmp_path, networks=[])
     assert list(tmp_path.iterdir()) == []
