@@ -241,8 +241,9 @@ class CaseProgress:
 
 def _describe(record: Any) -> str:
     """Return a finished case in a few words."""
+    from procrustes_model.report.network import format_gap
     from procrustes_model.report.units import format_energy
 
-    proof = "proven" if record.proven else "no bound" if record.gap is None else f"gap {record.gap:.1%}"
+    proof = "proven" if record.proven else "no bound" if record.gap is None else format_gap(record.gap)
     best = f"{format_energy(record.energy_pj)}, {record.cycles:,} cycles, {proof}"
     return f"{record.problem['name'][:40]}: {best}"

@@ -203,7 +203,12 @@ def _imbalance(row: Row) -> str:
 def _proof(total: Totals) -> str:
     if total.proven == total.rows:
         return "proven"
-    gap = "no bound" if total.gap is None else f"gap {total.gap:.1%}"
+    gap = "no bound" if total.gap is None else format_gap(total.gap)
     if total.proven == 0 or total.rows == 1:
         return gap
     return f"{total.rows - total.proven} of {total.rows}: {gap}"
+
+
+def format_gap(gap: float) -> str:
+    """Return a gap as a percentage of the bound, as a multiple where it is large."""
+    return f"gap {gap:.1%}" if gap < 10 else f"gap {gap:,.0f}x"
