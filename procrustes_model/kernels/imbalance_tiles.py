@@ -31,6 +31,9 @@ _FEW_ELEMENTS = 40
 _TRIALS = 4000
 _THROWS = 10_000
 
+_MANY_ELEMENTS = 256
+"""From here on, the work is interpolated between sizes."""
+
 _MANY_PARTS = 2048
 """Beyond it, the excess over the mean is taken to grow like an extreme of a normal distribution."""
 
@@ -276,6 +279,49 @@ def _hash(elements: int, parts: int, few: int, paired: bool) -> int:
 
 
 @kernel
+def _recall(
+    elements: int, parts: int, few: int, halves: bool, density: float, nonzeros: int, memo: MemoArrays
+) -> float:
+    """Return what `_largest` returns, from the memo where it is there."""
+    key, slots = memo.key, len(memo.value)
+    slot = _hash(elements, parts, few, halves) & (slots - 1)
+    while key[slot, 0] != 0:
+        if (
+            key[slot, 0] == elements
+            and key[slot, 1] == parts
+            and key[slot, 2] == few
+            and key[slot, 3] == halves
+        ):
+            return float(memo.value[slot])
+        slot = (slot + 1) & (slots - 1)
+    value = _largest(elements, parts, few, halves, density, nonzeros)
+    if memo.filled[0] < slots // 2:
+        memo.filled[0] += 1
+        memo.value[slot] = value
+        key[slot, 0], key[slot, 1], key[slot, 2], key[slot, 3] = elements, parts, few, halves
+    return value
+
+
+@kernel
+def _largest_of_many(elements: int, parts: int, halves: bool, density: float, memo: MemoArrays) -> float:
+    """Return what `_largest` returns for many elements, from two of sixteen sizes per octave.
+
+    The excess over the mean, divided by the root of the elements, is a smooth function of them.
+    """
+    step = 1
+    while step * 32 <= elements:
+        step *= 2
+    low = elements - elements % step
+    excess = 0.0
+    for size in (low, low + step):
+        weight = 1 - abs(elements - size) / step
+        if weight > 0:
+            over = _recall(size, parts, 0, halves, density, 0, memo) - size * density
+            excess += weight * over / math.sqrt(size)
+    return min(float(elements), elements * density + excess * math.sqrt(elements))
+
+
+@kernel
 def expected_work(
     densities: DensityArrays,
     tensor: int,
@@ -308,7 +354,6 @@ def expected_work(
         Filled in.
     """
     density, nonzeros = densities.average[tensor], densities.nonzeros[tensor]
-    slots = len(memo.value)
     for n in range(len(work)):
         elements, parts, rounds = tiles.alike[n], tiles.parts[n], tiles.rounds[n]
         varied = densities.model[tensor] == HYPERGEOMETRIC
@@ -323,24 +368,10 @@ def expected_work(
         halves = paired and tiles.cut[n] >= 0
         if halves:
             elements = max(2, elements - elements % 2)
-        slot = _hash(elements, parts, few, halves) & (slots - 1)
-        while memo.key[slot, 0] != 0 and not (
-            memo.key[slot, 0] == elements
-            and memo.key[slot, 1] == parts
-            and memo.key[slot, 2] == few
-            and memo.key[slot, 3] == halves
-        ):
-            slot = (slot + 1) & (slots - 1)
-        if memo.key[slot, 0] == 0:
-            value = _largest(elements, parts, few, halves, density, nonzeros) / elements
-            if memo.filled[0] >= slots // 2:
-                work[n] = value
-                continue
-            memo.filled[0] += 1
-            memo.value[slot] = value
-            memo.key[slot, 0], memo.key[slot, 1] = elements, parts
-            memo.key[slot, 2], memo.key[slot, 3] = few, halves
-        work[n] = memo.value[slot]
+        if few or elements < _MANY_ELEMENTS:
+            work[n] = _recall(elements, parts, few, halves, density, nonzeros, memo) / elements
+        else:
+            work[n] = _largest_of_many(elements, parts, halves, density, memo) / elements
 
 
 @kernel

@@ -278,6 +278,8 @@ class Pairs(NamedTuple):
     units : float64[n]
     work : float64[n]
         Least share of the steps that compute units take.
+    least : float64[V, 1 + T]
+        Least of `base`, and of `fetch`, over the pairs of a point; one sliding fetch may come for nothing.
     """
 
     start: Ints
@@ -288,6 +290,7 @@ class Pairs(NamedTuple):
     thin: Floats
     units: Floats
     work: Floats
+    least: Floats
 
 
 class Pattern(NamedTuple):
@@ -300,6 +303,8 @@ class Pattern(NamedTuple):
         The innermost level outside a level that keeps the tensor.
     inside : float64[L, C + 1, V]
         Least energy of everything inside M(l), by class of the innermost loop outside; last, of any class.
+    by_inside : int64[L, V]
+        Points by the last of these.
     below : float64[L, V]
         Least energy of everything inside B(l).
     reach : float64[L + 1, V]
@@ -311,6 +316,7 @@ class Pattern(NamedTuple):
     keep: Bools
     parent: Ints
     inside: Floats
+    by_inside: Ints
     below: Floats
     reach: Floats
     pace: Floats

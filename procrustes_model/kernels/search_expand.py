@@ -96,6 +96,17 @@ def _class_outside(model: Model, orders: Orders, label: Ints, level: int) -> int
 
 
 @kernel
+def _least_energy(model: Model, label: Ints, pairs: Pairs, spent: float) -> float:
+    """Bound the energy of all ways on before fetches of tiles with a sliding window are counted."""
+    kind, least, point, whole = model.kind, pairs.least, label[POINT], model.columns.whole
+    energy = 0.0
+    for t in range(len(kind)):
+        visits = label[whole + t] if kind[t] == SIMPLE else 1
+        energy += visits * least[point, 1 + t]
+    return float(spent + least[point, 0] + label[UNITS] * energy)
+
+
+@kernel
 def _judge(
     model: Model, lattice: Lattice, label: Ints, pairs: Pairs, within: float, spent: float, steps: float,
     goal: Goal,
@@ -118,6 +129,55 @@ def _judge(
         if energy <= limit:
             least, quickest = min(least, energy), min(quickest, cycles)
     return least, quickest
+
+
+@kernel
+def _list_inside(
+    lattice: Lattice, inside: Floats, by_inside: Ints, limit: float, outer: int, found: Ints, counted: Ints
+) -> int:
+    """List the points that divide `outer` and leave a bound within the limit; return how many.
+
+    Either all divisors are looked at, or all points within the limit, whichever are fewer.
+
+    Parameters
+    ----------
+    lattice : Lattice
+    inside : float64[V]
+    by_inside : int64[V]
+        Points by `inside`.
+    limit : float
+    outer : int
+    found : int64[V]
+        Filled in.
+    counted : int64[6]
+        Added to.
+    """
+    exponents = lattice.exponents[outer]
+    divisors = 1
+    for axis in range(len(exponents)):
+        divisors *= exponents[axis] + 1
+    n = 0
+    if lattice.spare and (divisors >= len(inside) or inside[by_inside[divisors]] > limit):
+        packed, spare = lattice.packed, lattice.spare
+        for m in by_inside:
+            if inside[m] > limit:
+                break
+            counted[TRIED] += 1
+            if ((packed[outer] | spare) - packed[m]) & spare == spare:
+                found[n] = m
+                n += 1
+        counted[NARROWED] += divisors - n
+        return n
+    digits = np.zeros(len(exponents), np.int64)
+    m = 0
+    while m >= 0:
+        if inside[m] <= limit:
+            found[n] = m
+            n += 1
+        m = next_inside(lattice.axis_stride, exponents, digits, m)
+    counted[TRIED] += divisors
+    counted[NARROWED] += divisors - n
+    return n
 
 
 @kernel
@@ -164,65 +224,57 @@ def expand_temporal(
     """
     at = model.columns
     out, out_marks = np.empty((256, at.width), np.int64), np.empty((256, 3))
-    strides, digits = lattice.axis_stride, np.empty(len(lattice.axis_stride), np.int64)
+    points, looped = np.empty(len(lattice.indices), np.int64), np.empty(len(model.bounds), np.int64)
     anyone, scratch = len(orders.members), np.empty((2, model.coefficient.shape[1]), np.int64)
-    looped = np.empty(len(model.bounds), np.int64)
+    mirrored = level == 0 and orders.mirror[0] >= 0
     n = 0
     for i in range(len(labels)):
-        label = labels[i].copy()
-        if marks[i, BOUND] > energy_limit(goal, marks[i, STEPS]):
+        limit = energy_limit(goal, marks[i, STEPS])
+        if marks[i, BOUND] > limit:
             continue
-        outer = label[POINT]
+        label, outer = labels[i].copy(), labels[i, POINT]
         spent = marks[i, SPENT] - pending_rebate(model, pattern, label, level + 1)
         outside = _class_outside(model, orders, label, level)
-        limit = energy_limit(goal, marks[i, STEPS])
-        digits[:] = 0
-        m = 0
-        while m >= 0:
-            counted[TRIED] += 1
-            tight = spent + pattern.inside[level, anyone, m] > limit or pairs.start[m] == pairs.start[m + 1]
-            loops = -1 if tight else _loops_between(lattice, outer, m, allowed)
-            if (
-                level == 0
-                and loops >= 0
-                and orders.mirror[0] >= 0
-                and _is_mirrored(lattice, orders.mirror, m)
-            ):
-                loops = -1
-            counted[NARROWED] += tight
-            if loops >= 0:
-                steps = max(
-                    marks[i, STEPS],
-                    least_steps(model.computes, label[UNITS] * pattern.pace[level, m], model.work),
+        narrow = pattern.inside[level, anyone]
+        count = _list_inside(lattice, narrow, pattern.by_inside[level], limit - spent, outer, points, counted)
+        for m in points[:count]:
+            loops = _loops_between(lattice, outer, m, allowed)
+            if loops < 0 or (mirrored and _is_mirrored(lattice, orders.mirror, m)):
+                continue
+            pace = label[UNITS] * pattern.pace[level, m]
+            steps = max(marks[i, STEPS], least_steps(model.computes, pace, model.work))
+            most = energy_limit(goal, steps)
+            if spent + narrow[m] > most:
+                continue
+            label[POINT] = label[at.path + 2 * level + 1] = m
+            repeats = model.computes // label[UNITS]
+            for d in range(len(looped)):
+                repeats //= lattice.value[m, d]
+                looped[d] = lattice.value[outer, d] // lattice.value[m, d]
+            for row in range(orders.rows[level, loops, 0], orders.rows[level, loops, 1]):
+                counted[ORDERS] += 1
+                kind = orders.kind[orders.loops[row, 0]] if loops else outside
+                if spent + pattern.inside[level, kind if kind >= 0 else anyone, m] > most:
+                    continue
+                label[at.order + level] = row
+                repeat_simple(
+                    model, orders.loops[row], looped, repeats, labels[i], label, level * len(looped) + 1
                 )
-                label[POINT] = label[at.path + 2 * level + 1] = m
-                repeats = model.computes // label[UNITS]
-                for d in range(len(looped)):
-                    repeats //= lattice.value[m, d]
-                    looped[d] = lattice.value[outer, d] // lattice.value[m, d]
-                for row in range(orders.rows[level, loops, 0], orders.rows[level, loops, 1]):
-                    counted[ORDERS] += 1
-                    kind = orders.kind[orders.loops[row, 0]] if loops else outside
-                    bound = spent + pattern.inside[level, kind if kind >= 0 else anyone, m]
-                    if bound > energy_limit(goal, steps):
-                        continue
-                    label[at.order + level] = row
-                    repeat_simple(
-                        model, orders.loops[row], looped, repeats, labels[i], label, level * len(looped) + 1
-                    )
-                    for t in range(len(model.kind)):
-                        if model.kind[t] != SIMPLE:
-                            repeat_tile(model, lattice, orders, label, level, t, scratch)
-                    bound, cycles = _judge(model, lattice, label, pairs, within, spent, steps, goal)
-                    counted[HOPELESS] += bound == math.inf
-                    if bound < math.inf:
-                        if n == len(out):
-                            out, out_marks = grow(out, out_marks)
-                        out[n] = label
-                        out_marks[n, SPENT], out_marks[n, BOUND] = marks[i, SPENT], bound
-                        out_marks[n, STEPS] = cycles
-                        n += 1
-            m = next_inside(strides, lattice.exponents[outer], digits, m)
+                if _least_energy(model, label, pairs, spent) > most:
+                    counted[HOPELESS] += 1
+                    continue
+                for t in range(len(model.kind)):
+                    if model.kind[t] != SIMPLE:
+                        repeat_tile(model, lattice, orders, label, level, t, scratch)
+                bound, cycles = _judge(model, lattice, label, pairs, within, spent, steps, goal)
+                counted[HOPELESS] += bound == math.inf
+                if bound < math.inf:
+                    if n == len(out):
+                        out, out_marks = grow(out, out_marks)
+                    out[n] = label
+                    out_marks[n, SPENT], out_marks[n, BOUND] = marks[i, SPENT], bound
+                    out_marks[n, STEPS] = cycles
+                    n += 1
     return out[:n], out_marks[:n]
 
 

@@ -53,7 +53,7 @@ WALKS = 16
 CANDIDATES = 4096
 """Whole mappings that are measured at a time where something is zero."""
 
-SPARSE_WALKS = 128
+SPARSE_WALKS = 64
 """The same where something is zero, and walks are shorter."""
 
 SMALL = 1e12

@@ -24,6 +24,15 @@ from procrustes_model.kernels.search_lattice import box_words, fetch_floor, leas
 from procrustes_model.mapper.space import Space
 
 
+def _least_by_point(start: Ints, values: Floats) -> Floats:
+    """Return the least of the rows (float64[n, k]) of every point; infinite where it has none."""
+    least = np.full((len(start) - 1, values.shape[1]), np.inf)
+    filled = np.flatnonzero(np.diff(start))
+    if len(filled):
+        least[filled] = np.minimum.reduceat(values, start[filled], axis=0)
+    return least
+
+
 @dataclass
 class Tables:
     """Makes and remembers bounds.
@@ -197,16 +206,13 @@ class Tables:
         child, row = found[:, 1], found[:, 2]
         per_word = link.child + link.parent / spatial.multicast[row]
         fetch = np.where(link.kept, self.floor.tile[:, child].T * spatial.units[row, None] * per_word, 0.0)
-        pairs = Pairs(
-            start,
-            child,
-            spatial.point[row],
-            below[child] + spatial.toll[row] - spatial.rebate[row],
-            fetch,
-            self.thin[:, child].T.copy(),
-            spatial.units[row],
-            self._least_work(model, level, child, spatial.point[row]),
+        base = below[child] + spatial.toll[row] - spatial.rebate[row]
+        thin = self.thin[:, child].T.copy()
+        work = self._least_work(model, level, child, spatial.point[row])
+        least = _least_by_point(
+            start, np.column_stack((base, np.where(model.kind == SIMPLE, fetch, fetch * thin)))
         )
+        pairs = Pairs(start, child, spatial.point[row], base, fetch, thin, spatial.units[row], work, least)
         return inside, around, pairs
 
     def family_bound(self, keep: Bools, goal: Goal) -> float:
@@ -263,7 +269,9 @@ class Tables:
             inside[level], below, pairs[level] = self._bound(model, level, keep, below, goal, family=False)
             around[level] = below
         energy = math.inf if not self.fits(0, keep[0])[-1] else self._whole(model, float(around[0, -1]))
-        return Pattern(keep, parent, inside, around, self.reach, self._pace(model, pairs)), pairs, energy
+        by_inside = np.argsort(inside[:, -1], axis=1, kind="stable")
+        pace = self._pace(model, pairs)
+        return Pattern(keep, parent, inside, by_inside, around, self.reach, pace), pairs, energy
 
     def _least_work(self, model: Model, level: int, child: Ints, spread: Ints) -> Floats:
         """Return the least share of the steps that pairs of a level take."""
