@@ -15,6 +15,7 @@ import numpy as np
 
 from procrustes_model.kernels.arrays import FILL, READ, UPDATE, Bools, Floats, Ints
 from procrustes_model.kernels.density_empty import find_empty
+from procrustes_model.kernels.density_masks import find_empty_by_mask
 from procrustes_model.kernels.search_arrays import SIMPLE, Model
 from procrustes_model.kernels.search_lattice import box_words
 from procrustes_model.kernels.sparse_arrays import BITMASK, CSB, HYPERGEOMETRIC, NONE, RUN_LENGTH, BoxArrays
@@ -85,7 +86,7 @@ class Relaxation:
         """
         design, actions = self.design, self.design.actions
         own = np.flatnonzero((actions.target == tensor) & (actions.level >= level))
-        if not len(own) or design.masks.known.any() or design.machine.fanout[-1].prod() > 1:
+        if not len(own) or design.machine.fanout[-1].prod() > 1:
             return np.ones(len(values))
         tensors = self.may_keep.shape[1]
         boxes = BoxArrays(
@@ -95,6 +96,9 @@ class Relaxation:
         )
         empty = np.zeros((len(values), len(own), tensors))
         find_empty(design.problem, design.densities, boxes, empty)
+        if design.masks.known.any():
+            status = np.zeros(len(values), np.int64)
+            find_empty_by_mask(design.problem, design.densities, design.masks, boxes, status, empty)
         left = (1 - empty).prod(axis=2).min(axis=1)
         least = min(self._left(int(a)) for a in own)
         return np.asarray(np.maximum(left / least, 1.0)) if least > 0 else np.ones(len(values))

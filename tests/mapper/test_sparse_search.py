@@ -118,9 +118,11 @@ def test_the_best_of_a_small_space_lies_between_bound_and_value(first: int) -> N
 
 @pytest.mark.parametrize("method", ["optimal", "random"])
 def test_threads_do_not_change_what_is_found(method: Any) -> None:
-    given: Any = ("procrustes_16x16", "vgg_s/conv3_2", "dataflow_kn")
+    bounds = {"K": 32, "C": 16, "R": 3, "S": 3, "P": 7, "Q": 7, "N": 16}
+    problem = load_problem({"problem": {"name": "small", "shape": "conv", "dimensions": bounds}})
+    given: Any = ("procrustes_16x16", problem, "dataflow_kn")
     found = [
-        search(*given, sparsity="procrustes", method=method, mappings=20_000, threads=threads)
+        search(*given, sparsity="procrustes", method=method, mappings=10_000, threads=threads)
         for threads in (1, 2)
     ]
     assert found[0].mapping == found[1].mapping
@@ -128,15 +130,11 @@ def test_threads_do_not_change_what_is_found(method: Any) -> None:
 
 
 def test_masks_drive_the_search() -> None:
-    mask = np.random.default_rng(0).random((256, 256, 3, 3)) < 0.1
-    found = search(
-        "procrustes_16x16",
-        "vgg_s/conv3_2",
-        "dataflow_kn",
-        sparsity="procrustes",
-        masks={"Weights": mask},
-        seconds=60,
-    )
+    bounds = {"K": 32, "C": 32, "R": 3, "S": 3, "P": 7, "Q": 7, "N": 16}
+    problem = load_problem({"problem": {"name": "small", "shape": "conv", "dimensions": bounds}})
+    mask = np.random.default_rng(0).random((32, 32, 3, 3)) < 0.1
+    mask[:8] = False
+    found = search("procrustes_16x16", problem, "dataflow_kn", sparsity="procrustes", masks={"Weights": mask})
     assert found.result.imbalance.counted  # type: ignore[attr-defined]
     assert 0 < found.certificate.lower_bound <= found.certificate.value
     assert found.certificate.gap < 0.25
