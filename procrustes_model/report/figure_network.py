@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,13 +27,23 @@ PHASE_COLORS: dict[str, str] = {"forward": BLUE, "backward": ORANGE, "weight_upd
 _MOST_NAMES = 26
 
 
-def result_colors(results: Sequence[NetworkResult]) -> dict[str, str]:
-    """Return the colours of all levels of some runs, and of what costs energy beside them."""
-    names = [name for result in results for row in result.rows for name in row.case.energy_by_level]
-    compute = str(results[0].inputs["architecture"]["compute"]["name"])
-    levels = [str(level["name"]) for level in results[0].inputs["architecture"]["levels"]]
-    used = dict.fromkeys([*levels, compute, *names])
-    return color_parts(used, compute)
+def energy_parts(result: NetworkResult) -> list[str]:
+    """Return what energy is spent in: levels, outermost first, the computation, and what else there is.
+
+    Parameters
+    ----------
+    result : NetworkResult
+        Read from a folder or not: the order is the same.
+    """
+    machine = result.inputs["architecture"]
+    known = [*(str(level["name"]) for level in machine["levels"]), str(machine["compute"]["name"])]
+    others = {name for row in result.rows for name in row.case.energy_by_level} - set(known)
+    return known + sorted(others)
+
+
+def result_colors(result: NetworkResult) -> dict[str, str]:
+    """Return the colours of all levels of a run, and of what costs energy beside them."""
+    return color_parts(energy_parts(result), str(result.inputs["architecture"]["compute"]["name"]))
 
 
 def draw_phases(result: NetworkResult) -> Figure:
@@ -47,7 +56,7 @@ def draw_phases(result: NetworkResult) -> Figure:
     figure, (upper, lower) = new_figure(3.6, 2)
     colors = {
         name: color
-        for name, color in result_colors([result]).items()
+        for name, color in result_colors(result).items()
         if any(row.case.energy_by_level.get(name) for row in result.rows)
     }
     order = [name for name in (result.baseline, result.design) if name is not None]

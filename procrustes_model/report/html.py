@@ -199,7 +199,9 @@ def _figures(result: NetworkResult) -> str:
 
 
 def _layers(result: NetworkResult) -> str:
-    levels = list(dict.fromkeys(name for row in result.rows for name in row.case.energy_by_level))
+    from procrustes_model.report.figure_network import energy_parts
+
+    levels = energy_parts(result)
     columns = [*_ROWS, *(Column(f"{level} energy") for level in levels), Column("Note", True)]
     return table("layers", columns, [_layer_row(row, levels) for row in result.rows])
 

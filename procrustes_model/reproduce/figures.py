@@ -17,6 +17,7 @@ from procrustes_model.report.figure_bars import (
 )
 from procrustes_model.reproduce.rows import ALL, TOTAL, Rows
 from procrustes_model.reproduce.runs import CONV512
+from procrustes_model.reproduce.working_sets import BIN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from procrustes_model.reproduce.study import Item
 
 _SHORT = {"forward": "fw", "backward": "bw", "weight_update": "wu"}
+_SEEN = 0.002
 _FLOW_COLORS = {"CK": ORANGE, "CN": GREEN, "KN": BLUE, "PQ": GREY}
 
 
@@ -149,11 +151,11 @@ def _conv512(rows: Rows) -> Figure:
 def _imbalance(rows: Rows) -> Figure:
     networks = _networks(rows)
     figure, axes = new_figure(0.75 + 0.85 * len(networks), len(networks))
-    end = min(4.0, max(row["work_from"] for row in rows) + 0.2)
+    end = _last_seen(rows)
     for axis, network in zip(axes, networks, strict=True):
         own = [row for row in rows if row["network"] == network]
         edges = [row["work_from"] for row in own]
-        edges.append(edges[-1] + 0.1)
+        edges.append(edges[-1] + BIN)
         styles: dict[str, dict[str, Any]] = {
             "before": {"fill": True, "color": ORANGE, "alpha": 0.6},
             "after": {"color": BLUE},
@@ -176,6 +178,17 @@ def _imbalance(rows: Rows) -> Figure:
         handles, labels, loc="outside upper center", ncols=2, fontsize=SMALL, frameon=False, borderaxespad=0.2
     )
     return figure
+
+
+def _last_seen(rows: Rows) -> float:
+    """Return the end of the last bin that holds enough of a network's tiles to be seen."""
+    ends = [1.2]
+    for network in _networks(rows):
+        own = [row for row in rows if row["network"] == network]
+        for side in ("before", "after"):
+            enough = _SEEN * sum(row[f"slowest_{side}"] for row in own)
+            ends += [row["work_from"] + 2 * BIN for row in own if row[f"slowest_{side}"] > enough]
+    return float(max(ends))
 
 
 def _networks(rows: Rows) -> list[str]:

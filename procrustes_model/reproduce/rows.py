@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from procrustes_model.report.figure_network import energy_parts
 from procrustes_model.reproduce.runs import CONV512, Results, Run, select
 
 if TYPE_CHECKING:
@@ -90,8 +91,9 @@ def _energy(_: Item, study: Study, results: Results) -> Iterator[dict[str, Any]]
             for machine, design in machines(result).items():
                 totals = result.totals(design, one)
                 head = {"network": network, "phase": phase, "machine": machine, "design": design}
-                for part, energy in totals.energy_by_level.items():
-                    yield head | {"part": part, "energy_pj": energy}
+                for part in energy_parts(result):
+                    if part in totals.energy_by_level:
+                        yield head | {"part": part, "energy_pj": totals.energy_by_level[part]}
                 last = head | {"part": TOTAL, "energy_pj": totals.energy_pj, **_proof(totals)}
                 if machine == "sparse":
                     last["dense_over_this"] = result.totals(result.baseline, one).energy_pj / totals.energy_pj

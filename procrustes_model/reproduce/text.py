@@ -10,11 +10,13 @@ from procrustes_model.report.table import ASCII_BOX, BOX, Style, render_table
 from procrustes_model.report.units import format_energy
 from procrustes_model.reproduce.rows import ALL, TOTAL, Rows
 from procrustes_model.reproduce.runs import CONV512
+from procrustes_model.reproduce.working_sets import BIN
 
 if TYPE_CHECKING:
     from procrustes_model.reproduce.study import Item, Study
 
 _WIDTH = 100
+_NEAR = 1.1 - BIN / 2
 _SHORT = {"forward": "fw", "backward": "bw", "weight_update": "wu", ALL: "all"}
 
 
@@ -85,7 +87,10 @@ def _against(item: Item, study: Study, rows: Rows) -> list[str]:
     lines.append(f"Here         {found}")
     for one in study.published[item.name]:
         top = _apart(gains[best], one.high)
-        if one.says == "most":
+        if best == worst:
+            end = "the published one" if one.says == "most" else "the range's upper end"
+            lines.append(f"{'Difference' if one.says == 'most' else '':<13}the gain is {top} {end}")
+        elif one.says == "most":
             lines.append(f"Difference   the largest gain is {top} the published one")
         else:
             least = _apart(gains[worst], one.low)
@@ -196,7 +201,7 @@ def _imbalance(rows: Rows, style: Style) -> str:
         own = [row for row in rows if row["network"] == network]
         shares = []
         for side in ("before", "after"):
-            near = sum(row[f"slowest_{side}"] for row in own if row["work_from"] < 1.05)
+            near = sum(row[f"slowest_{side}"] for row in own if row["work_from"] < _NEAR)
             shares.append(f"{near / sum(row[f'slowest_{side}'] for row in own):.1%}")
         lines.append([network, f"{own[0]['mean_before']:.3f}", f"{own[0]['mean_after']:.3f}", *shares])
     return _table(columns, lines, style)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from procrustes_model.network.result import NetworkResult, Row
     from procrustes_model.spec.problem import Phase
 
-BIN = 0.1
+BIN = 0.02
 """Width of a bin, as a share of the mean."""
 _TOP = 6.0
 _SEED = 0
