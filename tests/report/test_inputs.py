@@ -114,4 +114,4 @@ def test_the_command_names_everything() -> None:
     rules = asdict(load_constraints(CONSTRAINTS))
     other = repeat_command(run_of(constraints=rules, as_published=True, seconds=None))
     assert "--constraints constraints.yaml" in other and "--dataflow" not in other
-    assert other.endswith("--seed 3 --as-published")
+    assert other.endswith("--seed 3 --seconds 0 --as-published")
