@@ -1,6 +1,7 @@
 # make demo    set up, evaluate a shipped mapping, print the table, write out/demo.csv
 # make test    set up, check style and types, run all tests with coverage
 # make bench   print speeds
+# make example-training   train on handwritten digits, evaluate what was recorded: out/example_training/report.md
 # make clean   remove what these made
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ LOCK := tools/requirements.lock
 EXTRAS := test,lint,plot,torch,example
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench example-training clean
 
 demo: $(VENV)/.runtime
 	@mkdir -p out
@@ -24,6 +25,9 @@ lint: $(VENV)/.development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+example-training: $(VENV)/.development
+	OMP_NUM_THREADS=1 $(BIN)/python tools/example_training.py out/example_training
 
 bench: $(VENV)/.development
 	$(BIN)/python tools/bench.py

@@ -1,34 +1,31 @@
-"""Train a small network on handwritten digits, dense and with few weights, and record its masks.
+"""Train a small network on handwritten digits, dense and with few weights, and cost it on Procrustes.
 
     python tools/example_training.py out/example_training
 
-Prints accuracies side by side, and writes into the folder: accuracy.csv (one row per run and epoch), the
-masks of every run, and a figure of accuracy and density per epoch. Takes about a minute on one core. Needs
-torch, scikit-learn and matplotlib.
+Prints accuracies side by side, and writes into the folder: report.md with a figure of accuracy, density and
+energy per epoch (PNG and SVG), the numbers as CSV, the masks of every run, and the network as YAML. Takes
+some minutes on two cores. Needs torch, scikit-learn and matplotlib: `make example-training` installs them.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import time
-from collections.abc import Sequence
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent))
 
-from procrustes_model.training import MaskFile, ProcrustesSGD, Recorder, save_masks
+from procrustes_model.training import MaskFile, ProcrustesSGD, Quantile, Recorder, save_masks
 from procrustes_model.training.torch_library import torch
 
 FACTORS = (1, 5, 10)
 """How many times fewer weights; 1 is dense training."""
 
-# Okabe and Ito's colours, told apart by colour-blind readers too.
-COLORS = {1: "#000000", 5: "#0072B2", 10: "#D55E00"}
 BATCH = 64
 RATE = 0.03
 """Of 0.1, 0.03 and 0.01: the worst of its 24 runs was best, on a fifth of the training images held out."""
@@ -58,12 +55,35 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: how many times fewer weights, the seed, its epochs, and what was recorded."""
+    """One training run.
+
+    Attributes
+    ----------
+    factor : int
+        How many times fewer weights.
+    sorted_weights : bool
+        Whether weights were sorted, in place of the quantile's estimate.
+    seed : int
+    epochs : tuple of Epoch
+    tracked : tuple of float
+        Share of weights that was tracked, by iteration; empty of dense training.
+    masks : MaskFile
+        Recorded in the first iteration of every epoch.
+    """
 
     factor: int
+    sorted_weights: bool
     seed: int
     epochs: tuple[Epoch, ...]
+    tracked: tuple[float, ...]
     masks: MaskFile
+
+    @property
+    def name(self) -> str:
+        """What reports call it, without its seed."""
+        if self.factor == 1:
+            return "dense"
+        return f"{self.factor}x fewer" + (", sorted" if self.sorted_weights else "")
 
 
 def load_data() -> Digits:
@@ -82,27 +102,29 @@ def load_data() -> Digits:
 def make_network() -> torch.nn.Module:
     """Return a network of two convolutions and two fully connected layers, 38,160 weights."""
     nn = torch.nn
-    return nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1, bias=False),
-        nn.BatchNorm2d(16),
-        nn.ReLU(),
-        nn.Conv2d(16, 32, 3, padding=1, bias=False),
-        nn.BatchNorm2d(32),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(512, 64),
-        nn.ReLU(),
-        nn.Linear(64, 10),
-    )
+    layers: list[tuple[str, Any]] = [
+        ("conv1", nn.Conv2d(1, 16, 3, padding=1, bias=False)),
+        ("norm1", nn.BatchNorm2d(16)),
+        ("relu1", nn.ReLU()),
+        ("conv2", nn.Conv2d(16, 32, 3, padding=1, bias=False)),
+        ("norm2", nn.BatchNorm2d(32)),
+        ("relu2", nn.ReLU()),
+        ("pool", nn.MaxPool2d(2)),
+        ("flatten", nn.Flatten()),
+        ("fc1", nn.Linear(512, 64)),
+        ("relu3", nn.ReLU()),
+        ("fc2", nn.Linear(64, 10)),
+    ]
+    return nn.Sequential(OrderedDict(layers))
 
 
-def make_optimizer(network: torch.nn.Module, factor: int, seed: int) -> Any:
+def make_optimizer(network: torch.nn.Module, factor: int, seed: int, sorted_weights: bool = False) -> Any:
     """Return SGD with momentum, or the same inside a ProcrustesSGD that keeps 1 of `factor` weights."""
     options: dict[str, Any] = {"lr": RATE, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
     if factor == 1:
         return torch.optim.SGD(network.parameters(), **options)
-    return ProcrustesSGD(network.parameters(), keep=1 / factor, seed=seed, **options)
+    quantile = None if sorted_weights else Quantile()
+    return ProcrustesSGD(network.parameters(), keep=1 / factor, seed=seed, quantile=quantile, **options)
 
 
 def measure(network: torch.nn.Module, optimizer: Any, data: Digits) -> Epoch:
@@ -115,7 +137,7 @@ def measure(network: torch.nn.Module, optimizer: Any, data: Digits) -> Epoch:
     return Epoch(accuracy, 1.0, 1.0)
 
 
-def train(data: Digits, factor: int, seed: int, epochs: int) -> Run:
+def train(data: Digits, factor: int, seed: int, epochs: int, sorted_weights: bool = False) -> Run:
     """Train one network, and record its masks in the first step of every epoch.
 
     Parameters
@@ -126,6 +148,8 @@ def train(data: Digits, factor: int, seed: int, epochs: int) -> Run:
     seed : int
         Of the initial values and of the order of the images; the same seed gives the same result.
     epochs : int
+    sorted_weights : bool
+        Sort weights in every iteration, in place of the quantile's estimate.
 
     Returns
     -------
@@ -133,10 +157,11 @@ def train(data: Digits, factor: int, seed: int, epochs: int) -> Run:
     """
     torch.manual_seed(seed)
     network = make_network()
-    optimizer = make_optimizer(network, factor, seed)
+    optimizer = make_optimizer(network, factor, seed, sorted_weights)
     batches = len(data.train_labels) // BATCH
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches)
-    found = []
+    found: list[Epoch] = []
+    tracked: list[float] = []
     with Recorder(network, optimizer, every=batches) as recorder:
         for _ in range(epochs):
             network.train()
@@ -148,99 +173,48 @@ def train(data: Digits, factor: int, seed: int, epochs: int) -> Run:
                 loss.backward()
                 optimizer.step()
                 scheduler.step()
+                if factor > 1:
+                    tracked.append(optimizer.storage_density())
             found.append(measure(network, optimizer, data))
-    return Run(factor, seed, tuple(found), recorder.result())
+    return Run(factor, sorted_weights, seed, tuple(found), tuple(tracked), recorder.result())
 
 
-def write_accuracy(runs: Sequence[Run], path: Path) -> None:
-    """Write one row per run and epoch."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["factor", "seed", "epoch", "accuracy", "storage_density", "compute_density"])
-        for run in runs:
-            for number, epoch in enumerate(run.epochs, 1):
-                shares = (epoch.accuracy, epoch.storage_density, epoch.compute_density)
-                writer.writerow([run.factor, run.seed, number, *(f"{share:.6f}" for share in shares)])
-
-
-def draw(runs: Sequence[Run], path: Path) -> None:
-    """Draw accuracy and density per epoch: a line per factor, mean of the seeds, and their range."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-    import numpy as np
-    from matplotlib.lines import Line2D
-
-    mpl.rcParams.update({"font.size": 8})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained")
-    for factor in sorted({run.factor for run in runs}):
-        mine = [run for run in runs if run.factor == factor]
-        label = "dense" if factor == 1 else f"{factor}x fewer weights"
-        numbers = np.arange(1, len(mine[0].epochs) + 1)
-        color = COLORS.get(factor, "#009E73")
-        accuracy = np.array([[100 * epoch.accuracy for epoch in run.epochs] for run in mine])
-        left.plot(numbers, accuracy.mean(0), color=color, label=label)
-        left.fill_between(numbers, accuracy.min(0), accuracy.max(0), color=color, alpha=0.2, linewidth=0)
-        for kind, style in (("storage_density", "-"), ("compute_density", ":")):
-            density = np.array([[getattr(epoch, kind) for epoch in run.epochs] for run in mine]).mean(0)
-            right.plot(numbers, density, color=color, linestyle=style)
-    lowest = 100 * min(run.epochs[min(2, len(run.epochs) - 1)].accuracy for run in runs)
-    left.set(xlabel="epoch", ylabel="test accuracy [%]", ylim=(lowest - 1, 100))
-    left.legend(frameon=False, loc="lower right")
-    right.set(xlabel="epoch", ylabel="density of weights", ylim=(0, 1.05))
-    styles = [Line2D([], [], color="gray", linestyle=style) for style in ("-", ":")]
-    right.legend(styles, ["stored", "computed with"], frameon=False, loc="center right")
-    for axis in (left, right):
-        axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=200)
-    plt.close(figure)
-
-
-def print_accuracies(runs: Sequence[Run]) -> None:
-    """Print the accuracy after the last epoch, of each seed and in the mean, beside the dense one."""
-    seeds = sorted({run.seed for run in runs})
-    heads = [f"seed {seed}" for seed in seeds]
-    print(f"{'weights':>10}{''.join(f'{head:>9}' for head in heads)}{'mean':>9}{'to dense':>10}{'stored':>9}")
-    dense = None
-    for factor in sorted({run.factor for run in runs}):
-        mine = sorted((run for run in runs if run.factor == factor), key=lambda run: run.seed)
-        last = [run.epochs[-1] for run in mine]
-        average = 100 * mean(epoch.accuracy for epoch in last)
-        dense = average if factor == 1 else dense
-        row = "dense" if factor == 1 else f"{factor}x fewer"
-        cells = "".join(f"{100 * epoch.accuracy:8.2f}%" for epoch in last)
-        change = "" if dense is None or factor == 1 else f"{average - dense:+.2f} pp"
-        print(
-            f"{row:>10}{cells}{average:8.2f}%{change:>10}{mean(epoch.storage_density for epoch in last):9.4f}"
-        )
+def train_all(folder: Path, seeds: int, epochs: int) -> list[Run]:
+    """Train every factor with every seed, by estimate and by sorting, and write the masks."""
+    data = load_data()
+    runs = []
+    for factor in FACTORS:
+        for sorted_weights in (False, True) if factor > 1 else (False,):
+            for seed in range(seeds):
+                start = time.perf_counter()
+                run = train(data, factor, seed, epochs, sorted_weights)
+                if not sorted_weights:
+                    save_masks(folder / f"masks_{factor}x_seed{seed}.npz", run.masks)
+                runs.append(run)
+                seconds = time.perf_counter() - start
+                print(f"trained {run.name}, seed {seed}: {seconds:.0f} s", file=sys.stderr)
+    return runs
 
 
 def main() -> None:
-    """Train every factor with every seed, and write what came of it into a folder."""
+    """Train, evaluate what was recorded, and write the report into a folder."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 0")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of torch, while training")
+    parser.add_argument("--seconds", type=float, default=20.0, help="time limit of each search of a mapping")
     options = parser.parse_args()
+    if options.epochs < 2 or options.seeds < 1:
+        parser.error("two epochs and one seed are the least")
     torch.set_num_threads(options.threads)
     options.folder.mkdir(parents=True, exist_ok=True)
-    data = load_data()
-    runs = []
-    for factor in FACTORS:
-        for seed in range(options.seeds):
-            start = time.perf_counter()
-            run = train(data, factor, seed, options.epochs)
-            save_masks(options.folder / f"masks_{factor}x_seed{seed}.npz", run.masks)
-            runs.append(run)
-            name = "dense" if factor == 1 else f"{factor}x fewer weights"
-            print(f"{name}, seed {seed}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
-    print_accuracies(runs)
-    write_accuracy(runs, options.folder / "accuracy.csv")
-    draw(runs, options.folder / "accuracy_density.png")
+    from example_report import write_report
+
+    runs = train_all(options.folder, options.seeds, options.epochs)
+    write_report(runs, options.folder, options.epochs, options.seconds)
 
 
 if __name__ == "__main__":

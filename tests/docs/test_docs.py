@@ -35,6 +35,7 @@ from procrustes_model.spec.mapping import load_mapping
 from procrustes_model.spec.network import load_network
 from procrustes_model.spec.network_density import load_density
 from procrustes_model.spec.problem import load_problem
+from procrustes_model.spec.schedule import load_schedule
 from procrustes_model.spec.shape import load_shape
 from procrustes_model.spec.sparsity import load_sparsity
 from procrustes_model.spec.yaml_text import parse_yaml
@@ -50,6 +51,7 @@ LOADERS: dict[str, Callable[[str], object]] = {
     "sparsity": load_sparsity,
     "network": load_network,
     "density": load_density,
+    "schedule": load_schedule,
 }
 BETWEEN = "\x1e"
 """Printed between the blocks of a Python program."""
