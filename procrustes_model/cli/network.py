@@ -70,9 +70,7 @@ def network_command(
     ] = None,
     step: Annotated[int | None, typer.Option(help="Recorded step of the masks; default: the last.")] = None,
     objective: Annotated[Objective, typer.Option(help="What every search minimises.")] = Objective.EDP,
-    seconds: Annotated[
-        float, typer.Option(min=0.0, help="Time limit of each search; 0: until the best is proven.")
-    ] = 1.5,
+    seconds: Annotated[float, typer.Option(min=0.0, help="Time limit of each search; 0: to its end.")] = 20.0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same answer.")] = 0,
     as_published: Annotated[
         bool, typer.Option("--as-published", help="Stride 1 at the output's size, as published numbers used.")

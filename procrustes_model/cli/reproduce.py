@@ -56,9 +56,7 @@ def reproduce_command(
     quick: Annotated[
         bool, typer.Option("--quick", help="First layers only, small batch: to try it, not for numbers.")
     ] = False,
-    seconds: Annotated[
-        float, typer.Option(min=0.0, help="Time limit of each search; 0: until the best is proven.")
-    ] = 30.0,
+    seconds: Annotated[float, typer.Option(min=0.0, help="Time limit of each search; 0: to its end.")] = 30.0,
     workers: Annotated[int | None, typer.Option(min=1, help="Searches at once; default: all cores.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:

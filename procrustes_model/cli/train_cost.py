@@ -54,9 +54,7 @@ def train_cost_command(
         typer.Option(help="The best for each state of a layer, or the best dense one for the whole run."),
     ] = MappingChoice.EACH,
     objective: Annotated[Objective, typer.Option(help="What every search minimises.")] = Objective.EDP,
-    seconds: Annotated[
-        float, typer.Option(min=0.0, help="Time limit of each search; 0: until the best is proven.")
-    ] = 60.0,
+    seconds: Annotated[float, typer.Option(min=0.0, help="Time limit of each search; 0: to its end.")] = 60.0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same answer.")] = 0,
     clock_ghz: Annotated[
         float | None,

@@ -33,7 +33,7 @@ from procrustes_model.kernels.search_labels import (
     repeat_simple,
     repeat_tile,
 )
-from procrustes_model.kernels.sharing import _distinct_positions
+from procrustes_model.kernels.sharing import distinct_positions
 
 TRIED, NARROWED, ORDERS, HOPELESS, STRETCHED, MEASURED = range(6)
 """What is counted: temporal steps tried, cut by the bound of their point, orders tried, cut by the bound
@@ -307,7 +307,7 @@ def _cross(
     energy = 0.0
     reach = np.empty(dimensions, np.int64)
     for t in range(len(model.kind)):
-        label[at.shared + t] *= _distinct_positions(
+        label[at.shared + t] *= distinct_positions(
             model.problem, t, lattice.value[spread], lattice.value[child]
         )
         if not pattern.keep[inner, t]:
@@ -319,7 +319,7 @@ def _cross(
         if model.output[t]:
             for d in range(dimensions):
                 reach[d] = model.bounds[d] // lattice.value[label[SPREAD], d]
-            fresh = _distinct_positions(model.problem, t, reach, lattice.value[0])
+            fresh = distinct_positions(model.problem, t, reach, lattice.value[0])
             read, updated = max(0, served - label[at.fresh + t]), served
             filled = max(0, filled - fresh)
             label[at.fresh + t] = fresh

@@ -102,7 +102,7 @@ def _distinct_pairs(problem: ProblemArrays, tensor: int, factors: Ints, steps: I
 
 
 @kernel
-def _distinct_positions(problem: ProblemArrays, tensor: int, factors: Ints, steps: Ints) -> int:
+def distinct_positions(problem: ProblemArrays, tensor: int, factors: Ints, steps: Ints) -> int:
     """Count different positions by the cheapest way that is exact."""
     distinct = -1
     if not problem.skewed[tensor]:
@@ -148,11 +148,11 @@ def count_distinct(problem: ProblemArrays, loops: LoopArrays, distinct: Ints, to
                             shared += spread[n, level, term_dimension[term]] > 1
                         crowded = crowded or shared > 1
                 if crowded:
-                    total = _distinct_positions(problem, tensor, spread[n, level], below[n, level + 1])
+                    total = distinct_positions(problem, tensor, spread[n, level], below[n, level + 1])
                 distinct[n, level, tensor] = total
             total = 1
             for term in range(term_start[rank_start[output]], term_start[rank_start[output + 1]]):
                 total *= reach[n, level, term_dimension[term]]
             if sliding[output] or skewed[output]:
-                total = _distinct_positions(problem, output, reach[n, level], below[n, levels])
+                total = distinct_positions(problem, output, reach[n, level], below[n, levels])
             touched[n, level] = total

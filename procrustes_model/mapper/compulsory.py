@@ -22,7 +22,7 @@ import numpy as np
 
 from procrustes_model.kernels.arrays import Bools, Floats, Ints
 from procrustes_model.kernels.search_arrays import SIMPLE, SKEWED
-from procrustes_model.kernels.sharing import _distinct_positions
+from procrustes_model.kernels.sharing import distinct_positions
 from procrustes_model.mapper.space import Space
 
 CELLS = 60_000
@@ -89,7 +89,7 @@ class Compulsory:
         model = self.space.model
         if model.kind[t] == SKEWED:
             return 1.0
-        return float(_distinct_positions(model.problem, t, model.bounds, np.ones_like(model.bounds)))
+        return float(distinct_positions(model.problem, t, model.bounds, np.ones_like(model.bounds)))
 
     def _moved(self, t: int, repeats: Floats) -> Floats:
         """Return the least words that all instances fetch when the innermost loop moves the tensor."""

@@ -37,6 +37,7 @@ from procrustes_model.kernels.search_lattice import box_words
 from procrustes_model.mapper.compulsory import Compulsory
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.random_search import SPARSE_WALK, WALK, search_random
+from procrustes_model.mapper.relaxation import Relaxation
 from procrustes_model.mapper.result import Certificate
 from procrustes_model.mapper.space import Space
 from procrustes_model.mapper.tables import Tables
@@ -47,13 +48,13 @@ FIRST_CHUNK, LARGEST_CHUNK = 64, 200_000
 STRETCH = 0.5
 """Seconds between looks at the time limit that are too many: then fewer labels are followed at a time."""
 
-WALKS = 16
+WALKS = 8
 """Random walks before the search: what they find lets bounds cut from the start."""
 
 CANDIDATES = 4096
 """Whole mappings that are measured at a time where something is zero."""
 
-SPARSE_WALKS = 64
+SPARSE_WALKS = 32
 """The same where something is zero, and walks are shorter."""
 
 SMALL = 1e12
@@ -140,12 +141,13 @@ class Optimal:
         bound = float(max(0.0, min(incumbent.value, self.open_bound, self.closest)))
         cost = self.space.cost
         if cost is not None and not cost.relaxation.is_valid:
-            bound = 0.0
+            bound = min(incumbent.value, self._bound_without_overlap(cost.relaxation))
         return Certificate(
             proven=bool(self.complete and bound >= incumbent.value * (1 - SLACK)),
             value=float(incumbent.value),
             lower_bound=bound,
             mapspace=self.space.size(),
+            complete=self.complete,
             patterns=self.patterns,
             patterns_pruned=self.patterns_pruned,
             measured=incumbent.measured + counted[MEASURED],
@@ -155,6 +157,17 @@ class Optimal:
                 "dominated": self.dominated,
             },
         )
+
+    def _bound_without_overlap(self, relaxation: Relaxation) -> float:
+        """Bound the objective where sliding tiles may come for nothing; 0 where tiles may spill."""
+        if not relaxation.has_prices:
+            return 0.0
+        steps, least = self.tables.fewest_steps(), math.inf
+        for keep in self.space.patterns():
+            model = relaxation.forget(self.space.model_of(keep))
+            energy = self.tables.make_pattern(model, keep, self.incumbent.goal)[2]
+            least = min(least, self.incumbent.score(max(0.0, energy), steps))
+        return least
 
     def _rank_patterns(self) -> list[tuple[float, int, Bools]]:
         """Return what levels may keep, most promising first, without those that a cheap bound excludes."""
@@ -196,13 +209,13 @@ class Optimal:
 
     def _touched(self, tensor: int) -> int:
         """Return the different elements of a tensor that the whole problem touches."""
-        from procrustes_model.kernels.sharing import _distinct_positions
+        from procrustes_model.kernels.sharing import distinct_positions
 
         model = self.space.model
         if not model.output[tensor]:
             return int(box_words(model.coefficient[tensor], model.bounds))
         ones = np.ones_like(model.bounds)
-        return int(_distinct_positions(model.problem, tensor, model.bounds, ones))
+        return int(distinct_positions(model.problem, tensor, model.bounds, ones))
 
     def _descend(
         self,

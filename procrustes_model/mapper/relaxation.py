@@ -39,9 +39,12 @@ class Relaxation:
     @property
     def is_valid(self) -> bool:
         """Whether no mapping costs less: not where tiles spill, or transfers follow another model's rule."""
-        return self.design.overflow != "spill" and not (
-            self.design.forgetful and bool(self.design.problem.sliding.any())
-        )
+        return self.has_prices and not (self.design.forgetful and bool(self.design.problem.sliding.any()))
+
+    @property
+    def has_prices(self) -> bool:
+        """Whether words have least prices: not where tiles spill."""
+        return self.design.overflow != "spill"
 
     @property
     def is_uneven(self) -> bool:

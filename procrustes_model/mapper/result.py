@@ -33,6 +33,9 @@ class Certificate:
     ----------
     proven : bool
         Whether no mapping of the space is better.
+    complete : bool
+        Whether the search went to its end. Where something is zero, bounds are not exact, and a gap may be
+        left all the same.
     value, lower_bound : float
         Objective of the mapping, and what no mapping of the space falls below: pJ, pJ x cycles, or cycles.
     mapspace : int
@@ -55,6 +58,7 @@ class Certificate:
     patterns_pruned: int = 0
     measured: int = 0
     pruned: dict[str, int] = field(default_factory=dict)
+    complete: bool = False
     whole: float | None = None
 
     @property

@@ -208,6 +208,7 @@ def search(
         complete = method == "exhaustive" and not interrupted and not incumbent.late
         certificate = Certificate(
             proven=complete,
+            complete=complete,
             value=incumbent.value,
             lower_bound=incumbent.value if complete else min(incumbent.lower_bound, incumbent.value),
             mapspace=space.size(),

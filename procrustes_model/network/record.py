@@ -125,7 +125,7 @@ def make_record(case: Case, found: SearchResult, limit: float | None) -> CaseRec
     case : Case
     found : SearchResult
     limit : float or None
-        Its time limit, in seconds.
+        Its time limit, in seconds; a search that went to its end is kept without.
     """
     gap = found.certificate.gap
     problem = case.problem
@@ -143,7 +143,7 @@ def make_record(case: Case, found: SearchResult, limit: float | None) -> CaseRec
         proven=bool(found.certificate.proven),
         gap=float(gap) if gap < float("inf") else None,
         seconds=float(found.seconds),
-        limit=limit,
+        limit=None if found.certificate.complete else limit,
     )
 
 

@@ -26,8 +26,8 @@ from procrustes_model.workloads.layer import PHASES
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
 DENSE = "dense"
-SECONDS = 1.5
-"""Time limit of a search: good mappings of a hundred cases in a minute or two, most of them not proven."""
+SECONDS = 20.0
+"""Time limit of a search; most end after one or two."""
 _SHORT: dict[str, Phase] = {"fw": "forward", "bw": "backward", "wu": "weight_update"}
 
 

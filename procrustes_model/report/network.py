@@ -135,6 +135,9 @@ def _describe_proofs(result: NetworkResult) -> str:
     cases = {row.case.key: row.case for row in result.rows}
     open_ = [case for case in cases.values() if not case.proven]
     text = f"{len(cases) - len(open_)} of {len(cases)} searches"
+    ended = sum(case.limit is None for case in open_)
+    if ended:
+        text += f"; {ended} went to their end, with bounds that leave a gap"
     limits = [case.limit for case in open_ if case.limit is not None]
     if limits:
         text += f"; {len(limits)} were stopped after {max(limits):g} s"

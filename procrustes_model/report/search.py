@@ -52,7 +52,9 @@ def format_certificate(found: SearchResult) -> str:
     if certificate.proven:
         lines = [f"Proven       no mapping has {names[found.objective]}"]
     elif certificate.lower_bound > 0:
-        lines = [f"Not proven   a mapping may have up to {certificate.gap / (1 + certificate.gap):.1%} less"]
+        ended = "; the search went to its end" if certificate.complete else ""
+        less = f"{certificate.gap / (1 + certificate.gap):.1%} less"
+        lines = [f"Not proven   a mapping may have up to {less}{ended}"]
     else:
         lines = ["Not proven   this search knows no lower bound"]
     if certificate.whole is not None:
