@@ -29,6 +29,9 @@ from procrustes_model.workloads.mask_profile import weights_mask
 if TYPE_CHECKING:
     from example_training import Run
 
+    from procrustes_model import Architecture
+    from procrustes_model.network.result import Row
+
 ARCHITECTURE, DESIGN = "procrustes_16x16", "procrustes"
 STEPS_PER_EPOCH = 18
 """1,198 images in whole batches of 64."""
@@ -44,8 +47,9 @@ ABOUT_COSTS = """\
 Mappings are the best for dense training. Until the initial values have decayed, all weights are computed
 with. Dense training runs without the sparse design."""
 ABOUT_MASKS = """\
-The same mapping for both, searched for the densities of the first seed; mean of the seeds. Masks are not
-random: where nonzeros cluster, some processing elements have more work than is expected."""
+Mean of the seeds. Masks are not random: where nonzeros cluster, some processing elements have more work than
+is expected. Mappings: "dense", the best for dense training, know of no zeros; "sparse" were searched for the
+densities of the first seed, and may spread the batch, of which all elements have the same weights."""
 NETWORK = """\
 # The network of tools/example_training.py: scikit-learn's digits, images of 8 x 8 pixels.
 network:
@@ -66,9 +70,11 @@ network:
 class Compared:
     """One layer in one phase with the last masks of a run: expected from densities, and counted on masks.
 
-    Both with the same mapping. Energies in pJ.
+    Both with the same mapping: the best for dense training, or the best for the densities of the first seed.
+    Energies in pJ.
     """
 
+    mapping: str
     factor: int
     seed: int
     layer: str
@@ -124,49 +130,47 @@ def masks_of(run: Run, folder: Path) -> Path:
 
 
 def compare_modes(runs: Sequence[Run], folder: Path, seconds: float) -> list[Compared]:
-    """Evaluate the last masks of the sparse runs by their densities and as they are.
-
-    The mapping of a layer and phase is the best for the densities of the first seed.
-    """
-    machine, design = load_architecture(ARCHITECTURE), load_sparsity(DESIGN)
-    network = load_network(folder / "digits.yaml")
+    """Evaluate the last masks of the sparse runs by their densities and as they are, with two mappings."""
+    machine, network = load_architecture(ARCHITECTURE), load_network(folder / "digits.yaml")
     found = []
     for factor in sorted({run.factor for run in runs if run.factor > 1}):
         mine = [run for run in runs if run.factor == factor]
-        print(f"searching mappings for the last masks at {factor}x fewer weights", file=sys.stderr)
-        best = run_network(
-            machine,
-            network,
-            phases=("forward", "backward"),
-            sparsity=design,
-            profile=masks_of(mine[0], folder),
-            seconds=seconds,
-            out=folder / "searches",
-        )
-        for run in mine:
-            for row in best.rows:
-                problem = load_problem({"problem": row.entry.problem})
-                mapping = load_mapping(row.case.mapping, machine, problem)
-                mask = weights_mask(run.masks.mask(row.layer), problem)
-                density = float(mask.mean())
-                expected = evaluate(
-                    machine, problem, mapping, sparsity=design, densities={"Weights": density}
-                )
-                counted = evaluate(machine, problem, mapping, sparsity=design, masks={"Weights": mask})
-                found.append(
-                    Compared(
-                        factor=factor,
-                        seed=run.seed,
-                        layer=row.layer,
-                        phase=row.phase,
-                        density=density,
-                        expected_cycles=expected.cycles,
-                        counted_cycles=counted.cycles,
-                        expected_energy_pj=expected.energy_pj,
-                        counted_energy_pj=counted.energy_pj,
-                    )
-                )
+        for mapping in ("dense", "sparse"):
+            print(f"mappings for {mapping} training, {factor}x fewer weights", file=sys.stderr)
+            zeros = {"sparsity": DESIGN, "profile": masks_of(mine[0], folder)} if mapping == "sparse" else {}
+            best = run_network(
+                machine,
+                network,
+                phases=("forward", "backward"),
+                seconds=seconds,
+                out=folder / "searches",
+                **zeros,  # type: ignore[arg-type]
+            )
+            found += [compare(mapping, run, row, machine) for run in mine for row in best.rows]
     return found
+
+
+def compare(mapping: str, run: Run, row: Row, machine: Architecture) -> Compared:
+    """Evaluate the last mask of one layer by its density and as it is."""
+    design, problem = load_sparsity(DESIGN), load_problem({"problem": row.entry.problem})
+    schedule = load_mapping(row.case.mapping, machine, problem)
+    mask = weights_mask(run.masks.mask(row.layer), problem)
+    density = float(mask.mean())
+    known = {"Weights": density}
+    expected = evaluate(machine, problem, schedule, sparsity=design, densities=known)
+    counted = evaluate(machine, problem, schedule, sparsity=design, masks={"Weights": mask})
+    return Compared(
+        mapping=mapping,
+        factor=run.factor,
+        seed=run.seed,
+        layer=row.layer,
+        phase=row.phase,
+        density=density,
+        expected_cycles=expected.cycles,
+        counted_cycles=counted.cycles,
+        expected_energy_pj=expected.energy_pj,
+        counted_energy_pj=counted.energy_pj,
+    )
 
 
 def report(runs: Sequence[Run], costs: dict[tuple[int, int], TrainCost], compared: Sequence[Compared]) -> str:
@@ -267,27 +271,24 @@ def cost_table(costs: dict[tuple[int, int], TrainCost]) -> list[str]:
 def compared_table(compared: Sequence[Compared]) -> list[str]:
     """Return expected and counted cycles and energy by layer and phase, and of all layers."""
     rows = []
-    for factor in sorted({one.factor for one in compared}):
-        mine = [one for one in compared if one.factor == factor]
+    for mapping, factor in dict.fromkeys((one.mapping, one.factor) for one in compared):
+        mine = [one for one in compared if (one.mapping, one.factor) == (mapping, factor)]
         keys = list(dict.fromkeys((one.layer, one.phase) for one in mine))
-        seeds = len({one.seed for one in mine})
         groups = [([one for one in mine if (one.layer, one.phase) == key], *key) for key in keys]
         for group, layer, phase in (*groups, (mine, "all", "")):
-            sums = [
-                sum(getattr(one, kind) for one in group) / seeds
-                for kind in (
-                    "expected_cycles",
-                    "counted_cycles",
-                    "expected_energy_pj",
-                    "counted_energy_pj",
-                )
-            ]
             density = "" if layer == "all" else f"{mean(one.density for one in group):.4f}"
-            numbers = [f"{sums[0]:,.0f}", f"{sums[1]:,.0f}", f"{sums[1] / sums[0] - 1:+.1%}"]
-            numbers += [format_energy(sums[2]), format_energy(sums[3]), f"{sums[3] / sums[2] - 1:+.1%}"]
-            rows.append([f"{factor}x {layer}", phase, density, *numbers])
-    heads = ["layer", "phase", "density", "cycles expected", "counted", "", "energy expected", "counted", ""]
-    return table(heads, rows)
+            head = [f"{factor}x {layer}", phase, mapping, density]
+            rows.append(head + compared_cells(group, len({one.seed for one in mine})))
+    costs = ["cycles expected", "counted", "", "energy expected", "counted", ""]
+    return table(["layer", "phase", "mapping", "density", *costs], rows)
+
+
+def compared_cells(group: Sequence[Compared], seeds: int) -> list[str]:
+    """Return sums over a group, mean of the seeds, and by how much the counted ones differ."""
+    kinds = ("expected_cycles", "counted_cycles", "expected_energy_pj", "counted_energy_pj")
+    cycles, counted, energy, spent = (sum(getattr(one, kind) for one in group) / seeds for kind in kinds)
+    first = [f"{cycles:,.0f}", f"{counted:,.0f}", f"{counted / cycles - 1:+.1%}"]
+    return [*first, format_energy(energy), format_energy(spent), f"{spent / energy - 1:+.1%}"]
 
 
 def epochs_text(runs: Sequence[Run], costs: dict[tuple[int, int], TrainCost]) -> str:

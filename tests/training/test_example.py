@@ -102,4 +102,4 @@ def test_command(
     compared = list(csv.DictReader((folder / "masks_against_densities.csv").read_text().splitlines()))
     # Nothing is pruned yet: initial values have not decayed, and masks say no more than densities.
     assert all(row["expected_cycles"] == row["counted_cycles"] for row in compared)
-    assert len(compared) == 8
+    assert len(compared) == 16
