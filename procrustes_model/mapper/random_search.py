@@ -61,17 +61,15 @@ def _walk_sparse(
     space: Space, cost: SparseCost, freedom: Freedom, kind: int, most: float, steps: int, ways: Ways
 ) -> int:
     """Walk as `search_walk.walk` does, with mappings measured under the sparse design."""
-    nests, buffers = space.nests(len(ways.state)), cost.buffers(len(ways.state))
+    nests, valid = space.nests(len(ways.state)), 0
     begin(space.model, freedom, ways, nests)
-    valid = 0
-    for step in range(steps):
-        propose(space.model, space.lattice, freedom, ways, nests, step == 0)
-        cost.evaluate(nests, buffers)
-        temperature = HOT * (COLD / HOT) ** (step / steps)
-        costs = buffers.sparse.costs
-        valid += accept(
-            kind, most, temperature, ways, nests, costs.total, costs.cycles, buffers.sparse.status
-        )
+    with cost.workbench(len(ways.state)) as bench:
+        costs, status = bench.sparse.costs, bench.sparse.status
+        for step in range(steps):
+            propose(space.model, space.lattice, freedom, ways, nests, step == 0)
+            cost.evaluate(nests, bench)
+            temperature = HOT * (COLD / HOT) ** (step / steps)
+            valid += accept(kind, most, temperature, ways, nests, costs.total, costs.cycles, status)
     if valid:
         found = cost.measure(ways.best)
         ways.record[:] = (found.energy_pj[0], found.cycles[0]) if found.valid[0] else (np.inf, np.inf)

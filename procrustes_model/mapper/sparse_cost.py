@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,7 +70,7 @@ class SparseCost:
     _expected: SparseDesign = field(init=False)
     _quick: SparseEvaluator = field(init=False)
     _evaluator: SparseEvaluator = field(init=False)
-    _memo: MemoArrays = field(default_factory=make_memo)
+    _memos: list[MemoArrays] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._evaluator = self._quick = SparseEvaluator(self.design)
@@ -96,9 +98,22 @@ class SparseCost:
             nests.temporal, nests.order, nests.spatial, nests.keep, threads=threads
         )
 
-    def buffers(self, mappings: int) -> Workbench:
-        """Allocate room to evaluate as many mappings at a time."""
-        return Workbench(make_buffers(self._expected, mappings), make_memo())
+    @contextmanager
+    def workbench(self, mappings: int) -> Iterator[Workbench]:
+        """Lend room to evaluate as many mappings at a time, with a memo that no other thread uses."""
+        with self._lend_memo() as memo:
+            yield Workbench(make_buffers(self._expected, mappings), memo)
+
+    @contextmanager
+    def _lend_memo(self) -> Iterator[MemoArrays]:
+        try:
+            memo = self._memos.pop()
+        except IndexError:
+            memo = make_memo()
+        try:
+            yield memo
+        finally:
+            self._memos.append(memo)
 
     def evaluate(self, nests: NestArrays, bench: Workbench) -> None:
         """Evaluate mappings, their orders settled, into a workbench for as many.
@@ -192,10 +207,11 @@ class SparseCost:
         buffers = make_buffers(design, count)
         flatten(nests, buffers.loops)
         find_tiles(design.problem, buffers.loops, balance, design.densities.group, buffers.tiles)
-        self._fill_work(buffers)
+        with self._lend_memo() as memo:
+            self._fill_work(buffers, memo)
         return np.asarray(buffers.counts.work)
 
-    def _fill_work(self, buffers: SparseBuffers) -> None:
+    def _fill_work(self, buffers: SparseBuffers, memo: MemoArrays) -> None:
         design, balance = self.design, self.design.balance
         work, status = buffers.counts.work, buffers.status
         status[:] = 0
@@ -220,7 +236,7 @@ class SparseCost:
             sliding,
             balance.half_tile,
             buffers.tiles,
-            self._memo,
+            memo,
             status,
             work,
         )
