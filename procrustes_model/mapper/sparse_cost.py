@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from procrustes_model.kernels.arrays import Floats, Ints, NestArrays
-from procrustes_model.kernels.imbalance_masks import measure_work
-from procrustes_model.kernels.imbalance_tiles import MemoArrays, expected_work, find_tiles, make_memo
+from procrustes_model.kernels.imbalance_tiles import MemoArrays, find_tiles, make_memo
 from procrustes_model.kernels.nest import flatten
 from procrustes_model.kernels.search_arrays import Lattice
 from procrustes_model.kernels.search_candidates import settle_orders
@@ -22,7 +21,7 @@ from procrustes_model.mapper.relaxation import Relaxation
 from procrustes_model.model.sparse_batch import SparseBatchResult, SparseEvaluator
 from procrustes_model.model.sparse_lower import SparseDesign
 from procrustes_model.model.sparse_masks import lower_masks
-from procrustes_model.model.sparse_steps import NO_WORK, SparseBuffers, evaluate_block, make_buffers
+from procrustes_model.model.sparse_steps import SparseBuffers, evaluate_block, find_work, make_buffers
 from procrustes_model.spec.problem import Problem
 
 MOST_COUNTED = 2e9
@@ -208,35 +207,5 @@ class SparseCost:
         flatten(nests, buffers.loops)
         find_tiles(design.problem, buffers.loops, balance, design.densities.group, buffers.tiles)
         with self._lend_memo() as memo:
-            self._fill_work(buffers, memo)
+            find_work(design, buffers, memo)
         return np.asarray(buffers.counts.work)
-
-    def _fill_work(self, buffers: SparseBuffers, memo: MemoArrays) -> None:
-        design, balance = self.design, self.design.balance
-        work, status = buffers.counts.work, buffers.status
-        status[:] = 0
-        if design.is_counted:
-            measure_work(
-                design.problem,
-                buffers.loops,
-                balance,
-                buffers.tiles,
-                design.masks,
-                buffers.before,
-                work,
-                status,
-                NO_WORK,
-                NO_WORK,
-            )
-            return
-        sliding = bool(design.problem.sliding[balance.tensor])
-        expected_work(
-            design.densities,
-            balance.tensor,
-            sliding,
-            balance.half_tile,
-            buffers.tiles,
-            memo,
-            status,
-            work,
-        )

@@ -258,16 +258,37 @@ def _fit(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers, check:
 
 def _balance(design: SparseDesign, buffers: SparseBuffers, memo: MemoArrays, before: bool) -> None:
     """Find the work of the slowest processing element, and what pairing costs."""
-    balance, tensor, work = design.balance, design.balance.tensor, buffers.counts.work
-    status = buffers.status
+    balance, tensor = design.balance, design.balance.tensor
     if tensor < 0:
         return
+    find_work(design, buffers, memo, before=before)
+    size = int(design.densities.size[tensor])
+    count_pointers(balance, buffers.tiles, buffers.dense.accesses, size, tensor, buffers.counts.pointers)
+
+
+def find_work(
+    design: SparseDesign, buffers: SparseBuffers, memo: MemoArrays, *, before: bool = False
+) -> None:
+    """Find the work of the slowest processing element: counted on the mask, or expected.
+
+    Parameters
+    ----------
+    design : SparseDesign
+        That balances a tensor.
+    buffers : SparseBuffers
+        With `loops` and `tiles`; `counts.work` is filled in where `status` is OK.
+    memo : MemoArrays
+    before : bool
+        Whether to find the work without balancing too; on masks it always is.
+    """
+    balance, tensor, tiles = design.balance, design.balance.tensor, buffers.tiles
+    work, status = buffers.counts.work, buffers.status
     if design.is_counted:
         measure_work(
             design.problem,
             buffers.loops,
             balance,
-            buffers.tiles,
+            tiles,
             design.masks,
             buffers.before,
             work,
@@ -275,12 +296,8 @@ def _balance(design: SparseDesign, buffers: SparseBuffers, memo: MemoArrays, bef
             NO_WORK,
             NO_WORK,
         )
-    else:
-        sliding = bool(design.problem.sliding[tensor])
-        if before:
-            expected_work(
-                design.densities, tensor, sliding, False, buffers.tiles, memo, status, buffers.before
-            )
-        expected_work(design.densities, tensor, sliding, balance.half_tile, buffers.tiles, memo, status, work)
-    size = int(design.densities.size[tensor])
-    count_pointers(balance, buffers.tiles, buffers.dense.accesses, size, tensor, buffers.counts.pointers)
+        return
+    sliding = bool(design.problem.sliding[tensor])
+    if before:
+        expected_work(design.densities, tensor, sliding, False, tiles, memo, status, buffers.before)
+    expected_work(design.densities, tensor, sliding, balance.half_tile, tiles, memo, status, work)
