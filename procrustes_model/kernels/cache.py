@@ -36,7 +36,7 @@ def cache_directory() -> Path | None:
     Path or None
         None where no such folder can be written: kernels are then compiled in every process.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(str(Path(__file__).resolve()).encode())  # Numba keeps an index for each place
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.name.encode())
         digest.update(source.read_bytes())

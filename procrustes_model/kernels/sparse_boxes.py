@@ -121,7 +121,7 @@ def _share_out(box: Ints, factors: Ints, words: int, block: int, grown: int) -> 
     """Divide `box` among the positions of shared dimensions, a block of `block` words at least.
 
     `factors` : int64[D], in how many parts a dimension falls. `words`: of the target's tile before.
-    `grown`: the dimension along which a tile smaller than a block grows.
+    `grown`: the dimension along which a tile smaller than a block grows, -1 where no loop moves it.
     """
     parts = 1
     for d in range(len(factors)):
@@ -131,8 +131,18 @@ def _share_out(box: Ints, factors: Ints, words: int, block: int, grown: int) -> 
         if factors[d] > 1:
             box[d] = math.ceil(box[d] / (factors[d] / scale))
             scale /= factors[d]
-    if scale > 1:
+    if scale > 1 and grown >= 0:
         box[grown] = int(box[grown] * scale)
+
+
+@kernel
+def _innermost(temporal: Ints, order: Ints) -> int:
+    """Return the dimension of the innermost temporal loop with a bound above 1; -1 where there is none."""
+    for level in range(len(temporal) - 1, -1, -1):
+        for position in range(order.shape[1] - 1, -1, -1):
+            if temporal[level, order[level, position]] > 1:
+                return int(order[level, position])
+    return -1
 
 
 @kernel
@@ -191,7 +201,7 @@ def find_boxes(
             for q in range(target + 1):
                 tile[seq[0, q]] *= seq[1, q]
             # A compute unit of its own takes one element, and the innermost loop moves it.
-            grown = seq[0, target] if target >= 0 else order[n, levels - 1, dimensions - 1]
+            grown = seq[0, target] if target >= 0 else _innermost(temporal[n], order[n])
             box[:] = tile
             count = _used_loops(seq, length, target, rank[t], at_compute, box, used)
             words = _words(rank_start, term_start, dimension, coefficient, t, tile)

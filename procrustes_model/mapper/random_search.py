@@ -33,7 +33,7 @@ def make_ways(space: Space, freedom: Freedom, seeds: Sequence[int]) -> Ways:
     count = len(seeds)
     slots = (count, len(freedom.primes))
     return Ways(
-        state=np.array([seed * 7919 + 104729 for seed in seeds], np.int64),
+        state=np.array([(seed * 7919 + 104729) % 2**63 for seed in seeds], np.int64),
         slot=np.zeros(slots, np.int64),
         accepted_slot=np.zeros(slots, np.int64),
         accepted=np.full(count, np.inf),

@@ -142,7 +142,7 @@ def test_code_does_not_run(run: Run, tmp_path: Path) -> None:
     ):
         done = run(*arguments)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith("error: ")
+        assert done.stderr.splitlines()[-1].startswith("error: ")  # the kernels may have been compiled first
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.npz", "evil.pt", "masks.npz"]
 
 

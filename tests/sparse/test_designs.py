@@ -287,3 +287,22 @@ def test_a_component_of_a_level_that_does_not_exist_is_refused(forward: Any) -> 
     wrong = architecture.model_copy(update={"components": (lost,)})
     with pytest.raises(SpecError, match="'Nowhere', which does not exist"):
         evaluate(wrong, problem, mapping, sparsity=load_sparsity("dense"))
+
+
+def test_loops_with_one_iteration_do_not_matter() -> None:
+    shape = {"shape": "fully_connected_weight_update", "dimensions": {"N": 1, "C": 16, "K": 20}}
+    problem = load_problem({"problem": {"name": "x", **shape}})
+    machine = load_architecture("procrustes_16x16")
+    energies = set()
+    for temporal in ("C=16", "C=16 N=1", "C=16 K=1", "N=1 C=16"):
+        levels = [
+            {"level": "DRAM", "keep": ["Inputs", "Outputs", "Weights"]},
+            {"level": "GlobalBuffer", "keep": [], "spatial_x": "K=2", "spatial_y": "K=10"},
+            {"level": "RegFile", "temporal": temporal, "keep": ["Outputs"]},
+        ]
+        mapping = load_mapping({"mapping": {"levels": levels}}, machine, problem)
+        for design in ("procrustes", "procrustes_2020"):
+            chosen = load_sparsity(design)
+            result = evaluate(machine, problem, mapping, sparsity=chosen, densities={"Inputs": 0.5})
+            energies.add((design, result.energy_pj))
+    assert len(energies) == 2
