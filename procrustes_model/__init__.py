@@ -13,21 +13,21 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from procrustes_model.errors import Issue, SpecError
+    from procrustes_model.explanation.explain import explain
     from procrustes_model.mapper.pareto import find_pareto_front
     from procrustes_model.mapper.result import SearchResult
     from procrustes_model.mapper.search import search
     from procrustes_model.model.batch import BatchResult, evaluate_batch
     from procrustes_model.model.evaluate import evaluate
-    from procrustes_model.model.explain import explain
     from procrustes_model.model.result import Result
-    from procrustes_model.model.sparse_batch import SparseBatchResult, SparseEvaluator, prepare_sparse
-    from procrustes_model.model.sparse_imbalance import ImbalanceHistogram, WorkArrays, measure_imbalance
-    from procrustes_model.model.sparse_result import SparseResult
+    from procrustes_model.model.sparse.batch import SparseBatchResult, SparseEvaluator, prepare_sparse
+    from procrustes_model.model.sparse.imbalance import ImbalanceHistogram, WorkArrays, measure_imbalance
+    from procrustes_model.model.sparse.result import SparseResult
     from procrustes_model.network.result import NetworkResult, load_run
     from procrustes_model.network.run import run_network
     from procrustes_model.network.train_cost import TrainCost, train_cost
-    from procrustes_model.report.imbalance import plot_imbalance
-    from procrustes_model.reproduce.verb import Reproduction, reproduce
+    from procrustes_model.report.figures.imbalance import plot_imbalance
+    from procrustes_model.reproduction.verb import Reproduction, reproduce
     from procrustes_model.spec.architecture import Architecture, load_architecture
     from procrustes_model.spec.mapping import Mapping, load_mapping
     from procrustes_model.spec.network import Network, load_network
@@ -43,25 +43,25 @@ _HOMES = {
     "train_cost": "network.train_cost",
     "find_pareto_front": "mapper.pareto",
     "search": "mapper.search",
-    "Reproduction": "reproduce.verb",
-    "reproduce": "reproduce.verb",
+    "Reproduction": "reproduction.verb",
+    "reproduce": "reproduction.verb",
     "Architecture": "spec.architecture",
     "BatchResult": "model.batch",
-    "ImbalanceHistogram": "model.sparse_imbalance",
+    "ImbalanceHistogram": "model.sparse.imbalance",
     "Issue": "errors",
     "Mapping": "spec.mapping",
     "Network": "spec.network",
     "NetworkResult": "network.result",
     "Problem": "spec.problem",
     "Result": "model.result",
-    "SparseBatchResult": "model.sparse_batch",
-    "SparseEvaluator": "model.sparse_batch",
-    "SparseResult": "model.sparse_result",
+    "SparseBatchResult": "model.sparse.batch",
+    "SparseEvaluator": "model.sparse.batch",
+    "SparseResult": "model.sparse.result",
     "Sparsity": "spec.sparsity",
     "SpecError": "errors",
     "evaluate": "model.evaluate",
     "evaluate_batch": "model.batch",
-    "explain": "model.explain",
+    "explain": "explanation.explain",
     "load_architecture": "spec.architecture",
     "load_mapping": "spec.mapping",
     "load_network": "spec.network",
@@ -69,14 +69,14 @@ _HOMES = {
     "load_run": "network.result",
     "run_network": "network.run",
     "load_sparsity": "spec.sparsity",
-    "measure_imbalance": "model.sparse_imbalance",
-    "plot_imbalance": "report.imbalance",
+    "measure_imbalance": "model.sparse.imbalance",
+    "plot_imbalance": "report.figures.imbalance",
     "network_from_onnx": "workloads.from_onnx",
     "network_from_torch": "workloads.from_torch",
-    "prepare_sparse": "model.sparse_batch",
+    "prepare_sparse": "model.sparse.batch",
     "training_problem": "workloads.layer",
     "training_problems": "workloads.layer",
-    "WorkArrays": "model.sparse_imbalance",
+    "WorkArrays": "model.sparse.imbalance",
 }
 
 __all__ = [

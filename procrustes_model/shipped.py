@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.spec.words import closest, with_article
+from procrustes_model.spec.text.words import closest, with_article
 
 KINDS = ("architecture", "problem", "mapping", "shape", "sparsity", "constraints", "network", "density")
 _PACKAGE = Path(__file__).resolve().parent

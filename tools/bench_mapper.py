@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import resource
 import time
 from collections.abc import Iterator
@@ -22,9 +21,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from procrustes_model.mapper.search import search
+from procrustes_model.processors import count_processors
 from procrustes_model.spec.architecture import load_architecture
 from procrustes_model.spec.network import load_network
 from procrustes_model.spec.problem import Problem, load_problem
+from procrustes_model.vocabulary import Phase
 from procrustes_model.workloads.layer import training_problem
 
 BASELINE = Path(__file__).parent.parent / "tests" / "data" / "mapper_baseline.json"
@@ -64,7 +65,7 @@ def list_sweep() -> Iterator[tuple[str, Problem]]:
         for layer in spec.distinct:
             if network == "mobilenet_v2" and "dw" not in layer.name and "depth" not in layer.name:
                 continue
-            yield MACHINES[0], training_problem(layer, "forward", batch=batch, network=network)
+            yield MACHINES[0], training_problem(layer, Phase.FORWARD, batch=batch, network=network)
 
 
 def _search_alone(given: tuple[str, Problem, float]) -> tuple[Any, float, float]:
@@ -141,7 +142,7 @@ def main() -> None:
     begun = time.perf_counter()
     search("procrustes_16x16", _problem("tiny", dimensions=dict.fromkeys(NAMES, 2)))
     print(f"first search, kernels compiled or loaded: {time.perf_counter() - begun:.1f} s")
-    print(f"{len(os.sched_getaffinity(0))} processors")
+    print(f"{count_processors()} processors")
     if given.sweep:
         _sweep(given.seconds, given.only)
         return

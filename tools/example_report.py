@@ -20,9 +20,9 @@ from procrustes_model import (
     run_network,
     train_cost,
 )
+from procrustes_model.files import write_atomically
 from procrustes_model.network.train_cost import TrainCost
-from procrustes_model.report.atomic import write_atomically
-from procrustes_model.report.units import format_count, format_energy
+from procrustes_model.report.terminal.units import format_count, format_energy
 from procrustes_model.spec.network import load_network
 from procrustes_model.workloads.mask_profile import weights_mask
 

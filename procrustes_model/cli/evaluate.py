@@ -74,7 +74,7 @@ def evaluate_command(
         write_results(results, csv, csv_wide, json)
         if not quiet:
             if len(results) > 1:
-                from procrustes_model.report.phases import format_phases
+                from procrustes_model.report.terminal.phases import format_phases
 
                 typer.echo(f"\n{format_phases(results)}")
             print_written(outputs)

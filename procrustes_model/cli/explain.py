@@ -47,6 +47,6 @@ def explain_command(
     """Explain where a tensor's numbers at a level come from."""
     with reported_errors():
         specs = load_all(architecture, problem, mapping)
-        from procrustes_model.model.explain import explain
+        from procrustes_model.explanation.explain import explain
 
         typer.echo(explain(*specs, level, tensor).to_text())

@@ -24,7 +24,7 @@ from procrustes_model.cli.sparse_options import (
 from procrustes_model.errors import Issue, SpecError
 
 if TYPE_CHECKING:
-    from procrustes_model.model.sparse_imbalance import ImbalanceHistogram, WorkArrays
+    from procrustes_model.model.sparse.imbalance import ImbalanceHistogram, WorkArrays
 
 _ROWS = 16
 """Bins on the terminal, at most."""
@@ -64,7 +64,7 @@ def imbalance_command(
         machine, work, schedule = load_all(architecture, problem, mapping)
         if not quiet:
             announce_compiling("measure_work")
-        from procrustes_model.model.sparse_imbalance import measure_imbalance
+        from procrustes_model.model.sparse.imbalance import measure_imbalance
         from procrustes_model.spec.sparsity import load_sparsity
 
         design = load_sparsity(sparsity)
@@ -84,7 +84,7 @@ def imbalance_command(
 
 def _check_plot(plot: Path | None) -> None:
     """Raise unless figures can be drawn in the format of the file's ending."""
-    from procrustes_model.report.figure import PLOT_ENDINGS, check_plotting
+    from procrustes_model.report.figures.figure import PLOT_ENDINGS, check_plotting
 
     if plot is None:
         return
@@ -95,8 +95,8 @@ def _check_plot(plot: Path | None) -> None:
 
 
 def _print(work: WorkArrays, *, first: bool) -> None:
-    from procrustes_model.report.imbalance import describe_work, format_imbalance
-    from procrustes_model.report.table import Style
+    from procrustes_model.report.figures.imbalance import describe_work, format_imbalance
+    from procrustes_model.report.terminal.table import Style
 
     of = work.of
     phase = f" ({of.phase.replace('_', ' ')})" if of.phase else ""
@@ -110,8 +110,8 @@ def _print(work: WorkArrays, *, first: bool) -> None:
 
 def _write(histograms: list[ImbalanceHistogram], csv: Path | None, plot: Path | None) -> None:
     """Write the outputs asked for."""
-    from procrustes_model.report.atomic import write_atomically
-    from procrustes_model.report.imbalance import imbalance_text, plot_imbalance
+    from procrustes_model.files import write_atomically
+    from procrustes_model.report.figures.imbalance import imbalance_text, plot_imbalance
 
     if csv is not None:
         write_atomically(csv, imbalance_text(histograms))

@@ -54,7 +54,7 @@ def import_command(
         if out is None:
             typer.echo(network.to_yaml(), nl=False)
             return
-        from procrustes_model.report.atomic import write_atomically
+        from procrustes_model.files import write_atomically
 
         write_atomically(out, network.to_yaml())
         typer.echo(_summary(network))
@@ -77,7 +77,7 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
 
 
 def _summary(network: Network) -> str:
-    from procrustes_model.report.units import format_count
+    from procrustes_model.report.terminal.units import format_count
 
     sizes = f"{_many(len(network.layers), 'layer')}, {_many(len(network.distinct), 'shape')}"
     work = f"{format_count(network.macs)} multiply-accumulates per sample"

@@ -33,9 +33,9 @@ def check_mapping_alone(path: Path) -> str:
         With every issue found.
     """
     from procrustes_model.spec.architecture import AccessEnergy, Architecture, ComputeLevel, StorageLevel
-    from procrustes_model.spec.document import read_document
     from procrustes_model.spec.mapping_reader import read_mapping
     from procrustes_model.spec.problem import Problem, Tensor
+    from procrustes_model.spec.text.document import read_document
 
     document = read_document(path)
     levels = _levels(document.section("mapping"))

@@ -47,7 +47,7 @@ def from_checkpoint_command(
 
         masks = masks_from_checkpoint(checkpoint, out, threshold=threshold, keep=keep)
         if not quiet:
-            from procrustes_model.report.masks import format_masks
+            from procrustes_model.report.terminal.masks import format_masks
 
             typer.echo(format_masks(masks.densities()))
             typer.echo("")
@@ -79,14 +79,14 @@ def show_command(
     """Print the layers of a file of masks, their shapes and densities."""
     with reported_errors():
         from procrustes_model.cli.outputs import check_outputs, print_written
-        from procrustes_model.report.masks import format_masks, masks_csv
+        from procrustes_model.report.terminal.masks import format_masks, masks_csv
         from procrustes_model.training.masks import load_mask_densities
 
         check_outputs({"--csv": csv}, (str(masks),))
         found = load_mask_densities(masks)
         typer.echo(format_masks(found, step))
         if csv is not None:
-            from procrustes_model.report.atomic import write_atomically
+            from procrustes_model.files import write_atomically
 
             write_atomically(csv, masks_csv(found))
             typer.echo("")

@@ -105,7 +105,7 @@ def network_command(
         machine, net = load_architecture(architecture), load_network(network)
         folder = out
         if figures:
-            from procrustes_model.report.figure import check_plotting
+            from procrustes_model.report.figures.figure import check_plotting
 
             check_plotting()
         if folder is None and (csv or html or figures):
@@ -143,7 +143,7 @@ def network_command(
             raise typer.Exit(INTERRUPTED) from None
         written = [] if folder is None else _write(result, folder, csv, html, figures)
         if not quiet:
-            from procrustes_model.report.network import print_run
+            from procrustes_model.report.terminal.network import print_run
 
             print_run(result)
             if written:
@@ -154,15 +154,15 @@ def _write(result: NetworkResult, folder: Path, csv: bool, html: bool, figures: 
     """Write what is asked for, and return what it is."""
     written = ["run.json", "cases", "problems", "mappings"]
     if csv:
-        from procrustes_model.report.network_csv import write_tables
+        from procrustes_model.report.tables.network import write_tables
 
         written += [path.name for path in write_tables(result, folder)]
     if figures:
-        from procrustes_model.report.figure_network import write_figures
+        from procrustes_model.report.figures.network import write_figures
 
         written += [path.name for path in write_figures(result, folder)]
     if html:
-        from procrustes_model.report.html import write_html
+        from procrustes_model.report.page.network import write_html
 
         write_html(result, folder / "report.html", command=shlex.join(["procrustes", *sys.argv[1:]]))
         written.append("report.html")
@@ -239,8 +239,8 @@ class CaseProgress:
 
 def _describe(record: Any) -> str:
     """Return a finished case in a few words."""
-    from procrustes_model.report.network import format_gap
-    from procrustes_model.report.units import format_energy
+    from procrustes_model.report.terminal.network import format_gap
+    from procrustes_model.report.terminal.units import format_energy
 
     proof = "proven" if record.proven else "no bound" if record.gap is None else format_gap(record.gap)
     best = f"{format_energy(record.energy_pj)}, {record.cycles:,} cycles, {proof}"

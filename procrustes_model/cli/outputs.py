@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def check_outputs(outputs: dict[str, Path | None], inputs: tuple[str, ...]) -> None:
     """Find out before the work whether all outputs can be written and none replaces another or an input."""
-    from procrustes_model.report.atomic import check_writable
+    from procrustes_model.files import check_writable
 
     issues = []
     taken = {os.path.realpath(name): name for name in inputs if Path(name).is_file()}
@@ -81,18 +81,18 @@ def quick_start() -> Iterator[None]:
 
 def print_result(result: Result, architecture: Architecture, problem: Problem, mapping: Mapping) -> None:
     """Print the loop nest, the table and the summary of an evaluation."""
-    from procrustes_model.report.nest import format_nest
-    from procrustes_model.report.table import Style, format_summary, format_table
+    from procrustes_model.report.terminal.nest import format_nest
+    from procrustes_model.report.terminal.table import Style, format_summary, format_table
 
     phase = f" ({result.phase.replace('_', ' ')})" if result.phase else ""
     typer.echo(f"{result.problem}{phase} on {result.architecture}, mapping {result.mapping}")
     typer.echo(f"\n{format_nest(architecture, problem, mapping)}\n")
     typer.echo(format_table(result, Style.of(sys.stdout)))
     typer.echo(f"\n{format_summary(result, architecture)}")
-    from procrustes_model.model.sparse_result import SparseResult
+    from procrustes_model.model.sparse.result import SparseResult
 
     if isinstance(result, SparseResult):
-        from procrustes_model.report.sparse import format_sparse
+        from procrustes_model.report.terminal.sparse import format_sparse
 
         typer.echo(f"\n{format_sparse(result)}")
 
@@ -101,9 +101,9 @@ def write_results(
     results: list[Result], csv: Path | None, csv_wide: Path | None = None, json: Path | None = None
 ) -> None:
     """Write the outputs asked for; all text is complete before a file is touched."""
-    from procrustes_model.report.atomic import write_atomically
-    from procrustes_model.report.csv import tidy_text, wide_text
-    from procrustes_model.report.json import json_text
+    from procrustes_model.files import write_atomically
+    from procrustes_model.report.tables.csv import tidy_text, wide_text
+    from procrustes_model.report.tables.json import json_text
 
     texts: list[tuple[Path, str]] = []
     if csv is not None:

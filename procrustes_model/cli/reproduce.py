@@ -15,7 +15,7 @@ from procrustes_model.cli.search import INTERRUPTED
 
 if TYPE_CHECKING:
     from procrustes_model.network.run import RunProgress
-    from procrustes_model.reproduce.runs import Run
+    from procrustes_model.reproduction.runs import Run
 
 EVERYTHING = "all"
 
@@ -28,7 +28,7 @@ class RulesChoice(StrEnum):
 
 
 def _complete_item(incomplete: str) -> list[str]:
-    from procrustes_model.reproduce.study import load_study
+    from procrustes_model.reproduction.study import load_study
 
     return [name for name in (*load_study().items, EVERYTHING) if name.startswith(incomplete)]
 
@@ -62,8 +62,8 @@ def reproduce_command(
 ) -> None:
     """Reproduce a result of the Procrustes paper: a table beside what is published, CSV, PNG and SVG."""
     with reported_errors():
-        from procrustes_model.report.table import Style
-        from procrustes_model.reproduce.study import load_study
+        from procrustes_model.report.terminal.table import Style
+        from procrustes_model.reproduction.study import load_study
 
         study = load_study()
         if item is None:
@@ -72,7 +72,7 @@ def reproduce_command(
         names = list(study.items) if item == EVERYTHING else [study.item(item).name]
         chosen = None if networks is None else tuple(filter(None, map(str.strip, networks.split(","))))
         study.with_options(chosen)
-        from procrustes_model.reproduce.verb import reproduce
+        from procrustes_model.reproduction.verb import reproduce
 
         if not quiet:
             announce_compiling("walk")
@@ -101,7 +101,7 @@ def reproduce_command(
 
 
 def _list(quiet: bool) -> None:
-    from procrustes_model.reproduce.study import load_study
+    from procrustes_model.reproduction.study import load_study
 
     if quiet:
         return

@@ -32,6 +32,7 @@ from procrustes_model.cli.sparse_options import (
     in_phases,
 )
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.vocabulary import PHASES
 
 if TYPE_CHECKING:
     from procrustes_model.mapper.constraints import Constraints
@@ -171,7 +172,7 @@ def search_command(
         _write(results, mapping_files, csv, json)
         if not quiet:
             if len(results) > 1:
-                from procrustes_model.report.phases import format_phases
+                from procrustes_model.report.terminal.phases import format_phases
 
                 typer.echo(f"\n{format_phases([one.result for one in results])}")
             print_written(_existing(outputs))
@@ -193,8 +194,8 @@ def _search_front(
 ) -> None:
     """Find the front of energy against cycles, write it and print it."""
     from procrustes_model.mapper.pareto import find_pareto_front
-    from procrustes_model.report.figure import PLOT_ENDINGS, check_plotting
-    from procrustes_model.report.search import format_front, write_front
+    from procrustes_model.report.figures.figure import PLOT_ENDINGS, check_plotting
+    from procrustes_model.report.terminal.search import format_front, write_front
 
     if path.suffix.lower() in PLOT_ENDINGS:
         check_plotting()
@@ -212,7 +213,9 @@ def _mapping_files(out: Path | None, phase: PhaseChoice | None) -> dict[str, Pat
     """Return where mappings go: with several phases, to a file each, such as best_fw.yaml."""
     if out is None or phase is not PhaseChoice.ALL:
         return {"--out": out}
-    return {f"--out {short}": out.with_stem(f"{out.stem}_{short}") for short in ("fw", "bw", "wu")}
+    return {
+        f"--out {short}": out.with_stem(f"{out.stem}_{short}") for short in (phase.short for phase in PHASES)
+    }
 
 
 def _existing(outputs: dict[str, Path | None]) -> dict[str, Path | None]:
@@ -221,7 +224,7 @@ def _existing(outputs: dict[str, Path | None]) -> dict[str, Path | None]:
 
 def _print(found: SearchResult, machine: Architecture, problem: Problem, *, again: bool) -> None:
     """Print a mapping with its costs and certificate."""
-    from procrustes_model.report.search import format_certificate
+    from procrustes_model.report.terminal.search import format_certificate
 
     if again:
         typer.echo("")
@@ -235,7 +238,7 @@ def _write(
     """Write the outputs asked for."""
     import json as json_module
 
-    from procrustes_model.report.atomic import write_atomically
+    from procrustes_model.files import write_atomically
 
     for one, path in zip(found, mappings.values(), strict=False):
         if path is not None:
@@ -262,7 +265,7 @@ class _ProgressLine:
         self.limit = limit
 
     def __call__(self, progress: Progress) -> None:
-        from procrustes_model.report.search import format_progress
+        from procrustes_model.report.terminal.search import format_progress
 
         width = shutil.get_terminal_size().columns - 1
         text = format_progress(progress, self.objective, self.limit)[:width]

@@ -65,7 +65,7 @@ def show_command(
     """Print the YAML of something that ships."""
     with reported_errors():
         from procrustes_model.shipped import list_shipped, resolve
-        from procrustes_model.spec.words import did_you_mean
+        from procrustes_model.spec.text.words import did_you_mean
 
         names = {one: list_shipped(one.singular) for one in ([kind] if kind else Kind)}
         found = [one for one in names if name in names[one]]

@@ -13,9 +13,10 @@ import typer
 
 from procrustes_model.cli.inputs import complete_shipped
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.vocabulary import ALL_PHASES, PHASES, Phase
 
 if TYPE_CHECKING:
-    from procrustes_model.spec.problem import Phase, Problem
+    from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.sparsity import Sparsity
 
 _DENSITIES = "write TENSOR=NUMBER,... with numbers from 0 to 1, such as W=0.1,X=0.5"
@@ -25,21 +26,15 @@ SHORT_TENSORS = {"W": "Weights", "X": "Inputs", "I": "Inputs", "Y": "Outputs", "
 class PhaseChoice(StrEnum):
     """Training phases as the command line names them."""
 
-    FORWARD = "fw"
-    BACKWARD = "bw"
-    WEIGHT_UPDATE = "wu"
-    ALL = "all"
+    FORWARD = Phase.FORWARD.short
+    BACKWARD = Phase.BACKWARD.short
+    WEIGHT_UPDATE = Phase.WEIGHT_UPDATE.short
+    ALL = ALL_PHASES
 
     @property
     def phases(self) -> tuple[Phase, ...]:
         """The phases that are meant."""
-        names: dict[str, tuple[Phase, ...]] = {
-            "fw": ("forward",),
-            "bw": ("backward",),
-            "wu": ("weight_update",),
-            "all": ("forward", "backward", "weight_update"),
-        }
-        return names[self.value]
+        return PHASES if self is PhaseChoice.ALL else (Phase.parse(self.value),)
 
 
 def _complete_sparsity(incomplete: str) -> list[str]:
@@ -241,7 +236,7 @@ def find_masks(path: Path | None, problem: Problem, sparsity: Sparsity) -> dict[
     """
     if path is None:
         return {}
-    from procrustes_model.model.sparse_masks import check_mask_file, strangers
+    from procrustes_model.model.sparse.masks import check_mask_file, strangers
 
     check_mask_file(path)
     if not path.is_file():

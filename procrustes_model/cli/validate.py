@@ -74,14 +74,14 @@ def _target(arch: str | None, problem: str | None) -> tuple[Architecture, Proble
 
 def _check(file: str, target: tuple[Architecture, Problem] | None) -> str:
     """Load one file and return what it is, such as ``architecture simple``."""
-    from procrustes_model.spec.document import SECTIONS, read_document
     from procrustes_model.spec.mapping import load_mapping
+    from procrustes_model.spec.text.document import SECTIONS, read_document
 
     path = _find(file)
     data = read_document(path).data
     kind = next((key for key in SECTIONS if isinstance(data, dict) and key in data), None)
     if kind is None:
-        from procrustes_model.spec.words import closest
+        from procrustes_model.spec.text.words import closest
 
         first = next(iter(data), "") if isinstance(data, dict) else ""
         near = closest(str(first), SECTIONS)

@@ -13,7 +13,12 @@ import os
 import sys
 from pathlib import Path
 
+from procrustes_model.fingerprint import KERNELS, hash_sources
+
 _APPLICATION = "procrustes_model"
+
+COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
+"""The switch of all kernels: whether they are compiled, or run as plain Python; see `kernels.jit`."""
 
 
 def _user_cache() -> Path:
@@ -36,10 +41,8 @@ def cache_directory() -> Path | None:
     Path or None
         None where no such folder can be written: kernels are then compiled in every process.
     """
-    digest = hashlib.sha256(str(Path(__file__).resolve()).encode())  # Numba keeps an index for each place
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.name.encode())
-        digest.update(source.read_bytes())
+    place = str(Path(__file__).resolve())  # Numba keeps an index for each place
+    digest = hashlib.sha256((place + hash_sources(KERNELS)).encode())
     try:
         directory = _user_cache() / _APPLICATION / f"kernels-{digest.hexdigest()[:16]}"
         directory.mkdir(parents=True, exist_ok=True)
@@ -49,12 +52,14 @@ def cache_directory() -> Path | None:
 
 
 def is_warm(kernel: str = "evaluate_nests") -> bool:
-    """Return whether `kernel` has been compiled by an earlier process.
+    """Return whether `kernel` has been compiled by an earlier process, or needs not be.
 
     Parameters
     ----------
     kernel : str
         Name of a kernel function.
     """
+    if not COMPILED:
+        return True
     directory = cache_directory()
     return directory is not None and any(directory.rglob(f"*.{kernel}-*.nbc"))

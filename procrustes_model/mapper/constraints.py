@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from procrustes_model.kernels.arrays import Bools, Ints
+from procrustes_model.kernels.dense.arrays import Bools, Ints
 from procrustes_model.spec.architecture import Architecture
-from procrustes_model.spec.document import Document, open_document, unknown_key
 from procrustes_model.spec.problem import Problem
-from procrustes_model.spec.words import PAIRS, did_you_mean, shorten
-from procrustes_model.spec.yaml_text import Path
+from procrustes_model.spec.text.document import Document, open_document, unknown_key
+from procrustes_model.spec.text.words import PAIRS, did_you_mean, shorten
+from procrustes_model.spec.text.yaml_text import Path
 
 KINDS = ("temporal", "spatial_x", "spatial_y")
 _FACTOR = re.compile(r"([^\s,=<>]+)\s*(=|<=|>=)\s*(\d+)")

@@ -8,10 +8,10 @@ import math
 import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.kernels.arrays import Ints
-from procrustes_model.kernels.search_candidates import list_all
-from procrustes_model.kernels.search_exhaustive import try_all
-from procrustes_model.kernels.search_finish import Bench
+from procrustes_model.kernels.dense.arrays import Ints
+from procrustes_model.kernels.search.candidates import list_all
+from procrustes_model.kernels.search.exhaustive import try_all
+from procrustes_model.kernels.search.finish import Bench
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.space import Space
 from procrustes_model.mapper.sparse_cost import SparseCost

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from procrustes_model.kernels.arrays import Bools, Floats, Ints, NestArrays
-from procrustes_model.kernels.search_arrays import CYCLES, EDP, ENERGY, SLACK, Goal
-from procrustes_model.kernels.search_finish import is_better
+from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
+from procrustes_model.kernels.search.arrays import CYCLES, EDP, ENERGY, SLACK, Goal
+from procrustes_model.kernels.search.finish import is_better
 from procrustes_model.mapper.result import Improvement
 
 OBJECTIVES = {"energy": ENERGY, "edp": EDP, "cycles": CYCLES}

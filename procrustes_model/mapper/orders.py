@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from procrustes_model.kernels.arrays import Ints
-from procrustes_model.kernels.search_arrays import SIMPLE, SKEWED
+from procrustes_model.kernels.dense.arrays import Ints
+from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED
 
 Profile = tuple[str, frozenset[int], tuple[object, ...]]
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from procrustes_model.mapper.constraints import Constraints
 from procrustes_model.mapper.incumbent import OBJECTIVES, Incumbent, Progress
-from procrustes_model.mapper.optimal import Optimal
+from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.result import SearchResult
 from procrustes_model.mapper.search import Source, Zeros, compile_kernels, conclude, make_space
+from procrustes_model.processors import count_processors
 from procrustes_model.spec.architecture import Architecture, load_architecture
 from procrustes_model.spec.problem import Problem, load_problem
 from procrustes_model.spec.sparsity import Sparsity, load_sparsity
@@ -62,7 +62,7 @@ def find_pareto_front(
     zeros = None if sparsity is None else Zeros(load_sparsity(sparsity), densities, masks)
     compile_kernels(sparse=zeros is not None)
     space = make_space(architecture, problem, constraints, zeros)
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or count_processors()
     front: list[SearchResult] = []
     most, spent = float("inf"), 0.0
     while len(front) < points and (seconds is None or spent < seconds):

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from procrustes_model.kernels.arrays import NestArrays
-from procrustes_model.kernels.search_walk import Freedom, Ways, accept, begin, propose, walk
+from procrustes_model.kernels.dense.arrays import NestArrays
+from procrustes_model.kernels.search.walk import Freedom, Ways, accept, begin, propose, walk
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.space import Space
 from procrustes_model.mapper.sparse_cost import SparseCost

@@ -11,16 +11,17 @@ from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.cache import is_warm
 from procrustes_model.mapper.constraints import Constraints, load_constraints
 from procrustes_model.mapper.exhaustive import search_exhaustive
-from procrustes_model.mapper.imperfect_search import search_imperfect_space
+from procrustes_model.mapper.imperfect.search import search_imperfect_space
 from procrustes_model.mapper.incumbent import OBJECTIVES, Incumbent, Progress
 from procrustes_model.mapper.nothing import explain_nothing
-from procrustes_model.mapper.optimal import Optimal
+from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.random_search import search_random
 from procrustes_model.mapper.result import Certificate, SearchResult
 from procrustes_model.mapper.space import Space
 from procrustes_model.model.evaluate import evaluate
 from procrustes_model.model.result import Result
-from procrustes_model.model.sparse_lower import SparseDesign, lower_sparsity
+from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
+from procrustes_model.processors import count_processors
 from procrustes_model.spec.architecture import Architecture, load_architecture
 from procrustes_model.spec.mapping import Mapping as LoopNest
 from procrustes_model.spec.problem import Problem, load_problem
@@ -182,7 +183,7 @@ def search(
     compile_kernels(sparse=zeros is not None)
     space = make_space(architecture, problem, constraints, zeros)
     incumbent = Incumbent(OBJECTIVES[objective], seconds, progress)
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or count_processors()
     certificate, interrupted = None, False
     try:
         if method not in METHODS:

@@ -11,18 +11,25 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from procrustes_model.kernels.arrays import Bools, Floats, Ints, MachineArrays, NestArrays, ProblemArrays
-from procrustes_model.kernels.buffers import make_costs, make_counts, make_loops
-from procrustes_model.kernels.search_arrays import SIMPLE, SKEWED, SLIDING, Columns, Lattice, Model, Orders
-from procrustes_model.kernels.search_finish import Bench
-from procrustes_model.kernels.search_lattice import spatial_vectors
-from procrustes_model.kernels.search_walk import Freedom
+from procrustes_model.kernels.dense.arrays import (
+    Bools,
+    Floats,
+    Ints,
+    MachineArrays,
+    NestArrays,
+    ProblemArrays,
+)
+from procrustes_model.kernels.dense.buffers import make_costs, make_counts, make_loops
+from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED, SLIDING, Columns, Lattice, Model, Orders
+from procrustes_model.kernels.search.finish import Bench
+from procrustes_model.kernels.search.lattice import spatial_vectors
+from procrustes_model.kernels.search.walk import Freedom
 from procrustes_model.mapper.constraints import Constraints, Rules, make_rules
+from procrustes_model.mapper.optimal.relaxation import Relaxation
 from procrustes_model.mapper.orders import find_mirror, list_orders
-from procrustes_model.mapper.relaxation import Relaxation
 from procrustes_model.mapper.sparse_cost import SparseCost
 from procrustes_model.model.lower import lower_architecture, lower_problem
-from procrustes_model.model.sparse_lower import SparseDesign
+from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
 from procrustes_model.spec.problem import Problem

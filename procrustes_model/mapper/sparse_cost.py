@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from procrustes_model.kernels.arrays import Floats, Ints, NestArrays
-from procrustes_model.kernels.imbalance_tiles import MemoArrays, find_tiles, make_memo
-from procrustes_model.kernels.nest import flatten
-from procrustes_model.kernels.search_arrays import Lattice
-from procrustes_model.kernels.search_candidates import settle_orders
-from procrustes_model.kernels.search_finish import is_better
-from procrustes_model.kernels.sparse_arrays import STRUCTURED
+from procrustes_model.kernels.dense.arrays import Floats, Ints, NestArrays
+from procrustes_model.kernels.dense.nest import flatten
+from procrustes_model.kernels.imbalance.tiles import MemoArrays, find_tiles, make_memo
+from procrustes_model.kernels.search.arrays import Lattice
+from procrustes_model.kernels.search.candidates import settle_orders
+from procrustes_model.kernels.search.finish import is_better
+from procrustes_model.kernels.sparse.arrays import STRUCTURED
 from procrustes_model.mapper.incumbent import Incumbent
-from procrustes_model.mapper.relaxation import Relaxation
-from procrustes_model.model.sparse_batch import SparseBatchResult, SparseEvaluator
-from procrustes_model.model.sparse_lower import SparseDesign
-from procrustes_model.model.sparse_masks import lower_masks
-from procrustes_model.model.sparse_steps import SparseBuffers, evaluate_block, find_work, make_buffers
+from procrustes_model.mapper.optimal.relaxation import Relaxation
+from procrustes_model.model.sparse.batch import SparseBatchResult, SparseEvaluator
+from procrustes_model.model.sparse.lower import SparseDesign
+from procrustes_model.model.sparse.masks import lower_masks
+from procrustes_model.model.sparse.steps import SparseBuffers, evaluate_block, find_work, make_buffers
 from procrustes_model.spec.problem import Problem
 
 MOST_COUNTED = 2e9

@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from procrustes_model.kernels.arrays import Bools, Floats, Ints, MachineArrays, NestArrays, ProblemArrays
-from procrustes_model.kernels.buffers import make_costs, make_counts, make_loops
-from procrustes_model.kernels.dense import evaluate_nests
-from procrustes_model.kernels.imperfect import evaluate_imperfect_nests
-from procrustes_model.kernels.nest import are_well_formed
+from procrustes_model.kernels.dense.arrays import (
+    Bools,
+    Floats,
+    Ints,
+    MachineArrays,
+    NestArrays,
+    ProblemArrays,
+)
+from procrustes_model.kernels.dense.buffers import make_costs, make_counts, make_loops
+from procrustes_model.kernels.dense.evaluate import evaluate_nests
+from procrustes_model.kernels.dense.nest import are_well_formed
+from procrustes_model.kernels.imperfect.evaluate import evaluate_imperfect_nests
 from procrustes_model.model.lower import lower_architecture, lower_problem
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.kernels.arrays import (
+from procrustes_model.kernels.dense.arrays import (
     BAD_FACTORS,
     BAD_FANOUT,
     BAD_KEEP,
@@ -19,13 +19,13 @@ from procrustes_model.kernels.arrays import (
     CostArrays,
     CountArrays,
 )
-from procrustes_model.kernels.buffers import make_costs, make_counts, make_loops
-from procrustes_model.kernels.dense import evaluate_nests
+from procrustes_model.kernels.dense.buffers import make_costs, make_counts, make_loops
+from procrustes_model.kernels.dense.evaluate import evaluate_nests
 from procrustes_model.model.lower import lower_architecture, lower_last_passes, lower_mapping, lower_problem
 from procrustes_model.model.result import ComputeResult, LevelResult, Result, TensorCounts
 
 if TYPE_CHECKING:
-    from procrustes_model.model.sparse_result import SparseResult
+    from procrustes_model.model.sparse.result import SparseResult
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.mapping import Mapping
     from procrustes_model.spec.problem import Problem
@@ -99,7 +99,7 @@ def evaluate(
         design or do not fit the problem, or a sparse design does not fit the architecture.
     """
     if sparsity is not None:
-        from procrustes_model.model.sparse import evaluate_sparse
+        from procrustes_model.model.sparse.lift import evaluate_sparse
 
         return evaluate_sparse(
             architecture,
@@ -122,7 +122,7 @@ def evaluate(
     problem_arrays, machine = lower_problem(problem), lower_architecture(architecture)
     loops = make_loops(1, levels, dimensions)
     if mapping.imperfect:
-        from procrustes_model.kernels.imperfect import evaluate_imperfect_nests
+        from procrustes_model.kernels.imperfect.evaluate import evaluate_imperfect_nests
 
         last = lower_last_passes(problem, mapping)
         evaluate_imperfect_nests(problem_arrays, machine, nest, last, loops, counts, costs, status)

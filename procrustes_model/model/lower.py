@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.kernels.arrays import COUNT_LIMIT, Ints, MachineArrays, NestArrays, ProblemArrays
+from procrustes_model.kernels.dense.arrays import COUNT_LIMIT, Ints, MachineArrays, NestArrays, ProblemArrays
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture

@@ -250,6 +250,6 @@ class Result:
         OSError
             When the file cannot be written.
         """
-        from procrustes_model.report.csv import write_tidy
+        from procrustes_model.report.tables.csv import write_tidy
 
         write_tidy([self], path)

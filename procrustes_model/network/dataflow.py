@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.mapper.constraints import Constraints, LevelRules, LoopRules, load_constraints
-from procrustes_model.spec.words import did_you_mean
+from procrustes_model.spec.text.words import did_you_mean
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.kernels.arrays import Bools
-from procrustes_model.workloads.layer import PHASES
+from procrustes_model.kernels.dense.arrays import Bools
+from procrustes_model.vocabulary import PHASES, Phase
 from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS, profile_densities
 
 if TYPE_CHECKING:
     from procrustes_model.spec.network import Network
     from procrustes_model.spec.network_density import DensityProfile
-    from procrustes_model.spec.problem import Phase, Problem
+    from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.sparsity import Sparsity
 
 _ROLES: dict[str, tuple[Phase, ...]] = {
-    "Weights": ("forward", "backward", "weight_update"),
-    "Inputs": ("forward", "weight_update"),
-    "Outputs": ("backward", "weight_update"),
+    "Weights": (Phase.FORWARD, Phase.BACKWARD, Phase.WEIGHT_UPDATE),
+    "Inputs": (Phase.FORWARD, Phase.WEIGHT_UPDATE),
+    "Outputs": (Phase.BACKWARD, Phase.WEIGHT_UPDATE),
 }
 """The phases in which a tensor is what its density is known of: weights (in the weight update the gradients
 of those that are kept), input activations, and gradients of outputs."""
@@ -180,12 +180,12 @@ def zeros_of(problem: Problem, sparsity: Sparsity, state: LayerState) -> Zeros:
     densities: dict[str, Any] = {}
     masks: dict[str, Bools] = {}
     known = {"Weights": state.weights, "Inputs": state.activations, "Outputs": state.gradients}
-    phase: Phase = problem.phase or "forward"
+    phase: Phase = problem.phase or Phase.FORWARD
     for name, design in sparsity.phase(phase).densities.items():
         value = known.get(name)
         if design.model not in ("hypergeometric", "fixed") or phase not in _ROLES.get(name, ()):
             continue
-        if name == "Weights" and state.mask is not None and phase != "weight_update":
+        if name == "Weights" and state.mask is not None and phase != Phase.WEIGHT_UPDATE:
             masks[name] = arrange_mask(problem, state.mask)
         elif value is not None:
             densities[name] = {"model": design.model, "density": value}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from logging import ERROR
 from typing import Any, Literal
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.network.plan import Case, fingerprint
+from procrustes_model.fingerprint import program_fingerprint
+from procrustes_model.network.plan import Case
 from procrustes_model.network.solve import Outcome, solve, solve_apart
+from procrustes_model.processors import count_processors
 
 Engine = Literal["local", "dask"]
 ENGINES: tuple[Engine, ...] = ("local", "dask")
@@ -66,7 +67,7 @@ def run_cases(
     if engine == "dask":
         yield from _run_on_dask(cases, limit, workers, scheduler)
         return
-    processes = min(workers or len(os.sched_getaffinity(0)), len(cases))
+    processes = min(workers or count_processors(), len(cases))
     if processes <= 1:
         for case in cases:
             yield solve(case, limit)
@@ -75,7 +76,7 @@ def run_cases(
 
     # A case at a time: what is finished is kept at once, and short cases fill the gaps at the end.
     pool = Parallel(processes, backend="loky", return_as="generator_unordered", batch_size=1)
-    yield from _closing(pool(delayed(solve_apart)(case, limit, fingerprint()) for case in cases))
+    yield from _closing(pool(delayed(solve_apart)(case, limit, program_fingerprint()) for case in cases))
 
 
 def _run_on_dask(
@@ -89,7 +90,7 @@ def _run_on_dask(
     with ExitStack() as stack:
         address: Any = scheduler
         if scheduler is None:
-            count = workers or len(os.sched_getaffinity(0))
+            count = workers or count_processors()
             address = stack.enter_context(
                 cluster(n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs=ERROR)
             )
@@ -100,7 +101,7 @@ def _run_on_dask(
         del client
         with parallel_config(backend="dask"):
             pool = Parallel(workers or -1, return_as="generator_unordered", batch_size=1)
-            yield from _closing(pool(delayed(solve)(case, limit, fingerprint()) for case in cases))
+            yield from _closing(pool(delayed(solve)(case, limit, program_fingerprint()) for case in cases))
 
 
 def _closing(outcomes: Any) -> Iterator[Outcome]:

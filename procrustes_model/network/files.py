@@ -7,13 +7,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from procrustes_model.files import write_atomically
 from procrustes_model.network.result import RUN_FILE, NetworkResult
-from procrustes_model.report.atomic import write_atomically
 
 if TYPE_CHECKING:
     from procrustes_model.network.result import Row
-
-_SHORT = {"forward": "fw", "backward": "bw", "weight_update": "wu"}
 
 
 def write_run(result: NetworkResult, folder: Path) -> None:
@@ -43,12 +41,12 @@ def write_run(result: NetworkResult, folder: Path) -> None:
 
 def problem_file(row: Row) -> str:
     """Return the name of the file of a row's problem, in ``problems/``."""
-    return f"{_plain(row.layer)}_{_SHORT[row.phase]}.yaml"
+    return f"{_plain(row.layer)}_{row.phase.short}.yaml"
 
 
 def mapping_file(row: Row) -> str:
     """Return the name of the file of a row's mapping, in ``mappings/``."""
-    return f"{_plain(row.layer)}_{_SHORT[row.phase]}_{_plain(row.design)}.yaml"
+    return f"{_plain(row.layer)}_{row.phase.short}_{_plain(row.design)}.yaml"
 
 
 def _plain(name: str) -> str:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from procrustes_model import __version__
-from procrustes_model.kernels.arrays import Bools
+from procrustes_model.fingerprint import program_fingerprint
+from procrustes_model.kernels.dense.arrays import Bools
 from procrustes_model.mapper.constraints import Constraints
 from procrustes_model.network.dataflow import dataflow_constraints
 from procrustes_model.network.densities import LayerState, Zeros, zeros_of
 from procrustes_model.spec.problem import load_problem
 from procrustes_model.spec.sparsity import SparsePhase
-from procrustes_model.workloads.layer import PHASES, problem_content
+from procrustes_model.vocabulary import PHASES, Phase
+from procrustes_model.workloads.layer import problem_content
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.network import Network, NetworkLayer
-    from procrustes_model.spec.problem import Phase, Problem
+    from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.sparsity import Sparsity
 
 Objective = Literal["energy", "cycles", "edp"]
@@ -186,7 +185,7 @@ class _Planner:
         design: Design,
         state: LayerState,
     ) -> None:
-        phase: Phase = problem.phase or "forward"
+        phase: Phase = problem.phase or Phase.FORWARD
         sparsity = design.sparsity
         if sparsity is not None and sparsity.phase(phase) == SparsePhase():
             sparsity = None
@@ -217,7 +216,7 @@ class _Planner:
         bounds = "_".join(f"{name}{bound}" for name, bound in problem.dimensions.items())
         plain = problem.model_copy(update={"name": f"{problem.shape}_{bounds}"[:100]})
         described = {
-            "program": fingerprint(),
+            "program": program_fingerprint(),
             "architecture": self.architecture.model_dump(mode="json"),
             "problem": plain.model_dump(mode="json"),
             "constraints": asdict(constraints),
@@ -310,15 +309,3 @@ def _densities(zeros: Zeros) -> dict[str, float]:
 
 def _digest(mask: Bools) -> str:
     return hashlib.sha256(mask.tobytes()).hexdigest()
-
-
-@functools.cache
-def fingerprint() -> str:
-    """Return what identifies this program: its version, and a hash of all that results depend on."""
-    digest = hashlib.sha256(__version__.encode())
-    package = Path(__file__).resolve().parent.parent
-    for folder in ("kernels", "mapper", "model", "spec", "workloads"):
-        for source in sorted((package / folder).glob("*.py")):
-            digest.update(f"{folder}/{source.name}".encode())
-            digest.update(source.read_bytes())
-    return f"{__version__}-{digest.hexdigest()[:16]}"

@@ -6,15 +6,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.plan import Entry
 from procrustes_model.network.record import CaseRecord
 from procrustes_model.network.store import CaseStore
-
-if TYPE_CHECKING:
-    from procrustes_model.spec.problem import Phase
+from procrustes_model.vocabulary import Phase
 
 FORMAT = "procrustes_network"
 VERSION = 1

@@ -9,26 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.fingerprint import program_fingerprint
 from procrustes_model.mapper.constraints import Constraints, load_constraints
 from procrustes_model.network.dataflow import ANY, check_dataflow
 from procrustes_model.network.densities import LayerState, find_states, unused_tensors
 from procrustes_model.network.engine import Engine, check_engine, run_cases
-from procrustes_model.network.plan import Case, Design, Objective, Plan, fingerprint, make_plan
+from procrustes_model.network.plan import Case, Design, Objective, Plan, make_plan
 from procrustes_model.network.record import CaseRecord
 from procrustes_model.network.result import NetworkResult, Row
 from procrustes_model.network.store import CaseStore
 from procrustes_model.spec.architecture import Architecture, load_architecture
 from procrustes_model.spec.network import Network, load_network
 from procrustes_model.spec.network_density import DensityProfile, load_density
-from procrustes_model.spec.problem import Phase
 from procrustes_model.spec.sparsity import SparsePhase, Sparsity, load_sparsity
-from procrustes_model.workloads.layer import PHASES
+from procrustes_model.vocabulary import PHASES, Phase
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
 DENSE = "dense"
 SECONDS = 20.0
 """Time limit of a search; most end after one or two."""
-_SHORT: dict[str, Phase] = {"fw": "forward", "bw": "backward", "wu": "weight_update"}
 
 
 @dataclass(frozen=True)
@@ -178,12 +177,13 @@ def check_phases(phases: Sequence[str]) -> tuple[Phase, ...]:
     SpecError
         When one is unknown or there is none.
     """
-    full = [_SHORT.get(name, name) for name in phases]
+    known = ", ".join(phase.short for phase in PHASES)
+    full = [next((phase for phase in PHASES if name in (phase, phase.short)), name) for name in phases]
     for name, given in zip(full, phases, strict=True):
         if name not in PHASES:
-            raise SpecError(Issue(f"unknown phase '{given[:40]}'", f"some of {', '.join(_SHORT)}"))
+            raise SpecError(Issue(f"unknown phase '{given[:40]}'", f"some of {known}"))
     if not full:
-        raise SpecError(Issue("there is no phase", f"some of {', '.join(_SHORT)}"))
+        raise SpecError(Issue("there is no phase", f"some of {known}"))
     return tuple(phase for phase in PHASES if phase in full)
 
 
@@ -330,7 +330,7 @@ def _explain(plan: Plan, failed: Mapping[str, tuple[Issue, ...]]) -> list[Issue]
 def _describe(plan: Plan, states: Mapping[str, LayerState], seconds: float | None) -> dict[str, Any]:
     """Return everything that went into a run, as plain data."""
     return {
-        "program": fingerprint(),
+        "program": program_fingerprint(),
         "architecture": plan.architecture.model_dump(mode="json"),
         "network": plan.network.model_dump(mode="json"),
         "batch": plan.batch,

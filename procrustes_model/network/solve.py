@@ -7,7 +7,8 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.network.plan import Case, fingerprint
+from procrustes_model.fingerprint import program_fingerprint
+from procrustes_model.network.plan import Case
 from procrustes_model.network.record import CaseRecord, make_record
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ def solve(case: Case, limit: float | None, expected: str = "") -> Outcome:
     KeyboardInterrupt
         When the search was interrupted: what it had by then is not what it would have found.
     """
-    if expected and expected != fingerprint():
+    if expected and expected != program_fingerprint():
         return case.key, (
             Issue(
-                f"a worker has version {fingerprint()} of this program, not {expected}", "install the same"
+                f"a worker has version {program_fingerprint()} of this program, not {expected}",
+                "install the same",
             ),
         )
     try:

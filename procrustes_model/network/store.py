@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from procrustes_model.files import write_atomically
 from procrustes_model.network.record import CaseRecord
-from procrustes_model.report.atomic import write_atomically
 
 _KEY = re.compile(r"[0-9a-f]{16,64}")
 CASES = "cases"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.mapper.constraints import Constraints, load_constraints
@@ -22,10 +22,8 @@ from procrustes_model.spec.architecture import Architecture, load_architecture
 from procrustes_model.spec.network import Network, load_network
 from procrustes_model.spec.schedule import Schedule, SchedulePart, load_schedule
 from procrustes_model.spec.sparsity import Sparsity
-from procrustes_model.spec.words import did_you_mean
-
-if TYPE_CHECKING:
-    from procrustes_model.spec.problem import Phase
+from procrustes_model.spec.text.words import did_you_mean
+from procrustes_model.vocabulary import Phase
 
 Mappings = Literal["each", "dense"]
 MAPPINGS: tuple[Mappings, ...] = ("each", "dense")

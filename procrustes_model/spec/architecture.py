@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from procrustes_model.spec.problem import Phase
 from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Name, NonNegative, Positive, Text
+from procrustes_model.vocabulary import Phase
 
 
 class AccessEnergy(Frozen):
@@ -174,6 +174,6 @@ def load_architecture(source: str | os.PathLike[str] | Mapping[str, Any] | Archi
     if isinstance(source, Architecture):
         return source
     from procrustes_model.spec.architecture_reader import read_architecture
-    from procrustes_model.spec.document import open_document
+    from procrustes_model.spec.text.document import open_document
 
     return read_architecture(open_document(source, "architecture"))

@@ -7,11 +7,11 @@ from fractions import Fraction
 from typing import Any
 
 from procrustes_model.spec.architecture import Architecture, Component, ComputeLevel, StorageLevel, Title
-from procrustes_model.spec.document import Document, missing_key, unknown_key
-from procrustes_model.spec.expressions import ExpressionError, evaluate, parse
 from procrustes_model.spec.schema import LARGEST_BOUND, build
-from procrustes_model.spec.words import IDENTIFIER_RULE, PAIRS, did_you_mean, is_identifier, shorten
-from procrustes_model.spec.yaml_text import Path
+from procrustes_model.spec.text.document import Document, missing_key, unknown_key
+from procrustes_model.spec.text.expressions import ExpressionError, evaluate, parse
+from procrustes_model.spec.text.words import IDENTIFIER_RULE, PAIRS, did_you_mean, is_identifier, shorten
+from procrustes_model.spec.text.yaml_text import Path
 
 _TOP_KEYS = ["name", "description", "attributes", "levels", "compute", "components"]
 _LEVEL_NUMBERS = (

@@ -174,8 +174,8 @@ def load_mapping(
     SpecError
         With every issue found.
     """
-    from procrustes_model.spec.document import open_document
     from procrustes_model.spec.mapping_reader import read_mapping
+    from procrustes_model.spec.text.document import open_document
 
     return read_mapping(open_document(source, "mapping"), architecture, problem)
 

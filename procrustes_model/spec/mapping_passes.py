@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from procrustes_model.spec.architecture import Architecture
-from procrustes_model.spec.document import Document
-from procrustes_model.spec.yaml_text import Path
+from procrustes_model.spec.text.document import Document
+from procrustes_model.spec.text.yaml_text import Path
 
 if TYPE_CHECKING:
     from procrustes_model.spec.mapping_reader import WrittenLevel

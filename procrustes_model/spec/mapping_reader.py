@@ -12,14 +12,14 @@ from pathlib import PurePath
 from typing import Any
 
 from procrustes_model.spec.architecture import Architecture
-from procrustes_model.spec.document import Document, missing_key, unknown_key
 from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
 from procrustes_model.spec.mapping_checks import check_bounds, check_fanout, check_keep
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.schema import Origin, build
 from procrustes_model.spec.shape import bound_problem
-from procrustes_model.spec.words import PAIRS, closest, did_you_mean, is_name, shorten
-from procrustes_model.spec.yaml_text import Path
+from procrustes_model.spec.text.document import Document, missing_key, unknown_key
+from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, is_name, shorten
+from procrustes_model.spec.text.yaml_text import Path
 
 _KEYS = ["name", "levels"]
 _LEVEL_KEYS = ["level", "temporal", "spatial_x", "spatial_y", "keep", "bypass"]

@@ -179,7 +179,7 @@ def load_network(source: str | os.PathLike[str] | Mapping[str, Any] | Network) -
     """
     if isinstance(source, Network):
         return source
-    from procrustes_model.spec.document import open_document
     from procrustes_model.spec.network_reader import read_network
+    from procrustes_model.spec.text.document import open_document
 
     return read_network(open_document(source, "network"))

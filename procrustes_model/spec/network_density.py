@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from procrustes_model.spec.document import Document, unknown_key
 from procrustes_model.spec.schema import Frozen, Name, Text, build, keys_of
-from procrustes_model.spec.words import PAIRS, shorten
-from procrustes_model.spec.yaml_text import Path
+from procrustes_model.spec.text.document import Document, unknown_key
+from procrustes_model.spec.text.words import PAIRS, shorten
+from procrustes_model.spec.text.yaml_text import Path
 
 DensityRule = Literal["uniform", "erdos_renyi_kernel"]
 Part = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
@@ -85,7 +85,7 @@ def load_density(source: str | os.PathLike[str] | Mapping[str, Any] | DensityPro
     """
     if isinstance(source, DensityProfile):
         return source
-    from procrustes_model.spec.document import open_document
+    from procrustes_model.spec.text.document import open_document
 
     document = open_document(source, "density")
     content = document.section("density")

@@ -6,11 +6,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from procrustes_model.spec.document import Document, missing_key
 from procrustes_model.spec.network import Padding, Pair
 from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Name, build, keys_of
-from procrustes_model.spec.words import PAIRS, did_you_mean, shorten
-from procrustes_model.spec.yaml_text import Path
+from procrustes_model.spec.text.document import Document, missing_key
+from procrustes_model.spec.text.words import PAIRS, did_you_mean, shorten
+from procrustes_model.spec.text.yaml_text import Path
 
 MAX_REPEAT = 1000
 Times = Annotated[int, Field(strict=True, ge=1, le=MAX_REPEAT)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from procrustes_model.spec.document import Document, missing_key, unknown_key
 from procrustes_model.spec.network import InputShape, Network, NetworkLayer
 from procrustes_model.spec.network_items import (
     ConvItem,
@@ -22,8 +21,9 @@ from procrustes_model.spec.network_items import (
     read_item,
 )
 from procrustes_model.spec.schema import Frozen, build
-from procrustes_model.spec.words import shorten
-from procrustes_model.spec.yaml_text import Path
+from procrustes_model.spec.text.document import Document, missing_key, unknown_key
+from procrustes_model.spec.text.words import shorten
+from procrustes_model.spec.text.yaml_text import Path
 
 MAX_LAYERS = 10_000
 _TITLE = ["name", "description", "source", "dataset", "input", "batch"]

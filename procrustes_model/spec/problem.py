@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Identifier, Name
-
-Phase = Literal["forward", "backward", "weight_update"]
+from procrustes_model.vocabulary import Phase
 
 
 class Term(Frozen):
@@ -85,7 +84,7 @@ def load_problem(source: str | os.PathLike[str] | Mapping[str, Any] | Problem) -
     """
     if isinstance(source, Problem):
         return source
-    from procrustes_model.spec.document import open_document
     from procrustes_model.spec.problem_reader import read_problem
+    from procrustes_model.spec.text.document import open_document
 
     return read_problem(open_document(source, "problem"))

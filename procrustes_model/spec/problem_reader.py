@@ -8,14 +8,14 @@ import pathlib
 from typing import Any
 
 from procrustes_model.errors import SpecError
-from procrustes_model.spec.affine import affine_terms
-from procrustes_model.spec.document import Document, missing_key, unknown_key
-from procrustes_model.spec.expressions import ExpressionError
 from procrustes_model.spec.problem import Problem, Tensor, Term
 from procrustes_model.spec.schema import LARGEST_PRODUCT, build
 from procrustes_model.spec.shape import Shape, bound_problem, check_description, load_shape, read_shape
-from procrustes_model.spec.words import PAIRS, closest, did_you_mean, is_name, shorten
-from procrustes_model.spec.yaml_text import Path
+from procrustes_model.spec.text.affine import affine_terms
+from procrustes_model.spec.text.document import Document, missing_key, unknown_key
+from procrustes_model.spec.text.expressions import ExpressionError
+from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, is_name, shorten
+from procrustes_model.spec.text.yaml_text import Path
 
 _KEYS = ["name", "shape", "dimensions", "coefficients", "description"]
 

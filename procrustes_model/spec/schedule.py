@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import Field
 
-from procrustes_model.spec.document import document_from_data, missing_key, read_document, unknown_key
 from procrustes_model.spec.network_density import ActivationDensity, DensityProfile, WeightDensity
 from procrustes_model.spec.schema import Count, Frozen, Name, Text, build, keys_of
-from procrustes_model.spec.words import PAIRS, shorten
+from procrustes_model.spec.text.document import document_from_data, missing_key, read_document, unknown_key
+from procrustes_model.spec.text.words import PAIRS, shorten
 
 
 class SchedulePart(Frozen):

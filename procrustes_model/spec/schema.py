@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from procrustes_model.spec.document import Document, missing_key, unknown_key
-from procrustes_model.spec.words import IDENTIFIER_RULE, PAIRS, is_identifier, is_name, shorten
-from procrustes_model.spec.yaml_text import Path, Place
+from procrustes_model.spec.text.document import Document, missing_key, unknown_key
+from procrustes_model.spec.text.words import IDENTIFIER_RULE, PAIRS, is_identifier, is_name, shorten
+from procrustes_model.spec.text.yaml_text import Path, Place
 
 LARGEST_BOUND = 2**31
 LARGEST_PRODUCT = 2**62

@@ -7,12 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from procrustes_model.spec.document import Document, missing_key, open_document, unknown_key
-from procrustes_model.spec.expressions import Expression, ExpressionError, parse
-from procrustes_model.spec.words import IDENTIFIER_RULE, PAIRS, did_you_mean, is_identifier, is_name, shorten
-from procrustes_model.spec.yaml_text import Path
+from procrustes_model.spec.text.document import Document, missing_key, open_document, unknown_key
+from procrustes_model.spec.text.expressions import Expression, ExpressionError, parse
+from procrustes_model.spec.text.words import (
+    IDENTIFIER_RULE,
+    PAIRS,
+    did_you_mean,
+    is_identifier,
+    is_name,
+    shorten,
+)
+from procrustes_model.spec.text.yaml_text import Path
+from procrustes_model.vocabulary import PHASES
 
-PHASES = ("forward", "backward", "weight_update")
 _KEYS = ["name", "phase", "description", "dimensions", "coefficients", "tensors"]
 _TENSORS = "such as {Weights: {projection: [K, C]}, ...}"
 _TENSOR_KEYS = ["projection", "output"]

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
 
 from procrustes_model.errors import Issue
-from procrustes_model.spec.problem import Phase
 from procrustes_model.spec.schema import Count, Frozen, Identifier, Name, NonNegative, Origin, Text
-from procrustes_model.spec.yaml_text import Path
+from procrustes_model.spec.text.yaml_text import Path
+from procrustes_model.vocabulary import PHASES, Phase
 
 
 def _share(number: float) -> float:
@@ -238,23 +238,23 @@ class Sparsity(Frozen):
         if origin.file is None:
             return Issue(message, hint, f"sparsity {self.name}")
         for length in range(len(path), 0, -1):
-            for start in (("sparsity", "phases", phase or "forward"), ("sparsity",)):
+            for start in (("sparsity", "phases", phase or Phase.FORWARD), ("sparsity",)):
                 if place := origin.by_path.get((*start, *path[:length])):
                     return Issue(message, hint, origin.file, *place)
         return Issue(message, hint, origin.file)
 
     def phase(self, name: Phase | None) -> SparsePhase:
         """Return the design in one phase; a problem that states none counts as forward."""
-        phase: SparsePhase = getattr(self, name or "forward")
+        phase: SparsePhase = getattr(self, name or Phase.FORWARD)
         return phase
 
     def with_balancing(self, policy: Literal["none", "half_tile"]) -> Sparsity:
         """Return the same design with another balancing policy in every phase."""
         changed = {}
-        for name in ("forward", "backward", "weight_update"):
+        for name in PHASES:
             phase: SparsePhase = getattr(self, name)
             balancing = phase.balancing.model_copy(update={"policy": policy})
-            changed[name] = phase.model_copy(update={"balancing": balancing})
+            changed[name.value] = phase.model_copy(update={"balancing": balancing})
         return self.model_copy(update=changed)
 
 
@@ -277,7 +277,7 @@ def load_sparsity(source: str | os.PathLike[str] | Mapping[str, Any] | Sparsity)
     """
     if isinstance(source, Sparsity):
         return source
-    from procrustes_model.spec.document import open_document
     from procrustes_model.spec.sparsity_reader import read_sparsity
+    from procrustes_model.spec.text.document import open_document
 
     return read_sparsity(open_document(source, "sparsity"))

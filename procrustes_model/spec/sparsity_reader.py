@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path as FilePath
 from typing import Any, cast
 
-from procrustes_model.spec.document import Document, unknown_key
 from procrustes_model.spec.schema import Origin, build
 from procrustes_model.spec.sparsity import SparsePhase, Sparsity
-from procrustes_model.spec.words import PAIRS, shorten
-from procrustes_model.spec.yaml_text import Path
+from procrustes_model.spec.text.document import Document, unknown_key
+from procrustes_model.spec.text.words import PAIRS, shorten
+from procrustes_model.spec.text.yaml_text import Path
+from procrustes_model.vocabulary import PHASES
 
 _TITLE = ("name", "description", "source")
-_PHASES = ("forward", "backward", "weight_update")
 _SECTIONS = tuple(SparsePhase.model_fields)
 _MERGED = ("densities", "formats")
 _ACTION_KEYS = ["level", "skip", "gate", "on"]
@@ -44,10 +44,10 @@ def read_sparsity(document: Document) -> Sparsity:
     shared = _phase({key: content[key] for key in _SECTIONS if key in content}, path, document)
     overrides = _overrides(content.get("phases"), document)
     title = {key: content[key] for key in _TITLE if key in content}
-    blank = {phase: SparsePhase() for phase in _PHASES}
+    blank = {phase.value: SparsePhase() for phase in PHASES}
     build(Sparsity, {**title, **blank}, document, path)
     document.raise_issues()
-    phases = {phase: _merged(shared, overrides.get(phase)) for phase in _PHASES}
+    phases = {phase.value: _merged(shared, overrides.get(phase)) for phase in PHASES}
     design = build(Sparsity, {**title, **phases}, document, path)
     document.raise_issues()
     places = {part: document.place(part) for part in (*document.keys, *document.values)}
@@ -60,13 +60,13 @@ def _overrides(written: Any, document: Document) -> dict[str, SparsePhase | None
         return {}
     if not isinstance(written, dict):
         document.complain(
-            path, f"'phases' must be a mapping, is {shorten(written)}", f"by phase: {', '.join(_PHASES)}"
+            path, f"'phases' must be a mapping, is {shorten(written)}", f"by phase: {', '.join(PHASES)}"
         )
         return {}
     found = {}
     for name, sections in written.items():
-        if name not in _PHASES:
-            unknown_key(document, (*path, name), list(_PHASES))
+        if name not in PHASES:
+            unknown_key(document, (*path, name), list(PHASES))
         elif not isinstance(sections, dict):
             document.complain((*path, name), f"'{name}' must be a mapping, is {shorten(sections)}")
         else:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from procrustes_model.kernels.training_blocks import order_positions
+from procrustes_model.kernels.pruning.blocks import order_positions
 
 POINTER_BITS = 20
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from procrustes_model.kernels.training_blocks import traverse_blocks
+from procrustes_model.kernels.pruning.blocks import traverse_blocks
 from procrustes_model.training.blocks import CompressedBlocks, block_starts
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from procrustes_model.kernels.training_initial import InitialArrays, fill_initial
+from procrustes_model.kernels.pruning.initial import InitialArrays, fill_initial
 
 CUTOFF = 2.0**-24
 """Less than this share of an initial value is nothing: it no longer changes a float32 of its size."""

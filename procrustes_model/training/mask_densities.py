@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.spec.words import did_you_mean
+from procrustes_model.spec.text.words import did_you_mean
 
 Floats = NDArray[np.float64]
 _MOST_STEPS = 8

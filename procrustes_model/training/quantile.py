@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from procrustes_model.kernels.training_track import stream_quantile
+from procrustes_model.kernels.pruning.track import stream_quantile
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from procrustes_model.kernels.training_track import measure_moved, settle_weights
+from procrustes_model.kernels.pruning.track import measure_moved, settle_weights
 from procrustes_model.training.initial import CUTOFF, Initial, decay_further, lower_initial
 from procrustes_model.training.quantile import Quantile, Streamed, select_by_quantile, select_exactly
 

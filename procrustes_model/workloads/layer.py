@@ -10,24 +10,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.vocabulary import PHASES, Phase
 
 if TYPE_CHECKING:
     from procrustes_model.spec.network import NetworkLayer
-    from procrustes_model.spec.problem import Phase, Problem
+    from procrustes_model.spec.problem import Problem
 
-PHASES: tuple[Phase, ...] = ("forward", "backward", "weight_update")
-
-SPARSE_TENSORS: dict[Phase, str] = {"forward": "Weights", "backward": "Weights", "weight_update": "Inputs"}
+SPARSE_TENSORS: dict[Phase, str] = {
+    Phase.FORWARD: "Weights",
+    Phase.BACKWARD: "Weights",
+    Phase.WEIGHT_UPDATE: "Inputs",
+}
 """The tensor whose zeros save work when weights are pruned while a network trains: weights where they are
 read, activations where weights are not. Gradients of outputs may be sparse too, where a network makes them
 so."""
 
-_SUFFIX: dict[Phase, str] = {"forward": "", "backward": "_backward", "weight_update": "_weight_update"}
-_SHORT: dict[Phase, str] = {"forward": "fw", "backward": "bw", "weight_update": "wu"}
-
 
 def training_problem(
-    layer: NetworkLayer, phase: Phase, *, batch: int = 1, network: str = "", as_published: bool = False
+    layer: NetworkLayer, phase: Phase | str, *, batch: int = 1, network: str = "", as_published: bool = False
 ) -> Problem:
     """Return one training phase of a layer as a problem.
 
@@ -61,9 +61,10 @@ def training_problem(
 
 
 def problem_content(
-    layer: NetworkLayer, phase: Phase, *, batch: int = 1, network: str = "", as_published: bool = False
+    layer: NetworkLayer, phase: Phase | str, *, batch: int = 1, network: str = "", as_published: bool = False
 ) -> dict[str, Any]:
     """Return what a problem file of one training phase of a layer holds; see `training_problem`."""
+    phase = Phase.parse(phase)
     if batch < 1:
         raise SpecError(Issue(f"a batch has at least one sample, is {batch}"))
     shape, dimensions = _bounds(layer, batch)
@@ -76,12 +77,12 @@ def problem_content(
             "dilation_h": layer.dilation[0],
             "dilation_w": layer.dilation[1],
         }
-    suffix = _SUFFIX[phase]
-    if as_published and shape == "conv" and phase == "backward":
+    suffix = phase.suffix
+    if as_published and shape == "conv" and phase == Phase.BACKWARD:
         suffix = "_backward_gather"
     where = f"{network}/" if network else ""
     content: dict[str, Any] = {
-        "name": f"{where}{layer.name}_{_SHORT[phase]}",
+        "name": f"{where}{layer.name}_{phase.short}",
         "shape": shape + suffix,
         "dimensions": dimensions,
     }

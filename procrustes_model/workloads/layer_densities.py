@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from procrustes_model.errors import SpecError
 from procrustes_model.spec.network import Network, NetworkLayer
 from procrustes_model.spec.network_density import DensityProfile, DensityRule
-from procrustes_model.spec.words import did_you_mean
+from procrustes_model.spec.text.words import did_you_mean
 
 UNKNOWN_ACTIVATIONS = 0.5
 """Density of activations where nothing is known: half, as of a ReLU of values around zero."""

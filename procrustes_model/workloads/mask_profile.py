@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.spec.network_density import ActivationDensity, DensityProfile, WeightDensity
-from procrustes_model.spec.words import did_you_mean, is_name
+from procrustes_model.spec.text.words import did_you_mean, is_name
 
 if TYPE_CHECKING:
     from procrustes_model.spec.network import Network, NetworkLayer
@@ -177,7 +177,7 @@ def weights_mask(mask: NDArray[np.bool_], problem: Problem, file: str | None = N
     SpecError
         When the problem has no such tensor or its shape is another one.
     """
-    from procrustes_model.model.sparse_masks import tensor_shape
+    from procrustes_model.model.sparse.masks import tensor_shape
 
     try:
         wanted = tensor_shape(problem, WEIGHTS)

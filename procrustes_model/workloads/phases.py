@@ -5,17 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.vocabulary import PHASES, Phase
 
 if TYPE_CHECKING:
-    from procrustes_model.spec.problem import Phase, Problem
+    from procrustes_model.spec.problem import Problem
 
-OUTPUTS: dict[Phase, str] = {"forward": "Outputs", "backward": "Inputs", "weight_update": "Weights"}
+OUTPUTS: dict[Phase, str] = {
+    Phase.FORWARD: "Outputs",
+    Phase.BACKWARD: "Inputs",
+    Phase.WEIGHT_UPDATE: "Weights",
+}
 """The tensor that each phase writes: activations, the gradient of inputs, the gradient of weights."""
 
-_SUFFIXES = ("_backward", "_weight_update")
+_SUFFIXES = tuple(phase.suffix for phase in PHASES if phase.suffix)
 
 
-def in_phase(problem: Problem, phase: Phase) -> Problem:
+def in_phase(problem: Problem, phase: Phase | str) -> Problem:
     """Return the training phase of the layer that `problem` is a phase of.
 
     Bounds and projections stay: the phases of a layer multiply the same pairs of elements, whatever its
@@ -38,6 +43,7 @@ def in_phase(problem: Problem, phase: Phase) -> Problem:
     SpecError
         When the problem has other tensors.
     """
+    phase = Phase.parse(phase)
     if problem.phase == phase:
         return problem
     names = sorted(tensor.name for tensor in problem.tensors)
@@ -57,7 +63,7 @@ def in_phase(problem: Problem, phase: Phase) -> Problem:
     return problem.model_copy(
         update={
             "phase": phase,
-            "shape": shape if phase == "forward" else f"{shape}_{phase}",
+            "shape": shape + phase.suffix,
             "tensors": tensors,
         }
     )

@@ -11,7 +11,7 @@ import pytest
 
 from procrustes_model.cli.sparse_options import parse_densities
 from procrustes_model.errors import SpecError
-from procrustes_model.report.csv import WIDE_COLUMNS
+from procrustes_model.report.tables.csv import WIDE_COLUMNS
 from procrustes_model.spec.problem import load_problem
 from tests.cli.conftest import Run
 

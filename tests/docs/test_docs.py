@@ -38,7 +38,7 @@ from procrustes_model.spec.problem import load_problem
 from procrustes_model.spec.schedule import load_schedule
 from procrustes_model.spec.shape import load_shape
 from procrustes_model.spec.sparsity import load_sparsity
-from procrustes_model.spec.yaml_text import parse_yaml
+from procrustes_model.spec.text.yaml_text import parse_yaml
 from tests.conftest import ROOT
 from tests.docs.blocks import Block, read_blocks
 

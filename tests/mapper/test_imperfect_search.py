@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem
-from procrustes_model.mapper.compulsory import Compulsory, make_cells
 from procrustes_model.mapper.constraints import load_constraints
-from procrustes_model.mapper.imperfect import (
+from procrustes_model.mapper.imperfect.search import bound_imperfect
+from procrustes_model.mapper.imperfect.space import (
     LARGEST,
     count_splits,
     factor_limits,
     imperfect_size,
     list_splits,
 )
-from procrustes_model.mapper.imperfect_search import bound_imperfect
-from procrustes_model.mapper.imperfect_walk import fit_splits
+from procrustes_model.mapper.imperfect.walk import fit_splits
 from procrustes_model.mapper.incumbent import OBJECTIVES
+from procrustes_model.mapper.optimal.compulsory import Compulsory, make_cells
 from procrustes_model.mapper.search import search
 from procrustes_model.mapper.space import Space
 from tests.mapper.cases import make_architecture, make_case, make_constraints, make_problem

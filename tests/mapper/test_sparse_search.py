@@ -17,8 +17,8 @@ from procrustes_model import (
     load_sparsity,
     search,
 )
-from procrustes_model.kernels.arrays import NestArrays
-from procrustes_model.kernels.search_walk import accept, begin, propose
+from procrustes_model.kernels.dense.arrays import NestArrays
+from procrustes_model.kernels.search.walk import accept, begin, propose
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.random_search import make_ways
 from procrustes_model.mapper.search import Zeros

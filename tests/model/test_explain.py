@@ -10,8 +10,8 @@ import sympy
 from hypothesis import given, settings
 
 from procrustes_model.errors import SpecError
+from procrustes_model.explanation.explain import Explanation, explain
 from procrustes_model.model.evaluate import evaluate
-from procrustes_model.model.explain import Explanation, explain
 from procrustes_model.shipped import list_shipped
 from procrustes_model.spec.architecture import Architecture, load_architecture
 from procrustes_model.spec.mapping import Mapping, load_mapping

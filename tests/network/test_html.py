@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from procrustes_model.network.result import NetworkResult
-from procrustes_model.report.html import html_text, write_html
+from procrustes_model.report.page.network import html_text, write_html
 
 
 class Page(HTMLParser):
@@ -127,7 +127,7 @@ def test_without_a_baseline(tiny_run: NetworkResult) -> None:
 def test_without_matplotlib_there_are_no_figures(
     tiny_run: NetworkResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import procrustes_model.report.html as module
+    import procrustes_model.report.page.network as module
 
     monkeypatch.setattr(module, "find_spec", lambda _: None)
     text = html_text(tiny_run)

@@ -7,8 +7,7 @@ import io
 import math
 
 from procrustes_model.network.result import NetworkResult
-from procrustes_model.report.network import format_layers, format_notes, format_totals
-from procrustes_model.report.network_csv import (
+from procrustes_model.report.tables.network import (
     LAYER_COLUMNS,
     TIDY_COLUMNS,
     layers_text,
@@ -16,7 +15,8 @@ from procrustes_model.report.network_csv import (
     tidy_text,
     totals_text,
 )
-from procrustes_model.report.table import Style
+from procrustes_model.report.terminal.network import format_layers, format_notes, format_totals
+from procrustes_model.report.terminal.table import Style
 
 
 def _read(text: str) -> list[dict[str, str]]:

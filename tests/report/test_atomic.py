@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from procrustes_model.report.atomic import check_writable, write_atomically
+from procrustes_model.files import check_writable, write_atomically
 
 
 def test_new_file_has_the_text_and_usual_permissions(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from procrustes_model.mapper.constraints import load_constraints
-from procrustes_model.report.inputs import input_files, repeat_command
+from procrustes_model.report.page.inputs import input_files, repeat_command
 from procrustes_model.shipped import list_shipped
 from procrustes_model.spec.architecture import load_architecture
 from procrustes_model.spec.network import load_network

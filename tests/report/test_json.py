@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from procrustes_model.model.result import Result
-from procrustes_model.report.json import json_text, write_json
+from procrustes_model.report.tables.json import json_text, write_json
 
 
 def test_everything_comes_back(result: Result, tmp_path: Path) -> None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from procrustes_model.report.nest import format_nest, format_operation, index_names, tile_extents, tile_words
+from procrustes_model.report.terminal.nest import (
+    format_nest,
+    format_operation,
+    index_names,
+    tile_extents,
+    tile_words,
+)
 from procrustes_model.spec.architecture import load_architecture
 from procrustes_model.spec.mapping import load_mapping
 from procrustes_model.spec.problem import load_problem

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from procrustes_model.model.result import Result
-from procrustes_model.report.table import Style, format_summary, format_table
+from procrustes_model.report.terminal.table import Style, format_summary, format_table
 from procrustes_model.spec.architecture import load_architecture
 
 

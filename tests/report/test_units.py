@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from procrustes_model.report.units import format_count, format_energy, format_share, four_digits
+from procrustes_model.report.terminal.units import format_count, format_energy, format_share, four_digits
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import pytest
 
 from procrustes_model.errors import SpecError
 from procrustes_model.network.run import RunProgress
-from procrustes_model.reproduce.rows import ALL, COLUMNS, TOTAL
-from procrustes_model.reproduce.study import load_study
-from procrustes_model.reproduce.text import item_text
-from procrustes_model.reproduce.verb import Reproduction, reproduce
-from procrustes_model.reproduce.working_sets import BIN
+from procrustes_model.reproduction.rows import ALL, COLUMNS, TOTAL
+from procrustes_model.reproduction.study import load_study
+from procrustes_model.reproduction.text import item_text
+from procrustes_model.reproduction.verb import Reproduction, reproduce
+from procrustes_model.reproduction.working_sets import BIN
 from procrustes_model.spec.architecture import load_architecture
 from procrustes_model.spec.network import load_network
 from procrustes_model.spec.network_density import load_density

@@ -9,7 +9,7 @@ import pytest
 
 from procrustes_model import evaluate, load_mapping, load_sparsity
 from procrustes_model.model.lower import lower_mapping
-from procrustes_model.model.sparse_batch import prepare_sparse
+from procrustes_model.model.sparse.batch import prepare_sparse
 
 NESTS = [
     ("K=4 C=64", "K=2 C=2 P=7", "K=2 C=2 Q=7 S=3 R=3", "K=16", "N=16"),

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from procrustes_model import evaluate, load_architecture, load_mapping, load_problem, load_sparsity
-from procrustes_model.kernels.density_empty import hypergeometric_empty
-from procrustes_model.kernels.imbalance_expected import expected_largest, expected_largest_pair
-from procrustes_model.kernels.imbalance_tiles import expected_work, make_memo, sampled_largest
-from procrustes_model.kernels.sparse_arrays import HYPERGEOMETRIC, DensityArrays, TileArrays
+from procrustes_model.kernels.imbalance.expected import expected_largest, expected_largest_pair
+from procrustes_model.kernels.imbalance.tiles import expected_work, make_memo, sampled_largest
+from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, DensityArrays, TileArrays
+from procrustes_model.kernels.sparse.empty import hypergeometric_empty
 
 DENSITIES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 VOLUMES = (8, 12, 16, 18, 32, 36, 64, 72, 128, 256, 288, 512)

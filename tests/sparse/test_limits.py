@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem, load_sparsity
-from procrustes_model.model.sparse_masks import tensor_shape
+from procrustes_model.model.sparse.masks import tensor_shape
 from tests.strategies import Spec, cases
 
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem, load_sparsity
-from procrustes_model.model.sparse_imbalance import measure_imbalance
-from procrustes_model.model.sparse_masks import read_mask, tensor_shape
+from procrustes_model.model.sparse.imbalance import measure_imbalance
+from procrustes_model.model.sparse.masks import read_mask, tensor_shape
 from tests.naive import sparse as naive
 from tests.strategies import SHAPES, Spec, architectures, mappings, problems
 

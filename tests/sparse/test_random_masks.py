@@ -22,7 +22,7 @@ from procrustes_model import (
     load_problem,
     load_sparsity,
 )
-from procrustes_model.model.sparse_masks import tensor_shape
+from procrustes_model.model.sparse.masks import tensor_shape
 from procrustes_model.spec.problem import Tensor
 from tests.naive.sparse_random import Mask, done_shares, random_mask, saved_shares, stays
 

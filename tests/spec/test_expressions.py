@@ -11,9 +11,9 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from procrustes_model.spec.affine import affine_terms
-from procrustes_model.spec.expressions import ExpressionError, evaluate, parse
-from procrustes_model.spec.symbolic import to_sympy
+from procrustes_model.spec.text.affine import affine_terms
+from procrustes_model.spec.text.expressions import ExpressionError, evaluate, parse
+from procrustes_model.spec.text.symbolic import to_sympy
 
 VALUES = [
     ("2 + 3 * 4", 14),

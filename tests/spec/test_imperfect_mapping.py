@@ -13,7 +13,7 @@ from hypothesis import given, settings
 
 from procrustes_model.cli.mapping_alone import check_mapping_alone
 from procrustes_model.errors import SpecError
-from procrustes_model.report.nest import format_nest, tile_extents
+from procrustes_model.report.terminal.nest import format_nest, tile_extents
 from procrustes_model.spec.architecture import Architecture, load_architecture
 from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping, check_mapping, load_mapping
 from procrustes_model.spec.problem import Problem, load_problem

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from procrustes_model import evaluate, load_architecture, load_mapping, load_problem, load_sparsity
-from procrustes_model.model.sparse_imbalance import measure_imbalance
+from procrustes_model.model.sparse.imbalance import measure_imbalance
 from procrustes_model.training import balance_half_tiles, encode, traverse
 from tests.training import naive
 

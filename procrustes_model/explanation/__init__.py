@@ -1,0 +1,1 @@
+"""Closed forms: every count as a formula in loop bounds."""

@@ -1,0 +1,219 @@
+"""Where a number comes from: the accesses of one tensor at one level as closed forms in the loop bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sympy
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.explanation.closed_forms import Expr, Part, SymbolicNest, product, total
+from procrustes_model.explanation.closed_transfers import (
+    Sharing,
+    Transfers,
+    compute_steps,
+    find_sharing,
+    find_touched,
+    find_transfers,
+)
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.mapping import Mapping
+    from procrustes_model.spec.problem import Problem, Tensor
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The numbers of one tensor at one level, and how they come about.
+
+    Attributes
+    ----------
+    architecture, problem, mapping, level : str
+        Names.
+    tensor : Tensor
+    bounds : dict
+        Loop symbol to bound.
+    extents : tuple of Part
+        Per rank of the tensor, what one instance holds.
+    arrivals : Transfers or None
+        Between this level and the one above it that keeps the tensor; None at the outermost.
+    above : str or None
+        Name of that level.
+    departures : Part
+        Words that pass between one instance and the next level inside that keeps the tensor, or compute.
+    served : Transfers
+        The same, for one instance of that inner level.
+    sharing : tuple of Sharing
+        One per fan-out between the two.
+    touched : Part or None
+        For an output, the distinct words that one instance ever accumulates.
+    instances, tile, reads, fills, updates : Part
+        Instances used; the rest is per instance.
+    """
+
+    architecture: str
+    problem: str
+    mapping: str
+    level: str
+    tensor: Tensor
+    bounds: dict[Expr, Expr]
+    instances: Part
+    extents: tuple[Part, ...]
+    tile: Part
+    above: str | None
+    arrivals: Transfers | None
+    served: Transfers
+    sharing: tuple[Sharing, ...]
+    departures: Part
+    touched: Part | None
+    reads: Part
+    fills: Part
+    updates: Part
+
+    def to_text(self) -> str:
+        """Return the explanation as plain text of at most 100 columns."""
+        from procrustes_model.explanation.text import format_explanation
+
+        return format_explanation(self)
+
+
+def explain(
+    architecture: Architecture, problem: Problem, mapping: Mapping, level: str, tensor: str
+) -> Explanation:
+    """Derive the accesses of `tensor` at `level` symbolically.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    problem : Problem
+    mapping : Mapping
+        As `load_mapping` returns it for this architecture and problem.
+    level : str
+        Name of a storage level that keeps the tensor.
+    tensor : str
+
+    Returns
+    -------
+    Explanation
+        Its values equal those of `evaluate`; they are found without the kernels.
+
+    Raises
+    ------
+    SpecError
+        When there is no such level or tensor, or the level does not keep the tensor; or where a loop is
+        shorter in its last pass: the closed forms hold for whole passes.
+    """
+    _refuse_short_passes(mapping)
+    index, spec = _find(architecture, problem, mapping, level, tensor)
+    nest = SymbolicNest(problem, mapping)
+    keepers = [i for i, one in enumerate(mapping.levels) if tensor in one.keep]
+    outer = [i for i in keepers if i < index]
+    child = next((i for i in keepers if i > index), len(mapping.levels))
+    names = [one.level for one in mapping.levels] + [architecture.compute.name]
+
+    instances = nest.part(
+        f"instances_{level}",
+        product(o.symbol for o in nest.loops if o.level < index and o.axis != "temporal"),
+    )
+    extents = tuple(nest.part(f"extent_{level}", extent) for extent in nest.extents(spec, nest.below(index)))
+    arrivals = find_transfers(nest, spec, index, level)
+    served = (
+        compute_steps(nest, names[-1])
+        if child == len(mapping.levels)
+        else (find_transfers(nest, spec, child, names[child]))
+    )
+    sharing = tuple(find_sharing(nest, spec, i, names) for i in range(index, child) if nest.fanout(i))
+    uses = [served.words, *(one.distinct for one in sharing)]
+    departures = nest.part(f"departures_{level}", product(one.symbol for one in uses), uses)
+    touched = find_touched(nest, spec, index, level) if spec.is_output else None
+    reads, fills, updates = _actions(nest, arrivals.words if outer else None, departures, touched)
+    return Explanation(
+        architecture=architecture.name,
+        problem=problem.name,
+        mapping=mapping.name,
+        level=level,
+        tensor=spec,
+        bounds=nest.bounds,
+        instances=instances,
+        extents=extents,
+        tile=arrivals.tile,
+        above=names[outer[-1]] if outer else None,
+        arrivals=arrivals if outer else None,
+        served=served,
+        sharing=sharing,
+        departures=departures,
+        touched=touched,
+        reads=reads,
+        fills=fills,
+        updates=updates,
+    )
+
+
+def _refuse_short_passes(mapping: Mapping) -> None:
+    """Raise where a loop is shorter in its last pass, with every such loop."""
+    issues = [
+        Issue(
+            f"cannot explain {loop} of level '{level.level}', which is shorter in its last pass",
+            "the closed forms hold for factors that divide the bounds; `evaluate` counts the others",
+            file=mapping.name,
+        )
+        for level in mapping.levels
+        for loop in level.temporal
+        if loop.last is not None
+    ]
+    if issues:
+        raise SpecError(issues)
+
+
+def _find(
+    architecture: Architecture, problem: Problem, mapping: Mapping, level: str, tensor: str
+) -> tuple[int, Tensor]:
+    """Return the index of `level` and the tensor; SpecError where either is not there, or not kept."""
+    from procrustes_model.spec.text.words import did_you_mean
+
+    issues = []
+    levels = [one.level for one in mapping.levels]
+    tensors = {one.name: one for one in problem.tensors}
+    if level == architecture.compute.name:
+        issues.append(
+            Issue(f"'{level}' computes and stores nothing", f"storage levels are {', '.join(levels)}")
+        )
+    elif level not in levels:
+        issues.append(
+            Issue(f"architecture '{architecture.name}' has no level '{level}'", did_you_mean(level, levels))
+        )
+    if tensor not in tensors:
+        issues.append(
+            Issue(f"problem '{problem.name}' has no tensor '{tensor}'", did_you_mean(tensor, tensors))
+        )
+    if issues:
+        raise SpecError(issues)
+    index = levels.index(level)
+    if tensor not in mapping.levels[index].keep:
+        keepers = [one.level for one in mapping.levels if tensor in one.keep]
+        raise SpecError(
+            Issue(f"level '{level}' does not keep tensor '{tensor}'", f"it is kept at {', '.join(keepers)}")
+        )
+    return index, tensors[tensor]
+
+
+def _actions(
+    nest: SymbolicNest, arrivals: Part | None, departures: Part, touched: Part | None
+) -> tuple[Part, Part, Part]:
+    """Return reads, fills and updates; an output skips the first read and fill of every word it touches."""
+    zero = sympy.Integer(0)
+    if touched is None:
+        fills = nest.part("fills", arrivals.symbol, [arrivals]) if arrivals else nest.part("fills", zero)
+        return nest.part("reads", departures.symbol, [departures]), fills, nest.part("updates", zero)
+    reads = _beyond_first(nest, "reads", departures, touched)
+    fills = _beyond_first(nest, "fills", arrivals, touched) if arrivals else nest.part("fills", zero)
+    return reads, fills, nest.part("updates", departures.symbol, [departures])
+
+
+def _beyond_first(nest: SymbolicNest, name: str, words: Part, touched: Part) -> Part:
+    """Return the words that are not the first of an element; none where that estimate exceeds them."""
+    if words.value < touched.value:
+        return nest.part(name, sympy.Integer(0))
+    return nest.part(name, total([words.symbol, -touched.symbol]), [words, touched])

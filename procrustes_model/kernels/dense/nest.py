@@ -1,0 +1,256 @@
+"""Geometry of loop nests: the loops, how tiles move, and which neighbours hold the same tile.
+
+A tile is the bounding box of what the loops at and below a level touch: per rank, one more than the
+sum over its dimensions of coefficient times (covered elements - 1).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import (
+    BAD_FACTORS,
+    BAD_FANOUT,
+    BAD_KEEP,
+    COUNT_LIMIT,
+    OK,
+    OVERFLOW,
+    Ints,
+    LoopArrays,
+    NestArrays,
+    ProblemArrays,
+)
+from procrustes_model.kernels.jit import kernel
+
+
+@kernel
+def flatten(nests: NestArrays, loops: LoopArrays) -> None:
+    """List each mapping's temporal loops with a bound above 1, and what each level covers.
+
+    Parameters
+    ----------
+    nests : NestArrays
+    loops : LoopArrays
+        Filled in.
+    """
+    temporal, order, spatial = nests.temporal, nests.order, nests.spatial
+    below, spread, reach = loops.below, loops.spread, loops.reach
+    mappings, levels, dimensions = temporal.shape
+    for n in range(mappings):
+        for d in range(dimensions):
+            below[n, levels, d] = 1
+        count = 0
+        for level in range(levels - 1, -1, -1):
+            loops.start[n, level + 1] = count
+            for d in range(dimensions):
+                spread[n, level, d] = spatial[n, level, 0, d] * spatial[n, level, 1, d]
+                below[n, level, d] = below[n, level + 1, d] * spread[n, level, d]
+            for position in range(dimensions - 1, -1, -1):
+                d = order[n, level, position]
+                bound = temporal[n, level, d]
+                if bound > 1:
+                    loops.dimension[n, count] = d
+                    loops.bound[n, count] = bound
+                    loops.step[n, count] = below[n, level, d]
+                    below[n, level, d] *= bound
+                    count += 1
+        loops.start[n, 0] = count
+        loops.listed[n] = count
+        outer = 1
+        for loop in range(count - 1, -1, -1):
+            loops.outer[n, loop] = outer
+            outer *= loops.bound[n, loop]
+        for d in range(dimensions):
+            reach[n, 0, d] = below[n, 0, d]
+        for level in range(1, levels):
+            for d in range(dimensions):
+                outside = spread[n, level - 1, d]
+                reach[n, level, d] = (
+                    reach[n, level - 1, d] // outside if outside > 1 else reach[n, level - 1, d]
+                )
+
+
+@kernel
+def are_well_formed(nests: NestArrays) -> tuple[bool, bool]:
+    """Say whether all factors are positive, and all orders permutations: what other kernels rely on."""
+    temporal, order, spatial = nests.temporal, nests.order, nests.spatial
+    mappings, levels, dimensions = temporal.shape
+    positive = ordered = True
+    for n in range(mappings):
+        for level in range(levels):
+            seen = 0
+            for d in range(dimensions):
+                smallest = min(temporal[n, level, d], spatial[n, level, 0, d], spatial[n, level, 1, d])
+                positive = positive and smallest > 0
+                ordered = ordered and 0 <= order[n, level, d] < dimensions
+                seen |= 1 << order[n, level, d]
+            ordered = ordered and seen == (1 << dimensions) - 1
+    return positive, ordered
+
+
+@kernel
+def check_nests(
+    problem: ProblemArrays, nests: NestArrays, loops: LoopArrays, fanout: Ints, status: Ints
+) -> None:
+    """Check that factors multiply to the bounds, fit the fan-out, and all starts at the outermost level.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    nests : NestArrays
+    loops : LoopArrays
+        As `flatten` leaves them.
+    fanout : int64[L, 2]
+    status : int64[N]
+        Filled in: OK or what is wrong.
+    """
+    spatial, keep = nests.spatial, nests.keep
+    mappings, levels, _, dimensions = spatial.shape
+    for n in range(mappings):
+        status[n] = OK
+        for tensor in range(keep.shape[2]):
+            if not keep[n, 0, tensor]:
+                status[n] = BAD_KEEP
+        for level in range(levels):
+            x = y = 1
+            for d in range(dimensions):
+                x *= spatial[n, level, 0, d]
+                y *= spatial[n, level, 1, d]
+            if x > fanout[level, 0] or y > fanout[level, 1]:
+                status[n] = BAD_FANOUT
+        for d in range(dimensions):
+            if loops.below[n, 0, d] != problem.bounds[d]:
+                status[n] = BAD_FACTORS
+
+
+@kernel
+def measure_tiles(problem: ProblemArrays, below: Ints, tile: Ints) -> None:
+    """Measure the bounding box of every tile.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    below : int64[N, L + 1, D]
+        Elements covered.
+    tile : int64[N, L, T]
+        Filled in, words.
+    """
+    rank_start, term_start = problem.rank_start, problem.term_start
+    dimension, coefficient = problem.term_dimension, problem.term_coefficient
+    mappings, levels, tensors = tile.shape
+    for n in range(mappings):
+        for level in range(levels):
+            for tensor in range(tensors):
+                words = 1
+                for rank in range(rank_start[tensor], rank_start[tensor + 1]):
+                    side = 1
+                    for term in range(term_start[rank], term_start[rank + 1]):
+                        side += coefficient[term] * (below[n, level, dimension[term]] - 1)
+                    words *= side
+                tile[n, level, tensor] = words
+
+
+@kernel
+def _skewed_transfers(problem: ProblemArrays, loops: LoopArrays, n: int, tensor: int, level: int) -> int:
+    """Count the transfers of a tensor with a dimension that moves several ranks: moves as vectors."""
+    first, last = problem.rank_start[tensor], problem.rank_start[tensor + 1]
+    side = np.ones(last - first, np.int64)
+    reached = np.zeros(last - first, np.int64)
+    step = np.zeros(last - first, np.int64)
+    words = kept = 1
+    for r in range(last - first):
+        for term in range(problem.term_start[first + r], problem.term_start[first + r + 1]):
+            side[r] += problem.term_coefficient[term] * (
+                loops.below[n, level, problem.term_dimension[term]] - 1
+            )
+        words *= side[r]
+    total = words
+    found = False
+    for loop in range(loops.start[n, level], loops.listed[n]):
+        still = same = True
+        for r in range(last - first):
+            along = 0
+            for term in range(problem.term_start[first + r], problem.term_start[first + r + 1]):
+                if problem.term_dimension[term] == loops.dimension[n, loop]:
+                    along += problem.term_coefficient[term] * loops.step[n, loop]
+            move = along - reached[r]
+            reached[r] += along
+            if not found:
+                step[r] = move
+            still = still and move == 0
+            same = same and move == step[r]
+        if still:
+            continue
+        if not found:
+            found = True
+            for r in range(last - first):
+                kept *= max(0, side[r] - step[r])
+        total += (loops.bound[n, loop] - 1) * loops.outer[n, loop] * (words - kept if same else words)
+    return total
+
+
+@kernel
+def count_transfers(problem: ProblemArrays, loops: LoopArrays, tile: Ints, moved: Ints, status: Ints) -> None:
+    """Count the words of each tensor that are moved into one instance of each level over the run.
+
+    A tile that does not move is free. A tile that moves by the step of the innermost loop that moves it
+    keeps what overlaps; any other move fetches it whole. When a loop steps, the loops inside it fall back
+    from their second iteration, which stands for all later ones; so a step that equals their sum leaves
+    the tile where it was. Only loops over the rank that the innermost one moves can do that.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    loops : LoopArrays
+        As `flatten` leaves them.
+    tile : int64[N, L, T]
+    moved : int64[N, L, T]
+        Filled in.
+    status : int64[N]
+        Set to OVERFLOW where a count exceeds 2^62.
+    """
+    rank_of, coefficient_of = problem.rank, problem.coefficient
+    dimension, bound, step_of, outer = loops.dimension, loops.bound, loops.step, loops.outer
+    mappings, levels, tensors = tile.shape
+    for n in range(mappings):
+        count = loops.listed[n]
+        for tensor in range(tensors):
+            for level in range(levels):
+                words = tile[n, level, tensor]
+                inner = loops.start[n, level]
+                while inner < count and rank_of[tensor, dimension[n, inner]] < 0:
+                    inner += 1
+                if inner == count:
+                    moved[n, level, tensor] = words
+                    continue
+                visits = bound[n, inner] * outer[n, inner]
+                if float(words) * visits > COUNT_LIMIT:
+                    status[n] = OVERFLOW
+                    continue
+                total = words * visits
+                moved[n, level, tensor] = total
+                if problem.skewed[tensor]:
+                    moved[n, level, tensor] = _skewed_transfers(problem, loops, n, tensor, level)
+                if not problem.sliding[tensor] or problem.skewed[tensor]:
+                    continue
+                rank = rank_of[tensor, dimension[n, inner]]
+                step = coefficient_of[tensor, dimension[n, inner]] * step_of[n, inner]
+                side = 1
+                for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+                    covered = loops.below[n, level, problem.term_dimension[term]]
+                    side += problem.term_coefficient[term] * (covered - 1)
+                kept = words // side * (side - step) if step < side else 0
+                total -= (bound[n, inner] - 1) * outer[n, inner] * kept
+                reached = step
+                for loop in range(inner + 1, count):
+                    d = dimension[n, loop]
+                    if rank_of[tensor, d] == rank:
+                        along = coefficient_of[tensor, d] * step_of[n, loop]
+                        if along == reached:
+                            total -= (bound[n, loop] - 1) * outer[n, loop] * words
+                        elif along - reached == step:
+                            total -= (bound[n, loop] - 1) * outer[n, loop] * kept
+                        reached += along
+                    elif rank_of[tensor, d] >= 0:
+                        break
+                moved[n, level, tensor] = total

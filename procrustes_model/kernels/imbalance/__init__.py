@@ -1,0 +1,1 @@
+"""Kernels for the work of processing elements that wait for each other."""

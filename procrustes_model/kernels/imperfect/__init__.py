@@ -1,0 +1,1 @@
+"""Kernels for loops that are shorter in the last pass over their dimension."""

@@ -1,0 +1,1 @@
+"""Kernels of the algorithm that prunes weights while it trains."""

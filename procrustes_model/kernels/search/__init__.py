@@ -1,0 +1,1 @@
+"""Kernels of the searches: labels, bounds, walks."""

@@ -1,0 +1,399 @@
+"""From labels at one boundary to labels at the next one inside."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
+from procrustes_model.kernels.dense.sharing import distinct_positions
+from procrustes_model.kernels.jit import kernel
+from procrustes_model.kernels.search.arrays import (
+    POINT,
+    SIMPLE,
+    SPREAD,
+    UNITS,
+    Goal,
+    Lattice,
+    Model,
+    Orders,
+    Pairs,
+    Pattern,
+)
+from procrustes_model.kernels.search.bounds import energy_limit, least_steps
+from procrustes_model.kernels.search.labels import (
+    BOUND,
+    SPENT,
+    STEPS,
+    fetched_words,
+    grow,
+    least_cycles,
+    pair_energy,
+    pending_rebate,
+    repeat_simple,
+    repeat_tile,
+)
+
+TRIED, NARROWED, ORDERS, HOPELESS, STRETCHED, MEASURED = range(6)
+"""What is counted: temporal steps tried, cut by the bound of their point, orders tried, cut by the bound
+with exact refetches; spatial steps tried; whole mappings measured."""
+
+
+@kernel
+def next_inside(strides: Ints, limits: Ints, digits: Ints, point: int) -> int:
+    """Move on to the next point that divides another; -1 after the last.
+
+    Parameters
+    ----------
+    strides : int64[A]
+    limits : int64[A]
+        Exponents of the other point.
+    digits : int64[A]
+        Exponents of `point`; changed.
+    point : int
+    """
+    for axis in range(len(digits)):
+        if digits[axis] < limits[axis]:
+            digits[axis] += 1
+            return int(point + strides[axis])
+        point -= digits[axis] * strides[axis]
+        digits[axis] = 0
+    return -1
+
+
+@kernel
+def _loops_between(lattice: Lattice, outer: int, inner: int, allowed: Bools) -> int:
+    """Return the set of dimensions with a loop between two points; -1 where a factor is not allowed."""
+    loops = 0
+    for d in range(len(lattice.stride)):
+        i, k = lattice.indices[outer, d], lattice.indices[inner, d]
+        if not allowed[d, i - k]:
+            return -1
+        if i != k:
+            loops |= 1 << d
+    return loops
+
+
+@kernel
+def _is_mirrored(lattice: Lattice, mirror: Ints, point: int) -> bool:
+    """Say whether the exchange of dimensions maps `point` to one that is preferred."""
+    for d in range(len(mirror)):
+        i, k = lattice.indices[point, d], lattice.indices[point, mirror[d]]
+        if i != k:
+            return bool(i < k)
+    return False
+
+
+@kernel
+def _class_outside(model: Model, orders: Orders, label: Ints, level: int) -> int:
+    """Return the class of the innermost loop outside `level`; -1 where there is none."""
+    for j in range(level - 1, -1, -1):
+        d = orders.loops[label[model.columns.order + j], 0]
+        if d >= 0:
+            return int(orders.kind[d])
+    return -1
+
+
+@kernel
+def _least_energy(model: Model, label: Ints, pairs: Pairs, spent: float) -> float:
+    """Bound the energy of all ways on before fetches of tiles with a sliding window are counted."""
+    kind, least, point, whole = model.kind, pairs.least, label[POINT], model.columns.whole
+    energy = 0.0
+    for t in range(len(kind)):
+        visits = label[whole + t] if kind[t] == SIMPLE else 1
+        energy += visits * least[point, 1 + t]
+    return float(spent + least[point, 0] + label[UNITS] * energy)
+
+
+@kernel
+def _judge(
+    model: Model, lattice: Lattice, label: Ints, pairs: Pairs, within: float, spent: float, steps: float,
+    goal: Goal,
+) -> tuple[float, float]:  # fmt: skip
+    """Return the least bounds on energy and on cycles over all ways on; infinite when none is of interest."""
+    whole, part = model.columns.whole, model.columns.part
+    fetch, thin, base, reach, work = pairs.fetch, pairs.thin, pairs.base, pairs.units, pairs.work
+    units = float(label[UNITS])
+    slides = label[part : part + fetch.shape[1]].any()
+    least = quickest = math.inf
+    for row in range(pairs.start[label[POINT]], pairs.start[label[POINT] + 1]):
+        energy = spent + base[row]
+        for t in range(fetch.shape[1]):
+            visits = label[whole + t] + label[part + t] * thin[row, t]
+            energy += units * visits * fetch[row, t]
+        cycles = max(steps, least_steps(model.computes, units * reach[row] * within, work[row]))
+        limit = energy_limit(goal, cycles)
+        if slides and energy <= limit:
+            energy = spent + pair_energy(model, lattice, label, pairs, row)
+        if energy <= limit:
+            least, quickest = min(least, energy), min(quickest, cycles)
+    return least, quickest
+
+
+@kernel
+def _list_inside(
+    lattice: Lattice, inside: Floats, by_inside: Ints, limit: float, outer: int, found: Ints, counted: Ints
+) -> int:
+    """List the points that divide `outer` and leave a bound within the limit; return how many.
+
+    Either all divisors are looked at, or all points within the limit, whichever are fewer.
+
+    Parameters
+    ----------
+    lattice : Lattice
+    inside : float64[V]
+    by_inside : int64[V]
+        Points by `inside`.
+    limit : float
+    outer : int
+    found : int64[V]
+        Filled in.
+    counted : int64[6]
+        Added to.
+    """
+    exponents = lattice.exponents[outer]
+    divisors = 1
+    for axis in range(len(exponents)):
+        divisors *= exponents[axis] + 1
+    n = 0
+    if lattice.spare and (divisors >= len(inside) or inside[by_inside[divisors]] > limit):
+        packed, spare = lattice.packed, lattice.spare
+        for m in by_inside:
+            if inside[m] > limit:
+                break
+            counted[TRIED] += 1
+            if ((packed[outer] | spare) - packed[m]) & spare == spare:
+                found[n] = m
+                n += 1
+        counted[NARROWED] += divisors - n
+        return n
+    digits = np.zeros(len(exponents), np.int64)
+    m = 0
+    while m >= 0:
+        if inside[m] <= limit:
+            found[n] = m
+            n += 1
+        m = next_inside(lattice.axis_stride, exponents, digits, m)
+    counted[TRIED] += divisors
+    counted[NARROWED] += divisors - n
+    return n
+
+
+@kernel
+def expand_temporal(
+    model: Model,
+    lattice: Lattice,
+    orders: Orders,
+    pattern: Pattern,
+    pairs: Pairs,
+    within: float,
+    allowed: Bools,
+    level: int,
+    labels: Ints,
+    marks: Floats,
+    goal: Goal,
+    counted: Ints,
+) -> tuple[Ints, Floats]:
+    """Place the temporal loops of a level, in every order that can matter.
+
+    Parameters
+    ----------
+    model : Model
+    lattice : Lattice
+    orders : Orders
+    pattern : Pattern
+    pairs : Pairs
+        Of this level.
+    within : float
+        Most instances that levels further in add.
+    allowed : bool[D, n]
+        Temporal factors that may be used, by divisor.
+    level : int
+    labels : int64[n, W]
+        At B(level).
+    marks : float64[n, 3]
+    goal : Goal
+    counted : int64[6]
+        Added to.
+
+    Returns
+    -------
+    labels, marks
+        At M(level).
+    """
+    at = model.columns
+    out, out_marks = np.empty((256, at.width), np.int64), np.empty((256, 3))
+    points, looped = np.empty(len(lattice.indices), np.int64), np.empty(len(model.bounds), np.int64)
+    anyone, scratch = len(orders.members), np.empty((2, model.coefficient.shape[1]), np.int64)
+    mirrored = level == 0 and orders.mirror[0] >= 0
+    n = 0
+    for i in range(len(labels)):
+        limit = energy_limit(goal, marks[i, STEPS])
+        if marks[i, BOUND] > limit:
+            continue
+        label, outer = labels[i].copy(), labels[i, POINT]
+        spent = marks[i, SPENT] - pending_rebate(model, pattern, label, level + 1)
+        outside = _class_outside(model, orders, label, level)
+        narrow = pattern.inside[level, anyone]
+        count = _list_inside(lattice, narrow, pattern.by_inside[level], limit - spent, outer, points, counted)
+        for m in points[:count]:
+            loops = _loops_between(lattice, outer, m, allowed)
+            if loops < 0 or (mirrored and _is_mirrored(lattice, orders.mirror, m)):
+                continue
+            pace = label[UNITS] * pattern.pace[level, m]
+            steps = max(marks[i, STEPS], least_steps(model.computes, pace, model.work))
+            most = energy_limit(goal, steps)
+            if spent + narrow[m] > most:
+                continue
+            label[POINT] = label[at.path + 2 * level + 1] = m
+            repeats = model.computes // label[UNITS]
+            for d in range(len(looped)):
+                repeats //= lattice.value[m, d]
+                looped[d] = lattice.value[outer, d] // lattice.value[m, d]
+            for row in range(orders.rows[level, loops, 0], orders.rows[level, loops, 1]):
+                counted[ORDERS] += 1
+                kind = orders.kind[orders.loops[row, 0]] if loops else outside
+                if spent + pattern.inside[level, kind if kind >= 0 else anyone, m] > most:
+                    continue
+                label[at.order + level] = row
+                repeat_simple(
+                    model, orders.loops[row], looped, repeats, labels[i], label, level * len(looped) + 1
+                )
+                if _least_energy(model, label, pairs, spent) > most:
+                    counted[HOPELESS] += 1
+                    continue
+                for t in range(len(model.kind)):
+                    if model.kind[t] != SIMPLE:
+                        repeat_tile(model, lattice, orders, label, level, t, scratch)
+                bound, cycles = _judge(model, lattice, label, pairs, within, spent, steps, goal)
+                counted[HOPELESS] += bound == math.inf
+                if bound < math.inf:
+                    if n == len(out):
+                        out, out_marks = grow(out, out_marks)
+                    out[n] = label
+                    out_marks[n, SPENT], out_marks[n, BOUND] = marks[i, SPENT], bound
+                    out_marks[n, STEPS] = cycles
+                    n += 1
+    return out[:n], out_marks[:n]
+
+
+@kernel
+def _accesses(model: Model, words: int, block: int) -> float:
+    return float(-((-words) // block)) if model.whole else words / block
+
+
+@kernel
+def _note_traffic(model: Model, label: Ints, level: int, tensor: int, read: int, written: int) -> None:
+    """Add words that use the bandwidth of a level."""
+    at = model.columns.traffic + 2 * level
+    for port in range(2):
+        words, share = (read, written)[port], model.moved[level, tensor, port]
+        label[at + port] += words if share == 1 else int(words * share)
+
+
+@kernel
+def _cross(
+    model: Model, lattice: Lattice, pattern: Pattern, level: int, label: Ints, child: int, spread: int
+) -> float:
+    """Let a label pass the network below `level`; return the energy of links into the level inside it."""
+    at = model.columns
+    inner = level + 1
+    dimensions = len(lattice.stride)
+    label[SPREAD] += spread
+    for d in range(dimensions):
+        label[UNITS] *= lattice.value[spread, d]
+    label[POINT] = label[at.path + 2 * inner] = child
+    energy = 0.0
+    reach = np.empty(dimensions, np.int64)
+    for t in range(len(model.kind)):
+        label[at.shared + t] *= distinct_positions(
+            model.problem, t, lattice.value[spread], lattice.value[child]
+        )
+        if not pattern.keep[inner, t]:
+            continue
+        p = pattern.parent[inner, t]
+        filled = fetched_words(model, lattice, label, t, child)
+        served = filled * label[at.shared + t]
+        read, updated = served, 0
+        if model.output[t]:
+            for d in range(dimensions):
+                reach[d] = model.bounds[d] // lattice.value[label[SPREAD], d]
+            fresh = distinct_positions(model.problem, t, reach, lattice.value[0])
+            read, updated = max(0, served - label[at.fresh + t]), served
+            filled = max(0, filled - fresh)
+            label[at.fresh + t] = fresh
+        energy += label[at.home + t] * (
+            _accesses(model, read, model.block[p]) * model.energy[p, t, 0]
+            + _accesses(model, updated, model.block[p]) * model.energy[p, t, 2]
+        )
+        energy += label[UNITS] * _accesses(model, filled, model.block[inner]) * model.energy[inner, t, 1]
+        _note_traffic(model, label, p, t, read, updated)
+        _note_traffic(model, label, inner, t, 0, filled)
+        label[at.shared + t] = 1
+        label[at.home + t] = label[UNITS]
+    return energy
+
+
+@kernel
+def expand_spatial(
+    model: Model,
+    lattice: Lattice,
+    pattern: Pattern,
+    pairs: Pairs,
+    level: int,
+    labels: Ints,
+    marks: Floats,
+    goal: Goal,
+    counted: Ints,
+) -> tuple[Ints, Floats]:
+    """Place the spatial loops of a level; the traffic into the next level is exact from then on.
+
+    Parameters
+    ----------
+    model : Model
+    lattice : Lattice
+    pattern : Pattern
+    pairs : Pairs
+        Of this level.
+    level : int
+        Not the innermost.
+    labels : int64[n, W]
+        At M(level).
+    marks : float64[n, 3]
+    goal : Goal
+    counted : int64[6]
+        Added to.
+
+    Returns
+    -------
+    labels, marks
+        At B(level + 1).
+    """
+    out, out_marks = np.empty((256, model.columns.width), np.int64), np.empty((256, 3))
+    label = np.empty(model.columns.width, np.int64)
+    n = 0
+    for i in range(len(labels)):
+        if marks[i, BOUND] > energy_limit(goal, marks[i, STEPS]):
+            continue
+        rebate = pending_rebate(model, pattern, labels[i], level + 1)
+        for row in range(pairs.start[labels[i, POINT]], pairs.start[labels[i, POINT] + 1]):
+            child = pairs.child[row]
+            units = labels[i, UNITS] * pairs.units[row] * pattern.reach[level + 1, child]
+            pace = labels[i, UNITS] * pairs.units[row] * pattern.pace[level + 1, child]
+            steps = max(marks[i, STEPS], least_steps(model.computes, pace, pairs.work[row]))
+            bound = marks[i, SPENT] - rebate + pair_energy(model, lattice, labels[i], pairs, row)
+            if units < model.least_units or bound > energy_limit(goal, steps):
+                continue
+            counted[STRETCHED] += 1
+            label[:] = labels[i]
+            spent = marks[i, SPENT] + _cross(model, lattice, pattern, level, label, child, pairs.spread[row])
+            bound = spent - pending_rebate(model, pattern, label, level + 2) + pattern.below[level + 1, child]
+            steps = least_cycles(model, label, steps)
+            if bound <= energy_limit(goal, steps):
+                if n == len(out):
+                    out, out_marks = grow(out, out_marks)
+                out[n] = label
+                out_marks[n, SPENT], out_marks[n, BOUND], out_marks[n, STEPS] = spent, bound, steps
+                n += 1
+    return out[:n], out_marks[:n]

@@ -1,0 +1,224 @@
+"""From a label at the innermost level to a whole mapping, measured by the model itself."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import (
+    OK,
+    Bools,
+    CostArrays,
+    CountArrays,
+    Floats,
+    Ints,
+    LoopArrays,
+    NestArrays,
+)
+from procrustes_model.kernels.dense.evaluate import (
+    access_energy,
+    check_capacity,
+    count_accesses,
+    count_cycles,
+)
+from procrustes_model.kernels.dense.nest import count_transfers, flatten, measure_tiles
+from procrustes_model.kernels.dense.sharing import count_distinct
+from procrustes_model.kernels.jit import kernel
+from procrustes_model.kernels.search.arrays import EDP, ENERGY, UNITS, Goal, Lattice, Model, Orders, Pattern
+from procrustes_model.kernels.search.bounds import energy_limit
+from procrustes_model.kernels.search.expand import MEASURED
+from procrustes_model.kernels.search.labels import BOUND, STEPS
+
+
+class Bench(NamedTuple):
+    """Room to evaluate N mappings.
+
+    Attributes
+    ----------
+    nests : NestArrays
+    loops : LoopArrays
+    counts : CountArrays
+    costs : CostArrays
+    status : int64[N]
+    touched : int64[N, L]
+    """
+
+    nests: NestArrays
+    loops: LoopArrays
+    counts: CountArrays
+    costs: CostArrays
+    status: Ints
+    touched: Ints
+
+
+@kernel
+def measure_batch(model: Model, bench: Bench) -> None:
+    """Evaluate the mappings on the bench, whose factors and outermost tensors are taken to be right.
+
+    Where a status is not OK, the mapping does not fit or overflows, and its costs mean nothing.
+    """
+    nests, loops, counts, costs, status = bench.nests, bench.loops, bench.counts, bench.costs, bench.status
+    problem, machine = model.problem, model.machine
+    status[:] = OK
+    flatten(nests, loops)
+    measure_tiles(problem, loops.below, counts.tile)
+    check_capacity(machine, nests.keep, counts.tile, status)
+    if (status != OK).all():
+        return
+    count_transfers(problem, loops, counts.tile, counts.moved, status)
+    count_distinct(problem, loops, counts.distinct, bench.touched)
+    count_accesses(problem, loops, nests.keep, bench.touched, model.computes, counts, status)
+    access_energy(machine, counts, costs)
+    for n in range(len(status)):
+        costs.cycles[n, -1] = model.computes // counts.instances[n, -1]
+        costs.total[n] += model.computes * model.compute_energy
+    count_cycles(machine, counts, costs, status)
+
+
+@kernel
+def measure(model: Model, bench: Bench) -> tuple[float, float]:
+    """Return energy and cycles of the one mapping on the bench; infinite where it is not valid."""
+    measure_batch(model, bench)
+    if bench.status[0] != OK:
+        return math.inf, math.inf
+    return bench.costs.total[0], float(bench.costs.cycles[0].max())
+
+
+@kernel
+def is_better(goal: Goal, energy: float, cycles: float) -> bool:
+    """Say whether a mapping is better than the best so far."""
+    if cycles > goal.most:
+        return False
+    if goal.kind == ENERGY:
+        return energy < goal.value
+    if goal.kind == EDP:
+        return energy * cycles < goal.value
+    return cycles < goal.cycles or (cycles == goal.cycles and energy < goal.value)
+
+
+@kernel
+def unpack(
+    model: Model,
+    lattice: Lattice,
+    orders: Orders,
+    parts: Ints,
+    label: Ints,
+    last: int,
+    nests: NestArrays,
+    n: int,
+) -> None:
+    """Write a label, with the spatial vector `last` of the innermost level, as a mapping.
+
+    Parameters
+    ----------
+    model : Model
+    lattice : Lattice
+    orders : Orders
+    parts : int64[L, V]
+        Of every spatial vector the part on x.
+    label : int64[W]
+        At B(L - 1).
+    last : int
+        Point.
+    nests : NestArrays
+        Filled in but for `keep`.
+    n : int
+        Which of the mappings of `nests`.
+    """
+    levels, dimensions = nests.temporal.shape[1:]
+    path = model.columns.path
+    for level in range(levels):
+        spread = last
+        if level < levels - 1:
+            spread = label[path + 2 * level + 1] - label[path + 2 * level + 2]
+        inner = label[path + 2 * level + 1] if level < levels - 1 else last
+        x = parts[level, spread]
+        for d in range(dimensions):
+            outer = label[path + 2 * level]
+            nests.temporal[n, level, d] = lattice.value[outer, d] // lattice.value[inner, d]
+            nests.spatial[n, level, 0, d] = lattice.value[x, d]
+            nests.spatial[n, level, 1, d] = lattice.value[spread, d] // lattice.value[x, d]
+        row = label[model.columns.order + level]
+        position = dimensions
+        for d in orders.loops[row]:
+            if d >= 0:
+                position -= 1
+                nests.order[n, level, position] = d
+        for d in range(dimensions):
+            if not (orders.loops[row] == d).any():
+                position -= 1
+                nests.order[n, level, position] = d
+
+
+@kernel
+def finish(
+    model: Model,
+    lattice: Lattice,
+    orders: Orders,
+    pattern: Pattern,
+    parts: Ints,
+    last: Ints,
+    allowed: Bools,
+    labels: Ints,
+    marks: Floats,
+    goal: Goal,
+    bench: Bench,
+    counted: Ints,
+) -> tuple[int, int, float, float]:
+    """Place the innermost loops and measure each mapping exactly.
+
+    Parameters
+    ----------
+    model : Model
+    lattice : Lattice
+    orders : Orders
+    pattern : Pattern
+    parts : int64[L, V]
+    last : int64[n]
+        Spatial vectors of the innermost level.
+    allowed : bool[D, n]
+        Temporal factors of the innermost level.
+    labels : int64[n, W]
+        At B(L - 1).
+    marks : float64[n, 3]
+    goal : Goal
+    bench : Bench
+    counted : int64[6]
+        Added to.
+
+    Returns
+    -------
+    row, spread : int
+        The best mapping found; -1 where none is better than the goal.
+    energy, cycles : float
+    """
+    best, spread, energy, cycles = -1, -1, math.inf, math.inf
+    innermost = len(model.block) - 1
+    bench.nests.keep[0] = pattern.keep
+    label = np.empty(model.columns.width, np.int64)
+    for i in range(len(labels)):
+        if marks[i, BOUND] > energy_limit(goal, marks[i, STEPS]):
+            continue
+        label[:] = labels[i]
+        outer = label[model.columns.path + 2 * innermost]
+        for s in last:
+            loops, units = 0, label[UNITS]
+            for d in range(len(lattice.stride)):
+                k = lattice.indices[outer, d] - lattice.indices[s, d]
+                if lattice.value[outer, d] % lattice.value[s, d] or not allowed[d, k]:
+                    loops = -1
+                    break
+                loops |= (1 << d) if k else 0
+                units *= lattice.value[s, d]
+            if loops < 0 or units < model.least_units:
+                continue
+            label[model.columns.order + innermost] = orders.rows[innermost, loops, 0]
+            unpack(model, lattice, orders, parts, label, s, bench.nests, 0)
+            found = measure(model, bench)
+            counted[MEASURED] += 1
+            if is_better(goal, found[0], found[1]):
+                best, spread, energy, cycles = i, s, found[0], found[1]
+                goal = Goal(goal.kind, energy * cycles if goal.kind == EDP else energy, cycles, goal.most)
+    return best, spread, energy, cycles

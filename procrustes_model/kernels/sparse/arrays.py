@@ -1,0 +1,242 @@
+"""The arrays of the sparse kernels, beside those of `arrays`.
+
+Sizes: N mappings, L storage levels (outermost first), D dimensions, T tensors, A actions. Accesses have a
+last axis of READ, FILL, UPDATE. Expected counts are not whole numbers.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
+
+DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = range(4)
+"""Density models."""
+
+NONE, BITMASK, COORDINATE, RUN_LENGTH, CSR, CSB = range(6)
+"""Storage formats."""
+
+WHOLE_TILE, HALF_TILE = 0, -1
+"""Blocks that are not a number of positions."""
+
+GATED, SKIPPED = 1, 2
+"""What becomes of accesses that are saved; 0: nothing is saved."""
+
+
+class DensityArrays(NamedTuple):
+    """Which elements are zero.
+
+    Attributes
+    ----------
+    model : int64[T]
+        DENSE, HYPERGEOMETRIC, FIXED or STRUCTURED.
+    size, nonzeros : int64[T]
+        Elements of the tensor, and how many are not zero.
+    average : float64[T]
+        Nonzeros / elements.
+    met : float64[T]
+        Share of the computations that meet a nonzero element; differs from `average` only for a mask of a
+        tensor whose elements are used unequally often.
+    group : int64[T, 3]
+        n, m and the dimension of n:m.
+    """
+
+    model: Ints
+    size: Ints
+    nonzeros: Ints
+    average: Floats
+    met: Floats
+    group: Ints
+
+
+class ActionArrays(NamedTuple):
+    """Accesses saved, gating first: of two actions on one tensor and level the more effective one stands.
+
+    Attributes
+    ----------
+    level, target : int64[A]
+    kind : int64[A]
+        GATED or SKIPPED.
+    leaders : bool[A, T]
+    skip_compute, gate_compute : bool[T]
+        Operands whose zeros save computations.
+    gated_energy : float
+        Of a gated computation, as a share of a done one.
+    whole : bool
+        Whether expected counts are rounded.
+    """
+
+    level: Ints
+    target: Ints
+    kind: Ints
+    leaders: Bools
+    skip_compute: Bools
+    gate_compute: Bools
+    gated_energy: float
+    whole: bool
+
+
+class FormatArrays(NamedTuple):
+    """How tensors are stored.
+
+    Attributes
+    ----------
+    kind : int64[L, T]
+        NONE, BITMASK, COORDINATE, RUN_LENGTH, CSR or CSB.
+    pointer_bits, run_bits : int64[L, T]
+    block : int64[L, T]
+        Positions of a block; WHOLE_TILE, HALF_TILE.
+    dropped : bool[L, T]
+        Whether a block that is not full has no metadata.
+    word_bits : int64[L]
+    """
+
+    kind: Ints
+    pointer_bits: Ints
+    run_bits: Ints
+    block: Ints
+    dropped: Bools
+    word_bits: Ints
+
+
+class BalanceArrays(NamedTuple):
+    """Imbalance and balancing.
+
+    Attributes
+    ----------
+    tensor : int
+        Whose nonzeros are the work; -1: no imbalance.
+    array : int
+        The level whose instances wait for each other.
+    half_tile : bool
+    pointer_level : int
+        -1: pointers cost nothing.
+    pointer_reads, pointer_energy : float
+        Charged reads per half tile each time it is read, and the energy of one in reads of that level.
+    """
+
+    tensor: int
+    array: int
+    half_tile: bool
+    pointer_level: int
+    pointer_reads: float
+    pointer_energy: float
+
+
+class BoxArrays(NamedTuple):
+    """For every action, what has to be empty for an access to be saved.
+
+    Attributes
+    ----------
+    level : int64[N, A]
+        The level that the action affects.
+    extent : int64[N, A, T, D]
+        Elements of each dimension that the leader's tile spans.
+    effective : bool[N, A, T]
+        Whether the leader can save anything.
+    """
+
+    level: Ints
+    extent: Ints
+    effective: Bools
+
+
+class SavedArrays(NamedTuple):
+    """What actions save, by level and tensor.
+
+    Attributes
+    ----------
+    probability : float64[N, L, T]
+        That an access is saved; that of the levels further out included.
+    kind : int64[N, L, T]
+        0, GATED or SKIPPED.
+    """
+
+    probability: Floats
+    kind: Ints
+
+
+class TileArrays(NamedTuple):
+    """Tiles of the balanced tensor in the processing elements.
+
+    Attributes
+    ----------
+    volume : int64[N]
+        Computation positions of the tensor in a tile.
+    elements : int64[N]
+        Elements of the tensor in a tile.
+    alike : int64[N]
+        How many elements that are used equally often would vary as much in the work they make: fewer where
+        the elements at the border of a sliding tile are used less often; of n:m groups more, and 0 where
+        groups are whole.
+    parts : int64[N]
+        Different tiles over the array.
+    rounds : int64[N]
+        Different array-level tiles over the run.
+    cut : int64[N]
+        The dimension along which tiles are cut in two; -1: not cut.
+    """
+
+    volume: Ints
+    elements: Ints
+    alike: Ints
+    parts: Ints
+    rounds: Ints
+    cut: Ints
+
+
+class SparseCountArrays(NamedTuple):
+    """What sparse counting yields.
+
+    Attributes
+    ----------
+    actual, gated, skipped : float64[N, L, T, 3]
+        Words per instance that are accessed; that cost the cycle but no energy; that cost neither.
+    metadata : float64[N, L, T, 3]
+        Words of metadata per instance.
+    stored : float64[N, L, T]
+        Words of a tile that has to fit, metadata included.
+    computes : float64[N, 3]
+        Actual, gated and skipped, over all units.
+    work : float64[N]
+        Work of the slowest processing element as a share of the work if nothing were zero.
+    pointers : float64[N]
+        Pointer reads that are charged.
+    """
+
+    actual: Floats
+    gated: Floats
+    skipped: Floats
+    metadata: Floats
+    stored: Floats
+    computes: Floats
+    work: Floats
+    pointers: Floats
+
+
+class SparseCostArrays(NamedTuple):
+    """What a sparse mapping costs.
+
+    Attributes
+    ----------
+    energy, metadata_energy : float64[N, L, T, 3]
+        pJ over all used instances.
+    pointer_energy : float64[N]
+        pJ.
+    compute_energy : float64[N]
+        pJ.
+    total : float64[N]
+        pJ; NaN where the mapping is not valid.
+    cycles : int64[N, L + 1]
+        By level; last, compute.
+    limit : int64[N, L]
+        What sets a level's cycles: 0 compute, 1 read, 2 write, 3 shared bandwidth.
+    """
+
+    energy: Floats
+    metadata_energy: Floats
+    pointer_energy: Floats
+    compute_energy: Floats
+    total: Floats
+    cycles: Ints
+    limit: Ints

@@ -1,0 +1,1 @@
+"""Searches among mappings with shorter last passes."""

@@ -1,0 +1,96 @@
+"""Searches among mappings with and without shorter last passes."""
+
+from __future__ import annotations
+
+from procrustes_model.kernels.search.arrays import CYCLES, EDP, SLACK
+from procrustes_model.mapper.imperfect.space import imperfect_size, search_imperfect_exhaustive
+from procrustes_model.mapper.imperfect.walk import STEPS, WAYS, search_imperfect
+from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.optimal.compulsory import Compulsory
+from procrustes_model.mapper.optimal.search import Optimal
+from procrustes_model.mapper.optimal.tables import Tables
+from procrustes_model.mapper.result import Certificate
+from procrustes_model.mapper.space import Space
+
+
+def bound_imperfect(space: Space, kind: int) -> float:
+    """Return what no mapping falls below, with shorter last passes or without: pJ, pJ x cycles, or cycles.
+
+    Spatial factors divide the bounds and steps are the product of full factors, so that steps are no fewer
+    than with whole passes.
+    """
+    steps = Tables(space).fewest_steps()
+    if kind == CYCLES:
+        return steps
+    energy = Compulsory(space).least()
+    return energy * steps if kind == EDP else energy
+
+
+def search_imperfect_space(
+    space: Space,
+    incumbent: Incumbent,
+    method: str,
+    *,
+    mappings: int | None = None,
+    seed: int = 0,
+    threads: int = 1,
+) -> Certificate:
+    """Search among all mappings with and without shorter last passes.
+
+    Parameters
+    ----------
+    space : Space
+    incumbent : Incumbent
+        Changed in place.
+    method : str
+        'optimal': the best mapping with whole passes, with proof, then seeded walks from there and from other
+        places; the result is never worse. 'random': the walks alone. 'exhaustive': every mapping.
+    mappings : int, optional
+        Budget of the walks.
+    seed : int
+    threads : int
+
+    Returns
+    -------
+    Certificate
+        Proven where every mapping was tried, or the value meets a bound that holds for all of them. `whole`
+        is the value of the best mapping with whole passes, where that is proven.
+
+    Raises
+    ------
+    SpecError
+        When the space is too large to be tried exhaustively.
+    """
+    size, bound, first = imperfect_size(space), 0.0, None
+    complete = False
+    try:
+        if method == "exhaustive":
+            search_imperfect_exhaustive(space, incumbent, threads)
+            complete = not incumbent.late
+        else:
+            bound = bound_imperfect(space, incumbent.kind)
+            if method == "optimal":
+                first = Optimal(space, incumbent, threads).run(seed)
+                incumbent.measured = first.measured
+            incumbent.lower_bound = bound
+            if not incumbent.value <= bound:
+                endless = method == "random" and incumbent.seconds is not None
+                budget = None if mappings is None and endless else mappings or WAYS * STEPS
+                search_imperfect(space, incumbent, mappings=budget, seed=seed, threads=threads)
+    except KeyboardInterrupt:
+        if incumbent.nests is None:
+            raise
+        incumbent.interrupted = True
+    value = incumbent.value
+    proven = complete or value <= bound * (1 + SLACK)
+    return Certificate(
+        proven=proven,
+        value=value,
+        lower_bound=value if proven else bound,
+        mapspace=size,
+        patterns=first.patterns if first else 0,
+        patterns_pruned=first.patterns_pruned if first else 0,
+        measured=incumbent.measured,
+        pruned=first.pruned if first else {},
+        whole=first.value if first and first.proven else None,
+    )

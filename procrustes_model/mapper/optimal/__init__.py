@@ -1,0 +1,1 @@
+"""The search that proves: lower bounds, and labels that are followed best first."""

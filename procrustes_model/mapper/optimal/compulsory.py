@@ -1,0 +1,169 @@
+"""A lower bound that holds for every mapping, with shorter last passes or without.
+
+Tiles are not points of a lattice here but cells, ranges of sizes in each dimension: a cell is charged the
+passes of its largest tile and must hold its smallest. For every level the cheapest cell is taken by itself,
+so that the sum over the levels is below the energy of every mapping that keeps the same tensors.
+
+What is charged for a tensor of W different elements into a level whose tile covers v, in all instances
+together: each element once, W words. Where the innermost loop outside the tile moves the tensor, everything
+is fetched again in each pass of the loops that do not, at least prod(bound / v) over their dimensions. With
+shorter last passes a share of the elements is spared the repetition, those in a last pass in which that
+innermost loop has one iteration: at most a third of them (a loop of two or more iterations in two or more
+passes), and at most half where a window slides.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
+from procrustes_model.kernels.dense.sharing import distinct_positions
+from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED
+from procrustes_model.mapper.space import Space
+
+CELLS = 60_000
+"""Cells at most: more make the bound sharper and slower."""
+
+
+def make_cells(bounds: Ints, most: int = CELLS) -> tuple[Ints, Ints]:
+    """Return the smallest and the largest tile of every cell, int64[V, D] each."""
+    edges = [[1, int(bound) + 1] if bound > 1 else [1, 2] for bound in bounds]
+    while True:
+        # split the range that is widest for its size, as long as there is room
+        cells = math.prod(len(edge) - 1 for edge in edges)
+        widest, at = 1.0, None
+        for d, edge in enumerate(edges):
+            for low, end in itertools.pairwise(edge):
+                if (end - 1) / low > widest and cells // (len(edge) - 1) * len(edge) <= most:
+                    widest, at = (end - 1) / low, (d, low, end)
+        if at is None:
+            break
+        d, low, end = at
+        edges[d].append(min(end - 1, max(low + 1, math.isqrt(low * (end - 1)) + 1)))
+        edges[d].sort()
+    least = np.array(list(itertools.product(*(edge[:-1] for edge in edges))), np.int64)
+    largest = np.array(list(itertools.product(*([end - 1 for end in edge[1:]] for edge in edges))), np.int64)
+    return least, largest
+
+
+@dataclass
+class Compulsory:
+    """Bounds the energy of all mappings of a space.
+
+    Attributes
+    ----------
+    space : Space
+        In which nothing is zero.
+    whole : bool
+        Whether last passes are as long as the others: then nothing is spared.
+    """
+
+    space: Space
+    whole: bool = False
+    _links: dict[tuple[int, bytes, bytes], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        model = self.space.model
+        low, high = make_cells(model.bounds)
+        tensors = range(len(model.kind))
+        self.elements = [self._elements(t) for t in tensors]
+        tiles = [np.prod(1.0 + (low - 1) @ model.coefficient[t].T, axis=1) for t in tensors]
+        self.tiles = np.array(tiles)
+        passes = model.bounds / high
+        repeats = [np.prod(passes[:, model.irrelevant[t]], axis=1) for t in tensors]
+        self.moved = np.array([self._moved(t, repeats[t]) for t in tensors])
+        patterns = {tuple(model.irrelevant[:, d].tolist()): d for d in np.flatnonzero(model.bounds > 1)}
+        self.classes = [np.array(pattern) for pattern in patterns]
+        groups = [
+            [d for d in np.flatnonzero(model.bounds > 1) if tuple(model.irrelevant[:, d].tolist()) == pattern]
+            for pattern in patterns
+        ]
+        self.open = [(low[:, group] < model.bounds[group]).any(axis=1) for group in groups]
+
+    def _elements(self, t: int) -> float:
+        """Return how many elements of a tensor are fetched for sure; 1 where one dimension moves ranks."""
+        model = self.space.model
+        if model.kind[t] == SKEWED:
+            return 1.0
+        return float(distinct_positions(model.problem, t, model.bounds, np.ones_like(model.bounds)))
+
+    def _moved(self, t: int, repeats: Floats) -> Floats:
+        """Return the least words that all instances fetch when the innermost loop moves the tensor."""
+        kind = self.space.model.kind[t]
+        if kind == SKEWED:
+            return np.ones_like(repeats)
+        share = 1.0 if self.whole else 2 / 3 if kind == SIMPLE else 1 / 2
+        return np.asarray(self.elements[t] * (1.0 + (repeats - 1.0) * share))
+
+    def _sharing(self, t: int, outer: int, inner: int) -> float:
+        """Return how many instances may share a tile between two levels, at most."""
+        model = self.space.model
+        mesh = math.prod(self.space.mesh[outer:inner])
+        if model.kind[t] != SIMPLE:
+            return float(mesh)
+        return float(min(mesh, math.prod(model.bounds[model.irrelevant[t]].tolist())))
+
+    def _parents(self, keep: Bools, level: int) -> Ints:
+        """Return by tensor the innermost level outside `level` that keeps it."""
+        return np.array([np.flatnonzero(keep[:level, t])[-1] for t in range(keep.shape[1])])
+
+    def _serve(self, t: int, parent: int, level: int, words: Floats) -> Floats:
+        """Return the least energy at a parent that hands out `words` to all instances of a level."""
+        model = self.space.model
+        read, _, update = model.energy[parent, t] / model.block[parent]
+        served = np.maximum(self.elements[t], words / self._sharing(t, parent, level))
+        if not model.output[t]:
+            return np.asarray(served * read)
+        return np.asarray(served * update + self._unfinished(t, parent, served) * read)
+
+    def _unfinished(self, t: int, level: int, words: Floats) -> Floats:
+        """Return how many of the words of an output are more than first accumulations, at least."""
+        if self.space.model.kind[t] != SIMPLE:
+            return np.zeros_like(words)
+        return np.asarray(np.maximum(0.0, words - self.elements[t] * self._sharing(t, 0, level)))
+
+    def _link(self, level: int, kept: Bools, parents: Ints) -> float:
+        """Bound the energy that filling a level costs there and at the parents."""
+        model = self.space.model
+        key = (level, kept.tobytes(), np.where(kept, parents, -1).tobytes())
+        if key in self._links:
+            return self._links[key]
+        fits = self.tiles[kept].sum(axis=0) <= model.machine.capacity[level]
+        once, moved = np.zeros(len(model.kind)), np.zeros_like(self.moved)
+        for t in np.flatnonzero(kept).tolist():
+            fill = model.energy[level, t, 1] / model.block[level]
+            for words, into in ((np.array([self.elements[t]]), once[t : t + 1]), (self.moved[t], moved[t])):
+                filled = self._unfinished(t, level, words) if model.output[t] else words
+                into[:] = filled * fill + self._serve(t, int(parents[t]), level, words)
+        least = math.inf
+        closed = np.ones(self.moved.shape[1], np.bool_)
+        for irrelevant, is_open in zip(self.classes, self.open, strict=True):
+            cells = fits & is_open
+            closed &= ~is_open
+            if cells.any():
+                total = moved[kept & ~irrelevant].sum(axis=0) + once[kept & irrelevant].sum()
+                least = min(least, float(total[cells].min() if np.ndim(total) else total))
+        if (fits & closed).any() or not self.classes:
+            least = min(least, float(once[kept].sum()))
+        self._links[key] = least
+        return least
+
+    def energy(self, keep: Bools) -> float:
+        """Return a lower bound for all mappings that keep `keep` (bool[L, T]); infinite where none fits."""
+        model, levels = self.space.model, self.space.levels
+        total = model.base
+        for level in range(1, levels):
+            if keep[level].any():
+                total += self._link(level, keep[level], self._parents(keep, level))
+        computes = np.array([float(model.computes)])
+        for t, parent in enumerate(self._parents(keep, levels)):
+            total += float(self._serve(t, int(parent), levels, computes)[0])
+        return float(total)
+
+    def least(self) -> float:
+        """Bound the energy of all mappings of the space."""
+        return min(self.energy(keep) for keep in self.space.patterns())

@@ -1,0 +1,261 @@
+"""What a mapping costs at least where something is zero, in terms of what it would cost if nothing were.
+
+The search for a dense mapping adds up, word by word, prices that it knows. Under a sparse design the price of
+a dense word is bounded from below: by the density of what is compressed, by the density of what an action
+looks at (a larger box is less often empty), by the least metadata that goes along. With such prices, and
+with steps shortened by the zeros that are skipped, the dense search prunes nothing that could be best.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Bools, Floats, Ints
+from procrustes_model.kernels.search.arrays import SIMPLE, Model
+from procrustes_model.kernels.search.lattice import box_words
+from procrustes_model.kernels.sparse.arrays import BITMASK, CSB, HYPERGEOMETRIC, NONE, RUN_LENGTH, BoxArrays
+from procrustes_model.kernels.sparse.empty import find_empty
+from procrustes_model.kernels.sparse.empty_on_masks import find_empty_by_mask
+from procrustes_model.model.sparse.lower import SparseDesign
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """Lower bounds of the prices of a sparse design.
+
+    Attributes
+    ----------
+    design : SparseDesign
+    may_keep : int64[L, T]
+        1 to keep, 0 to bypass, -1 to choose.
+    """
+
+    design: SparseDesign
+    may_keep: Ints
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether no mapping costs less: not where tiles spill, or transfers follow another model's rule."""
+        return self.has_prices and not (self.design.forgetful and bool(self.design.problem.sliding.any()))
+
+    @property
+    def has_prices(self) -> bool:
+        """Whether words have least prices: not where tiles spill."""
+        return self.design.overflow != "spill"
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether every mapping waits for the slowest processing element, so that bounds may say so."""
+        design, tensor = self.design, self.design.balance.tensor
+        if tensor < 0 or design.actions.whole or not design.actions.skip_compute[tensor]:
+            return False
+        if not design.compressed[self.may_keep[:, tensor] != 0, tensor].all():
+            return False
+        fans = design.machine.fanout.prod(axis=1)[: design.balance.array]
+        return bool(design.densities.met[tensor] > 0 and fans[:-1].prod() == 1)
+
+    def density(self, tensor: int) -> float:
+        """Return the least density that accesses to a tensor can show."""
+        design = self.design
+        if design.masks.known[tensor] and design.problem.sliding[tensor]:
+            return 0.0  # the elements at the border are used less often than others
+        return float(design.densities.average[tensor])
+
+    def _left(self, action: int) -> float:
+        """Return the least share of accesses that an action leaves."""
+        return math.prod(self.density(int(t)) for t in np.flatnonzero(self.design.actions.leaders[action]))
+
+    def spread_factor(self, tensor: int, level: int, values: Ints) -> Floats:
+        """Return how much more than at least is left of accesses that serve many compute units at once.
+
+        All that the units work on must be empty for an access to be saved.
+
+        Parameters
+        ----------
+        tensor : int
+            Kept at no level inside `level`.
+        level : int
+            Level that serves the units; the only spatial loops are between levels.
+        values : int64[n, D]
+            Factors spread over the units.
+
+        Returns
+        -------
+        float64[n]
+            1 or more.
+        """
+        design, actions = self.design, self.design.actions
+        own = np.flatnonzero((actions.target == tensor) & (actions.level >= level))
+        if not len(own) or design.machine.fanout[-1].prod() > 1:
+            return np.ones(len(values))
+        tensors = self.may_keep.shape[1]
+        boxes = BoxArrays(
+            np.zeros((len(values), len(own)), np.int64),
+            np.repeat(np.repeat(values[:, None, None], len(own), axis=1), tensors, axis=2),
+            np.repeat(actions.leaders[None, own], len(values), axis=0),
+        )
+        empty = np.zeros((len(values), len(own), tensors))
+        find_empty(design.problem, design.densities, boxes, empty)
+        if design.masks.known.any():
+            status = np.zeros(len(values), np.int64)
+            find_empty_by_mask(design.problem, design.densities, design.masks, boxes, status, empty)
+        left = (1 - empty).prod(axis=2).min(axis=1)
+        least = min(self._left(int(a)) for a in own)
+        return np.asarray(np.maximum(left / least, 1.0)) if least > 0 else np.ones(len(values))
+
+    def _saved(self, keep: Bools | None) -> Floats:
+        """Return the least share of accesses that actions leave (float64[L, T, 3])."""
+        actions, may_keep = self.design.actions, self.may_keep
+        share = np.ones((*may_keep.shape, 3))
+        for a, (limit, t) in enumerate(zip(actions.level.tolist(), actions.target.tolist(), strict=True)):
+            left = self._left(a)
+            share[limit + 1 :, t] = np.minimum(share[limit + 1 :, t], left)
+            for level in range(limit, -1, -1):
+                kept = may_keep[level, t] if keep is None else int(keep[level, t])
+                if kept:
+                    share[level, t, READ] = min(share[level, t, READ], left)
+                    share[level, t, UPDATE] = min(share[level, t, UPDATE], left)
+                if kept == 1:
+                    break
+        return share
+
+    def _bits(self, level: int, tensor: int) -> float:
+        """Return the least bits of metadata per position of a tile."""
+        formats = self.design.formats
+        kind, block = formats.kind[level, tensor], int(formats.block[level, tensor])
+        if kind == BITMASK:
+            return 1.0
+        if kind == CSB:
+            largest = block if block > 0 else int(self.design.densities.size[tensor])
+            return 1.0 + float(formats.pointer_bits[level, tensor]) / largest
+        if kind == RUN_LENGTH:
+            return self.density(tensor) * float(formats.run_bits[level, tensor])
+        return 0.0
+
+    def _price(self, level: int, action: int) -> float:
+        price = self.design.machine.energy[level]
+        return float(price.max() if self.design.largest_energy else price[action])
+
+    def _prices(self, model: Model, keep: Bools | None) -> tuple[Floats, Floats, float]:
+        """Return prices per access (float64[L, T, 3]), shares moved (float64[L, T, 2]), and a constant."""
+        design, formats = self.design, self.design.formats
+        saved = self._saved(keep)
+        energy = np.zeros(saved.shape)
+        constant = 0.0
+        moved = np.ones((*saved.shape[:2], 2))
+        for level, t in np.ndindex(*self.may_keep.shape):
+            kind, density = formats.kind[level, t], self.density(t)
+            output, shrunk = bool(model.output[t]), kind != NONE
+            word = float(formats.word_bits[level])
+            words = self._bits(level, t) / word if shrunk else 0.0
+            loses_blocks = shrunk and bool(formats.dropped[level, t]) and kind in (BITMASK, CSB)
+            if loses_blocks and formats.block[level, t] <= 0:
+                words = 0.0
+            share = np.array(saved[level, t], np.float64)
+            if output and shrunk:
+                outer = level == 0 and share[UPDATE] == 1
+                if not outer:
+                    share[UPDATE] *= density
+                else:
+                    # what leaves for good is known: every element once
+                    touched = box_words(model.coefficient[t], model.bounds)
+                    extra = words if model.kind[t] == SIMPLE and not loses_blocks else 0.0
+                    spent = self._price(level, UPDATE) / model.block[level]
+                    constant += float(touched * spent * (extra - (1 - density)))
+            elif shrunk:
+                share = share * (density + words)
+                if loses_blocks and words:
+                    units = float(design.machine.fanout[:level].prod())
+                    block = float(formats.block[level, t] + formats.pointer_bits[level, t]) / word
+                    constant -= float(3 * units * block * self._price(level, READ) / model.block[level])
+            for action in (READ, FILL, UPDATE):
+                energy[level, t, action] = share[action] * self._price(level, action)
+            moved[level, t] = share[READ], min(share[FILL], share[UPDATE])
+        return energy, moved, constant
+
+    def _shares(self) -> tuple[float, float]:
+        """Return the least shares of computations that take energy, and that take time."""
+        design, actions = self.design, self.design.actions
+        output = design.problem.output
+        energy = time = 1.0
+        for t in range(len(design.densities.met)):
+            if t == output:
+                continue
+            led = [
+                a for a in np.flatnonzero(actions.leaders[:, t]).tolist() if int(actions.target[a]) != output
+            ]
+            met, least = float(design.densities.met[t]), self.density(t) ** len(led)
+            skipped = min(met, least) if len(led) < 2 else met * least
+            if actions.skip_compute[t]:
+                energy, time = energy * skipped, time * skipped
+            elif actions.gate_compute[t]:
+                energy, time = energy * skipped, time * least
+            else:
+                energy, time = energy * least, time * least
+        return energy, time
+
+    @property
+    def time_share(self) -> float:
+        """The least share of computations that take time."""
+        return self._shares()[1]
+
+    def relax(self, model: Model, keep: Bools | None = None) -> Model:
+        """Return a model with prices that no mapping undercuts.
+
+        Parameters
+        ----------
+        model : Model
+            Dense.
+        keep : bool[L, T], optional
+            What levels keep; None for prices that hold whatever they keep.
+
+        Returns
+        -------
+        Model
+        """
+        energy, moved, constant = self._prices(model, keep)
+        spent, time = self._shares()
+        base = model.computes * spent * model.compute_energy + constant
+        return model._replace(
+            energy=energy, whole=False, moved=moved, work=time, uneven=self.is_uneven, base=base
+        )
+
+    def forget(self, model: Model) -> Model:
+        """Return prices that hold under the older rule of transfers: sliding tiles may come for nothing."""
+        energy = model.energy.copy()
+        sliding = self.design.problem.sliding
+        energy[:-1, sliding] = 0.0
+        energy[-1, sliding, FILL] = 0.0
+        moved = model.moved.copy()
+        moved[:, sliding] = 0.0
+        return model._replace(energy=energy, moved=moved)
+
+    def stored(self, level: int, tensor: int, words: Ints) -> Floats:
+        """Return the least words that tiles take.
+
+        Parameters
+        ----------
+        level, tensor : int
+        words : int64[n]
+            Elements of the tiles.
+
+        Returns
+        -------
+        float64[n]
+        """
+        design = self.design
+        elements = words.astype(float)
+        if design.capacity_size == "dense" or not design.compressed[level, tensor]:
+            return elements
+        density = self.density(tensor)
+        taken = elements * (density + self._bits(level, tensor) / float(design.formats.word_bits[level]))
+        if design.deviations and not design.masks.known[tensor]:
+            size = float(design.densities.size[tensor])
+            if design.densities.model[tensor] == HYPERGEOMETRIC:
+                rest = np.maximum(0.0, size - elements) / max(1.0, size - 1)
+                deviation = design.deviations * np.sqrt(elements * density * (1 - density) * rest)
+                taken += np.minimum(deviation, elements * (1 - density))
+        return np.asarray(taken)

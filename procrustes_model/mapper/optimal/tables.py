@@ -1,0 +1,301 @@
+"""Lower bounds for every boundary of a nest, for one choice of what levels keep, or for a family of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
+from procrustes_model.kernels.search.arrays import (
+    SIMPLE,
+    SLIDING,
+    Floor,
+    Goal,
+    Link,
+    Model,
+    Pairs,
+    Pattern,
+    Spatial,
+)
+from procrustes_model.kernels.search.bounds import bound_stage, least_steps
+from procrustes_model.kernels.search.lattice import box_words, fetch_floor, least_inside, thinnest_parts
+from procrustes_model.mapper.space import Space
+
+
+def _least_by_point(start: Ints, values: Floats) -> Floats:
+    """Return the least of the rows (float64[n, k]) of every point; infinite where it has none."""
+    least = np.full((len(start) - 1, values.shape[1]), np.inf)
+    filled = np.flatnonzero(np.diff(start))
+    if len(filled):
+        least[filled] = np.minimum.reduceat(values, start[filled], axis=0)
+    return least
+
+
+@dataclass
+class Tables:
+    """Makes and remembers bounds.
+
+    Attributes
+    ----------
+    space : Space
+    """
+
+    space: Space
+    floor: Floor = field(init=False)
+    reach: Floats = field(init=False)
+    thin: Floats = field(init=False)
+    _spatial: list[tuple[Ints, Floats, Floats]] = field(init=False)
+    _families: dict[tuple[int, bytes], Floats] = field(default_factory=dict)
+    _fits: dict[tuple[int, bytes], Bools] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        space = self.space
+        self.floor = fetch_floor(space.model, space.lattice, space.orders.members)
+        self.thin = thinnest_parts(space.model, space.lattice)
+        self._spatial = [self._vectors(level) for level in range(space.levels)]
+        points = len(space.lattice.indices)
+        self.reach = np.ones((space.levels + 1, points))
+        for level in range(space.levels - 1, -1, -1):
+            units = np.zeros(points)
+            units[self._spatial[level][0]] = -self._spatial[level][1]
+            least_inside(units, space.lattice)
+            self.reach[level] = -units * self.reach[level + 1]
+
+    def fewest_steps(self) -> float:
+        """Return the steps with as many compute units as can be used; infinite where rules allow none."""
+        reach = float(self.reach[0, -1])
+        model = self.space.model
+        return least_steps(model.computes, reach, model.work) if reach > 0 else math.inf
+
+    def _vectors(self, level: int) -> tuple[Ints, Floats, Floats]:
+        """Return a level's spatial vectors, their products, and upper bounds of multicast by tensor."""
+        model, lattice = self.space.model, self.space.lattice
+        points = np.flatnonzero(self.space.parts[level] >= 0).astype(np.int64)
+        values = lattice.value[points].astype(float)
+        units = values.prod(axis=1)
+        widest_first = np.lexsort((points, -units))
+        points, values, units = points[widest_first], values[widest_first], units[widest_first]
+        multicast = np.repeat(units[:, None], len(model.kind), axis=1)
+        for t, kind in enumerate(model.kind):
+            if kind == SIMPLE:
+                multicast[:, t] = np.where(model.irrelevant[t], values, 1.0).prod(axis=1)
+            elif kind == SLIDING:
+                for matrix in model.coefficient[t]:
+                    # the fewest different sums that dimensions of one rank can have
+                    multicast[:, t] /= (values[:, matrix > 0] - 1).sum(axis=1) + 1
+        return points, units, multicast
+
+    def spatial_points(self, level: int) -> Ints:
+        """Return the spatial vectors of a level."""
+        return self._spatial[level][0]
+
+    def fits(self, level: int, kept: Bools) -> Bools:
+        """Return for every point whether the tiles of the tensors `kept` fit one instance of a level."""
+        key = (level, kept.tobytes())
+        if key not in self._fits:
+            words = self.space.stored(level, kept, self.floor.tile)
+            room = self.space.model.machine.capacity[level] * (1 + 1e-12)
+            self._fits[key] = self._reachable(level) & (words <= room)
+        return self._fits[key]
+
+    def _reachable(self, level: int) -> Bools:
+        """Return the points that factors allowed inside, and outside, a level can make."""
+        space, lattice = self.space, self.space.lattice
+        good = np.ones(len(lattice.indices), np.bool_)
+        for d, bound in enumerate(space.model.bounds.tolist()):
+            inside = space.count_products(d, range(level, space.levels))
+            outside = space.count_products(d, range(level))
+            divisors = lattice.divisors[d, : lattice.counts[d]].tolist()
+            table = np.array([value in inside and bound // value in outside for value in divisors])
+            good &= table[lattice.indices[:, d]]
+        return good
+
+    def _word_energy(self, model: Model, level: int, tensor: int) -> float:
+        """Return the energy per word that a level spends to serve the tensor."""
+        read, _, update = model.energy[level, tensor] / model.block[level]
+        if not model.output[tensor]:
+            return float(read)
+        return float(update if model.rough[level] else read + update)
+
+    def _parents(self, level: int, keep: Bools, tensor: int, *, family: bool) -> list[int]:
+        """Return the levels up to `level` that may be the parent of what lies inside it."""
+        if family:
+            return [p for p in range(level + 1) if p == 0 or self.space.rules.keep[p, tensor] != 0]
+        return [int(np.flatnonzero(keep[: level + 1, tensor])[-1])]
+
+    def _stage(self, model: Model, level: int, keep: Bools, *, family: bool) -> tuple[Spatial, Link]:
+        """Describe the spatial loops of a level and the link into the next one."""
+        mesh, levels = self.space.mesh, self.space.levels
+        inner, tensors = level + 1, len(model.kind)
+        points, units, multicast = self._spatial[level]
+        outside = float(math.prod(mesh[:level]))
+        toll, rebate = np.zeros(len(points)), np.zeros(len(points))
+        kept = keep[inner].copy() if inner < levels else np.zeros(tensors, np.bool_)
+        parent, child, pending = np.zeros(tensors), np.zeros(tensors), 0.0
+        for t in range(tensors):
+            parents = self._parents(level, keep, t, family=family)
+            parent[t] = min(self._word_energy(model, p, t) / math.prod(mesh[p:level]) for p in parents)
+            if kept[t] and not (model.output[t] and model.rough[inner]):
+                child[t] = model.energy[inner, t, 1] / model.block[inner]
+            if model.output[t]:
+                whole = float(box_words(model.coefficient[t], model.bounds))
+                pending += whole * max(
+                    0.0
+                    if model.rough[p]
+                    else math.prod(mesh[:p]) * float(model.energy[p, t, 0] / model.block[p])
+                    for p in parents
+                )
+                if kept[t] and not model.rough[inner]:
+                    saved = (model.energy[inner, t, 0] + model.energy[inner, t, 1]) / model.block[inner]
+                    rebate += self._touched(t, points) * units * outside * saved
+            if not keep[inner:, t].any():
+                first = 0 if family else parents[0]
+                main = max(range(first, levels), key=lambda j: (mesh[j], j))
+                if main == level:
+                    others = [math.prod(mesh[j] for j in range(p, levels) if j != level) for p in parents]
+                    per_word = min(
+                        self._word_energy(model, p, t) / o for p, o in zip(parents, others, strict=True)
+                    )
+                    each = model.computes * per_word / multicast[:, t]
+                    toll += each if family else each * self._spread_factor(t, parents[0], points)
+        spatial = Spatial(points, units, multicast, toll, rebate)
+        return spatial, Link(kept, parent, child, pending, float(math.prod(mesh[inner:])), outside)
+
+    def _spread_factor(self, tensor: int, parent: int, points: Ints) -> Floats:
+        """Return by spatial vector how much more energy than at least the parent of compute units needs."""
+        if self.space.cost is None:
+            return np.ones(len(points))
+        return self.space.cost.relaxation.spread_factor(tensor, parent, self.space.lattice.value[points])
+
+    def _touched(self, tensor: int, points: Ints) -> Floats:
+        """Bound the output elements that an instance touches when the bounds are spread over others."""
+        model = self.space.model
+        rest = model.bounds // self.space.lattice.value[points]
+        return np.asarray(np.prod(1.0 + (rest - 1) @ model.coefficient[tensor].T, axis=1))
+
+    def _bound(
+        self, model: Model, level: int, keep: Bools, below: Floats, goal: Goal, *, family: bool
+    ) -> tuple[Floats, Floats, Pairs]:
+        """Return bounds inside M(level) by class, inside B(level), and the pairs."""
+        space, inner = self.space, level + 1
+        points = len(space.lattice.indices)
+        spatial, link = self._stage(model, level, keep, family=family)
+        inside = np.empty((len(space.orders.members) + 1, points))
+        fits = self.fits(inner, keep[inner]) if inner < space.levels else np.ones(1, np.bool_)
+        listed = not family and inner < space.levels
+        found = bound_stage(
+            model,
+            space.lattice,
+            space.orders,
+            self.floor,
+            spatial,
+            link,
+            fits,
+            below,
+            goal,
+            inside,
+            listed,
+        )
+        around = inside[-1].copy()
+        least_inside(around, space.lattice)
+        found = found[np.argsort(found[:, 0], kind="stable")]
+        start = np.zeros(points + 1, np.int64)
+        start[1:] = np.cumsum(np.bincount(found[:, 0], minlength=points))
+        child, row = found[:, 1], found[:, 2]
+        per_word = link.child + link.parent / spatial.multicast[row]
+        fetch = np.where(link.kept, self.floor.tile[:, child].T * spatial.units[row, None] * per_word, 0.0)
+        base = below[child] + spatial.toll[row] - spatial.rebate[row]
+        thin = self.thin[:, child].T.copy()
+        work = self._least_work(model, level, child, spatial.point[row])
+        least = _least_by_point(
+            start, np.column_stack((base, np.where(model.kind == SIMPLE, fetch, fetch * thin)))
+        )
+        pairs = Pairs(start, child, spatial.point[row], base, fetch, thin, spatial.units[row], work, least)
+        return inside, around, pairs
+
+    def family_bound(self, keep: Bools, goal: Goal) -> float:
+        """Bound the energy of all mappings that keep `keep`, cheaply: outer levels are not looked at twice.
+
+        Returns infinity where no mapping that keeps `keep` can be of interest.
+        """
+        below, model = np.zeros(1), self.space.model
+        for level in range(self.space.levels - 1, -1, -1):
+            key = (level, keep[level + 1 :].tobytes())
+            if key not in self._families:
+                self._families[key] = self._bound(model, level, keep, below, goal, family=True)[1]
+            below = self._families[key]
+        return self._whole(model, float(below[-1]))
+
+    def _whole(self, model: Model, inside: float) -> float:
+        """Add what no level's bound holds: compute energy, less what first accumulations save outermost."""
+        saved = sum(
+            float(box_words(model.coefficient[t], model.bounds))
+            * float(model.energy[0, t, 0] / model.block[0])
+            for t in np.flatnonzero(model.output)
+        )
+        return model.base + inside - saved
+
+    def make_pattern(self, model: Model, keep: Bools, goal: Goal) -> tuple[Pattern, list[Pairs], float]:
+        """Bound everything for one choice of what levels keep.
+
+        Parameters
+        ----------
+        model : Model
+            With the prices of this choice.
+        keep : bool[L, T]
+        goal : Goal
+
+        Returns
+        -------
+        pattern : Pattern
+        pairs : list of Pairs
+            By level.
+        energy : float
+            Lower bound of the energy; infinite where nothing is of interest.
+        """
+        space = self.space
+        levels, tensors = keep.shape
+        points = len(space.lattice.indices)
+        parent = np.zeros((levels + 1, tensors), np.int64)
+        for level in range(1, levels + 1):
+            parent[level] = np.where(keep[level - 1], level - 1, parent[level - 1])
+        inside = np.empty((levels, len(space.orders.members) + 1, points))
+        around = np.empty((levels, points))
+        pairs: list[Pairs] = [None] * levels  # type: ignore[list-item]
+        below = np.zeros(1)
+        for level in range(levels - 1, -1, -1):
+            inside[level], below, pairs[level] = self._bound(model, level, keep, below, goal, family=False)
+            around[level] = below
+        energy = math.inf if not self.fits(0, keep[0])[-1] else self._whole(model, float(around[0, -1]))
+        by_inside = np.argsort(inside[:, -1], axis=1, kind="stable")
+        pace = self._pace(model, pairs)
+        return Pattern(keep, parent, inside, by_inside, around, self.reach, pace), pairs, energy
+
+    def _least_work(self, model: Model, level: int, child: Ints, spread: Ints) -> Floats:
+        """Return the least share of the steps that pairs of a level take."""
+        cost = self.space.cost
+        if not model.uneven or cost is None or level != cost.design.balance.array - 1:
+            return np.full(len(child), model.work)
+        return cost.least_work(self.space.lattice, child, spread)
+
+    def _pace(self, model: Model, pairs: list[Pairs]) -> Floats:
+        """Return the most compute units that can be used, fewer where they wait for each other.
+
+        Units that wait count for less: steps are computations over units, times the least work.
+        """
+        cost = self.space.cost
+        if not model.uneven or cost is None or cost.design.balance.array == 0:
+            return self.reach
+        pace, level, lattice = self.reach.copy(), cost.design.balance.array - 1, self.space.lattice
+        of = pairs[level]
+        useful = of.units * (model.work / of.work) * self.reach[level + 1, of.child]
+        units = np.zeros(pace.shape[1])
+        np.maximum.at(units, np.repeat(np.arange(len(of.start) - 1), np.diff(of.start)), useful)
+        units = -units
+        least_inside(units, lattice)
+        pace[level] = np.where(units < 0, -units, pace[level])
+        for outer in range(level - 1, -1, -1):
+            pace[outer] *= pace[outer + 1] / np.maximum(self.reach[outer + 1], 1.0)
+        return pace

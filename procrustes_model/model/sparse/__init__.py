@@ -1,0 +1,1 @@
+"""The sparse model: designs to arrays, kernels in order, results."""

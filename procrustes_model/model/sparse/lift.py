@@ -1,0 +1,199 @@
+"""Evaluate one mapping where something is zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as AbstractMapping
+from typing import TYPE_CHECKING, Any
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.kernels.dense.arrays import BAD_CAPACITY, FILL, READ, UPDATE
+from procrustes_model.kernels.imbalance.tiles import make_memo
+from procrustes_model.model.components import use_components
+from procrustes_model.model.lower import lower_mapping
+from procrustes_model.model.result import ComputeResult, LevelResult
+from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
+from procrustes_model.model.sparse.result import (
+    Imbalance,
+    SparseComputes,
+    SparseCounts,
+    SparseResult,
+    SparseTensorCounts,
+    sparse_of,
+)
+from procrustes_model.model.sparse.steps import SparseBuffers, evaluate_block, make_buffers
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.mapping import Mapping
+    from procrustes_model.spec.problem import Problem
+    from procrustes_model.spec.sparsity import Sparsity
+
+_FORMATS = ("none", "bitmask", "coordinate", "run_length", "csr", "csb")
+
+
+def evaluate_sparse(
+    architecture: Architecture,
+    problem: Problem,
+    mapping: Mapping,
+    sparsity: Sparsity,
+    *,
+    densities: AbstractMapping[str, Any] | None = None,
+    masks: AbstractMapping[str, Any] | None = None,
+    check_capacity: bool = True,
+) -> SparseResult:
+    """Count accesses, energy and cycles of one mapping where something is zero; see `evaluate`."""
+    from procrustes_model.model.evaluate import LIMITS, REASONS
+
+    if getattr(mapping, "imperfect", False):
+        raise SpecError(mapping.issue("sparse evaluation takes loops that divide their bounds"))
+    design = lower_sparsity(architecture, problem, sparsity, densities, masks)
+    buffers = make_buffers(design, 1)
+    evaluate_block(
+        design, lower_mapping(problem, mapping), buffers, make_memo(64), before=True, check=check_capacity
+    )
+    status = int(buffers.status[0])
+    if status in REASONS:
+        raise SpecError(mapping.issue(REASONS[status]))
+    levels = _lift_levels(architecture, problem, mapping, design, buffers, LIMITS)
+    if status == BAD_CAPACITY:
+        raise SpecError(_overfull(design, levels, mapping))
+    counts, costs = buffers.counts, buffers.costs
+    actual, gated, skipped = (float(number) for number in counts.computes[0])
+    compute = ComputeResult(
+        name=architecture.compute.name,
+        instances_used=int(buffers.dense.instances[0, -1]),
+        instances=architecture.instances(len(levels)),
+        computes=round(actual),
+        energy_pj=float(costs.compute_energy[0]),
+        cycles=int(costs.cycles[0, -1]),
+    )
+    slowest = max(levels, key=lambda level: level.cycles)
+    limited = slowest.cycles > compute.cycles
+    cycles = max(slowest.cycles, compute.cycles)
+    computes = SparseComputes(problem.computes, actual, gated, skipped)
+    return SparseResult(
+        architecture=architecture.name,
+        problem=problem.name,
+        phase=problem.phase,
+        mapping=mapping.name,
+        levels=levels,
+        compute=compute,
+        cycles=cycles,
+        bottleneck=slowest.name if limited else compute.name,
+        sparsity=sparsity.name,
+        densities=tuple((t.name, float(design.densities.average[i])) for i, t in enumerate(problem.tensors)),
+        computes=computes,
+        imbalance=_lift_imbalance(design, problem, buffers),
+        components=use_components(architecture, problem.phase, levels, computes, cycles),
+    )
+
+
+def _overfull(design: SparseDesign, levels: tuple[LevelResult, ...], mapping: Mapping) -> list[Issue]:
+    """Return an issue for every level whose tiles do not fit."""
+    issues = []
+    for i, level in enumerate(levels):
+        stored = 0.0
+        sizes = []
+        for counts in level.tensors:
+            words = counts.tile_words if design.capacity_size == "dense" else sparse_of(counts).stored_words
+            stored += words
+            sizes.append(f"{counts.tensor} {words:,.0f}")
+        if level.capacity_words is not None and stored > level.capacity_words:
+            issues.append(
+                mapping.issue(
+                    f"tiles at level '{level.name}' take {stored:,.0f} words ({design.capacity_size} size), "
+                    f"its capacity is {level.capacity_words:,} ({', '.join(sizes)})",
+                    "move a factor to a level further out, or let the design spill",
+                    i,
+                )
+            )
+    return issues or [mapping.issue("tiles do not fit")]
+
+
+def _triple(numbers: Any) -> tuple[float, float, float]:
+    return float(numbers[READ]), float(numbers[FILL]), float(numbers[UPDATE])
+
+
+def _lift_levels(
+    architecture: Architecture,
+    problem: Problem,
+    mapping: Mapping,
+    design: SparseDesign,
+    buffers: SparseBuffers,
+    limits: tuple[str, ...],
+) -> tuple[LevelResult, ...]:
+    levels = []
+    for i, spec in enumerate(architecture.levels):
+        tensors = tuple(
+            _lift_tensor(
+                spec.name, tensor.name, tensor.is_output, i, t, _FORMATS[design.formats.kind[i, t]], buffers
+            )
+            for t, tensor in enumerate(problem.tensors)
+            if tensor.name in mapping.levels[i].keep
+        )
+        stored = sum(counts.sparse.stored_words for counts in tensors)
+        levels.append(
+            LevelResult(
+                name=spec.name,
+                instances_used=int(buffers.dense.instances[0, i]),
+                instances=architecture.instances(i),
+                capacity_words=spec.capacity_words,
+                used_words=round(stored),
+                cycles=int(buffers.costs.cycles[0, i]),
+                limited_by=limits[buffers.costs.limit[0, i]],
+                tensors=tensors,
+            )
+        )
+    return tuple(levels)
+
+
+def _lift_tensor(
+    level: str, tensor: str, is_output: bool, i: int, t: int, format_name: str, buffers: SparseBuffers
+) -> SparseTensorCounts:
+    counts, costs, dense = buffers.counts, buffers.costs, buffers.dense
+    actual, energy = _triple(counts.actual[0, i, t]), _triple(costs.energy[0, i, t])
+    accesses = dense.accesses[0, i, t]
+    return SparseTensorCounts(
+        level=level,
+        tensor=tensor,
+        is_output=is_output,
+        instances=int(dense.instances[0, i]),
+        tile_words=int(dense.tile[0, i, t]),
+        reads=round(actual[READ]),
+        fills=round(actual[FILL]),
+        updates=round(actual[UPDATE]),
+        read_energy_pj=energy[READ],
+        fill_energy_pj=energy[FILL],
+        update_energy_pj=energy[UPDATE],
+        sparse=SparseCounts(
+            dense=(int(accesses[READ]), int(accesses[FILL]), int(accesses[UPDATE])),
+            actual=actual,
+            gated=_triple(counts.gated[0, i, t]),
+            skipped=_triple(counts.skipped[0, i, t]),
+            metadata=_triple(counts.metadata[0, i, t]),
+            metadata_energy_pj=_triple(costs.metadata_energy[0, i, t]),
+            stored_words=float(counts.stored[0, i, t]),
+            format=format_name,
+        ),
+    )
+
+
+def _lift_imbalance(design: SparseDesign, problem: Problem, buffers: SparseBuffers) -> Imbalance | None:
+    tensor, tiles = design.balance.tensor, buffers.tiles
+    if tensor < 0:
+        return None
+    cut = int(tiles.cut[0])
+    met = float(design.densities.met[tensor])
+    return Imbalance(
+        tensor=problem.tensors[tensor].name,
+        policy="half_tile" if design.balance.half_tile else "none",
+        counted=design.is_counted,
+        parts=int(tiles.parts[0]),
+        rounds=int(tiles.rounds[0]),
+        tile_elements=int(tiles.elements[0]),
+        cut=None if cut < 0 else list(problem.dimensions)[cut],
+        before=float(buffers.before[0]) / met if met else 1.0,
+        after=float(buffers.counts.work[0]) / met if met else 1.0,
+        pointer_reads=float(buffers.counts.pointers[0]),
+        pointer_energy_pj=float(buffers.costs.pointer_energy[0]),
+    )

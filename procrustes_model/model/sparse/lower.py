@@ -1,0 +1,379 @@
+"""A sparse design, densities and masks to arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.kernels.dense.arrays import Bools, MachineArrays, ProblemArrays
+from procrustes_model.kernels.sparse.arrays import (
+    BITMASK,
+    COORDINATE,
+    CSB,
+    CSR,
+    DENSE,
+    FIXED,
+    GATED,
+    HALF_TILE,
+    HYPERGEOMETRIC,
+    NONE,
+    RUN_LENGTH,
+    SKIPPED,
+    STRUCTURED,
+    WHOLE_TILE,
+    ActionArrays,
+    BalanceArrays,
+    DensityArrays,
+    FormatArrays,
+)
+from procrustes_model.kernels.sparse.empty_on_masks import met_density
+from procrustes_model.kernels.sparse.masks import MaskArrays
+from procrustes_model.model.lower import lower_architecture, lower_problem
+from procrustes_model.model.sparse.masks import lower_masks, read_mask
+from procrustes_model.shipped import list_shipped
+from procrustes_model.spec.shape import load_shape
+from procrustes_model.spec.sparsity import EVERY_LEVEL, Density, SparsePhase, Sparsity
+from procrustes_model.spec.sparsity_reader import density_of
+from procrustes_model.spec.text.words import did_you_mean
+from procrustes_model.spec.text.yaml_text import Path
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.problem import Problem
+
+_MODELS = {"dense": DENSE, "hypergeometric": HYPERGEOMETRIC, "fixed": FIXED, "structured": STRUCTURED}
+_FORMATS = {
+    "none": NONE,
+    "bitmask": BITMASK,
+    "coordinate": COORDINATE,
+    "run_length": RUN_LENGTH,
+    "csr": CSR,
+    "csb": CSB,
+}
+_BLOCKS = {"tile": WHOLE_TILE, "half_tile": HALF_TILE}
+
+
+@dataclass(frozen=True, slots=True)
+class SparseDesign:
+    """Everything about an architecture, a problem and a sparse design that does not depend on the mapping.
+
+    Attributes
+    ----------
+    name : str
+        Of the sparse design.
+    problem : ProblemArrays
+    machine : MachineArrays
+    densities : DensityArrays
+    actions : ActionArrays
+    formats : FormatArrays
+    balance : BalanceArrays
+    masks : MaskArrays
+    compressed : bool[L, T]
+    computes : int
+        If nothing were zero.
+    capacity_size, overflow : str
+        As the design says.
+    deviations : float
+        Standard deviations that a quantile lies above the average.
+    quantile : float
+        Share of tiles that must fit.
+    all_output_fills, forgetful, largest_energy : bool
+        Published rules.
+    """
+
+    name: str
+    problem: ProblemArrays
+    machine: MachineArrays
+    densities: DensityArrays
+    actions: ActionArrays
+    formats: FormatArrays
+    balance: BalanceArrays
+    masks: MaskArrays
+    compressed: Bools
+    computes: int
+    capacity_size: str
+    overflow: str
+    deviations: float
+    quantile: float
+    all_output_fills: bool
+    forgetful: bool
+    largest_energy: bool
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the balanced tensor has a mask, so that work is counted rather than expected."""
+        return self.balance.tensor >= 0 and bool(self.masks.known[self.balance.tensor])
+
+
+class _Names:
+    """Looks up names of tensors and levels, and collects those that do not exist."""
+
+    def __init__(self, architecture: Architecture, problem: Problem, design: Sparsity) -> None:
+        self.tensors = {tensor.name: i for i, tensor in enumerate(problem.tensors)}
+        self.levels = {level.name: i for i, level in enumerate(architecture.levels)}
+        self.problem = problem
+        self.machine = architecture.name
+        self.design = design
+        self.issues: list[Issue] = []
+
+    def tensor(self, name: str, *path: str | int) -> int:
+        """Return the index of a tensor that the design names at `path`, or that is given beside it."""
+        return self._find(name, self.tensors, f"the problem {self.problem.name} has no tensor", path)
+
+    def level(self, name: str, *path: str | int) -> int:
+        return self._find(name, self.levels, f"the architecture {self.machine} has no level", path)
+
+    def complain(self, message: str, hint: str | None, path: Path) -> None:
+        self.issues.append(self.design.issue(message, hint, self.problem.phase, path))
+
+    def _find(self, name: str, known: dict[str, int], what: str, path: Path) -> int:
+        if name in known:
+            return known[name]
+        message, hint = f"{what} '{name}'", did_you_mean(name, known)
+        if path:
+            self.complain(message, hint, path)
+        else:
+            self.issues.append(Issue(message, hint))
+        return 0
+
+
+def lower_sparsity(
+    architecture: Architecture,
+    problem: Problem,
+    sparsity: Sparsity,
+    densities: Mapping[str, Any] | None = None,
+    masks: Mapping[str, Any] | None = None,
+) -> SparseDesign:
+    """Return a sparse design as arrays.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    problem : Problem
+        Its phase selects the part of the design.
+    sparsity : Sparsity
+    densities : mapping, optional
+        By tensor, in place of the design's: a number, or the content of a density in a file.
+    masks : mapping, optional
+        By tensor: a boolean array with the tensor's ranks, or a .npy or .npz file.
+
+    Returns
+    -------
+    SparseDesign
+
+    Raises
+    ------
+    SpecError
+        When a tensor, level or dimension that is named does not exist, a mask does not fit its tensor, or
+        `densities` and `masks` both say what is zero in one.
+    """
+    phase = sparsity.phase(problem.phase)
+    names = _Names(architecture, problem, sparsity)
+    problem_arrays, machine = lower_problem(problem), lower_architecture(architecture)
+    chosen = dict(phase.densities) | {
+        name: _density(name, value) for name, value in (densities or {}).items()
+    }
+    for name in phase.densities:
+        names.tensor(name, "densities", name)
+    for name in {**(densities or {}), **(masks or {})}:
+        names.tensor(name)
+    names.issues += [
+        Issue(
+            f"tensor '{name}' is given both a density and a mask", "a mask says its density: give one of them"
+        )
+        for name in densities or {}
+        if name in (masks or {})
+    ]
+    found = dict(masks or {})
+    for name, density in chosen.items():
+        if density.model == "mask" and name not in found:
+            found[name] = density.mask
+    actions = _lower_actions(phase, len(problem.tensors), names)
+    formats = _lower_formats(phase, architecture, problem, names)
+    balance = _lower_balance(phase, len(architecture.levels), names)
+    if names.issues:
+        raise SpecError(names.issues)
+    read = {name: read_mask(mask, problem, name) for name, mask in found.items()}
+    mask_arrays = lower_masks(problem, problem_arrays, read)
+    density_arrays = _lower_densities(problem, problem_arrays, chosen, mask_arrays, sparsity)
+    quantile = phase.capacity.size == "quantile"
+    rules = phase.rules
+    return SparseDesign(
+        name=sparsity.name,
+        problem=problem_arrays,
+        machine=machine,
+        densities=density_arrays,
+        actions=actions,
+        formats=formats,
+        balance=balance,
+        masks=mask_arrays,
+        compressed=formats.kind != NONE,
+        computes=problem.computes,
+        capacity_size=phase.capacity.size,
+        overflow=phase.capacity.overflow,
+        deviations=max(0.0, NormalDist().inv_cdf(phase.capacity.quantile)) if quantile else 0.0,
+        quantile=float(phase.capacity.quantile),
+        all_output_fills=rules.output_fills == "all",
+        forgetful=rules.overlap == "innermost",
+        largest_energy=rules.access_energy == "largest",
+    )
+
+
+def _density(name: str, value: Any) -> Density:
+    """Return a density that Python code gives."""
+    if isinstance(value, Density):
+        return value
+    from procrustes_model.spec.sparsity import load_sparsity
+
+    content = {"name": "densities", "densities": {name: density_of(value)}}
+    return load_sparsity({"sparsity": content}).forward.densities[name]
+
+
+def _size(problem: Problem, tensor: int) -> int:
+    return math.prod(
+        1 + sum(term.coefficient * (problem.dimensions[term.dimension] - 1) for term in rank)
+        for rank in problem.tensors[tensor].ranks
+    )
+
+
+def _lower_densities(
+    problem: Problem, arrays: ProblemArrays, chosen: dict[str, Density], masks: MaskArrays, design: Sparsity
+) -> DensityArrays:
+    count = len(problem.tensors)
+    lowered = DensityArrays(
+        model=np.full(count, DENSE, np.int64),
+        size=np.array([_size(problem, t) for t in range(count)], np.int64),
+        nonzeros=np.zeros(count, np.int64),
+        average=np.ones(count),
+        met=np.ones(count),
+        group=np.full((count, 3), -1, np.int64),
+    )
+    for t, tensor in enumerate(problem.tensors):
+        size = int(lowered.size[t])
+        density = chosen.get(tensor.name)
+        lowered.nonzeros[t] = size
+        if masks.known[t]:
+            first = int(masks.bit_start[t])
+            lowered.model[t] = HYPERGEOMETRIC
+            lowered.nonzeros[t] = np.count_nonzero(masks.bits[first : first + size])
+            lowered.average[t] = lowered.nonzeros[t] / size
+            lowered.met[t] = met_density(arrays, masks, t) if arrays.sliding[t] else lowered.average[t]
+        elif density is not None and density.model != "dense":
+            average = 1.0 if density.average is None else density.average
+            lowered.model[t] = _MODELS[density.model]
+            lowered.nonzeros[t] = math.ceil(average * size)
+            exact = lowered.nonzeros[t] / size if density.model == "hypergeometric" else average
+            lowered.average[t] = lowered.met[t] = exact
+            if density.model == "structured":
+                groups = (density.nonzeros or 1, density.group or 1)
+                lowered.group[t] = (*groups, _along(problem, t, density, design))
+    return lowered
+
+
+def _along(problem: Problem, tensor: int, density: Density, design: Sparsity) -> int:
+    """Return the dimension that groups run along."""
+    own = {term.dimension for rank in problem.tensors[tensor].ranks for term in rank}
+    if density.along not in own:
+        name = problem.tensors[tensor].name
+        where = f"tensor '{name}' has no dimension '{density.along}' for its groups"
+        hint = f"its dimensions are {', '.join(sorted(own))}"
+        raise SpecError(design.issue(where, hint, problem.phase, ("densities", name, "along")))
+    return list(problem.dimensions).index(density.along)
+
+
+def _lower_actions(phase: SparsePhase, tensors: int, names: _Names) -> ActionArrays:
+    numbered = sorted(enumerate(phase.actions), key=lambda item: item[1].kind == "skip")
+    ordered = [action for _, action in numbered]
+    leaders = np.zeros((len(ordered), tensors), np.bool_)
+    for i, (number, action) in enumerate(numbered):
+        for name in action.on:
+            leaders[i, names.tensor(name, "actions", number, "on")] = True
+    operands = {}
+    for kind in ("skip", "gate"):
+        operands[kind] = np.zeros(tensors, np.bool_)
+        for name in getattr(phase.compute, kind):
+            operands[kind][names.tensor(name, "compute", kind)] = True
+    return ActionArrays(
+        level=np.array([names.level(one.level, "actions", n, "level") for n, one in numbered], np.int64),
+        target=np.array([names.tensor(one.target, "actions", n, one.kind) for n, one in numbered], np.int64),
+        kind=np.array([SKIPPED if action.kind == "skip" else GATED for action in ordered], np.int64),
+        leaders=leaders,
+        skip_compute=operands["skip"],
+        gate_compute=operands["gate"],
+        gated_energy=float(phase.compute.gated_energy),
+        whole=phase.rules.rounding == "whole_words",
+    )
+
+
+def _lower_formats(
+    phase: SparsePhase, architecture: Architecture, problem: Problem, names: _Names
+) -> FormatArrays:
+    shape = (len(architecture.levels), len(problem.tensors))
+    lowered = FormatArrays(
+        kind=np.full(shape, NONE, np.int64),
+        pointer_bits=np.zeros(shape, np.int64),
+        run_bits=np.ones(shape, np.int64),
+        block=np.full(shape, WHOLE_TILE, np.int64),
+        dropped=np.zeros(shape, np.bool_),
+        word_bits=np.array([level.word_bits for level in architecture.levels], np.int64),
+    )
+    for name, by_level in phase.formats.items():
+        t = names.tensor(name, "formats", name)
+        for level_name, chosen in by_level.items():
+            if level_name != EVERY_LEVEL:
+                names.level(level_name, "formats", name, level_name)
+            if isinstance(chosen.block, tuple):
+                _check_block(chosen.block, names, ("formats", name, level_name, "block"))
+        for i, level in enumerate(architecture.levels):
+            stored = by_level.get(level.name, by_level.get(EVERY_LEVEL))
+            if stored is None:
+                continue
+            block = stored.block
+            if isinstance(block, tuple):
+                block = math.prod(problem.dimensions.get(dimension, 1) for dimension in block)
+            lowered.kind[i, t] = _FORMATS[stored.kind]
+            lowered.pointer_bits[i, t] = stored.pointer_bits
+            lowered.run_bits[i, t] = stored.run_bits
+            lowered.block[i, t] = _BLOCKS[block] if isinstance(block, str) else block
+            lowered.dropped[i, t] = stored.partial_blocks == "dropped"
+    return lowered
+
+
+def _check_block(block: tuple[str, ...], names: _Names, path: Path) -> None:
+    """Complain of dimensions that are neither the problem's nor those of any shape that ships.
+
+    One that only other shapes have counts as 1: blocks of R x S are one weight in a fully connected layer.
+    """
+    own = names.problem.dimensions
+    for dimension in block:
+        if dimension not in own and dimension not in _shipped_dimensions():
+            message = f"the problem {names.problem.name} has no dimension '{dimension}' for blocks"
+            names.complain(message, did_you_mean(dimension, own), path)
+
+
+@cache
+def _shipped_dimensions() -> frozenset[str]:
+    return frozenset(name for shape in list_shipped("shape") for name in load_shape(shape).dimensions)
+
+
+def _lower_balance(phase: SparsePhase, levels: int, names: _Names) -> BalanceArrays:
+    balancing = phase.balancing
+    at = ("balancing",)
+    reads = balancing.pointer_reads * balancing.pointer_share
+    return BalanceArrays(
+        tensor=-1 if balancing.tensor is None else names.tensor(balancing.tensor, *at, "tensor"),
+        array=levels - 1 if balancing.array is None else names.level(balancing.array, *at, "array"),
+        half_tile=balancing.policy == "half_tile",
+        pointer_level=-1
+        if balancing.pointer_level is None
+        else names.level(balancing.pointer_level, *at, "pointer_level"),
+        pointer_reads=float(reads),
+        pointer_energy=float(balancing.pointer_energy),
+    )

@@ -1,0 +1,307 @@
+"""The sparse evaluation of a block of mappings, kernel by kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import Bools, CountArrays, Floats, Ints, LoopArrays, NestArrays
+from procrustes_model.kernels.dense.buffers import make_counts, make_loops
+from procrustes_model.kernels.dense.evaluate import check_capacity, count_accesses
+from procrustes_model.kernels.dense.nest import check_nests, count_transfers, flatten, measure_tiles
+from procrustes_model.kernels.dense.sharing import count_distinct
+from procrustes_model.kernels.imbalance.counted import measure_work
+from procrustes_model.kernels.imbalance.tiles import MemoArrays, count_pointers, expected_work, find_tiles
+from procrustes_model.kernels.sparse.actions import (
+    compress,
+    count_fills_of_outputs,
+    find_compressed,
+    save_accesses,
+    save_computes,
+)
+from procrustes_model.kernels.sparse.arrays import (
+    BoxArrays,
+    SavedArrays,
+    SparseCostArrays,
+    SparseCountArrays,
+    TileArrays,
+)
+from procrustes_model.kernels.sparse.boxes import find_boxes
+from procrustes_model.kernels.sparse.capacity import check_stored, spill, widen_stored, widen_stored_by_mask
+from procrustes_model.kernels.sparse.costs import mark_invalid, sparse_cycles, sparse_energy
+from procrustes_model.kernels.sparse.empty import combine_actions, find_empty
+from procrustes_model.kernels.sparse.empty_on_masks import (
+    fill_density,
+    fill_density_by_mask,
+    find_empty_by_mask,
+)
+from procrustes_model.kernels.sparse.forgetful import count_forgetful_transfers
+from procrustes_model.model.sparse.lower import SparseDesign
+
+NO_WORK = np.zeros((0, 0), np.int64)
+"""Nothing is kept of the work of single processing elements."""
+
+
+@dataclass(frozen=True, slots=True)
+class SparseBuffers:
+    """Memory for a block of N mappings.
+
+    Attributes
+    ----------
+    loops : LoopArrays
+    dense : CountArrays
+        Counts if nothing were zero.
+    boxes : BoxArrays
+    empty : float64[N, A, T]
+    saved : SavedArrays
+    removed : float64[N, T]
+    compressed : bool[N, T]
+    density : float64[N, L + 1, T]
+    tiles : TileArrays
+    counts : SparseCountArrays
+    costs : SparseCostArrays
+    before : float64[N]
+        Work of the slowest processing element without balancing.
+    touched : int64[N, L]
+    status : int64[N]
+    """
+
+    loops: LoopArrays
+    dense: CountArrays
+    boxes: BoxArrays
+    empty: Floats
+    saved: SavedArrays
+    removed: Floats
+    compressed: Bools
+    density: Floats
+    tiles: TileArrays
+    counts: SparseCountArrays
+    costs: SparseCostArrays
+    before: Floats
+    touched: Ints
+    status: Ints
+
+
+def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
+    """Allocate what `evaluate_block` fills in for a batch of `mappings`."""
+    levels, tensors = design.compressed.shape
+    dimensions, actions = len(design.problem.bounds), len(design.actions.level)
+    kept = (mappings, levels, tensors)
+    return SparseBuffers(
+        loops=make_loops(mappings, levels, dimensions),
+        dense=make_counts(mappings, levels, tensors),
+        boxes=BoxArrays(
+            level=np.zeros((mappings, actions), np.int64),
+            extent=np.ones((mappings, actions, tensors, dimensions), np.int64),
+            effective=np.zeros((mappings, actions, tensors), np.bool_),
+        ),
+        empty=np.zeros((mappings, actions, tensors)),
+        saved=SavedArrays(np.zeros(kept), np.zeros(kept, np.int64)),
+        removed=np.zeros((mappings, tensors)),
+        compressed=np.zeros((mappings, tensors), np.bool_),
+        density=np.ones((mappings, levels + 1, tensors)),
+        tiles=TileArrays(*(np.zeros(mappings, np.int64) for _ in range(6))),
+        counts=SparseCountArrays(
+            actual=np.zeros((*kept, 3)),
+            gated=np.zeros((*kept, 3)),
+            skipped=np.zeros((*kept, 3)),
+            metadata=np.zeros((*kept, 3)),
+            stored=np.zeros(kept),
+            computes=np.zeros((mappings, 3)),
+            work=np.ones(mappings),
+            pointers=np.zeros(mappings),
+        ),
+        costs=SparseCostArrays(
+            energy=np.zeros((*kept, 3)),
+            metadata_energy=np.zeros((*kept, 3)),
+            pointer_energy=np.zeros(mappings),
+            compute_energy=np.zeros(mappings),
+            total=np.zeros(mappings),
+            cycles=np.zeros((mappings, levels + 1), np.int64),
+            limit=np.zeros((mappings, levels), np.int64),
+        ),
+        before=np.ones(mappings),
+        touched=np.zeros((mappings, levels), np.int64),
+        status=np.zeros(mappings, np.int64),
+    )
+
+
+def evaluate_block(
+    design: SparseDesign,
+    nests: NestArrays,
+    buffers: SparseBuffers,
+    memo: MemoArrays,
+    *,
+    before: bool = False,
+    check: bool = True,
+) -> None:
+    """Evaluate a block of mappings.
+
+    Parameters
+    ----------
+    design : SparseDesign
+    nests : NestArrays
+    buffers : SparseBuffers
+        Filled in; as many entries as mappings.
+    memo : MemoArrays
+        Expected work of tiles, remembered from block to block; of this design only.
+    before : bool
+        Whether to find the work without balancing too.
+    check : bool
+        Whether tiles that do not fit make a mapping invalid.
+    """
+    _count_dense(design, nests, buffers)
+    _save(design, nests, buffers)
+    _fit(design, nests, buffers, check)
+    _balance(design, buffers, memo, before)
+    instances = buffers.dense.instances
+    sparse_energy(
+        design.machine,
+        instances,
+        design.largest_energy,
+        design.actions.gated_energy,
+        design.balance,
+        buffers.counts,
+        buffers.costs,
+    )
+    balanced = design.balance.tensor
+    sparse_cycles(
+        design.machine,
+        instances,
+        design.computes,
+        float(design.densities.met[balanced]),
+        balanced >= 0,
+        buffers.counts,
+        buffers.costs,
+    )
+    mark_invalid(buffers.status, buffers.costs)
+
+
+def _count_dense(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
+    """Count as if nothing were zero, by the design's rules."""
+    problem, loops, counts, status = design.problem, buffers.loops, buffers.dense, buffers.status
+    flatten(nests, loops)
+    check_nests(problem, nests, loops, design.machine.fanout, status)
+    measure_tiles(problem, loops.below, counts.tile)
+    count_transfers(problem, loops, counts.tile, counts.moved, status)
+    if design.forgetful:
+        count_forgetful_transfers(problem, loops, counts.tile, counts.moved, status)
+    count_distinct(problem, loops, counts.distinct, buffers.touched)
+    count_accesses(problem, loops, nests.keep, buffers.touched, design.computes, counts, status)
+    if design.all_output_fills:
+        count_fills_of_outputs(counts.moved, nests.keep, problem.output, counts.accesses)
+    find_tiles(problem, loops, design.balance, design.densities.group, buffers.tiles)
+
+
+def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
+    """Find what zeros save, of accesses, computations and stored words."""
+    problem, actions, boxes, counts = design.problem, design.actions, buffers.boxes, buffers.counts
+    if len(actions.level):
+        find_boxes(problem, nests, buffers.loops, design.machine.words_per_access, actions, boxes)
+        find_empty(problem, design.densities, boxes, buffers.empty)
+        if design.masks.known.any():
+            find_empty_by_mask(problem, design.densities, design.masks, boxes, buffers.status, buffers.empty)
+        combine_actions(actions, boxes, buffers.empty, buffers.saved)
+    accesses = buffers.dense.accesses
+    save_accesses(accesses, nests.keep, problem.output, buffers.saved, actions.whole, counts, buffers.removed)
+    find_compressed(nests.keep, design.formats.kind, buffers.compressed)
+    save_computes(
+        design.computes,
+        problem.output,
+        actions,
+        design.densities,
+        buffers.compressed,
+        buffers.removed,
+        counts,
+    )
+    fill_density(design.densities, buffers.density)
+    if design.masks.known.any():
+        fill_density_by_mask(problem, buffers.loops, design.masks, buffers.status, buffers.density)
+    compress(
+        problem,
+        buffers.loops,
+        nests.keep,
+        buffers.dense.tile,
+        accesses,
+        buffers.density,
+        design.formats,
+        buffers.tiles,
+        counts,
+    )
+
+
+def _fit(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers, check: bool) -> None:
+    """Check what has to fit, or spill what does not."""
+    machine, tile, counts, status = design.machine, buffers.dense.tile, buffers.counts, buffers.status
+    if design.capacity_size == "dense":
+        if check:
+            check_capacity(machine, nests.keep, tile, status)
+        return
+    if design.deviations:
+        widen_stored(
+            design.densities, design.masks.known, tile, design.compressed, design.deviations, counts.stored
+        )
+    if design.capacity_size == "quantile" and design.masks.known.any():
+        widen_stored_by_mask(
+            design.problem,
+            buffers.loops,
+            design.masks,
+            tile,
+            design.compressed,
+            buffers.density,
+            design.quantile,
+            status,
+            counts.stored,
+        )
+    if design.overflow == "spill":
+        spill(machine.capacity, buffers.dense.instances, nests.keep, counts, status)
+    elif check:
+        check_stored(machine.capacity, counts.stored, status)
+
+
+def _balance(design: SparseDesign, buffers: SparseBuffers, memo: MemoArrays, before: bool) -> None:
+    """Find the work of the slowest processing element, and what pairing costs."""
+    balance, tensor = design.balance, design.balance.tensor
+    if tensor < 0:
+        return
+    find_work(design, buffers, memo, before=before)
+    size = int(design.densities.size[tensor])
+    count_pointers(balance, buffers.tiles, buffers.dense.accesses, size, tensor, buffers.counts.pointers)
+
+
+def find_work(
+    design: SparseDesign, buffers: SparseBuffers, memo: MemoArrays, *, before: bool = False
+) -> None:
+    """Find the work of the slowest processing element: counted on the mask, or expected.
+
+    Parameters
+    ----------
+    design : SparseDesign
+        That balances a tensor.
+    buffers : SparseBuffers
+        With `loops` and `tiles`; `counts.work` is filled in where `status` is OK.
+    memo : MemoArrays
+    before : bool
+        Whether to find the work without balancing too; on masks it always is.
+    """
+    balance, tensor, tiles = design.balance, design.balance.tensor, buffers.tiles
+    work, status = buffers.counts.work, buffers.status
+    if design.is_counted:
+        measure_work(
+            design.problem,
+            buffers.loops,
+            balance,
+            tiles,
+            design.masks,
+            buffers.before,
+            work,
+            status,
+            NO_WORK,
+            NO_WORK,
+        )
+        return
+    sliding = bool(design.problem.sliding[tensor])
+    if before:
+        expected_work(design.densities, tensor, sliding, False, tiles, memo, status, buffers.before)
+    expected_work(design.densities, tensor, sliding, balance.half_tile, tiles, memo, status, work)

@@ -1,0 +1,92 @@
+"""What figures share: their file formats, column width and colours, and how they are written."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PLOT_ENDINGS = (".png", ".svg", ".pdf")
+
+COLUMN_INCHES = 3.5
+"""Width of a column of a two-column paper."""
+
+BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
+SKY, YELLOW, PURPLE = "#56B4E9", "#F0E442", "#CC79A7"
+"""Okabe and Ito's colours, told apart by colour-blind readers too."""
+
+
+def check_plotting() -> None:
+    """Raise unless matplotlib is installed.
+
+    Raises
+    ------
+    SpecError
+    """
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise SpecError(
+            Issue("plots need matplotlib", "pip install 'procrustes-model[plot]', or write a .csv")
+        )
+
+
+def new_figure(height: float, rows: int = 1) -> tuple[Figure, list[Any]]:
+    """Return a figure as wide as a column and the axes of its panels, one below the other.
+
+    Parameters
+    ----------
+    height : float
+        In inches.
+    rows : int
+
+    Raises
+    ------
+    SpecError
+        When matplotlib is not installed.
+    """
+    check_plotting()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(COLUMN_INCHES, height), layout="constrained")
+    axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(labelsize=7)
+    return figure, list(axes)
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of the file's ending, completely or not at all.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be written.
+    """
+    write_atomically(path, figure_bytes(figure, path.suffix.lower()))
+
+
+def figure_bytes(figure: Figure, ending: str) -> bytes:
+    """Return a figure as a file of the format with this ending holds it: the same for the same figure.
+
+    Parameters
+    ----------
+    figure : Figure
+    ending : str
+        One of `PLOT_ENDINGS`.
+    """
+    buffer = io.BytesIO()
+    # Without a date and with fixed names of parts, the same figure is the same file.
+    metadata: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(ending, {})
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.hashsalt": "procrustes"}):
+        figure.savefig(buffer, format=ending[1:], dpi=200, metadata=metadata)
+    return buffer.getvalue()

@@ -1,0 +1,270 @@
+"""A network run as one page that needs nothing beside itself."""
+
+from __future__ import annotations
+
+from html import escape
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from procrustes_model.files import write_atomically
+from procrustes_model.report.page.inputs import input_files, repeat_command
+from procrustes_model.report.page.parts import (
+    Cell,
+    Column,
+    cards,
+    filters,
+    folded,
+    page,
+    svg_figure,
+    table,
+)
+from procrustes_model.report.terminal.units import format_count, format_energy, format_share, four_digits
+
+if TYPE_CHECKING:
+    from procrustes_model.network.result import NetworkResult, Row, Totals
+
+_TOTALS = (
+    Column("Phase", True),
+    Column("Design", True),
+    Column("Energy", meaning="of all layers"),
+    Column("Cycles", meaning="layers one after the other"),
+    Column("Utilization", meaning="operations done / operations that all units could do in the cycles"),
+    Column("EDP", meaning="joules x cycles"),
+    Column("Energy ratio", meaning="baseline / this design"),
+    Column("Cycle ratio", meaning="baseline / this design"),
+)
+_ROWS = (
+    Column("Layer", True),
+    Column("Kind", True),
+    Column("Phase", True),
+    Column("Design", True),
+    Column("MACs", meaning="multiply-accumulates if nothing were zero"),
+    Column("Energy"),
+    Column("Cycles"),
+    Column("Utilization", meaning="operations done / operations that all units could do in the cycles"),
+    Column("Imbalance", meaning="slowest processing element / mean, with balancing"),
+    Column("Unbalanced", meaning="slowest processing element / mean, without balancing"),
+    Column(
+        "Weights", meaning="density: nonzeros / elements; of gradients that are kept in the weight update"
+    ),
+    Column("Inputs", meaning="density: nonzeros / elements"),
+    Column("Gap", meaning="how much better an unknown mapping may be at most; 0: proven the best"),
+)
+
+
+def write_html(result: NetworkResult, path: str | Path, *, command: str | None = None) -> None:
+    """Write a run as one self-contained HTML file: totals, figures, a table that sorts, mappings and inputs.
+
+    Parameters
+    ----------
+    result : NetworkResult
+    path : str or Path
+    command : str, optional
+        The command line that made it.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be written.
+    """
+    write_atomically(path, html_text(result, command=command))
+
+
+def html_text(result: NetworkResult, *, command: str | None = None) -> str:
+    """Return the page that `write_html` writes; the same run gives the same text."""
+    title = f"{result.network} on {result.architecture}"
+    sections = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="soft">{escape(_subtitle(result))}</p>',
+        cards(_cards(result)),
+        *(f"<p>{escape(note)}</p>" for note in notes(result)),
+        "<h2>Phases</h2>",
+        table("phases", _TOTALS, _totals_rows(result)),
+        "<h2>Figures</h2>",
+        _figures(result),
+        "<h2>Layers</h2>",
+        filters(
+            "layers",
+            [
+                (0, "Layer", []),
+                (1, "Kind", sorted({row.entry.kind for row in result.rows})),
+                (2, "Phase", [phase.text for phase in result.phases]),
+                (3, "Design", list(result.designs)),
+            ],
+        ),
+        _layers(result),
+        "<h2>Mappings</h2>",
+        *_mappings(result),
+        "<h2>Inputs</h2>",
+        *_inputs(result, command),
+    ]
+    return page(title, sections)
+
+
+def notes(result: NetworkResult) -> list[str]:
+    """Return what a reader should know: assumptions, what is not proven, dataflows that were bent."""
+    found = []
+    assumed = [name for name, one in result.inputs["densities"].items() if one["assumed"]]
+    if assumed and any(row.entry.assumed for row in result.rows):
+        found.append(
+            f"Activation densities are not known: 0.5 is assumed in {len(assumed)} of "
+            f"{len(result.layers)} layers."
+        )
+    open_rows = [row for row in result.rows if not row.case.proven]
+    if open_rows:
+        gaps = [row.case.gap for row in open_rows if row.case.gap is not None]
+        most = f"; the largest known gap is {max(gaps):.1%}" if gaps else ""
+        found.append(
+            f"{len(open_rows)} of {len(result.rows)} mappings are the best found, not proven the best{most}."
+        )
+    else:
+        found.append(f"All {len(result.rows)} mappings are proven the best in their mapspace.")
+    for note in sorted({row.entry.note for row in result.rows if row.entry.note}):
+        layers = list(dict.fromkeys(row.layer for row in result.rows if row.entry.note == note))
+        more = f" and {len(layers) - 3} more" if len(layers) > 3 else ""
+        found.append(f"Dataflow: {note} in {', '.join(layers[:3])}{more}.")
+    return found
+
+
+def _subtitle(result: NetworkResult) -> str:
+    against = f" against {result.baseline}" if result.baseline else ""
+    phases = ", ".join(phase.text for phase in result.phases)
+    return (
+        f"One training step of batch {result.batch}: {phases}. Design {result.design}{against}; dataflow "
+        f"{result.inputs['designs'][0]['dataflow']}; mappings searched for the least "
+        f"{ {'edp': 'energy-delay product'}.get(result.objective, result.objective) }."
+    )
+
+
+def _cards(result: NetworkResult) -> list[tuple[str, str]]:
+    ours = result.totals()
+    values = [
+        (format_energy(ours.energy_pj), f"energy, {result.design}"),
+        (f"{ours.cycles:,}", f"cycles, {result.design}"),
+        (format_share(ours.utilization, 1), "utilization"),
+    ]
+    if result.baseline is not None:
+        ratio, dense = result.ratio(), result.totals(result.baseline)
+        values += [
+            (
+                f"{ratio.energy:.2f}x",
+                f"less energy than {result.baseline} ({format_energy(dense.energy_pj)})",
+            ),
+            (f"{ratio.cycles:.2f}x", f"fewer cycles than {result.baseline} ({dense.cycles:,})"),
+        ]
+    values.append((f"{ours.proven} of {ours.rows}", "mappings proven the best"))
+    return values
+
+
+def _totals_rows(result: NetworkResult) -> list[list[Cell]]:
+    rows = []
+    for phase in (*result.phases, None) if len(result.phases) > 1 else result.phases:
+        name = "all" if phase is None else phase.text
+        for design in result.designs:
+            totals = result.totals(design, phase)
+            cells = [Cell(name), Cell(design), *_totals_cells(totals)]
+            if result.baseline is None or design == result.baseline:
+                cells += [Cell("", None)] * 2
+            else:
+                ratio = result.ratio(phase)
+                cells += [Cell(f"{value:.3f}", value) for value in (ratio.energy, ratio.cycles)]
+            rows.append(cells)
+    return rows
+
+
+def _totals_cells(totals: Totals) -> list[Cell]:
+    return [
+        Cell(format_energy(totals.energy_pj), totals.energy_pj),
+        Cell(f"{totals.cycles:,}", float(totals.cycles)),
+        Cell(format_share(totals.utilization, 1), totals.utilization),
+        Cell(four_digits(totals.edp_j_cycles), totals.edp_j_cycles),
+    ]
+
+
+def _figures(result: NetworkResult) -> str:
+    if find_spec("matplotlib") is None:
+        return "<p>Figures need matplotlib: pip install 'procrustes-model[plot]'.</p>"
+    from procrustes_model.report.figures.network import draw_layer_imbalance, draw_layers, draw_phases
+
+    figures = [
+        svg_figure(draw_phases(result), "Energy by level, and cycles, in each phase"),
+        svg_figure(draw_layers(result), "Energy and cycles of each layer, phases stacked"),
+    ]
+    uneven = draw_layer_imbalance(result)
+    if uneven is not None:
+        figures.append(svg_figure(uneven, "Work of the slowest processing element over the mean, by layer"))
+    return f'<div class="figures">{"".join(figures)}</div>'
+
+
+def _layers(result: NetworkResult) -> str:
+    from procrustes_model.report.figures.network import energy_parts
+
+    levels = energy_parts(result)
+    columns = [*_ROWS, *(Column(f"{level} energy") for level in levels), Column("Note", True)]
+    return table("layers", columns, [_layer_row(row, levels) for row in result.rows])
+
+
+def _layer_row(row: Row, levels: list[str]) -> list[Cell]:
+    case, entry = row.case, row.entry
+    uneven = case.imbalance or {}
+    known = dict(case.result.get("densities", {}))
+    gap = 0.0 if case.proven else case.gap
+    return [
+        Cell(row.layer),
+        Cell(entry.kind),
+        Cell(row.phase.text),
+        Cell(row.design),
+        Cell(format_count(row.macs), float(row.macs)),
+        Cell(format_energy(case.energy_pj), case.energy_pj),
+        Cell(f"{case.cycles:,}", float(case.cycles)),
+        Cell(format_share(case.utilization, 1), case.utilization),
+        *(_number(uneven.get(key)) for key in ("after", "before")),
+        *(_number(known.get(tensor)) for tensor in ("Weights", "Inputs")),
+        Cell("unknown", None) if gap is None else Cell("0" if case.proven else f"{gap:.2%}", gap),
+        *(
+            Cell(format_energy(energy), energy) if energy is not None else Cell("", None)
+            for energy in map(case.energy_by_level.get, levels)
+        ),
+        Cell(entry.note),
+    ]
+
+
+def _number(value: float | None) -> Cell:
+    return Cell("", None) if value is None else Cell(four_digits(float(value)), float(value))
+
+
+def _mappings(result: NetworkResult) -> list[str]:
+    """Return every distinct mapping with the rows that have it."""
+    import yaml
+
+    users: dict[str, list[Row]] = {}
+    for row in result.rows:
+        users.setdefault(row.entry.key, []).append(row)
+    parts = [
+        '<p class="soft">One for each distinct shape, phase and design; procrustes evaluate reads them.</p>'
+    ]
+    for rows in users.values():
+        first = rows[0]
+        layers = ", ".join(row.layer for row in rows[:6]) + (
+            f" and {len(rows) - 6} more" if len(rows) > 6 else ""
+        )
+        summary = f"{layers}: {first.phase.text}, {first.design}"
+        text = yaml.safe_dump(first.case.mapping, sort_keys=False, allow_unicode=True, width=110)
+        parts.append(folded(summary, text))
+    return parts
+
+
+def _inputs(result: NetworkResult, command: str | None) -> list[str]:
+    parts = []
+    if command is not None:
+        parts.append(f'<p>Made with</p><pre class="command">{escape(command)}</pre>')
+    parts.append(
+        "<p>The same from the files below, as they were read</p>"
+        f'<pre class="command">{escape(repeat_command(result))}</pre>'
+    )
+    if any(one["masked"] for one in result.inputs["densities"].values()):
+        parts.append("<p>Zeros were counted on masks of the weights, which are not in this file.</p>")
+    parts.append(f"<p>procrustes_model {escape(str(result.inputs['program']))}</p>")
+    parts += [folded(name, text) for name, text in input_files(result).items()]
+    return parts

@@ -1,0 +1,145 @@
+"""Results as CSV, for spreadsheets and pandas.
+
+Both tables have a header, commas, quotes only where needed (RFC 4180), and lines that end in LF. Floats
+are written with all their digits, so that reading gives the same number back; what does not exist is
+an empty field, which pandas reads as missing.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from procrustes_model.files import write_atomically
+from procrustes_model.model.result import Result
+
+TIDY_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "architecture": "name of the architecture",
+        "problem": "name of the problem",
+        "phase": "forward, backward or weight_update; empty where the problem has none",
+        "level": "storage level, or the compute level in the row of the computes",
+        "tensor": "tensor; empty in the row of the computes",
+        "action": "read, fill (written from the level above), update (written from below) or compute",
+        "count": "words (for compute: operations) of one used instance",
+        "instances": "instances of the level that the mapping uses",
+        "energy_pj": "energy of this action over all used instances, in pJ",
+    }
+)
+"""Columns of the tidy table, in order, and what they mean."""
+
+WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "architecture": "name of the architecture",
+        "problem": "name of the problem",
+        "phase": "forward, backward or weight_update; empty where the problem has none",
+        "mapping": "name of the mapping",
+        "computes": "operations over all compute units",
+        "cycles": "cycles of the slowest of compute and all levels",
+        "bottleneck": "the level that sets the cycles, or the compute level",
+        "utilization": "operations as a share of those that all units could do in these cycles, 0 to 1",
+        "array_utilization": "compute units used as a share of those that exist, 0 to 1",
+        "energy_pj": "energy of all levels and of compute, in pJ",
+        "energy_per_mac_pj": "energy_pj / computes",
+        "edp_j_cycles": "energy-delay product: joules times cycles",
+    }
+)
+"""Columns of the wide table that every architecture has, in order, and what they mean.
+
+They are followed by one column ``energy_pj_<level>`` per storage level and one per compute level, in pJ; of
+sparse results also ``energy_pj_balancing`` (pointers of half tiles) and ``energy_pj_<component>``. Together
+these make up ``energy_pj``.
+"""
+
+
+def tidy_text(results: Iterable[Result]) -> str:
+    """Return the tidy table: one row per problem, level, tensor and action.
+
+    Parameters
+    ----------
+    results : iterable of Result
+
+    Returns
+    -------
+    str
+        Columns: `TIDY_COLUMNS`.
+    """
+    return csv_text(list(TIDY_COLUMNS), (record for result in results for record in result.to_records()))
+
+
+def wide_text(results: Sequence[Result]) -> str:
+    """Return the wide table: one row per result, one energy column per level.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        Of one architecture or several; a level that an architecture lacks is an empty field.
+
+    Returns
+    -------
+    str
+        Columns: `WIDE_COLUMNS`, then ``energy_pj_<level>``, and ``energy_pj_<extra>`` of sparse results.
+    """
+    # A dict keeps the order of first appearance, which a set would not.
+    names = dict.fromkeys(level.name for result in results for level in result.levels)
+    names |= dict.fromkeys(result.compute.name for result in results)
+    names |= dict.fromkeys(name for result in results for name, _ in result.extras)
+    columns = [*WIDE_COLUMNS, *(f"energy_pj_{name}" for name in names)]
+    return csv_text(columns, (_wide_row(result) for result in results))
+
+
+def write_tidy(results: Iterable[Result], path: str | Path) -> None:
+    """Write `tidy_text` to `path`, atomically.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be written.
+    """
+    write_atomically(path, tidy_text(results))
+
+
+def write_wide(results: Sequence[Result], path: str | Path) -> None:
+    """Write `wide_text` to `path`, atomically.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be written.
+    """
+    write_atomically(path, wide_text(results))
+
+
+def _wide_row(result: Result) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "architecture": result.architecture,
+        "problem": result.problem,
+        "phase": result.phase or "",
+        "mapping": result.mapping,
+        "computes": result.compute.computes,
+        "cycles": result.cycles,
+        "bottleneck": result.bottleneck,
+        "utilization": result.utilization,
+        "array_utilization": result.array_utilization,
+        "energy_pj": result.energy_pj,
+        "energy_per_mac_pj": result.energy_per_mac_pj,
+        "edp_j_cycles": result.edp_j_cycles,
+    }
+    for level in result.levels:
+        row[f"energy_pj_{level.name}"] = level.energy_pj
+    row[f"energy_pj_{result.compute.name}"] = result.compute.energy_pj
+    row |= {f"energy_pj_{name}": energy for name, energy in result.extras}
+    return row
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return RFC 4180 text; the standard writer gives floats by repr, which round-trips."""
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,240 @@
+"""A run of a network as CSV; see `report.csv` for how numbers are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from procrustes_model.files import write_atomically
+from procrustes_model.network.result import NetworkResult, Totals
+from procrustes_model.report.tables.csv import csv_text
+
+ALL = "all"
+
+TIDY_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "architecture": "name of the architecture",
+        "network": "name of the network",
+        "layer": "name of the layer",
+        "phase": "forward, backward or weight_update",
+        "design": "name of the sparse design, or dense",
+        "level": "storage level, compute level, balancing or a component",
+        "tensor": "tensor; empty where there is none",
+        "action": "read, fill, update, compute; metadata_, gated_ and skipped_ of these; pointer_read; use",
+        "count": "words, operations or uses of one used instance",
+        "instances": "instances that the mapping uses",
+        "energy_pj": "energy of this action over all used instances, in pJ",
+    }
+)
+"""Columns of ``tidy.csv``: a row per layer, phase, design, level, tensor and action."""
+
+LAYER_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "architecture": "name of the architecture",
+        "network": "name of the network",
+        "layer": "name of the layer",
+        "kind": "conv, grouped, depthwise, fully_connected or matmul",
+        "phase": "forward, backward or weight_update",
+        "design": "name of the sparse design, or dense",
+        "batch": "samples per training step",
+        "macs": "multiply-accumulates if nothing were zero",
+        "computes": "multiply-accumulates done",
+        "energy_pj": "energy, in pJ",
+        "cycles": "cycles",
+        "edp_j_cycles": "energy-delay product: joules times cycles",
+        "utilization": "computes / those that all units could do in these cycles",
+        "array_utilization": "compute units used / those that exist",
+        "bottleneck": "what sets the cycles",
+        "density_weights": "nonzeros / weights, where the design has zeros in them in this phase",
+        "density_inputs": "nonzeros / input activations, likewise",
+        "density_outputs": "nonzeros / output gradients, likewise",
+        "activations_assumed": "true where the density of activations is not known",
+        "imbalance_before": "work of the slowest processing element / the mean",
+        "imbalance_after": "the same after balancing",
+        "proven": "true where no mapping that the constraints allow is better",
+        "gap": "(objective - lower bound) / lower bound; empty: no bound is known",
+        "dataflow": "how the dataflow was bent to fit; empty: not",
+        "case": "key of the search, shared by layers of equal shape",
+    }
+)
+"""Columns of ``layers.csv``, a row per layer, phase and design; then ``energy_pj_<level>``, which add up to
+``energy_pj``."""
+
+TOTAL_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "architecture": "name of the architecture",
+        "network": "name of the network",
+        "phase": "forward, backward, weight_update or all",
+        "design": "name of the sparse design, or dense",
+        "batch": "samples per training step",
+        "macs": "multiply-accumulates if nothing were zero",
+        "computes": "multiply-accumulates done",
+        "energy_pj": "energy, in pJ",
+        "cycles": "cycles, one layer and phase after the other",
+        "edp_j_cycles": "energy times cycles of the sums",
+        "utilization": "computes / those that all units could do in these cycles",
+        "rows": "layers and phases summed",
+        "proven": "those whose mapping is proven the best",
+        "gap": "the largest of the others; empty: no bound is known",
+    }
+)
+"""Columns of ``totals.csv``, a row per phase and design; then ``energy_pj_<level>``."""
+
+RATIO_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "architecture": "name of the architecture",
+        "network": "name of the network",
+        "layer": "name of the layer, or all",
+        "phase": "forward, backward, weight_update or all",
+        "design": "name of the design",
+        "baseline": "name of the baseline",
+        "energy_pj": "energy of the design, in pJ",
+        "baseline_energy_pj": "energy of the baseline, in pJ",
+        "energy_ratio": "baseline_energy_pj / energy_pj",
+        "cycles": "cycles of the design",
+        "baseline_cycles": "cycles of the baseline",
+        "cycles_ratio": "baseline_cycles / cycles",
+    }
+)
+"""Columns of ``ratios.csv``: a row per layer and phase, then for all layers."""
+
+
+def tidy_text(result: NetworkResult) -> str:
+    """Return ``tidy.csv``; columns: `TIDY_COLUMNS`."""
+    return csv_text(list(TIDY_COLUMNS), _tidy(result))
+
+
+def layers_text(result: NetworkResult) -> str:
+    """Return ``layers.csv``; columns: `LAYER_COLUMNS`, then ``energy_pj_<level>``."""
+    return csv_text([*LAYER_COLUMNS, *_energy_columns(result)], _layers(result))
+
+
+def totals_text(result: NetworkResult) -> str:
+    """Return ``totals.csv``; columns: `TOTAL_COLUMNS`, then ``energy_pj_<level>``."""
+    return csv_text([*TOTAL_COLUMNS, *_energy_columns(result)], _totals(result))
+
+
+def ratios_text(result: NetworkResult) -> str:
+    """Return ``ratios.csv``; columns: `RATIO_COLUMNS`.
+
+    Raises
+    ------
+    SpecError
+        When the run has no baseline.
+    """
+    return csv_text(list(RATIO_COLUMNS), _ratios(result))
+
+
+def write_tables(result: NetworkResult, folder: Path) -> list[Path]:
+    """Write all tables of a run, and return their files.
+
+    Raises
+    ------
+    OSError
+        When one cannot be written.
+    """
+    texts = {
+        "tidy.csv": tidy_text(result),
+        "layers.csv": layers_text(result),
+        "totals.csv": totals_text(result),
+    }
+    if result.baseline:
+        texts["ratios.csv"] = ratios_text(result)
+    for name, text in texts.items():
+        write_atomically(folder / name, text)
+    return [folder / name for name in texts]
+
+
+def _energy_columns(result: NetworkResult) -> list[str]:
+    # A dict keeps the order of first appearance, which a set would not.
+    names = dict.fromkeys(name for row in result.rows for name in row.case.energy_by_level)
+    return [f"energy_pj_{name}" for name in names]
+
+
+def _head(result: NetworkResult) -> dict[str, Any]:
+    return {"architecture": result.architecture, "network": result.network}
+
+
+def _tidy(result: NetworkResult) -> Iterator[dict[str, Any]]:
+    for row in result.rows:
+        head = _head(result) | {"layer": row.layer, "phase": row.phase, "design": row.design}
+        for action in row.case.rows:
+            yield head | action
+
+
+def _layers(result: NetworkResult) -> Iterator[dict[str, Any]]:
+    for row in result.rows:
+        case, entry = row.case, row.entry
+        compute, imbalance = case.result["compute"], case.imbalance or {}
+        yield _head(result) | {
+            "layer": row.layer,
+            "kind": entry.kind,
+            "phase": row.phase,
+            "design": row.design,
+            "batch": result.batch,
+            "macs": row.macs,
+            "computes": compute["computes"],
+            "energy_pj": case.energy_pj,
+            "cycles": case.cycles,
+            "edp_j_cycles": case.edp_j_cycles,
+            "utilization": case.utilization,
+            "array_utilization": case.result["array_utilization"],
+            "bottleneck": case.result["bottleneck"],
+            "density_weights": entry.densities.get("Weights"),
+            "density_inputs": entry.densities.get("Inputs"),
+            "density_outputs": entry.densities.get("Outputs"),
+            "activations_assumed": _flag(entry.assumed),
+            "imbalance_before": imbalance.get("before"),
+            "imbalance_after": imbalance.get("after"),
+            "proven": _flag(case.proven),
+            "gap": case.gap,
+            "dataflow": entry.note,
+            "case": case.key,
+            **{f"energy_pj_{name}": energy for name, energy in case.energy_by_level.items()},
+        }
+
+
+def _totals(result: NetworkResult) -> Iterator[dict[str, Any]]:
+    for design in result.designs:
+        for phase in (*result.phases, None):
+            total: Totals = result.totals(design, phase)
+            yield _head(result) | {
+                "phase": phase or ALL,
+                "design": design,
+                "batch": result.batch,
+                "macs": total.macs,
+                "computes": total.computes,
+                "energy_pj": total.energy_pj,
+                "cycles": total.cycles,
+                "edp_j_cycles": total.edp_j_cycles,
+                "utilization": total.utilization,
+                "rows": total.rows,
+                "proven": total.proven,
+                "gap": total.gap,
+                **{f"energy_pj_{name}": energy for name, energy in total.energy_by_level.items()},
+            }
+
+
+def _ratios(result: NetworkResult) -> Iterator[dict[str, Any]]:
+    for layer in (*result.layers, None):
+        for phase in (*result.phases, None):
+            ratio = result.ratio(phase, layer)
+            ours, theirs = (result.totals(design, phase, layer) for design in result.designs)
+            yield _head(result) | {
+                "layer": layer or ALL,
+                "phase": phase or ALL,
+                "design": result.design,
+                "baseline": result.baseline,
+                "energy_pj": ours.energy_pj,
+                "baseline_energy_pj": theirs.energy_pj,
+                "energy_ratio": ratio.energy,
+                "cycles": ours.cycles,
+                "baseline_cycles": theirs.cycles,
+                "cycles_ratio": ratio.cycles,
+            }
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"

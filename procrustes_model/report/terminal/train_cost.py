@@ -1,0 +1,135 @@
+"""The cost of a training run, as text and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from procrustes_model.network.train_cost import PartCost, TrainCost
+from procrustes_model.report.terminal.units import format_count, format_energy, four_digits
+from procrustes_model.vocabulary import PHASES
+from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS
+
+COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "part": "number of the part, from 1; empty in the rows of dense training",
+        "iterations": "training steps of the part",
+        "weight_density": "weights kept / weights, of the whole network",
+        "phase": "forward, backward or weight_update",
+        "energy_pj": "energy of the phase in one training step, in pJ",
+        "cycles": "cycles of the phase in one training step",
+        "dense_energy_pj": "energy of the phase in one step of dense training, in pJ",
+        "dense_cycles": "cycles of the phase in one step of dense training",
+    }
+)
+"""Columns of the CSV, in order, and what they mean."""
+_MOST_ROWS = 60
+
+
+def train_cost_text(cost: TrainCost) -> str:
+    """Return a row per part and phase, with the cost of one training step: `COLUMNS`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    dense = {phase: cost.dense.step(phase) for phase in PHASES}
+    for number, part in enumerate(cost.parts, 1):
+        for phase in PHASES:
+            step = part.step(phase)
+            density = repr(float(part.weight_density))
+            mine = [number, part.iterations, density, phase, repr(step.energy_pj), step.cycles]
+            writer.writerow([*mine, repr(dense[phase].energy_pj), dense[phase].cycles])
+    return text.getvalue()
+
+
+def format_train_cost(cost: TrainCost, clock_ghz: float | None = None) -> str:
+    """Return the parts of a run, their sum, and the comparison with dense training.
+
+    Parameters
+    ----------
+    cost : TrainCost
+    clock_ghz : float, optional
+        Adds times.
+    """
+    run = cost.dense.iterations * cost.dense.step().energy_pj, cost.dense.cycles
+    where = f"{cost.network} on {cost.architecture}, batch {cost.batch}, schedule {cost.schedule}"
+    lines = [
+        f"{where}: {cost.iterations:,} training steps",
+        f"design {cost.design}, {_mappings(cost)}",
+        "",
+    ]
+    cells = [
+        [
+            "Part",
+            "Steps",
+            "Weights",
+            "Energy/step",
+            "Cycles/step",
+            "Energy",
+            "Cycles",
+            "Less energy",
+            "Less cycles",
+        ]
+    ]
+    for number, part in enumerate(cost.parts, 1):
+        cells.append(_cells(str(number), part, cost.dense))
+    if len(cells) > _MOST_ROWS + 1:
+        dots = ["..."] + [""] * (len(cells[0]) - 1)
+        cells = [*cells[: _MOST_ROWS // 2 + 1], dots, *cells[-_MOST_ROWS // 2 :]]
+    cells.append(_sum("run", cost.iterations, cost.energy_pj, cost.cycles, run))
+    cells.append(_sum("dense", cost.iterations, *run, None))
+    lines.append(_table(cells))
+    lines += ["", "Less: energy and cycles of dense training over those of the part, times."]
+    if clock_ghz is not None:
+        times = (_duration(number / clock_ghz * 1e-9) for number in (cost.cycles, run[1]))
+        lines.append(f"Time at {clock_ghz:g} GHz: {next(times)}; dense {next(times)}")
+    assumed = sum(any(row.entry.assumed for row in part.rows) for part in cost.parts)
+    if assumed:
+        parts = "1 part" if assumed == 1 else f"{assumed} parts"
+        lines.append(f"Density of activations not known in {parts}: {UNKNOWN_ACTIVATIONS} assumed.")
+    lines.append("Layers and phases run one after the other; what is no multiply-accumulate is not counted.")
+    return "\n".join(lines)
+
+
+def _mappings(cost: TrainCost) -> str:
+    if cost.mappings == "dense":
+        return "mappings best where nothing is zero"
+    return f"best mappings for each of {cost.states} states" + ("" if cost.proven else ", not all proven")
+
+
+def _cells(name: str, part: PartCost, dense: PartCost) -> list[str]:
+    step, base = part.step(), dense.step()
+    return [
+        name,
+        f"{part.iterations:,}",
+        f"{part.weight_density:.4f}",
+        format_energy(step.energy_pj),
+        f"{step.cycles:,}",
+        format_energy(part.energy_pj),
+        format_count(part.cycles),
+        f"{four_digits(base.energy_pj / step.energy_pj)}" if step.energy_pj else "-",
+        f"{four_digits(base.cycles / step.cycles)}" if step.cycles else "-",
+    ]
+
+
+def _sum(
+    name: str, iterations: int, energy: float, cycles: int, dense: tuple[float, int] | None
+) -> list[str]:
+    ratios = ["", ""]
+    if dense is not None and energy and cycles:
+        ratios = [four_digits(dense[0] / energy), four_digits(dense[1] / cycles)]
+    return [name, f"{iterations:,}", "", "", "", format_energy(energy), format_count(cycles), *ratios]
+
+
+def _table(cells: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    rows = ([cell.rjust(width) for cell, width in zip(row, widths, strict=True)] for row in cells)
+    return "\n".join("  ".join(row).rstrip() for row in rows)
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86_400.0), ("h", 3_600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3)):
+        if seconds >= length:
+            return f"{four_digits(seconds / length)} {unit}"
+    return f"{four_digits(seconds * 1e6)} us"

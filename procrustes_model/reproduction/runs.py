@@ -1,0 +1,125 @@
+"""The runs of networks behind the items; what two items need is run once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from procrustes_model.network.run import RunProgress, run_network
+from procrustes_model.reproduction.study import Item, Settings, Study
+from procrustes_model.spec.network import load_network
+
+if TYPE_CHECKING:
+    from procrustes_model.network.result import NetworkResult
+
+CONV512 = "conv512"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a network.
+
+    Attributes
+    ----------
+    subject : str
+        Label of the network, or 'conv512'.
+    architecture, dataflow : str
+    """
+
+    subject: str
+    architecture: str
+    dataflow: str
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+        return f"{self.subject}_{self.architecture}_{self.dataflow}"
+
+
+Results = dict[Run, "NetworkResult"]
+
+
+def runs_of(item: Item, study: Study) -> list[Run]:
+    """Return the runs that an item needs, network by network."""
+    settings = study.settings
+    if item.name == CONV512:
+        return [Run(CONV512, settings.architecture, settings.dataflow)]
+    machines = item.architectures or (settings.architecture,)
+    flows = item.dataflows or (settings.dataflow,)
+    return [
+        Run(subject.label, machine, flow)
+        for subject in study.subjects
+        for machine in machines
+        for flow in flows
+    ]
+
+
+def carry_out(
+    run: Run,
+    study: Study,
+    folder: Path,
+    *,
+    seconds: float | None,
+    workers: int | None = None,
+    progress: Callable[[RunProgress], None] | None = None,
+) -> NetworkResult:
+    """Carry out a run, or what is missing of it in its folder.
+
+    Parameters
+    ----------
+    run : Run
+    study : Study
+    folder : Path
+        Gets a folder for the run.
+    seconds : float or None
+        Time limit of each search.
+    workers : int, optional
+    progress : callable, optional
+
+    Returns
+    -------
+    NetworkResult
+    """
+    settings = study.settings
+    options: dict[str, Any]
+    if run.subject == CONV512:
+        # A single layer: quick as it is.
+        network, batch = load_network({"network": study.layer["network"]}), settings.batch
+        options = {"density": study.layer["densities"]}
+    else:
+        subject = next(one for one in study.subjects if one.label == run.subject)
+        network = settings.network(load_network(subject.network))
+        batch = network.batch if settings.quick else settings.batch
+        options = {"profile": subject.density}
+    # Other dataflows are compared with each other, not with a dense machine.
+    baseline = settings.baseline if run.dataflow == settings.dataflow else None
+    return run_network(
+        run.architecture,
+        network,
+        batch=batch,
+        dataflow=run.dataflow,
+        sparsity=settings.sparsity,
+        baseline=baseline,
+        objective=settings.objective,  # type: ignore[arg-type]  # data that ships, checked by tests
+        seconds=seconds,
+        as_published=settings.rules == "published",
+        out=folder / "runs" / _folder(run, settings),
+        workers=workers,
+        progress=progress,
+        **options,
+    )
+
+
+def _folder(run: Run, settings: Settings) -> str:
+    return run.folder + ("_quick" if settings.quick else "") + ("_model" if settings.rules == "model" else "")
+
+
+def select(results: Results, architecture: str, dataflow: str) -> dict[str, NetworkResult]:
+    """Return the results of one machine and dataflow by network, in the order of the study."""
+    return {
+        run.subject: result
+        for run, result in results.items()
+        if (run.architecture, run.dataflow) == (architecture, dataflow)
+    }

@@ -1,0 +1,1 @@
+"""Text to plain data that knows its place: YAML, words, expressions."""
