@@ -264,9 +264,10 @@ def load_run(folder: str | Path) -> NetworkResult:
         data = json.loads(path.read_text(encoding="utf-8"))
         if (data["format"], data["version"]) != (FORMAT, VERSION):
             raise ValueError(f"no {FORMAT} of version {VERSION}")
-        entries = [Entry(**entry) for entry in data["rows"]]
+        entries = [Entry(**{**entry, "phase": Phase(entry["phase"])}) for entry in data["rows"]]
         head = {key: data[key] for key in ("architecture", "network", "batch", "objective", "inputs")}
-        phases, designs = tuple(data["phases"]), tuple(data["designs"])
+        phases = tuple(Phase(name) for name in data["phases"])
+        designs = tuple(data["designs"])
     except OSError as error:
         raise SpecError(Issue(f"there is no finished run: {error.strerror}", None, str(path))) from None
     except (ValueError, KeyError, TypeError) as error:

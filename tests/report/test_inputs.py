@@ -16,6 +16,7 @@ from procrustes_model.spec.architecture import load_architecture
 from procrustes_model.spec.network import load_network
 from procrustes_model.spec.network_density import load_density
 from procrustes_model.spec.sparsity import load_sparsity
+from procrustes_model.vocabulary import Phase
 
 CONSTRAINTS = {
     "constraints": {
@@ -67,7 +68,11 @@ def run_of(**changes: Any) -> Any:
         },
     } | changes
     return SimpleNamespace(
-        inputs=inputs, batch=64, phases=("forward", "weight_update"), objective="edp", network="resnet18_2020"
+        inputs=inputs,
+        batch=64,
+        phases=(Phase.FORWARD, Phase.WEIGHT_UPDATE),
+        objective="edp",
+        network="resnet18_2020",
     )
 
 
