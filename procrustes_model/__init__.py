@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from procrustes_model.mapper.pareto import find_pareto_front
     from procrustes_model.mapper.result import SearchResult
     from procrustes_model.mapper.search import search
-    from procrustes_model.model.batch import BatchResult, evaluate_batch
-    from procrustes_model.model.evaluate import evaluate
+    from procrustes_model.model.batch import BatchResult
+    from procrustes_model.model.evaluate import evaluate, evaluate_batch
+    from procrustes_model.model.evaluator import Evaluator
     from procrustes_model.model.result import Result
-    from procrustes_model.model.sparse.batch import SparseBatchResult, SparseEvaluator, prepare_sparse
     from procrustes_model.model.sparse.imbalance import ImbalanceHistogram, WorkArrays, measure_imbalance
     from procrustes_model.model.sparse.result import SparseResult
     from procrustes_model.network.result import NetworkResult, load_run
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from procrustes_model.spec.mapping import Mapping, load_mapping
     from procrustes_model.spec.network import Network, load_network
     from procrustes_model.spec.problem import Problem, load_problem
+    from procrustes_model.spec.rules import Rules, load_rules
     from procrustes_model.spec.sparsity import Sparsity, load_sparsity
     from procrustes_model.workloads.from_onnx import network_from_onnx
     from procrustes_model.workloads.from_torch import network_from_torch
@@ -47,6 +48,9 @@ _HOMES = {
     "reproduce": "reproduction.verb",
     "Architecture": "spec.architecture",
     "BatchResult": "model.batch",
+    "Evaluator": "model.evaluator",
+    "Rules": "spec.rules",
+    "load_rules": "spec.rules",
     "ImbalanceHistogram": "model.sparse.imbalance",
     "Issue": "errors",
     "Mapping": "spec.mapping",
@@ -54,13 +58,11 @@ _HOMES = {
     "NetworkResult": "network.result",
     "Problem": "spec.problem",
     "Result": "model.result",
-    "SparseBatchResult": "model.sparse.batch",
-    "SparseEvaluator": "model.sparse.batch",
     "SparseResult": "model.sparse.result",
     "Sparsity": "spec.sparsity",
     "SpecError": "errors",
     "evaluate": "model.evaluate",
-    "evaluate_batch": "model.batch",
+    "evaluate_batch": "model.evaluate",
     "explain": "explanation.explain",
     "load_architecture": "spec.architecture",
     "load_mapping": "spec.mapping",
@@ -73,7 +75,6 @@ _HOMES = {
     "plot_imbalance": "report.figures.imbalance",
     "network_from_onnx": "workloads.from_onnx",
     "network_from_torch": "workloads.from_torch",
-    "prepare_sparse": "model.sparse.batch",
     "training_problem": "workloads.layer",
     "training_problems": "workloads.layer",
     "WorkArrays": "model.sparse.imbalance",
@@ -82,6 +83,7 @@ _HOMES = {
 __all__ = [
     "Architecture",
     "BatchResult",
+    "Evaluator",
     "ImbalanceHistogram",
     "Issue",
     "Mapping",
@@ -90,9 +92,8 @@ __all__ = [
     "Problem",
     "Reproduction",
     "Result",
+    "Rules",
     "SearchResult",
-    "SparseBatchResult",
-    "SparseEvaluator",
     "SparseResult",
     "Sparsity",
     "SpecError",
@@ -106,13 +107,13 @@ __all__ = [
     "load_mapping",
     "load_network",
     "load_problem",
+    "load_rules",
     "load_run",
     "load_sparsity",
     "measure_imbalance",
     "network_from_onnx",
     "network_from_torch",
     "plot_imbalance",
-    "prepare_sparse",
     "reproduce",
     "run_network",
     "search",

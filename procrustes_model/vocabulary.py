@@ -73,6 +73,31 @@ class Action(IntEnum):
         return self.name.lower()
 
 
+class Price(IntEnum):
+    """What a storage level charges for; the position in the last axis of a table of prices.
+
+    The first ones are the actions, in their order; the next ones the same of metadata.
+    """
+
+    READ = 0
+    FILL = 1
+    UPDATE = 2
+    METADATA_READ = 3
+    METADATA_FILL = 4
+    METADATA_UPDATE = 5
+    GATED = 6
+    SKIPPED = 7
+
+
+class Served(StrEnum):
+    """What a component of a machine serves, and so when it works."""
+
+    ALWAYS = "always"
+    COMPRESSION = "compression"
+    BALANCING = "balancing"
+    PRUNING = "pruning"
+
+
 class Saving(IntEnum):
     """What becomes of an access that need not be done."""
 

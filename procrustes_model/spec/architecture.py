@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Name, NonNegative, Positive, Text
-from procrustes_model.vocabulary import Phase
+from procrustes_model.vocabulary import Phase, Served
 
 
 class AccessEnergy(Frozen):
@@ -22,6 +22,11 @@ class AccessEnergy(Frozen):
         default_factory=lambda data: data["write"],
         description="pJ per update (a sum from below) of words_per_access words; default: as write",
     )
+
+    @property
+    def by_action(self) -> tuple[float, float, float]:
+        """PJ to read, to fill and to update: a fill is a write."""
+        return self.read, self.write, self.update
 
 
 class StorageLevel(Frozen):
@@ -99,6 +104,12 @@ class Component(Frozen):
         default=None, description="area of one instance in square micrometres"
     )
     use: ComponentUse | None = Field(default=None, description="what it works on; empty: power only")
+    when: Served = Field(
+        default=Served.ALWAYS,
+        description="when it works: always, or only under a sparse design that does what it serves: "
+        "compression (of the tensor it works on), balancing, pruning (a density or a mask is stated); its "
+        "power is spent in any case",
+    )
     source: Text = Field(default="", description="where the numbers come from")
 
 
@@ -114,9 +125,7 @@ class Architecture(Title):
 
     levels: tuple[StorageLevel, ...] = Field(description="storage levels, outermost (DRAM) first")
     compute: ComputeLevel = Field(description="the level that computes")
-    components: tuple[Component, ...] = Field(
-        default=(), description="units beside them; sparse evaluation charges them"
-    )
+    components: tuple[Component, ...] = Field(default=(), description="units beside them")
 
     @model_validator(mode="after")
     def _check(self) -> Architecture:

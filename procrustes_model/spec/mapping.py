@@ -150,14 +150,17 @@ def _scalar(text: str) -> str:
 
 
 def load_mapping(
-    source: str | os.PathLike[str] | AbstractMapping[str, Any], architecture: Architecture, problem: Problem
+    source: str | os.PathLike[str] | AbstractMapping[str, Any] | Mapping,
+    architecture: Architecture,
+    problem: Problem,
 ) -> Mapping:
     """Return the mapping that a file, a name or a dict describes, checked against what it maps.
 
     Parameters
     ----------
-    source : path, str or mapping
-        A YAML file, the name of a shipped mapping, or the parsed content.
+    source : path, str, mapping or Mapping
+        A YAML file, the name of a shipped mapping, the parsed content, or a mapping: one that fits is
+        returned as it is.
     architecture : Architecture
         Gives the levels, their fan-out and which tensors they may keep.
     problem : Problem
@@ -177,7 +180,24 @@ def load_mapping(
     from procrustes_model.spec.mapping_reader import read_mapping
     from procrustes_model.spec.text.document import open_document
 
+    if isinstance(source, Mapping):
+        if _has_names_of(source, architecture, problem):
+            return source
+        source = source.to_dict()
     return read_mapping(open_document(source, "mapping"), architecture, problem)
+
+
+def _has_names_of(mapping: Mapping, architecture: Architecture, problem: Problem) -> bool:
+    """Say whether a mapping speaks of the same levels, dimensions and tensors; the model checks the rest."""
+    tensors = {tensor.name for tensor in problem.tensors}
+    return [level.level for level in mapping.levels] == [level.name for level in architecture.levels] and all(
+        tensors.issuperset(level.keep)
+        and all(
+            loop.dimension in problem.dimensions
+            for loop in (*level.temporal, *level.spatial_x, *level.spatial_y)
+        )
+        for level in mapping.levels
+    )
 
 
 def check_mapping(mapping: Mapping, architecture: Architecture, problem: Problem) -> None:

@@ -167,7 +167,7 @@ def _wanted(kind: str, context: dict[str, Any]) -> str:
         return f"less than {context['lt']:.15g}"
     if kind == "string_too_long":
         return f"at most {context['max_length']} characters long"
-    if kind == "literal_error":
+    if kind in ("literal_error", "enum"):
         return f"one of {context['expected']}"
     return f"valid ({kind})"
 

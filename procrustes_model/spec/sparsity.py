@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
 
 from procrustes_model.errors import Issue
+from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.schema import Count, Frozen, Identifier, Name, NonNegative, Origin, Text
 from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.vocabulary import PHASES, Phase
@@ -166,26 +167,6 @@ class Capacity(Frozen):
     overflow: Literal["reject", "spill"] = Field(
         default="reject",
         description="reject: the mapping is not valid; spill: the rest is accessed one level further out",
-    )
-
-
-class Rules(Frozen):
-    """Where counting follows a published model rather than this one."""
-
-    output_fills: Literal["after_first", "all"] = Field(
-        default="after_first",
-        description="all: also the first fill of an output, which has nothing to fetch, counts",
-    )
-    overlap: Literal["relevant", "innermost"] = Field(
-        default="relevant",
-        description="innermost: where the innermost loop outside does not move a tile, all keep overlap",
-    )
-    rounding: Literal["exact", "whole_words"] = Field(
-        default="exact",
-        description="whole_words: expected counts are rounded, removed ones down (outputs' reads: up)",
-    )
-    access_energy: Literal["by_action", "largest"] = Field(
-        default="by_action", description="largest: all accesses of a tensor together cost the dearest action"
     )
 
 

@@ -13,7 +13,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, MachineArrays, ProblemArrays
+from procrustes_model.kernels.dense.arrays import (
+    Bools,
+    Floats,
+    Ints,
+    MachineArrays,
+    ProblemArrays,
+    RuleArrays,
+)
 
 SIMPLE, SLIDING, SKEWED = range(3)
 """Kinds of tensors: each rank has one dimension; some rank sums several; a dimension moves several ranks."""
@@ -82,10 +89,14 @@ class Model(NamedTuple):
     irrelevant : bool[T, D]
     bounds : int64[D]
     computes : int
-    block : int64[L]
-        Words per access.
+    pack : int64[L, T]
+        Elements per access.
     energy : float64[L, T, 3]
-        pJ per access to read, fill, update; where something is zero, the least that it can be.
+        pJ to read, fill, update a pack of elements; where something is zero, the least that it can be.
+    served : float64[L, T, 3]
+        pJ that components spend per element; where something is zero, the least that it can be.
+    word : float64[L, T, 3]
+        The least pJ per element, all of it.
     whole : bool
         Whether accesses are whole numbers.
     moved : float64[L, T, 2]
@@ -98,11 +109,10 @@ class Model(NamedTuple):
         Words per cycle and instance: read, write, both; infinite where unlimited.
     limited : bool
         Whether any bandwidth is finite.
-    compute_energy : float
-        Of one computation.
+    rules : RuleArrays
     base : float
         Energy that every mapping spends: that of computing, and where something is zero what is constant
-        besides.
+        besides. What is spent while time passes is not in it: see `Goal.power`.
     least_units : int
         Compute units that a mapping must use at least.
     rough : bool[L]
@@ -119,15 +129,17 @@ class Model(NamedTuple):
     irrelevant: Bools
     bounds: Ints
     computes: int
-    block: Ints
+    pack: Ints
     energy: Floats
+    served: Floats
+    word: Floats
     whole: bool
     moved: Floats
     work: float
     uneven: bool
     bandwidth: Floats
     limited: bool
-    compute_energy: float
+    rules: RuleArrays
     base: float
     least_units: int
     rough: Bools

@@ -196,7 +196,7 @@ def list_all(
         Whether there are mappings left.
     """
     room, written, dimensions = len(nests.temporal), 0, len(count)
-    total = len(orders) ** len(model.block)
+    total = len(orders) ** len(model.pack)
     while True:
         place(bench, splits, position)
         units = used_units(model, bench)

@@ -24,7 +24,7 @@ def place(bench: Bench, splits: Ints, position: Ints) -> None:
 def used_units(model: Model, bench: Bench) -> int:
     """Return the compute units used; 0 where the fan-out is exceeded."""
     units = 1
-    for level in range(len(model.block)):
+    for level in range(len(model.pack)):
         for axis in range(2):
             product = 1
             for d in range(len(model.bounds)):
@@ -106,7 +106,7 @@ def try_all(
         Whether there are combinations left.
     """
     energy, cycles, valid = math.inf, math.inf, 0
-    levels = len(model.block)
+    levels = len(model.pack)
     total = len(orders) ** levels
     for _ in range(most):
         place(bench, splits, position)

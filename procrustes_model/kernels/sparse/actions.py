@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from procrustes_model.kernels.dense.arrays import (
-    FILL,
     READ,
     UPDATE,
     Bools,
@@ -319,23 +318,3 @@ def compress(
                         )
                     else:
                         metadata[n, level, t, action] = moved * (bits / words) / word_bits[level]
-
-
-@kernel
-def count_fills_of_outputs(moved: Ints, keep: Bools, output: int, accesses: Ints) -> None:
-    """Charge also the first fill of every output element, which has nothing to fetch.
-
-    Parameters
-    ----------
-    moved : int64[N, L, T]
-        Words transferred into one instance.
-    keep : bool[N, L, T]
-    output : int
-    accesses : int64[N, L, T, 3]
-        The fills of the output grow.
-    """
-    mappings, levels, _ = moved.shape
-    for n in range(mappings):
-        for level in range(1, levels):
-            if keep[n, level, output]:
-                accesses[n, level, output, FILL] = moved[n, level, output]

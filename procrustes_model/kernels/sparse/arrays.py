@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
+from procrustes_model.vocabulary import Saving
 
 DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = range(4)
 """Density models."""
@@ -19,8 +20,8 @@ NONE, BITMASK, COORDINATE, RUN_LENGTH, CSR, CSB = range(6)
 WHOLE_TILE, HALF_TILE = 0, -1
 """Blocks that are not a number of positions."""
 
-GATED, SKIPPED = 1, 2
-"""What becomes of accesses that are saved; 0: nothing is saved."""
+GATED, SKIPPED = Saving.GATED.value, Saving.SKIPPED.value
+"""What becomes of accesses that are saved: `vocabulary.Saving` for kernels; 0: nothing is saved."""
 
 
 class DensityArrays(NamedTuple):
@@ -60,8 +61,6 @@ class ActionArrays(NamedTuple):
     leaders : bool[A, T]
     skip_compute, gate_compute : bool[T]
         Operands whose zeros save computations.
-    gated_energy : float
-        Of a gated computation, as a share of a done one.
     whole : bool
         Whether expected counts are rounded.
     """
@@ -72,7 +71,6 @@ class ActionArrays(NamedTuple):
     leaders: Bools
     skip_compute: Bools
     gate_compute: Bools
-    gated_energy: float
     whole: bool
 
 
@@ -212,31 +210,3 @@ class SparseCountArrays(NamedTuple):
     computes: Floats
     work: Floats
     pointers: Floats
-
-
-class SparseCostArrays(NamedTuple):
-    """What a sparse mapping costs.
-
-    Attributes
-    ----------
-    energy, metadata_energy : float64[N, L, T, 3]
-        pJ over all used instances.
-    pointer_energy : float64[N]
-        pJ.
-    compute_energy : float64[N]
-        pJ.
-    total : float64[N]
-        pJ; NaN where the mapping is not valid.
-    cycles : int64[N, L + 1]
-        By level; last, compute.
-    limit : int64[N, L]
-        What sets a level's cycles: 0 compute, 1 read, 2 write, 3 shared bandwidth.
-    """
-
-    energy: Floats
-    metadata_energy: Floats
-    pointer_energy: Floats
-    compute_energy: Floats
-    total: Floats
-    cycles: Ints
-    limit: Ints

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.kernels.dense.arrays import Bools, MachineArrays, ProblemArrays
+from procrustes_model.kernels.dense.arrays import Bools, ProblemArrays
 from procrustes_model.kernels.sparse.arrays import (
     BITMASK,
     COORDINATE,
@@ -35,14 +35,18 @@ from procrustes_model.kernels.sparse.arrays import (
 )
 from procrustes_model.kernels.sparse.empty_on_masks import met_density
 from procrustes_model.kernels.sparse.masks import MaskArrays
-from procrustes_model.model.lower import lower_architecture, lower_problem
+from procrustes_model.model.components import working_components
+from procrustes_model.model.design import Design, lower_rules
+from procrustes_model.model.lower import lower_machine, lower_problem
 from procrustes_model.model.sparse.masks import lower_masks, read_mask
 from procrustes_model.shipped import list_shipped
+from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.shape import load_shape
 from procrustes_model.spec.sparsity import EVERY_LEVEL, Density, SparsePhase, Sparsity
 from procrustes_model.spec.sparsity_reader import density_of
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.text.yaml_text import Path
+from procrustes_model.vocabulary import Served
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
@@ -61,50 +65,38 @@ _BLOCKS = {"tile": WHOLE_TILE, "half_tile": HALF_TILE}
 
 
 @dataclass(frozen=True, slots=True)
-class SparseDesign:
-    """Everything about an architecture, a problem and a sparse design that does not depend on the mapping.
+class SparseDesign(Design):
+    """A problem on an architecture under a sparse design.
 
     Attributes
     ----------
     name : str
         Of the sparse design.
-    problem : ProblemArrays
-    machine : MachineArrays
     densities : DensityArrays
     actions : ActionArrays
     formats : FormatArrays
     balance : BalanceArrays
     masks : MaskArrays
     compressed : bool[L, T]
-    computes : int
-        If nothing were zero.
     capacity_size, overflow : str
         As the design says.
     deviations : float
         Standard deviations that a quantile lies above the average.
     quantile : float
         Share of tiles that must fit.
-    all_output_fills, forgetful, largest_energy : bool
-        Published rules.
     """
 
     name: str
-    problem: ProblemArrays
-    machine: MachineArrays
     densities: DensityArrays
     actions: ActionArrays
     formats: FormatArrays
     balance: BalanceArrays
     masks: MaskArrays
     compressed: Bools
-    computes: int
     capacity_size: str
     overflow: str
     deviations: float
     quantile: float
-    all_output_fills: bool
-    forgetful: bool
-    largest_energy: bool
 
     @property
     def is_counted(self) -> bool:
@@ -115,12 +107,13 @@ class SparseDesign:
 class _Names:
     """Looks up names of tensors and levels, and collects those that do not exist."""
 
-    def __init__(self, architecture: Architecture, problem: Problem, design: Sparsity) -> None:
+    def __init__(self, architecture: Architecture, problem: Problem, design: Sparsity, rules: Rules) -> None:
         self.tensors = {tensor.name: i for i, tensor in enumerate(problem.tensors)}
         self.levels = {level.name: i for i, level in enumerate(architecture.levels)}
         self.problem = problem
         self.machine = architecture.name
         self.design = design
+        self.rules = rules
         self.issues: list[Issue] = []
 
     def tensor(self, name: str, *path: str | int) -> int:
@@ -150,6 +143,7 @@ def lower_sparsity(
     sparsity: Sparsity,
     densities: Mapping[str, Any] | None = None,
     masks: Mapping[str, Any] | None = None,
+    rules: Rules | None = None,
 ) -> SparseDesign:
     """Return a sparse design as arrays.
 
@@ -163,6 +157,8 @@ def lower_sparsity(
         By tensor, in place of the design's: a number, or the content of a density in a file.
     masks : mapping, optional
         By tensor: a boolean array with the tensor's ranks, or a .npy or .npz file.
+    rules : Rules, optional
+        In place of the design's.
 
     Returns
     -------
@@ -175,8 +171,9 @@ def lower_sparsity(
         `densities` and `masks` both say what is zero in one.
     """
     phase = sparsity.phase(problem.phase)
-    names = _Names(architecture, problem, sparsity)
-    problem_arrays, machine = lower_problem(problem), lower_architecture(architecture)
+    rules = phase.rules if rules is None else rules
+    names = _Names(architecture, problem, sparsity, rules)
+    problem_arrays = lower_problem(problem)
     chosen = dict(phase.densities) | {
         name: _density(name, value) for name, value in (densities or {}).items()
     }
@@ -204,26 +201,40 @@ def lower_sparsity(
     mask_arrays = lower_masks(problem, problem_arrays, read)
     density_arrays = _lower_densities(problem, problem_arrays, chosen, mask_arrays, sparsity)
     quantile = phase.capacity.size == "quantile"
-    rules = phase.rules
+    compressed = formats.kind != NONE
+    components = working_components(
+        architecture,
+        problem,
+        _served(phase, chosen, found),
+        [tensor.name for t, tensor in enumerate(problem.tensors) if compressed[:, t].any()],
+    )
     return SparseDesign(
         name=sparsity.name,
         problem=problem_arrays,
-        machine=machine,
+        machine=lower_machine(architecture, problem, components, phase.compute.gated_energy),
+        rules=lower_rules(rules),
+        components=components,
         densities=density_arrays,
         actions=actions,
         formats=formats,
         balance=balance,
         masks=mask_arrays,
-        compressed=formats.kind != NONE,
-        computes=problem.computes,
+        compressed=compressed,
         capacity_size=phase.capacity.size,
         overflow=phase.capacity.overflow,
         deviations=max(0.0, NormalDist().inv_cdf(phase.capacity.quantile)) if quantile else 0.0,
         quantile=float(phase.capacity.quantile),
-        all_output_fills=rules.output_fills == "all",
-        forgetful=rules.overlap == "innermost",
-        largest_energy=rules.access_energy == "largest",
     )
+
+
+def _served(phase: SparsePhase, densities: Mapping[str, Density], masks: Mapping[str, Any]) -> set[Served]:
+    """Return what a design does in a phase, beside compressing, that components may serve."""
+    served = set()
+    if phase.balancing.tensor is not None and phase.balancing.policy != "none":
+        served.add(Served.BALANCING)
+    if masks or any(density.model != "dense" for density in densities.values()):
+        served.add(Served.PRUNING)
+    return served
 
 
 def _density(name: str, value: Any) -> Density:
@@ -307,8 +318,7 @@ def _lower_actions(phase: SparsePhase, tensors: int, names: _Names) -> ActionArr
         leaders=leaders,
         skip_compute=operands["skip"],
         gate_compute=operands["gate"],
-        gated_energy=float(phase.compute.gated_energy),
-        whole=phase.rules.rounding == "whole_words",
+        whole=names.rules.rounding == "whole_words",
     )
 
 

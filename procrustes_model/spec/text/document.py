@@ -27,6 +27,7 @@ SECTIONS = (
     "network",
     "density",
     "schedule",
+    "rules",
 )
 
 
