@@ -100,7 +100,9 @@ def read_blocks(document: Path) -> list[Block]:
             marks, at = {}, end
         elif lines[at].startswith("|") and marks:
             end = next((i for i in range(at, len(lines)) if not lines[i].startswith("|")), len(lines))
-            blocks.append(Block(document, first, "table", "\n".join(lines[at:end]), marks, [*earlier, *blocks]))
+            blocks.append(
+                Block(document, first, "table", "\n".join(lines[at:end]), marks, [*earlier, *blocks])
+            )
             marks, at = {}, end - 1
         elif comments:
             for comment in comments:

@@ -162,9 +162,7 @@ def test_console(block: Block) -> None:
             assert_same(printed, shown)
 
 
-@pytest.mark.parametrize(
-    "document", sorted({one.document for one in blocks("python")}), ids=place
-)
+@pytest.mark.parametrize("document", sorted({one.document for one in blocks("python")}), ids=place)
 def test_python(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     parts = [block for block in blocks("python") if block.document == document]
