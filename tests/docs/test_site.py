@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from docs_hooks import command_line
 
 import procrustes_model
 import procrustes_model.training
@@ -64,3 +65,14 @@ def test_every_table_of_columns_is_in_the_reference() -> None:
         for name in re.findall(r"(?m)^(\w*COLUMNS): ", file.read_text(encoding="utf-8"))
     }
     assert {table.marks["columns"] for table in COLUMNS} == found
+
+
+def test_every_command_is_described() -> None:
+    text = "\n".join(command_line())
+    assert {"evaluate", "search", "masks from-checkpoint"} <= set(
+        re.findall(r"(?m)^## procrustes (.*)$", text)
+    )
+    rows = re.findall(r"(?m)^\| `.*` \| .* \|$", text)
+    assert len(rows) == len(re.findall(r"(?m)^\| `", text))
+    assert any(row.startswith("| `--sparsity FILE` |") for row in rows)
+    assert any("`-h, --help`" in row for row in rows)
