@@ -1,5 +1,6 @@
 # make demo    set up, evaluate a shipped mapping, print the table, write out/demo.csv
 # make test    set up, check style and types, run all tests with coverage
+# make docs    set up, build the documentation into site/
 # make bench   print speeds
 # make example-training   train on handwritten digits, evaluate what was recorded: out/example_training/report.md
 # make clean   remove what these made
@@ -12,7 +13,7 @@ LOCK := tools/requirements.lock
 EXTRAS := test,lint,plot,torch,example
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench example-training clean
+.PHONY: demo test lint docs bench example-training clean
 
 demo: $(VENV)/.runtime
 	@mkdir -p out
@@ -25,6 +26,10 @@ lint: $(VENV)/.development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/python -m mkdocs build --strict
+	@echo "Wrote site/index.html"
 
 example-training: $(VENV)/.development
 	OMP_NUM_THREADS=1 $(BIN)/python tools/example_training.py out/example_training
@@ -45,5 +50,9 @@ $(VENV)/.development: $(BIN)/python pyproject.toml $(LOCK)
 	$(BIN)/python -m pip install --quiet --constraint $(LOCK) --editable ".[$(EXTRAS)]"
 	@touch $@ $(VENV)/.runtime
 
+$(VENV)/.docs: $(BIN)/python pyproject.toml $(LOCK)
+	$(BIN)/python -m pip install --quiet --constraint $(LOCK) --editable ".[docs]"
+	@touch $@ $(VENV)/.runtime
+
 clean:
-	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) out site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
