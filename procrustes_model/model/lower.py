@@ -115,8 +115,10 @@ def lower_machine(
     compute_price = np.zeros(len(Compute))
     compute_price[[Compute.DONE, Compute.GATED]] = energy, energy * gated_energy
     served = np.zeros((*shape, len(Action)))
-    for component in components:
-        served += words_served(component, architecture, problem) * component.energy_pj
+    for component in architecture.components:
+        words = words_served(component, architecture, problem)  # refuses one that works on no level
+        if component in components:
+            served += words * component.energy_pj
     per_compute = sum(one.energy_pj for one in components if serves_computes(one))
     return MachineArrays(
         bits=bits,
