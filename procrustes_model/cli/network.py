@@ -105,7 +105,7 @@ def network_command(
         machine, net = load_architecture(architecture), load_network(network)
         folder = out
         if figures:
-            from procrustes_model.report.figures.figure import check_plotting
+            from procrustes_model.report.figures.style import check_plotting
 
             check_plotting()
         if folder is None and (csv or html or figures):

@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from procrustes_model.files import write_atomically
+from procrustes_model.model.tidy import records_text
+
 ACTIONS = ("read", "fill", "update")
 
 
@@ -250,6 +253,4 @@ class Result:
         OSError
             When the file cannot be written.
         """
-        from procrustes_model.report.tables.csv import write_tidy
-
-        write_tidy([self], path)
+        write_atomically(path, records_text(self.to_records()))

@@ -200,7 +200,7 @@ def folded(summary: str, text: str, *, is_open: bool = False) -> str:
 
 def svg_figure(figure: Figure, caption: str) -> str:
     """Return a figure as SVG inside the page."""
-    from procrustes_model.report.figures.figure import figure_bytes
+    from procrustes_model.report.figures.style import figure_bytes
 
     text = figure_bytes(figure, ".svg").decode("utf-8")
     text = text[text.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{escape(caption)}" ', 1)
