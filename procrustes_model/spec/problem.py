@@ -27,6 +27,21 @@ class Tensor(Frozen):
     ranks: tuple[tuple[Term, ...], ...] = Field(description="per rank, the terms whose sum is the index")
     is_output: bool = Field(default=False, description="whether the problem accumulates into it")
 
+    def index_text(self, rank: int, names: Mapping[str, str]) -> str:
+        """Return the index of one rank as text, such as ``2*p+r``.
+
+        Parameters
+        ----------
+        rank : int
+        names : mapping of str to str
+            Loop variable of each dimension.
+        """
+        terms = (
+            (f"{term.coefficient}*" if term.coefficient != 1 else "") + names[term.dimension]
+            for term in self.ranks[rank]
+        )
+        return "+".join(terms) or "0"
+
 
 class Problem(Frozen):
     """One tensor-algebra operation."""

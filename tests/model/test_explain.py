@@ -10,7 +10,8 @@ import sympy
 from hypothesis import given, settings
 
 from procrustes_model.errors import SpecError
-from procrustes_model.explanation.explain import Explanation, explain
+from procrustes_model.explanation.explain import explain
+from procrustes_model.explanation.explanation import Explanation
 from procrustes_model.model.evaluate import evaluate
 from procrustes_model.shipped import list_shipped
 from procrustes_model.spec.architecture import Architecture, load_architecture
