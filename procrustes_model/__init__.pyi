@@ -23,11 +23,18 @@ from .network.run import run_network as run_network
 from .network.train_cost import TrainCost as TrainCost, train_cost as train_cost
 from .report.figures.imbalance import plot_imbalance as plot_imbalance
 from .reproduction.verb import Reproduction as Reproduction, reproduce as reproduce
-from .spec.architecture import Architecture as Architecture, load_architecture as load_architecture
-from .spec.mapping import Mapping as Mapping, load_mapping as load_mapping
-from .spec.network import Network as Network, load_network as load_network
-from .spec.problem import Problem as Problem, load_problem as load_problem
-from .spec.sparsity import Sparsity as Sparsity, load_sparsity as load_sparsity
+from .spec.architecture import Architecture as Architecture
+from .spec.load import (
+    load_architecture as load_architecture,
+    load_mapping as load_mapping,
+    load_network as load_network,
+    load_problem as load_problem,
+    load_sparsity as load_sparsity,
+)
+from .spec.mapping import Mapping as Mapping
+from .spec.network import Network as Network
+from .spec.problem import Problem as Problem
+from .spec.sparsity import Sparsity as Sparsity
 from .workloads.from_onnx import network_from_onnx as network_from_onnx
 from .workloads.from_torch import network_from_torch as network_from_torch
 from .workloads.layer import training_problem as training_problem, training_problems as training_problems

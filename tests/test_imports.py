@@ -11,17 +11,7 @@ from pathlib import Path
 
 import pytest
 
-SPEC = "procrustes_model/spec"
-KNOWN = {
-    # The function that loads a specification stands beside its class, which the reader builds.
-    (f"{SPEC}/architecture.py", f"{SPEC}/architecture_reader.py"),
-    (f"{SPEC}/mapping.py", f"{SPEC}/mapping_reader.py"),
-    (f"{SPEC}/network.py", f"{SPEC}/network_reader.py"),
-    (f"{SPEC}/network.py", f"{SPEC}/network_writer.py"),
-    (f"{SPEC}/problem.py", f"{SPEC}/problem_reader.py"),
-    (f"{SPEC}/sparsity.py", f"{SPEC}/sparsity_reader.py"),
-    ("procrustes_model/model/evaluate.py", "procrustes_model/model/sparse/lift.py"),
-}
+KNOWN = {("procrustes_model/model/evaluate.py", "procrustes_model/model/sparse/lift.py")}
 """Imports that close a circle, (file, what it imports): to become fewer, never more."""
 
 Imports = dict[str, set[str]]

@@ -65,7 +65,7 @@ def imbalance_command(
         if not quiet:
             announce_compiling("measure_work")
         from procrustes_model.model.sparse.imbalance import measure_imbalance
-        from procrustes_model.spec.sparsity import load_sparsity
+        from procrustes_model.spec.load import load_sparsity
 
         design = load_sparsity(sparsity)
         measured: list[WorkArrays] = []

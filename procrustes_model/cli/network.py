@@ -99,8 +99,7 @@ def network_command(
     """
     with reported_errors():
         from procrustes_model.network.run import run_network
-        from procrustes_model.spec.architecture import load_architecture
-        from procrustes_model.spec.network import load_network
+        from procrustes_model.spec.load import load_architecture, load_network
 
         machine, net = load_architecture(architecture), load_network(network)
         folder = out

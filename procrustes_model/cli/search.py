@@ -124,8 +124,7 @@ def search_command(
         given = Zeros(density, masks, layer, step)
         given.check(sparsity)
         from procrustes_model.mapper.constraints import load_constraints
-        from procrustes_model.spec.architecture import load_architecture
-        from procrustes_model.spec.problem import load_problem
+        from procrustes_model.spec.load import load_architecture, load_problem
 
         machine, work = load_architecture(architecture), load_problem(problem)
         if not quiet:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -77,29 +75,3 @@ class Problem(Frozen):
     def computes(self) -> int:
         """The number of multiply-accumulates: the product of all bounds."""
         return math.prod(self.dimensions.values())
-
-
-def load_problem(source: str | os.PathLike[str] | Mapping[str, Any] | Problem) -> Problem:
-    """Return the problem that a file, a name or a dict describes.
-
-    Parameters
-    ----------
-    source : path, str, mapping or Problem
-        A YAML file, the name of a shipped problem, the parsed content, or a problem, which is returned as
-        is.
-
-    Returns
-    -------
-    Problem
-
-    Raises
-    ------
-    SpecError
-        With every issue found.
-    """
-    if isinstance(source, Problem):
-        return source
-    from procrustes_model.spec.problem_reader import read_problem
-    from procrustes_model.spec.text.document import open_document
-
-    return read_problem(open_document(source, "problem"))
