@@ -99,8 +99,13 @@ def _check(file: str, target: tuple[Architecture, Problem] | None) -> str:
 
 def _loader(kind: str) -> Callable[[Path], Any]:
     """Return what loads files of one kind, mappings aside."""
-    homes = {"density": "spec.network_density", "constraints": "mapper.constraints"}
-    module = importlib.import_module(f"procrustes_model.{homes.get(kind, f'spec.{kind}')}")
+    homes = {
+        "constraints": "mapper.constraints",
+        "density": "spec.network_density",
+        "schedule": "spec.schedule",
+        "shape": "spec.shape",
+    }
+    module = importlib.import_module(f"procrustes_model.{homes.get(kind, 'spec.load')}")
     loader: Callable[[Path], Any] = getattr(module, f"load_{kind}")
     return loader
 
