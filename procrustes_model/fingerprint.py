@@ -6,6 +6,8 @@ import functools
 import hashlib
 from pathlib import Path
 
+from procrustes_model.version import __version__
+
 _PACKAGE = Path(__file__).resolve().parent
 
 KERNELS = ("kernels",)
@@ -42,6 +44,4 @@ def hash_sources(folders: tuple[str, ...], package: Path = _PACKAGE) -> str:
 @functools.cache
 def program_fingerprint() -> str:
     """Return what identifies this program: its version, and a hash of all that results depend on."""
-    from procrustes_model import __version__
-
     return f"{__version__}-{hash_sources(MODEL)[:16]}"

@@ -65,7 +65,7 @@ def imbalance_command(
         if not quiet:
             announce_compiling("measure_work")
         from procrustes_model.model.sparse.imbalance import measure_imbalance
-        from procrustes_model.spec.sparsity import load_sparsity
+        from procrustes_model.spec.load import load_sparsity
 
         design = load_sparsity(sparsity)
         measured: list[WorkArrays] = []
@@ -84,7 +84,7 @@ def imbalance_command(
 
 def _check_plot(plot: Path | None) -> None:
     """Raise unless figures can be drawn in the format of the file's ending."""
-    from procrustes_model.report.figures.figure import PLOT_ENDINGS, check_plotting
+    from procrustes_model.report.figures.style import PLOT_ENDINGS, check_plotting
 
     if plot is None:
         return
@@ -95,7 +95,7 @@ def _check_plot(plot: Path | None) -> None:
 
 
 def _print(work: WorkArrays, *, first: bool) -> None:
-    from procrustes_model.report.figures.imbalance import describe_work, format_imbalance
+    from procrustes_model.report.terminal.imbalance import describe_work, format_imbalance
     from procrustes_model.report.terminal.table import Style
 
     of = work.of
@@ -111,7 +111,8 @@ def _print(work: WorkArrays, *, first: bool) -> None:
 def _write(histograms: list[ImbalanceHistogram], csv: Path | None, plot: Path | None) -> None:
     """Write the outputs asked for."""
     from procrustes_model.files import write_atomically
-    from procrustes_model.report.figures.imbalance import imbalance_text, plot_imbalance
+    from procrustes_model.report.figures.imbalance import plot_imbalance
+    from procrustes_model.report.tables.imbalance import imbalance_text
 
     if csv is not None:
         write_atomically(csv, imbalance_text(histograms))

@@ -99,13 +99,12 @@ def network_command(
     """
     with reported_errors():
         from procrustes_model.network.run import run_network
-        from procrustes_model.spec.architecture import load_architecture
-        from procrustes_model.spec.network import load_network
+        from procrustes_model.spec.load import load_architecture, load_network
 
         machine, net = load_architecture(architecture), load_network(network)
         folder = out
         if figures:
-            from procrustes_model.report.figures.figure import check_plotting
+            from procrustes_model.report.figures.style import check_plotting
 
             check_plotting()
         if folder is None and (csv or html or figures):

@@ -124,8 +124,7 @@ def search_command(
         given = Zeros(density, masks, layer, step)
         given.check(sparsity)
         from procrustes_model.mapper.constraints import load_constraints
-        from procrustes_model.spec.architecture import load_architecture
-        from procrustes_model.spec.problem import load_problem
+        from procrustes_model.spec.load import load_architecture, load_problem
 
         machine, work = load_architecture(architecture), load_problem(problem)
         if not quiet:
@@ -193,18 +192,26 @@ def _search_front(
     quiet: bool,
 ) -> None:
     """Find the front of energy against cycles, write it and print it."""
+    from procrustes_model.files import write_atomically
     from procrustes_model.mapper.pareto import find_pareto_front
-    from procrustes_model.report.figures.figure import PLOT_ENDINGS, check_plotting
-    from procrustes_model.report.terminal.search import format_front, write_front
+    from procrustes_model.report.figures.style import PLOT_ENDINGS, check_plotting
+    from procrustes_model.report.tables.front import front_text
+    from procrustes_model.report.terminal.search import format_front
 
-    if path.suffix.lower() in PLOT_ENDINGS:
+    plots = path.suffix.lower() in PLOT_ENDINGS
+    if plots:
         check_plotting()
     front = find_pareto_front(
         machine, work, constraints, **zeros, seconds=seconds, seed=seed, threads=threads, progress=line
     )
     if line is not None:
         line.clear()
-    write_front(front, path)
+    if plots:
+        from procrustes_model.report.figures.front import plot_front
+
+        plot_front(front, path)
+    else:
+        write_atomically(path, front_text(front))
     if not quiet:
         typer.echo(f"{format_front(front)}\nWrote {path}")
 

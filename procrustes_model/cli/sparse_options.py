@@ -104,7 +104,7 @@ class Zeros:
         """Return what is zero, as `evaluate` and `search` take it; nothing without a sparse design."""
         if sparsity is None:
             return {}
-        from procrustes_model.spec.sparsity import load_sparsity
+        from procrustes_model.spec.load import load_sparsity
 
         design = load_sparsity(sparsity)
         densities, masks = self.find(problem, design)

@@ -105,7 +105,8 @@ def train_cost_command(
 
 def _write(cost: TrainCost, csv: Path | None, clock_ghz: float | None, quiet: bool) -> None:
     from procrustes_model.files import write_atomically
-    from procrustes_model.report.terminal.train_cost import format_train_cost, train_cost_text
+    from procrustes_model.report.tables.train_cost import train_cost_text
+    from procrustes_model.report.terminal.train_cost import format_train_cost
 
     if csv is not None:
         write_atomically(csv, train_cost_text(cost))

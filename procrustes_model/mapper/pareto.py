@@ -11,9 +11,10 @@ from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.result import SearchResult
 from procrustes_model.mapper.search import Source, Zeros, compile_kernels, conclude, make_space
 from procrustes_model.processors import count_processors
-from procrustes_model.spec.architecture import Architecture, load_architecture
-from procrustes_model.spec.problem import Problem, load_problem
-from procrustes_model.spec.sparsity import Sparsity, load_sparsity
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.load import load_architecture, load_problem, load_sparsity
+from procrustes_model.spec.problem import Problem
+from procrustes_model.spec.sparsity import Sparsity
 
 
 def find_pareto_front(

@@ -22,10 +22,11 @@ from procrustes_model.model.evaluate import evaluate
 from procrustes_model.model.result import Result
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
 from procrustes_model.processors import count_processors
-from procrustes_model.spec.architecture import Architecture, load_architecture
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.load import load_architecture, load_problem, load_sparsity
 from procrustes_model.spec.mapping import Mapping as LoopNest
-from procrustes_model.spec.problem import Problem, load_problem
-from procrustes_model.spec.sparsity import Sparsity, load_sparsity
+from procrustes_model.spec.problem import Problem
+from procrustes_model.spec.sparsity import Sparsity
 
 METHODS = ("optimal", "random", "exhaustive")
 Source = str | os.PathLike[str] | Mapping[str, Any]

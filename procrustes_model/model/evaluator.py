@@ -19,11 +19,18 @@ from procrustes_model.model.lower import lower_last_passes, lower_mapping
 from procrustes_model.model.sparse.lift import lift_sparse
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
 from procrustes_model.model.sparse.steps import evaluate_block, make_buffers
-from procrustes_model.spec.architecture import Architecture, load_architecture
-from procrustes_model.spec.mapping import Mapping, load_mapping
-from procrustes_model.spec.problem import Problem, load_problem
-from procrustes_model.spec.rules import Rules, load_rules
-from procrustes_model.spec.sparsity import Sparsity, load_sparsity
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.load import (
+    load_architecture,
+    load_mapping,
+    load_problem,
+    load_rules,
+    load_sparsity,
+)
+from procrustes_model.spec.mapping import Mapping
+from procrustes_model.spec.problem import Problem
+from procrustes_model.spec.rules import Rules
+from procrustes_model.spec.sparsity import Sparsity
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

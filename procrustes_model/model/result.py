@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from procrustes_model.files import write_atomically
 from procrustes_model.model.components import ComponentResult
+from procrustes_model.model.tidy import records_text
 from procrustes_model.vocabulary import Action
 
 ACTIONS = tuple(action.text for action in Action)
@@ -271,6 +273,4 @@ class Result:
         OSError
             When the file cannot be written.
         """
-        from procrustes_model.report.tables.csv import write_tidy
-
-        write_tidy([self], path)
+        write_atomically(path, records_text(self.to_records()))

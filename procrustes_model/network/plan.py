@@ -13,7 +13,7 @@ from procrustes_model.kernels.dense.arrays import Bools
 from procrustes_model.mapper.constraints import Constraints
 from procrustes_model.network.dataflow import dataflow_constraints
 from procrustes_model.network.densities import LayerState, Zeros, zeros_of
-from procrustes_model.spec.problem import load_problem
+from procrustes_model.spec.load import load_problem
 from procrustes_model.spec.sparsity import SparsePhase
 from procrustes_model.vocabulary import PHASES, Phase
 from procrustes_model.workloads.layer import problem_content

@@ -18,10 +18,11 @@ from procrustes_model.network.plan import Case, Design, Objective, Plan, make_pl
 from procrustes_model.network.record import CaseRecord
 from procrustes_model.network.result import NetworkResult, Row
 from procrustes_model.network.store import CaseStore
-from procrustes_model.spec.architecture import Architecture, load_architecture
-from procrustes_model.spec.network import Network, load_network
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.load import load_architecture, load_network, load_sparsity
+from procrustes_model.spec.network import Network
 from procrustes_model.spec.network_density import DensityProfile, load_density
-from procrustes_model.spec.sparsity import SparsePhase, Sparsity, load_sparsity
+from procrustes_model.spec.sparsity import SparsePhase, Sparsity
 from procrustes_model.vocabulary import PHASES, Phase
 
 Source = str | os.PathLike[str] | Mapping[str, Any]

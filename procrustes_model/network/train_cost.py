@@ -18,8 +18,9 @@ from procrustes_model.network.record import CaseRecord, with_result
 from procrustes_model.network.result import Row, Totals, add_up
 from procrustes_model.network.run import RunProgress, Source, find_designs, find_records, prepare_folder
 from procrustes_model.network.store import CaseStore
-from procrustes_model.spec.architecture import Architecture, load_architecture
-from procrustes_model.spec.network import Network, load_network
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.load import load_architecture, load_network
+from procrustes_model.spec.network import Network
 from procrustes_model.spec.schedule import Schedule, SchedulePart, load_schedule
 from procrustes_model.spec.sparsity import Sparsity
 from procrustes_model.spec.text.words import did_you_mean
@@ -280,7 +281,7 @@ def _evaluated(
 ) -> Iterator[tuple[str, CaseRecord]]:
     """Yield the cases of sparse plans, each with the mapping that the dense plan has there."""
     from procrustes_model.model.evaluate import evaluate
-    from procrustes_model.spec.mapping import load_mapping
+    from procrustes_model.spec.load import load_mapping
 
     at = {(entry.layer, entry.phase): entry.key for entry in dense.entries}
     wanted = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.network.run import RunProgress, run_network
 from procrustes_model.reproduction.study import Item, Settings, Study
-from procrustes_model.spec.network import load_network
+from procrustes_model.spec.load import load_network
 
 if TYPE_CHECKING:
     from procrustes_model.network.result import NetworkResult

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from procrustes_model.files import write_atomically
+from procrustes_model.files import csv_text, write_atomically
 from procrustes_model.network.run import prepare_folder
-from procrustes_model.report.tables.csv import csv_text
 from procrustes_model.reproduction.rows import COLUMNS, Rows, make_rows
 from procrustes_model.reproduction.runs import Results, Run, carry_out, runs_of
 from procrustes_model.reproduction.study import Rules, load_study
@@ -93,7 +92,7 @@ def reproduce(
     SpecError
         When the item or a network is unknown, or figures cannot be drawn.
     """
-    from procrustes_model.report.figures.figure import check_plotting, write_figure
+    from procrustes_model.report.figures.style import check_plotting, write_figure
     from procrustes_model.reproduction.figures import draw_item
 
     study = load_study().with_options(None if networks is None else tuple(networks), rules=rules, quick=quick)

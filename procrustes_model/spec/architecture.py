@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -160,29 +158,3 @@ class Architecture(Title):
         """Return the columns and rows of instances below each instance of storage level `level`."""
         below = self.levels[level + 1] if level + 1 < len(self.levels) else self.compute
         return below.mesh_x, below.mesh_y
-
-
-def load_architecture(source: str | os.PathLike[str] | Mapping[str, Any] | Architecture) -> Architecture:
-    """Return the architecture that a file, a name or a dict describes.
-
-    Parameters
-    ----------
-    source : path, str, mapping or Architecture
-        A YAML file, the name of a shipped architecture, the parsed content, or an architecture, which is
-        returned as is.
-
-    Returns
-    -------
-    Architecture
-
-    Raises
-    ------
-    SpecError
-        With every issue found.
-    """
-    if isinstance(source, Architecture):
-        return source
-    from procrustes_model.spec.architecture_reader import read_architecture
-    from procrustes_model.spec.text.document import open_document
-
-    return read_architecture(open_document(source, "architecture"))

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Mapping as AbstractMapping
 from typing import Any
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from procrustes_model.errors import Issue
-from procrustes_model.spec.architecture import Architecture
-from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.schema import Count, Frozen, Identifier, Name, Origin
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
@@ -147,71 +143,3 @@ def _scalar(text: str) -> str:
     if _PLAIN_NAME.fullmatch(text) and text.lower() not in _RESERVED:
         return text
     return json.dumps(text, ensure_ascii=False)
-
-
-def load_mapping(
-    source: str | os.PathLike[str] | AbstractMapping[str, Any] | Mapping,
-    architecture: Architecture,
-    problem: Problem,
-) -> Mapping:
-    """Return the mapping that a file, a name or a dict describes, checked against what it maps.
-
-    Parameters
-    ----------
-    source : path, str, mapping or Mapping
-        A YAML file, the name of a shipped mapping, the parsed content, or a mapping: one that fits is
-        returned as it is.
-    architecture : Architecture
-        Gives the levels, their fan-out and which tensors they may keep.
-    problem : Problem
-        Gives the dimensions, their bounds and the tensors.
-
-    Returns
-    -------
-    Mapping
-        With one entry per storage level. Capacity is not checked here: it depends on tiles, which the
-        model computes.
-
-    Raises
-    ------
-    SpecError
-        With every issue found.
-    """
-    from procrustes_model.spec.mapping_reader import read_mapping
-    from procrustes_model.spec.text.document import open_document
-
-    if isinstance(source, Mapping):
-        if _has_names_of(source, architecture, problem):
-            return source
-        source = source.to_dict()
-    return read_mapping(open_document(source, "mapping"), architecture, problem)
-
-
-def _has_names_of(mapping: Mapping, architecture: Architecture, problem: Problem) -> bool:
-    """Say whether a mapping speaks of the same levels, dimensions and tensors; the model checks the rest."""
-    tensors = {tensor.name for tensor in problem.tensors}
-    return [level.level for level in mapping.levels] == [level.name for level in architecture.levels] and all(
-        tensors.issuperset(level.keep)
-        and all(
-            loop.dimension in problem.dimensions
-            for loop in (*level.temporal, *level.spatial_x, *level.spatial_y)
-        )
-        for level in mapping.levels
-    )
-
-
-def check_mapping(mapping: Mapping, architecture: Architecture, problem: Problem) -> None:
-    """Raise unless a mapping made in Python fits an architecture and a problem.
-
-    Parameters
-    ----------
-    mapping : Mapping
-    architecture : Architecture
-    problem : Problem
-
-    Raises
-    ------
-    SpecError
-        With every issue, as `load_mapping` would find it.
-    """
-    load_mapping(mapping.to_dict(), architecture, problem)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -26,6 +24,21 @@ class Tensor(Frozen):
     name: Name = Field(description="what mappings and results call the tensor")
     ranks: tuple[tuple[Term, ...], ...] = Field(description="per rank, the terms whose sum is the index")
     is_output: bool = Field(default=False, description="whether the problem accumulates into it")
+
+    def index_text(self, rank: int, names: Mapping[str, str]) -> str:
+        """Return the index of one rank as text, such as ``2*p+r``.
+
+        Parameters
+        ----------
+        rank : int
+        names : mapping of str to str
+            Loop variable of each dimension.
+        """
+        terms = (
+            (f"{term.coefficient}*" if term.coefficient != 1 else "") + names[term.dimension]
+            for term in self.ranks[rank]
+        )
+        return "+".join(terms) or "0"
 
 
 class Problem(Frozen):
@@ -62,29 +75,3 @@ class Problem(Frozen):
     def computes(self) -> int:
         """The number of multiply-accumulates: the product of all bounds."""
         return math.prod(self.dimensions.values())
-
-
-def load_problem(source: str | os.PathLike[str] | Mapping[str, Any] | Problem) -> Problem:
-    """Return the problem that a file, a name or a dict describes.
-
-    Parameters
-    ----------
-    source : path, str, mapping or Problem
-        A YAML file, the name of a shipped problem, the parsed content, or a problem, which is returned as
-        is.
-
-    Returns
-    -------
-    Problem
-
-    Raises
-    ------
-    SpecError
-        With every issue found.
-    """
-    if isinstance(source, Problem):
-        return source
-    from procrustes_model.spec.problem_reader import read_problem
-    from procrustes_model.spec.text.document import open_document
-
-    return read_problem(open_document(source, "problem"))

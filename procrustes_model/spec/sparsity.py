@@ -6,8 +6,6 @@ in which a published model differs from this one.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
@@ -237,28 +235,3 @@ class Sparsity(Frozen):
             balancing = phase.balancing.model_copy(update={"policy": policy})
             changed[name.value] = phase.model_copy(update={"balancing": balancing})
         return self.model_copy(update=changed)
-
-
-def load_sparsity(source: str | os.PathLike[str] | Mapping[str, Any] | Sparsity) -> Sparsity:
-    """Return the sparse design that a file, a name or a dict describes.
-
-    Parameters
-    ----------
-    source : path, str, mapping or Sparsity
-        A YAML file, the name of a shipped design, the parsed content, or a design, which is returned as is.
-
-    Returns
-    -------
-    Sparsity
-
-    Raises
-    ------
-    SpecError
-        With every issue found.
-    """
-    if isinstance(source, Sparsity):
-        return source
-    from procrustes_model.spec.sparsity_reader import read_sparsity
-    from procrustes_model.spec.text.document import open_document
-
-    return read_sparsity(open_document(source, "sparsity"))

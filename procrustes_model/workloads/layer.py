@@ -54,7 +54,7 @@ def training_problem(
     SpecError
         When the batch is not positive or the problem is too large.
     """
-    from procrustes_model.spec.problem import load_problem
+    from procrustes_model.spec.load import load_problem
 
     content = problem_content(layer, phase, batch=batch, network=network, as_published=as_published)
     return load_problem({"problem": content})

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from procrustes_model.report.figures.imbalance import IMBALANCE_COLUMNS
+from procrustes_model.report.tables.imbalance import IMBALANCE_COLUMNS
 from tests.cli.conftest import Run
 
 LAYER = ("imbalance", "procrustes_16x16", "vgg_s/conv3_2", "procrustes_16x16/vgg_s_conv3_2_kn")

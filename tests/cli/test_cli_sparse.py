@@ -12,7 +12,7 @@ import pytest
 from procrustes_model.cli.sparse_options import parse_densities
 from procrustes_model.errors import SpecError
 from procrustes_model.report.tables.csv import WIDE_COLUMNS
-from procrustes_model.spec.problem import load_problem
+from procrustes_model.spec.load import load_problem
 from tests.cli.conftest import Run
 
 LAYER = ("evaluate", "procrustes_16x16", "vgg_s/conv3_2", "procrustes_16x16/vgg_s_conv3_2_kn")

@@ -31,14 +31,16 @@ import pytest
 
 from procrustes_model.errors import SpecError
 from procrustes_model.mapper.constraints import load_constraints
-from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.mapping import load_mapping
-from procrustes_model.spec.network import load_network
+from procrustes_model.spec.load import (
+    load_architecture,
+    load_mapping,
+    load_network,
+    load_problem,
+    load_sparsity,
+)
 from procrustes_model.spec.network_density import load_density
-from procrustes_model.spec.problem import load_problem
 from procrustes_model.spec.schedule import load_schedule
 from procrustes_model.spec.shape import load_shape
-from procrustes_model.spec.sparsity import load_sparsity
 from procrustes_model.spec.text.yaml_text import parse_yaml
 from tests.conftest import ROOT
 from tests.docs.blocks import Block, place, read_blocks

@@ -13,10 +13,9 @@ from procrustes_model.errors import SpecError
 from procrustes_model.mapper.constraints import Constraints
 from procrustes_model.network.densities import LayerState, arrange_mask, find_states, zeros_of
 from procrustes_model.network.plan import Design, Plan, make_plan
-from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.network import Network, load_network
+from procrustes_model.spec.load import load_architecture, load_network, load_sparsity
+from procrustes_model.spec.network import Network
 from procrustes_model.spec.network_density import load_density
-from procrustes_model.spec.sparsity import load_sparsity
 from procrustes_model.training.masks import LayerMasks, MaskFile, save_masks
 from procrustes_model.workloads.layer import training_problem
 from tests.network.conftest import TINY

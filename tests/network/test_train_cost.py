@@ -13,9 +13,9 @@ import pytest
 from procrustes_model import TrainCost, evaluate, load_mapping, load_problem, load_sparsity, train_cost
 from procrustes_model.errors import SpecError
 from procrustes_model.network.plan import Case
-from procrustes_model.report.terminal.train_cost import format_train_cost, train_cost_text
-from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.network import load_network
+from procrustes_model.report.tables.train_cost import train_cost_text
+from procrustes_model.report.terminal.train_cost import format_train_cost
+from procrustes_model.spec.load import load_architecture, load_network
 from procrustes_model.training import LayerMasks, MaskFile, save_masks
 from procrustes_model.workloads.layer import PHASES
 from procrustes_model.workloads.recorded_schedule import schedule_from_masks

@@ -7,7 +7,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from procrustes_model.model.result import LevelResult, Result
-from procrustes_model.report.tables.csv import TIDY_COLUMNS, WIDE_COLUMNS, write_tidy, write_wide
+from procrustes_model.model.tidy import TIDY_COLUMNS
+from procrustes_model.report.tables.csv import WIDE_COLUMNS, write_tidy, write_wide
 
 
 def read(path: Path) -> list[dict[str, str]]:

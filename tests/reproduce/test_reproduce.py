@@ -16,10 +16,8 @@ from procrustes_model.reproduction.study import load_study
 from procrustes_model.reproduction.text import item_text
 from procrustes_model.reproduction.verb import Reproduction, reproduce
 from procrustes_model.reproduction.working_sets import BIN
-from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.network import load_network
+from procrustes_model.spec.load import load_architecture, load_network, load_sparsity
 from procrustes_model.spec.network_density import load_density
-from procrustes_model.spec.sparsity import load_sparsity
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'procrustes-model[plot]'")
 

@@ -10,7 +10,6 @@ import pytest
 from procrustes_model import Evaluator, evaluate, load_mapping, load_sparsity
 from procrustes_model.model.lower import lower_mapping
 
-
 NESTS = [
     ("K=4 C=64", "K=2 C=2 P=7", "K=2 C=2 Q=7 S=3 R=3", "K=16", "N=16"),
     ("C=32 K=8", "P=7 C=4", "K=2 C=2 Q=7 S=3 R=3", "K=16", "N=16"),

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from procrustes_model.errors import SpecError
-from procrustes_model.spec.network import NetworkLayer, load_network
+from procrustes_model.spec.load import load_network, load_problem
+from procrustes_model.spec.network import NetworkLayer
 from procrustes_model.spec.network_density import load_density
-from procrustes_model.spec.problem import load_problem
 from procrustes_model.training import LayerMasks, MaskFile
 from procrustes_model.workloads.layer import PHASES, training_problem
 from procrustes_model.workloads.layer_densities import profile_densities

@@ -241,7 +241,7 @@ def _density(name: str, value: Any) -> Density:
     """Return a density that Python code gives."""
     if isinstance(value, Density):
         return value
-    from procrustes_model.spec.sparsity import load_sparsity
+    from procrustes_model.spec.load import load_sparsity
 
     content = {"name": "densities", "densities": {name: density_of(value)}}
     return load_sparsity({"sparsity": content}).forward.densities[name]

@@ -1,4 +1,4 @@
-"""A run of a network as CSV; see `report.csv` for how numbers are written."""
+"""A run of a network as CSV; see `files.csv_text` for how numbers are written."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from procrustes_model.files import write_atomically
+from procrustes_model.files import csv_text, write_atomically
 from procrustes_model.network.result import NetworkResult, Totals
-from procrustes_model.report.tables.csv import csv_text
 
 ALL = "all"
 

@@ -1,22 +1,82 @@
-"""An explanation as plain text: every number as a formula, with the bounds put in, and as a result."""
+"""An explanation and its text: every number as a formula, with the bounds put in, and as a result."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sympy.printing.str import StrPrinter
 
-from procrustes_model.report.terminal.nest import format_rank
-
 if TYPE_CHECKING:
-    from procrustes_model.explanation.closed_forms import Move, Part
+    from procrustes_model.explanation.closed_forms import Expr, Move, Part
     from procrustes_model.explanation.closed_transfers import Sharing, Transfers
-    from procrustes_model.explanation.explain import Explanation
+    from procrustes_model.spec.problem import Tensor
 
 _WIDTH = 100
 _INDENT = "  "
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The numbers of one tensor at one level, and how they come about.
+
+    Attributes
+    ----------
+    architecture, problem, mapping, level : str
+        Names.
+    tensor : Tensor
+    bounds : dict
+        Loop symbol to bound.
+    extents : tuple of Part
+        Per rank of the tensor, what one instance holds.
+    arrivals : Transfers or None
+        Between this level and the one above it that keeps the tensor; None at the outermost.
+    above : str or None
+        Name of that level.
+    departures : Part
+        Words that pass between one instance and the next level inside that keeps the tensor, or compute.
+    served : Transfers
+        The same, for one instance of that inner level.
+    sharing : tuple of Sharing
+        One per fan-out between the two.
+    touched : Part or None
+        For an output, the distinct words that one instance ever accumulates.
+    instances, tile, reads, fills, updates : Part
+        Instances used; the rest is per instance.
+    """
+
+    architecture: str
+    problem: str
+    mapping: str
+    level: str
+    tensor: Tensor
+    bounds: dict[Expr, Expr]
+    instances: Part
+    extents: tuple[Part, ...]
+    tile: Part
+    above: str | None
+    arrivals: Transfers | None
+    served: Transfers
+    sharing: tuple[Sharing, ...]
+    departures: Part
+    touched: Part | None
+    reads: Part
+    fills: Part
+    updates: Part
+
+    def to_text(self) -> str:
+        """Return the explanation as plain text of at most 100 columns, without a line end after the last."""
+        parts = [
+            *_head(self),
+            *_tile(self),
+            *_arrivals(self),
+            *_departures(self),
+            *_touched(self),
+            *_result(self),
+        ]
+        return "\n".join(line.rstrip() for line in parts).rstrip()
 
 
 class _Printer(StrPrinter):  # type: ignore[misc]
@@ -36,29 +96,6 @@ class _Printer(StrPrinter):  # type: ignore[misc]
     def text(self, expression: Any) -> str:
         """Return `expression` with spaces around every product and quotient, where lines may be broken."""
         return str(self.doprint(expression)).replace("*", " * ").replace("/", " / ").replace(" *  * ", "**")
-
-
-def format_explanation(explanation: Explanation) -> str:
-    """Return `explanation` as text of at most 100 columns.
-
-    Parameters
-    ----------
-    explanation : Explanation
-
-    Returns
-    -------
-    str
-        No line end after the last line.
-    """
-    parts = [
-        *_head(explanation),
-        *_tile(explanation),
-        *_arrivals(explanation),
-        *_departures(explanation),
-        *_touched(explanation),
-        *_result(explanation),
-    ]
-    return "\n".join(line.rstrip() for line in parts).rstrip()
 
 
 def _head(e: Explanation) -> list[str]:
@@ -82,7 +119,7 @@ def _tile(e: Explanation) -> list[str]:
         names = {name: name for name in names}
     lines = ["Tile: what one instance holds at a time, the box over all loops from this level inwards"]
     for rank, extent in enumerate(e.extents):
-        lines += _equation(f"rank {rank} [{format_rank(e.tensor, rank, names)}]", extent, e)
+        lines += _equation(f"rank {rank} [{e.tensor.index_text(rank, names)}]", extent, e)
     return [*lines, *_equation(str(e.tile.symbol), e.tile, e), ""]
 
 
