@@ -11,7 +11,8 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Floats, Ints, NestArrays
 from procrustes_model.kernels.dense.nest import flatten
-from procrustes_model.kernels.imbalance.tiles import MemoArrays, find_tiles, make_memo
+from procrustes_model.kernels.imbalance.memo import MemoArrays, make_memo
+from procrustes_model.kernels.imbalance.tiles import find_tiles
 from procrustes_model.kernels.search.arrays import Lattice
 from procrustes_model.kernels.search.candidates import settle_orders
 from procrustes_model.kernels.search.finish import is_better

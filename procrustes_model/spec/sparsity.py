@@ -12,8 +12,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
 
-from procrustes_model.errors import Issue
-from procrustes_model.spec.schema import Count, Frozen, Identifier, Name, NonNegative, Origin, Text
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.policies import NO_POLICY, POLICIES
+from procrustes_model.spec.schema import (
+    Count,
+    Frozen,
+    Identifier,
+    Name,
+    NonNegative,
+    Origin,
+    Text,
+    one_of,
+)
+from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.vocabulary import PHASES, Phase
 
@@ -33,6 +44,7 @@ def _inner_share(number: float) -> float:
 Share = Annotated[float, Field(strict=True), AfterValidator(_share)]
 InnerShare = Annotated[float, Field(strict=True), AfterValidator(_inner_share)]
 Bits = Annotated[int, Field(strict=True, ge=0, le=64)]
+PolicyName = Annotated[str, Field(strict=True), AfterValidator(one_of(POLICIES))]
 
 EVERY_LEVEL = "*"
 """In place of a level's name: this format everywhere it is not said otherwise."""
@@ -133,9 +145,8 @@ class ComputeActions(Frozen):
 class Balancing(Frozen):
     """How the work of processing elements that wait for each other is evened out."""
 
-    policy: Literal["none", "half_tile"] = Field(
-        default="none",
-        description="half_tile: tiles are cut in two, largest halves paired with smallest",
+    policy: PolicyName = Field(
+        default=NO_POLICY.name, description="; ".join(f"{one.name}: {one.rule}" for one in POLICIES.values())
     )
     tensor: Name | None = Field(
         default=None, description="the tensor whose nonzeros are the work; empty: no imbalance"
@@ -144,10 +155,10 @@ class Balancing(Frozen):
         default=None, description="the level whose instances wait for each other; empty: the innermost"
     )
     pointer_level: Name | None = Field(
-        default=None, description="the level that holds the pointers of half tiles"
+        default=None, description="the level that holds the pointers of pieces of tiles"
     )
     pointer_reads: NonNegative = Field(
-        default=0.0, description="pointer reads per half tile each time it is read"
+        default=0.0, description="pointer reads per piece of a tile each time it is read"
     )
     pointer_share: NonNegative = Field(default=1.0, description="share of those reads that is charged")
     pointer_energy: NonNegative = Field(
@@ -248,8 +259,21 @@ class Sparsity(Frozen):
         phase: SparsePhase = getattr(self, name or Phase.FORWARD)
         return phase
 
-    def with_balancing(self, policy: Literal["none", "half_tile"]) -> Sparsity:
-        """Return the same design with another balancing policy in every phase."""
+    def with_balancing(self, policy: str) -> Sparsity:
+        """Return the same design with another balancing policy in every phase.
+
+        Parameters
+        ----------
+        policy : str
+            A name in `policies.POLICIES`.
+
+        Raises
+        ------
+        SpecError
+            When there is no such policy.
+        """
+        if policy not in POLICIES:
+            raise SpecError(Issue(f"no balancing policy '{policy}'", did_you_mean(policy, POLICIES)))
         changed = {}
         for name in PHASES:
             phase: SparsePhase = getattr(self, name)

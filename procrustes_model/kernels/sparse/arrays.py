@@ -108,16 +108,20 @@ class BalanceArrays(NamedTuple):
         Whose nonzeros are the work; -1: no imbalance.
     array : int
         The level whose instances wait for each other.
-    half_tile : bool
+    pieces : int
+        Into how many a tile is cut along one dimension, where it can be.
+    assignment : int
+        How pieces are given to elements: one of `vocabulary.Assignment`.
     pointer_level : int
         -1: pointers cost nothing.
     pointer_reads, pointer_energy : float
-        Charged reads per half tile each time it is read, and the energy of one in reads of that level.
+        Charged reads per piece of a tile each time it is read, and the energy of one in reads of that level.
     """
 
     tensor: int
     array: int
-    half_tile: bool
+    pieces: int
+    assignment: int
     pointer_level: int
     pointer_reads: float
     pointer_energy: float
@@ -174,7 +178,7 @@ class TileArrays(NamedTuple):
     rounds : int64[N]
         Different array-level tiles over the run.
     cut : int64[N]
-        The dimension along which tiles are cut in two; -1: not cut.
+        The dimension along which tiles are cut; -1: not cut.
     """
 
     volume: Ints

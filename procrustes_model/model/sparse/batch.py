@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
-from procrustes_model.kernels.imbalance.tiles import MemoArrays, make_memo
+from procrustes_model.kernels.imbalance.memo import MemoArrays, make_memo
 from procrustes_model.model.batch import check_arrays
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
 from procrustes_model.model.sparse.steps import SparseBuffers, evaluate_block, make_buffers

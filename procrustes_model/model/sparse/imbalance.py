@@ -44,9 +44,9 @@ class WorkOf:
     tensor : str
         Whose nonzeros are the work.
     policy : str
-        'none' or 'half_tile'.
+        Of balancing.
     cut : str or None
-        The dimension along which tiles are cut in two; None where they cannot be.
+        The dimension along which tiles are cut; None where they cannot be.
     basis : str
         'counted' on a mask, 'sampled' on random masks, or 'even' by a density that knows no imbalance.
     masks : int
@@ -221,7 +221,7 @@ def measure_imbalance(
             sparsity.name,
             problem.phase,
             name,
-            "half_tile" if design.balance.half_tile else "none",
+            design.policy.name,
             None if cut < 0 else list(problem.dimensions)[cut],
             basis,
             0 if basis == "even" else len(work),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import BAD_CAPACITY, FILL, READ, UPDATE
-from procrustes_model.kernels.imbalance.tiles import make_memo
+from procrustes_model.kernels.imbalance.memo import make_memo
 from procrustes_model.model.components import use_components
 from procrustes_model.model.lower import lower_mapping
 from procrustes_model.model.result import ComputeResult, LevelResult
@@ -186,7 +186,7 @@ def _lift_imbalance(design: SparseDesign, problem: Problem, buffers: SparseBuffe
     met = float(design.densities.met[tensor])
     return Imbalance(
         tensor=problem.tensors[tensor].name,
-        policy="half_tile" if design.balance.half_tile else "none",
+        policy=design.policy.name,
         counted=design.is_counted,
         parts=int(tiles.parts[0]),
         rounds=int(tiles.rounds[0]),

@@ -37,6 +37,7 @@ from procrustes_model.kernels.sparse.empty_on_masks import met_density
 from procrustes_model.kernels.sparse.masks import MaskArrays
 from procrustes_model.model.lower import lower_architecture, lower_problem
 from procrustes_model.model.sparse.masks import lower_masks, read_mask
+from procrustes_model.policies import POLICIES, Policy
 from procrustes_model.shipped import list_shipped
 from procrustes_model.spec.shape import load_shape
 from procrustes_model.spec.sparsity import EVERY_LEVEL, Density, SparsePhase, Sparsity
@@ -74,6 +75,8 @@ class SparseDesign:
     actions : ActionArrays
     formats : FormatArrays
     balance : BalanceArrays
+    policy : Policy
+        Of balancing.
     masks : MaskArrays
     compressed : bool[L, T]
     computes : int
@@ -95,6 +98,7 @@ class SparseDesign:
     actions: ActionArrays
     formats: FormatArrays
     balance: BalanceArrays
+    policy: Policy
     masks: MaskArrays
     compressed: Bools
     computes: int
@@ -213,6 +217,7 @@ def lower_sparsity(
         actions=actions,
         formats=formats,
         balance=balance,
+        policy=POLICIES[phase.balancing.policy],
         masks=mask_arrays,
         compressed=formats.kind != NONE,
         computes=problem.computes,
@@ -364,13 +369,14 @@ def _shipped_dimensions() -> frozenset[str]:
 
 
 def _lower_balance(phase: SparsePhase, levels: int, names: _Names) -> BalanceArrays:
-    balancing = phase.balancing
+    balancing, policy = phase.balancing, POLICIES[phase.balancing.policy]
     at = ("balancing",)
     reads = balancing.pointer_reads * balancing.pointer_share
     return BalanceArrays(
         tensor=-1 if balancing.tensor is None else names.tensor(balancing.tensor, *at, "tensor"),
         array=levels - 1 if balancing.array is None else names.level(balancing.array, *at, "array"),
-        half_tile=balancing.policy == "half_tile",
+        pieces=policy.pieces,
+        assignment=int(policy.assignment),
         pointer_level=-1
         if balancing.pointer_level is None
         else names.level(balancing.pointer_level, *at, "pointer_level"),

@@ -12,7 +12,8 @@ from procrustes_model.kernels.dense.evaluate import check_capacity, count_access
 from procrustes_model.kernels.dense.nest import check_nests, count_transfers, flatten, measure_tiles
 from procrustes_model.kernels.dense.sharing import count_distinct
 from procrustes_model.kernels.imbalance.counted import measure_work
-from procrustes_model.kernels.imbalance.tiles import MemoArrays, count_pointers, expected_work, find_tiles
+from procrustes_model.kernels.imbalance.memo import MemoArrays, expected_work
+from procrustes_model.kernels.imbalance.tiles import count_pointers, find_tiles
 from procrustes_model.kernels.sparse.actions import (
     compress,
     count_fills_of_outputs,
@@ -38,6 +39,7 @@ from procrustes_model.kernels.sparse.empty_on_masks import (
 )
 from procrustes_model.kernels.sparse.forgetful import count_forgetful_transfers
 from procrustes_model.model.sparse.lower import SparseDesign
+from procrustes_model.policies import NO_POLICY
 
 NO_WORK = np.zeros((0, 0), np.int64)
 """Nothing is kept of the work of single processing elements."""
@@ -261,7 +263,7 @@ def _fit(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers, check:
 
 
 def _balance(design: SparseDesign, buffers: SparseBuffers, memo: MemoArrays, before: bool) -> None:
-    """Find the work of the slowest processing element, and what pairing costs."""
+    """Find the work of the slowest processing element, and what balancing costs."""
     balance, tensor = design.balance, design.balance.tensor
     if tensor < 0:
         return
@@ -303,5 +305,6 @@ def find_work(
         return
     sliding = bool(design.problem.sliding[tensor])
     if before:
-        expected_work(design.densities, tensor, sliding, False, tiles, memo, status, buffers.before)
-    expected_work(design.densities, tensor, sliding, balance.half_tile, tiles, memo, status, work)
+        alone = balance._replace(pieces=NO_POLICY.pieces, assignment=int(NO_POLICY.assignment))
+        expected_work(design.densities, alone, sliding, tiles, memo, status, buffers.before)
+    expected_work(design.densities, balance, sliding, tiles, memo, status, work)

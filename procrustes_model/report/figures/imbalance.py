@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from procrustes_model.policies import POLICIES
 from procrustes_model.report.figures.figure import BLUE, ORANGE, new_figure, write_figure
 from procrustes_model.report.terminal.units import format_share
 
@@ -23,7 +24,7 @@ IMBALANCE_COLUMNS: Mapping[str, str] = MappingProxyType(
         "mapping": "name of the mapping",
         "sparsity": "name of the sparse design",
         "tensor": "whose nonzeros are the work",
-        "policy": "none or half_tile",
+        "policy": f"of balancing: {', '.join(POLICIES)}",
         "basis": "counted on a mask, sampled on random masks, or even: a density without imbalance",
         "masks": "how many were counted or drawn",
         "work_from": "lower end of the bin, work over the mean of the array-level tile",
@@ -67,9 +68,10 @@ def format_imbalance(histogram: ImbalanceHistogram, *, unicode: bool = True) -> 
         Whether bars may use characters beyond ASCII.
     """
     sides = [("before", histogram.before, histogram.ratio_before)]
-    if histogram.of.policy != "none":
+    policy = POLICIES[histogram.of.policy]
+    if policy.balances:
         cut = f"cut along {histogram.of.cut}" if histogram.of.cut else "none can be cut"
-        sides.append((f"after half tiles ({cut})", histogram.after, histogram.ratio_after))
+        sides.append((f"after {policy.text} ({cut})", histogram.after, histogram.ratio_after))
     bar = "█" if unicode else "#"
     most = max(int(counts.max()) for _, counts, _ in sides)
     lines = [f"{'work / mean':<15}" + "".join(f"{name:<{_BAR + 8}}" for name, _, _ in sides)]
@@ -142,7 +144,7 @@ def _draw(axis: Any, histogram: ImbalanceHistogram) -> None:
     axis.stairs(before, edges, fill=True, color=ORANGE, alpha=0.6, linewidth=0, label=label)
     axis.axvline(histogram.ratio_before, ymax=_BELOW_LEGEND, color=ORANGE, linestyle="--", linewidth=1.2)
     most = before.max()
-    if of.policy != "none":
+    if POLICIES[of.policy].balances:
         after = 100 * histogram.after / histogram.after.sum()
         label = f"after: slowest {histogram.ratio_after:.2f}"
         axis.stairs(after, edges, color=BLUE, linewidth=1.2, label=label)
