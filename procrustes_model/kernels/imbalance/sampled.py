@@ -16,7 +16,7 @@ from procrustes_model.kernels.jit import kernel
 _TRIALS = 4000
 _THROWS = 10_000
 
-_DRAWS = 1 << 18
+_DRAWS = 1 << 17
 """Pieces whose work is drawn, all array-level tiles together."""
 
 _LEAST_TILES = 100
