@@ -16,7 +16,6 @@ from procrustes_model.kernels.imbalance.tiles import find_tiles
 from procrustes_model.kernels.search.arrays import Lattice
 from procrustes_model.kernels.search.candidates import settle_orders
 from procrustes_model.kernels.search.finish import is_better
-from procrustes_model.kernels.sparse.arrays import STRUCTURED
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.relaxation import Relaxation
 from procrustes_model.model.sparse.batch import SparseBatchResult, SparseEvaluator
@@ -88,8 +87,8 @@ class SparseCost:
     @property
     def minds_dimensions(self) -> bool:
         """Whether dimensions that play the same part in every tensor may still differ."""
-        structured = (self.design.densities.model == STRUCTURED).any()
-        return bool(structured or self.design.masks.known.any())
+        grouped = (self.design.densities.group[:, 1] > 0).any()
+        return bool(grouped or self.design.masks.known.any())
 
     def measure(self, nests: NestArrays, threads: int = 1) -> SparseBatchResult:
         """Evaluate mappings, their orders settled; see `SparseEvaluator.evaluate`."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Mapping
-from importlib import import_module
 from types import MappingProxyType
 
+from procrustes_model.discovery import find_entries
 from procrustes_model.policies.policy import Policy
 
 
 def _find_policies() -> Mapping[str, Policy]:
-    modules = (import_module(f"{__name__}.{one.name}") for one in pkgutil.iter_modules(__path__))
-    found: list[Policy] = [module.POLICY for module in modules if hasattr(module, "POLICY")]
+    found: list[Policy] = find_entries(__name__, __path__, "POLICY")
     return MappingProxyType({one.name: one for one in sorted(found, key=lambda one: (one.pieces, one.name))})
 
 

@@ -133,6 +133,8 @@ def expect(policy: Policy, elements: int, parts: int, rounds: int, nonzeros: int
     tiles = TileArrays(*(np.array([number]) for number in numbers))
     densities = DensityArrays(
         model=np.array([HYPERGEOMETRIC]),
+        whole=np.array([True]),
+        varies=np.array([True]),
         size=np.array([size]),
         nonzeros=np.array([nonzeros]),
         average=np.array([nonzeros / size]),

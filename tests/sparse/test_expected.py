@@ -78,6 +78,8 @@ def test_few_nonzeros_are_placed_with_their_known_total(nonzeros: int) -> None:
             )
             densities = DensityArrays(
                 model=np.array([HYPERGEOMETRIC]),
+                whole=np.array([True]),
+                varies=np.array([True]),
                 size=np.array([size]),
                 nonzeros=np.array([nonzeros]),
                 average=np.array([exact]),

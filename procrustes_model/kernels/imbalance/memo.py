@@ -12,13 +12,7 @@ from procrustes_model.kernels.imbalance.expected import expected_largest, expect
 from procrustes_model.kernels.imbalance.policies import FOLD, OWN
 from procrustes_model.kernels.imbalance.sampled import drawn_largest, sampled_largest, thrown_largest
 from procrustes_model.kernels.jit import kernel
-from procrustes_model.kernels.sparse.arrays import (
-    HYPERGEOMETRIC,
-    STRUCTURED,
-    BalanceArrays,
-    DensityArrays,
-    TileArrays,
-)
+from procrustes_model.kernels.sparse.arrays import BalanceArrays, DensityArrays, TileArrays
 
 _FEW_ROUNDS = 2
 """With so few array-level tiles the known total matters, and a fixed-seed sample is drawn instead."""
@@ -189,15 +183,13 @@ def expected_work(
     density, nonzeros = densities.average[tensor], densities.nonzeros[tensor]
     for n in range(len(work)):
         elements, parts, rounds = tiles.alike[n], tiles.parts[n], tiles.rounds[n]
-        varied = densities.model[tensor] == HYPERGEOMETRIC
-        varied = varied or (densities.model[tensor] == STRUCTURED and elements > 0)
-        if not varied or status[n] != OK:
+        if not densities.varies[tensor] or elements == 0 or status[n] != OK:
             work[n] = density
             continue
         bits = float(elements) * parts * rounds
         small = rounds <= _FEW_ROUNDS and elements <= _FEW_ELEMENTS and bits <= _FEW_BITS
         small = small or (rounds <= _FEW_TILES and nonzeros <= _FEW_NONZEROS)
-        few = rounds if small and not sliding and densities.model[tensor] == HYPERGEOMETRIC else 0
+        few = rounds if small and not sliding and densities.whole[tensor] else 0
         pieces, assignment = 1, OWN
         if tiles.cut[n] >= 0 and balance.assignment != OWN:
             pieces, assignment = balance.pieces, balance.assignment

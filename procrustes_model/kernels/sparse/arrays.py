@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
+from procrustes_model.vocabulary import DensityModel
 
-DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = range(4)
+DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = (int(code) for code in DensityModel)
 """Density models."""
 
 NONE, BITMASK, COORDINATE, RUN_LENGTH, CSR, CSB = range(6)
@@ -29,7 +30,11 @@ class DensityArrays(NamedTuple):
     Attributes
     ----------
     model : int64[T]
-        DENSE, HYPERGEOMETRIC, FIXED or STRUCTURED.
+        DENSE, HYPERGEOMETRIC, FIXED or STRUCTURED: how likely boxes are empty.
+    whole : bool[T]
+        Whether `nonzeros` is exact, all placements equally likely.
+    varies : bool[T]
+        Whether tiles may have different numbers of nonzeros.
     size, nonzeros : int64[T]
         Elements of the tensor, and how many are not zero.
     average : float64[T]
@@ -38,10 +43,12 @@ class DensityArrays(NamedTuple):
         Share of the computations that meet a nonzero element; differs from `average` only for a mask of a
         tensor whose elements are used unequally often.
     group : int64[T, 3]
-        n, m and the dimension of n:m.
+        n, m and the dimension of n:m; -1: none.
     """
 
     model: Ints
+    whole: Bools
+    varies: Bools
     size: Ints
     nonzeros: Ints
     average: Floats

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from procrustes_model.densities import DENSITIES, DensityRule
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import Bools, MachineArrays, ProblemArrays
 from procrustes_model.kernels.sparse.arrays import (
@@ -18,15 +19,11 @@ from procrustes_model.kernels.sparse.arrays import (
     COORDINATE,
     CSB,
     CSR,
-    DENSE,
-    FIXED,
     GATED,
     HALF_TILE,
-    HYPERGEOMETRIC,
     NONE,
     RUN_LENGTH,
     SKIPPED,
-    STRUCTURED,
     WHOLE_TILE,
     ActionArrays,
     BalanceArrays,
@@ -49,7 +46,6 @@ if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.problem import Problem
 
-_MODELS = {"dense": DENSE, "hypergeometric": HYPERGEOMETRIC, "fixed": FIXED, "structured": STRUCTURED}
 _FORMATS = {
     "none": NONE,
     "bitmask": BITMASK,
@@ -72,6 +68,8 @@ class SparseDesign:
     problem : ProblemArrays
     machine : MachineArrays
     densities : DensityArrays
+    densities_by : tuple of DensityRule
+        The density models of tensors.
     actions : ActionArrays
     formats : FormatArrays
     balance : BalanceArrays
@@ -95,6 +93,7 @@ class SparseDesign:
     problem: ProblemArrays
     machine: MachineArrays
     densities: DensityArrays
+    densities_by: tuple[DensityRule, ...]
     actions: ActionArrays
     formats: FormatArrays
     balance: BalanceArrays
@@ -206,7 +205,8 @@ def lower_sparsity(
         raise SpecError(names.issues)
     read = {name: read_mask(mask, problem, name) for name, mask in found.items()}
     mask_arrays = lower_masks(problem, problem_arrays, read)
-    density_arrays = _lower_densities(problem, problem_arrays, chosen, mask_arrays, sparsity)
+    rules_of = _density_rules(problem, chosen, mask_arrays)
+    density_arrays = _lower_densities(problem, problem_arrays, chosen, rules_of, mask_arrays, sparsity)
     quantile = phase.capacity.size == "quantile"
     rules = phase.rules
     return SparseDesign(
@@ -214,6 +214,7 @@ def lower_sparsity(
         problem=problem_arrays,
         machine=machine,
         densities=density_arrays,
+        densities_by=rules_of,
         actions=actions,
         formats=formats,
         balance=balance,
@@ -248,12 +249,27 @@ def _size(problem: Problem, tensor: int) -> int:
     )
 
 
+def _density_rules(
+    problem: Problem, chosen: dict[str, Density], masks: MaskArrays
+) -> tuple[DensityRule, ...]:
+    """Return the density models of tensors: of a mask where there is one, dense where nothing is said."""
+    said = (chosen[tensor.name].model if tensor.name in chosen else "dense" for tensor in problem.tensors)
+    return tuple(DENSITIES["mask" if masks.known[t] else name] for t, name in enumerate(said))
+
+
 def _lower_densities(
-    problem: Problem, arrays: ProblemArrays, chosen: dict[str, Density], masks: MaskArrays, design: Sparsity
+    problem: Problem,
+    arrays: ProblemArrays,
+    chosen: dict[str, Density],
+    rules: tuple[DensityRule, ...],
+    masks: MaskArrays,
+    design: Sparsity,
 ) -> DensityArrays:
     count = len(problem.tensors)
     lowered = DensityArrays(
-        model=np.full(count, DENSE, np.int64),
+        model=np.array([rule.code for rule in rules], np.int64),
+        whole=np.array([rule.whole for rule in rules], np.bool_),
+        varies=np.array([rule.varies for rule in rules], np.bool_),
         size=np.array([_size(problem, t) for t in range(count)], np.int64),
         nonzeros=np.zeros(count, np.int64),
         average=np.ones(count),
@@ -266,17 +282,15 @@ def _lower_densities(
         lowered.nonzeros[t] = size
         if masks.known[t]:
             first = int(masks.bit_start[t])
-            lowered.model[t] = HYPERGEOMETRIC
             lowered.nonzeros[t] = np.count_nonzero(masks.bits[first : first + size])
             lowered.average[t] = lowered.nonzeros[t] / size
             lowered.met[t] = met_density(arrays, masks, t) if arrays.sliding[t] else lowered.average[t]
-        elif density is not None and density.model != "dense":
+        elif density is not None:
             average = 1.0 if density.average is None else density.average
-            lowered.model[t] = _MODELS[density.model]
             lowered.nonzeros[t] = math.ceil(average * size)
-            exact = lowered.nonzeros[t] / size if density.model == "hypergeometric" else average
+            exact = lowered.nonzeros[t] / size if rules[t].whole else average
             lowered.average[t] = lowered.met[t] = exact
-            if density.model == "structured":
+            if density.along is not None:
                 groups = (density.nonzeros or 1, density.group or 1)
                 lowered.group[t] = (*groups, _along(problem, t, density, design))
     return lowered
