@@ -33,6 +33,6 @@ DENSITY = DensityRule(
     keys=("density",),
     code=DensityModel.HYPERGEOMETRIC,
     average=lambda given: float(given["density"]),
-    whole=True,
+    known_total=True,
     draw=draw_anywhere,
 )

@@ -10,6 +10,6 @@ DENSITY = DensityRule(
     keys=("mask",),
     code=DensityModel.HYPERGEOMETRIC,
     average=lambda _: None,
-    whole=True,
+    known_total=True,
     draw=draw_anywhere,
 )

@@ -31,7 +31,7 @@ class DensityRule:
         By which kernels tell how likely a box is empty.
     average : callable
         From the values of the keys, by key, to nonzeros / elements; None where only a mask tells.
-    whole : bool
+    known_total : bool
         Whether the tensor has a whole number of nonzeros, all placements equally likely.
     draw : callable or None
         From a shape, the nonzeros of the whole tensor, n and m of groups, the axis that groups run along,
@@ -44,7 +44,7 @@ class DensityRule:
     keys: tuple[str, ...]
     code: DensityModel
     average: Callable[[dict[str, Any]], float | None]
-    whole: bool = False
+    known_total: bool = False
     draw: Draw | None = None
 
     @property

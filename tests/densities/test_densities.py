@@ -118,7 +118,7 @@ def test_names_come_back_and_bounds_hold(rule: DensityRule, tmp_path: Any) -> No
     space = Space(machine, problem, load_constraints(None, machine, problem), design)
     assert space.cost is not None
     tensor = [one.name for one in problem.tensors].index("A")
-    assert design.densities_by[tensor] is rule
+    assert design.density_rules[tensor] is rule
     counts = result.sparse("L0", "A")
     assert space.cost.relaxation.density(tensor) * counts.dense[0] <= counts.actual[0] * (1 + 1e-9)
     assert space.cost.relaxation.density(tensor) == pytest.approx(0.25 if rule.keys else 1.0)

@@ -133,7 +133,7 @@ def expect(policy: Policy, elements: int, parts: int, rounds: int, nonzeros: int
     tiles = TileArrays(*(np.array([number]) for number in numbers))
     densities = DensityArrays(
         model=np.array([HYPERGEOMETRIC]),
-        whole=np.array([True]),
+        known_total=np.array([True]),
         varies=np.array([True]),
         size=np.array([size]),
         nonzeros=np.array([nonzeros]),

@@ -78,7 +78,7 @@ def test_few_nonzeros_are_placed_with_their_known_total(nonzeros: int) -> None:
             )
             densities = DensityArrays(
                 model=np.array([HYPERGEOMETRIC]),
-                whole=np.array([True]),
+                known_total=np.array([True]),
                 varies=np.array([True]),
                 size=np.array([size]),
                 nonzeros=np.array([nonzeros]),

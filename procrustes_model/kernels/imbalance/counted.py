@@ -186,8 +186,13 @@ def measure_work(
                     )
             if len(work_before):
                 loads, balanced = work_before[number], work_after[number]
-            slowest += assign(OWN, pieces, count, volume, bucket, loads)
-            slowest_after += assign(rule, pieces, count, volume, bucket, balanced)
+            most = assign(OWN, pieces, count, volume, bucket, loads)
+            slowest += most
+            if rule == OWN:
+                balanced[:] = loads
+            else:
+                most = assign(rule, pieces, count, volume, bucket, balanced)
+            slowest_after += most
         whole = float(tiles.rounds[n]) * tiles.volume[n]
         before[n] = slowest / whole
         after[n] = slowest_after / whole

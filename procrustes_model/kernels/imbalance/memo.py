@@ -189,7 +189,7 @@ def expected_work(
         bits = float(elements) * parts * rounds
         small = rounds <= _FEW_ROUNDS and elements <= _FEW_ELEMENTS and bits <= _FEW_BITS
         small = small or (rounds <= _FEW_TILES and nonzeros <= _FEW_NONZEROS)
-        few = rounds if small and not sliding and densities.whole[tensor] else 0
+        few = rounds if small and not sliding and densities.known_total[tensor] else 0
         pieces, assignment = 1, OWN
         if tiles.cut[n] >= 0 and balance.assignment != OWN:
             pieces, assignment = balance.pieces, balance.assignment

@@ -31,7 +31,7 @@ class DensityArrays(NamedTuple):
     ----------
     model : int64[T]
         DENSE, HYPERGEOMETRIC, FIXED or STRUCTURED: how likely boxes are empty.
-    whole : bool[T]
+    known_total : bool[T]
         Whether `nonzeros` is exact, all placements equally likely.
     varies : bool[T]
         Whether tiles may have different numbers of nonzeros.
@@ -47,7 +47,7 @@ class DensityArrays(NamedTuple):
     """
 
     model: Ints
-    whole: Bools
+    known_total: Bools
     varies: Bools
     size: Ints
     nonzeros: Ints

@@ -24,12 +24,12 @@ from procrustes_model.kernels.sparse.masks import MaskArrays, bit_strides, repea
 
 
 @kernel
-def _count_variance(whole: bool, size: float, density: float, words: float) -> float:
+def _count_variance(known_total: bool, size: float, density: float, words: float) -> float:
     """Return the variance of the nonzeros of a tile; 0 where no total is known to draw them from.
 
     They are hypergeometric: v d (1 - d) (size - v) / (size - 1) for v of size elements.
     """
-    if not whole:
+    if not known_total:
         return 0.0
     return words * density * (1 - density) * max(0.0, size - words) / max(1.0, size - 1)
 
@@ -59,7 +59,7 @@ def widen_stored(
                 if stored[n, level, t] == 0 or not compressed[level, t] or known[t]:
                     continue
                 words, density = float(tile[n, level, t]), densities.average[t]
-                variance = _count_variance(densities.whole[t], float(densities.size[t]), density, words)
+                variance = _count_variance(densities.known_total[t], float(densities.size[t]), density, words)
                 stored[n, level, t] += min(deviations * math.sqrt(variance), words * (1 - density))
 
 

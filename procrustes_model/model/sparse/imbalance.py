@@ -240,7 +240,7 @@ def _find_work(
     if design.is_counted:
         return "counted", [_count_work(design, buffers, design.masks)]
     tensor, tiles = design.balance.tensor, buffers.tiles
-    rule = design.densities_by[tensor]
+    rule = design.density_rules[tensor]
     if rule.draw is None or tiles.alike[0] == 0:
         return "even", [_even_work(design, buffers)]
     name, elements = problem.tensors[tensor].name, int(tiles.rounds[0] * tiles.parts[0])

@@ -68,7 +68,7 @@ class SparseDesign:
     problem : ProblemArrays
     machine : MachineArrays
     densities : DensityArrays
-    densities_by : tuple of DensityRule
+    density_rules : tuple of DensityRule
         The density models of tensors.
     actions : ActionArrays
     formats : FormatArrays
@@ -93,7 +93,7 @@ class SparseDesign:
     problem: ProblemArrays
     machine: MachineArrays
     densities: DensityArrays
-    densities_by: tuple[DensityRule, ...]
+    density_rules: tuple[DensityRule, ...]
     actions: ActionArrays
     formats: FormatArrays
     balance: BalanceArrays
@@ -214,7 +214,7 @@ def lower_sparsity(
         problem=problem_arrays,
         machine=machine,
         densities=density_arrays,
-        densities_by=rules_of,
+        density_rules=rules_of,
         actions=actions,
         formats=formats,
         balance=balance,
@@ -268,7 +268,7 @@ def _lower_densities(
     count = len(problem.tensors)
     lowered = DensityArrays(
         model=np.array([rule.code for rule in rules], np.int64),
-        whole=np.array([rule.whole for rule in rules], np.bool_),
+        known_total=np.array([rule.known_total for rule in rules], np.bool_),
         varies=np.array([rule.varies for rule in rules], np.bool_),
         size=np.array([_size(problem, t) for t in range(count)], np.int64),
         nonzeros=np.zeros(count, np.int64),
@@ -288,7 +288,7 @@ def _lower_densities(
         elif density is not None:
             average = 1.0 if density.average is None else density.average
             lowered.nonzeros[t] = math.ceil(average * size)
-            exact = lowered.nonzeros[t] / size if rules[t].whole else average
+            exact = lowered.nonzeros[t] / size if rules[t].known_total else average
             lowered.average[t] = lowered.met[t] = exact
             if density.along is not None:
                 groups = (density.nonzeros or 1, density.group or 1)
