@@ -161,3 +161,15 @@ class DensityModel(IntEnum):
     HYPERGEOMETRIC = 1
     FIXED = 2
     STRUCTURED = 3
+
+
+class Assignment(IntEnum):
+    """How the pieces of tiles are given to processing elements that wait for each other.
+
+    Each code is a few lines in `kernels.imbalance.policies`; the numbers belong to nobody but kernels.
+    """
+
+    OWN = 0
+    """Each element keeps what it has."""
+    FOLD = 1
+    """Pieces sorted by work are laid out to and fro, so that the largest meets the smallest."""

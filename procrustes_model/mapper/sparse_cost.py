@@ -11,11 +11,11 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Floats, Ints, NestArrays
 from procrustes_model.kernels.dense.nest import flatten
-from procrustes_model.kernels.imbalance.tiles import MemoArrays, find_tiles, make_memo
+from procrustes_model.kernels.imbalance.memo import MemoArrays, make_memo
+from procrustes_model.kernels.imbalance.tiles import find_tiles
 from procrustes_model.kernels.search.arrays import Lattice
 from procrustes_model.kernels.search.candidates import settle_orders
 from procrustes_model.kernels.search.finish import is_better
-from procrustes_model.kernels.sparse.arrays import STRUCTURED
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.relaxation import Relaxation
 from procrustes_model.model.batch import BatchEvaluator, BatchResult
@@ -87,8 +87,8 @@ class SparseCost:
     @property
     def minds_dimensions(self) -> bool:
         """Whether dimensions that play the same part in every tensor may still differ."""
-        structured = (self.design.densities.model == STRUCTURED).any()
-        return bool(structured or self.design.masks.known.any())
+        grouped = (self.design.densities.group[:, 1] > 0).any()
+        return bool(grouped or self.design.masks.known.any())
 
     def measure(self, nests: NestArrays, threads: int = 1) -> BatchResult:
         """Evaluate mappings, their orders settled; see `BatchEvaluator.evaluate`."""

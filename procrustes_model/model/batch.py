@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from procrustes_model.kernels.dense.arrays import Bools, CountArrays, Floats, Ints, LoopArrays, NestArrays
 from procrustes_model.kernels.dense.buffers import make_costs, make_counts, make_loops
 from procrustes_model.kernels.dense.nest import are_well_formed
-from procrustes_model.kernels.imbalance.tiles import MemoArrays, make_memo
+from procrustes_model.kernels.imbalance.memo import MemoArrays, make_memo
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
 from procrustes_model.model.design import Design
 from procrustes_model.model.sparse.lower import SparseDesign

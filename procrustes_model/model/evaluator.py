@@ -10,7 +10,7 @@ import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.buffers import make_costs, make_counts, make_loops
-from procrustes_model.kernels.imbalance.tiles import make_memo
+from procrustes_model.kernels.imbalance.memo import make_memo
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
 from procrustes_model.model.batch import BatchEvaluator, BatchResult
 from procrustes_model.model.design import OWN_RULES, Design, lower_dense

@@ -10,9 +10,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
 
-from procrustes_model.errors import Issue
+from procrustes_model.densities import DENSITIES, DensityRule
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.policies import NO_POLICY, POLICIES
 from procrustes_model.spec.rules import Rules
-from procrustes_model.spec.schema import Count, Frozen, Identifier, Name, NonNegative, Origin, Text
+from procrustes_model.spec.schema import (
+    Count,
+    Frozen,
+    Identifier,
+    Name,
+    NonNegative,
+    Origin,
+    Text,
+    one_of,
+)
+from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.vocabulary import PHASES, Phase
 
@@ -32,35 +44,37 @@ def _inner_share(number: float) -> float:
 Share = Annotated[float, Field(strict=True), AfterValidator(_share)]
 InnerShare = Annotated[float, Field(strict=True), AfterValidator(_inner_share)]
 Bits = Annotated[int, Field(strict=True, ge=0, le=64)]
+DensityName = Annotated[str, Field(strict=True), AfterValidator(one_of(DENSITIES))]
+PolicyName = Annotated[str, Field(strict=True), AfterValidator(one_of(POLICIES))]
 
 EVERY_LEVEL = "*"
 """In place of a level's name: this format everywhere it is not said otherwise."""
 
 
+def _takers(key: str) -> str:
+    """Return the density models that take a key."""
+    return " and ".join(one.name for one in DENSITIES.values() if key in one.keys)
+
+
 class Density(Frozen):
     """Which elements of a tensor are zero."""
 
-    model: Literal["dense", "hypergeometric", "fixed", "structured", "mask"] = Field(
-        description="dense; hypergeometric: a known number of nonzeros; fixed: the same share of any "
-        "tile; structured: n of every m along a dimension; mask: a file says which"
+    model: DensityName = Field(description="; ".join(f"{one.name}: {one.rule}" for one in DENSITIES.values()))
+    density: Share | None = Field(default=None, description=f"nonzeros / elements; {_takers('density')}")
+    nonzeros: Count | None = Field(default=None, description=f"n of n:m; {_takers('nonzeros')}")
+    group: Count | None = Field(default=None, description=f"m of n:m; {_takers('group')}")
+    along: Identifier | None = Field(
+        default=None, description=f"dimension that groups run along; {_takers('along')}"
     )
-    density: Share | None = Field(default=None, description="nonzeros / elements; hypergeometric and fixed")
-    nonzeros: Count | None = Field(default=None, description="n of n:m; structured")
-    group: Count | None = Field(default=None, description="m of n:m; structured")
-    along: Identifier | None = Field(default=None, description="dimension that groups run along; structured")
-    mask: Text | None = Field(default=None, description="a .npy or .npz file, nonzero = kept; mask")
+    mask: Text | None = Field(
+        default=None, description=f"a .npy or .npz file, nonzero = kept; {_takers('mask')}"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Density:
-        needed = {
-            "dense": (),
-            "hypergeometric": ("density",),
-            "fixed": ("density",),
-            "structured": ("nonzeros", "group", "along"),
-            "mask": ("mask",),
-        }[self.model]
-        for key in ("density", "nonzeros", "group", "along", "mask"):
-            if (getattr(self, key) is not None) != (key in needed):
+        needed = self.rule.keys
+        for key in type(self).model_fields:
+            if key != "model" and (getattr(self, key) is not None) != (key in needed):
                 rule = "needs" if key in needed else "takes no"
                 raise ValueError(f"of model '{self.model}' {rule} '{key}'")
         if self.nonzeros is not None and self.group is not None and self.nonzeros > self.group:
@@ -70,9 +84,12 @@ class Density(Frozen):
     @property
     def average(self) -> float | None:
         """Nonzeros / elements as far as it is known without the mask."""
-        if self.nonzeros is not None and self.group is not None:
-            return self.nonzeros / self.group
-        return 1.0 if self.model == "dense" else self.density
+        return self.rule.average(self.model_dump())
+
+    @property
+    def rule(self) -> DensityRule:
+        """What the model says."""
+        return DENSITIES[self.model]
 
 
 class Format(Frozen):
@@ -132,9 +149,8 @@ class ComputeActions(Frozen):
 class Balancing(Frozen):
     """How the work of processing elements that wait for each other is evened out."""
 
-    policy: Literal["none", "half_tile"] = Field(
-        default="none",
-        description="half_tile: tiles are cut in two, largest halves paired with smallest",
+    policy: PolicyName = Field(
+        default=NO_POLICY.name, description="; ".join(f"{one.name}: {one.rule}" for one in POLICIES.values())
     )
     tensor: Name | None = Field(
         default=None, description="the tensor whose nonzeros are the work; empty: no imbalance"
@@ -143,10 +159,10 @@ class Balancing(Frozen):
         default=None, description="the level whose instances wait for each other; empty: the innermost"
     )
     pointer_level: Name | None = Field(
-        default=None, description="the level that holds the pointers of half tiles"
+        default=None, description="the level that holds the pointers of pieces of tiles"
     )
     pointer_reads: NonNegative = Field(
-        default=0.0, description="pointer reads per half tile each time it is read"
+        default=0.0, description="pointer reads per piece of a tile each time it is read"
     )
     pointer_share: NonNegative = Field(default=1.0, description="share of those reads that is charged")
     pointer_energy: NonNegative = Field(
@@ -227,8 +243,21 @@ class Sparsity(Frozen):
         phase: SparsePhase = getattr(self, name or Phase.FORWARD)
         return phase
 
-    def with_balancing(self, policy: Literal["none", "half_tile"]) -> Sparsity:
-        """Return the same design with another balancing policy in every phase."""
+    def with_balancing(self, policy: str) -> Sparsity:
+        """Return the same design with another balancing policy in every phase.
+
+        Parameters
+        ----------
+        policy : str
+            A name in `policies.POLICIES`.
+
+        Raises
+        ------
+        SpecError
+            When there is no such policy.
+        """
+        if policy not in POLICIES:
+            raise SpecError(Issue(f"no balancing policy '{policy}'", did_you_mean(policy, POLICIES)))
         changed = {}
         for name in PHASES:
             phase: SparsePhase = getattr(self, name)

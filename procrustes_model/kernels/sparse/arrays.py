@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
-from procrustes_model.vocabulary import Saving
+from procrustes_model.vocabulary import DensityModel, Saving
 
-DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = range(4)
+DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = (int(code) for code in DensityModel)
 """Density models."""
 
 NONE, BITMASK, COORDINATE, RUN_LENGTH, CSR, CSB = range(6)
@@ -30,7 +30,11 @@ class DensityArrays(NamedTuple):
     Attributes
     ----------
     model : int64[T]
-        DENSE, HYPERGEOMETRIC, FIXED or STRUCTURED.
+        DENSE, HYPERGEOMETRIC, FIXED or STRUCTURED: how likely boxes are empty.
+    known_total : bool[T]
+        Whether `nonzeros` is exact, all placements equally likely.
+    varies : bool[T]
+        Whether tiles may have different numbers of nonzeros.
     size, nonzeros : int64[T]
         Elements of the tensor, and how many are not zero.
     average : float64[T]
@@ -39,10 +43,12 @@ class DensityArrays(NamedTuple):
         Share of the computations that meet a nonzero element; differs from `average` only for a mask of a
         tensor whose elements are used unequally often.
     group : int64[T, 3]
-        n, m and the dimension of n:m.
+        n, m and the dimension of n:m; -1: none.
     """
 
     model: Ints
+    known_total: Bools
+    varies: Bools
     size: Ints
     nonzeros: Ints
     average: Floats
@@ -106,16 +112,20 @@ class BalanceArrays(NamedTuple):
         Whose nonzeros are the work; -1: no imbalance.
     array : int
         The level whose instances wait for each other.
-    half_tile : bool
+    pieces : int
+        Into how many a tile is cut along one dimension, where it can be.
+    assignment : int
+        How pieces are given to elements: one of `vocabulary.Assignment`.
     pointer_level : int
         -1: pointers cost nothing.
     pointer_reads, pointer_energy : float
-        Charged reads per half tile each time it is read, and the energy of one in reads of that level.
+        Charged reads per piece of a tile each time it is read, and the energy of one in reads of that level.
     """
 
     tensor: int
     array: int
-    half_tile: bool
+    pieces: int
+    assignment: int
     pointer_level: int
     pointer_reads: float
     pointer_energy: float
@@ -172,7 +182,7 @@ class TileArrays(NamedTuple):
     rounds : int64[N]
         Different array-level tiles over the run.
     cut : int64[N]
-        The dimension along which tiles are cut in two; -1: not cut.
+        The dimension along which tiles are cut; -1: not cut.
     """
 
     volume: Ints

@@ -156,7 +156,7 @@ def _lift_imbalance(design: SparseDesign, problem: Problem, buffers: SparseBuffe
     met = float(design.densities.met[tensor])
     return Imbalance(
         tensor=problem.tensors[tensor].name,
-        policy="half_tile" if design.balance.half_tile else "none",
+        policy=design.policy.name,
         counted=design.is_counted,
         parts=int(tiles.parts[0]),
         rounds=int(tiles.rounds[0]),

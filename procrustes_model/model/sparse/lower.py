@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from procrustes_model.densities import DENSITIES, DensityRule
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import Bools, ProblemArrays
 from procrustes_model.kernels.sparse.arrays import (
@@ -18,15 +19,11 @@ from procrustes_model.kernels.sparse.arrays import (
     COORDINATE,
     CSB,
     CSR,
-    DENSE,
-    FIXED,
     GATED,
     HALF_TILE,
-    HYPERGEOMETRIC,
     NONE,
     RUN_LENGTH,
     SKIPPED,
-    STRUCTURED,
     WHOLE_TILE,
     ActionArrays,
     BalanceArrays,
@@ -39,6 +36,7 @@ from procrustes_model.model.components import working_components
 from procrustes_model.model.design import Design, lower_rules
 from procrustes_model.model.lower import lower_machine, lower_problem
 from procrustes_model.model.sparse.masks import lower_masks, read_mask
+from procrustes_model.policies import POLICIES, Policy
 from procrustes_model.shipped import list_shipped
 from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.shape import load_shape
@@ -52,7 +50,6 @@ if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.problem import Problem
 
-_MODELS = {"dense": DENSE, "hypergeometric": HYPERGEOMETRIC, "fixed": FIXED, "structured": STRUCTURED}
 _FORMATS = {
     "none": NONE,
     "bitmask": BITMASK,
@@ -73,9 +70,13 @@ class SparseDesign(Design):
     name : str
         Of the sparse design.
     densities : DensityArrays
+    density_rules : tuple of DensityRule
+        The density models of tensors.
     actions : ActionArrays
     formats : FormatArrays
     balance : BalanceArrays
+    policy : Policy
+        Of balancing.
     masks : MaskArrays
     compressed : bool[L, T]
     capacity_size, overflow : str
@@ -88,9 +89,11 @@ class SparseDesign(Design):
 
     name: str
     densities: DensityArrays
+    density_rules: tuple[DensityRule, ...]
     actions: ActionArrays
     formats: FormatArrays
     balance: BalanceArrays
+    policy: Policy
     masks: MaskArrays
     compressed: Bools
     capacity_size: str
@@ -199,7 +202,8 @@ def lower_sparsity(
         raise SpecError(names.issues)
     read = {name: read_mask(mask, problem, name) for name, mask in found.items()}
     mask_arrays = lower_masks(problem, problem_arrays, read)
-    density_arrays = _lower_densities(problem, problem_arrays, chosen, mask_arrays, sparsity)
+    rules_of = _density_rules(problem, chosen, mask_arrays)
+    density_arrays = _lower_densities(problem, problem_arrays, chosen, rules_of, mask_arrays, sparsity)
     quantile = phase.capacity.size == "quantile"
     compressed = formats.kind != NONE
     components = working_components(
@@ -215,9 +219,11 @@ def lower_sparsity(
         rules=lower_rules(rules),
         components=components,
         densities=density_arrays,
+        density_rules=rules_of,
         actions=actions,
         formats=formats,
         balance=balance,
+        policy=POLICIES[phase.balancing.policy],
         masks=mask_arrays,
         compressed=compressed,
         capacity_size=phase.capacity.size,
@@ -230,7 +236,7 @@ def lower_sparsity(
 def _served(phase: SparsePhase, densities: Mapping[str, Density], masks: Mapping[str, Any]) -> set[Served]:
     """Return what a design does in a phase, beside compressing, that components may serve."""
     served = set()
-    if phase.balancing.tensor is not None and phase.balancing.policy != "none":
+    if phase.balancing.tensor is not None and POLICIES[phase.balancing.policy].balances:
         served.add(Served.BALANCING)
     if masks or any(density.model != "dense" for density in densities.values()):
         served.add(Served.PRUNING)
@@ -254,12 +260,27 @@ def _size(problem: Problem, tensor: int) -> int:
     )
 
 
+def _density_rules(
+    problem: Problem, chosen: dict[str, Density], masks: MaskArrays
+) -> tuple[DensityRule, ...]:
+    """Return the density models of tensors: of a mask where there is one, dense where nothing is said."""
+    said = (chosen[tensor.name].model if tensor.name in chosen else "dense" for tensor in problem.tensors)
+    return tuple(DENSITIES["mask" if masks.known[t] else name] for t, name in enumerate(said))
+
+
 def _lower_densities(
-    problem: Problem, arrays: ProblemArrays, chosen: dict[str, Density], masks: MaskArrays, design: Sparsity
+    problem: Problem,
+    arrays: ProblemArrays,
+    chosen: dict[str, Density],
+    rules: tuple[DensityRule, ...],
+    masks: MaskArrays,
+    design: Sparsity,
 ) -> DensityArrays:
     count = len(problem.tensors)
     lowered = DensityArrays(
-        model=np.full(count, DENSE, np.int64),
+        model=np.array([rule.code for rule in rules], np.int64),
+        known_total=np.array([rule.known_total for rule in rules], np.bool_),
+        varies=np.array([rule.varies for rule in rules], np.bool_),
         size=np.array([_size(problem, t) for t in range(count)], np.int64),
         nonzeros=np.zeros(count, np.int64),
         average=np.ones(count),
@@ -272,17 +293,15 @@ def _lower_densities(
         lowered.nonzeros[t] = size
         if masks.known[t]:
             first = int(masks.bit_start[t])
-            lowered.model[t] = HYPERGEOMETRIC
             lowered.nonzeros[t] = np.count_nonzero(masks.bits[first : first + size])
             lowered.average[t] = lowered.nonzeros[t] / size
             lowered.met[t] = met_density(arrays, masks, t) if arrays.sliding[t] else lowered.average[t]
-        elif density is not None and density.model != "dense":
+        elif density is not None:
             average = 1.0 if density.average is None else density.average
-            lowered.model[t] = _MODELS[density.model]
             lowered.nonzeros[t] = math.ceil(average * size)
-            exact = lowered.nonzeros[t] / size if density.model == "hypergeometric" else average
+            exact = lowered.nonzeros[t] / size if rules[t].known_total else average
             lowered.average[t] = lowered.met[t] = exact
-            if density.model == "structured":
+            if density.along is not None:
                 groups = (density.nonzeros or 1, density.group or 1)
                 lowered.group[t] = (*groups, _along(problem, t, density, design))
     return lowered
@@ -374,13 +393,14 @@ def _shipped_dimensions() -> frozenset[str]:
 
 
 def _lower_balance(phase: SparsePhase, levels: int, names: _Names) -> BalanceArrays:
-    balancing = phase.balancing
+    balancing, policy = phase.balancing, POLICIES[phase.balancing.policy]
     at = ("balancing",)
     reads = balancing.pointer_reads * balancing.pointer_share
     return BalanceArrays(
         tensor=-1 if balancing.tensor is None else names.tensor(balancing.tensor, *at, "tensor"),
         array=levels - 1 if balancing.array is None else names.level(balancing.array, *at, "array"),
-        half_tile=balancing.policy == "half_tile",
+        pieces=policy.pieces,
+        assignment=int(policy.assignment),
         pointer_level=-1
         if balancing.pointer_level is None
         else names.level(balancing.pointer_level, *at, "pointer_level"),

@@ -94,7 +94,7 @@ class Imbalance:
     tensor : str
         Whose nonzeros are the work.
     policy : str
-        ``none`` or ``half_tile``.
+        Of balancing: a name in `policies`.
     counted : bool
         Counted on a mask; else expected.
     parts, rounds : int
@@ -102,7 +102,7 @@ class Imbalance:
     tile_elements : int
         Positions of the tensor in the tile of a processing element.
     cut : str or None
-        Dimension along which tiles are cut in two.
+        Dimension along which tiles are cut.
     before, after : float
         Work of the slowest processing element over the mean, without and with balancing: 1 is even.
     pointer_reads, pointer_energy_pj : float

@@ -18,7 +18,8 @@ from procrustes_model.kernels.dense.arrays import (
 )
 from procrustes_model.kernels.dense.buffers import make_costs, make_counts, make_loops
 from procrustes_model.kernels.imbalance.counted import measure_work
-from procrustes_model.kernels.imbalance.tiles import MemoArrays, count_pointers, expected_work, find_tiles
+from procrustes_model.kernels.imbalance.memo import MemoArrays, expected_work
+from procrustes_model.kernels.imbalance.tiles import count_pointers, find_tiles
 from procrustes_model.kernels.pipeline import Scope, count_nests
 from procrustes_model.kernels.sparse.actions import (
     compress,
@@ -42,6 +43,7 @@ from procrustes_model.kernels.sparse.empty_on_masks import (
     find_empty_by_mask,
 )
 from procrustes_model.model.sparse.lower import SparseDesign
+from procrustes_model.policies import NO_POLICY
 
 SCOPE = Scope(known=False, fit=False)
 """Zeros decide what fits."""
@@ -232,7 +234,7 @@ def _fit(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers, check:
 
 
 def _balance(design: SparseDesign, buffers: SparseBuffers, memo: MemoArrays, before: bool) -> None:
-    """Find the work of the slowest processing element, and what pairing costs."""
+    """Find the work of the slowest processing element, and what balancing costs."""
     balance, tensor = design.balance, design.balance.tensor
     if tensor < 0:
         return
@@ -274,5 +276,6 @@ def find_work(
         return
     sliding = bool(design.problem.sliding[tensor])
     if before:
-        expected_work(design.densities, tensor, sliding, False, tiles, memo, status, buffers.before)
-    expected_work(design.densities, tensor, sliding, balance.half_tile, tiles, memo, status, work)
+        alone = balance._replace(pieces=NO_POLICY.pieces, assignment=int(NO_POLICY.assignment))
+        expected_work(design.densities, alone, sliding, tiles, memo, status, buffers.before)
+    expected_work(design.densities, balance, sliding, tiles, memo, status, work)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from procrustes_model.policies import POLICIES
 from procrustes_model.report.figures.style import BLUE, ORANGE, new_figure, write_figure
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _draw(axis: Any, histogram: ImbalanceHistogram) -> None:
     axis.stairs(before, edges, fill=True, color=ORANGE, alpha=0.6, linewidth=0, label=label)
     axis.axvline(histogram.ratio_before, ymax=_BELOW_LEGEND, color=ORANGE, linestyle="--", linewidth=1.2)
     most = before.max()
-    if of.policy != "none":
+    if POLICIES[of.policy].balances:
         after = 100 * histogram.after / histogram.after.sum()
         label = f"after: slowest {histogram.ratio_after:.2f}"
         axis.stairs(after, edges, color=BLUE, linewidth=1.2, label=label)

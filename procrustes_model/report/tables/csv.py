@@ -34,8 +34,8 @@ WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
 """Columns of the wide table that every architecture has, in order, and what they mean.
 
 They are followed by one column ``energy_pj_<level>`` per storage level and one per compute level, in pJ; of
-sparse results also ``energy_pj_balancing`` (pointers of half tiles) and ``energy_pj_<component>``. Together
-these make up ``energy_pj``.
+sparse results also ``energy_pj_balancing`` (pointers of pieces of tiles) and ``energy_pj_<component>``.
+Together these make up ``energy_pj``.
 """
 
 

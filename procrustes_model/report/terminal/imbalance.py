@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from procrustes_model.policies import POLICIES
 from procrustes_model.report.terminal.units import format_share
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ def format_imbalance(histogram: ImbalanceHistogram, *, unicode: bool = True) -> 
         Whether bars may use characters beyond ASCII.
     """
     sides = [("before", histogram.before, histogram.ratio_before)]
-    if histogram.of.policy != "none":
+    policy = POLICIES[histogram.of.policy]
+    if policy.balances:
         cut = f"cut along {histogram.of.cut}" if histogram.of.cut else "none can be cut"
-        sides.append((f"after half tiles ({cut})", histogram.after, histogram.ratio_after))
+        sides.append((f"after {policy.text} ({cut})", histogram.after, histogram.ratio_after))
     bar = "█" if unicode else "#"
     most = max(int(counts.max()) for _, counts, _ in sides)
     lines = [f"{'work / mean':<15}" + "".join(f"{name:<{_BAR + 8}}" for name, _, _ in sides)]
