@@ -11,7 +11,7 @@ _PACKAGE = Path(__file__).resolve().parent
 KERNELS = ("kernels",)
 """What compiled kernels depend on, beside the words of the package."""
 
-MODEL = ("kernels", "mapper", "model", "spec", "workloads")
+MODEL = ("formats", "kernels", "mapper", "model", "spec", "workloads")
 """What the result of a search depends on, beside the words of the package."""
 
 _SHARED = ("vocabulary.py",)

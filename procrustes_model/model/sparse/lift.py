@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.mapping import Mapping
     from procrustes_model.spec.problem import Problem
-    from procrustes_model.spec.sparsity import Sparsity
-
-_FORMATS = ("none", "bitmask", "coordinate", "run_length", "csr", "csb")
+    from procrustes_model.spec.sparsity import SparsePhase, Sparsity
 
 
 def evaluate_sparse(
@@ -54,7 +52,8 @@ def evaluate_sparse(
     status = int(buffers.status[0])
     if status in REASONS:
         raise SpecError(mapping.issue(REASONS[status]))
-    levels = _lift_levels(architecture, problem, mapping, design, buffers, LIMITS)
+    phase = sparsity.phase(problem.phase)
+    levels = _lift_levels(architecture, problem, mapping, phase, buffers, LIMITS)
     if status == BAD_CAPACITY:
         raise SpecError(_overfull(design, levels, mapping))
     counts, costs = buffers.counts, buffers.costs
@@ -118,7 +117,7 @@ def _lift_levels(
     architecture: Architecture,
     problem: Problem,
     mapping: Mapping,
-    design: SparseDesign,
+    phase: SparsePhase,
     buffers: SparseBuffers,
     limits: tuple[str, ...],
 ) -> tuple[LevelResult, ...]:
@@ -126,7 +125,13 @@ def _lift_levels(
     for i, spec in enumerate(architecture.levels):
         tensors = tuple(
             _lift_tensor(
-                spec.name, tensor.name, tensor.is_output, i, t, _FORMATS[design.formats.kind[i, t]], buffers
+                spec.name,
+                tensor.name,
+                tensor.is_output,
+                i,
+                t,
+                phase.format_of(tensor.name, spec.name).kind,
+                buffers,
             )
             for t, tensor in enumerate(problem.tensors)
             if tensor.name in mapping.levels[i].keep

@@ -12,19 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.formats import FORMATS
 from procrustes_model.kernels.dense.arrays import Bools, MachineArrays, ProblemArrays
 from procrustes_model.kernels.sparse.arrays import (
-    BITMASK,
-    COORDINATE,
-    CSB,
-    CSR,
     DENSE,
     FIXED,
     GATED,
     HALF_TILE,
     HYPERGEOMETRIC,
-    NONE,
-    RUN_LENGTH,
     SKIPPED,
     STRUCTURED,
     WHOLE_TILE,
@@ -36,6 +31,7 @@ from procrustes_model.kernels.sparse.arrays import (
 from procrustes_model.kernels.sparse.empty_on_masks import met_density
 from procrustes_model.kernels.sparse.masks import MaskArrays
 from procrustes_model.model.lower import lower_architecture, lower_problem
+from procrustes_model.model.sparse.formats import lower_terms
 from procrustes_model.model.sparse.masks import lower_masks, read_mask
 from procrustes_model.shipped import list_shipped
 from procrustes_model.spec.shape import load_shape
@@ -49,14 +45,6 @@ if TYPE_CHECKING:
     from procrustes_model.spec.problem import Problem
 
 _MODELS = {"dense": DENSE, "hypergeometric": HYPERGEOMETRIC, "fixed": FIXED, "structured": STRUCTURED}
-_FORMATS = {
-    "none": NONE,
-    "bitmask": BITMASK,
-    "coordinate": COORDINATE,
-    "run_length": RUN_LENGTH,
-    "csr": CSR,
-    "csb": CSB,
-}
 _BLOCKS = {"tile": WHOLE_TILE, "half_tile": HALF_TILE}
 
 
@@ -214,7 +202,7 @@ def lower_sparsity(
         formats=formats,
         balance=balance,
         masks=mask_arrays,
-        compressed=formats.kind != NONE,
+        compressed=formats.compressed,
         computes=problem.computes,
         capacity_size=phase.capacity.size,
         overflow=phase.capacity.overflow,
@@ -315,35 +303,31 @@ def _lower_actions(phase: SparsePhase, tensors: int, names: _Names) -> ActionArr
 def _lower_formats(
     phase: SparsePhase, architecture: Architecture, problem: Problem, names: _Names
 ) -> FormatArrays:
-    shape = (len(architecture.levels), len(problem.tensors))
-    lowered = FormatArrays(
-        kind=np.full(shape, NONE, np.int64),
-        pointer_bits=np.zeros(shape, np.int64),
-        run_bits=np.ones(shape, np.int64),
-        block=np.full(shape, WHOLE_TILE, np.int64),
-        dropped=np.zeros(shape, np.bool_),
-        word_bits=np.array([level.word_bits for level in architecture.levels], np.int64),
-    )
     for name, by_level in phase.formats.items():
-        t = names.tensor(name, "formats", name)
+        names.tensor(name, "formats", name)
         for level_name, chosen in by_level.items():
             if level_name != EVERY_LEVEL:
                 names.level(level_name, "formats", name, level_name)
             if isinstance(chosen.block, tuple):
                 _check_block(chosen.block, names, ("formats", name, level_name, "block"))
-        for i, level in enumerate(architecture.levels):
-            stored = by_level.get(level.name, by_level.get(EVERY_LEVEL))
-            if stored is None:
-                continue
-            block = stored.block
-            if isinstance(block, tuple):
-                block = math.prod(problem.dimensions.get(dimension, 1) for dimension in block)
-            lowered.kind[i, t] = _FORMATS[stored.kind]
-            lowered.pointer_bits[i, t] = stored.pointer_bits
-            lowered.run_bits[i, t] = stored.run_bits
-            lowered.block[i, t] = _BLOCKS[block] if isinstance(block, str) else block
-            lowered.dropped[i, t] = stored.partial_blocks == "dropped"
-    return lowered
+    stored = [
+        [phase.format_of(tensor.name, level.name) for tensor in problem.tensors]
+        for level in architecture.levels
+    ]
+    return FormatArrays(
+        terms=lower_terms(stored, [len(tensor.ranks) for tensor in problem.tensors]),
+        compressed=np.array([[FORMATS[one.kind].compressed for one in row] for row in stored], np.bool_),
+        block=np.array([[_positions(one.block, problem) for one in row] for row in stored], np.int64),
+        dropped=np.array([[one.partial_blocks == "dropped" for one in row] for row in stored], np.bool_),
+        word_bits=np.array([level.word_bits for level in architecture.levels], np.int64),
+    )
+
+
+def _positions(block: int | str | tuple[str, ...], problem: Problem) -> int:
+    """Return the positions of a block, or the constant of one that depends on the mapping."""
+    if isinstance(block, tuple):
+        return math.prod(problem.dimensions.get(dimension, 1) for dimension in block)
+    return _BLOCKS[block] if isinstance(block, str) else block
 
 
 def _check_block(block: tuple[str, ...], names: _Names, path: Path) -> None:

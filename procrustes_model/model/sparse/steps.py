@@ -13,13 +13,7 @@ from procrustes_model.kernels.dense.nest import check_nests, count_transfers, fl
 from procrustes_model.kernels.dense.sharing import count_distinct
 from procrustes_model.kernels.imbalance.counted import measure_work
 from procrustes_model.kernels.imbalance.tiles import MemoArrays, count_pointers, expected_work, find_tiles
-from procrustes_model.kernels.sparse.actions import (
-    compress,
-    count_fills_of_outputs,
-    find_compressed,
-    save_accesses,
-    save_computes,
-)
+from procrustes_model.kernels.sparse.actions import count_fills_of_outputs, save_accesses, save_computes
 from procrustes_model.kernels.sparse.arrays import (
     BoxArrays,
     SavedArrays,
@@ -37,6 +31,7 @@ from procrustes_model.kernels.sparse.empty_on_masks import (
     find_empty_by_mask,
 )
 from procrustes_model.kernels.sparse.forgetful import count_forgetful_transfers
+from procrustes_model.kernels.sparse.formats import compress, find_compressed
 from procrustes_model.model.sparse.lower import SparseDesign
 
 NO_WORK = np.zeros((0, 0), np.int64)
@@ -205,7 +200,7 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
         combine_actions(actions, boxes, buffers.empty, buffers.saved)
     accesses = buffers.dense.accesses
     save_accesses(accesses, nests.keep, problem.output, buffers.saved, actions.whole, counts, buffers.removed)
-    find_compressed(nests.keep, design.formats.kind, buffers.compressed)
+    find_compressed(nests.keep, design.formats.compressed, buffers.compressed)
     save_computes(
         design.computes,
         problem.output,
