@@ -18,6 +18,9 @@ FIBERS, POSITIONS, BLOCKS, NONZEROS, ENTRIES = (int(quantity) for quantity in Qu
 ONE, INDEX, OFFSET = (int(width) for width in Width)
 """What terms of storage formats count, and how wide a field is; see `TermArrays`."""
 
+INNERMOST = -1
+"""In place of a rank: the end of the innermost one."""
+
 WHOLE_TILE, HALF_TILE = 0, -1
 """Blocks that are not a number of positions."""
 
@@ -87,16 +90,20 @@ class TermArrays(NamedTuple):
     ----------
     listed : int64[L, T]
         How many terms the format has.
+    depth : int64[L, T]
+        How many of the tensor's first ranks terms tell apart from those further in.
     quantity, width : int64[L, T, M]
         FIBERS, POSITIONS, BLOCKS, NONZEROS or ENTRIES; ONE, INDEX or OFFSET.
     first, end : int64[L, T, M]
-        The tensor's ranks that the term's rank covers, counted from the tensor's first: `end` not included.
+        The tensor's ranks that the term's rank covers, counted from the tensor's first: up to but not `end`,
+        or up to the INNERMOST.
     coefficient : float64[L, T, M]
     run : float64[L, T, M]
         Positions that one of ENTRIES covers at most.
     """
 
     listed: Ints
+    depth: Ints
     quantity: Ints
     width: Ints
     first: Ints

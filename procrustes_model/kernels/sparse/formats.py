@@ -26,6 +26,7 @@ from procrustes_model.kernels.sparse.arrays import (
     FIBERS,
     HALF_TILE,
     INDEX,
+    INNERMOST,
     NONZEROS,
     OFFSET,
     ONE,
@@ -90,58 +91,43 @@ def _fields(
 
 
 @kernel
-def _width(width: int, extent: int, words: int) -> float:
-    """Return the bits of a field in a fiber of `extent` positions, in a tile of `words`."""
+def _width(width: int, fibers: int, positions: int, words: int) -> float:
+    """Return the bits of a field, given its rank's fibers and positions and the words of the tile."""
     if width == ONE:
         return 1.0
     if width == INDEX:
-        return float(_bits_of(extent))
+        return float(_bits_of(positions // fibers))
     if width == OFFSET:
         return float(_bits_of(words + 1))
     return math.nan
 
 
 @kernel
-def measure_spans(
+def _measure_spans(
     rank_start: Ints,
     term_start: Ints,
     dimension: Ints,
     coefficient: Ints,
     tensor: int,
     extent: Ints,
+    depth: int,
     spans: Ints,
-) -> int:
-    """Find how many positions a tile has in a tensor's first rank, in the first two together, and so on.
+) -> None:
+    """Find the positions in the first k ranks of a tensor together, ``spans[k]`` for k up to `depth`.
 
-    Parameters
-    ----------
-    rank_start, term_start, dimension, coefficient : int64[...]
-        Of `ProblemArrays`.
-    tensor : int
-    extent : int64[D]
-        Elements of each dimension that the tile covers.
-    spans : int64[more than the tensor's ranks]
-        Filled in: ``spans[k]`` positions in the first k ranks.
-
-    Returns
-    -------
-    int
-        The tensor's ranks.
+    The first four arrays are those of `ProblemArrays`; the tile covers `extent`, int64[D]. ``spans[0]`` is 1.
     """
-    ranks = int(rank_start[tensor + 1] - rank_start[tensor])
-    spans[0] = 1
-    for k in range(ranks):
+    for k in range(depth):
         rank = rank_start[tensor] + k
         side = 1
         for term in range(term_start[rank], term_start[rank + 1]):
             side += coefficient[term] * (extent[dimension[term]] - 1)
         spans[k + 1] = spans[k] * side
-    return ranks
 
 
 @kernel
 def tile_bits(
-    terms: TermArrays, level: int, tensor: int, spans: Ints, ranks: int, density: float, block: int
+    terms: TermArrays, level: int, tensor: int, spans: Ints, words: int, density: float, block: int
 ) -> float:
     """Return the expected bits of metadata of a tile; blocks in proportion.
 
@@ -149,29 +135,23 @@ def tile_bits(
     ----------
     terms : TermArrays
     level, tensor : int
-    spans : int64[ranks + 1 or more]
-        As `measure_spans` leaves it.
-    ranks : int
-        Of the tensor.
+    spans : int64[depth + 1 or more]
+        ``spans[k]`` positions in the tensor's first k ranks together.
+    words : int
+        Positions in all of its ranks.
     density : float
         Nonzeros / elements of the tile.
     block : int
         Positions of a block.
     """
-    words = spans[ranks]
     total = 0.0
     for m in range(terms.listed[level, tensor]):
-        fibers, positions = spans[terms.first[level, tensor, m]], spans[terms.end[level, tensor, m]]
-        fields = _fields(
-            terms.quantity[level, tensor, m],
-            fibers,
-            positions,
-            words,
-            density,
-            block,
-            terms.run[level, tensor, m],
-        )
-        width = _width(terms.width[level, tensor, m], positions // fibers, words)
+        end = terms.end[level, tensor, m]
+        fibers = spans[terms.first[level, tensor, m]]
+        positions = words if end == INNERMOST else spans[end]
+        quantity, run = terms.quantity[level, tensor, m], terms.run[level, tensor, m]
+        fields = _fields(quantity, fibers, positions, words, density, block, run)
+        width = _width(terms.width[level, tensor, m], fibers, positions, words)
         total += terms.coefficient[level, tensor, m] * fields * width
     return total
 
@@ -197,7 +177,7 @@ def block_bits(terms: TermArrays, level: int, tensor: int, block: int) -> float:
 
 
 @kernel
-def least_bits(terms: TermArrays, level: int, tensor: int, ranks: int, density: float, block: int) -> float:
+def least_bits(terms: TermArrays, level: int, tensor: int, density: float, block: int) -> float:
     """Return bits of metadata per position that no tile goes below.
 
     Term by term, fields per position and width are as few as any tile has: of a rank that does not reach
@@ -208,8 +188,6 @@ def least_bits(terms: TermArrays, level: int, tensor: int, ranks: int, density: 
     ----------
     terms : TermArrays
     level, tensor : int
-    ranks : int
-        Of the tensor.
     density : float
         Of any tile at least. Entries of runs per position grow with it, since one covers
         1 + (1 - d) + (1 - d)^2 + ... positions on average.
@@ -218,10 +196,10 @@ def least_bits(terms: TermArrays, level: int, tensor: int, ranks: int, density: 
     """
     total = 0.0
     for m in range(terms.listed[level, tensor]):
-        innermost = 1 if terms.end[level, tensor, m] == ranks else 0
+        positions = 1 if terms.end[level, tensor, m] == INNERMOST else 0
         quantity, run = terms.quantity[level, tensor, m], terms.run[level, tensor, m]
-        fields = _fields(quantity, 0, innermost, 1, density, block, run)
-        total += terms.coefficient[level, tensor, m] * fields * _width(terms.width[level, tensor, m], 1, 1)
+        fields = _fields(quantity, 0, positions, 1, density, block, run)
+        total += terms.coefficient[level, tensor, m] * fields * _width(terms.width[level, tensor, m], 1, 1, 1)
     return total
 
 
@@ -284,11 +262,10 @@ def compress(
                 if not formats.compressed[level, t]:
                     continue
                 block = _positions_of(blocks[level, t], tiles.elements[n], tiles.cut[n] >= 0)
-                ranks = measure_spans(
-                    rank_start, term_start, dimension, coefficient, t, below[n, level], spans
-                )
+                extent, depth = below[n, level], terms.depth[level, t]
+                _measure_spans(rank_start, term_start, dimension, coefficient, t, extent, depth, spans)
                 words, word = tile[n, level, t], word_bits[level]
-                bits = tile_bits(terms, level, t, spans, ranks, dense[n, level, t], block)
+                bits = tile_bits(terms, level, t, spans, words, dense[n, level, t], block)
                 full = block_bits(terms, level, t, block) if dropped[level, t] else 0.0
                 stored[n, level, t] = words * dense[n, level, t] + bits / word
                 for action in range(3):

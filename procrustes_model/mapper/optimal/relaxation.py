@@ -128,8 +128,7 @@ class Relaxation:
         design = self.design
         block = int(design.formats.block[level, tensor])
         largest = block if block > 0 else int(design.densities.size[tensor])
-        ranks = int(design.problem.rank_start[tensor + 1] - design.problem.rank_start[tensor])
-        return float(least_bits(design.formats.terms, level, tensor, ranks, self.density(tensor), largest))
+        return float(least_bits(design.formats.terms, level, tensor, self.density(tensor), largest))
 
     def _price(self, level: int, action: int) -> float:
         price = self.design.machine.energy[level]

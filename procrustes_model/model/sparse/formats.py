@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from procrustes_model.formats import FORMATS
-from procrustes_model.kernels.sparse.arrays import TermArrays
+from procrustes_model.kernels.sparse.arrays import INNERMOST, TermArrays
 from procrustes_model.spec.sparsity import Format
 
 
@@ -29,6 +29,7 @@ def lower_terms(stored: Sequence[Sequence[Format]], ranks: Sequence[int]) -> Ter
     shape = (len(stored), len(ranks), most)
     lowered = TermArrays(
         listed=np.zeros(shape[:2], np.int64),
+        depth=np.zeros(shape[:2], np.int64),
         quantity=np.zeros(shape, np.int64),
         width=np.zeros(shape, np.int64),
         first=np.zeros(shape, np.int64),
@@ -44,8 +45,9 @@ def lower_terms(stored: Sequence[Sequence[Format]], ranks: Sequence[int]) -> Ter
                 at = level, t, m
                 lowered.quantity[at], lowered.width[at] = term.quantity, term.width
                 lowered.first[at] = min(first, ranks[t])
-                lowered.end[at] = ranks[t] if end is None else min(end, ranks[t])
+                lowered.end[at] = INNERMOST if end is None or end >= ranks[t] else end
                 lowered.coefficient[at] = _stated(term.coefficient, one)
+                lowered.depth[level, t] = max(lowered.depth[level, t], lowered.first[at], lowered.end[at])
                 lowered.run[at] = 2.0 ** _stated(term.run_bits, one)
     return lowered
 
