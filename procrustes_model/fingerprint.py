@@ -13,7 +13,7 @@ _PACKAGE = Path(__file__).resolve().parent
 KERNELS = ("kernels",)
 """What compiled kernels depend on, beside the words of the package."""
 
-MODEL = ("densities", "kernels", "mapper", "model", "policies", "spec", "workloads")
+MODEL = ("densities", "formats", "kernels", "mapper", "model", "policies", "spec", "workloads")
 """What the result of a search depends on, beside the words of the package."""
 
 _SHARED = ("vocabulary.py",)

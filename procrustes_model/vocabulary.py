@@ -154,6 +154,31 @@ class Limit(IntEnum):
         return "compute" if self is Limit.COMPUTE else f"{self.name.lower()} bandwidth"
 
 
+class Quantity(IntEnum):
+    """How many fields of metadata of one sort a tile has in a storage format; see `formats.rank`."""
+
+    FIBERS = 0
+    """One per fiber of the rank: the tile's positions in the ranks outside."""
+    POSITIONS = 1
+    """One per position of the rank in every fiber."""
+    BLOCKS = 2
+    """One per block of positions; of a block that is not full its share."""
+    NONZEROS = 3
+    """One per nonzero of the tile."""
+    ENTRIES = 4
+    """One per nonzero, and per zero that ends a run as long as its field can say."""
+
+
+class Width(IntEnum):
+    """The bits of a field of metadata, before a coefficient."""
+
+    ONE = 0
+    INDEX = 1
+    """Tells the positions of a fiber apart."""
+    OFFSET = 2
+    """Tells every number of nonzeros apart that the tile may have: 0 to all of its positions."""
+
+
 class DensityModel(IntEnum):
     """How it is known which elements of a tensor are zero; files use the names in lower case."""
 

@@ -146,7 +146,9 @@ class Evaluator:
         nest = lower_mapping(self.problem, mapping)
         evaluate_block(design, nest, buffers, make_memo(64), before=True, check=check)
         check_status(int(buffers.status[0]), mapping)
-        return lift_sparse(self.architecture, self.problem, mapping, design, buffers)
+        assert self.sparsity is not None
+        phase = self.sparsity.phase(self.problem.phase)
+        return lift_sparse(self.architecture, self.problem, mapping, design, phase, buffers)
 
     def evaluate_batch(
         self,

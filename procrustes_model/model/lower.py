@@ -105,8 +105,8 @@ def lower_machine(
     shape = (len(levels), len(problem.tensors))
     ports = [(level.read_bandwidth, level.write_bandwidth, level.shared_bandwidth) for level in levels]
     # Today every element has its level's width, and metadata the prices of data.
-    bits = _by_level([level.word_bits for level in levels], shape)
-    moved = _by_level([level.word_bits * level.words_per_access for level in levels], shape)
+    bits = by_level([level.word_bits for level in levels], problem)
+    moved = by_level([level.word_bits * level.words_per_access for level in levels], problem)
     price = np.zeros((*shape, len(Price)))
     for i, level in enumerate(levels):
         price[i, :, Price.READ : Price.UPDATE + 1] = tuple(level.energy.by_action)
@@ -139,9 +139,9 @@ def lower_machine(
     )
 
 
-def _by_level(values: list[int], shape: tuple[int, int]) -> Ints:
+def by_level(values: list[int], problem: Problem) -> Ints:
     """Return a table [level, tensor] in which every tensor has its level's value."""
-    return np.repeat(np.array(values, np.int64)[:, None], shape[1], axis=1)
+    return np.repeat(np.array(values, np.int64)[:, None], len(problem.tensors), axis=1)
 
 
 def lower_mapping(problem: Problem, mapping: Mapping) -> NestArrays:

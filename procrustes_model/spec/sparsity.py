@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from procrustes_model.densities import DENSITIES, DensityRule
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.formats import FORMATS, NONE, describe_formats, takers_of
 from procrustes_model.policies import NO_POLICY, POLICIES
 from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.schema import (
@@ -46,6 +55,9 @@ InnerShare = Annotated[float, Field(strict=True), AfterValidator(_inner_share)]
 Bits = Annotated[int, Field(strict=True, ge=0, le=64)]
 DensityName = Annotated[str, Field(strict=True), AfterValidator(one_of(DENSITIES))]
 PolicyName = Annotated[str, Field(strict=True), AfterValidator(one_of(POLICIES))]
+
+
+FormatName = Annotated[str, Field(strict=True), AfterValidator(one_of(FORMATS))]
 
 EVERY_LEVEL = "*"
 """In place of a level's name: this format everywhere it is not said otherwise."""
@@ -95,22 +107,24 @@ class Density(Frozen):
 class Format(Frozen):
     """How one level stores one tensor: data without its zeros, and metadata that says where they were."""
 
-    kind: Literal["none", "bitmask", "coordinate", "run_length", "csr", "csb"] = Field(
-        description="none: zeros are stored; bitmask: a bit per position; coordinate: an index per nonzero; "
-        "run_length: a run of zeros per nonzero; csr: an offset per row and a column per nonzero; "
-        "csb: per block a pointer, and a bit per position"
+    kind: FormatName = Field(description=describe_formats())
+    pointer_bits: Bits = Field(
+        default=0, description=f"bits of a block's pointer; {takers_of('pointer_bits')}"
     )
-    pointer_bits: Bits = Field(default=0, description="bits of a block's pointer; csb")
     block: Count | tuple[Identifier, ...] | Literal["tile", "half_tile"] = Field(
         default="tile",
         description="positions of a block: a number, dimensions (all of each), the tile of a processing "
-        "element, or half of it where balancing cuts it; csb and bitmask",
+        f"element, or half of it where balancing cuts it; {takers_of('block')}",
     )
     run_bits: Count = Field(
-        default=5, le=32, description="bits of a run; longer ones take an extra entry; run_length"
+        default=5,
+        le=32,
+        description=f"bits of a run; longer ones take an extra entry; {takers_of('run_bits')}",
     )
     partial_blocks: Literal["in_proportion", "dropped"] = Field(
-        default="in_proportion", description="metadata of a block that is not full: its share, or none"
+        default="in_proportion",
+        description="metadata of a block that is not full: its share, or none; "
+        f"{takers_of('partial_blocks')}",
     )
 
     @field_validator("block", mode="before")
@@ -120,6 +134,20 @@ class Format(Frozen):
         if whole or isinstance(block, list | tuple) or block in ("tile", "half_tile"):
             return block
         raise ValueError("must be a whole number of at least 1, dimensions such as [R, S], tile or half_tile")
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> Format:
+        taken = FORMATS[self.kind].keys
+        for key in type(self).model_fields:
+            if key in self.model_fields_set and key not in ("kind", *taken):
+                raise ValueError(f"of kind '{self.kind}' takes no '{key}', a key of {takers_of(key)}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _write_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what the format takes, so that what is written can be read again."""
+        taken = ("kind", *FORMATS[self.kind].keys)
+        return {key: value for key, value in write(self).items() if key in taken}
 
 
 class Action(Frozen):
@@ -196,6 +224,11 @@ class SparsePhase(Frozen):
     balancing: Balancing = Field(default=Balancing(), description="imbalance, and what is done about it")
     capacity: Capacity = Field(default=Capacity(), description="what has to fit")
     rules: Rules = Field(default=Rules(), description="differences to this model's own rules")
+
+    def format_of(self, tensor: str, level: str) -> Format:
+        """Return how a level stores a tensor: as said for it, for every level, or else with its zeros."""
+        by_level = self.formats.get(tensor, {})
+        return by_level.get(level) or by_level.get(EVERY_LEVEL) or Format(kind=NONE.name)
 
 
 class Sparsity(Frozen):

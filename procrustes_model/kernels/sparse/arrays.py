@@ -9,13 +9,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
-from procrustes_model.vocabulary import DensityModel, Saving
+from procrustes_model.vocabulary import DensityModel, Quantity, Saving, Width
 
 DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = (int(code) for code in DensityModel)
 """Density models."""
 
-NONE, BITMASK, COORDINATE, RUN_LENGTH, CSR, CSB = range(6)
-"""Storage formats."""
+FIBERS, POSITIONS, BLOCKS, NONZEROS, ENTRIES = (int(quantity) for quantity in Quantity)
+ONE, INDEX, OFFSET = (int(width) for width in Width)
+"""What terms of storage formats count, and how wide a field is; see `TermArrays`."""
+
+INNERMOST = -1
+"""In place of a rank: the end of the innermost one."""
 
 WHOLE_TILE, HALF_TILE = 0, -1
 """Blocks that are not a number of positions."""
@@ -80,27 +84,58 @@ class ActionArrays(NamedTuple):
     whole: bool
 
 
+class TermArrays(NamedTuple):
+    """The metadata of storage formats: bits of a tile = sum of coefficient * quantity * width.
+
+    M terms at most; entries beyond `listed` mean nothing.
+
+    Attributes
+    ----------
+    listed : int64[L, T]
+        How many terms the format has.
+    depth : int64[L, T]
+        How many of the tensor's first ranks terms tell apart from those further in.
+    quantity, width : int64[L, T, M]
+        FIBERS, POSITIONS, BLOCKS, NONZEROS or ENTRIES; ONE, INDEX or OFFSET.
+    first, end : int64[L, T, M]
+        The tensor's ranks that the term's rank covers, counted from the tensor's first: up to but not `end`,
+        or up to the INNERMOST.
+    coefficient : float64[L, T, M]
+    run : float64[L, T, M]
+        Positions that one of ENTRIES covers at most.
+    """
+
+    listed: Ints
+    depth: Ints
+    quantity: Ints
+    width: Ints
+    first: Ints
+    end: Ints
+    coefficient: Floats
+    run: Floats
+
+
 class FormatArrays(NamedTuple):
     """How tensors are stored.
 
     Attributes
     ----------
-    kind : int64[L, T]
-        NONE, BITMASK, COORDINATE, RUN_LENGTH, CSR or CSB.
-    pointer_bits, run_bits : int64[L, T]
+    terms : TermArrays
+    compressed : bool[L, T]
+        Whether data are nonzeros only.
     block : int64[L, T]
         Positions of a block; WHOLE_TILE, HALF_TILE.
     dropped : bool[L, T]
         Whether a block that is not full has no metadata.
-    word_bits : int64[L]
+    bits : int64[L, T]
+        Of a word of data; metadata are counted in such words.
     """
 
-    kind: Ints
-    pointer_bits: Ints
-    run_bits: Ints
+    terms: TermArrays
+    compressed: Bools
     block: Ints
     dropped: Bools
-    word_bits: Ints
+    bits: Ints
 
 
 class BalanceArrays(NamedTuple):

@@ -16,9 +16,10 @@ import numpy as np
 from procrustes_model.kernels.dense.arrays import DONE, FILL, METADATA, READ, UPDATE, Bools, Floats, Ints
 from procrustes_model.kernels.search.arrays import SIMPLE, Model
 from procrustes_model.kernels.search.lattice import box_words
-from procrustes_model.kernels.sparse.arrays import BITMASK, CSB, HYPERGEOMETRIC, NONE, RUN_LENGTH, BoxArrays
+from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, BoxArrays
 from procrustes_model.kernels.sparse.empty import find_empty
 from procrustes_model.kernels.sparse.empty_on_masks import find_empty_by_mask
+from procrustes_model.kernels.sparse.formats import block_bits, least_bits
 from procrustes_model.model.sparse.lower import SparseDesign
 
 
@@ -131,16 +132,10 @@ class Relaxation:
 
     def _bits(self, level: int, tensor: int) -> float:
         """Return the least bits of metadata per position of a tile."""
-        formats = self.design.formats
-        kind, block = formats.kind[level, tensor], int(formats.block[level, tensor])
-        if kind == BITMASK:
-            return 1.0
-        if kind == CSB:
-            largest = block if block > 0 else int(self.design.densities.size[tensor])
-            return 1.0 + float(formats.pointer_bits[level, tensor]) / largest
-        if kind == RUN_LENGTH:
-            return self.density(tensor) * float(formats.run_bits[level, tensor])
-        return 0.0
+        design = self.design
+        block = int(design.formats.block[level, tensor])
+        largest = block if block > 0 else int(design.densities.size[tensor])
+        return float(least_bits(design.formats.terms, level, tensor, self.density(tensor), largest))
 
     def _price(self, level: int, tensor: int, action: int, first: int = READ) -> float:
         """Return what an access to a pack of elements costs; with `first` of metadata, to their metadata."""
@@ -160,12 +155,12 @@ class Relaxation:
         constant = 0.0
         moved = np.ones((*saved.shape[:2], 2))
         for level, t in np.ndindex(*self.may_keep.shape):
-            kind, density = formats.kind[level, t], self.density(t)
-            output, shrunk = bool(model.output[t]), kind != NONE
-            word = float(formats.word_bits[level])
+            density = self.density(t)
+            output, shrunk = bool(model.output[t]), bool(formats.compressed[level, t])
+            word = float(formats.bits[level, t])
             words = self._bits(level, t) / word if shrunk else 0.0
-            loses_blocks = shrunk and bool(formats.dropped[level, t]) and kind in (BITMASK, CSB)
-            if loses_blocks and formats.block[level, t] <= 0:
+            positions, loses_blocks = int(formats.block[level, t]), bool(formats.dropped[level, t])
+            if loses_blocks and positions <= 0:
                 words = 0.0
             share = np.array(saved[level, t], np.float64)
             described = np.zeros(3)
@@ -185,7 +180,7 @@ class Relaxation:
                 share, described = share * density, share * words
                 if loses_blocks and words:
                     units = float(design.machine.fanout[:level].prod())
-                    block = float(formats.block[level, t] + formats.pointer_bits[level, t]) / word
+                    block = block_bits(formats.terms, level, t, positions) / word
                     constant -= float(
                         3 * units * block * self._price(level, t, READ, METADATA) / model.pack[level, t]
                     )
@@ -274,7 +269,7 @@ class Relaxation:
         if design.capacity_size == "dense" or not design.compressed[level, tensor]:
             return elements
         density = self.density(tensor)
-        taken = elements * (density + self._bits(level, tensor) / float(design.formats.word_bits[level]))
+        taken = elements * (density + self._bits(level, tensor) / float(design.formats.bits[level, tensor]))
         if design.deviations and not design.masks.known[tensor]:
             size = float(design.densities.size[tensor])
             if design.densities.model[tensor] == HYPERGEOMETRIC:

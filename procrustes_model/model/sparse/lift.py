@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.mapping import Mapping
     from procrustes_model.spec.problem import Problem
-
-_FORMATS = ("none", "bitmask", "coordinate", "run_length", "csr", "csb")
+    from procrustes_model.spec.sparsity import SparsePhase
 
 
 def lift_sparse(
@@ -34,6 +33,7 @@ def lift_sparse(
     problem: Problem,
     mapping: Mapping,
     design: SparseDesign,
+    phase: SparsePhase,
     buffers: SparseBuffers,
 ) -> SparseResult:
     """Return the result of a batch of one.
@@ -43,7 +43,7 @@ def lift_sparse(
     SpecError
         When its tiles do not fit.
     """
-    levels = _lift_levels(architecture, problem, mapping, design, buffers)
+    levels = _lift_levels(architecture, problem, mapping, phase, buffers)
     if buffers.status[0] == Status.BAD_CAPACITY:
         raise SpecError(_overfull(design, levels, mapping))
     actual, gated, skipped = (float(number) for number in buffers.counts.computes[0])
@@ -98,14 +98,20 @@ def _lift_levels(
     architecture: Architecture,
     problem: Problem,
     mapping: Mapping,
-    design: SparseDesign,
+    phase: SparsePhase,
     buffers: SparseBuffers,
 ) -> tuple[LevelResult, ...]:
     levels = []
     for i, spec in enumerate(architecture.levels):
         tensors = tuple(
             _lift_tensor(
-                spec.name, tensor.name, tensor.is_output, i, t, _FORMATS[design.formats.kind[i, t]], buffers
+                spec.name,
+                tensor.name,
+                tensor.is_output,
+                i,
+                t,
+                phase.format_of(tensor.name, spec.name).kind,
+                buffers,
             )
             for t, tensor in enumerate(problem.tensors)
             if tensor.name in mapping.levels[i].keep

@@ -13,16 +13,11 @@ import numpy as np
 
 from procrustes_model.densities import DENSITIES, DensityRule
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.formats import FORMATS
 from procrustes_model.kernels.dense.arrays import Bools, ProblemArrays
 from procrustes_model.kernels.sparse.arrays import (
-    BITMASK,
-    COORDINATE,
-    CSB,
-    CSR,
     GATED,
     HALF_TILE,
-    NONE,
-    RUN_LENGTH,
     SKIPPED,
     WHOLE_TILE,
     ActionArrays,
@@ -34,7 +29,8 @@ from procrustes_model.kernels.sparse.empty_on_masks import met_density
 from procrustes_model.kernels.sparse.masks import MaskArrays
 from procrustes_model.model.components import working_components
 from procrustes_model.model.design import Design, lower_rules
-from procrustes_model.model.lower import lower_machine, lower_problem
+from procrustes_model.model.lower import by_level, lower_machine, lower_problem
+from procrustes_model.model.sparse.formats import lower_terms
 from procrustes_model.model.sparse.masks import lower_masks, read_mask
 from procrustes_model.policies import POLICIES, Policy
 from procrustes_model.shipped import list_shipped
@@ -50,14 +46,6 @@ if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.problem import Problem
 
-_FORMATS = {
-    "none": NONE,
-    "bitmask": BITMASK,
-    "coordinate": COORDINATE,
-    "run_length": RUN_LENGTH,
-    "csr": CSR,
-    "csb": CSB,
-}
 _BLOCKS = {"tile": WHOLE_TILE, "half_tile": HALF_TILE}
 
 
@@ -205,12 +193,11 @@ def lower_sparsity(
     rules_of = _density_rules(problem, chosen, mask_arrays)
     density_arrays = _lower_densities(problem, problem_arrays, chosen, rules_of, mask_arrays, sparsity)
     quantile = phase.capacity.size == "quantile"
-    compressed = formats.kind != NONE
     components = working_components(
         architecture,
         problem,
         _served(phase, chosen, found),
-        [tensor.name for t, tensor in enumerate(problem.tensors) if compressed[:, t].any()],
+        [tensor.name for t, tensor in enumerate(problem.tensors) if formats.compressed[:, t].any()],
     )
     return SparseDesign(
         name=sparsity.name,
@@ -225,7 +212,7 @@ def lower_sparsity(
         balance=balance,
         policy=POLICIES[phase.balancing.policy],
         masks=mask_arrays,
-        compressed=compressed,
+        compressed=formats.compressed,
         capacity_size=phase.capacity.size,
         overflow=phase.capacity.overflow,
         deviations=max(0.0, NormalDist().inv_cdf(phase.capacity.quantile)) if quantile else 0.0,
@@ -344,35 +331,33 @@ def _lower_actions(phase: SparsePhase, tensors: int, names: _Names) -> ActionArr
 def _lower_formats(
     phase: SparsePhase, architecture: Architecture, problem: Problem, names: _Names
 ) -> FormatArrays:
-    shape = (len(architecture.levels), len(problem.tensors))
-    lowered = FormatArrays(
-        kind=np.full(shape, NONE, np.int64),
-        pointer_bits=np.zeros(shape, np.int64),
-        run_bits=np.ones(shape, np.int64),
-        block=np.full(shape, WHOLE_TILE, np.int64),
-        dropped=np.zeros(shape, np.bool_),
-        word_bits=np.array([level.word_bits for level in architecture.levels], np.int64),
-    )
     for name, by_level in phase.formats.items():
-        t = names.tensor(name, "formats", name)
+        names.tensor(name, "formats", name)
         for level_name, chosen in by_level.items():
             if level_name != EVERY_LEVEL:
                 names.level(level_name, "formats", name, level_name)
             if isinstance(chosen.block, tuple):
                 _check_block(chosen.block, names, ("formats", name, level_name, "block"))
-        for i, level in enumerate(architecture.levels):
-            stored = by_level.get(level.name, by_level.get(EVERY_LEVEL))
-            if stored is None:
-                continue
-            block = stored.block
-            if isinstance(block, tuple):
-                block = math.prod(problem.dimensions.get(dimension, 1) for dimension in block)
-            lowered.kind[i, t] = _FORMATS[stored.kind]
-            lowered.pointer_bits[i, t] = stored.pointer_bits
-            lowered.run_bits[i, t] = stored.run_bits
-            lowered.block[i, t] = _BLOCKS[block] if isinstance(block, str) else block
-            lowered.dropped[i, t] = stored.partial_blocks == "dropped"
-    return lowered
+    stored = [
+        [phase.format_of(tensor.name, level.name) for tensor in problem.tensors]
+        for level in architecture.levels
+    ]
+    return FormatArrays(
+        terms=lower_terms(stored, [len(tensor.ranks) for tensor in problem.tensors]),
+        compressed=np.array([[FORMATS[one.kind].compressed for one in row] for row in stored], np.bool_),
+        block=np.array([[_positions(one.block, problem) for one in row] for row in stored], np.int64),
+        dropped=np.array([[one.partial_blocks == "dropped" for one in row] for row in stored], np.bool_),
+        bits=np.array(
+            [[level.word_bits for _ in problem.tensors] for level in architecture.levels], np.int64
+        ),
+    )
+
+
+def _positions(block: int | str | tuple[str, ...], problem: Problem) -> int:
+    """Return the positions of a block, or the constant of one that depends on the mapping."""
+    if isinstance(block, tuple):
+        return math.prod(problem.dimensions.get(dimension, 1) for dimension in block)
+    return _BLOCKS[block] if isinstance(block, str) else block
 
 
 def _check_block(block: tuple[str, ...], names: _Names, path: Path) -> None:

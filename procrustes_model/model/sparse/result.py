@@ -28,7 +28,7 @@ class SparseCounts:
     stored_words : float
         Words that one instance has to hold, metadata included.
     format : str
-        ``none``, ``bitmask``, ``coordinate``, ``run_length``, ``csr``, ``csb``.
+        A name of `formats.FORMATS`.
     """
 
     dense: tuple[int, int, int]

@@ -21,12 +21,7 @@ from procrustes_model.kernels.imbalance.counted import measure_work
 from procrustes_model.kernels.imbalance.memo import MemoArrays, expected_work
 from procrustes_model.kernels.imbalance.tiles import count_pointers, find_tiles
 from procrustes_model.kernels.pipeline import Scope, count_nests
-from procrustes_model.kernels.sparse.actions import (
-    compress,
-    find_compressed,
-    save_accesses,
-    save_computes,
-)
+from procrustes_model.kernels.sparse.actions import save_accesses, save_computes
 from procrustes_model.kernels.sparse.arrays import (
     BoxArrays,
     SavedArrays,
@@ -42,6 +37,7 @@ from procrustes_model.kernels.sparse.empty_on_masks import (
     fill_density_by_mask,
     find_empty_by_mask,
 )
+from procrustes_model.kernels.sparse.formats import compress, find_compressed
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.policies import NO_POLICY
 
@@ -178,7 +174,7 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
         combine_actions(actions, boxes, buffers.empty, buffers.saved)
     accesses = buffers.dense.accesses
     save_accesses(accesses, nests.keep, problem.output, buffers.saved, actions.whole, counts, buffers.removed)
-    find_compressed(nests.keep, design.formats.kind, buffers.compressed)
+    find_compressed(nests.keep, design.formats.compressed, buffers.compressed)
     save_computes(
         design.problem.computes,
         problem.output,
