@@ -9,6 +9,7 @@ from typing import Any
 
 from procrustes_model.errors import SpecError
 from procrustes_model.spec.network import Network, NetworkLayer
+from procrustes_model.versions import KEY, VERSIONS
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _RESERVED = frozenset({"y", "n", "yes", "no", "true", "false", "on", "off", "null"})
@@ -30,7 +31,7 @@ def network_text(network: Network) -> str:
     SpecError
         When a layer is none that a file can describe, such as a convolution with several rows.
     """
-    lines = ["network:", f"  name: {_scalar(network.name)}"]
+    lines = [f"{KEY}: {VERSIONS['network']}", "network:", f"  name: {_scalar(network.name)}"]
     texts = {key: getattr(network, key) for key in ("description", "source", "dataset")}
     lines += [f"  {key}: {json.dumps(text, ensure_ascii=False)}" for key, text in texts.items() if text]
     flow: tuple[int, int, int] | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.report.figures.figure import BLUE, ORANGE, new_figure, write_figure
 from procrustes_model.report.terminal.units import format_share
+from procrustes_model.versions import CSV_VERSION, VERSION_COLUMN
 
 if TYPE_CHECKING:
     from procrustes_model.model.sparse.imbalance import ImbalanceHistogram, WorkOf
@@ -32,6 +33,7 @@ IMBALANCE_COLUMNS: Mapping[str, str] = MappingProxyType(
         "elements_after": "processing elements in the bin with balancing",
         "slowest_before": "array-level tiles whose slowest element is in the bin, without balancing",
         "slowest_after": "array-level tiles whose slowest element is in the bin, with balancing",
+        **VERSION_COLUMN,
     }
 )
 """Columns of the table of imbalance, in order, and what they mean."""
@@ -53,7 +55,7 @@ def imbalance_text(histograms: Sequence[ImbalanceHistogram]) -> str:
         counts = (one.before, one.after, one.slowest_before, one.slowest_after)
         ends = zip(one.edges[:-1].tolist(), one.edges[1:].tolist(), strict=True)
         for edges, *row in zip(ends, *(count.tolist() for count in counts), strict=True):
-            writer.writerow([*names, of.masks, *edges, *row])
+            writer.writerow([*names, of.masks, *edges, *row, CSV_VERSION])
     return buffer.getvalue()
 
 

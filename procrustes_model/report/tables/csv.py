@@ -16,6 +16,7 @@ from typing import Any
 
 from procrustes_model.files import write_atomically
 from procrustes_model.model.result import Result
+from procrustes_model.versions import CSV_VERSION, KEY, VERSION_COLUMN
 
 TIDY_COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -28,6 +29,7 @@ TIDY_COLUMNS: Mapping[str, str] = MappingProxyType(
         "count": "words (for compute: operations) of one used instance",
         "instances": "instances of the level that the mapping uses",
         "energy_pj": "energy of this action over all used instances, in pJ",
+        **VERSION_COLUMN,
     }
 )
 """Columns of the tidy table, in order, and what they mean."""
@@ -46,6 +48,7 @@ WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
         "energy_pj": "energy of all levels and of compute, in pJ",
         "energy_per_mac_pj": "energy_pj / computes",
         "edp_j_cycles": "energy-delay product: joules times cycles",
+        **VERSION_COLUMN,
     }
 )
 """Columns of the wide table that every architecture has, in order, and what they mean.
@@ -137,9 +140,17 @@ def _wide_row(result: Result) -> dict[str, Any]:
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return RFC 4180 text; the standard writer gives floats by repr, which round-trips."""
+    """Return RFC 4180 text; the standard writer gives floats by repr, which round-trips.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        With those of `VERSION_COLUMN`.
+    rows : iterable of mapping
+        By column; the version is added.
+    """
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({**row, KEY: CSV_VERSION} for row in rows)
     return buffer.getvalue()

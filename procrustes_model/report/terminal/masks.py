@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from procrustes_model.training.mask_densities import MaskDensities
+from procrustes_model.versions import CSV_VERSION, VERSION_COLUMN
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -20,6 +21,7 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "storage_density": "weights stored / weights",
         "activation_density": "elements of its inputs that are not zero / all; empty: unknown",
         "gradient_density": "the same of the gradients of its outputs; empty: unknown",
+        **VERSION_COLUMN,
     }
 )
 """Columns of the CSV, in order, and what they mean."""
@@ -68,7 +70,7 @@ def masks_csv(masks: MaskDensities) -> str:
             densities = [float(values[row, column]) for values in found]
             shape, size = _sides(masks.shapes[column]), int(masks.sizes[column])
             shown = ["" if math.isnan(value) else repr(value) for value in densities]
-            writer.writerow([step, name, shape, size, *shown])
+            writer.writerow([step, name, shape, size, *shown, CSV_VERSION])
     return text.getvalue()
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from procrustes_model.files import write_atomically
 from procrustes_model.report.figures.figure import BLUE, PLOT_ENDINGS, new_figure, write_figure
 from procrustes_model.report.terminal.units import format_energy
+from procrustes_model.versions import CSV_VERSION, VERSION_COLUMN
 
 if TYPE_CHECKING:
     from procrustes_model.mapper.incumbent import Progress
     from procrustes_model.mapper.result import SearchResult
 
-FRONT_COLUMNS = ("energy_pj", "cycles", "edp_j_cycles", "utilization", "proven")
+FRONT_COLUMNS = ("energy_pj", "cycles", "edp_j_cycles", "utilization", "proven", *VERSION_COLUMN)
 
 
 def format_progress(progress: Progress, objective: str, limit: float | None) -> str:
@@ -101,6 +102,7 @@ def front_text(front: Sequence[SearchResult]) -> str:
                 result.edp_j_cycles,
                 result.utilization,
                 point.certificate.proven,
+                CSV_VERSION,
             ]
         )
     return buffer.getvalue()

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from procrustes_model.network.train_cost import PartCost, TrainCost
 from procrustes_model.report.terminal.units import format_count, format_energy, four_digits
+from procrustes_model.versions import CSV_VERSION, VERSION_COLUMN
 from procrustes_model.vocabulary import PHASES
 from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS
 
@@ -22,6 +23,7 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "cycles": "cycles of the phase in one training step",
         "dense_energy_pj": "energy of the phase in one step of dense training, in pJ",
         "dense_cycles": "cycles of the phase in one step of dense training",
+        **VERSION_COLUMN,
     }
 )
 """Columns of the CSV, in order, and what they mean."""
@@ -39,7 +41,7 @@ def train_cost_text(cost: TrainCost) -> str:
             step = part.step(phase)
             density = repr(float(part.weight_density))
             mine = [number, part.iterations, density, phase, repr(step.energy_pj), step.cycles]
-            writer.writerow([*mine, repr(dense[phase].energy_pj), dense[phase].cycles])
+            writer.writerow([*mine, repr(dense[phase].energy_pj), dense[phase].cycles, CSV_VERSION])
     return text.getvalue()
 
 
