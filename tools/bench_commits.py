@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from bench_compare import THRESHOLD, Measurements, report_ratios
@@ -86,12 +86,14 @@ class Side:
             self._process.stdin.flush()
             return float(self._process.stdout.readline())
         except (BrokenPipeError, ValueError):
-            raise RuntimeError(f"'{name}' ended with status {self._process.wait()}, see above") from None
+            self._process.kill()
+            raise RuntimeError(f"'{name}' cannot be measured, see above") from None
 
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
 

@@ -219,13 +219,14 @@ def serve() -> None:
     package = Path(str(procrustes_model.__file__)).resolve().parent.parent
     if package != Path(sys.argv[1]).resolve():
         raise SystemExit(f"procrustes_model comes from {package}, not from {sys.argv[1]}")
+    answers, sys.stdout = sys.stdout, sys.stderr
     ready: dict[str, Work] = {}
     for line in sys.stdin:
         name = line.strip()
         if name not in ready:
             ready[name] = WORKS[name]()
             ready[name]()
-        print(processor_time(ready[name]), flush=True)
+        print(processor_time(ready[name]), file=answers, flush=True)
 
 
 if __name__ == "__main__":
