@@ -1,7 +1,8 @@
 # make demo    set up, evaluate a shipped mapping, print the table, write out/demo.csv
 # make test    set up, check style and types, run all tests with coverage
 # make docs    set up, build the documentation into site/
-# make bench   print speeds
+# make bench   print speeds, and keep them in $(BENCH_DIR) under the commit
+# make bench-compare BASE=COMMIT   compare speeds with another commit, measured in turn
 # make example-training   train on handwritten digits, evaluate what was recorded: out/example_training/report.md
 # make clean   remove what these made
 
@@ -11,9 +12,13 @@ BIN := $(VENV)/bin
 LOCK := tools/requirements.lock
 # What tests install; without torch, whose tests are then skipped: make test EXTRAS=test,lint
 EXTRAS := test,lint,plot,torch,example
+# Where make bench keeps what it measured
+BENCH_DIR ?= .bench
+# What make bench-compare compares with
+BASE ?= HEAD^
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint docs bench example-training clean
+.PHONY: demo test lint docs bench bench-compare example-training clean
 
 demo: $(VENV)/.runtime
 	@mkdir -p out
@@ -37,7 +42,10 @@ example-training: $(VENV)/.development
 	OMP_NUM_THREADS=1 $(BIN)/python tools/example_training.py out/example_training
 
 bench: $(VENV)/.development
-	$(BIN)/python tools/bench.py
+	$(BIN)/python tools/bench.py --json "$(BENCH_DIR)/{commit}.json"
+
+bench-compare: $(VENV)/.development
+	$(BIN)/python tools/bench_commits.py $(BASE)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

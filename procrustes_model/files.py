@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from procrustes_model.versions import CSV_VERSION, KEY
+
 
 def check_writable(path: str | Path) -> None:
     """Find out before the work whether `path` can be written after it.
@@ -95,14 +97,14 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     Parameters
     ----------
     columns : sequence of str
-        The header, in order.
+        The header, in order, with those of `VERSION_COLUMN`.
     rows : iterable of mapping
-        Values by column; what a row lacks, or has as None, is an empty field.
+        Values by column; what a row lacks, or has as None, is an empty field. The version is added.
     """
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({**row, KEY: CSV_VERSION} for row in rows)
     return buffer.getvalue()
 
 

@@ -27,6 +27,11 @@ class Phase(StrEnum):
         return self.value.replace("_", " ")
 
     @property
+    def writes(self) -> Role:
+        """The role of the tensor that the phase accumulates into: the output, or the gradient of another."""
+        return _WRITES[self]
+
+    @property
     def suffix(self) -> str:
         """What names of shapes end in; nothing in the forward phase."""
         return "" if self is Phase.FORWARD else f"_{self.value}"
@@ -45,6 +50,38 @@ class Phase(StrEnum):
                 return phase
         raise ValueError(f"unknown phase '{word}'; one of {', '.join(phase.short for phase in cls)}")
 
+
+class Role(StrEnum):
+    """What a tensor is in a layer that is trained; its value is what shapes say."""
+
+    WEIGHTS = "weights"
+    INPUT = "input"
+    OUTPUT = "output"
+
+    @property
+    def tensor(self) -> str:
+        """The name of this tensor in convolutions, and where something is said of all layers of a network."""
+        return _ROLE_TENSORS[self]
+
+    @property
+    def letters(self) -> str:
+        """What options call the tensor, one letter each, the usual one first."""
+        return _ROLE_LETTERS[self]
+
+    @classmethod
+    def of_tensor(cls, name: str) -> Role | None:
+        """Return the role of a tensor where only its name says it; None where the name says nothing."""
+        return next((role for role in cls if role.tensor == name), None)
+
+    @classmethod
+    def of_letter(cls, letter: str) -> Role | None:
+        """Return the role that a letter of either case stands for, if any."""
+        return next((role for role in cls if len(letter) == 1 and letter.upper() in role.letters), None)
+
+
+_ROLE_TENSORS = {Role.WEIGHTS: "Weights", Role.INPUT: "Inputs", Role.OUTPUT: "Outputs"}
+_WRITES = {Phase.FORWARD: Role.OUTPUT, Phase.BACKWARD: Role.INPUT, Phase.WEIGHT_UPDATE: Role.WEIGHTS}
+_ROLE_LETTERS = {Role.WEIGHTS: "W", Role.INPUT: "XI", Role.OUTPUT: "YO"}
 
 _SHORT_PHASES = {Phase.FORWARD: "fw", Phase.BACKWARD: "bw", Phase.WEIGHT_UPDATE: "wu"}
 

@@ -14,16 +14,22 @@ from procrustes_model.cli.inputs import ArchitectureArgument, complete_shipped
 from procrustes_model.cli.outputs import announce_compiling
 from procrustes_model.cli.search import INTERRUPTED, Objective
 from procrustes_model.cli.sparse_options import SparsityOption, parse_tensor_densities
+from procrustes_model.vocabulary import Role
 
 if TYPE_CHECKING:
     from procrustes_model.network.result import NetworkResult
 
-_TENSORS = ("Weights", "Inputs", "Outputs")
+_TENSORS = {role: role.tensor for role in Role}
 
 
 def complete_network(incomplete: str) -> list[str]:
     """Return the names of networks that ship and start with what is typed so far."""
     return complete_shipped("network", incomplete)
+
+
+def _parse_densities(text: str, network: str) -> dict[str, float]:
+    """Return densities of all layers by the names that their tensors have in the shapes that ship."""
+    return parse_tensor_densities(text, list(_TENSORS.values()), _TENSORS, network)
 
 
 def _complete_profile(incomplete: str) -> list[str]:
@@ -123,7 +129,7 @@ def network_command(
                     constraints=constraints,
                     sparsity=sparsity,
                     baseline=baseline,
-                    density=None if density is None else parse_tensor_densities(density, _TENSORS, net.name),
+                    density=None if density is None else _parse_densities(density, net.name),
                     profile=profile,
                     masks=masks,
                     step=step,

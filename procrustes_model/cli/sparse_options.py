@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,14 +13,13 @@ import typer
 
 from procrustes_model.cli.inputs import complete_shipped
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.vocabulary import ALL_PHASES, PHASES, Phase
+from procrustes_model.vocabulary import ALL_PHASES, PHASES, Phase, Role
 
 if TYPE_CHECKING:
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.sparsity import Sparsity
 
 _DENSITIES = "write TENSOR=NUMBER,... with numbers from 0 to 1, such as W=0.1,X=0.5"
-SHORT_TENSORS = {"W": "Weights", "X": "Inputs", "I": "Inputs", "Y": "Outputs", "O": "Outputs"}
 
 
 class PhaseChoice(StrEnum):
@@ -50,9 +49,7 @@ PhaseOption = Annotated[
 ]
 DensityOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="W=0.1,X=0.5", help="Nonzeros / elements by tensor (W Weights, X Inputs, Y Outputs)."
-    ),
+    typer.Option(metavar="W=0.1,X=0.5", help="Nonzeros / elements by tensor (W weights, X input, Y output)."),
 ]
 MasksOption = Annotated[
     Path | None,
@@ -149,12 +146,12 @@ def find_layer_masks(
         When the file is broken, has no such layer or step, or the layer's shape is not that of the weights.
     """
     from procrustes_model.training.masks import load_mask, load_mask_densities
-    from procrustes_model.workloads.mask_profile import WEIGHTS, densities_in_phase, weights_mask
+    from procrustes_model.workloads.mask_profile import densities_in_phase, weights_mask
 
     found = load_mask_densities(path)
     row, column = found.find_step(step), found.find_layer(layer)
     mask = weights_mask(load_mask(path, found.names[column], found.steps[row]), problem, str(path))
-    return densities_in_phase(found, column, row, problem), {WEIGHTS: mask}
+    return densities_in_phase(found, column, row, problem), {problem.roles[Role.WEIGHTS]: mask}
 
 
 def in_phases(problem: Problem, choice: PhaseChoice | None) -> list[Problem]:
@@ -176,10 +173,13 @@ def parse_densities(text: str | None, problem: Problem) -> dict[str, float]:
     """
     if text is None:
         return {}
-    return parse_tensor_densities(text, [tensor.name for tensor in problem.tensors], problem.name)
+    names = [tensor.name for tensor in problem.tensors]
+    return parse_tensor_densities(text, names, problem.roles, problem.name)
 
 
-def parse_tensor_densities(text: str, names: Sequence[str], where: str) -> dict[str, float]:
+def parse_tensor_densities(
+    text: str, names: Sequence[str], roles: Mapping[Role, str], where: str
+) -> dict[str, float]:
     """Return densities by tensor from text such as ``W=0.1,X=0.5``.
 
     Parameters
@@ -187,6 +187,8 @@ def parse_tensor_densities(text: str, names: Sequence[str], where: str) -> dict[
     text : str
     names : sequence of str
         Of the tensors that there are.
+    roles : dict of Role to str
+        Names of those that letters stand for.
     where : str
         What they are tensors of.
 
@@ -203,7 +205,8 @@ def parse_tensor_densities(text: str, names: Sequence[str], where: str) -> dict[
             shown = f"'{part.strip()}' is no density" if part.strip() else f"a density is missing in '{text}'"
             issues.append(Issue(f"--density: {shown}" if text.strip() else "--density is empty", _DENSITIES))
             continue
-        tensor = name if name in names else SHORT_TENSORS.get(name.upper(), name)
+        role = None if name in names else Role.of_letter(name)
+        tensor = name if role is None else roles.get(role, name)
         if tensor not in names:
             known = ", ".join(names)
             issues.append(Issue(f"--density: '{name}' is no tensor of {where}", f"choose from {known}"))

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from procrustes_model.files import csv_text
+from procrustes_model.versions import VERSION_COLUMN
 
 TIDY_COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -19,6 +20,7 @@ TIDY_COLUMNS: Mapping[str, str] = MappingProxyType(
         "count": "words (for compute: operations) of one used instance",
         "instances": "instances of the level that the mapping uses",
         "energy_pj": "energy of this action over all used instances, in pJ",
+        **VERSION_COLUMN,
     }
 )
 """Columns of the tidy table, in order, and what they mean."""

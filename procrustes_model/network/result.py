@@ -12,10 +12,10 @@ from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.plan import Entry
 from procrustes_model.network.record import CaseRecord
 from procrustes_model.network.store import CaseStore
+from procrustes_model.versions import KEY, VERSIONS, check_version
 from procrustes_model.vocabulary import Phase
 
 FORMAT = "procrustes_network"
-VERSION = 1
 RUN_FILE = "run.json"
 
 
@@ -233,7 +233,7 @@ class NetworkResult:
         """Return the run without its cases as JSON: what went in, and which case each row is."""
         data = {
             "format": FORMAT,
-            "version": VERSION,
+            KEY: VERSIONS["run"],
             "architecture": self.architecture,
             "network": self.network,
             "batch": self.batch,
@@ -257,17 +257,21 @@ def load_run(folder: str | Path) -> NetworkResult:
     Raises
     ------
     SpecError
-        When there is no finished run, or part of it is missing.
+        When there is no finished run, it is of a newer version, or part of it is missing.
     """
     path = Path(folder) / RUN_FILE
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if (data["format"], data["version"]) != (FORMAT, VERSION):
-            raise ValueError(f"no {FORMAT} of version {VERSION}")
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text)
+        if data["format"] != FORMAT:
+            raise ValueError(f"no {FORMAT}")
+        check_version("run", data, str(path), text)
         entries = [Entry(**{**entry, "phase": Phase(entry["phase"])}) for entry in data["rows"]]
         head = {key: data[key] for key in ("architecture", "network", "batch", "objective", "inputs")}
         phases = tuple(Phase(name) for name in data["phases"])
         designs = tuple(data["designs"])
+    except SpecError:
+        raise
     except OSError as error:
         raise SpecError(Issue(f"there is no finished run: {error.strerror}", None, str(path))) from None
     except (ValueError, KeyError, TypeError) as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.report.figures.network import energy_parts
 from procrustes_model.reproduction.runs import CONV512, Results, Run, select
+from procrustes_model.versions import VERSION_COLUMN
 from procrustes_model.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ COLUMNS: dict[str, str] = {
     "slowest_after": "array-level tiles whose slowest element is in the bin, with balancing",
     "mean_before": "mean of the slowest element's work / mean, over all array-level tiles, without balancing",
     "mean_after": "the same with balancing",
+    **VERSION_COLUMN,
 }
 """All columns that some item's CSV has."""
 

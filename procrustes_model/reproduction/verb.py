@@ -14,6 +14,7 @@ from procrustes_model.reproduction.rows import COLUMNS, Rows, make_rows
 from procrustes_model.reproduction.runs import Results, Run, carry_out, runs_of
 from procrustes_model.reproduction.study import Rules, load_study
 from procrustes_model.reproduction.text import item_text
+from procrustes_model.versions import VERSION_COLUMN
 
 if TYPE_CHECKING:
     from procrustes_model.network.run import RunProgress
@@ -107,7 +108,7 @@ def reproduce(
         results[run] = carry_out(run, study, folder, seconds=seconds, workers=workers, progress=progress)
     rows = make_rows(asked, study, results)
     text = item_text(asked, study, rows, style)
-    columns = [name for name in COLUMNS if any(name in row for row in rows)]
+    columns = [name for name in COLUMNS if name in VERSION_COLUMN or any(name in row for row in rows)]
     figure = draw_item(asked, rows)
     files = tuple(folder / f"{item}.{ending}" for ending in ("csv", "png", "svg"))
     write_atomically(files[0], csv_text(columns, rows))

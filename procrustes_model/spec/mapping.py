@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 
 from procrustes_model.errors import Issue
 from procrustes_model.spec.schema import Count, Frozen, Identifier, Name, Origin
+from procrustes_model.versions import KEY, VERSIONS, with_version
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _RESERVED = ("true", "false", "null")
@@ -99,21 +100,17 @@ class Mapping(Frozen):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the mapping as its YAML form holds it; `load_mapping` reads it back."""
-        return {
-            "mapping": {
-                "name": self.name,
-                "levels": [
-                    {
-                        "level": level.level,
-                        "temporal": _tokens(level.temporal),
-                        "spatial_x": _tokens(level.spatial_x),
-                        "spatial_y": _tokens(level.spatial_y),
-                        "keep": list(level.keep),
-                    }
-                    for level in self.levels
-                ],
+        levels = [
+            {
+                "level": level.level,
+                "temporal": _tokens(level.temporal),
+                "spatial_x": _tokens(level.spatial_x),
+                "spatial_y": _tokens(level.spatial_y),
+                "keep": list(level.keep),
             }
-        }
+            for level in self.levels
+        ]
+        return with_version({"mapping": {"name": self.name, "levels": levels}})
 
     def to_yaml(self) -> str:
         """Return the mapping as text that `load_mapping` reads back to an equal one.
@@ -123,7 +120,7 @@ class Mapping(Frozen):
         str
             Canonical YAML: levels outermost first, loops only where there are any, `keep` always.
         """
-        lines = ["mapping:", f"  name: {_scalar(self.name)}", "  levels:"]
+        lines = [f"{KEY}: {VERSIONS['mapping']}", "mapping:", f"  name: {_scalar(self.name)}", "  levels:"]
         for level in self.levels:
             lines.append(f"    - level: {_scalar(level.level)}")
             for key in ("temporal", "spatial_x", "spatial_y"):

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from procrustes_model.errors import SpecError
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Name, Text
+from procrustes_model.versions import KEY, VERSIONS
 
 LayerKind = Literal["conv", "grouped", "depthwise", "fully_connected", "matmul"]
 Extent = Annotated[int, Field(strict=True, ge=0, le=2**20)]
@@ -177,7 +178,7 @@ def _network_text(network: Network) -> str:
     SpecError
         When a layer is none that a file can describe, such as a convolution with several rows.
     """
-    lines = ["network:", f"  name: {_scalar(network.name)}"]
+    lines = [f"{KEY}: {VERSIONS['network']}", "network:", f"  name: {_scalar(network.name)}"]
     texts = {key: getattr(network, key) for key in ("description", "source", "dataset")}
     lines += [f"  {key}: {json.dumps(text, ensure_ascii=False)}" for key, text in texts.items() if text]
     flow: tuple[int, int, int] | None = None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pydantic import Field, model_validator
 
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Identifier, Name
-from procrustes_model.vocabulary import Phase
+from procrustes_model.vocabulary import Phase, Role
 
 
 class Term(Frozen):
@@ -24,6 +24,7 @@ class Tensor(Frozen):
     name: Name = Field(description="what mappings and results call the tensor")
     ranks: tuple[tuple[Term, ...], ...] = Field(description="per rank, the terms whose sum is the index")
     is_output: bool = Field(default=False, description="whether the problem accumulates into it")
+    role: Role | None = Field(default=None, description="what it is in a layer that is trained, if stated")
 
     def index_text(self, rank: int, names: Mapping[str, str]) -> str:
         """Return the index of one rank as text, such as ``2*p+r``.
@@ -61,6 +62,9 @@ class Problem(Frozen):
             raise ValueError(f"tensor names must differ: {', '.join(names)}")
         if sum(tensor.is_output for tensor in self.tensors) != 1:
             raise ValueError("exactly one tensor must be the output")
+        stated = [tensor.role for tensor in self.tensors if tensor.role is not None]
+        if len(set(stated)) < len(stated):
+            raise ValueError(f"tensors share a role: {', '.join(stated)}")
         used = {term.dimension for tensor in self.tensors for rank in tensor.ranks for term in rank}
         if not used <= set(self.dimensions):
             raise ValueError(f"no bound for {', '.join(sorted(used - set(self.dimensions)))}")
@@ -70,6 +74,20 @@ class Problem(Frozen):
     def output(self) -> Tensor:
         """The tensor that is accumulated into."""
         return next(tensor for tensor in self.tensors if tensor.is_output)
+
+    @property
+    def roles(self) -> dict[Role, str]:
+        """Names of the tensors that have a role.
+
+        Where no tensor states one, those called Weights, Inputs and Outputs have theirs by name.
+        """
+        stated = {tensor.role: tensor.name for tensor in self.tensors if tensor.role is not None}
+        names = (tensor.name for tensor in self.tensors)
+        return stated or {role: name for name in names if (role := Role.of_tensor(name)) is not None}
+
+    def role_of(self, tensor: str) -> Role | None:
+        """Return the role of the tensor of this name, if it has one."""
+        return next((role for role, name in self.roles.items() if name == tensor), None)
 
     @property
     def computes(self) -> int:

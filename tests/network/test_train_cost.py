@@ -101,6 +101,7 @@ def test_dense_training(cost: TrainCost) -> None:
 def test_csv_adds_up(cost: TrainCost) -> None:
     rows = list(csv.DictReader(io.StringIO(train_cost_text(cost))))
     assert [row["phase"] for row in rows] == [*PHASES] * 4
+    assert {row["version"] for row in rows} == {"1"}
     energy = sum(int(row["iterations"]) * float(row["energy_pj"]) for row in rows)
     assert energy == pytest.approx(cost.energy_pj, rel=1e-12)
     assert sum(int(row["iterations"]) * int(row["cycles"]) for row in rows) == cost.cycles

@@ -22,6 +22,7 @@ def test_tidy_has_a_row_per_action(result: Result, tmp_path: Path) -> None:
     write_tidy([result, result], path)
     rows = read(path)
     assert list(rows[0]) == list(TIDY_COLUMNS)
+    assert {row["version"] for row in rows} == {"1"}
     assert len(rows) == 2 * (3 * 3 + 1)
     assert {row["problem"] for row in rows} == {'odd "name", with comma'}
     assert {row["phase"] for row in rows} == {""}

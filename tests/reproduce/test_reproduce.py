@@ -181,7 +181,8 @@ def test_32x32_is_16x16_with_more_elements() -> None:
 
 def test_columns_are_described(folder: Path) -> None:
     for name in ("energy", "imbalance"):
-        assert set(read(quick(name, folder))[0]) <= set(COLUMNS)
+        row = read(quick(name, folder))[0]
+        assert set(row) <= set(COLUMNS) and row["version"] == "1"
 
 
 def test_wrong_names(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from procrustes_model.kernels.sparse.empty_on_masks import met_density
 from procrustes_model.kernels.sparse.masks import MaskArrays
 from procrustes_model.model.components import working_components
 from procrustes_model.model.design import Design, lower_rules
-from procrustes_model.model.lower import by_level, lower_machine, lower_problem
+from procrustes_model.model.lower import lower_machine, lower_problem
 from procrustes_model.model.sparse.formats import lower_terms
 from procrustes_model.model.sparse.masks import lower_masks, read_mask
 from procrustes_model.policies import POLICIES, Policy

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.spec.network import Network
+from procrustes_model.versions import with_version
 from procrustes_model.vocabulary import PHASES
 
 if TYPE_CHECKING:
@@ -145,5 +146,5 @@ def _yaml(data: dict[str, Any]) -> str:
     import yaml
 
     # Through JSON, so that only plain data are written, and nothing as an alias.
-    plain = json.loads(json.dumps(data))
+    plain = json.loads(json.dumps(with_version(data)))
     return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None))

@@ -14,6 +14,7 @@ from typing import Any
 from procrustes_model.files import csv_text, write_atomically
 from procrustes_model.model.result import Result
 from procrustes_model.model.tidy import records_text
+from procrustes_model.versions import VERSION_COLUMN
 
 WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -29,6 +30,7 @@ WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
         "energy_pj": "energy of all levels and of compute, in pJ",
         "energy_per_mac_pj": "energy_pj / computes",
         "edp_j_cycles": "energy-delay product: joules times cycles",
+        **VERSION_COLUMN,
     }
 )
 """Columns of the wide table that every architecture has, in order, and what they mean.

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from procrustes_model.files import csv_text
+from procrustes_model.versions import VERSION_COLUMN
 
 if TYPE_CHECKING:
     from procrustes_model.mapper.result import SearchResult
 
-FRONT_COLUMNS = ("energy_pj", "cycles", "edp_j_cycles", "utilization", "proven")
+FRONT_COLUMNS = ("energy_pj", "cycles", "edp_j_cycles", "utilization", "proven", *VERSION_COLUMN)
 
 
 def front_text(front: Sequence[SearchResult]) -> str:

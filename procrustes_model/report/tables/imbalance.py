@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.files import csv_text
 from procrustes_model.policies import POLICIES
+from procrustes_model.versions import VERSION_COLUMN
 
 if TYPE_CHECKING:
     from procrustes_model.model.sparse.imbalance import ImbalanceHistogram
@@ -29,6 +30,7 @@ IMBALANCE_COLUMNS: Mapping[str, str] = MappingProxyType(
         "elements_after": "processing elements in the bin with balancing",
         "slowest_before": "array-level tiles whose slowest element is in the bin, without balancing",
         "slowest_after": "array-level tiles whose slowest element is in the bin, with balancing",
+        **VERSION_COLUMN,
     }
 )
 """Columns of the table of imbalance, in order, and what they mean."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from procrustes_model.files import csv_text
 from procrustes_model.training.mask_densities import MaskDensities
+from procrustes_model.versions import VERSION_COLUMN
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -20,6 +21,7 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "storage_density": "weights stored / weights",
         "activation_density": "elements of its inputs that are not zero / all; empty: unknown",
         "gradient_density": "the same of the gradients of its outputs; empty: unknown",
+        **VERSION_COLUMN,
     }
 )
 """Columns of the CSV, in order, and what they mean."""

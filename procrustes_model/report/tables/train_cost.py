@@ -8,6 +8,7 @@ from typing import Any
 
 from procrustes_model.files import csv_text
 from procrustes_model.network.train_cost import TrainCost
+from procrustes_model.versions import VERSION_COLUMN
 from procrustes_model.vocabulary import PHASES
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
@@ -20,6 +21,7 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "cycles": "cycles of the phase in one training step",
         "dense_energy_pj": "energy of the phase in one step of dense training, in pJ",
         "dense_cycles": "cycles of the phase in one step of dense training",
+        **VERSION_COLUMN,
     }
 )
 """Columns of the CSV, in order, and what they mean."""
