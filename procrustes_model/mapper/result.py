@@ -37,7 +37,8 @@ class Certificate:
         Whether the search went to its end. Where something is zero, bounds are not exact, and a gap may be
         left all the same.
     value, lower_bound : float
-        Objective of the mapping, and what no mapping of the space falls below: pJ, pJ x cycles, or cycles.
+        Objective of the mapping, and what no mapping of the space falls below: in the
+        objective's unit, such as pJ x cycles.
     mapspace : int
         Mappings of the space; see `Space.size`.
     patterns, patterns_pruned : int
@@ -76,7 +77,7 @@ class SearchResult:
     Attributes
     ----------
     objective : str
-        'energy', 'edp' or 'cycles'.
+        As `parse_objective` reads it: 'edp', or 'energy, cycles<=200000'.
     method : str
         'optimal', 'random' or 'exhaustive'.
     mapping : Mapping
