@@ -72,9 +72,8 @@ class Objective:
 
     def __str__(self) -> str:
         """Return the text that `parse_objective` reads: the name, or the product, and the limits."""
-        known = OBJECTIVES.get(self.name)
-        same = known is not None and _powers(known) == _powers(self)
-        head = self.name if same else _product(*_powers(self), sign="*")
+        known = _find_named(_powers(self))
+        head = known.name if known else _product(*_powers(self), sign="*")
         return ", ".join([head, *(f"{word}<={_short(most)}" for word, most in self.limits)])
 
     def allows(self, energy: Floats, cycles: Floats) -> Bools:
@@ -106,6 +105,10 @@ class Objective:
 
 def _powers(objective: Objective) -> tuple[float, float]:
     return objective.energy_power, objective.cycles_power
+
+
+def _find_named(powers: tuple[float, float]) -> Objective | None:
+    return next((one for one in OBJECTIVES.values() if _powers(one) == powers), None)
 
 
 def _short(number: float) -> str:
@@ -186,8 +189,7 @@ def _parse_product(head: str, given: str) -> Objective:
             raise _unknown(given)
         powers[match[1]] = float(match[2] or 1)
     pair = powers.get("energy", 0.0), powers.get("cycles", 0.0)
-    named = next((one for one in OBJECTIVES.values() if _powers(one) == pair), None)
-    return named or Objective(_product(*pair, sign="*") or head.strip(), *pair)
+    return _find_named(pair) or Objective(_product(*pair, sign="*") or head.strip(), *pair)
 
 
 def _unknown(given: object) -> SpecError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from procrustes_model.model.result import Result
+from procrustes_model.objective import parse_objective
 from procrustes_model.spec.mapping import Mapping
 
 
@@ -109,7 +110,11 @@ class SearchResult:
             "method": self.method,
             "seconds": self.seconds,
             "interrupted": self.interrupted,
-            "certificate": {**vars(certificate), "gap": certificate.gap},
+            "certificate": {
+                **vars(certificate),
+                "gap": certificate.gap,
+                "unit": parse_objective(self.objective).unit,
+            },
             **self.mapping.to_dict(),
             "result": self.result.to_dict(),
         }

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from procrustes_model import SpecError
 from procrustes_model.network.result import NetworkResult, load_run
 from procrustes_model.network.run import RunProgress, run_network
+from procrustes_model.objective import parse_objective
 from tests.network.conftest import TINY
+
+ONE: dict[str, Any] = {
+    "network": {
+        "name": "one",
+        "input": {"channels": 2, "height": 2, "width": 2},
+        "layers": [{"name": "only", "kind": "conv", "channels": 2, "kernel": 1}],
+    }
+}
 
 
 def test_totals_are_the_sums_of_rows(tiny_run: NetworkResult) -> None:
@@ -77,3 +88,19 @@ def test_what_was_not_proven_goes_on_with_more_time(tmp_path: Path) -> None:
         assert after.case.edp_j_cycles <= before.case.edp_j_cycles
     again = run_network("procrustes_16x16", TINY, phases=["fw"], workers=1, seconds=0.001, out=tmp_path)
     assert again.rows == patient.rows
+
+
+def test_every_search_has_the_objective_of_the_run(tmp_path: Path) -> None:
+    aims = [parse_objective(text) for text in ("ed2p", "cycles^2*energy", "energy, cycles<=1e6")]
+    runs = [
+        run_network(
+            "procrustes_16x16", ONE, phases=["fw"], objective=aim, workers=1, seconds=None, out=tmp_path
+        )
+        for aim in aims
+    ]
+    assert [run.objective for run in runs] == ["ed2p", "ed2p", "energy, cycles<=1000000"]
+    assert runs[0].rows == runs[1].rows
+    assert load_run(tmp_path).objective == runs[2].objective
+    assert {row.case.objective for row in runs[2].rows} == {runs[2].objective}
+    with pytest.raises(SpecError, match="unknown objective"):
+        run_network("procrustes_16x16", ONE, objective="least")
