@@ -71,9 +71,9 @@ def test_exhaustive_equals_trying_every_mapping_file(seed: int) -> None:
     for objective in ("energy", "edp", "cycles"):
         if not best:
             with pytest.raises(SpecError):
-                search(machine, work, None, objective, method="exhaustive", imperfect=True)  # type: ignore[arg-type]
+                search(machine, work, None, objective, method="exhaustive", imperfect=True)
             continue
-        found = search(machine, work, None, objective, method="exhaustive", imperfect=True)  # type: ignore[arg-type]
+        found = search(machine, work, None, objective, method="exhaustive", imperfect=True)
         assert found.certificate.proven
         assert found.certificate.value == pytest.approx(best[objective], rel=1e-9)
 
