@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 from procrustes_model.cli.errors import reported_errors
-from procrustes_model.cli.inputs import ArchitectureArgument, complete_shipped
+from procrustes_model.cli.inputs import ArchitectureArgument, ObjectiveOption, complete_shipped
 from procrustes_model.cli.outputs import announce_compiling
-from procrustes_model.cli.search import INTERRUPTED, Objective
+from procrustes_model.cli.search import INTERRUPTED
 from procrustes_model.cli.sparse_options import SparsityOption, parse_tensor_densities
 from procrustes_model.vocabulary import Role
 
@@ -75,7 +75,7 @@ def network_command(
         Path | None, typer.Option(metavar="FILE", help="Recorded masks (.npz): count on them.")
     ] = None,
     step: Annotated[int | None, typer.Option(help="Recorded step of the masks; default: the last.")] = None,
-    objective: Annotated[Objective, typer.Option(help="What every search minimises.")] = Objective.EDP,
+    objective: ObjectiveOption = "edp",
     seconds: Annotated[float, typer.Option(min=0.0, help="Time limit of each search; 0: to its end.")] = 20.0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same answer.")] = 0,
     as_published: Annotated[
@@ -133,7 +133,7 @@ def network_command(
                     profile=profile,
                     masks=masks,
                     step=step,
-                    objective=objective.value,
+                    objective=objective,
                     seconds=seconds or None,
                     seed=seed,
                     as_published=as_published,

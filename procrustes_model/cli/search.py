@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from procrustes_model.cli.errors import reported_errors
-from procrustes_model.cli.inputs import ArchitectureArgument, ProblemArgument, complete_shipped
+from procrustes_model.cli.inputs import (
+    ArchitectureArgument,
+    ObjectiveOption,
+    ProblemArgument,
+    complete_shipped,
+)
 from procrustes_model.cli.outputs import (
     announce_compiling,
     check_outputs,
@@ -32,6 +37,7 @@ from procrustes_model.cli.sparse_options import (
     in_phases,
 )
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.objective import parse_objective
 from procrustes_model.vocabulary import PHASES
 
 if TYPE_CHECKING:
@@ -42,14 +48,6 @@ if TYPE_CHECKING:
     from procrustes_model.spec.problem import Problem
 
 INTERRUPTED = 130
-
-
-class Objective(StrEnum):
-    """What a search minimises."""
-
-    ENERGY = "energy"
-    CYCLES = "cycles"
-    EDP = "edp"
 
 
 class Method(StrEnum):
@@ -81,7 +79,7 @@ def search_command(
     masks: MasksOption = None,
     layer: LayerOption = None,
     step: StepOption = None,
-    objective: Annotated[Objective, typer.Option(help="What to minimise.")] = Objective.EDP,
+    objective: ObjectiveOption = "edp",
     method: Annotated[
         Method, typer.Option(help="Proof, seeded random walks, or every mapping.")
     ] = Method.OPTIMAL,
@@ -121,6 +119,7 @@ def search_command(
         mapping_files = _mapping_files(out, phase)
         outputs = {**mapping_files, "--csv": csv, "--json": json, "--pareto": pareto}
         check_outputs(outputs, (architecture, problem, constraints or ""))
+        aim = parse_objective(objective)
         given = Zeros(density, masks, layer, step)
         given.check(sparsity)
         from procrustes_model.mapper.constraints import load_constraints
@@ -129,7 +128,7 @@ def search_command(
         machine, work = load_architecture(architecture), load_problem(problem)
         if not quiet:
             announce_compiling("walk" if sparsity is None else "list_candidates")
-        line = _ProgressLine(objective.value, seconds) if not quiet and sys.stderr.isatty() else None
+        line = _ProgressLine(seconds) if not quiet and sys.stderr.isatty() else None
         if pareto is not None and imperfect:
             raise SpecError(
                 Issue("--pareto knows whole passes only", "leave out --imperfect, or search each objective")
@@ -150,7 +149,7 @@ def search_command(
                 machine,
                 one,
                 rule,
-                objective.value,
+                aim,
                 **zero,
                 method=method.value,
                 seconds=seconds,
@@ -262,20 +261,18 @@ class _ProgressLine:
 
     Parameters
     ----------
-    objective : str
     limit : float or None
         Seconds after which the search stops.
     """
 
-    def __init__(self, objective: str, limit: float | None) -> None:
-        self.objective = objective
+    def __init__(self, limit: float | None) -> None:
         self.limit = limit
 
     def __call__(self, progress: Progress) -> None:
         from procrustes_model.report.terminal.search import format_progress
 
         width = shutil.get_terminal_size().columns - 1
-        text = format_progress(progress, self.objective, self.limit)[:width]
+        text = format_progress(progress, self.limit)[:width]
         sys.stderr.write(f"\r{text:<{width}}")
         sys.stderr.flush()
 

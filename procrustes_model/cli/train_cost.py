@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from procrustes_model.cli.errors import reported_errors
-from procrustes_model.cli.inputs import ArchitectureArgument
+from procrustes_model.cli.inputs import ArchitectureArgument, ObjectiveOption
 from procrustes_model.cli.network import CaseProgress, complete_network
 from procrustes_model.cli.outputs import announce_compiling, check_outputs, print_written
-from procrustes_model.cli.search import INTERRUPTED, Objective
+from procrustes_model.cli.search import INTERRUPTED
 
 if TYPE_CHECKING:
     from procrustes_model.network.train_cost import TrainCost
@@ -53,7 +53,7 @@ def train_cost_command(
         MappingChoice,
         typer.Option(help="The best for each state of a layer, or the best dense one for the whole run."),
     ] = MappingChoice.EACH,
-    objective: Annotated[Objective, typer.Option(help="What every search minimises.")] = Objective.EDP,
+    objective: ObjectiveOption = "edp",
     seconds: Annotated[float, typer.Option(min=0.0, help="Time limit of each search; 0: to its end.")] = 60.0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same answer.")] = 0,
     clock_ghz: Annotated[
@@ -90,7 +90,7 @@ def train_cost_command(
                     dataflow=dataflow,
                     constraints=constraints,
                     mappings=mappings.value,
-                    objective=objective.value,
+                    objective=objective,
                     seconds=seconds or None,
                     seed=seed,
                     out=out,

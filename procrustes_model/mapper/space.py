@@ -263,6 +263,11 @@ class Space:
         return sum((stored(level, int(t), tiles[t]) for t in np.flatnonzero(kept)), np.zeros(tiles.shape[1]))
 
     @property
+    def power(self) -> float:
+        """What every mapping spends per cycle, in pJ."""
+        return self.model.machine.power
+
+    @property
     def levels(self) -> int:
         """Number of storage levels."""
         return len(self.architecture.levels)

@@ -15,7 +15,7 @@ from procrustes_model.kernels.imbalance.memo import MemoArrays, make_memo
 from procrustes_model.kernels.imbalance.tiles import find_tiles
 from procrustes_model.kernels.search.arrays import Lattice
 from procrustes_model.kernels.search.candidates import settle_orders
-from procrustes_model.kernels.search.finish import is_better
+from procrustes_model.kernels.search.goal import is_better
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.relaxation import Relaxation
 from procrustes_model.model.batch import BatchEvaluator, BatchResult
@@ -137,15 +137,10 @@ class SparseCost:
         if counted is not None and self._quick is not self._evaluator:
             settle_orders(part)
             found = self._quick.evaluate(*part, threads=threads, accesses=False)
-            score = np.array(
-                [
-                    incumbent.score(energy, cycles) if status == 0 else np.inf
-                    for energy, cycles, status in zip(
-                        found.energy_pj, found.cycles, found.status, strict=True
-                    )
-                ]
-            )
-            part = _pick(part, np.argsort(score, kind="stable")[:counted])
+            late = found.cycles.astype(float)
+            score = np.where(found.status == 0, incumbent.score_all(found.energy_pj, late), np.inf)
+            beyond = ~incumbent.objective.allows(found.energy_pj, late)
+            part = _pick(part, np.lexsort((score, beyond))[:counted])
         found = self.measure(part, threads)
         for n in np.flatnonzero(found.valid).tolist():
             energy, cycles = float(found.energy_pj[n]), float(found.cycles[n])

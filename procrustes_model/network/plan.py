@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from procrustes_model.fingerprint import program_fingerprint
 from procrustes_model.kernels.dense.arrays import Bools
 from procrustes_model.mapper.constraints import Constraints
 from procrustes_model.network.dataflow import dataflow_constraints
 from procrustes_model.network.densities import LayerState, Zeros, zeros_of
+from procrustes_model.objective import Objective, parse_objective
 from procrustes_model.spec.load import load_problem
 from procrustes_model.spec.sparsity import SparsePhase
 from procrustes_model.vocabulary import PHASES, Phase
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from procrustes_model.spec.network import Network, NetworkLayer
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.sparsity import Sparsity
-
-Objective = Literal["energy", "cycles", "edp"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +52,7 @@ class Case:
     architecture: Architecture
     problem: Problem
     constraints: Constraints
-    objective: Objective
+    objective: str
     sparsity: Sparsity | None
     densities: dict[str, Any]
     masks: dict[str, Bools]
@@ -148,7 +147,7 @@ class Plan:
     phases: tuple[Phase, ...]
     designs: tuple[Design, ...]
     constraints: Constraints | None
-    objective: Objective
+    objective: str
     seed: int
     as_published: bool
     entries: tuple[Entry, ...]
@@ -162,7 +161,7 @@ class _Planner:
     architecture: Architecture
     network: Network
     batch: int
-    objective: Objective
+    objective: str
     seed: int
     as_published: bool
     constraints: Constraints | None
@@ -248,7 +247,7 @@ def make_plan(
     *,
     batch: int | None = None,
     phases: Sequence[Phase] = PHASES,
-    objective: Objective = "edp",
+    objective: str | Objective = "edp",
     constraints: Constraints | None = None,
     seed: int = 0,
     as_published: bool = False,
@@ -265,7 +264,7 @@ def make_plan(
     batch : int, optional
         Samples per training step; the network's own by default.
     phases : sequence of str
-    objective : str
+    objective : str or Objective
     constraints : Constraints, optional
         In place of the designs' dataflows.
     seed : int
@@ -281,8 +280,8 @@ def make_plan(
     SpecError
         When a layer's problem is too large, or the architecture has no array for a dataflow.
     """
-    batch = network.batch if batch is None else batch
-    planner = _Planner(architecture, network, batch, objective, seed, as_published, constraints)
+    batch, aim = network.batch if batch is None else batch, str(parse_objective(objective))
+    planner = _Planner(architecture, network, batch, aim, seed, as_published, constraints)
     wanted = tuple(phase for phase in PHASES if phase in phases)
     for layer in network.layers:
         for phase in wanted:
@@ -294,7 +293,7 @@ def make_plan(
         phases=wanted,
         designs=tuple(designs),
         constraints=constraints,
-        objective=objective,
+        objective=aim,
         seed=seed,
         as_published=as_published,
         entries=tuple(planner.entries),

@@ -31,7 +31,7 @@ class CaseRecord:
     problem : dict
         The problem's ``name``, ``shape``, ``phase`` and ``dimensions``.
     objective : str
-        'energy', 'edp' or 'cycles'.
+        As `parse_objective` reads it.
     mapping : dict
         As `Mapping.to_dict` returns it; `load_mapping` reads it.
     result : dict

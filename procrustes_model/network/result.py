@@ -158,7 +158,7 @@ class NetworkResult:
     designs : tuple of str
         The first is the one asked about, a second the baseline.
     objective : str
-        'energy', 'edp' or 'cycles'.
+        As `parse_objective` reads it.
     inputs : dict
         Everything that went in, as plain data.
     rows : tuple of Row

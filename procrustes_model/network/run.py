@@ -14,10 +14,11 @@ from procrustes_model.mapper.constraints import Constraints, load_constraints
 from procrustes_model.network.dataflow import ANY, check_dataflow
 from procrustes_model.network.densities import LayerState, find_states, unused_tensors
 from procrustes_model.network.engine import Engine, check_engine, run_cases
-from procrustes_model.network.plan import Case, Design, Objective, Plan, make_plan
+from procrustes_model.network.plan import Case, Design, Plan, make_plan
 from procrustes_model.network.record import CaseRecord
 from procrustes_model.network.result import NetworkResult, Row
 from procrustes_model.network.store import CaseStore
+from procrustes_model.objective import Objective
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.load import load_architecture, load_network, load_sparsity
 from procrustes_model.spec.network import Network
@@ -68,7 +69,7 @@ def run_network(
     profile: Source | DensityProfile | None = None,
     masks: str | os.PathLike[str] | None = None,
     step: int | None = None,
-    objective: Objective = "edp",
+    objective: str | Objective = "edp",
     seconds: float | None = SECONDS,
     seed: int = 0,
     as_published: bool = False,
@@ -104,7 +105,8 @@ def run_network(
         A file of recorded masks: zeros are then counted and not expected.
     step : int, optional
         Recorded step of the masks; the last by default.
-    objective : {'edp', 'energy', 'cycles'}
+    objective : str or Objective
+        Of every search, limits too; see `parse_objective`.
     seconds : float or None
         Time limit of each search; None: until the best is proven. With a larger limit, a run with the same
         `out` searches again what was not proven.
@@ -159,7 +161,7 @@ def run_network(
         batch=plan.batch,
         phases=plan.phases,
         designs=tuple(design.name for design in designs),
-        objective=objective,
+        objective=plan.objective,
         inputs=_describe(plan, states, seconds),
         rows=tuple(Row(entry, records[entry.key]) for entry in plan.entries),
     )

@@ -13,11 +13,12 @@ from procrustes_model.mapper.constraints import Constraints, load_constraints
 from procrustes_model.network.dataflow import ANY
 from procrustes_model.network.densities import LayerState, find_states
 from procrustes_model.network.engine import Engine, check_engine
-from procrustes_model.network.plan import Case, Design, Objective, Plan, make_plan
+from procrustes_model.network.plan import Case, Design, Plan, make_plan
 from procrustes_model.network.record import CaseRecord, with_result
 from procrustes_model.network.result import Row, Totals, add_up
 from procrustes_model.network.run import RunProgress, Source, find_designs, find_records, prepare_folder
 from procrustes_model.network.store import CaseStore
+from procrustes_model.objective import Objective
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.load import load_architecture, load_network
 from procrustes_model.spec.network import Network
@@ -127,7 +128,7 @@ def train_cost(
     batch: int | None = None,
     dataflow: str = ANY,
     constraints: Source | Constraints | None = None,
-    objective: Objective = "edp",
+    objective: str | Objective = "edp",
     mappings: Mappings = "each",
     seconds: float | None = 60.0,
     seed: int = 0,

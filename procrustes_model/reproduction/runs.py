@@ -102,7 +102,7 @@ def carry_out(
         dataflow=run.dataflow,
         sparsity=settings.sparsity,
         baseline=baseline,
-        objective=settings.objective,  # type: ignore[arg-type]  # data that ships, checked by tests
+        objective=settings.objective,
         seconds=seconds,
         as_published=settings.rules == "published",
         out=folder / "runs" / _folder(run, settings),

@@ -25,9 +25,6 @@ from procrustes_model.kernels.dense.arrays import (
 SIMPLE, SLIDING, SKEWED = range(3)
 """Kinds of tensors: each rank has one dimension; some rank sums several; a dimension moves several ranks."""
 
-ENERGY, EDP, CYCLES = range(3)
-"""What to minimise; with CYCLES, energy decides between equals."""
-
 SLACK = 1e-12
 """Relative room for the rounding of sums when a bound is compared with the best value."""
 
@@ -335,21 +332,27 @@ class Pattern(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """What a mapping must not exceed to be of interest.
+    """What a mapping must not exceed to be of interest; see `goal`.
 
     Attributes
     ----------
-    kind : int
-        ENERGY, EDP or CYCLES.
+    energy_power, cycles_power : float
+        Exponents of the objective, energy ** a * cycles ** b; where `energy_power` is 0, least energy decides
+        between equals.
     value : float
-        Best energy, or energy times cycles, found so far.
-    cycles : float
-        Best cycles; used with CYCLES.
-    most : float
-        Cycles that a mapping may take.
+        Best objective found so far.
+    energy : float
+        Energy of that mapping.
+    most_cycles, most_energy : float
+        Cycles that a mapping may take, and energy that it may spend.
+    power : float
+        Energy that every mapping spends per cycle, which bounds inside the search leave out.
     """
 
-    kind: int
+    energy_power: float
+    cycles_power: float
     value: float
-    cycles: float
-    most: float
+    energy: float
+    most_cycles: float
+    most_energy: float
+    power: float

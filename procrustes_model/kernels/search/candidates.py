@@ -5,9 +5,9 @@ from __future__ import annotations
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import UNITS, Goal, Lattice, Model, Orders
-from procrustes_model.kernels.search.bounds import energy_limit
 from procrustes_model.kernels.search.exhaustive import place, set_orders, used_units
 from procrustes_model.kernels.search.finish import Bench, unpack
+from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.labels import BOUND, STEPS
 
 

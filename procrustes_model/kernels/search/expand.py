@@ -21,7 +21,8 @@ from procrustes_model.kernels.search.arrays import (
     Pairs,
     Pattern,
 )
-from procrustes_model.kernels.search.bounds import energy_limit, least_steps
+from procrustes_model.kernels.search.bounds import least_steps
+from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.labels import (
     BOUND,
     SPENT,

@@ -19,9 +19,9 @@ from procrustes_model.kernels.dense.arrays import (
 )
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
-from procrustes_model.kernels.search.arrays import EDP, ENERGY, UNITS, Goal, Lattice, Model, Orders, Pattern
-from procrustes_model.kernels.search.bounds import energy_limit
+from procrustes_model.kernels.search.arrays import UNITS, Goal, Lattice, Model, Orders, Pattern
 from procrustes_model.kernels.search.expand import MEASURED
+from procrustes_model.kernels.search.goal import advance, energy_limit, is_better
 from procrustes_model.kernels.search.labels import BOUND, STEPS
 
 MEASURED_SCOPE = Scope(known=True, fit=True)
@@ -70,18 +70,6 @@ def measure(model: Model, bench: Bench) -> tuple[float, float]:
     if bench.status[0] != OK:
         return math.inf, math.inf
     return bench.costs.total[0], float(bench.costs.cycles[0].max())
-
-
-@kernel
-def is_better(goal: Goal, energy: float, cycles: float) -> bool:
-    """Say whether a mapping is better than the best so far."""
-    if cycles > goal.most:
-        return False
-    if goal.kind == ENERGY:
-        return energy < goal.value
-    if goal.kind == EDP:
-        return energy * cycles < goal.value
-    return cycles < goal.cycles or (cycles == goal.cycles and energy < goal.value)
 
 
 @kernel
@@ -206,5 +194,5 @@ def finish(
             counted[MEASURED] += 1
             if is_better(goal, found[0], found[1]):
                 best, spread, energy, cycles = i, s, found[0], found[1]
-                goal = Goal(goal.kind, energy * cycles if goal.kind == EDP else energy, cycles, goal.most)
+                goal = advance(goal, energy, cycles)
     return best, spread, energy, cycles

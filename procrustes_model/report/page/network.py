@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrustes_model.files import write_atomically
+from procrustes_model.objective import parse_objective
 from procrustes_model.report.page.inputs import input_files, repeat_command
 from procrustes_model.report.page.parts import Card, Cell, Column, Drawing, Filter, Folded, Table, drawing
 from procrustes_model.report.page.render import render_page
@@ -116,12 +117,13 @@ def notes(result: NetworkResult) -> list[str]:
 
 
 def _subtitle(result: NetworkResult) -> str:
+    aim = parse_objective(result.objective)
     against = f" against {result.baseline}" if result.baseline else ""
     phases = ", ".join(phase.text for phase in result.phases)
     return (
         f"One training step of batch {result.batch}: {phases}. Design {result.design}{against}; dataflow "
         f"{result.inputs['designs'][0]['dataflow']}; mappings searched for the least "
-        f"{ {'edp': 'energy-delay product'}.get(result.objective, result.objective) }."
+        f"{aim.text}{aim.within}."
     )
 
 

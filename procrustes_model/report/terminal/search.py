@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from procrustes_model.objective import parse_objective
 from procrustes_model.report.terminal.units import format_energy
 
 if TYPE_CHECKING:
@@ -13,14 +14,12 @@ if TYPE_CHECKING:
     from procrustes_model.mapper.result import SearchResult
 
 
-def format_progress(progress: Progress, objective: str, limit: float | None) -> str:
+def format_progress(progress: Progress, limit: float | None) -> str:
     """Return one line about a running search: best so far, gap, rate, time.
 
     Parameters
     ----------
     progress : Progress
-    objective : str
-        'energy', 'edp' or 'cycles'.
     limit : float or None
         Seconds after which the search stops.
     """
@@ -28,11 +27,8 @@ def format_progress(progress: Progress, objective: str, limit: float | None) -> 
         best = "nothing valid yet"
     else:
         best = f"best {format_energy(progress.energy_pj)}, {progress.cycles:,.0f} cycles"
-        value = {"energy": progress.energy_pj, "cycles": progress.cycles}.get(
-            objective, progress.energy_pj * progress.cycles
-        )
         if progress.lower_bound > 0:
-            best += f", gap {max(0.0, value / progress.lower_bound - 1):.1%}"
+            best += f", gap {max(0.0, progress.value / progress.lower_bound - 1):.1%}"
     rate = progress.measured / progress.seconds if progress.seconds > 0 else 0.0
     clock = f"{progress.seconds:.0f} s" + (f" of {limit:.0f} s" if limit is not None else "")
     return f"{best}; {progress.share:.0%} done, {rate:,.0f} mappings/s, {clock}"
@@ -41,9 +37,9 @@ def format_progress(progress: Progress, objective: str, limit: float | None) -> 
 def format_certificate(found: SearchResult) -> str:
     """Return what a search can say about its mapping, as a few lines of text."""
     certificate = found.certificate
-    names = {"energy": "less energy", "cycles": "fewer cycles", "edp": "a smaller energy-delay product"}
     if certificate.proven:
-        lines = [f"Proven       no mapping has {names[found.objective]}"]
+        aim = parse_objective(found.objective)
+        lines = [f"Proven       no mapping{aim.within} has {aim.better}"]
     elif certificate.lower_bound > 0:
         ended = "; the search went to its end" if certificate.complete else ""
         less = f"{certificate.gap / (1 + certificate.gap):.1%} less"
