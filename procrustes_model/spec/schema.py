@@ -50,10 +50,9 @@ class UnknownWordError(ValueError):
 
 def one_of(known: Iterable[str]) -> Callable[[str], str]:
     """Return a check that a word is one of those of a table, for `AfterValidator`."""
-    names = tuple(known)
 
     def check(word: str) -> str:
-        if word not in names:
+        if word not in (names := tuple(known)):
             raise UnknownWordError(word, names)
         return word
 

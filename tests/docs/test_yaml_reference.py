@@ -7,7 +7,16 @@ import inspect
 import pytest
 from pydantic_core import PydanticUndefined
 
-from procrustes_model.spec import architecture, mapping, network, network_density, problem, schedule, sparsity
+from procrustes_model.spec import (
+    architecture,
+    mapping,
+    network,
+    network_density,
+    problem,
+    rules,
+    schedule,
+    sparsity,
+)
 from procrustes_model.spec.architecture_reader import _TOP_KEYS as ARCHITECTURE_KEYS
 from procrustes_model.spec.mapping_reader import _KEYS as MAPPING_KEYS
 from procrustes_model.spec.mapping_reader import _LEVEL_KEYS as LEVEL_KEYS
@@ -67,7 +76,7 @@ ELSEWHERE = {
 
 MODELS: dict[str, type[Frozen]] = {
     name: model
-    for module in (architecture, problem, mapping, sparsity, network, network_density, schedule)
+    for module in (architecture, problem, mapping, sparsity, rules, network, network_density, schedule)
     for name, model in inspect.getmembers(module, inspect.isclass)
     if issubclass(model, Frozen) and model.__module__ == module.__name__
 }

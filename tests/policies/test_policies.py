@@ -28,7 +28,8 @@ from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.search import Zeros
 from procrustes_model.mapper.space import Space
 from procrustes_model.policies import NO_POLICY, POLICIES, Policy
-from procrustes_model.report.figures.imbalance import format_imbalance, imbalance_text
+from procrustes_model.report.tables.imbalance import imbalance_text
+from procrustes_model.report.terminal.imbalance import format_imbalance
 from procrustes_model.report.terminal.sparse import format_sparse
 from procrustes_model.vocabulary import Assignment
 from tests.naive import sparse as naive

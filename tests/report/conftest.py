@@ -34,4 +34,5 @@ def result() -> Result:
         compute=ComputeResult("MAC", 8, 16, 524_288, 1e12 / 3, 65_536),
         cycles=131_072,
         bottleneck="Buffer",
+        components=(),
     )  # fmt: skip

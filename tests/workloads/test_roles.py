@@ -9,7 +9,8 @@ import pytest
 from procrustes_model.cli.sparse_options import parse_densities
 from procrustes_model.errors import SpecError
 from procrustes_model.shipped import list_shipped
-from procrustes_model.spec.problem import Problem, Tensor, load_problem
+from procrustes_model.spec.load import load_problem
+from procrustes_model.spec.problem import Problem, Tensor
 from procrustes_model.spec.shape import load_shape
 from procrustes_model.vocabulary import PHASES, Phase, Role
 from procrustes_model.workloads.phases import KNOWN_IN, SPARSE_ROLES, in_phase

@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.files import csv_text
-from procrustes_model.policies import POLICIES
 from procrustes_model.versions import VERSION_COLUMN
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ IMBALANCE_COLUMNS: Mapping[str, str] = MappingProxyType(
         "mapping": "name of the mapping",
         "sparsity": "name of the sparse design",
         "tensor": "whose nonzeros are the work",
-        "policy": f"of balancing: {', '.join(POLICIES)}",
+        "policy": "name of the balancing policy",
         "basis": "counted on a mask, sampled on random masks, or even: a density without imbalance",
         "masks": "how many were counted or drawn",
         "work_from": "lower end of the bin, work over the mean of the array-level tile",
