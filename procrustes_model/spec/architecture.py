@@ -105,7 +105,7 @@ class Component(Frozen):
     when: Served = Field(
         default=Served.ALWAYS,
         description="when it works: always, or only under a sparse design that does what it serves: "
-        "compression (of the tensor it works on), balancing, pruning (a density or a mask is stated); its "
+        "compression (of the tensor it works on), balancing, pruning (weights have a density or a mask); its "
         "power is spent in any case",
     )
     source: Text = Field(default="", description="where the numbers come from")

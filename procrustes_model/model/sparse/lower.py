@@ -40,7 +40,7 @@ from procrustes_model.spec.sparsity import EVERY_LEVEL, Density, SparsePhase, Sp
 from procrustes_model.spec.sparsity_reader import density_of
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.text.yaml_text import Path
-from procrustes_model.vocabulary import Served
+from procrustes_model.vocabulary import Role, Served
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
@@ -196,7 +196,7 @@ def lower_sparsity(
     components = working_components(
         architecture,
         problem,
-        _served(phase, chosen, found),
+        _served(phase, problem, chosen, found),
         [tensor.name for t, tensor in enumerate(problem.tensors) if formats.compressed[:, t].any()],
     )
     return SparseDesign(
@@ -220,12 +220,16 @@ def lower_sparsity(
     )
 
 
-def _served(phase: SparsePhase, densities: Mapping[str, Density], masks: Mapping[str, Any]) -> set[Served]:
+def _served(
+    phase: SparsePhase, problem: Problem, densities: Mapping[str, Density], masks: Mapping[str, Any]
+) -> set[Served]:
     """Return what a design does in a phase, beside compressing, that components may serve."""
     served = set()
     if phase.balancing.tensor is not None and POLICIES[phase.balancing.policy].balances:
         served.add(Served.BALANCING)
-    if masks or any(density.model != "dense" for density in densities.values()):
+    weights = problem.roles.get(Role.WEIGHTS)
+    pruned = densities.get(weights) if weights is not None else None
+    if weights in masks or (pruned is not None and pruned.model != "dense"):
         served.add(Served.PRUNING)
     return served
 
