@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem
+from procrustes_model.kernels.cache import COMPILED
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.imperfect.search import bound_imperfect
 from procrustes_model.mapper.imperfect.space import (
@@ -111,7 +112,7 @@ def test_optimal_lies_between_its_bound_and_the_best_of_all(first: int, constrai
             assert certificate.lower_bound <= best.certificate.value * (1 + 1e-9)
             again = evaluate(machine, work, load_mapping(found.mapping.to_dict(), machine, work))
             assert (again.energy_pj, again.cycles) == (found.result.energy_pj, found.result.cycles)
-    assert compared > amount(15, 3) and (shorter or constrained)
+    assert compared > amount(15, 3) and (shorter or constrained or not COMPILED)
 
 
 def test_bound_of_whole_passes_holds_for_every_choice_of_what_is_kept() -> None:

