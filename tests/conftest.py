@@ -33,11 +33,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """Keep tests that share a run on one worker (``--dist loadgroup``), lest each worker makes it again."""
     for item in items:
-        folder = item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT) else ""
-        names = ["reproduce"] if folder == "reproduce" else getattr(item, "fixturenames", [])
-        for name in names:
-            if name in (*SHARED, "reproduce"):
-                item.add_marker(pytest.mark.xdist_group(name))
+        shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
+        if item.path.parent.name == "reproduction":  # its items read each other's runs
+            shared = ["reproduction"]
+        for name in shared:
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")
