@@ -20,5 +20,8 @@ def amount(compiled: T, plain: T) -> T:
 def first_quick(values: Iterable[T], count: int) -> list[Any]:
     """Return values as parameters of a test of which the first `count` run in ``make quick``, too."""
     return [
-        pytest.param(value, marks=[pytest.mark.quick] if i < count else []) for i, value in enumerate(values)
+        pytest.param(
+            *(value if isinstance(value, tuple) else (value,)), marks=[pytest.mark.quick] if i < count else []
+        )
+        for i, value in enumerate(values)
     ]

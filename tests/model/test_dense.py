@@ -14,7 +14,7 @@ from tests.strategies import SHAPES, Spec, cases
 pytestmark = pytest.mark.quick
 
 
-@settings(max_examples=amount(300, 40))
+@settings(max_examples=amount(300, 120))
 @given(cases())
 def test_counts_energy_and_cycles_equal_the_naive_twin(case: tuple[Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])

@@ -43,7 +43,7 @@ def check_against_twin(case: tuple[Spec, Spec, Spec]) -> None:
     assert_same(evaluate(architecture, problem, mapping), naive.evaluate(architecture, problem, mapping))
 
 
-@settings(max_examples=amount(400, 15))
+@settings(max_examples=amount(400, 80))
 @given(imperfect_cases())
 def test_counts_energy_and_cycles_equal_the_naive_twin(case: tuple[Spec, Spec, Spec]) -> None:
     check_against_twin(case)
