@@ -24,8 +24,8 @@ def installed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(installed: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in `folder`."""
-    environment = os.environ | {"PYTHONPATH": str(installed)}
+    """Run the installed command in `folder`; kernels would compile anew for a new place, and need not."""
+    environment = os.environ | {"PYTHONPATH": str(installed), "NUMBA_DISABLE_JIT": "1"}
     command = [sys.executable, "-m", "procrustes_model", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 

@@ -37,7 +37,7 @@ def test_output_is_the_same_twice(run: Run, specs: tuple[str, ...]) -> None:
 
 
 def test_shipped_names_work_in_an_empty_folder(run: Run) -> None:
-    done = run("evaluate", *SHIPPED)
+    done = run("evaluate", *SHIPPED, process=True)
     assert done.returncode == 0
     assert "vgg_s/conv3_2 (forward) on procrustes_16x16" in done.stdout
 
@@ -59,7 +59,7 @@ def test_quiet_prints_nothing_and_writes_everything(run: Run, specs: tuple[str, 
 
 
 def test_ascii_where_the_terminal_has_no_more(run: Run, specs: tuple[str, ...]) -> None:
-    done = run("evaluate", *specs, environment={"PYTHONIOENCODING": "ascii"})
+    done = run("evaluate", *specs, environment={"PYTHONIOENCODING": "ascii"}, process=True)
     assert done.returncode == 0
     assert done.stdout.isascii()
 
@@ -67,8 +67,8 @@ def test_ascii_where_the_terminal_has_no_more(run: Run, specs: tuple[str, ...]) 
 def test_says_that_it_compiles_when_nothing_is_cached(
     run: Run, specs: tuple[str, ...], tmp_path: Path
 ) -> None:
-    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    first, second = (run("evaluate", *specs, environment=cache) for _ in range(2))
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "NUMBA_DISABLE_JIT": "0"}
+    first, second = (run("evaluate", *specs, environment=cache, process=True) for _ in range(2))
     assert first.stderr == "compiling kernels (once after install) ...\n"
     assert second.stderr == ""
     assert first.stdout == second.stdout
@@ -77,7 +77,7 @@ def test_says_that_it_compiles_when_nothing_is_cached(
 def test_errors_of_all_files_at_once(run: Run, specs: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / specs[0]).write_text(ARCHITECTURE.replace("word_bits: 8", "word_bits: -8"), encoding="utf-8")
     (tmp_path / specs[2]).write_text(MAPPING.replace("temporal:", "temporl:"), encoding="utf-8")
-    done = run("evaluate", *specs[:1], "matmul/513", specs[2], "--csv", "out.csv")
+    done = run("evaluate", *specs[:1], "matmul/513", specs[2], "--csv", "out.csv", process=True)
     lines = done.stderr.splitlines()
     assert done.returncode == 2
     assert done.stdout == ""

@@ -35,13 +35,13 @@ def test_help_names_every_verb(run: Run, arguments: tuple[str, ...]) -> None:
 
 
 def test_unknown_verb(run: Run) -> None:
-    done = run("evalute")
+    done = run("evalute", process=True)
     assert done.returncode == 2
     assert "evalute" in done.stderr
 
 
 def test_version(run: Run) -> None:
-    done = run("--version")
+    done = run("--version", process=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("procrustes ")
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from procrustes_model import evaluate, evaluate_batch, load_architecture, load_mapping, load_problem
 from procrustes_model.model.batch import DENSE_BLOCK as BLOCK
 from procrustes_model.model.lower import lower_mapping
+from tests.amount import amount
 from tests.strategies import Spec, architectures, mappings, mesh_of, problems
 
 
@@ -36,7 +37,8 @@ def stacked(problem: Any, chosen: list[Any]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([getattr(nest, name) for nest in nests]) for name in nests[0]._fields}
 
 
-@settings(max_examples=100)
+@pytest.mark.quick
+@settings(max_examples=amount(100, 5))
 @given(batches(), st.integers(1, 4))
 def test_a_batch_holds_what_single_evaluations_give(
     batch: tuple[Spec, Spec, list[Spec]], threads: int
@@ -93,6 +95,7 @@ def small() -> dict[str, Any]:
     }
 
 
+@pytest.mark.quick
 def test_reasons_for_invalid_mappings(small: dict[str, Any]) -> None:
     assert evaluate_batch(**small).status.tolist() == [0]
     factors = small | {"temporal": small["temporal"] * 2}
@@ -131,6 +134,7 @@ def test_a_short_last_block_changes_nothing_else(small: dict[str, Any]) -> None:
             assert result.status.tolist() == [5] * half + [0] * half
 
 
+@pytest.mark.quick
 def test_wrong_arrays_are_refused(small: dict[str, Any]) -> None:
     for wrong, message in (
         ({"temporal": np.ones((1, 3, 3))}, "temporal has shape"),
@@ -142,6 +146,7 @@ def test_wrong_arrays_are_refused(small: dict[str, Any]) -> None:
             evaluate_batch(**(small | wrong))
 
 
+@pytest.mark.quick
 def test_an_empty_batch_is_fine(small: dict[str, Any]) -> None:
     empty = {name: small[name][:0] for name in ("temporal", "order", "spatial", "keep")}
     assert evaluate_batch(small["architecture"], small["problem"], **empty).energy_pj.shape == (0,)

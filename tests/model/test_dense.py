@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 
 from procrustes_model import evaluate, load_architecture, load_mapping, load_problem
+from tests.amount import amount
 from tests.naive import dense as naive
 from tests.naive.compare import assert_same
 from tests.strategies import SHAPES, Spec, cases
 
+pytestmark = pytest.mark.quick
 
-@settings(max_examples=300)
+
+@settings(max_examples=amount(300, 120))
 @given(cases())
 def test_counts_energy_and_cycles_equal_the_naive_twin(case: tuple[Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
@@ -18,7 +22,7 @@ def test_counts_energy_and_cycles_equal_the_naive_twin(case: tuple[Spec, Spec, S
     assert_same(evaluate(architecture, problem, mapping), naive.evaluate(architecture, problem, mapping))
 
 
-@settings(max_examples=200)
+@settings(max_examples=amount(200, 5))
 @given(cases())
 def test_transfers_are_those_of_a_buffer_that_forgets(case: tuple[Spec, Spec, Spec]) -> None:
     """A buffer that always keeps its overlap is never worse, and the same where tiles cannot overlap."""

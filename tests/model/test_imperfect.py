@@ -23,9 +23,12 @@ from procrustes_model import (
     load_problem,
 )
 from procrustes_model.model.lower import lower_last_passes, lower_mapping
+from tests.amount import amount
 from tests.naive import imperfect as naive
 from tests.naive.compare import assert_same
 from tests.strategies import Spec, cases, imperfect_cases
+
+pytestmark = pytest.mark.quick
 
 
 def arrays(problem: Any, mapping: Any) -> dict[str, np.ndarray]:
@@ -40,13 +43,13 @@ def check_against_twin(case: tuple[Spec, Spec, Spec]) -> None:
     assert_same(evaluate(architecture, problem, mapping), naive.evaluate(architecture, problem, mapping))
 
 
-@settings(max_examples=400)
+@settings(max_examples=amount(400, 80))
 @given(imperfect_cases())
 def test_counts_energy_and_cycles_equal_the_naive_twin(case: tuple[Spec, Spec, Spec]) -> None:
     check_against_twin(case)
 
 
-@settings(max_examples=40)
+@settings(max_examples=amount(40, 2))
 @given(imperfect_cases(most=3000))
 def test_larger_nests_too(case: tuple[Spec, Spec, Spec]) -> None:
     check_against_twin(case)
@@ -55,7 +58,7 @@ def test_larger_nests_too(case: tuple[Spec, Spec, Spec]) -> None:
 def test_the_twin_itself_gives_the_reference_counts(data: Path) -> None:
     reference = json.loads(gzip.decompress((data / "timeloop_imperfect.json.gz").read_bytes()))
     names = {"utilized_capacity": "tile_words"}
-    for case in reference[::3]:
+    for case in reference[:: amount(3, 30)]:
         architecture, problem = load_architecture(architecture_spec(case)), load_problem(problem_spec(case))
         found = naive.evaluate(architecture, problem, load_mapping(mapping_spec(case), architecture, problem))
         for level, expected in case["expected"]["levels"].items():
@@ -65,7 +68,7 @@ def test_the_twin_itself_gives_the_reference_counts(data: Path) -> None:
         assert found["total_cycles"] == case["expected"]["cycles"]
 
 
-@settings(max_examples=150)
+@settings(max_examples=amount(150, 5))
 @given(cases())
 def test_whole_passes_give_what_the_perfect_kernel_gives(case: tuple[Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
@@ -77,7 +80,7 @@ def test_whole_passes_give_what_the_perfect_kernel_gives(case: tuple[Spec, Spec,
         assert (getattr(perfect, name) == getattr(imperfect, name)).all()
 
 
-@settings(max_examples=60)
+@settings(max_examples=amount(60, 5))
 @given(imperfect_cases(), st.integers(1, 3))
 def test_a_batch_holds_what_a_single_evaluation_gives(case: tuple[Spec, Spec, Spec], threads: int) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])

@@ -19,6 +19,8 @@ from procrustes_model import (
 )
 from procrustes_model.shipped import list_shipped
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize("name", list_shipped("sparsity"))
 def test_shipped_designs_load_and_apply_in_every_phase(name: str, forward: Any, update: Any) -> None:

@@ -15,9 +15,10 @@ from procrustes_model.kernels.imbalance.policies import FOLD, OWN
 from procrustes_model.kernels.imbalance.sampled import sampled_largest
 from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, BalanceArrays, DensityArrays, TileArrays
 from procrustes_model.kernels.sparse.empty import hypergeometric_empty
+from tests.amount import amount, first_quick
 
-DENSITIES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
-VOLUMES = (8, 12, 16, 18, 32, 36, 64, 72, 128, 256, 288, 512)
+DENSITIES = amount((0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9), (0.05, 0.5))
+VOLUMES = amount((8, 12, 16, 18, 32, 36, 64, 72, 128, 256, 288, 512), (8, 72, 512))
 
 
 def mean_of_masks(
@@ -38,7 +39,7 @@ def mean_of_masks(
     return nonzeros / (pieces * half), float(whole.max(axis=1).mean()), float(pairs.max(axis=1).mean())
 
 
-@pytest.mark.parametrize("parts", [256, 64, 16])
+@pytest.mark.parametrize("parts", first_quick((16, 64, 256), 1))
 def test_slowest_element_is_within_two_percent_of_200_masks(parts: int) -> None:
     """Masks of 8 array-level tiles: fewer tell less than 2 % of the mean themselves."""
     for volume in VOLUMES:
@@ -50,7 +51,8 @@ def test_slowest_element_is_within_two_percent_of_200_masks(parts: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("volume", "density", "parts"), [(8, 0.5, 256), (12, 0.1, 64), (8, 0.02, 16), (16, 0.3, 8)]
+    ("volume", "density", "parts"),
+    first_quick([(16, 0.3, 8), (8, 0.02, 16), (12, 0.1, 64), (8, 0.5, 256)], 2),
 )
 def test_a_single_array_level_tile_is_sampled_with_its_known_total(
     volume: int, density: float, parts: int
@@ -92,6 +94,7 @@ def test_few_nonzeros_are_placed_with_their_known_total(nonzeros: int) -> None:
             assert work[0] * 2 * half == pytest.approx(wanted, rel=0.03), (half, parts, rounds, pieces)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("size", [1, 7, 60, 500])
 def test_empty_boxes_are_hypergeometric(size: int) -> None:
     for nonzeros in {0, 1, size // 3, size // 2, size}:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem, load_sparsity
 from procrustes_model.model.sparse.masks import tensor_shape
+from tests.amount import amount
 from tests.strategies import Spec, cases
 
 
@@ -32,7 +33,8 @@ def skip_design(problem: Any, levels: list[str], density: float) -> dict[str, An
     }
 
 
-@settings(max_examples=100)
+@pytest.mark.quick
+@settings(max_examples=amount(100, 8))
 @given(cases())
 def test_density_one_equals_the_dense_model(case: tuple[Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
@@ -84,6 +86,7 @@ def test_counts_fall_with_density(case: tuple[Spec, Spec, Spec], one: float, oth
                 assert low.actual[action] <= high.actual[action] * (1 + 1e-9) + 1e-9
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("phase", ["forward", "update"])
 def test_speed_up_is_at_most_that_of_the_zeros(phase: str, request: pytest.FixtureRequest) -> None:
     architecture, problem, mapping = request.getfixturevalue(phase)
@@ -104,6 +107,7 @@ def test_speed_up_is_at_most_that_of_the_zeros(phase: str, request: pytest.Fixtu
         assert 1 <= balanced.imbalance.after <= balanced.imbalance.before
 
 
+@pytest.mark.quick
 def test_shipped_designs_differ_as_their_files_say(forward: Any, update: Any) -> None:
     published, own = load_sparsity("procrustes_2020"), load_sparsity("procrustes")
     architecture, problem, mapping = forward
@@ -123,6 +127,7 @@ def test_shipped_designs_differ_as_their_files_say(forward: Any, update: Any) ->
     assert old.sparse("DRAM", "Weights").metadata[2] == 0
 
 
+@pytest.mark.quick
 def test_bandwidth_limits_what_zeros_do_not_save(forward: Any) -> None:
     architecture, problem, mapping = forward
     far = architecture.levels[0].model_copy(update={"read_bandwidth": 0.5})

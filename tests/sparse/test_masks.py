@@ -14,6 +14,7 @@ from procrustes_model import SpecError, evaluate, load_architecture, load_mappin
 from procrustes_model.model.sparse.imbalance import measure_imbalance
 from procrustes_model.model.sparse.masks import read_mask, tensor_shape
 from procrustes_model.policies import POLICIES
+from tests.amount import amount
 from tests.naive import sparse as naive
 from tests.strategies import SHAPES, Spec, architectures, mappings, problems
 
@@ -47,7 +48,8 @@ def design(tensor: str, output: str, innermost: str, policy: str) -> dict[str, A
     }
 
 
-@settings(max_examples=80)
+@pytest.mark.quick
+@settings(max_examples=amount(80, 8))
 @given(masked_cases(), st.sampled_from(list(POLICIES)))
 def test_work_and_counts_equal_the_walk(case: tuple[Spec, Spec, Spec, str, int, float], policy: str) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
@@ -80,7 +82,8 @@ def test_work_and_counts_equal_the_walk(case: tuple[Spec, Spec, Spec, str, int, 
             assert fills * level.instances_used == pytest.approx(moved, rel=1e-9)
 
 
-@settings(max_examples=40)
+@pytest.mark.quick
+@settings(max_examples=amount(40, 4))
 @given(masked_cases())
 def test_single_work_adds_up_and_pairs_keep_the_sum(case: tuple[Spec, Spec, Spec, str, int, float]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
@@ -103,7 +106,8 @@ def test_single_work_adds_up_and_pairs_keep_the_sum(case: tuple[Spec, Spec, Spec
     assert drawn.slowest_before.sum() == drawn.slowest_after.sum() == len(work.before)
 
 
-@settings(max_examples=60)
+@pytest.mark.quick
+@settings(max_examples=amount(60, 8))
 @given(masked_cases(), st.sampled_from([0.3, 0.5, 0.9, 0.99]))
 def test_stored_quantiles_are_those_of_the_tiles(
     case: tuple[Spec, Spec, Spec, str, int, float], quantile: float
@@ -126,6 +130,7 @@ def test_stored_quantiles_are_those_of_the_tiles(
         assert stored[1][i] == pytest.approx(max(stored[0][i], least + metadata), rel=1e-9)
 
 
+@pytest.mark.quick
 def test_a_mask_that_does_not_fit_is_refused(forward: Any, tmp_path: Any) -> None:
     architecture, problem, mapping = forward
     sparsity = load_sparsity("procrustes")
@@ -138,6 +143,7 @@ def test_a_mask_that_does_not_fit_is_refused(forward: Any, tmp_path: Any) -> Non
         evaluate(architecture, problem, mapping, sparsity=sparsity, masks={"Weights": tmp_path / "two.npz"})
 
 
+@pytest.mark.quick
 def test_files_that_hold_no_mask_are_refused(forward: Any, tmp_path: Any) -> None:
     _, problem, _ = forward
     np.savez(tmp_path / "one.npz", Wieghts=np.ones((256, 256, 3, 3)))
@@ -150,6 +156,7 @@ def test_files_that_hold_no_mask_are_refused(forward: Any, tmp_path: Any) -> Non
         read_mask(tmp_path, problem, "Weights")
 
 
+@pytest.mark.quick
 def test_numbers_are_kept_where_they_are_not_zero(forward: Any) -> None:
     _, problem, _ = forward
     weights = np.zeros((256, 256, 3, 3), np.float32)
@@ -165,6 +172,7 @@ def test_numbers_are_kept_where_they_are_not_zero(forward: Any) -> None:
             read_mask(weights, problem, "Weights")
 
 
+@pytest.mark.quick
 def test_a_density_and_a_mask_of_one_tensor_are_refused(forward: Any) -> None:
     architecture, problem, mapping = forward
     given = {"densities": {"Weights": 0.5, "Inputs": 0.5}, "masks": {"Weights": np.ones((256, 256, 3, 3))}}

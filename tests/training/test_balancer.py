@@ -13,6 +13,7 @@ from procrustes_model.training import balance_half_tiles, encode, traverse
 from tests.training import naive
 
 
+@pytest.mark.quick
 @given(rounds=st.integers(1, 4), parts=st.integers(1, 6), data=st.data())
 def test_pairs(rounds: int, parts: int, data: st.DataObject) -> None:
     count = 2 * rounds * parts
@@ -29,6 +30,7 @@ def test_pairs(rounds: int, parts: int, data: st.DataObject) -> None:
     assert result.cycles_after <= result.cycles_before
 
 
+@pytest.mark.quick
 def test_bad_pointers() -> None:
     with pytest.raises(ValueError, match="5 pointers"):
         balance_half_tiles(np.zeros(4, np.int64), 1, 2)

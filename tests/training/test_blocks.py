@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from procrustes_model.training import CompressedBlocks, decode, encode, traverse, traverse_backward
 from tests.training import naive
 
+pytestmark = pytest.mark.quick
+
 TYPES = (np.float16, np.float32, np.float64, np.int8, np.int64)
 
 

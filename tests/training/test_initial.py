@@ -11,6 +11,7 @@ UNIFORM = [0.4242099356773973, -0.7833226169062387, -0.16759654800764806, -0.726
 NORMAL = [0.5634662356165842, -0.5087714244248149, 0.34092085864615984, 0.09835551575267909]
 
 
+@pytest.mark.quick
 def test_values_are_pinned() -> None:
     """A change of the generator would make every checkpoint useless."""
     uniform = initial_values(Initial(7, 2, 0.5), (4,), np.float64)
@@ -29,12 +30,14 @@ def test_distribution(distribution: str) -> None:
     assert kurtosis == pytest.approx({"uniform": 1.8, "normal": 2.7}[distribution], rel=0.02)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(("seed", "layer"), [(0, 1), (1, 0), (1, 1), (2**63 - 1, 2**63 - 1)])
 def test_seeds_and_layers_are_unrelated(seed: int, layer: int) -> None:
     one, other = (initial_values(Initial(*key, 1.0), (50_000,)) for key in ((0, 0), (seed, layer)))
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.02
 
 
+@pytest.mark.quick
 def test_shape_and_type_do_not_change_values() -> None:
     flat = initial_values(Initial(1, 1, 1.0), (24,), np.float64)
     shaped = initial_values(Initial(1, 1, 1.0), (2, 3, 4), np.float32)
@@ -43,6 +46,7 @@ def test_shape_and_type_do_not_change_values() -> None:
     assert initial_values(Initial(1, 1, 1.0), (0, 3)).shape == (0, 3)
 
 
+@pytest.mark.quick
 def test_decay_ends_at_zero() -> None:
     left, steps = 1.0, 0
     while left:
@@ -54,6 +58,7 @@ def test_decay_ends_at_zero() -> None:
     assert not initial_values(Initial(1, 1, 1.0), (9,), decayed=0.0).any()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     "arguments", [(-1, 0, 1.0), (0, 2**63, 1.0), (0, 0, -1.0), (0, 0, np.nan), (0, 0, 1.0, "cauchy")]
 )

@@ -44,6 +44,7 @@ def test_tracked_fraction(name: str, keep: float, lanes: int) -> None:
             assert (found & exact).sum() > 0.93 * exact.sum()
 
 
+@pytest.mark.quick
 @given(values=VALUES, keep=st.floats(0.01, 1), rate=st.floats(1e-4, 0.5))
 def test_definition(values: list[float], keep: float, rate: float) -> None:
     expected, end = naive.select_by_quantile(values, keep, 0.5, rate)
@@ -52,6 +53,7 @@ def test_definition(values: list[float], keep: float, rate: float) -> None:
     assert result.estimate == end
 
 
+@pytest.mark.quick
 @given(values=VALUES, cut=st.integers(0, 60), lanes=st.integers(1, 7))
 def test_counts_what_is_charged(values: list[float], cut: int, lanes: int) -> None:
     """One comparison per value; one update per value, or per group that shares it."""
@@ -61,6 +63,7 @@ def test_counts_what_is_charged(values: list[float], cut: int, lanes: int) -> No
     assert result.updates == sum(len(range(0, len(piece), lanes)) for piece in pieces)
 
 
+@pytest.mark.quick
 def test_stream_is_one() -> None:
     """Layers are one stream; shapes do not matter."""
     values = np.random.default_rng(0).random((6, 5, 4))
@@ -72,6 +75,7 @@ def test_stream_is_one() -> None:
     assert turned.shape == (4, 5, 6)
 
 
+@pytest.mark.quick
 def test_zeros_do_not_trap_the_estimate() -> None:
     estimate = select_by_quantile([np.zeros(100_000)], 0.5, 1e-6, Quantile(rate=0.5)).estimate
     assert estimate == 2.0**-126
@@ -79,6 +83,7 @@ def test_zeros_do_not_trap_the_estimate() -> None:
     assert again.estimate > 0.1
 
 
+@pytest.mark.quick
 @given(
     values=st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0]) | st.floats(0, 3), min_size=1, max_size=50),
     keep=st.floats(0.01, 1),
@@ -89,6 +94,7 @@ def test_exact_selection(values: list[float], keep: float) -> None:
     assert set(np.flatnonzero(np.concatenate(masks))) == naive.select_exactly(values, keep)
 
 
+@pytest.mark.quick
 def test_exact_selection_of_odd_values() -> None:
     assert select_exactly([np.array([np.nan, 1.0, 2.0, np.nan])], 0.5)[0].tolist() == [
         True,
@@ -100,6 +106,7 @@ def test_exact_selection_of_odd_values() -> None:
     assert select_exactly([np.zeros(5)], 0.4)[0].tolist() == [True, True, False, False, False]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     "options", [{"start": 0.0}, {"rate": 0.0}, {"rate": 1.0}, {"lanes": 0}, {"rate": 0.1, "lanes": 10}]
 )
@@ -108,6 +115,7 @@ def test_bad_settings(options: dict[str, float]) -> None:
         Quantile(**options)  # type: ignore[arg-type]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(("keep", "estimate"), [(0.0, 1.0), (1.1, 1.0), (np.nan, 1.0), (0.5, 0.0)])
 def test_bad_selection(keep: float, estimate: float) -> None:
     with pytest.raises(ValueError, match="must be"):

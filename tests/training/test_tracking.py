@@ -17,6 +17,8 @@ from procrustes_model.training import (
     track,
 )
 
+pytestmark = pytest.mark.quick
+
 INITIALS = (Initial(1, 0, 0.5), Initial(1, 1, 2.0, "normal"))
 SHAPES = ((4, 3, 3, 3), (7, 10))
 

@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def quick(item: str, folder: Path, **options: Any) -> Reproduction:
-    return reproduce(item, folder, networks=["vgg_s"], quick=True, seconds=2.0, workers=1, **options)
+    return reproduce(item, folder, networks=["vgg_s"], quick=True, seconds=0.5, workers=1, **options)
 
 
 def read(answer: Reproduction) -> list[dict[str, str]]:
