@@ -17,12 +17,12 @@ from procrustes_model.kernels.dense.arrays import (
     OK,
     OVERFLOW,
     CostArrays,
-    CountArrays,
     Ints,
     LoopArrays,
     MachineArrays,
     NestArrays,
     ProblemArrays,
+    Room,
     RuleArrays,
 )
 from procrustes_model.kernels.dense.cost import cost_nests
@@ -70,9 +70,15 @@ def _count_steps(loops: LoopArrays, steps: Ints, status: Ints) -> None:
 
 @kernel
 def count_nests(
-    problem: ProblemArrays, machine: MachineArrays, rules: RuleArrays, scope: Scope, nests: NestArrays,
-    last: Ints | None, loops: LoopArrays, touched: Ints, counts: CountArrays, steps: Ints, status: Ints,
-) -> None:  # fmt: skip
+    problem: ProblemArrays,
+    machine: MachineArrays,
+    rules: RuleArrays,
+    scope: Scope,
+    nests: NestArrays,
+    last: Ints | None,
+    room: Room,
+    steps: Ints,
+) -> None:
     """Count the accesses of every mapping of a batch, nothing being zero.
 
     Parameters
@@ -85,18 +91,13 @@ def count_nests(
     last : int64[N, L, D], optional
         Temporal factors in the last pass over their dimension, at most the temporal factors; None where all
         passes are whole, for which less is compiled.
-    loops : LoopArrays
-        Filled in.
-    touched : int64[N, L]
-        Filled in: output elements that an instance accumulates.
-    counts : CountArrays
-        Filled in.
+    room : Room
+        Filled in. A status is BAD_FACTORS also where a loop is partial inside a spatial loop of its
+        dimension or as its outermost one.
     steps : int64[N]
         Filled in: of the nest.
-    status : int64[N]
-        Filled in: OK, or why a mapping is not valid. BAD_FACTORS also where a loop is partial inside a
-        spatial loop of its dimension or as its outermost one.
     """
+    loops, counts, status = room.loops, room.counts, room.status
     flatten(nests, loops)
     if last is not None:
         mappings, levels, dimensions = last.shape
@@ -122,8 +123,8 @@ def count_nests(
         count_imperfect_transfers(problem, loops, passes, counts.moved, status)
     if rules.forgetful:
         count_forgetful_transfers(problem, loops, counts.tile, counts.moved, status)
-    count_distinct(problem, loops, counts.distinct, touched)
-    count_accesses(problem, loops, nests.keep, touched, counts, status)
+    count_distinct(problem, loops, counts.distinct, room.touched)
+    count_accesses(problem, loops, nests.keep, room.touched, counts, status)
     if rules.all_fills:
         count_fills_of_outputs(counts.moved, nests.keep, problem.output, counts.accesses)
     if last is None:
@@ -134,20 +135,27 @@ def count_nests(
 
 @kernel
 def evaluate_nests(
-    problem: ProblemArrays, machine: MachineArrays, rules: RuleArrays, scope: Scope, nests: NestArrays,
-    last: Ints | None, loops: LoopArrays, touched: Ints, counts: CountArrays, costs: CostArrays, status: Ints,
-) -> None:  # fmt: skip
+    problem: ProblemArrays,
+    machine: MachineArrays,
+    rules: RuleArrays,
+    scope: Scope,
+    nests: NestArrays,
+    last: Ints | None,
+    room: Room,
+    costs: CostArrays,
+) -> None:
     """Evaluate every mapping of a batch in which nothing is zero.
 
     Parameters
     ----------
-    problem, machine, rules, scope, nests, last, loops, touched, counts, status
+    problem, machine, rules, scope, nests, last, room
         As `count_nests` takes them.
     costs : CostArrays
-        Filled in where `status` is OK.
+        Filled in where the status is OK.
     """
+    counts, status = room.counts, room.status
     steps = costs.cycles[:, costs.limit.shape[1]]
-    count_nests(problem, machine, rules, scope, nests, last, loops, touched, counts, steps, status)
+    count_nests(problem, machine, rules, scope, nests, last, room, steps)
     if scope.known and (status != OK).all():
         costs.total[:] = np.nan
         return

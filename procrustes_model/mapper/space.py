@@ -18,7 +18,7 @@ from procrustes_model.kernels.dense.arrays import (
     NestArrays,
     ProblemArrays,
 )
-from procrustes_model.kernels.dense.buffers import make_costs, make_counts, make_loops
+from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED, SLIDING, Columns, Lattice, Model, Orders
 from procrustes_model.kernels.search.finish import Bench
 from procrustes_model.kernels.search.lattice import spatial_vectors
@@ -318,11 +318,8 @@ class Space:
         levels, dimensions, tensors = self.levels, len(self.model.bounds), len(self.model.kind)
         return Bench(
             self.nests(mappings),
-            make_loops(mappings, levels, dimensions),
-            make_counts(mappings, levels, tensors),
+            make_room(mappings, levels, dimensions, tensors),
             make_costs(mappings, levels, tensors),
-            np.zeros(mappings, np.int64),
-            np.empty((mappings, levels), np.int64),
         )
 
     def size(self) -> int:

@@ -11,8 +11,8 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from procrustes_model.kernels.dense.arrays import Bools, CountArrays, Floats, Ints, LoopArrays, NestArrays
-from procrustes_model.kernels.dense.buffers import make_costs, make_counts, make_loops
+from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
+from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.dense.nest import are_well_formed
 from procrustes_model.kernels.imbalance.memo import MemoArrays, make_memo
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
@@ -78,25 +78,21 @@ class _DenseWorker:
         # Kernels take the number of mappings from any of the arrays: all are as long as the block.
         levels, dimensions, tensors = self._shape
         self._size = size
-        self._loops: LoopArrays = make_loops(size, levels, dimensions)
-        self._counts: CountArrays = make_counts(size, levels, tensors)
+        self._room = make_room(size, levels, dimensions, tensors)
         self._costs = make_costs(size, levels, tensors)
-        self._touched = np.empty((size, levels), np.int64)
 
     def evaluate(self, nests: NestArrays, last: Ints | None, result: BatchResult, block: slice) -> None:
         size = block.stop - block.start
         if size != self._size:
             self._make_room(size)
-        counts = self._counts
+        room = self._room._replace(status=result.status[block])
         if len(result.accesses):
-            counts = counts._replace(accesses=cast("Ints", result.accesses[block]))
-        design, costs, status = self._design, self._costs, result.status[block]
-        problem, machine, rules = design.problem, design.machine, design.rules
-        evaluate_nests(
-            problem, machine, rules, FITTING, nests, last, self._loops, self._touched, counts, costs, status
-        )
+            counts = room.counts._replace(accesses=cast("Ints", result.accesses[block]))
+            room = room._replace(counts=counts)
+        design, costs = self._design, self._costs
+        evaluate_nests(design.problem, design.machine, design.rules, FITTING, nests, last, room, costs)
         result.energy_pj[block] = costs.total
-        result.cycles[block] = np.where(status == 0, costs.cycles.max(axis=1), -1)
+        result.cycles[block] = np.where(room.status == 0, costs.cycles.max(axis=1), -1)
 
 
 class _SparseWorker:

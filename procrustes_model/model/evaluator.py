@@ -6,10 +6,8 @@ import os
 from collections.abc import Mapping as AbstractMapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.kernels.dense.buffers import make_costs, make_counts, make_loops
+from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.imbalance.memo import make_memo
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
 from procrustes_model.model.batch import BatchEvaluator, BatchResult
@@ -125,16 +123,13 @@ class Evaluator:
         if isinstance(self.design, SparseDesign):
             return self._evaluate_sparse(self.design, schedule, check_capacity)
         nest = lower_mapping(self.problem, schedule)
-        _, levels, dimensions = nest.temporal.shape
-        tensors = len(self.problem.tensors)
-        counts, costs = make_counts(1, levels, tensors), make_costs(1, levels, tensors)
         last = lower_last_passes(self.problem, schedule) if schedule.imperfect else None
-        loops, touched = make_loops(1, levels, dimensions), np.empty((1, levels), np.int64)
-        status = np.empty(1, np.int64)
-        problem, machine, rules = self.design.problem, self.design.machine, self.design.rules
-        evaluate_nests(problem, machine, rules, _ANY_SIZE, nest, last, loops, touched, counts, costs, status)
-        check_status(int(status[0]), schedule)
-        result = lift_dense(self.architecture, self.problem, schedule, self.design, counts, costs)
+        _, levels, dimensions = nest.temporal.shape
+        tensors, design = len(self.problem.tensors), self.design
+        room, costs = make_room(1, levels, dimensions, tensors), make_costs(1, levels, tensors)
+        evaluate_nests(design.problem, design.machine, design.rules, _ANY_SIZE, nest, last, room, costs)
+        check_status(int(room.status[0]), schedule)
+        result = lift_dense(self.architecture, self.problem, schedule, design, room.counts, costs)
         if check_capacity:
             check_fit(result.levels, schedule)
         return result

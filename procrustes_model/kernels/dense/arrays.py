@@ -214,6 +214,25 @@ class CountArrays(NamedTuple):
     instances: Ints
 
 
+class Room(NamedTuple):
+    """Room to count N mappings.
+
+    Attributes
+    ----------
+    loops : LoopArrays
+    touched : int64[N, L]
+        Output elements that one instance accumulates.
+    counts : CountArrays
+    status : int64[N]
+        OK, or why a mapping is not valid.
+    """
+
+    loops: LoopArrays
+    touched: Ints
+    counts: CountArrays
+    status: Ints
+
+
 class CostArrays(NamedTuple):
     """What a mapping costs.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import CostArrays, CountArrays, LoopArrays
+from procrustes_model.kernels.dense.arrays import CostArrays, CountArrays, LoopArrays, Room
 
 
 def make_loops(mappings: int, levels: int, dimensions: int) -> LoopArrays:
@@ -32,6 +32,16 @@ def make_counts(mappings: int, levels: int, tensors: int) -> CountArrays:
         moved=np.empty(kept, np.int64),
         distinct=np.empty(kept, np.int64),
         instances=np.empty((mappings, levels + 1), np.int64),
+    )
+
+
+def make_room(mappings: int, levels: int, dimensions: int, tensors: int) -> Room:
+    """Allocate what counting a batch of `mappings` nests fills in."""
+    return Room(
+        loops=make_loops(mappings, levels, dimensions),
+        touched=np.empty((mappings, levels), np.int64),
+        counts=make_counts(mappings, levels, tensors),
+        status=np.zeros(mappings, np.int64),
     )
 
 

@@ -117,7 +117,7 @@ def try_all(
                 if not set_orders(bench, orders, outside, number):
                     continue
                 found = measure(model, bench)
-                if bench.status[0] != OK:
+                if bench.room.status[0] != OK:
                     break
                 valid += 1
                 if is_better(goal, found[0], found[1]):

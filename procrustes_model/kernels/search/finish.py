@@ -11,11 +11,10 @@ from procrustes_model.kernels.dense.arrays import (
     OK,
     Bools,
     CostArrays,
-    CountArrays,
     Floats,
     Ints,
-    LoopArrays,
     NestArrays,
+    Room,
 )
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
@@ -34,19 +33,13 @@ class Bench(NamedTuple):
     Attributes
     ----------
     nests : NestArrays
-    loops : LoopArrays
-    counts : CountArrays
+    room : Room
     costs : CostArrays
-    status : int64[N]
-    touched : int64[N, L]
     """
 
     nests: NestArrays
-    loops: LoopArrays
-    counts: CountArrays
+    room: Room
     costs: CostArrays
-    status: Ints
-    touched: Ints
 
 
 @kernel
@@ -55,11 +48,15 @@ def measure_batch(model: Model, bench: Bench) -> None:
 
     Where a status is not OK, the mapping does not fit or overflows, and its costs mean nothing.
     """
-    counts, costs, status = bench.counts, bench.costs, bench.status
-    problem, machine, rules = model.problem, model.machine, model.rules
-    nests, loops, touched = bench.nests, bench.loops, bench.touched
     evaluate_nests(
-        problem, machine, rules, MEASURED_SCOPE, nests, None, loops, touched, counts, costs, status
+        model.problem,
+        model.machine,
+        model.rules,
+        MEASURED_SCOPE,
+        bench.nests,
+        None,
+        bench.room,
+        bench.costs,
     )
 
 
@@ -67,7 +64,7 @@ def measure_batch(model: Model, bench: Bench) -> None:
 def measure(model: Model, bench: Bench) -> tuple[float, float]:
     """Return energy and cycles of the one mapping on the bench; infinite where it is not valid."""
     measure_batch(model, bench)
-    if bench.status[0] != OK:
+    if bench.room.status[0] != OK:
         return math.inf, math.inf
     return bench.costs.total[0], float(bench.costs.cycles[0].max())
 

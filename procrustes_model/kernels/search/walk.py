@@ -321,5 +321,5 @@ def walk(
         propose(model, lattice, freedom, ways, nests, step == 0)
         measure_batch(model, bench)
         temperature = hot * (cold / hot) ** (step / steps)
-        valid += accept(goal, temperature, ways, nests, costs.total, costs.cycles, bench.status)
+        valid += accept(goal, temperature, ways, nests, costs.total, costs.cycles, bench.room.status)
     return valid

@@ -40,7 +40,7 @@ from procrustes_model.spec.sparsity import EVERY_LEVEL, Density, SparsePhase, Sp
 from procrustes_model.spec.sparsity_reader import density_of
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.text.yaml_text import Path
-from procrustes_model.vocabulary import Role, Served
+from procrustes_model.vocabulary import PHASES, Role, Served
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
@@ -196,7 +196,7 @@ def lower_sparsity(
     components = working_components(
         architecture,
         problem,
-        _served(phase, problem, chosen, found),
+        _served(sparsity, problem, chosen, found),
         [tensor.name for t, tensor in enumerate(problem.tensors) if formats.compressed[:, t].any()],
     )
     return SparseDesign(
@@ -221,15 +221,20 @@ def lower_sparsity(
 
 
 def _served(
-    phase: SparsePhase, problem: Problem, densities: Mapping[str, Density], masks: Mapping[str, Any]
+    sparsity: Sparsity, problem: Problem, densities: Mapping[str, Density], masks: Mapping[str, Any]
 ) -> set[Served]:
-    """Return what a design does in a phase, beside compressing, that components may serve."""
+    """Return what a design does in a problem's phase, beside compressing, that components may serve.
+
+    It prunes where it states zeros of the weights, in whatever phase: what keeps track of gradients works
+    in the weight update for zeros that are met in the forward phase.
+    """
     served = set()
-    if phase.balancing.tensor is not None and POLICIES[phase.balancing.policy].balances:
+    balancing = sparsity.phase(problem.phase).balancing
+    if balancing.tensor is not None and POLICIES[balancing.policy].balances:
         served.add(Served.BALANCING)
-    weights = problem.roles.get(Role.WEIGHTS)
-    pruned = densities.get(weights) if weights is not None else None
-    if weights in masks or (pruned is not None and pruned.model != "dense"):
+    weights = problem.roles.get(Role.WEIGHTS, "")
+    stated = [densities, *(sparsity.phase(phase).densities for phase in PHASES)]
+    if weights in masks or any(one[weights].model != "dense" for one in stated if weights in one):
         served.add(Served.PRUNING)
     return served
 

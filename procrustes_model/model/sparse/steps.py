@@ -15,8 +15,9 @@ from procrustes_model.kernels.dense.arrays import (
     Ints,
     LoopArrays,
     NestArrays,
+    Room,
 )
-from procrustes_model.kernels.dense.buffers import make_costs, make_counts, make_loops
+from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.imbalance.counted import measure_work
 from procrustes_model.kernels.imbalance.memo import MemoArrays, expected_work
 from procrustes_model.kernels.imbalance.tiles import count_pointers, find_tiles
@@ -54,9 +55,8 @@ class SparseBuffers:
 
     Attributes
     ----------
-    loops : LoopArrays
-    dense : CountArrays
-        Counts if nothing were zero.
+    room : Room
+        Geometry, and counts if nothing were zero.
     boxes : BoxArrays
     empty : float64[N, A, T]
     saved : SavedArrays
@@ -68,12 +68,9 @@ class SparseBuffers:
     costs : CostArrays
     before : float64[N]
         Work of the slowest processing element without balancing.
-    touched : int64[N, L]
-    status : int64[N]
     """
 
-    loops: LoopArrays
-    dense: CountArrays
+    room: Room
     boxes: BoxArrays
     empty: Floats
     saved: SavedArrays
@@ -84,8 +81,21 @@ class SparseBuffers:
     counts: SparseCountArrays
     costs: CostArrays
     before: Floats
-    touched: Ints
-    status: Ints
+
+    @property
+    def loops(self) -> LoopArrays:
+        """Geometry of the nests."""
+        return self.room.loops
+
+    @property
+    def dense(self) -> CountArrays:
+        """Counts if nothing were zero."""
+        return self.room.counts
+
+    @property
+    def status(self) -> Ints:
+        """What can be said of the mappings, int64[N]."""
+        return self.room.status
 
 
 def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
@@ -94,8 +104,7 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
     dimensions, actions = len(design.problem.bounds), len(design.actions.level)
     kept = (mappings, levels, tensors)
     return SparseBuffers(
-        loops=make_loops(mappings, levels, dimensions),
-        dense=make_counts(mappings, levels, tensors),
+        room=make_room(mappings, levels, dimensions, tensors),
         boxes=BoxArrays(
             level=np.zeros((mappings, actions), np.int64),
             extent=np.ones((mappings, actions, tensors, dimensions), np.int64),
@@ -119,8 +128,6 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
         ),
         costs=make_costs(mappings, levels, tensors, sparse=True),
         before=np.ones(mappings),
-        touched=np.zeros((mappings, levels), np.int64),
-        status=np.zeros(mappings, np.int64),
     )
 
 
@@ -150,16 +157,13 @@ def evaluate_block(
     """
     problem, machine, balance, status = design.problem, design.machine, design.balance, buffers.status
     loops, dense, counts, costs = buffers.loops, buffers.dense, buffers.counts, buffers.costs
-    steps = costs.cycles[:, -1]
-    count_nests(
-        problem, machine, design.rules, SCOPE, nests, None, loops, buffers.touched, dense, steps, status
-    )
+    count_nests(problem, machine, design.rules, SCOPE, nests, None, buffers.room, costs.cycles[:, -1])
     find_tiles(problem, loops, balance, design.densities.group, buffers.tiles)
     _save(design, nests, buffers)
     _fit(design, nests, buffers, check)
     _balance(design, buffers, memo, before)
     met, balanced = float(design.densities.met[balance.tensor]), balance.tensor >= 0
-    find_steps(dense.instances, problem.computes, met, balanced, counts, steps)
+    find_steps(dense.instances, problem.computes, met, balanced, counts, costs.cycles[:, -1])
     cost_sparse(machine, dense.instances, design.rules, balance, counts, costs, status)
 
 
