@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from procrustes_model.cli.errors import reported_errors
 from procrustes_model.cli.inputs import ArchitectureArgument, ProblemArgument, complete_shipped
 from procrustes_model.cli.outputs import (
     announce_compiling,
@@ -20,17 +19,8 @@ from procrustes_model.cli.outputs import (
     quick_start,
     write_results,
 )
-from procrustes_model.cli.sparse_options import (
-    DensityOption,
-    LayerOption,
-    MasksOption,
-    PhaseChoice,
-    PhaseOption,
-    SparsityOption,
-    StepOption,
-    Zeros,
-    in_phases,
-)
+from procrustes_model.cli.requests import flattened
+from procrustes_model.cli.sparse_options import PhaseChoice, SparseOptions
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.vocabulary import PHASES
 
@@ -64,9 +54,11 @@ def _complete_constraints(incomplete: str) -> list[str]:
     return complete_shipped("constraints", incomplete)
 
 
+@flattened(sparse=SparseOptions)
 def search_command(
     architecture: ArchitectureArgument,
     problem: ProblemArgument,
+    sparse: SparseOptions,
     constraints: Annotated[
         str | None,
         typer.Option(
@@ -75,12 +67,6 @@ def search_command(
             autocompletion=_complete_constraints,
         ),
     ] = None,
-    sparsity: SparsityOption = None,
-    phase: PhaseOption = None,
-    density: DensityOption = None,
-    masks: MasksOption = None,
-    layer: LayerOption = None,
-    step: StepOption = None,
     objective: Annotated[Objective, typer.Option(help="What to minimise.")] = Objective.EDP,
     method: Annotated[
         Method, typer.Option(help="Proof, seeded random walks, or every mapping.")
@@ -117,26 +103,23 @@ def search_command(
     costs are those of the sparse design.
     """
     interrupted = False
-    with reported_errors(), quick_start():
-        mapping_files = _mapping_files(out, phase)
+    with quick_start():
+        mapping_files = _mapping_files(out, sparse.phase)
         outputs = {**mapping_files, "--csv": csv, "--json": json, "--pareto": pareto}
         check_outputs(outputs, (architecture, problem, constraints or ""))
-        given = Zeros(density, masks, layer, step)
-        given.check(sparsity)
+        if pareto is not None:
+            _check_front(objective, method, mappings, imperfect, outputs)
         from procrustes_model.mapper.constraints import load_constraints
         from procrustes_model.spec.architecture import load_architecture
         from procrustes_model.spec.problem import load_problem
 
         machine, work = load_architecture(architecture), load_problem(problem)
         if not quiet:
-            announce_compiling("walk" if sparsity is None else "list_candidates")
+            announce_compiling("walk" if sparse.sparsity is None else "list_candidates")
         line = _ProgressLine(objective.value, seconds) if not quiet and sys.stderr.isatty() else None
-        if pareto is not None and imperfect:
-            raise SpecError(
-                Issue("--pareto knows whole passes only", "leave out --imperfect, or search each objective")
-            )
-        problems = in_phases(work, phase)
-        zeros = [given.arguments(sparsity, one) for one in problems]
+        problems = sparse.in_phases(work)
+        found_zeros = [sparse.find(one) for one in problems]
+        zeros = [{} if one is None else one.arguments() for one in found_zeros]
         rules = [load_constraints(constraints, machine, one) for one in problems]
         if pareto is not None:
             if len(problems) > 1:
@@ -178,6 +161,25 @@ def search_command(
             print_written(_existing(outputs))
     if interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+def _check_front(
+    objective: Objective,
+    method: Method,
+    mappings: int | None,
+    imperfect: bool,
+    outputs: dict[str, Path | None],
+) -> None:
+    """Raise where an option is given that the front of energy against cycles leaves without effect."""
+    if imperfect:
+        raise SpecError(
+            Issue("--pareto knows whole passes only", "leave out --imperfect, or search each objective")
+        )
+    stated = {"--objective": objective is not Objective.EDP, "--method": method is not Method.OPTIMAL}
+    stated |= {"--mappings": mappings is not None}
+    stated |= {option: path is not None for option, path in outputs.items() if option != "--pareto"}
+    if unused := [option for option, given in stated.items() if given]:
+        raise SpecError(Issue(f"--pareto does without {', '.join(unused)}", "it writes the front, proven"))
 
 
 def _search_front(

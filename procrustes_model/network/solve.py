@@ -78,10 +78,8 @@ def _search(case: Case, limit: float | None) -> SearchResult:
         case.architecture,
         case.problem,
         case.constraints,
-        case.objective,
-        sparsity=case.sparsity,
-        densities=case.densities or None,
-        masks=case.masks or None,
+        case.objective,  # type: ignore[arg-type]  # it was checked when the request was read
+        **({} if case.zeros is None else case.zeros.arguments()),
         seconds=limit,
         seed=case.seed,
         threads=1,

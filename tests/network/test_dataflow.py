@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from procrustes_model.errors import SpecError
-from procrustes_model.network.dataflow import check_dataflow, dataflow_constraints
+from procrustes_model.network.dataflow import dataflow_constraints
+from procrustes_model.network.request import check_dataflow
 from procrustes_model.spec.architecture import load_architecture
 from procrustes_model.spec.problem import Problem, load_problem
 

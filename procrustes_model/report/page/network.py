@@ -132,7 +132,7 @@ def _subtitle(result: NetworkResult) -> str:
     phases = ", ".join(phase.text for phase in result.phases)
     return (
         f"One training step of batch {result.batch}: {phases}. Design {result.design}{against}; dataflow "
-        f"{result.inputs['designs'][0]['dataflow']}; mappings searched for the least "
+        f"{result.dataflow}; mappings searched for the least "
         f"{ {'edp': 'energy-delay product'}.get(result.objective, result.objective) }."
     )
 
@@ -263,8 +263,10 @@ def _inputs(result: NetworkResult, command: str | None) -> list[str]:
         "<p>The same from the files below, as they were read</p>"
         f'<pre class="command">{escape(repeat_command(result))}</pre>'
     )
-    if any(one["masked"] for one in result.inputs["densities"].values()):
-        parts.append("<p>Zeros were counted on masks of the weights, which are not in this file.</p>")
+    recorded = [name for name in ("masks", "profile") if isinstance(result.inputs[name], str)]
+    if recorded:
+        file = escape(str(result.inputs[recorded[0]]))
+        parts.append(f"<p>Zeros are those of recorded masks, {file}, which are not in this file.</p>")
     parts.append(f"<p>procrustes_model {escape(str(result.inputs['program']))}</p>")
     parts += [folded(name, text) for name, text in input_files(result).items()]
     return parts
