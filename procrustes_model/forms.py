@@ -1,4 +1,4 @@
-"""Kinds of values that options take: how each is checked, and how the command line reads and writes it."""
+"""Kinds of values that options take: how each is checked, and how the command line writes it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Form(Generic[T]):
         more.
     parsed : type
         What the command line itself reads: str, int, float, bool, Path, or an enumeration.
-    read, write : callable
-        From what the command line has read to a value, and from a value to a word.
+    write : callable
+        From a value to the word that the command line reads.
     metavar : str, optional
         Stands for the value in ``--help``.
     words : tuple of str
@@ -41,7 +41,6 @@ class Form(Generic[T]):
     wanted: str
     take: Callable[[Any], T]
     parsed: Any = str
-    read: Callable[[Any], Any] = lambda given: given
     write: Callable[[Any], str] = str
     metavar: str | None = None
     words: tuple[str, ...] = ()
@@ -62,15 +61,8 @@ def _number(value: Any) -> float:
     return number
 
 
-def _seconds(value: Any) -> float:
-    number = _number(value)
-    if number <= 0:
-        raise SpecError(
-            Issue(
-                f"a search cannot find anything in {number:g} s", "None, or --seconds 0: until it is proven"
-            )
-        )
-    return number
+def _seconds(value: Any) -> float | None:
+    return _number(value) or None
 
 
 def _switch(value: Any) -> bool:
@@ -110,7 +102,6 @@ SECONDS = Form(
     "a number of seconds",
     _seconds,
     float,
-    read=lambda given: given or None,
     write=lambda value: "0" if value is None else f"{value:.15g}",
 )
 SWITCH = Form("true or false", _switch, bool)

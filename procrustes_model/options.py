@@ -66,16 +66,17 @@ class Option:
             When it is of another kind or out of bounds.
         """
         wanted = " ".join([self.form.wanted, *self._bounds()])
+        wrong = SpecError(Issue(f"{name} must be {wanted}, is {str(value)[:60]!r}"))
         try:
             taken = self.form.take(value)
         except SpecError:
             raise
         except ValueError:
-            taken = None
-        low = taken is not None and self.least is not None and taken < self.least
-        high = taken is not None and self.most is not None and taken > self.most
-        if taken is None or low or high:
-            raise SpecError(Issue(f"{name} must be {wanted}, is {str(value)[:60]!r}"))
+            raise wrong from None
+        low = self.least is not None and taken is not None and taken < self.least
+        high = self.most is not None and taken is not None and taken > self.most
+        if low or high:
+            raise wrong
         return taken
 
     def _bounds(self) -> list[str]:
@@ -108,6 +109,8 @@ class Described:
     option : Option
     default : object
         `MISSING` where there is none.
+    kinds : tuple of str
+        Its type, as it is written, without None.
     nullable : bool
         Whether None is a value.
     positional : bool
@@ -117,6 +120,7 @@ class Described:
     name: str
     option: Option
     default: Any
+    kinds: tuple[str, ...]
     nullable: bool
     positional: bool
 
@@ -196,8 +200,15 @@ def options_of(request: type[Request]) -> dict[str, Described]:
 
 def _describe(one: Field[Any]) -> Described:
     said: Option = one.metadata["option"]
-    nullable = "None" in str(one.type).split(" | ")
-    return Described(one.name, said, one.default, nullable, not one.kw_only and not said.flags)
+    kinds = str(one.type).split(" | ")
+    return Described(
+        name=one.name,
+        option=said,
+        default=one.default,
+        kinds=tuple(kind for kind in kinds if kind != "None"),
+        nullable="None" in kinds,
+        positional=not one.kw_only and not said.flags,
+    )
 
 
 class Verb(Protocol[Asked_contra, P, Given_co]):
@@ -228,26 +239,37 @@ def verb(
             return function(request(*args, **kwargs))
 
         call.__doc__ = _documented(function.__doc__ or "", kind)
-        call.__signature__ = inspect.signature(kind)  # type: ignore[attr-defined]
+        returned = inspect.signature(function).return_annotation
+        call.__signature__ = inspect.signature(kind).replace(return_annotation=returned)  # type: ignore[attr-defined]
         del call.__wrapped__  # else inspection sees its single parameter
         return call
 
     return decorate
 
 
+_IN_PROSE = {"Source": "path, str, mapping", "File": "path"}
+
+
 def _documented(text: str, request: type[Request]) -> str:
     """Return a docstring with a section on the fields of a request after its summary."""
     head, mark, tail = inspect.cleandoc(text).partition("\nReturns\n")
+    options = options_of(request)
     lines = ["Parameters", "----------"]
-    for one in fields(request):
-        described: Option | str = one.metadata.get("option") or one.metadata["about"]
-        optional = ", optional" if one.default is None else ""
-        default = "" if one.default in (None, MISSING) else f"; default: {_shown(one.default)}"
-        said = described if isinstance(described, str) else f"{described.help} {described.details}".strip()
-        lines.append(f"{one.name} : {str(one.type).removesuffix(' | None')}{optional}{default}")
-        lines += textwrap.wrap(said, 106, initial_indent="    ", subsequent_indent="    ")
+    for name, one in options.items():
+        words = one.option.form.words
+        kind = " or ".join(_IN_PROSE.get(kind, kind) for kind in one.kinds)
+        said = f"{one.option.help} {one.option.details}".strip()
+        lines += _entry(name, f"{{{', '.join(words)}}}" if words else kind, one.default, said)
+    for other in fields(request):
+        if other.name not in options:
+            lines += _entry(other.name, str(other.type), other.default, other.metadata["about"])
     return f"{head}\n" + "\n".join(lines) + f"\n{mark}{tail}"
 
 
-def _shown(default: Any) -> str:
-    return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+def _entry(name: str, kind: str, default: Any, said: str) -> list[str]:
+    """Return the lines on one parameter."""
+    if default is None:
+        kind = f"{kind.removesuffix(' | None')}, optional"
+    elif default is not MISSING:
+        kind += f", default {', '.join(map(str, default)) if isinstance(default, tuple) else default}"
+    return [f"{name} : {kind}", *textwrap.wrap(said, 106, initial_indent="    ", subsequent_indent="    ")]

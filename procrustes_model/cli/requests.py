@@ -67,13 +67,7 @@ def flattened(
 
 def make_request(kind: type[Asked], values: Mapping[str, Any]) -> Asked:
     """Return a request of what the command line has read; what it has not been given is None."""
-    return kind(
-        **{
-            name: one.option.form.read(values[name])
-            for name, one in options_of(kind).items()
-            if values[name] is not None
-        }
-    )
+    return kind(**{name: values[name] for name in options_of(kind) if values[name] is not None})
 
 
 def _parameter(one: Described, parsed: Any, complete: Complete | None) -> inspect.Parameter:
@@ -90,7 +84,7 @@ def _parameter(one: Described, parsed: Any, complete: Complete | None) -> inspec
     if kind is str and default is not inspect.Parameter.empty and default is not None:
         default = form.write(default)
     said = typer.Argument(**more) if one.positional else typer.Option(*one.flags, **more)
-    annotation: Any = Annotated[kind | None if one.default is None else kind, said]  # type: ignore[valid-type]
+    annotation: Any = Annotated[kind | None if one.default is None else kind, said]
     return inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 

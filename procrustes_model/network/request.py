@@ -115,8 +115,8 @@ class Effort(Request):
         SECONDS,
         "Time limit of each search; 0: to its end.",
         least=0,
-        details="In Python, None: until the best is proven. With a larger limit, another run with the same "
-        "`out` searches again what was not proven.",
+        details="None, as 0: until the best is proven. With a larger limit, another run with the same `out` "
+        "searches again what was not proven.",
     )
     workers: int | None = option(
         None,

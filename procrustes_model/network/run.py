@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.engine import check_engine, run_cases
@@ -59,7 +58,7 @@ def run_network(request: RunRequest) -> NetworkResult:
     """
     check_engine(request)
     work = load_work(request)
-    states = states_of(work, cast("RunRequest", work.request))
+    states = states_of(work)
     plan = make_plan(work, states)
     records = find_records(plan, request)
     result = NetworkResult(

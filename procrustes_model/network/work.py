@@ -142,20 +142,16 @@ def _design(sparsity: Sparsity | None, flow: str) -> Design:
     return Design(DENSE if sparsity is None else sparsity.name, sparsity, flow)
 
 
-def states_of(work: Work, request: RunRequest) -> dict[str, LayerState]:
-    """Return what a request says of every layer, for the design that is asked about.
-
-    Parameters
-    ----------
-    work : Work
-    request : RunRequest
-        That of the work.
+def states_of(work: Work) -> dict[str, LayerState]:
+    """Return what a `RunRequest` says of every layer, for the design that is asked about.
 
     Raises
     ------
     SpecError
         See `find_states`; and when densities are given that no design uses.
     """
+    request = work.request
+    assert isinstance(request, RunRequest)
     design = work.designs[0]
     density = cast("Mapping[str, float]", request.density or {})
     if design.sparsity is None:

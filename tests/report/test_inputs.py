@@ -6,7 +6,7 @@ import json
 import shlex
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import typer
@@ -48,7 +48,7 @@ def run_of(**changes: Any) -> Any:
     options |= {"batch": 64, "phases": "wu,fw", "seconds": 60, "profile": "resnet18"}
     asked = RunRequest(**{"architecture": "procrustes_16x16", "network": "resnet18"} | options | changes)
     work = load_work(asked)
-    inputs = describe(work, states_of(work, cast("RunRequest", work.request)))
+    inputs = describe(work, states_of(work))
     # As it is written and read.
     return SimpleNamespace(inputs=json.loads(json.dumps(inputs)), request=work.request)
 
