@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from procrustes_model.model.sparse.batch import SparseBatchResult, SparseEvaluator, prepare_sparse
     from procrustes_model.model.sparse.imbalance import ImbalanceHistogram, WorkArrays, measure_imbalance
     from procrustes_model.model.sparse.result import SparseResult
+    from procrustes_model.network.request import RunRequest, TrainRequest
     from procrustes_model.network.result import NetworkResult, load_run
     from procrustes_model.network.run import run_network
     from procrustes_model.network.train_cost import TrainCost, train_cost
     from procrustes_model.report.figures.imbalance import plot_imbalance
+    from procrustes_model.reproduction.request import ReproduceRequest
     from procrustes_model.reproduction.verb import Reproduction, reproduce
     from procrustes_model.spec.architecture import Architecture, load_architecture
     from procrustes_model.spec.mapping import Mapping, load_mapping
@@ -53,7 +55,10 @@ _HOMES = {
     "Network": "spec.network",
     "NetworkResult": "network.result",
     "Problem": "spec.problem",
+    "ReproduceRequest": "reproduction.request",
     "Result": "model.result",
+    "RunRequest": "network.request",
+    "TrainRequest": "network.request",
     "SparseBatchResult": "model.sparse.batch",
     "SparseEvaluator": "model.sparse.batch",
     "SparseResult": "model.sparse.result",
@@ -88,8 +93,10 @@ __all__ = [
     "Network",
     "NetworkResult",
     "Problem",
+    "ReproduceRequest",
     "Reproduction",
     "Result",
+    "RunRequest",
     "SearchResult",
     "SparseBatchResult",
     "SparseEvaluator",
@@ -97,6 +104,7 @@ __all__ = [
     "Sparsity",
     "SpecError",
     "TrainCost",
+    "TrainRequest",
     "WorkArrays",
     "evaluate",
     "evaluate_batch",

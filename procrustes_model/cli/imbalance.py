@@ -60,6 +60,9 @@ def imbalance_command(
         for phased in sparse.in_phases(work):
             zeros = sparse.find(phased)
             assert zeros is not None
+            balanced = zeros.sparsity.phase(phased.phase).balancing.tensor
+            if samples is not None and balanced in zeros.masks:
+                raise SpecError(Issue(f"--samples are random masks; {balanced} has one", "leave it out"))
             one = measure_imbalance(
                 machine, phased, schedule, **zeros.arguments(), samples=samples, seed=seed
             )

@@ -36,22 +36,21 @@ def network_command(
     Layers of equal shape are searched once. With --out, an interrupted run goes on where it was.
     """
     from procrustes_model.network.run import run_network
+    from procrustes_model.spec.architecture import load_architecture
+    from procrustes_model.spec.network import load_network
 
+    machine, net = load_architecture(request.architecture), load_network(request.network)
     folder = None if request.out is None else Path(request.out)
     if figures:
         from procrustes_model.report.figures.figure import check_plotting
 
         check_plotting()
     if folder is None and (csv or html or figures):
-        from procrustes_model.spec.architecture import load_architecture
-        from procrustes_model.spec.network import load_network
-
-        machine, net = load_architecture(request.architecture), load_network(request.network)
         folder = Path(f"{net.name}_{machine.name}")
     if not quiet:
         announce_compiling("walk" if request.sparsity is None else "list_candidates")
     with CaseProgress(folder, quiet) as show:
-        result = run_network(replace(request, out=folder, progress=show))
+        result = run_network(replace(request, architecture=machine, network=net, out=folder, progress=show))
     written = [] if folder is None else _write(result, folder, csv, html, figures)
     if not quiet:
         from procrustes_model.report.terminal.network import print_run

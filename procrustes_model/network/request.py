@@ -239,7 +239,7 @@ class RunRequest(NetworkRequest):
     def check(self) -> None:
         """Raise a SpecError where options do not go together."""
         super().check()
-        if self.sparsity is None and self.given("density", "profile", "masks"):
+        if self.sparsity is None and (self.density or self.given("profile", "masks")):
             raise SpecError(
                 Issue("densities and masks need a sparse design", "such as --sparsity procrustes")
             )

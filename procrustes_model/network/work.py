@@ -29,7 +29,6 @@ _LOADERS: dict[str, Callable[[Any], Any]] = {
     "architecture": load_architecture,
     "network": load_network,
     "sparsity": load_sparsity,
-    "constraints": load_constraints,
     "density": load_density,
 }
 
@@ -97,12 +96,9 @@ def load_work(request: NetworkRequest) -> Work:
     if request.objective not in OBJECTIVES:
         raise SpecError(Issue(f"unknown objective '{request.objective}'", f"one of {', '.join(OBJECTIVES)}"))
     request = _load(request)
-    machine, rules = (
-        cast("Architecture", request.architecture),
-        cast("Constraints | None", request.constraints),
-    )
-    if rules is not None:
-        load_constraints(rules, machine)
+    machine = cast("Architecture", request.architecture)
+    rules = None if request.constraints is None else load_constraints(request.constraints, machine)
+    request = replace(request, constraints=rules)
     flow = request.dataflow if rules is None else rules.name
     designs = [_design(cast("Sparsity | None", request.sparsity), flow)]
     work = Work(request, machine, cast("Network", request.network), rules, tuple(designs))
@@ -121,7 +117,10 @@ def load_work(request: NetworkRequest) -> Work:
 
 
 def _load(request: Asked) -> Asked:
-    """Return a request with specifications in place of their files and names; recorded masks stay files."""
+    """Return a request with specifications in place of their files and names.
+
+    Recorded masks stay files; constraints are read against the architecture, later.
+    """
     from procrustes_model.training.masks import is_mask_file
 
     found = {}
@@ -155,7 +154,7 @@ def states_of(work: Work) -> dict[str, LayerState]:
     design = work.designs[0]
     density = cast("Mapping[str, float]", request.density or {})
     if design.sparsity is None:
-        if request.given("density", "profile", "masks"):
+        if density or request.given("profile", "masks"):
             raise SpecError(
                 Issue("densities and masks need a sparse design", "such as --sparsity procrustes")
             )

@@ -20,6 +20,7 @@ Rules = Literal["published", "model"]
 RULES: tuple[Rules, ...] = get_args(Rules)
 CONV512 = "conv512"
 """The item that is one layer, and no network of the evaluation."""
+EVERYTHING = "all"
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,11 @@ class ReproduceRequest(Effort):
     """What `reproduce` and ``procrustes reproduce`` are asked."""
 
     item: str | None = option(
-        None, TEXT, "What to reproduce, or 'all'; without it, the items are listed.", metavar="[ITEM]"
+        None,
+        TEXT,
+        "What to reproduce, or 'all'; without it, the items are listed.",
+        details="In Python one item, such as 'energy'.",
+        metavar="[ITEM]",
     )
     out: File = option(
         "reproduced",

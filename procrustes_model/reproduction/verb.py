@@ -10,7 +10,7 @@ from procrustes_model.files import write_atomically
 from procrustes_model.network.run import prepare_folder
 from procrustes_model.options import verb
 from procrustes_model.report.tables.csv import csv_text
-from procrustes_model.reproduction.request import ReproduceRequest
+from procrustes_model.reproduction.request import EVERYTHING, ReproduceRequest
 from procrustes_model.reproduction.rows import COLUMNS, Rows, make_rows
 from procrustes_model.reproduction.runs import Results, carry_out, runs_of
 from procrustes_model.reproduction.study import load_study
@@ -55,11 +55,11 @@ def reproduce(request: ReproduceRequest) -> Reproduction:
     from procrustes_model.report.figures.figure import check_plotting, write_figure
     from procrustes_model.reproduction.figures import draw_item
 
-    if request.item is None:
-        raise SpecError(Issue("no item is named", f"one of {', '.join(load_study().items)}"))
+    if request.item in (None, EVERYTHING):
+        raise SpecError(Issue("one item is reproduced at a time", f"one of {', '.join(load_study().items)}"))
     networks = None if request.networks is None else tuple(request.networks)
     study = load_study().with_options(networks, rules=request.rules, quick=request.quick)
-    asked = study.item(request.item)
+    asked = study.item(str(request.item))
     check_plotting()
     folder = prepare_folder(request.out)
     runs = runs_of(asked, study)

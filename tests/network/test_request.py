@@ -29,6 +29,7 @@ VERBS: list[tuple[Callable[..., Any], type[Request]]] = [
     (train_cost, TrainRequest),
     (reproduce, ReproduceRequest),
 ]
+WRONG = {"constraints": {"name": "a", "levels": [{"level": "Dram"}]}}
 SPARSE = {"sparsity": "procrustes"}
 
 
@@ -117,6 +118,10 @@ def test_what_is_refused(options: dict[str, Any], said: str) -> None:
         ({"step": 1, "profile": "resnet18", **SPARSE}, "--step chooses among recorded masks"),
         ({"baseline": "procrustes", **SPARSE}, "are both 'procrustes'"),
         ({"density": {"Outputs": 0.5}, **SPARSE}, "has no zeros in Outputs"),
+        (
+            {"constraints": {"constraints": {"name": "a", "levels": [{"level": "Dram"}]}}},
+            "did you mean 'DRAM'",
+        ),
     ],
 )
 def test_what_is_refused_once_it_is_read(options: dict[str, Any], said: str) -> None:
@@ -151,6 +156,7 @@ def test_what_a_training_run_refuses(options: dict[str, Any], said: str) -> None
     [
         ({"quick": True, "workers": 2}, "no item is named for --quick, --workers"),
         ({"item": "conv512", "networks": ["vgg_s"]}, "conv512 is one layer, of no network"),
+        ({"item": "energy", "out": None}, "out must be a folder"),
         ({"item": "energy", "rules": "mine"}, "unknown rules 'mine'; one of published, model"),
     ],
 )
