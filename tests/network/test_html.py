@@ -11,6 +11,7 @@ import pytest
 
 from procrustes_model.network.result import NetworkResult
 from procrustes_model.report.page.network import html_text, write_html
+from procrustes_model.vocabulary import Phase
 
 
 class Page(HTMLParser):
@@ -115,7 +116,7 @@ def test_without_a_baseline(tiny_run: NetworkResult) -> None:
     alone = replace(
         tiny_run,
         designs=("dense",),
-        phases=("forward",),
+        phases=(Phase.FORWARD,),
         rows=tuple(row for row in tiny_run.rows if row.design == "dense" and row.phase == "forward"),
         inputs=tiny_run.inputs | {"sparsity": None, "baseline": None, "density": None},
     )
