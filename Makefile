@@ -1,6 +1,8 @@
 # make demo    set up, evaluate a shipped mapping, print the table, write out/demo.csv
 # make test    set up, check style and types, run all tests with coverage
-# make bench   print speeds
+# make docs    set up, build the documentation into site/
+# make bench   print speeds, and keep them in $(BENCH_DIR) under the commit
+# make bench-compare BASE=COMMIT   compare speeds with another commit, measured in turn
 # make example-training   train on handwritten digits, evaluate what was recorded: out/example_training/report.md
 # make clean   remove what these made
 
@@ -10,9 +12,13 @@ BIN := $(VENV)/bin
 LOCK := tools/requirements.lock
 # What tests install; without torch, whose tests are then skipped: make test EXTRAS=test,lint
 EXTRAS := test,lint,plot,torch,example
+# Where make bench keeps what it measured
+BENCH_DIR ?= .bench
+# What make bench-compare compares with
+BASE ?= HEAD^
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench example-training clean
+.PHONY: demo test lint docs bench bench-compare example-training clean
 
 demo: $(VENV)/.runtime
 	@mkdir -p out
@@ -25,12 +31,21 @@ lint: $(VENV)/.development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest --quiet tests/test_imports.py
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/python -m mkdocs build --strict
+	@echo "Wrote site/index.html"
 
 example-training: $(VENV)/.development
 	OMP_NUM_THREADS=1 $(BIN)/python tools/example_training.py out/example_training
 
 bench: $(VENV)/.development
-	$(BIN)/python tools/bench.py
+	$(BIN)/python tools/bench.py --json "$(BENCH_DIR)/{commit}.json"
+
+bench-compare: $(VENV)/.development
+	$(BIN)/python tools/bench_commits.py $(BASE)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -45,5 +60,9 @@ $(VENV)/.development: $(BIN)/python pyproject.toml $(LOCK)
 	$(BIN)/python -m pip install --quiet --constraint $(LOCK) --editable ".[$(EXTRAS)]"
 	@touch $@ $(VENV)/.runtime
 
+$(VENV)/.docs: $(BIN)/python pyproject.toml $(LOCK)
+	$(BIN)/python -m pip install --quiet --constraint $(LOCK) --editable ".[docs]"
+	@touch $@ $(VENV)/.runtime
+
 clean:
-	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) out site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

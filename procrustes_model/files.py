@@ -1,11 +1,17 @@
-"""Files that are there completely or not at all."""
+"""Files that are there completely or not at all, and the CSV that goes into them."""
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import os
 import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from procrustes_model.versions import CSV_VERSION, KEY
 
 
 def check_writable(path: str | Path) -> None:
@@ -81,6 +87,25 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return rows as CSV: a header, commas, quotes only where needed (RFC 4180), lines that end in LF.
+
+    Floats are written with all their digits, so that reading gives the same number back.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The header, in order, with those of `VERSION_COLUMN`.
+    rows : iterable of mapping
+        Values by column; what a row lacks, or has as None, is an empty field. The version is added.
+    """
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, KEY: CSV_VERSION} for row in rows)
+    return buffer.getvalue()
 
 
 def _real(path: Path) -> Path:

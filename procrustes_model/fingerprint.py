@@ -6,12 +6,14 @@ import functools
 import hashlib
 from pathlib import Path
 
+from procrustes_model.version import __version__
+
 _PACKAGE = Path(__file__).resolve().parent
 
 KERNELS = ("kernels",)
 """What compiled kernels depend on, beside the words of the package."""
 
-MODEL = ("kernels", "mapper", "model", "spec", "workloads")
+MODEL = ("densities", "formats", "kernels", "mapper", "model", "policies", "spec", "workloads")
 """What the result of a search depends on, beside the words of the package."""
 
 _SHARED = ("vocabulary.py",)
@@ -42,6 +44,4 @@ def hash_sources(folders: tuple[str, ...], package: Path = _PACKAGE) -> str:
 @functools.cache
 def program_fingerprint() -> str:
     """Return what identifies this program: its version, and a hash of all that results depend on."""
-    from procrustes_model import __version__
-
     return f"{__version__}-{hash_sources(MODEL)[:16]}"

@@ -27,6 +27,11 @@ class Phase(StrEnum):
         return self.value.replace("_", " ")
 
     @property
+    def writes(self) -> Role:
+        """The role of the tensor that the phase accumulates into: the output, or the gradient of another."""
+        return _WRITES[self]
+
+    @property
     def suffix(self) -> str:
         """What names of shapes end in; nothing in the forward phase."""
         return "" if self is Phase.FORWARD else f"_{self.value}"
@@ -45,6 +50,38 @@ class Phase(StrEnum):
                 return phase
         raise ValueError(f"unknown phase '{word}'; one of {', '.join(phase.short for phase in cls)}")
 
+
+class Role(StrEnum):
+    """What a tensor is in a layer that is trained; its value is what shapes say."""
+
+    WEIGHTS = "weights"
+    INPUT = "input"
+    OUTPUT = "output"
+
+    @property
+    def tensor(self) -> str:
+        """The name of this tensor in convolutions, and where something is said of all layers of a network."""
+        return _ROLE_TENSORS[self]
+
+    @property
+    def letters(self) -> str:
+        """What options call the tensor, one letter each, the usual one first."""
+        return _ROLE_LETTERS[self]
+
+    @classmethod
+    def of_tensor(cls, name: str) -> Role | None:
+        """Return the role of a tensor where only its name says it; None where the name says nothing."""
+        return next((role for role in cls if role.tensor == name), None)
+
+    @classmethod
+    def of_letter(cls, letter: str) -> Role | None:
+        """Return the role that a letter of either case stands for, if any."""
+        return next((role for role in cls if len(letter) == 1 and letter.upper() in role.letters), None)
+
+
+_ROLE_TENSORS = {Role.WEIGHTS: "Weights", Role.INPUT: "Inputs", Role.OUTPUT: "Outputs"}
+_WRITES = {Phase.FORWARD: Role.OUTPUT, Phase.BACKWARD: Role.INPUT, Phase.WEIGHT_UPDATE: Role.WEIGHTS}
+_ROLE_LETTERS = {Role.WEIGHTS: "W", Role.INPUT: "XI", Role.OUTPUT: "YO"}
 
 _SHORT_PHASES = {Phase.FORWARD: "fw", Phase.BACKWARD: "bw", Phase.WEIGHT_UPDATE: "wu"}
 
@@ -77,6 +114,31 @@ class Action(IntEnum):
     def text(self) -> str:
         """The name that tables and files use."""
         return self.name.lower()
+
+
+class Price(IntEnum):
+    """What a storage level charges for; the position in the last axis of a table of prices.
+
+    The first ones are the actions, in their order; the next ones the same of metadata.
+    """
+
+    READ = 0
+    FILL = 1
+    UPDATE = 2
+    METADATA_READ = 3
+    METADATA_FILL = 4
+    METADATA_UPDATE = 5
+    GATED = 6
+    SKIPPED = 7
+
+
+class Served(StrEnum):
+    """What a component of a machine serves, and so when it works."""
+
+    ALWAYS = "always"
+    COMPRESSION = "compression"
+    BALANCING = "balancing"
+    PRUNING = "pruning"
 
 
 class Saving(IntEnum):
@@ -135,6 +197,31 @@ class Limit(IntEnum):
         return "compute" if self is Limit.COMPUTE else f"{self.name.lower()} bandwidth"
 
 
+class Quantity(IntEnum):
+    """How many fields of metadata of one sort a tile has in a storage format; see `formats.rank`."""
+
+    FIBERS = 0
+    """One per fiber of the rank: the tile's positions in the ranks outside."""
+    POSITIONS = 1
+    """One per position of the rank in every fiber."""
+    BLOCKS = 2
+    """One per block of positions; of a block that is not full its share."""
+    NONZEROS = 3
+    """One per nonzero of the tile."""
+    ENTRIES = 4
+    """One per nonzero, and per zero that ends a run as long as its field can say."""
+
+
+class Width(IntEnum):
+    """The bits of a field of metadata, before a coefficient."""
+
+    ONE = 0
+    INDEX = 1
+    """Tells the positions of a fiber apart."""
+    OFFSET = 2
+    """Tells every number of nonzeros apart that the tile may have: 0 to all of its positions."""
+
+
 class DensityModel(IntEnum):
     """How it is known which elements of a tensor are zero; files use the names in lower case."""
 
@@ -142,3 +229,15 @@ class DensityModel(IntEnum):
     HYPERGEOMETRIC = 1
     FIXED = 2
     STRUCTURED = 3
+
+
+class Assignment(IntEnum):
+    """How the pieces of tiles are given to processing elements that wait for each other.
+
+    Each code is a few lines in `kernels.imbalance.policies`; the numbers belong to nobody but kernels.
+    """
+
+    OWN = 0
+    """Each element keeps what it has."""
+    FOLD = 1
+    """Pieces sorted by work are laid out to and fro, so that the largest meets the smallest."""

@@ -48,4 +48,13 @@ def test_holds_nothing_but_the_package(installed: Path) -> None:
     (wheel,) = installed.parent.glob("*.whl")
     roots = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {name for name in roots if not name.endswith(".dist-info")} == {"procrustes_model"}
-    assert (installed / "procrustes_model" / "py.typed").exists()
+    package = installed / "procrustes_model"
+    assert (package / "py.typed").exists()
+    assert (package / "__init__.pyi").exists()
+
+
+def test_renders_its_pages(installed: Path, root: Path) -> None:
+    templates = Path("procrustes_model", "report", "page", "templates")
+    names = {file.name for file in (root / templates).iterdir()}
+    assert {"style.css", "script.js", "network.html.j2"} <= names
+    assert {file.name for file in (installed / templates).iterdir()} == names

@@ -1,134 +1,62 @@
 """Measure the speed of the model: both sides of every ratio run in this process, in turn.
 
-python tools/bench.py
+python tools/bench.py [--json FILE]
 
 Prints medians over several rounds; a machine that does other work makes single figures doubtful, ratios less.
+With --json all times are kept, under the commit that they are of: bench_compare.py compares two such files.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
-
-from procrustes_model import (
-    evaluate_batch,
-    load_architecture,
-    load_mapping,
-    load_problem,
-    load_sparsity,
-    prepare_sparse,
+from bench_compare import Measurements, save_measurements
+from bench_work import (
+    WORKS,
+    Nests,
+    Work,
+    convolution,
+    processor_time,
+    random_nests,
+    roomy_machine,
+    roomy_procrustes,
+    sparse_evaluator,
 )
+
+from procrustes_model import evaluate_batch, load_architecture, load_mapping, load_problem, load_sparsity
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.problem import Problem
 from tests.naive import dense as naive
 from tests.naive import sparse as naive_sparse
 
-
-class Nests(NamedTuple):
-    """Mappings as `evaluate_batch` takes them."""
-
-    temporal: np.ndarray
-    order: np.ndarray
-    spatial: np.ndarray
-    keep: np.ndarray
+MEASURED: Measurements = {}
+"""Processor times of every round, by what was measured."""
 
 
-def prime_factors(number: int) -> list[int]:
-    """Return the prime factors of `number`, smallest first."""
-    factors, prime = [], 2
-    while number > 1:
-        while number % prime == 0:
-            factors.append(prime)
-            number //= prime
-        prime += 1
-    return factors
-
-
-def random_nests(architecture: Architecture, problem: Problem, mappings: int, seed: int = 0) -> Nests:
-    """Draw mappings: every prime factor of every bound in a random slot, every loop order equally likely.
-
-    The slots are the temporal loops of every level, and the spatial ones where the machine fans out.
-    """
-    rng = np.random.default_rng(seed)
-    levels, dimensions = len(architecture.levels), len(problem.dimensions)
-    slots = np.ones((mappings, levels, 3, dimensions), np.int64)
-    fans = [level for level in range(levels) if architecture.fanout(level) != (1, 1)]
-    places = [(level, 0) for level in range(levels)] + [(level, axis) for level in fans for axis in (1, 2)]
-    level_of, kind_of = np.array(places).T
-    row = np.arange(mappings)
-    for d, bound in enumerate(problem.dimensions.values()):
-        for factor in prime_factors(bound):
-            slot = rng.integers(0, len(places), mappings)
-            slots[row, level_of[slot], kind_of[slot], d] *= factor
-    return Nests(
-        temporal=np.ascontiguousarray(slots[:, :, 0]),
-        order=np.argsort(rng.random((mappings, levels, dimensions)), axis=2),
-        spatial=np.ascontiguousarray(slots[:, :, 1:]),
-        keep=np.ones((mappings, levels, len(problem.tensors)), np.bool_),
-    )
-
-
-def roomy_machine() -> Architecture:
-    """Return three levels with an array below the second that any mapping fits, so that all are evaluated."""
-    energy = {"read": 2.0, "write": 2.5}
-    level = {
-        "class": "memory",
-        "word_bits": 16,
-        "words_per_access": 2,
-        "energy_pj": energy,
-        "source": "benchmark",
-    }
-    levels = [{"name": name} | level for name in ("DRAM", "Buffer", "Registers")]
-    wide = load_architecture(
-        {
-            "architecture": {
-                "name": "bench",
-                "levels": levels,
-                "compute": {"energy_pj": 1, "source": "benchmark"},
-            }
-        }
-    )
-    far, buffer, registers = wide.levels
-    registers = registers.model_copy(update={"mesh_x": 2**31, "mesh_y": 2**31})
-    return wide.model_copy(update={"levels": (far, buffer, registers)})
-
-
-def seconds(work: Callable[[], object], rounds: int) -> float:
-    """Return the median processor time of `work`."""
-    spent = []
-    for _ in range(rounds):
-        start = time.process_time()
-        work()
-        spent.append(time.process_time() - start)
+def seconds(work: Work, rounds: int, name: str = "") -> float:
+    """Return the median processor time of `work`, and keep all under `name` if there is one."""
+    spent = [processor_time(work) for _ in range(rounds)]
+    if name:
+        MEASURED[name] = spent
     return statistics.median(spent)
 
 
 def bench_batch(mappings: int) -> None:
     """Time `evaluate_batch` on a 3-level, 7-dimension, 3-tensor convolution."""
-    problem = load_problem(
-        {
-            "problem": {
-                "name": "convolution",
-                "shape": "conv",
-                "dimensions": {"R": 3, "S": 3, "P": 14, "Q": 14, "C": 256, "K": 256, "N": 16},
-            }
-        }
-    )
-    machine = roomy_machine()
+    machine, problem = roomy_machine(), convolution(P=14, Q=14, C=256, K=256)
     nests = random_nests(machine, problem, mappings)
     if not evaluate_batch(machine, problem, *nests).valid.all():
         raise RuntimeError("a drawn mapping was not evaluated")
-    spent = seconds(lambda: evaluate_batch(machine, problem, *nests), rounds=9)
+    spent = seconds(lambda: evaluate_batch(machine, problem, *nests), 9, f"batch of {mappings}")
     print(f"evaluate_batch: {mappings:,} mappings of a convolution (3 levels, 7 dimensions, 3 tensors)")
     print(f"  {mappings / spent:,.0f} mappings per second on one core, all counts included")
 
@@ -148,30 +76,23 @@ def bench_against_naive(mappings: int) -> None:
     )
     np.testing.assert_allclose(fast.energy_pj, slow, rtol=1e-9)
     repeated = Nests(*(np.concatenate([array] * 200) for array in nests))
-    fast_time = seconds(lambda: evaluate_batch(machine, problem, *repeated), 5) / 200
+    fast_time = seconds(lambda: evaluate_batch(machine, problem, *repeated), 5, "batch, tiny") / 200
     print(f"naive walk of the same {mappings} mappings of a tiny convolution (512 operations)")
     print(f"  ratio naive / evaluate_batch: {naive_time / fast_time:,.0f}")
 
 
-def layer(channels: int) -> Problem:
-    """Return a 3x3 convolution of `channels` input and as many output channels."""
-    bounds = {"R": 3, "S": 3, "P": 7, "Q": 7, "C": channels, "K": channels, "N": 16}
-    return load_problem({"problem": {"name": "convolution", "shape": "conv", "dimensions": bounds}})
-
-
 def bench_expected(mappings: int) -> None:
     """Time batches of the sparse model where only densities are known."""
-    problem, machine = layer(512), load_architecture("procrustes_16x16")
-    roomy = {"mesh_x": 2**31, "mesh_y": 2**31, "capacity_words": None}
-    levels = [level.model_copy(update={"capacity_words": None}) for level in machine.levels[:-1]]
-    machine = machine.model_copy(update={"levels": (*levels, machine.levels[-1].model_copy(update=roomy))})
+    machine, problem = roomy_procrustes(), convolution(C=512, K=512)
     nests = random_nests(machine, problem, mappings)
     design = load_sparsity("procrustes")
-    kept = prepare_sparse(machine, problem, design)
-    if not kept.evaluate(*nests).valid.all():
+    kept = sparse_evaluator(machine, problem, design)
+    if not kept(*nests).valid.all():
         raise RuntimeError("a drawn mapping was not evaluated")
-    warm = seconds(lambda: kept.evaluate(*nests), rounds=5)
-    cold = seconds(lambda: prepare_sparse(machine, problem, design).evaluate(*nests), rounds=3)
+    warm = seconds(lambda: kept(*nests), 5, f"sparse batch of {mappings}")
+    cold = seconds(
+        lambda: sparse_evaluator(machine, problem, design)(*nests), 3, f"sparse batch of {mappings}, cold"
+    )
     print(f"sparse model, expected: {mappings:,} mappings of a 512x512x3x3 layer, half tiles balanced")
     print(f"  {mappings / warm:,.0f} mappings per second on one core")
     print(f"  {mappings / cold:,.0f} with nothing remembered of tiles met before")
@@ -190,23 +111,26 @@ def bench_masks(mappings: int) -> None:
     """Time mappings on a mask, every array-level tile counted, and the naive count of a smaller layer."""
     machine, design = load_architecture("procrustes_16x16"), load_sparsity("procrustes")
     rng = np.random.default_rng(0)
-    problem = layer(512)
+    problem = convolution(C=512, K=512)
     mask = rng.random((512, 512, 3, 3)) < 0.1
     nests = valid_nests(machine, problem, mappings)
-    prepared = seconds(lambda: prepare_sparse(machine, problem, design, masks={"Weights": mask}), 3)
-    counter = prepare_sparse(machine, problem, design, masks={"Weights": mask})
+    prepared = seconds(
+        lambda: sparse_evaluator(machine, problem, design, masks={"Weights": mask}), 3, "mask, once"
+    )
+    counter = sparse_evaluator(machine, problem, design, masks={"Weights": mask})
     each = [Nests(*(array[i : i + 1] for array in nests)) for i in range(mappings)]
-    times = [seconds(lambda one=one: counter.evaluate(*one), 3) for one in each]  # type: ignore[misc]
+    times = [seconds(lambda one=one: counter(*one), 3) for one in each]  # type: ignore[misc]
+    MEASURED["mask, per mapping"] = times
     print(
         f"sparse model, on a mask: {mappings} mappings of a 512x512x3x3 layer, all array-level tiles counted"
     )
     print(f"  {statistics.median(times) * 1e3:.1f} ms per mapping, slowest {max(times) * 1e3:.1f} ms")
     print(f"  {prepared * 1e3:.0f} ms once per mask")
-    problem = layer(128)
+    problem = convolution(C=128, K=128)
     mask = rng.random((128, 128, 3, 3)) < 0.1
     nests = valid_nests(machine, problem, 1)
-    counter = prepare_sparse(machine, problem, design, masks={"Weights": mask})
-    fast_time = seconds(lambda: [counter.evaluate(*nests) for _ in range(20)], 5) / 20
+    counter = sparse_evaluator(machine, problem, design, masks={"Weights": mask})
+    fast_time = seconds(lambda: [counter(*nests) for _ in range(20)], 5) / 20
     mapping = load_mapping(nest_spec(machine, problem, nests, 0), machine, problem)
     weights = next(tensor for tensor in problem.tensors if tensor.name == "Weights")
     shares: list[float] = []
@@ -216,7 +140,7 @@ def bench_masks(mappings: int) -> None:
         ),
         1,
     )
-    np.testing.assert_allclose(counter.evaluate(*nests).imbalance * mask.mean(), shares, rtol=1e-12)
+    np.testing.assert_allclose(counter(*nests).imbalance * mask.mean(), shares, rtol=1e-12)
     print(f"  ratio naive / counted, of one mapping of a 128x128x3x3 layer: {naive_time / fast_time:,.0f}")
 
 
@@ -266,6 +190,24 @@ def bench_command_line() -> None:
     for name, times in spent.items():
         median = statistics.median(times)
         print(f"  {name}: {median:.3f} s, {median / base:.1f} times an empty interpreter")
+        MEASURED[name] = times
+
+
+def bench_works(rounds: int) -> None:
+    """Time the pieces of work that bench_commits.py compares commits by."""
+    print("pieces of work that commits are compared by")
+    for name, prepare in WORKS.items():
+        work = prepare()
+        work()
+        print(f"  {name}: {seconds(work, rounds, name) * 1e3:.1f} ms")
+
+
+def current_commit() -> str:
+    """Return the commit of this checkout, with a plus where files were changed since."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    describe = [*git, "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
+    done = subprocess.run(describe, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 def main() -> None:
@@ -276,12 +218,24 @@ def main() -> None:
     parser.add_argument(
         "--mappings", type=int, default=100_000, help="mappings per batch (default: %(default)s)"
     )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="keep all times here; {commit} stands for the commit, with a plus where files were changed",
+    )
     arguments = parser.parse_args()
     bench_batch(arguments.mappings)
     bench_against_naive(20)
     bench_expected(arguments.mappings)
     bench_masks(40)
+    bench_works(7)
     bench_command_line()
+    if arguments.json is not None:
+        commit = current_commit()
+        path = Path(str(arguments.json).replace("{commit}", commit))
+        save_measurements(path, commit, f"{platform.machine()} {platform.platform()}", MEASURED)
+        print(f"Wrote {path}")
 
 
 if __name__ == "__main__":

@@ -22,9 +22,8 @@ from typing import Any, Literal
 
 from procrustes_model.mapper.search import search
 from procrustes_model.processors import count_processors
-from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.network import load_network
-from procrustes_model.spec.problem import Problem, load_problem
+from procrustes_model.spec.load import load_architecture, load_network, load_problem
+from procrustes_model.spec.problem import Problem
 from procrustes_model.vocabulary import Phase
 from procrustes_model.workloads.layer import training_problem
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
+from example_runs import Run
+
 from procrustes_model import (
     evaluate,
     load_architecture,
@@ -23,12 +25,10 @@ from procrustes_model import (
 from procrustes_model.files import write_atomically
 from procrustes_model.network.train_cost import TrainCost
 from procrustes_model.report.terminal.units import format_count, format_energy
-from procrustes_model.spec.network import load_network
+from procrustes_model.spec.load import load_network
 from procrustes_model.workloads.mask_profile import weights_mask
 
 if TYPE_CHECKING:
-    from example_training import Run
-
     from procrustes_model import Architecture
     from procrustes_model.network.result import Row
 

@@ -20,7 +20,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from procrustes_model.training import MaskFile, ProcrustesSGD, Quantile, Recorder, save_masks
+from example_report import write_report
+from example_runs import Epoch, Run
+
+from procrustes_model.training import ProcrustesSGD, Quantile, Recorder, save_masks
 from procrustes_model.training.torch_library import torch
 
 FACTORS = (1, 5, 10)
@@ -39,51 +42,6 @@ class Digits:
     train_labels: Any
     test_images: Any
     test_labels: Any
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """Where a run stood after an epoch.
-
-    Accuracy is a share of the test images; both densities are of the weights that take part in selection.
-    """
-
-    accuracy: float
-    storage_density: float
-    compute_density: float
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run.
-
-    Attributes
-    ----------
-    factor : int
-        How many times fewer weights.
-    sorted_weights : bool
-        Whether weights were sorted, in place of the quantile's estimate.
-    seed : int
-    epochs : tuple of Epoch
-    tracked : tuple of float
-        Share of weights that was tracked, by iteration; empty of dense training.
-    masks : MaskFile
-        Recorded in the first iteration of every epoch.
-    """
-
-    factor: int
-    sorted_weights: bool
-    seed: int
-    epochs: tuple[Epoch, ...]
-    tracked: tuple[float, ...]
-    masks: MaskFile
-
-    @property
-    def name(self) -> str:
-        """What reports call it, without its seed."""
-        if self.factor == 1:
-            return "dense"
-        return f"{self.factor}x fewer" + (", sorted" if self.sorted_weights else "")
 
 
 def load_data() -> Digits:
@@ -211,8 +169,6 @@ def main() -> None:
         parser.error("two epochs and one seed are the least")
     torch.set_num_threads(options.threads)
     options.folder.mkdir(parents=True, exist_ok=True)
-    from example_report import write_report
-
     runs = train_all(options.folder, options.seeds, options.epochs)
     write_report(runs, options.folder, options.epochs, options.seconds)
 

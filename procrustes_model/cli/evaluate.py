@@ -68,8 +68,8 @@ def evaluate_command(
 def _kernel(mapping: Mapping, sparsity: str | None) -> str:
     """Return the name of the kernel that everything else of an evaluation is compiled for."""
     if sparsity is not None:
-        return "sparse_energy"
-    return "evaluate_imperfect_nests" if mapping.imperfect else "evaluate_nests"
+        return "cost_sparse"
+    return "count_imperfect_transfers" if mapping.imperfect else "evaluate_nests"
 
 
 def _evaluate(machine: Architecture, problem: Problem, mapping: Mapping, sparse: SparseOptions) -> Result:

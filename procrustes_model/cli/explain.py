@@ -12,7 +12,7 @@ from procrustes_model.errors import SpecError
 
 
 def _complete_level(ctx: typer.Context, incomplete: str) -> list[str]:
-    from procrustes_model.spec.architecture import load_architecture
+    from procrustes_model.spec.load import load_architecture
 
     try:
         architecture = load_architecture(ctx.params["architecture"])
@@ -22,7 +22,7 @@ def _complete_level(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _complete_tensor(ctx: typer.Context, incomplete: str) -> list[str]:
-    from procrustes_model.spec.problem import load_problem
+    from procrustes_model.spec.load import load_problem
 
     try:
         problem = load_problem(ctx.params["problem"])

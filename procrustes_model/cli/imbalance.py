@@ -76,7 +76,7 @@ def imbalance_command(
 
 def _check_plot(plot: Path | None) -> None:
     """Raise unless figures can be drawn in the format of the file's ending."""
-    from procrustes_model.report.figures.figure import PLOT_ENDINGS, check_plotting
+    from procrustes_model.report.figures.style import PLOT_ENDINGS, check_plotting
 
     if plot is None:
         return
@@ -87,7 +87,7 @@ def _check_plot(plot: Path | None) -> None:
 
 
 def _print(work: WorkArrays, *, first: bool) -> None:
-    from procrustes_model.report.figures.imbalance import describe_work, format_imbalance
+    from procrustes_model.report.terminal.imbalance import describe_work, format_imbalance
     from procrustes_model.report.terminal.table import Style
 
     of = work.of
@@ -103,7 +103,8 @@ def _print(work: WorkArrays, *, first: bool) -> None:
 def _write(histograms: list[ImbalanceHistogram], csv: Path | None, plot: Path | None) -> None:
     """Write the outputs asked for."""
     from procrustes_model.files import write_atomically
-    from procrustes_model.report.figures.imbalance import imbalance_text, plot_imbalance
+    from procrustes_model.report.figures.imbalance import plot_imbalance
+    from procrustes_model.report.tables.imbalance import imbalance_text
 
     if csv is not None:
         write_atomically(csv, imbalance_text(histograms))

@@ -62,9 +62,7 @@ def load_all(architecture: str, problem: str, mapping: str) -> tuple[Architectur
         With the issues of architecture and problem, and of the mapping's form where they have any.
     """
     from procrustes_model.shipped import resolve
-    from procrustes_model.spec.architecture import load_architecture
-    from procrustes_model.spec.mapping import load_mapping
-    from procrustes_model.spec.problem import load_problem
+    from procrustes_model.spec.load import load_architecture, load_mapping, load_problem
 
     issues: list[Issue] = []
     machine = work = None

@@ -79,7 +79,8 @@ def show_command(
     """Print the layers of a file of masks, their shapes and densities."""
     with reported_errors():
         from procrustes_model.cli.outputs import check_outputs, print_written
-        from procrustes_model.report.terminal.masks import format_masks, masks_csv
+        from procrustes_model.report.tables.masks import masks_text
+        from procrustes_model.report.terminal.masks import format_masks
         from procrustes_model.training.masks import load_mask_densities
 
         check_outputs({"--csv": csv}, (str(masks),))
@@ -88,6 +89,6 @@ def show_command(
         if csv is not None:
             from procrustes_model.files import write_atomically
 
-            write_atomically(csv, masks_csv(found))
+            write_atomically(csv, masks_text(found))
             typer.echo("")
             print_written({"--csv": csv})

@@ -12,14 +12,14 @@ import typer
 
 from procrustes_model.cli.outputs import announce_compiling
 from procrustes_model.cli.requests import flattened
-from procrustes_model.cli.search import INTERRUPTED, Objective
+from procrustes_model.cli.search import INTERRUPTED
 from procrustes_model.network.request import RunRequest
 
 if TYPE_CHECKING:
     from procrustes_model.network.result import NetworkResult
 
 
-@flattened(request=RunRequest, parsed={"objective": Objective})
+@flattened(request=RunRequest)
 def network_command(
     request: RunRequest,
     csv: Annotated[
@@ -36,13 +36,12 @@ def network_command(
     Layers of equal shape are searched once. With --out, an interrupted run goes on where it was.
     """
     from procrustes_model.network.run import run_network
-    from procrustes_model.spec.architecture import load_architecture
-    from procrustes_model.spec.network import load_network
+    from procrustes_model.spec.load import load_architecture, load_network
 
     machine, net = load_architecture(request.architecture), load_network(request.network)
     folder = None if request.out is None else Path(request.out)
     if figures:
-        from procrustes_model.report.figures.figure import check_plotting
+        from procrustes_model.report.figures.style import check_plotting
 
         check_plotting()
     if folder is None and (csv or html or figures):

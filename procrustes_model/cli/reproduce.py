@@ -11,11 +11,10 @@ import typer
 from procrustes_model.cli.outputs import announce_compiling, print_written
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.search import INTERRUPTED
-from procrustes_model.reproduction.request import EVERYTHING, ReproduceRequest
+from procrustes_model.reproduction.request import EVERYTHING, ReproduceRequest, Run
 
 if TYPE_CHECKING:
-    from procrustes_model.network.run import RunProgress
-    from procrustes_model.reproduction.runs import Run
+    from procrustes_model.network.progress import RunProgress
 
 
 def _complete_item(incomplete: str) -> list[str]:

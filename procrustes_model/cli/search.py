@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,24 +23,19 @@ from procrustes_model.cli.outputs import (
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.sparse_options import PhaseChoice, SparseOptions
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.network.request import NetworkRequest
+from procrustes_model.options import Request, again
 from procrustes_model.vocabulary import PHASES
 
 if TYPE_CHECKING:
     from procrustes_model.mapper.constraints import Constraints
     from procrustes_model.mapper.incumbent import Progress
     from procrustes_model.mapper.result import SearchResult
+    from procrustes_model.objective import Objective
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.problem import Problem
 
 INTERRUPTED = 130
-
-
-class Objective(StrEnum):
-    """What a search minimises."""
-
-    ENERGY = "energy"
-    CYCLES = "cycles"
-    EDP = "edp"
 
 
 class Method(StrEnum):
@@ -50,15 +46,23 @@ class Method(StrEnum):
     EXHAUSTIVE = "exhaustive"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wanted(Request):
+    """What the command line says a search is for."""
+
+    objective: str | Objective = again(NetworkRequest, "objective", "edp")
+
+
 def _complete_constraints(incomplete: str) -> list[str]:
     return complete_shipped("constraints", incomplete)
 
 
-@flattened(sparse=SparseOptions)
+@flattened(sparse=SparseOptions, wanted=Wanted)
 def search_command(
     architecture: ArchitectureArgument,
     problem: ProblemArgument,
     sparse: SparseOptions,
+    wanted: Wanted,
     constraints: Annotated[
         str | None,
         typer.Option(
@@ -67,7 +71,6 @@ def search_command(
             autocompletion=_complete_constraints,
         ),
     ] = None,
-    objective: Annotated[Objective, typer.Option(help="What to minimise.")] = Objective.EDP,
     method: Annotated[
         Method, typer.Option(help="Proof, seeded random walks, or every mapping.")
     ] = Method.OPTIMAL,
@@ -108,15 +111,14 @@ def search_command(
         outputs = {**mapping_files, "--csv": csv, "--json": json, "--pareto": pareto}
         check_outputs(outputs, (architecture, problem, constraints or ""))
         if pareto is not None:
-            _check_front(objective, method, mappings, imperfect, outputs)
+            _check_front(wanted, method, mappings, imperfect, outputs)
         from procrustes_model.mapper.constraints import load_constraints
-        from procrustes_model.spec.architecture import load_architecture
-        from procrustes_model.spec.problem import load_problem
+        from procrustes_model.spec.load import load_architecture, load_problem
 
         machine, work = load_architecture(architecture), load_problem(problem)
         if not quiet:
             announce_compiling("walk" if sparse.sparsity is None else "list_candidates")
-        line = _ProgressLine(objective.value, seconds) if not quiet and sys.stderr.isatty() else None
+        line = _ProgressLine(seconds) if not quiet and sys.stderr.isatty() else None
         problems = sparse.in_phases(work)
         found_zeros = [sparse.find(one) for one in problems]
         zeros = [{} if one is None else one.arguments() for one in found_zeros]
@@ -134,7 +136,7 @@ def search_command(
                 machine,
                 one,
                 rule,
-                objective.value,
+                wanted.objective,
                 **zero,
                 method=method.value,
                 seconds=seconds,
@@ -164,7 +166,7 @@ def search_command(
 
 
 def _check_front(
-    objective: Objective,
+    wanted: Wanted,
     method: Method,
     mappings: int | None,
     imperfect: bool,
@@ -175,7 +177,7 @@ def _check_front(
         raise SpecError(
             Issue("--pareto knows whole passes only", "leave out --imperfect, or search each objective")
         )
-    stated = {"--objective": objective is not Objective.EDP, "--method": method is not Method.OPTIMAL}
+    stated = {"--objective": bool(wanted.given("objective")), "--method": method is not Method.OPTIMAL}
     stated |= {"--mappings": mappings is not None}
     stated |= {option: path is not None for option, path in outputs.items() if option != "--pareto"}
     if unused := [option for option, given in stated.items() if given]:
@@ -195,18 +197,26 @@ def _search_front(
     quiet: bool,
 ) -> None:
     """Find the front of energy against cycles, write it and print it."""
+    from procrustes_model.files import write_atomically
     from procrustes_model.mapper.pareto import find_pareto_front
-    from procrustes_model.report.figures.figure import PLOT_ENDINGS, check_plotting
-    from procrustes_model.report.terminal.search import format_front, write_front
+    from procrustes_model.report.figures.style import PLOT_ENDINGS, check_plotting
+    from procrustes_model.report.tables.front import front_text
+    from procrustes_model.report.terminal.search import format_front
 
-    if path.suffix.lower() in PLOT_ENDINGS:
+    plots = path.suffix.lower() in PLOT_ENDINGS
+    if plots:
         check_plotting()
     front = find_pareto_front(
         machine, work, constraints, **zeros, seconds=seconds, seed=seed, threads=threads, progress=line
     )
     if line is not None:
         line.clear()
-    write_front(front, path)
+    if plots:
+        from procrustes_model.report.figures.front import plot_front
+
+        plot_front(front, path)
+    else:
+        write_atomically(path, front_text(front))
     if not quiet:
         typer.echo(f"{format_front(front)}\nWrote {path}")
 
@@ -257,20 +267,18 @@ class _ProgressLine:
 
     Parameters
     ----------
-    objective : str
     limit : float or None
         Seconds after which the search stops.
     """
 
-    def __init__(self, objective: str, limit: float | None) -> None:
-        self.objective = objective
+    def __init__(self, limit: float | None) -> None:
         self.limit = limit
 
     def __call__(self, progress: Progress) -> None:
         from procrustes_model.report.terminal.search import format_progress
 
         width = shutil.get_terminal_size().columns - 1
-        text = format_progress(progress, self.objective, self.limit)[:width]
+        text = format_progress(progress, self.limit)[:width]
         sys.stderr.write(f"\r{text:<{width}}")
         sys.stderr.flush()
 

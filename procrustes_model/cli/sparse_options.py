@@ -12,7 +12,7 @@ from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import FILE, SPEC, TEXT, WHOLE, Form
 from procrustes_model.options import Request, option
 from procrustes_model.spec.text.densities import parse_tensor_densities
-from procrustes_model.vocabulary import ALL_PHASES, PHASES, Phase
+from procrustes_model.vocabulary import ALL_PHASES, PHASES, Phase, Role
 
 if TYPE_CHECKING:
     from procrustes_model.spec.problem import Problem
@@ -46,7 +46,7 @@ class SparseOptions(Request):
     density: str | None = option(
         None,
         TEXT,
-        "Nonzeros / elements by tensor (W Weights, X Inputs, Y Outputs).",
+        "Nonzeros / elements by tensor (W weights, X input, Y output).",
         metavar="W=0.1,X=0.5",
     )
     masks: Path | None = option(
@@ -92,7 +92,7 @@ class SparseOptions(Request):
         """
         if self.sparsity is None:
             return None
-        from procrustes_model.spec.sparsity import load_sparsity
+        from procrustes_model.spec.load import load_sparsity
         from procrustes_model.spec.zeros import Zeros
         from procrustes_model.training.masks import is_mask_file
 
@@ -124,12 +124,12 @@ def find_layer_masks(
         When the file is broken, has no such layer or step, or the layer's shape is not that of the weights.
     """
     from procrustes_model.training.masks import load_mask, load_mask_densities
-    from procrustes_model.workloads.mask_profile import WEIGHTS, densities_in_phase, weights_mask
+    from procrustes_model.workloads.mask_profile import densities_in_phase, weights_mask
 
     found = load_mask_densities(path)
     row, column = found.find_step(step), found.find_layer(layer)
     mask = weights_mask(load_mask(path, found.names[column], found.steps[row]), problem, str(path))
-    return densities_in_phase(found, column, row, problem), {WEIGHTS: mask}
+    return densities_in_phase(found, column, row, problem), {problem.roles[Role.WEIGHTS]: mask}
 
 
 def parse_densities(text: str | None, problem: Problem) -> dict[str, float]:
@@ -142,7 +142,8 @@ def parse_densities(text: str | None, problem: Problem) -> dict[str, float]:
     """
     if text is None:
         return {}
-    return parse_tensor_densities(text, [tensor.name for tensor in problem.tensors], problem.name)
+    names = [tensor.name for tensor in problem.tensors]
+    return parse_tensor_densities(text, names, problem.roles, problem.name)
 
 
 def find_masks(path: Path | None, problem: Problem, sparsity: Sparsity) -> dict[str, Path]:

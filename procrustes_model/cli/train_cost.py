@@ -11,7 +11,6 @@ import typer
 from procrustes_model.cli.network import CaseProgress
 from procrustes_model.cli.outputs import announce_compiling, check_outputs, print_written
 from procrustes_model.cli.requests import flattened
-from procrustes_model.cli.search import Objective
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.request import TrainRequest
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from procrustes_model.network.train_cost import TrainCost
 
 
-@flattened(request=TrainRequest, parsed={"objective": Objective})
+@flattened(request=TrainRequest)
 def train_cost_command(
     request: TrainRequest,
     clock_ghz: Annotated[
@@ -47,7 +46,8 @@ def train_cost_command(
 
 def _write(cost: TrainCost, csv: Path | None, clock_ghz: float | None, quiet: bool) -> None:
     from procrustes_model.files import write_atomically
-    from procrustes_model.report.terminal.train_cost import format_train_cost, train_cost_text
+    from procrustes_model.report.tables.train_cost import train_cost_text
+    from procrustes_model.report.terminal.train_cost import format_train_cost
 
     if csv is not None:
         write_atomically(csv, train_cost_text(cost))

@@ -62,8 +62,7 @@ def validate_command(
 
 def _target(arch: str | None, problem: str | None) -> tuple[Architecture, Problem] | None:
     """Return what mappings are checked against; None where nothing is given."""
-    from procrustes_model.spec.architecture import load_architecture
-    from procrustes_model.spec.problem import load_problem
+    from procrustes_model.spec.load import load_architecture, load_problem
 
     if arch is None and problem is None:
         return None
@@ -74,7 +73,7 @@ def _target(arch: str | None, problem: str | None) -> tuple[Architecture, Proble
 
 def _check(file: str, target: tuple[Architecture, Problem] | None) -> str:
     """Load one file and return what it is, such as ``architecture simple``."""
-    from procrustes_model.spec.mapping import load_mapping
+    from procrustes_model.spec.load import load_mapping
     from procrustes_model.spec.text.document import SECTIONS, read_document
 
     path = _find(file)
@@ -100,8 +99,13 @@ def _check(file: str, target: tuple[Architecture, Problem] | None) -> str:
 
 def _loader(kind: str) -> Callable[[Path], Any]:
     """Return what loads files of one kind, mappings aside."""
-    homes = {"density": "spec.network_density", "constraints": "mapper.constraints"}
-    module = importlib.import_module(f"procrustes_model.{homes.get(kind, f'spec.{kind}')}")
+    homes = {
+        "constraints": "mapper.constraints",
+        "density": "spec.network_density",
+        "schedule": "spec.schedule",
+        "shape": "spec.shape",
+    }
+    module = importlib.import_module(f"procrustes_model.{homes.get(kind, 'spec.load')}")
     loader: Callable[[Path], Any] = getattr(module, f"load_{kind}")
     return loader
 

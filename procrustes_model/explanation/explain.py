@@ -1,82 +1,26 @@
-"""Where a number comes from: the accesses of one tensor at one level as closed forms in the loop bounds."""
+"""The accesses of one tensor at one level, derived as closed forms in the loop bounds."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sympy
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.explanation.closed_forms import Expr, Part, SymbolicNest, product, total
+from procrustes_model.explanation.closed_forms import Part, SymbolicNest, product, total
 from procrustes_model.explanation.closed_transfers import (
-    Sharing,
-    Transfers,
     compute_steps,
     find_sharing,
     find_touched,
     find_transfers,
 )
+from procrustes_model.explanation.explanation import Explanation
+from procrustes_model.spec.text.words import did_you_mean
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.mapping import Mapping
     from procrustes_model.spec.problem import Problem, Tensor
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """The numbers of one tensor at one level, and how they come about.
-
-    Attributes
-    ----------
-    architecture, problem, mapping, level : str
-        Names.
-    tensor : Tensor
-    bounds : dict
-        Loop symbol to bound.
-    extents : tuple of Part
-        Per rank of the tensor, what one instance holds.
-    arrivals : Transfers or None
-        Between this level and the one above it that keeps the tensor; None at the outermost.
-    above : str or None
-        Name of that level.
-    departures : Part
-        Words that pass between one instance and the next level inside that keeps the tensor, or compute.
-    served : Transfers
-        The same, for one instance of that inner level.
-    sharing : tuple of Sharing
-        One per fan-out between the two.
-    touched : Part or None
-        For an output, the distinct words that one instance ever accumulates.
-    instances, tile, reads, fills, updates : Part
-        Instances used; the rest is per instance.
-    """
-
-    architecture: str
-    problem: str
-    mapping: str
-    level: str
-    tensor: Tensor
-    bounds: dict[Expr, Expr]
-    instances: Part
-    extents: tuple[Part, ...]
-    tile: Part
-    above: str | None
-    arrivals: Transfers | None
-    served: Transfers
-    sharing: tuple[Sharing, ...]
-    departures: Part
-    touched: Part | None
-    reads: Part
-    fills: Part
-    updates: Part
-
-    def to_text(self) -> str:
-        """Return the explanation as plain text of at most 100 columns."""
-        from procrustes_model.explanation.text import format_explanation
-
-        return format_explanation(self)
 
 
 def explain(
@@ -171,8 +115,6 @@ def _find(
     architecture: Architecture, problem: Problem, mapping: Mapping, level: str, tensor: str
 ) -> tuple[int, Tensor]:
     """Return the index of `level` and the tensor; SpecError where either is not there, or not kept."""
-    from procrustes_model.spec.text.words import did_you_mean
-
     issues = []
     levels = [one.level for one in mapping.levels]
     tensors = {one.name: one for one in problem.tensors}

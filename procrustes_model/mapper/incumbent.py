@@ -10,11 +10,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
-from procrustes_model.kernels.search.arrays import CYCLES, EDP, ENERGY, SLACK, Goal
-from procrustes_model.kernels.search.finish import is_better
+from procrustes_model.kernels.search.arrays import Goal
+from procrustes_model.kernels.search.goal import (
+    energy_limit,
+    is_better,
+    may_be_better,
+    score,
+    score_all,
+)
 from procrustes_model.mapper.result import Improvement
-
-OBJECTIVES = {"energy": ENERGY, "edp": EDP, "cycles": CYCLES}
+from procrustes_model.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,8 @@ class Progress:
     seconds : float
     energy_pj, cycles : float
         Of the best mapping so far; infinite while there is none.
-    lower_bound : float
-        Of the objective; 0 while nothing is known.
+    value, lower_bound : float
+        Objective of that mapping, and its lower bound; 0 while nothing is known.
     measured : int
         Mappings evaluated.
     share : float
@@ -37,6 +42,7 @@ class Progress:
     seconds: float
     energy_pj: float
     cycles: float
+    value: float
     lower_bound: float
     measured: int
     share: float
@@ -53,20 +59,20 @@ class Incumbent:
 
     Attributes
     ----------
-    kind : int
-        ENERGY, EDP or CYCLES.
+    objective : Objective
     seconds : float, optional
         Time limit.
     report : callable, optional
         Called with `Progress` now and then.
-    most : float
-        Cycles that a mapping may take.
+    power : float
+        pJ that every mapping spends per cycle. Measured energies hold it; bounds inside the search do not:
+        they are on *dynamic* energy.
     """
 
-    kind: int
+    objective: Objective
     seconds: float | None = None
     report: Callable[[Progress], None] | None = None
-    most: float = math.inf
+    power: float = 0.0
     energy: float = math.inf
     cycles: float = math.inf
     nests: NestArrays | None = None
@@ -90,28 +96,49 @@ class Incumbent:
 
     @property
     def value(self) -> float:
-        """Objective of the best mapping: energy, energy times cycles, or cycles."""
+        """Objective of the best mapping; infinite while there is none."""
         return self.score(self.energy, self.cycles)
 
     @property
     def goal(self) -> Goal:
         """What a better mapping must beat."""
-        value = self.energy * self.cycles if self.kind == EDP else self.energy
-        return Goal(self.kind, value, self.cycles, self.most)
+        return self._goal(self.value, self.energy)
+
+    def _goal(self, value: float = math.inf, energy: float = math.inf) -> Goal:
+        aim = self.objective
+        return Goal(
+            float(aim.energy_power),
+            float(aim.cycles_power),
+            float(value),
+            float(energy),
+            float(aim.most_cycles),
+            float(aim.most_energy),
+            float(self.power),
+        )
 
     def score(self, energy: float, cycles: float) -> float:
-        """Return the objective of a mapping."""
-        if self.kind == ENERGY:
-            return energy
-        return energy * cycles if self.kind == EDP else cycles
+        """Return the objective of a mapping, from its whole energy and its cycles."""
+        return score(self._goal(), float(energy), float(cycles))
 
-    def excludes(self, energy: float, cycles: float) -> bool:
-        """Say whether no mapping with at least this energy and these cycles can be better."""
-        if cycles > self.most:
-            return True
-        if self.kind == CYCLES and cycles == self.cycles:
-            return energy > self.energy * (1 + SLACK)
-        return self.score(energy, cycles) > self.value * (1 + SLACK)
+    def score_bound(self, dynamic: float, cycles: float) -> float:
+        """Return what the objective does not fall below, from lower bounds on dynamic energy and cycles."""
+        return self.score(max(0.0, dynamic + self.power * cycles), cycles)
+
+    def score_all(self, energy: Floats, cycles: Floats) -> Floats:
+        """Return the objective of N mappings; see `score`."""
+        return score_all(self._goal(), np.ascontiguousarray(energy), np.ascontiguousarray(cycles))
+
+    def score_bounds(self, dynamic: Floats, cycles: Floats) -> Floats:
+        """Return N lower bounds of the objective; see `score_bound`."""
+        return self.score_all(np.maximum(0.0, dynamic + self.power * cycles), cycles)
+
+    def excludes(self, dynamic: float, cycles: float) -> bool:
+        """Say whether no mapping with at least this dynamic energy and these cycles can be better."""
+        return dynamic > energy_limit(self.goal, float(cycles))
+
+    def may_beat(self, dynamic: Floats, cycles: Floats) -> Bools:
+        """Say of N lower bounds on dynamic energy and cycles whether they may belong to a better mapping."""
+        return may_be_better(self.goal, np.ascontiguousarray(dynamic), np.ascontiguousarray(cycles))
 
     def offer(self, energy: float, cycles: float, nests: NestArrays, last: Ints | None = None) -> None:
         """Take a mapping, with factors in last passes or None, if it is better than the best so far."""
@@ -125,16 +152,23 @@ class Incumbent:
 
     def offer_all(self, valid: Bools, energy: Floats, cycles: Floats, nests: NestArrays, last: Ints) -> None:
         """Take the best of N mappings with last passes, the first of equals, if it is better."""
-        rows = np.flatnonzero(valid & (cycles <= self.most))
+        rows = np.flatnonzero(valid & self.objective.allows(energy, cycles))
         if not len(rows):
             return
-        scores = {ENERGY: energy, EDP: energy * cycles, CYCLES: cycles}[self.kind]
-        best = rows[np.lexsort((energy[rows], scores[rows]))[:1]]
+        best = rows[np.lexsort((energy[rows], self.score_all(energy[rows], cycles[rows])))[:1]]
         self.offer(float(energy[best[0]]), float(cycles[best[0]]), select(nests, best), last[best])
 
     def tell(self) -> None:
         """Report progress."""
         if self.report:
             self.report(
-                Progress(self.elapsed, self.energy, self.cycles, self.lower_bound, self.measured, self.share)
+                Progress(
+                    self.elapsed,
+                    self.energy,
+                    self.cycles,
+                    self.value,
+                    self.lower_bound,
+                    self.measured,
+                    self.share,
+                )
             )

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from procrustes_model.errors import Issue
 from procrustes_model.mapper.constraints import Constraints, LevelRules, LoopRules, make_rules
-from procrustes_model.mapper.incumbent import OBJECTIVES, Incumbent
+from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.random_search import search_random
 from procrustes_model.mapper.space import Space
 from procrustes_model.model.lower import UNLIMITED
+from procrustes_model.objective import OBJECTIVES, Objective
 
 EFFORT = 10_000
 """Mappings that a walk looks at to find one that is valid without a condition."""
@@ -52,14 +53,14 @@ def _valid(space: Space) -> int:
     """Return how many valid mappings a short walk meets."""
     if any(space.count_factorisations(d) == 0 for d in range(len(space.model.bounds))):
         return 0
-    incumbent = Incumbent(OBJECTIVES["edp"])
+    incumbent = Incumbent(OBJECTIVES["edp"], power=space.power)
     search_random(space, incumbent, mappings=EFFORT)
     return incumbent.measured
 
 
 def _best_share(space: Space) -> float:
     """Return the largest share of the compute units that a short walk meets."""
-    incumbent = Incumbent(OBJECTIVES["cycles"])
+    incumbent = Incumbent(OBJECTIVES["cycles"], power=space.power)
     search_random(space, incumbent, mappings=EFFORT)
     used = 1 if incumbent.nests is None else math.prod(incumbent.nests.spatial.ravel().tolist())
     return used / space.architecture.instances(space.levels)
@@ -168,6 +169,44 @@ def _single_rules(constraints: Constraints) -> Iterator[tuple[str, Constraints]]
                 f"'{level.level}' bypass {tensor}",
                 Constraints((LevelRules(level.level, bypass=(tensor,)),)),
             )
+
+
+def explain_limits(space: Space, objective: Objective) -> list[Issue]:
+    """Return how far the limits of an objective are from what a short random walk finds.
+
+    Parameters
+    ----------
+    space : Space
+        In which a search found nothing within the limits.
+    objective : Objective
+
+    Returns
+    -------
+    list of Issue
+        One per limit, with the least that the other one allows; empty where no mapping is valid at all, or
+        there is no limit.
+    """
+    issues = []
+    for name, limit in objective.limits:
+        alone = OBJECTIVES[name]
+        within = (
+            replace(alone, most_energy=objective.most_energy)
+            if name == "cycles"
+            else replace(alone, most_cycles=objective.most_cycles)
+        )
+        for aim in (within, alone):
+            incumbent = Incumbent(aim, power=space.power)
+            search_random(space, incumbent, mappings=EFFORT)
+            if incumbent.nests is not None:
+                break
+        if incumbent.nests is None:
+            return []
+        unit = OBJECTIVES[name].unit
+        least = f"the least that {EFFORT:,} tried mappings take is {incumbent.value:,.10g} {unit}"
+        if incumbent.value <= limit:
+            least += "; search longer, or with the method 'optimal'"
+        issues.append(Issue(f"no mapping was found with at most {limit:,.10g} {unit}", least))
+    return issues
 
 
 def explain_nothing(space: Space) -> list[Issue]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from procrustes_model.mapper.constraints import Constraints
-from procrustes_model.mapper.incumbent import OBJECTIVES, Incumbent, Progress
+from procrustes_model.mapper.incumbent import Incumbent, Progress
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.result import SearchResult
 from procrustes_model.mapper.search import Source, compile_kernels, conclude, make_space
+from procrustes_model.objective import OBJECTIVES
 from procrustes_model.processors import count_processors
-from procrustes_model.spec.architecture import Architecture, load_architecture
-from procrustes_model.spec.problem import Problem, load_problem
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.load import load_architecture, load_problem
+from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.sparsity import Sparsity
 from procrustes_model.spec.zeros import find_zeros
 
@@ -65,17 +68,17 @@ def find_pareto_front(
     space = make_space(architecture, problem, constraints, zeros)
     threads = threads or count_processors()
     front: list[SearchResult] = []
-    most, spent = float("inf"), 0.0
+    objective, spent = OBJECTIVES["energy"], 0.0
     while len(front) < points and (seconds is None or spent < seconds):
         left = None if seconds is None else seconds - spent
-        incumbent = Incumbent(OBJECTIVES["energy"], left, progress, most)
+        incumbent = Incumbent(objective, left, progress, space.power)
         certificate = Optimal(space, incumbent, threads).run(seed)
         spent += incumbent.elapsed
         if incumbent.nests is None:
             break
-        found = conclude(space, incumbent, certificate, "energy", "optimal", zeros)
+        found = conclude(space, incumbent, certificate, "optimal", zeros)
         if front and front[-1].result.energy_pj >= found.result.energy_pj:
             front.pop()
         front.append(found)
-        most = incumbent.cycles - 1
+        objective = replace(objective, most_cycles=incumbent.cycles - 1)
     return tuple(front)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import NestArrays
+from procrustes_model.kernels.search.arrays import Goal
 from procrustes_model.kernels.search.walk import Freedom, Ways, accept, begin, propose, walk
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.space import Space
@@ -44,22 +45,18 @@ def make_ways(space: Space, freedom: Freedom, seeds: Sequence[int]) -> Ways:
     )
 
 
-def _walk(
-    space: Space, kind: int, most: float, steps: int, seeds: Sequence[int]
-) -> tuple[float, float, int, NestArrays]:
+def _walk(space: Space, goal: Goal, steps: int, seeds: Sequence[int]) -> tuple[float, float, int, NestArrays]:
     freedom = space.freedom()
     ways = make_ways(space, freedom, seeds)
     if space.cost is None:
         bench = space.bench(len(seeds))
-        valid = walk(space.model, space.lattice, freedom, kind, most, steps, HOT, COLD, bench, ways)
+        valid = walk(space.model, space.lattice, freedom, goal, steps, HOT, COLD, bench, ways)
     else:
-        valid = _walk_sparse(space, space.cost, freedom, kind, most, steps, ways)
+        valid = _walk_sparse(space, space.cost, freedom, goal, steps, ways)
     return float(ways.record[0]), float(ways.record[1]), valid, ways.best
 
 
-def _walk_sparse(
-    space: Space, cost: SparseCost, freedom: Freedom, kind: int, most: float, steps: int, ways: Ways
-) -> int:
+def _walk_sparse(space: Space, cost: SparseCost, freedom: Freedom, goal: Goal, steps: int, ways: Ways) -> int:
     """Walk as `search_walk.walk` does, with mappings measured under the sparse design."""
     nests, valid = space.nests(len(ways.state)), 0
     begin(space.model, freedom, ways, nests)
@@ -69,7 +66,7 @@ def _walk_sparse(
             propose(space.model, space.lattice, freedom, ways, nests, step == 0)
             cost.evaluate(nests, bench)
             temperature = HOT * (COLD / HOT) ** (step / steps)
-            valid += accept(kind, most, temperature, ways, nests, costs.total, costs.cycles, status)
+            valid += accept(goal, temperature, ways, nests, costs.total, costs.cycles, status)
     if valid:
         found = cost.measure(ways.best)
         ways.record[:] = (found.energy_pj[0], found.cycles[0]) if found.valid[0] else (np.inf, np.inf)
@@ -127,7 +124,7 @@ def search_random(
             runs = []
             for first, count, steps in batch:
                 seeds = [(seed << 20) + first + i for i in range(count)]
-                runs.append(pool.submit(_walk, space, incumbent.kind, incumbent.most, steps, seeds))
+                runs.append(pool.submit(_walk, space, incumbent.goal, steps, seeds))
                 done += count * steps
             for run in runs:
                 energy, cycles, valid, nests = run.result()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from procrustes_model.model.result import Result
+from procrustes_model.objective import parse_objective
 from procrustes_model.spec.mapping import Mapping
 
 
@@ -37,7 +38,8 @@ class Certificate:
         Whether the search went to its end. Where something is zero, bounds are not exact, and a gap may be
         left all the same.
     value, lower_bound : float
-        Objective of the mapping, and what no mapping of the space falls below: pJ, pJ x cycles, or cycles.
+        Objective of the mapping, and what no mapping of the space falls below: in the
+        objective's unit, such as pJ x cycles.
     mapspace : int
         Mappings of the space; see `Space.size`.
     patterns, patterns_pruned : int
@@ -76,7 +78,7 @@ class SearchResult:
     Attributes
     ----------
     objective : str
-        'energy', 'edp' or 'cycles'.
+        As `parse_objective` reads it: 'edp', or 'energy, cycles<=200000'.
     method : str
         'optimal', 'random' or 'exhaustive'.
     mapping : Mapping
@@ -108,7 +110,11 @@ class SearchResult:
             "method": self.method,
             "seconds": self.seconds,
             "interrupted": self.interrupted,
-            "certificate": {**vars(certificate), "gap": certificate.gap},
+            "certificate": {
+                **vars(certificate),
+                "gap": certificate.gap,
+                "unit": parse_objective(self.objective).unit,
+            },
             **self.mapping.to_dict(),
             "result": self.result.to_dict(),
         }

@@ -11,8 +11,8 @@ from procrustes_model.kernels.cache import is_warm
 from procrustes_model.mapper.constraints import Constraints, load_constraints
 from procrustes_model.mapper.exhaustive import search_exhaustive
 from procrustes_model.mapper.imperfect.search import search_imperfect_space
-from procrustes_model.mapper.incumbent import OBJECTIVES, Incumbent, Progress
-from procrustes_model.mapper.nothing import explain_nothing
+from procrustes_model.mapper.incumbent import Incumbent, Progress
+from procrustes_model.mapper.nothing import explain_limits, explain_nothing
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.random_search import search_random
 from procrustes_model.mapper.result import Certificate, SearchResult
@@ -20,11 +20,13 @@ from procrustes_model.mapper.space import Space
 from procrustes_model.model.evaluate import evaluate
 from procrustes_model.model.result import Result
 from procrustes_model.model.sparse.lower import lower_sparsity
+from procrustes_model.objective import OBJECTIVES, Objective, parse_objective
 from procrustes_model.processors import count_processors
-from procrustes_model.spec.architecture import Architecture, load_architecture
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.load import load_architecture, load_problem, load_sparsity
 from procrustes_model.spec.mapping import Mapping as LoopNest
-from procrustes_model.spec.problem import Problem, load_problem
-from procrustes_model.spec.sparsity import Sparsity, load_sparsity
+from procrustes_model.spec.problem import Problem
+from procrustes_model.spec.sparsity import Sparsity
 from procrustes_model.spec.zeros import Zeros, find_zeros
 
 METHODS = ("optimal", "random", "exhaustive")
@@ -91,7 +93,7 @@ def search(
     architecture: Source | Architecture,
     problem: Source | Problem,
     constraints: Source | Constraints | None = None,
-    objective: Literal["energy", "edp", "cycles"] = "edp",
+    objective: str | Objective = "edp",
     *,
     sparsity: Source | Sparsity | None = None,
     densities: Mapping[str, Any] | None = None,
@@ -112,8 +114,10 @@ def search(
     problem : path, str, mapping or Problem
     constraints : path, mapping or Constraints, optional
         What the mapping must obey beyond the architecture.
-    objective : {'edp', 'energy', 'cycles'}
-        What to minimise; of mappings with equal cycles the one with least energy is best.
+    objective : str or Objective
+        What to minimise: 'energy', 'cycles', 'edp' or another name or product, and limits, such as
+        'energy, cycles<=200000'; see `parse_objective`. Of mappings with equal cycles the one with least
+        energy is best.
     sparsity : path, str, mapping or Sparsity, optional
         What is zero, and what zeros save: costs are then those of the sparse model.
     densities, masks : mapping, optional
@@ -143,10 +147,9 @@ def search(
     Raises
     ------
     SpecError
-        When a specification is wrong, or no mapping is valid: then with the reason.
+        When a specification is wrong, or no mapping is valid or within the limits: then with the reason.
     """
-    if objective not in OBJECTIVES:
-        raise SpecError(Issue(f"unknown objective '{objective}'", f"one of {', '.join(OBJECTIVES)}"))
+    aim = parse_objective(objective)
     architecture, problem = load_architecture(architecture), load_problem(problem)
     zeros = find_zeros(sparsity, densities, masks)
     if zeros is not None and imperfect:
@@ -157,7 +160,7 @@ def search(
         raise SpecError(Issue(f"method '{method}' has no budget of mappings", "method 'random', or seconds"))
     compile_kernels(sparse=zeros is not None)
     space = make_space(architecture, problem, constraints, zeros)
-    incumbent = Incumbent(OBJECTIVES[objective], seconds, progress)
+    incumbent = Incumbent(aim, seconds, progress, space.power)
     threads = threads or count_processors()
     certificate, interrupted = None, False
     try:
@@ -179,7 +182,7 @@ def search(
             raise
         interrupted = True
     if incumbent.nests is None:
-        raise SpecError(explain_nothing(space))
+        raise SpecError(explain_limits(space, aim) or explain_nothing(space))
     if certificate is None:
         complete = method == "exhaustive" and not interrupted and not incumbent.late
         certificate = Certificate(
@@ -191,14 +194,13 @@ def search(
             measured=incumbent.measured,
         )
     interrupted = interrupted or incumbent.interrupted
-    return conclude(space, incumbent, certificate, objective, method, zeros, interrupted=interrupted)
+    return conclude(space, incumbent, certificate, method, zeros, interrupted=interrupted)
 
 
 def conclude(
     space: Space,
     incumbent: Incumbent,
     certificate: Certificate,
-    objective: str,
     method: str,
     zeros: Zeros | None = None,
     *,
@@ -212,7 +214,7 @@ def conclude(
     incumbent : Incumbent
         With a mapping.
     certificate : Certificate
-    objective, method : str
+    method : str
     zeros : Zeros, optional
     interrupted : bool
 
@@ -222,9 +224,9 @@ def conclude(
     """
     if incumbent.nests is None:
         raise ValueError("the search found no mapping")
-    mapping = space.to_mapping(incumbent.nests, f"{objective}_{method}", incumbent.last)
+    mapping = space.to_mapping(incumbent.nests, f"{incumbent.objective.plain_name}_{method}", incumbent.last)
     return SearchResult(
-        objective=objective,
+        objective=str(incumbent.objective),
         method=method,
         mapping=mapping,
         result=_evaluate(space, mapping, zeros),

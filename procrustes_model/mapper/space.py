@@ -15,7 +15,6 @@ from procrustes_model.kernels.dense.arrays import (
     Bools,
     Floats,
     Ints,
-    MachineArrays,
     NestArrays,
     ProblemArrays,
 )
@@ -28,11 +27,13 @@ from procrustes_model.mapper.constraints import Constraints, Rules, make_rules
 from procrustes_model.mapper.optimal.relaxation import Relaxation
 from procrustes_model.mapper.orders import find_mirror, list_orders
 from procrustes_model.mapper.sparse_cost import SparseCost
-from procrustes_model.model.lower import lower_architecture, lower_problem
+from procrustes_model.model.batch import BatchEvaluator
+from procrustes_model.model.design import Design, lower_dense
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
 from procrustes_model.spec.problem import Problem
+from procrustes_model.vocabulary import Compute, Price
 
 
 def list_primes(number: int) -> list[int]:
@@ -93,10 +94,12 @@ def _columns(levels: int, tensors: int) -> Columns:
     return Columns(shared, home, fresh, whole, part, step, run, traffic, path, order, width=order + levels)
 
 
-def _make_model(problem: ProblemArrays, machine: MachineArrays, least_units: int) -> Model:
+def _make_model(design: Design, least_units: int) -> Model:
+    problem, machine = design.problem, design.machine
     coefficient, mesh = _coefficients(problem), machine.fanout.prod(axis=1).tolist()
     kind = np.where(problem.skewed, SKEWED, np.where(problem.sliding, SLIDING, SIMPLE)).astype(np.int64)
     output = np.arange(len(kind)) == problem.output
+    price = machine.price[:, :, : Price.UPDATE + 1] * machine.split[:, :, None]
     return Model(
         problem=problem,
         machine=machine,
@@ -105,20 +108,22 @@ def _make_model(problem: ProblemArrays, machine: MachineArrays, least_units: int
         kind=kind,
         irrelevant=np.asarray(~coefficient.any(axis=1)),
         bounds=problem.bounds,
-        computes=math.prod(problem.bounds.tolist()),
-        block=machine.words_per_access,
-        energy=np.repeat(machine.energy[:, None], len(kind), axis=1),
+        computes=problem.computes,
+        pack=machine.pack,
+        energy=price,
+        served=machine.served,
+        word=price / machine.pack[:, :, None] + machine.served,
         whole=True,
-        moved=np.ones((len(machine.words_per_access), len(kind), 2)),
+        moved=np.ones((*machine.pack.shape, 2)),
         work=1.0,
         uneven=False,
         bandwidth=machine.bandwidth,
         limited=bool(np.isfinite(machine.bandwidth).any()),
-        compute_energy=machine.compute_energy,
-        base=machine.compute_energy * math.prod(problem.bounds.tolist()),
+        rules=design.rules,
+        base=problem.computes * (float(machine.compute_price[Compute.DONE]) + machine.served_compute),
         least_units=least_units,
         rough=np.array([math.prod(mesh[: max(level - 1, 0)]) > 1 for level in range(len(mesh))]),
-        columns=_columns(len(machine.words_per_access), len(kind)),
+        columns=_columns(*machine.pack.shape),
     )
 
 
@@ -156,7 +161,7 @@ def _list_orders(
 
 
 def _make_orders(model: Model, rules: Rules, *, free: bool) -> Orders:
-    levels, dimensions = len(model.block), len(model.bounds)
+    levels, dimensions = len(model.pack), len(model.bounds)
     looped = sum(1 << d for d in range(dimensions) if model.bounds[d] > 1)
     rows = np.zeros((levels, 1 << dimensions, 2), np.int64)
     listed: list[tuple[int, ...]] = []
@@ -199,6 +204,8 @@ class Space:
         What is zero.
     cost : SparseCost or None
         What mappings cost where something is.
+    evaluator : BatchEvaluator
+        Of what is reported.
     rules : Rules
     model : Model
         Where something is zero, with prices that no mapping undercuts.
@@ -210,6 +217,7 @@ class Space:
     constraints: Constraints
     design: SparseDesign | None = None
     cost: SparseCost | None = field(init=False, default=None)
+    evaluator: BatchEvaluator = field(init=False)
     rules: Rules = field(init=False)
     model: Model = field(init=False)
     lattice: Lattice = field(init=False)
@@ -217,10 +225,12 @@ class Space:
     parts: Ints = field(init=False)
 
     def __post_init__(self) -> None:
-        problem, machine = lower_problem(self.problem), lower_architecture(self.architecture)
+        design = self.design or lower_dense(self.architecture, self.problem)
+        self.evaluator = BatchEvaluator(design)
+        problem = design.problem
         self.lattice = make_lattice(problem.bounds)
         self.rules = make_rules(self.constraints, self.architecture, self.problem, self.lattice.divisors)
-        self.model = _make_model(problem, machine, self.rules.least_units)
+        self.model = _make_model(design, self.rules.least_units)
         free = not self.constraints.levels
         if self.design is not None:
             self.cost = SparseCost(self.problem, self.design, Relaxation(self.design, self.rules.keep))
@@ -251,6 +261,11 @@ class Space:
             return np.asarray(tiles[kept].sum(axis=0), float)
         stored = self.cost.relaxation.stored
         return sum((stored(level, int(t), tiles[t]) for t in np.flatnonzero(kept)), np.zeros(tiles.shape[1]))
+
+    @property
+    def power(self) -> float:
+        """What every mapping spends per cycle, in pJ."""
+        return self.model.machine.power
 
     @property
     def levels(self) -> int:

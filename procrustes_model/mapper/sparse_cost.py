@@ -11,14 +11,14 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Floats, Ints, NestArrays
 from procrustes_model.kernels.dense.nest import flatten
-from procrustes_model.kernels.imbalance.tiles import MemoArrays, find_tiles, make_memo
+from procrustes_model.kernels.imbalance.memo import MemoArrays, make_memo
+from procrustes_model.kernels.imbalance.tiles import find_tiles
 from procrustes_model.kernels.search.arrays import Lattice
 from procrustes_model.kernels.search.candidates import settle_orders
-from procrustes_model.kernels.search.finish import is_better
-from procrustes_model.kernels.sparse.arrays import STRUCTURED
+from procrustes_model.kernels.search.goal import is_better
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.relaxation import Relaxation
-from procrustes_model.model.sparse.batch import SparseBatchResult, SparseEvaluator
+from procrustes_model.model.batch import BatchEvaluator, BatchResult
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.masks import lower_masks
 from procrustes_model.model.sparse.steps import SparseBuffers, evaluate_block, find_work, make_buffers
@@ -67,17 +67,17 @@ class SparseCost:
     design: SparseDesign
     relaxation: Relaxation
     _expected: SparseDesign = field(init=False)
-    _quick: SparseEvaluator = field(init=False)
-    _evaluator: SparseEvaluator = field(init=False)
+    _quick: BatchEvaluator = field(init=False)
+    _evaluator: BatchEvaluator = field(init=False)
     _memos: list[MemoArrays] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._evaluator = self._quick = SparseEvaluator(self.design)
+        self._evaluator = self._quick = BatchEvaluator(self.design)
         self._expected = self.design
         if self.design.masks.known.any():
             without = lower_masks(self.problem, self.design.problem, {})
             self._expected = replace(self.design, masks=without)
-            self._quick = SparseEvaluator(self._expected)
+            self._quick = BatchEvaluator(self._expected)
 
     @property
     def minds_order(self) -> bool:
@@ -87,15 +87,13 @@ class SparseCost:
     @property
     def minds_dimensions(self) -> bool:
         """Whether dimensions that play the same part in every tensor may still differ."""
-        structured = (self.design.densities.model == STRUCTURED).any()
-        return bool(structured or self.design.masks.known.any())
+        grouped = (self.design.densities.group[:, 1] > 0).any()
+        return bool(grouped or self.design.masks.known.any())
 
-    def measure(self, nests: NestArrays, threads: int = 1) -> SparseBatchResult:
-        """Evaluate mappings, their orders settled; see `SparseEvaluator.evaluate`."""
+    def measure(self, nests: NestArrays, threads: int = 1) -> BatchResult:
+        """Evaluate mappings, their orders settled; see `BatchEvaluator.evaluate`."""
         settle_orders(nests)
-        return self._evaluator.evaluate(
-            nests.temporal, nests.order, nests.spatial, nests.keep, threads=threads
-        )
+        return self._evaluator.evaluate(*nests, threads=threads, accesses=False)
 
     @contextmanager
     def workbench(self, mappings: int) -> Iterator[Workbench]:
@@ -138,16 +136,11 @@ class SparseCost:
         part = _pick(nests, slice(count))
         if counted is not None and self._quick is not self._evaluator:
             settle_orders(part)
-            found = self._quick.evaluate(*part, threads=threads)
-            score = np.array(
-                [
-                    incumbent.score(energy, cycles) if status == 0 else np.inf
-                    for energy, cycles, status in zip(
-                        found.energy_pj, found.cycles, found.status, strict=True
-                    )
-                ]
-            )
-            part = _pick(part, np.argsort(score, kind="stable")[:counted])
+            found = self._quick.evaluate(*part, threads=threads, accesses=False)
+            late = found.cycles.astype(float)
+            score = np.where(found.status == 0, incumbent.score_all(found.energy_pj, late), np.inf)
+            beyond = ~incumbent.objective.allows(found.energy_pj, late)
+            part = _pick(part, np.lexsort((score, beyond))[:counted])
         found = self.measure(part, threads)
         for n in np.flatnonzero(found.valid).tolist():
             energy, cycles = float(found.energy_pj[n]), float(found.cycles[n])

@@ -1,36 +1,29 @@
-"""Evaluate many mappings of one problem: arrays in, arrays out."""
+"""Many mappings of one problem: arrays in, arrays out, block by block, in any number of threads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from procrustes_model.kernels.dense.arrays import (
-    Bools,
-    Floats,
-    Ints,
-    MachineArrays,
-    NestArrays,
-    ProblemArrays,
-)
+from procrustes_model.kernels.dense.arrays import Bools, CountArrays, Floats, Ints, LoopArrays, NestArrays
 from procrustes_model.kernels.dense.buffers import make_costs, make_counts, make_loops
-from procrustes_model.kernels.dense.evaluate import evaluate_nests
 from procrustes_model.kernels.dense.nest import are_well_formed
-from procrustes_model.kernels.imperfect.evaluate import evaluate_imperfect_nests
-from procrustes_model.model.lower import lower_architecture, lower_problem
+from procrustes_model.kernels.imbalance.memo import MemoArrays, make_memo
+from procrustes_model.kernels.pipeline import Scope, evaluate_nests
+from procrustes_model.model.design import Design
+from procrustes_model.model.sparse.lower import SparseDesign
+from procrustes_model.model.sparse.steps import SparseBuffers, evaluate_block, make_buffers
 
-if TYPE_CHECKING:
-    from procrustes_model.spec.architecture import Architecture
-    from procrustes_model.spec.problem import Problem
+DENSE_BLOCK, SPARSE_BLOCK = 512, 256
+"""Mappings evaluated at a time: enough to hide the cost of calls, few enough to stay in cache."""
 
-BLOCK = 512
-"""Mappings evaluated at a time: enough to hide the cost of a call, few enough to stay in cache."""
+FITTING = Scope(known=False, fit=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +33,23 @@ class BatchResult:
     Attributes
     ----------
     energy_pj : float64[N]
-        Total energy, compute included; NaN where a mapping is not valid.
+        The total energy, as `Result.energy_pj`; NaN where a mapping is not valid.
     cycles : int64[N]
         -1 where a mapping is not valid.
-    accesses : int64[N, L, T, 3]
-        Words read, filled and updated, per instance.
+    accesses : int64[N, L, T, 3] or float64[N, L, T, 3]
+        Words read, filled and updated, per instance; expected values under a sparse design. Without mappings
+        where they were not asked for.
+    imbalance : float64[N]
+        Work of the slowest processing element over the mean, after balancing; 1 where there is none.
     status : int64[N]
-        0 valid; 1 a count exceeds 2^62; 2 the loops do not cover the bounds; 3 fan-out exceeded;
-        4 a tensor is not kept at the outermost level; 5 capacity exceeded.
+        `vocabulary.Status`: 0 valid; 1 a count exceeds 2^62; 2 the loops do not cover the bounds; 3 fan-out
+        exceeded; 4 a tensor is not kept at the outermost level; 5 capacity exceeded.
     """
 
     energy_pj: Floats
     cycles: Ints
-    accesses: Ints
+    accesses: Ints | Floats
+    imbalance: Floats
     status: Ints
 
     @property
@@ -61,81 +58,181 @@ class BatchResult:
         return np.equal(self.status, 0)
 
 
-def evaluate_batch(
-    architecture: Architecture,
-    problem: Problem,
-    temporal: ArrayLike,
-    order: ArrayLike,
-    spatial: ArrayLike,
-    keep: ArrayLike,
-    *,
-    last: ArrayLike | None = None,
-    threads: int = 1,
-) -> BatchResult:
-    """Evaluate N mappings given as arrays.
+class _Worker(Protocol):
+    """Memory of one thread, kept from call to call."""
 
-    Parameters
+    def evaluate(self, nests: NestArrays, last: Ints | None, result: BatchResult, block: slice) -> None:
+        """Evaluate one block of mappings into its part of a result."""
+
+
+class _DenseWorker:
+    """Evaluates mappings in which nothing is zero."""
+
+    def __init__(self, design: Design, shape: tuple[int, int, int]) -> None:
+        self._design = design
+        self._shape = shape
+        self._size = 0
+        self._make_room(DENSE_BLOCK)
+
+    def _make_room(self, size: int) -> None:
+        # Kernels take the number of mappings from any of the arrays: all are as long as the block.
+        levels, dimensions, tensors = self._shape
+        self._size = size
+        self._loops: LoopArrays = make_loops(size, levels, dimensions)
+        self._counts: CountArrays = make_counts(size, levels, tensors)
+        self._costs = make_costs(size, levels, tensors)
+        self._touched = np.empty((size, levels), np.int64)
+
+    def evaluate(self, nests: NestArrays, last: Ints | None, result: BatchResult, block: slice) -> None:
+        size = block.stop - block.start
+        if size != self._size:
+            self._make_room(size)
+        counts = self._counts
+        if len(result.accesses):
+            counts = counts._replace(accesses=cast("Ints", result.accesses[block]))
+        design, costs, status = self._design, self._costs, result.status[block]
+        problem, machine, rules = design.problem, design.machine, design.rules
+        evaluate_nests(
+            problem, machine, rules, FITTING, nests, last, self._loops, self._touched, counts, costs, status
+        )
+        result.energy_pj[block] = costs.total
+        result.cycles[block] = np.where(status == 0, costs.cycles.max(axis=1), -1)
+
+
+class _SparseWorker:
+    """Evaluates mappings under a sparse design, and remembers the expected work of tiles."""
+
+    def __init__(self, design: SparseDesign) -> None:
+        self._design = design
+        self._buffers: SparseBuffers = make_buffers(design, SPARSE_BLOCK)
+        self._memo: MemoArrays = make_memo()
+
+    def evaluate(self, nests: NestArrays, last: Ints | None, result: BatchResult, block: slice) -> None:
+        if last is not None:
+            raise ValueError("sparse evaluation takes loops that divide their bounds: last must be None")
+        size = block.stop - block.start
+        design, buffers = self._design, self._buffers
+        if size != SPARSE_BLOCK:
+            buffers = make_buffers(design, size)
+        evaluate_block(design, nests, buffers, self._memo)
+        costs, status = buffers.costs, buffers.status
+        result.energy_pj[block] = costs.total
+        result.cycles[block] = np.where(status == 0, costs.cycles.max(axis=1), -1)
+        result.status[block] = status
+        if len(result.accesses):
+            result.accesses[block] = buffers.counts.actual
+        tensor = design.balance.tensor
+        met = float(design.densities.met[tensor])
+        if tensor >= 0 and met > 0:
+            result.imbalance[block] = buffers.counts.work / met
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEvaluator:
+    """A design, ready to evaluate batches of mappings; one batch at a time.
+
+    Expected work of tiles, tables of masks and memory are kept from batch to batch.
+
+    Attributes
     ----------
-    architecture : Architecture
-        With L levels, outermost first.
-    problem : Problem
-        With D dimensions and T tensors, in this order.
-    temporal : int[N, L, D]
-        Temporal factors.
-    order : int[N, L, D]
-        Indices of the dimensions of each level's temporal loops, outermost first: a permutation.
-    spatial : int[N, L, 2, D]
-        Factors on x and y over the instances below the level.
-    keep : bool[N, L, T]
-        Which tensors each level keeps.
-    last : int[N, L, D], optional
-        Temporal factors in the last pass over their dimension; None where all passes are whole.
-    threads : int
-        Threads to share the work; the result does not depend on it.
-
-    Returns
-    -------
-    BatchResult
-
-    Raises
-    ------
-    ValueError
-        When the arrays' shapes disagree, factors are not positive, an order is not a permutation or a
-        last pass is longer than the others.
-    SpecError
-        When a tensor is larger than 2^62 words.
+    design : Design
+        A `SparseDesign` where something is zero.
     """
-    problem_arrays, machine = lower_problem(problem), lower_architecture(architecture)
-    nests = NestArrays(
-        np.ascontiguousarray(temporal, np.int64),
-        np.ascontiguousarray(order, np.int64),
-        np.ascontiguousarray(spatial, np.int64),
-        np.ascontiguousarray(keep, np.bool_),
-    )
-    check_arrays(nests, len(architecture.levels), len(problem.dimensions), len(problem.tensors))
-    passes = None if last is None else _check_last(nests, np.ascontiguousarray(last, np.int64))
-    mappings, levels, tensors = nests.keep.shape
-    result = BatchResult(
-        np.empty(mappings),
-        np.empty(mappings, np.int64),
-        np.empty((mappings, levels, tensors, 3), np.int64),
-        np.empty(mappings, np.int64),
-    )
-    if threads <= 1:
-        _evaluate_range(problem_arrays, machine, nests, passes, result, 0, mappings)
+
+    design: Design
+    _workers: list[_Worker] = field(default_factory=list, repr=False)
+
+    def evaluate(
+        self,
+        temporal: ArrayLike,
+        order: ArrayLike,
+        spatial: ArrayLike,
+        keep: ArrayLike,
+        *,
+        last: ArrayLike | None = None,
+        threads: int = 1,
+        accesses: bool = True,
+    ) -> BatchResult:
+        """Evaluate N mappings given as arrays.
+
+        Parameters
+        ----------
+        temporal : int[N, L, D]
+            Temporal factors.
+        order : int[N, L, D]
+            Indices of the dimensions of each level's temporal loops, outermost first: a permutation.
+        spatial : int[N, L, 2, D]
+            Factors on x and y over the instances below the level.
+        keep : bool[N, L, T]
+            Which tensors each level keeps.
+        last : int[N, L, D], optional
+            Temporal factors in the last pass over their dimension; None where all passes are whole.
+        threads : int
+            Threads to share the work; the result does not depend on it.
+        accesses : bool
+            Whether to return them.
+
+        Returns
+        -------
+        BatchResult
+
+        Raises
+        ------
+        ValueError
+            When the arrays' shapes disagree, factors are not positive, an order is not a permutation, a last
+            pass is longer than the others, or there are last passes under a sparse design.
+        """
+        nests = NestArrays(
+            np.ascontiguousarray(temporal, np.int64),
+            np.ascontiguousarray(order, np.int64),
+            np.ascontiguousarray(spatial, np.int64),
+            np.ascontiguousarray(keep, np.bool_),
+        )
+        make_accesses = _make_expected if isinstance(self.design, SparseDesign) else _make_whole
+        levels, tensors = self.design.machine.bits.shape
+        _check_arrays(nests, levels, len(self.design.problem.bounds), tensors)
+        passes = None if last is None else _check_last(nests, np.ascontiguousarray(last, np.int64))
+        mappings = len(nests.temporal)
+        listed = mappings if accesses else 0
+        result = BatchResult(
+            energy_pj=np.empty(mappings),
+            cycles=np.empty(mappings, np.int64),
+            accesses=make_accesses((listed, levels, tensors, 3)),
+            imbalance=np.ones(mappings),
+            status=np.empty(mappings, np.int64),
+        )
+        threads = max(1, threads)
+        while len(self._workers) < threads:
+            self._workers.append(self._make_worker())
+        if threads == 1:
+            _evaluate_range(self._workers[0], nests, passes, result, 0, mappings)
+            return result
+        edges = [mappings * i // threads for i in range(threads + 1)]
+        with ThreadPoolExecutor(threads) as pool:
+            futures = [
+                pool.submit(_evaluate_range, worker, nests, passes, result, first, end)
+                for worker, (first, end) in zip(self._workers, pairwise(edges), strict=False)
+            ]
+            for future in futures:
+                future.result()
         return result
-    edges = [mappings * i // threads for i in range(threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        futures = [
-            pool.submit(_evaluate_range, problem_arrays, machine, nests, passes, result, first, end)
-            for first, end in pairwise(edges)
-        ]
-        for future in futures:
-            future.result()
-    return result
+
+    def _make_worker(self) -> _Worker:
+        if isinstance(self.design, SparseDesign):
+            return _SparseWorker(self.design)
+        levels, tensors = self.design.machine.bits.shape
+        return _DenseWorker(self.design, (levels, len(self.design.problem.bounds), tensors))
 
 
-def check_arrays(nests: NestArrays, levels: int, dimensions: int, tensors: int) -> None:
+def _make_whole(shape: tuple[int, ...]) -> Ints:
+    return np.empty(shape, np.int64)
+
+
+def _make_expected(shape: tuple[int, ...]) -> Floats:
+    return np.empty(shape, np.float64)
+
+
+def _check_arrays(nests: NestArrays, levels: int, dimensions: int, tensors: int) -> None:
     """Raise ValueError for arrays that kernels must not see."""
     mappings = len(nests.temporal)
     expected = {
@@ -163,38 +260,16 @@ def _check_last(nests: NestArrays, last: Ints) -> Ints:
     return last
 
 
-def _blocks(first: int, end: int) -> Iterator[slice]:
-    for start in range(first, end, BLOCK):
-        yield slice(start, min(start + BLOCK, end))
+def _blocks(first: int, end: int, size: int) -> Iterator[slice]:
+    for start in range(first, end, size):
+        yield slice(start, min(start + size, end))
 
 
 def _evaluate_range(
-    problem: ProblemArrays,
-    machine: MachineArrays,
-    nests: NestArrays,
-    passes: Ints | None,
-    result: BatchResult,
-    first: int,
-    end: int,
+    worker: _Worker, nests: NestArrays, passes: Ints | None, result: BatchResult, first: int, end: int
 ) -> None:
     """Evaluate mappings `first` to `end` block by block into `result`."""
-    _, levels, dimensions = nests.temporal.shape
-    tensors = nests.keep.shape[2]
-    size = 0
-    for block in _blocks(first, end):
-        done = block.stop - block.start
-        if done != size:
-            # Kernels take the number of mappings from any of the arrays: all are as long as the block.
-            size = done
-            loops, costs = make_loops(size, levels, dimensions), make_costs(size, levels, tensors)
-            scratch = make_counts(size, levels, tensors)
-        counts = scratch._replace(accesses=result.accesses[block])
+    size = SPARSE_BLOCK if isinstance(worker, _SparseWorker) else DENSE_BLOCK
+    for block in _blocks(first, end, size):
         part = NestArrays(nests.temporal[block], nests.order[block], nests.spatial[block], nests.keep[block])
-        status = result.status[block]
-        if passes is None:
-            evaluate_nests(problem, machine, part, loops, counts, costs, status)
-        else:
-            evaluate_imperfect_nests(problem, machine, part, passes[block], loops, counts, costs, status)
-        result.energy_pj[block] = costs.total
-        slowest = costs.cycles.max(axis=1)
-        result.cycles[block] = np.where(result.status[block] == 0, slowest, -1)
+        worker.evaluate(part, None if passes is None else passes[block], result, block)

@@ -1,79 +1,141 @@
-"""Units beside storage and compute: how often they are used, and what that costs."""
+"""Units beside storage and compute: when they work, what they do, and what that costs.
+
+A component spends energy for every word that its level reads, fills or updates, or for every computation that
+is done, and power while time passes, used or not.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.model.result import LevelResult
-from procrustes_model.model.sparse.result import ComponentResult, SparseComputes, sparse_of
-from procrustes_model.vocabulary import Phase
+from procrustes_model.vocabulary import Action, Phase, Served
 
 if TYPE_CHECKING:
+    from procrustes_model.kernels.dense.arrays import Floats
     from procrustes_model.spec.architecture import Architecture, Component
+    from procrustes_model.spec.problem import Problem
 
-_ACTIONS = {"read": 0, "fill": 1, "update": 2}
+_COMPUTE = "compute"
 
 
-def use_components(
+@dataclass(frozen=True, slots=True)
+class ComponentResult:
+    """A unit beside levels and computation.
+
+    Attributes
+    ----------
+    name : str
+    instances : int
+    uses : float
+        Over all instances.
+    energy_pj : float
+        Uses and power together.
+    area_um2 : float or None
+        Over all instances.
+    """
+
+    name: str
+    instances: int
+    uses: float
+    energy_pj: float
+    area_um2: float | None
+
+
+def working_components(
     architecture: Architecture,
-    phase: Phase | None,
-    levels: tuple[LevelResult, ...],
-    computes: SparseComputes,
-    cycles: int,
-) -> tuple[ComponentResult, ...]:
-    """Return what the components of an architecture do.
+    problem: Problem,
+    served: Collection[Served] = (),
+    compressed: Collection[str] = (),
+) -> tuple[Component, ...]:
+    """Return the components that work on a problem.
 
     Parameters
     ----------
     architecture : Architecture
-    phase : str or None
+    problem : Problem
         A problem without a phase counts as forward.
-    levels : tuple of LevelResult
-        With sparse counts.
-    computes : SparseComputes
-    cycles : int
+    served : collection of Served
+        What the sparse design does in this phase, beside compressing.
+    compressed : collection of str
+        Tensors that some level stores without their zeros.
+    """
+    phase = problem.phase or Phase.FORWARD
 
-    Returns
-    -------
-    tuple of ComponentResult
+    def works(component: Component) -> bool:
+        use = component.use
+        if use is None or (use.phases is not None and phase not in use.phases):
+            return False
+        if component.when == Served.COMPRESSION:
+            return bool(compressed) if use.tensor is None else use.tensor in compressed
+        return component.when == Served.ALWAYS or component.when in served
+
+    return tuple(one for one in architecture.components if works(one))
+
+
+def serves_computes(component: Component) -> bool:
+    """Say whether a component works once per computation."""
+    return component.use is not None and component.use.action == _COMPUTE
+
+
+def words_served(component: Component, architecture: Architecture, problem: Problem) -> Floats:
+    """Return which words a component works on, 1 or 0 by level, tensor and action (float64[L, T, 3]).
 
     Raises
     ------
     SpecError
-        When a component works on a level that does not exist.
+        When it works on a level that does not exist.
+    """
+    served = np.zeros((len(architecture.levels), len(problem.tensors), len(Action)))
+    use = component.use
+    if use is None or use.action == _COMPUTE:
+        return served
+    names = [level.name for level in architecture.levels]
+    if use.level not in names:
+        message = f"component '{component.name}' works on level '{use.level}', which does not exist"
+        raise SpecError(Issue(message, f"there is {', '.join(names)}", architecture.name))
+    for t, tensor in enumerate(problem.tensors):
+        if use.tensor in (None, tensor.name):
+            served[names.index(use.level), t, Action[use.action.upper()]] = 1.0
+    return served
+
+
+def lift_components(
+    architecture: Architecture,
+    problem: Problem,
+    working: tuple[Component, ...],
+    words: Floats,
+    done: float,
+    cycles: int,
+) -> tuple[ComponentResult, ...]:
+    """Return what every component of an architecture did.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    problem : Problem
+    working : tuple of Component
+        As `working_components` returns them.
+    words : float64[L, T, 3]
+        Read, filled, updated, over all used instances.
+    done : float
+        Computations done.
+    cycles : int
     """
     found = []
-    for component in architecture.components:
-        uses = _uses(component, architecture, phase or Phase.FORWARD, levels, computes)
-        idle = component.power_pj_per_cycle * component.instances * cycles
-        area = None if component.area_um2 is None else component.area_um2 * component.instances
-        energy = uses * component.energy_pj + idle
-        found.append(ComponentResult(component.name, component.instances, uses, energy, area))
+    for one in architecture.components:
+        uses = 0.0
+        if one in working:
+            uses = (
+                done
+                if serves_computes(one)
+                else float((words_served(one, architecture, problem) * words).sum())
+            )
+        energy = uses * one.energy_pj + one.power_pj_per_cycle * one.instances * cycles
+        area = None if one.area_um2 is None else one.area_um2 * one.instances
+        found.append(ComponentResult(one.name, one.instances, float(uses), energy, area))
     return tuple(found)
-
-
-def _uses(
-    component: Component,
-    architecture: Architecture,
-    phase: Phase,
-    levels: tuple[LevelResult, ...],
-    computes: SparseComputes,
-) -> float:
-    """Return how often a component works, over all instances."""
-    use = component.use
-    if use is None or (use.phases is not None and phase not in use.phases):
-        return 0.0
-    if use.action == "compute":
-        return computes.actual
-    level = next((level for level in levels if level.name == use.level), None)
-    if level is None:
-        message = f"component '{component.name}' works on level '{use.level}', which does not exist"
-        raise SpecError(
-            Issue(message, f"there is {', '.join(one.name for one in levels)}", architecture.name)
-        )
-    uses = 0.0
-    for counts in level.tensors:
-        if use.tensor in (None, counts.tensor):
-            uses += sparse_of(counts).actual[_ACTIONS[use.action]] * level.instances_used
-    return uses

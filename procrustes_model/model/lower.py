@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import COUNT_LIMIT, Ints, MachineArrays, NestArrays, ProblemArrays
+from procrustes_model.model.components import serves_computes, words_served
+from procrustes_model.vocabulary import Action, Compute, Price
 
 if TYPE_CHECKING:
-    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.architecture import Architecture, Component
     from procrustes_model.spec.mapping import Mapping
     from procrustes_model.spec.problem import Problem
 
@@ -20,7 +23,10 @@ UNLIMITED = np.iinfo(np.int64).max
 
 
 def _check_size(problem: Problem) -> None:
-    """Raise when the bounding box of a whole tensor exceeds what counts can hold."""
+    """Raise when operations, or the bounding box of a whole tensor, exceed what counts can hold."""
+    if problem.computes > COUNT_LIMIT:
+        message = f"{problem.name} has {problem.computes:,} operations, beyond 2^62"
+        raise SpecError(Issue(message, "counts would not be exact", file=problem.name))
     for tensor in problem.tensors:
         words = 1
         for rank in tensor.ranks:
@@ -74,24 +80,68 @@ def lower_problem(problem: Problem) -> ProblemArrays:
         sliding=sliding,
         skewed=skewed,
         output=output,
+        computes=problem.computes,
     )
 
 
-def lower_architecture(architecture: Architecture) -> MachineArrays:
-    """Return `architecture` as flat arrays, outermost level first."""
+def lower_machine(
+    architecture: Architecture,
+    problem: Problem,
+    components: Sequence[Component] = (),
+    gated_energy: float = 0.0,
+) -> MachineArrays:
+    """Return `architecture` as `problem` meets it, as flat arrays, outermost level first.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    problem : Problem
+    components : sequence of Component
+        Those that work; the power of all of the architecture's is spent in any case.
+    gated_energy : float
+        Of a gated computation, as a share of a done one.
+    """
     levels = architecture.levels
+    shape = (len(levels), len(problem.tensors))
     ports = [(level.read_bandwidth, level.write_bandwidth, level.shared_bandwidth) for level in levels]
+    # Today every element has its level's width, and metadata the prices of data.
+    bits = by_level([level.word_bits for level in levels], problem)
+    moved = by_level([level.word_bits * level.words_per_access for level in levels], problem)
+    price = np.zeros((*shape, len(Price)))
+    for i, level in enumerate(levels):
+        price[i, :, Price.READ : Price.UPDATE + 1] = tuple(level.energy.by_action)
+        price[i, :, Price.METADATA_READ : Price.METADATA_UPDATE + 1] = tuple(level.energy.by_action)
+    energy = float(architecture.compute.energy_pj)
+    compute_price = np.zeros(len(Compute))
+    compute_price[[Compute.DONE, Compute.GATED]] = energy, energy * gated_energy
+    served = np.zeros((*shape, len(Action)))
+    for component in architecture.components:
+        words = words_served(component, architecture, problem)  # refuses one that works on no level
+        if component in components:
+            served += words * component.energy_pj
+    per_compute = sum(one.energy_pj for one in components if serves_computes(one))
     return MachineArrays(
-        words_per_access=np.array([level.words_per_access for level in levels], np.int64),
-        energy=np.array([(level.energy.read, level.energy.write, level.energy.update) for level in levels]),
+        bits=bits,
+        pack=np.maximum(1, moved // bits),
+        split=np.maximum(1, -(-bits // moved)),
+        price=price,
         bandwidth=np.array([[math.inf if port is None else port for port in row] for row in ports]),
         capacity=np.array(
             [UNLIMITED if level.capacity_words is None else level.capacity_words for level in levels],
             np.int64,
         ),
         fanout=np.array([architecture.fanout(i) for i in range(len(levels))], np.int64),
-        compute_energy=float(architecture.compute.energy_pj),
+        compute_price=compute_price,
+        served=served,
+        served_compute=float(per_compute),
+        serves=bool(served.any()),
+        power=float(sum(one.power_pj_per_cycle * one.instances for one in architecture.components)),
     )
+
+
+def by_level(values: list[int], problem: Problem) -> Ints:
+    """Return a table [level, tensor] in which every tensor has its level's value."""
+    return np.repeat(np.array(values, np.int64)[:, None], len(problem.tensors), axis=1)
 
 
 def lower_mapping(problem: Problem, mapping: Mapping) -> NestArrays:

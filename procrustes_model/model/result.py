@@ -6,7 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-ACTIONS = ("read", "fill", "update")
+from procrustes_model.files import write_atomically
+from procrustes_model.model.components import ComponentResult
+from procrustes_model.model.tidy import records_text
+from procrustes_model.vocabulary import Action
+
+ACTIONS = tuple(action.text for action in Action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +27,9 @@ class TensorCounts:
         Instances of the level that the mapping uses.
     tile_words : int
         Words of the tensor that one instance holds at a time.
-    reads, fills, updates : int
-        Words read from, written from above into, and written from below into one instance.
+    reads, fills, updates : int or float
+        Words read from, written from above into, and written from below into one instance; expected values,
+        which need not be whole, where something is zero.
     read_energy_pj, fill_energy_pj, update_energy_pj : float
         Energy over all used instances, in pJ.
     """
@@ -33,9 +39,9 @@ class TensorCounts:
     is_output: bool
     instances: int
     tile_words: int
-    reads: int
-    fills: int
-    updates: int
+    reads: int | float
+    fills: int | float
+    updates: int | float
     read_energy_pj: float
     fill_energy_pj: float
     update_energy_pj: float
@@ -57,8 +63,8 @@ class LevelResult:
         Instances that the mapping uses, and that the architecture has.
     capacity_words : int or None
         Words that one instance can hold; None where the level is unlimited.
-    used_words : int
-        Words that one used instance holds, over all tensors.
+    used_words : int or float
+        Words that one used instance holds, over all tensors; an expected value where something is zero.
     cycles : int
         Cycles that this level alone would take.
     limited_by : str
@@ -71,7 +77,7 @@ class LevelResult:
     instances_used: int
     instances: int
     capacity_words: int | None
-    used_words: int
+    used_words: int | float
     cycles: int
     limited_by: str
     tensors: tuple[TensorCounts, ...]
@@ -91,8 +97,8 @@ class ComputeResult:
     name : str
     instances_used, instances : int
         Units that the mapping uses, and that the architecture has.
-    computes : int
-        Operations over all units.
+    computes : int or float
+        Operations over all units; an expected value where something is zero.
     energy_pj : float
         Over all units, in pJ.
     cycles : int
@@ -102,7 +108,7 @@ class ComputeResult:
     name: str
     instances_used: int
     instances: int
-    computes: int
+    computes: int | float
     energy_pj: float
     cycles: int
 
@@ -124,6 +130,8 @@ class Result:
         The slowest of compute and all levels.
     bottleneck : str
         Name of what sets `cycles`; the compute level when nothing is slower.
+    components : tuple of ComponentResult
+        Units beside levels and compute.
     """
 
     architecture: str
@@ -134,21 +142,27 @@ class Result:
     compute: ComputeResult
     cycles: int
     bottleneck: str
+    components: tuple[ComponentResult, ...]
 
     @property
     def energy_pj(self) -> float:
-        """Total energy, storage and compute, in pJ."""
-        return sum(level.energy_pj for level in self.levels) + self.compute.energy_pj
+        """Total energy in pJ: storage, metadata, compute, balancing and components.
+
+        It is what searches minimise, bound and prove: see `kernels.dense.cost.add_up`.
+        """
+        storage = sum(level.energy_pj for level in self.levels) + self.compute.energy_pj
+        return storage + sum(energy for _, energy in self.extras)
 
     @property
-    def computes_per_instance(self) -> float:
-        """Operations of one used instance; whole in a dense evaluation."""
-        return self.compute.computes // self.compute.instances_used
+    def computes_per_instance(self) -> int | float:
+        """Operations of one used instance, on average; an int where that is whole."""
+        average = self.compute.computes / self.compute.instances_used
+        return int(average) if average.is_integer() else average
 
     @property
     def extras(self) -> tuple[tuple[str, float], ...]:
-        """Energy beside levels and compute, as (name, pJ): none in a dense evaluation."""
-        return ()
+        """Energy beside levels and compute, as (name, pJ)."""
+        return tuple((one.name, one.energy_pj) for one in self.components)
 
     @property
     def energy_per_mac_pj(self) -> float:
@@ -197,7 +211,7 @@ class Result:
         raise KeyError((level, tensor))
 
     def to_records(self) -> list[dict[str, Any]]:
-        """Return tidy rows: one per level, tensor and action, and one for compute.
+        """Return tidy rows: one per level, tensor and action, one for compute, and one per component.
 
         Returns
         -------
@@ -228,7 +242,16 @@ class Result:
                 "energy_pj": compute.energy_pj,
             }
         )
+        rows += [head | row for row in self._rows_beside()]
         return rows
+
+    def _rows_beside(self) -> list[dict[str, Any]]:
+        """Return the rows of what is beside levels and compute."""
+        return [
+            {"level": one.name, "tensor": "", "action": "use"}
+            | {"count": one.uses / one.instances, "instances": one.instances, "energy_pj": one.energy_pj}
+            for one in self.components
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as nested plain data, ready for JSON, derived figures included."""
@@ -250,6 +273,4 @@ class Result:
         OSError
             When the file cannot be written.
         """
-        from procrustes_model.report.tables.csv import write_tidy
-
-        write_tidy([self], path)
+        write_atomically(path, records_text(self.to_records()))

@@ -12,22 +12,15 @@ import numpy as np
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import Bools
 from procrustes_model.spec.zeros import Zeros
-from procrustes_model.vocabulary import PHASES, Phase
+from procrustes_model.vocabulary import PHASES, Phase, Role
 from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS, profile_densities
+from procrustes_model.workloads.phases import KNOWN_IN
 
 if TYPE_CHECKING:
     from procrustes_model.spec.network import Network
     from procrustes_model.spec.network_density import DensityProfile
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.sparsity import Sparsity
-
-_ROLES: dict[str, tuple[Phase, ...]] = {
-    "Weights": (Phase.FORWARD, Phase.BACKWARD, Phase.WEIGHT_UPDATE),
-    "Inputs": (Phase.FORWARD, Phase.WEIGHT_UPDATE),
-    "Outputs": (Phase.BACKWARD, Phase.WEIGHT_UPDATE),
-}
-"""The phases in which a tensor is what its density is known of: weights (in the weight update the gradients
-of those that are kept), input activations, and gradients of outputs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +80,11 @@ def find_states(
     SpecError
         When two of these say the density of the weights, or a file does not fit the network.
     """
-    density = dict(density or {})
+    given = {role: value for name, value in (density or {}).items() if (role := Role.of_tensor(name))}
     weights = [
         name
-        for name, given in (("density", "Weights" in density), ("profile", profile), ("masks", masks))
-        if given
+        for name, says in (("density", Role.WEIGHTS in given), ("profile", profile), ("masks", masks))
+        if says
     ]
     if len(weights) > 1:
         raise SpecError(Issue(f"the densities of weights are given twice: by {' and by '.join(weights)}"))
@@ -102,23 +95,23 @@ def find_states(
             states[name] = LayerState(known.weights, activations)
     elif masks is not None:
         states = _states_of_masks(network, masks, step, use_masks)
-    elif "Weights" in density:
+    elif Role.WEIGHTS in given:
         states = {
-            layer.name: LayerState(density["Weights"] if layer.weights else 1.0) for layer in network.layers
+            layer.name: LayerState(given[Role.WEIGHTS] if layer.weights else 1.0) for layer in network.layers
         }
     if not (density or profile or masks):
         return states
-    _refuse_unused(density, states)
-    return {name: _complete(state, density) for name, state in states.items()}
+    _refuse_unused(given, states)
+    return {name: _complete(state, given) for name, state in states.items()}
 
 
-def _refuse_unused(density: Mapping[str, float], states: Mapping[str, LayerState]) -> None:
+def _refuse_unused(given: Mapping[Role, float], states: Mapping[str, LayerState]) -> None:
     """Raise where a density that stands in for what is not known stands in nowhere."""
     known = {
-        "Inputs": [state.activations for state in states.values()],
-        "Outputs": [state.gradients for state in states.values()],
+        Role.INPUT: [state.activations for state in states.values()],
+        Role.OUTPUT: [state.gradients for state in states.values()],
     }
-    unused = [name for name, values in known.items() if name in density and None not in values]
+    unused = [role.tensor for role, values in known.items() if role in given and None not in values]
     if unused:
         raise SpecError(
             Issue(
@@ -127,10 +120,10 @@ def _refuse_unused(density: Mapping[str, float], states: Mapping[str, LayerState
         )
 
 
-def _complete(state: LayerState, density: Mapping[str, float]) -> LayerState:
+def _complete(state: LayerState, given: Mapping[Role, float]) -> LayerState:
     """Return a state with what is said of all layers where nothing is known of this one."""
-    gradients = density.get("Outputs") if state.gradients is None else state.gradients
-    activations = density.get("Inputs") if state.activations is None else state.activations
+    gradients = given.get(Role.OUTPUT) if state.gradients is None else state.gradients
+    activations = given.get(Role.INPUT) if state.activations is None else state.activations
     assumed = activations is None
     return replace(
         state,
@@ -180,15 +173,15 @@ def zeros_of(problem: Problem, sparsity: Sparsity, state: LayerState) -> Zeros:
     """
     densities: dict[str, Any] = {}
     masks: dict[str, Bools] = {}
-    known = {"Weights": state.weights, "Inputs": state.activations, "Outputs": state.gradients}
+    known = {Role.WEIGHTS: state.weights, Role.INPUT: state.activations, Role.OUTPUT: state.gradients}
     phase: Phase = problem.phase or Phase.FORWARD
     for name, design in sparsity.phase(phase).densities.items():
-        value = known.get(name)
-        if design.model not in ("hypergeometric", "fixed") or phase not in _ROLES.get(name, ()):
+        role = problem.role_of(name)
+        if design.model not in ("hypergeometric", "fixed") or role is None or phase not in KNOWN_IN[role]:
             continue
-        if name == "Weights" and state.mask is not None and phase != Phase.WEIGHT_UPDATE:
+        if role == Role.WEIGHTS and state.mask is not None and phase != Phase.WEIGHT_UPDATE:
             masks[name] = arrange_mask(problem, state.mask)
-        elif value is not None:
+        elif (value := known[role]) is not None:
             densities[name] = {"model": design.model, "density": value}
     return Zeros(sparsity, densities, masks)
 
@@ -222,6 +215,6 @@ def unused_tensors(names: Iterable[str], sparsity: Sparsity) -> list[str]:
         name
         for phase in PHASES
         for name, density in sparsity.phase(phase).densities.items()
-        if density.model != "dense" and phase in _ROLES.get(name, ())
+        if density.model != "dense" and (role := Role.of_tensor(name)) and phase in KNOWN_IN[role]
     }
     return [name for name in names if name not in used]

@@ -9,7 +9,7 @@ from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.fingerprint import program_fingerprint
-from procrustes_model.network.plan import Case
+from procrustes_model.network.case import Case
 from procrustes_model.network.request import NetworkRequest
 from procrustes_model.network.solve import Outcome, solve, solve_apart
 from procrustes_model.processors import count_processors

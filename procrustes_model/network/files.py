@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.files import write_atomically
 from procrustes_model.network.result import RUN_FILE, NetworkResult
+from procrustes_model.versions import with_version
 
 if TYPE_CHECKING:
     from procrustes_model.network.result import Row
@@ -57,4 +58,5 @@ def _plain(name: str) -> str:
 def _yaml(data: dict[str, Any]) -> str:
     import yaml
 
-    return str(yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=False, allow_unicode=True, width=110))
+    plain = json.loads(json.dumps(with_version(data)))
+    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110))

@@ -11,55 +11,19 @@ from typing import TYPE_CHECKING, Any
 from procrustes_model.fingerprint import program_fingerprint
 from procrustes_model.kernels.dense.arrays import Bools
 from procrustes_model.mapper.constraints import Constraints
+from procrustes_model.network.case import Case
 from procrustes_model.network.dataflow import dataflow_constraints
 from procrustes_model.network.densities import LayerState, zeros_of
-from procrustes_model.spec.problem import load_problem
+from procrustes_model.spec.load import load_problem
 from procrustes_model.spec.sparsity import SparsePhase
 from procrustes_model.vocabulary import Phase
 from procrustes_model.workloads.layer import problem_content
 
 if TYPE_CHECKING:
     from procrustes_model.network.work import Design, Work
-    from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.network import NetworkLayer
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.zeros import Zeros
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """One search. Layers that differ in nothing but their name share it.
-
-    Attributes
-    ----------
-    key : str
-        Hash of all that the result depends on: architecture, bounds and projections of the problem,
-        constraints, objective, the sparse design in this phase, densities, masks, seed, and this program.
-    architecture : Architecture
-    problem : Problem
-        Named by its shape and bounds.
-    constraints : Constraints
-    objective : str
-    zeros : Zeros or None
-        None: nothing is zero.
-    seed : int
-    """
-
-    key: str
-    architecture: Architecture
-    problem: Problem
-    constraints: Constraints
-    objective: str
-    zeros: Zeros | None
-    seed: int
-
-    @property
-    def effort(self) -> float:
-        """A guess of how long the search takes compared with others, so that the longest start first."""
-        ways = 1.0
-        for bound in self.problem.dimensions.values():
-            ways *= sum(1 for factor in range(1, int(bound**0.5) + 1) if bound % factor == 0)
-        return ways * (2 if self.zeros is not None else 1)
 
 
 @dataclass(frozen=True)
@@ -162,7 +126,7 @@ class _Planner:
         )
 
     def _case(self, problem: Problem, constraints: Constraints, zeros: Zeros | None) -> Case:
-        architecture, objective = self.work.architecture, self.work.request.objective
+        architecture, objective = self.work.architecture, self.work.objective
         bounds = "_".join(f"{name}{bound}" for name, bound in problem.dimensions.items())
         plain = problem.model_copy(update={"name": f"{problem.shape}_{bounds}"[:100]})
         described = {

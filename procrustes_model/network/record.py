@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from procrustes_model.versions import KEY, VERSIONS, check_version
+
 if TYPE_CHECKING:
     from procrustes_model.mapper.result import SearchResult
     from procrustes_model.model.result import Result
-    from procrustes_model.network.plan import Case
+    from procrustes_model.network.case import Case
 
 FORMAT = "procrustes_case"
-VERSION = 1
 _HEAD = ("architecture", "problem", "phase")
 
 
@@ -26,11 +27,11 @@ class CaseRecord:
     Attributes
     ----------
     key : str
-        Hash of everything that the case depends on; see `plan.Case`.
+        Hash of everything that the case depends on; see `Case`.
     problem : dict
         The problem's ``name``, ``shape``, ``phase`` and ``dimensions``.
     objective : str
-        'energy', 'edp' or 'cycles'.
+        As `parse_objective` reads it.
     mapping : dict
         As `Mapping.to_dict` returns it; `load_mapping` reads it.
     result : dict
@@ -93,24 +94,31 @@ class CaseRecord:
 
     def to_json(self) -> str:
         """Return the record as JSON, with sorted keys."""
-        data = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        data = {"format": FORMAT, KEY: VERSIONS["case"], **asdict(self)}
         return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> CaseRecord:
+    def from_json(cls, text: str, file: str | None = None) -> CaseRecord:
         """Return the record that `to_json` wrote.
+
+        Parameters
+        ----------
+        text : str
+        file : str, optional
+            Where it stands, for messages.
 
         Raises
         ------
+        SpecError
+            When it is of a newer version.
         ValueError
             When the text is something else.
         """
         data = json.loads(text)
-        if not isinstance(data, dict) or (data.pop("format", None), data.pop("version", None)) != (
-            FORMAT,
-            VERSION,
-        ):
-            raise ValueError(f"no {FORMAT} of version {VERSION}")
+        if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
+            raise ValueError(f"no {FORMAT}")
+        check_version("case", data, file, text)
+        data.pop(KEY, None)
         try:
             return cls(**data | {"rows": tuple(data["rows"])})
         except (TypeError, KeyError) as error:

@@ -22,6 +22,7 @@ from procrustes_model.forms import (
     Source,
     one_of,
 )
+from procrustes_model.objective import OBJECTIVES, Objective, parse_objective
 from procrustes_model.options import Request, again, argument, option
 from procrustes_model.spec.text.densities import (
     check_tensor_densities,
@@ -29,11 +30,11 @@ from procrustes_model.spec.text.densities import (
     write_tensor_densities,
 )
 from procrustes_model.spec.text.words import did_you_mean
-from procrustes_model.vocabulary import ANY_DATAFLOW, DATAFLOWS, PHASES, Phase
+from procrustes_model.vocabulary import ANY_DATAFLOW, DATAFLOWS, PHASES, Phase, Role
 
 if TYPE_CHECKING:
     from procrustes_model.mapper.constraints import Constraints
-    from procrustes_model.network.run import RunProgress
+    from procrustes_model.network.progress import RunProgress
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.network import Network
     from procrustes_model.spec.network_density import DensityProfile
@@ -44,7 +45,8 @@ Engine = Literal["local", "dask"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 Mappings = Literal["each", "dense"]
 MAPPINGS: tuple[Mappings, ...] = get_args(Mappings)
-TENSORS = ("Weights", "Inputs", "Outputs")
+TENSORS = {role: role.tensor for role in Role}
+"""What tensors are called where something is said of all layers: as in the shapes that ship."""
 
 
 def check_phases(phases: str | Sequence[str]) -> tuple[Phase, ...]:
@@ -89,10 +91,16 @@ def check_dataflow(name: str) -> str:
 
 def _check_densities(given: str | Mapping[str, float]) -> dict[str, float]:
     if isinstance(given, str):
-        return parse_tensor_densities(given, TENSORS, "a layer")
+        return parse_tensor_densities(given, list(TENSORS.values()), TENSORS, "a layer")
     if not isinstance(given, Mapping):
         raise ValueError
-    return check_tensor_densities(given, TENSORS, "a layer")
+    return check_tensor_densities(given, list(TENSORS.values()), "a layer")
+
+
+def _check_objective(given: Any) -> str:
+    if not isinstance(given, str | Objective):
+        raise ValueError
+    return str(parse_objective(given))
 
 
 _PHASES = Form(
@@ -103,6 +111,7 @@ _PHASES = Form(
 )
 _FLOWS = (*DATAFLOWS, ANY_DATAFLOW)
 _DATAFLOW = Form("the name of a dataflow", check_dataflow, metavar="|".join(_FLOWS), words=_FLOWS)
+_OBJECTIVE = Form("text", _check_objective, metavar="|".join(OBJECTIVES), words=tuple(OBJECTIVES))
 _DENSITY = Form("densities by tensor", _check_densities, write=write_tensor_densities, metavar="W=0.1,X=0.5")
 
 
@@ -151,7 +160,12 @@ class NetworkRequest(Effort):
     constraints: Source | Constraints | None = option(
         None, SPEC, "Constraints in place of a dataflow: file or name.", spec="constraints"
     )
-    objective: str = option("edp", TEXT, "What every search minimises.")
+    objective: str | Objective = option(
+        "edp",
+        _OBJECTIVE,
+        "What to minimise; also as 'energy^2*cycles', and with a limit: 'energy, cycles<=200000'.",
+        details="Of every search; see `parse_objective`.",
+    )
     seed: int = option(0, WHOLE, "The same seed gives the same answer.", least=0)
     engine: Engine = option("local", one_of("engine", ENGINES), "This machine, or a cluster.", decides=False)
     scheduler: str | None = option(
@@ -247,7 +261,9 @@ class RunRequest(NetworkRequest):
             raise SpecError(Issue("the densities of weights are given twice: by profile and by masks"))
         if self.step is not None and self.masks is None and not isinstance(self.profile, str | os.PathLike):
             raise SpecError(Issue("--step chooses among recorded masks", "add --masks FILE"))
-        if "Weights" in (self.density or {}) and (self.profile is not None or self.masks is not None):
+        if Role.WEIGHTS.tensor in (self.density or {}) and (
+            self.profile is not None or self.masks is not None
+        ):
             other = "masks" if self.profile is None else "profile"
             raise SpecError(Issue(f"the densities of weights are given twice: by density and by {other}"))
 

@@ -12,10 +12,10 @@ from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.plan import Entry
 from procrustes_model.network.record import CaseRecord
 from procrustes_model.network.store import CaseStore
+from procrustes_model.versions import KEY, VERSIONS, check_version
 from procrustes_model.vocabulary import ANY_DATAFLOW, Phase
 
 FORMAT = "procrustes_network"
-VERSION = 2
 RUN_FILE = "run.json"
 
 
@@ -158,7 +158,7 @@ class NetworkResult:
     designs : tuple of str
         The first is the one asked about, a second the baseline.
     objective : str
-        'energy', 'edp' or 'cycles'.
+        As `parse_objective` reads it.
     inputs : dict
         Everything that went in, as plain data: by name, the options of the `RunRequest` that results depend
         on, specifications in full; ``program``; ``densities`` by layer.
@@ -240,7 +240,7 @@ class NetworkResult:
         """Return the run without its cases as JSON: what went in, and which case each row is."""
         data = {
             "format": FORMAT,
-            "version": VERSION,
+            KEY: VERSIONS["run"],
             "architecture": self.architecture,
             "network": self.network,
             "batch": self.batch,
@@ -264,19 +264,23 @@ def load_run(folder: str | Path) -> NetworkResult:
     Raises
     ------
     SpecError
-        When there is no finished run, or part of it is missing.
+        When there is no finished run, it is of a newer version, or part of it is missing.
     """
     path = Path(folder) / RUN_FILE
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data["format"] != FORMAT or data["version"] not in (1, VERSION):
-            raise ValueError(f"no {FORMAT} of version {VERSION}")
-        if data["version"] == 1:
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text)
+        if data["format"] != FORMAT:
+            raise ValueError(f"no {FORMAT}")
+        check_version("run", data, str(path), text)
+        if data.get(KEY, 1) == 1:
             data["inputs"] = _upgrade(data["inputs"])
         entries = [Entry(**{**entry, "phase": Phase(entry["phase"])}) for entry in data["rows"]]
         head = {key: data[key] for key in ("architecture", "network", "batch", "objective", "inputs")}
         phases = tuple(Phase(name) for name in data["phases"])
         designs = tuple(data["designs"])
+    except SpecError:
+        raise
     except OSError as error:
         raise SpecError(Issue(f"there is no finished run: {error.strerror}", None, str(path))) from None
     except (ValueError, KeyError, TypeError) as error:

@@ -4,41 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.network.case import Case
 from procrustes_model.network.engine import check_engine, run_cases
-from procrustes_model.network.plan import Case, Plan, make_plan
+from procrustes_model.network.plan import Plan, make_plan
+from procrustes_model.network.progress import RunProgress
 from procrustes_model.network.record import CaseRecord
 from procrustes_model.network.request import NetworkRequest, RunRequest
 from procrustes_model.network.result import NetworkResult, Row
 from procrustes_model.network.store import CaseStore
 from procrustes_model.network.work import describe, load_work, states_of
 from procrustes_model.options import verb
-
-
-@dataclass(frozen=True)
-class RunProgress:
-    """A moment of a running run.
-
-    Attributes
-    ----------
-    done, total : int
-        Cases.
-    kept : int
-        Of those done, how many an earlier run had finished.
-    share : float
-        How much of the search is done, from 0 to 1, as far as it can be told.
-    latest : CaseRecord or None
-        The case that was finished last.
-    """
-
-    done: int
-    total: int
-    kept: int
-    share: float
-    latest: CaseRecord | None
 
 
 @verb(RunRequest)
@@ -67,7 +45,7 @@ def run_network(request: RunRequest) -> NetworkResult:
         batch=work.batch,
         phases=work.phases,
         designs=tuple(design.name for design in work.designs),
-        objective=request.objective,
+        objective=work.objective,
         inputs=describe(work, states),
         rows=tuple(Row(entry, records[entry.key]) for entry in plan.entries),
     )

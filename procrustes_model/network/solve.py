@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.fingerprint import program_fingerprint
-from procrustes_model.network.plan import Case
+from procrustes_model.network.case import Case
 from procrustes_model.network.record import CaseRecord, make_record
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _search(case: Case, limit: float | None) -> SearchResult:
         case.architecture,
         case.problem,
         case.constraints,
-        case.objective,  # type: ignore[arg-type]  # it was checked when the request was read
+        case.objective,
         **({} if case.zeros is None else case.zeros.arguments()),
         seconds=limit,
         seed=case.seed,

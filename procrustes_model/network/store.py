@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from procrustes_model.errors import SpecError
 from procrustes_model.files import write_atomically
 from procrustes_model.network.record import CaseRecord
 
@@ -16,7 +17,8 @@ class CaseStore:
     """Finished cases by key.
 
     Each is a file of its own, ``cases/KEY.json``, written in one step: whenever a run ends, what it had
-    finished is there and whole. A file that cannot be read counts as not there.
+    finished is there and whole. A file that cannot be read counts as not there; one of a newer version is
+    refused, as it would be written over.
 
     Parameters
     ----------
@@ -29,7 +31,13 @@ class CaseStore:
         self._known: dict[str, CaseRecord] = {}
 
     def get(self, key: str) -> CaseRecord | None:
-        """Return the case of this key, if it is there."""
+        """Return the case of this key, if it is there.
+
+        Raises
+        ------
+        SpecError
+            When its file is of a newer version.
+        """
         if key not in self._known and self.folder is not None:
             record = self._read(key)
             if record is not None:
@@ -55,8 +63,11 @@ class CaseStore:
         return self.folder / f"{key}.json"
 
     def _read(self, key: str) -> CaseRecord | None:
+        path = self._path(key)
         try:
-            record = CaseRecord.from_json(self._path(key).read_text(encoding="utf-8"))
+            record = CaseRecord.from_json(path.read_text(encoding="utf-8"), str(path))
+        except SpecError:
+            raise
         except (OSError, ValueError):
             return None
         return record if record.key == key else None

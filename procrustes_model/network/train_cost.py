@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.network.case import Case
 from procrustes_model.network.densities import LayerState, find_states
 from procrustes_model.network.engine import check_engine
-from procrustes_model.network.plan import Case, Plan, make_plan
+from procrustes_model.network.plan import Plan, make_plan
+from procrustes_model.network.progress import RunProgress
 from procrustes_model.network.record import CaseRecord, with_result
 from procrustes_model.network.request import Mappings, TrainRequest, is_recorded
 from procrustes_model.network.result import Row, Totals, add_up
-from procrustes_model.network.run import RunProgress, find_records
+from procrustes_model.network.run import find_records
 from procrustes_model.network.work import DENSE, Design, load_work
 from procrustes_model.options import verb
 from procrustes_model.spec.network import Network
@@ -224,7 +226,7 @@ def _evaluated(
 ) -> Iterator[tuple[str, CaseRecord]]:
     """Yield the cases of sparse plans, each with the mapping that the dense plan has there."""
     from procrustes_model.model.evaluate import evaluate
-    from procrustes_model.spec.mapping import load_mapping
+    from procrustes_model.spec.load import load_mapping
 
     at = {(entry.layer, entry.phase): entry.key for entry in dense.entries}
     wanted = {

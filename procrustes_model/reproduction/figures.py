@@ -14,7 +14,7 @@ from procrustes_model.report.figures.bars import (
     color_parts,
     draw_bars,
 )
-from procrustes_model.report.figures.figure import BLUE, GREEN, GREY, ORANGE, VERMILION, new_figure
+from procrustes_model.report.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION, new_figure
 from procrustes_model.reproduction.request import CONV512
 from procrustes_model.reproduction.rows import ALL, TOTAL, Rows
 from procrustes_model.reproduction.working_sets import BIN

@@ -12,15 +12,35 @@ from procrustes_model.network.request import Effort
 from procrustes_model.options import again, option
 
 if TYPE_CHECKING:
-    from procrustes_model.network.run import RunProgress
+    from procrustes_model.network.progress import RunProgress
     from procrustes_model.report.terminal.table import Style
-    from procrustes_model.reproduction.runs import Run
 
 Rules = Literal["published", "model"]
 RULES: tuple[Rules, ...] = get_args(Rules)
 CONV512 = "conv512"
 """The item that is one layer, and no network of the evaluation."""
 EVERYTHING = "all"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a network.
+
+    Attributes
+    ----------
+    subject : str
+        Label of the network, or 'conv512'.
+    architecture, dataflow : str
+    """
+
+    subject: str
+    architecture: str
+    dataflow: str
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+        return f"{self.subject}_{self.architecture}_{self.dataflow}"
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.report.figures.network import energy_parts
-from procrustes_model.reproduction.request import CONV512
-from procrustes_model.reproduction.runs import Results, Run, select
+from procrustes_model.reproduction.request import CONV512, Run
+from procrustes_model.reproduction.runs import Results, select
+from procrustes_model.versions import VERSION_COLUMN
 from procrustes_model.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ COLUMNS: dict[str, str] = {
     "slowest_after": "array-level tiles whose slowest element is in the bin, with balancing",
     "mean_before": "mean of the slowest element's work / mean, over all array-level tiles, without balancing",
     "mean_after": "the same with balancing",
+    **VERSION_COLUMN,
 }
 """All columns that some item's CSV has."""
 

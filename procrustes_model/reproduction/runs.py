@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrustes_model.network.run import run_network
-from procrustes_model.reproduction.request import CONV512, ReproduceRequest
+from procrustes_model.reproduction.request import CONV512, ReproduceRequest, Run
 from procrustes_model.reproduction.study import Item, Settings, Study
-from procrustes_model.spec.network import load_network
+from procrustes_model.spec.load import load_network
 
 if TYPE_CHECKING:
     from procrustes_model.network.result import NetworkResult
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a network.
-
-    Attributes
-    ----------
-    subject : str
-        Label of the network, or 'conv512'.
-    architecture, dataflow : str
-    """
-
-    subject: str
-    architecture: str
-    dataflow: str
-
-    @property
-    def folder(self) -> str:
-        """Name of its folder."""
-        return f"{self.subject}_{self.architecture}_{self.dataflow}"
 
 
 Results = dict[Run, "NetworkResult"]

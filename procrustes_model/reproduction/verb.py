@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.files import write_atomically
+from procrustes_model.files import csv_text, write_atomically
 from procrustes_model.network.run import prepare_folder
 from procrustes_model.options import verb
-from procrustes_model.report.tables.csv import csv_text
 from procrustes_model.reproduction.request import EVERYTHING, ReproduceRequest
 from procrustes_model.reproduction.rows import COLUMNS, Rows, make_rows
 from procrustes_model.reproduction.runs import Results, carry_out, runs_of
 from procrustes_model.reproduction.study import load_study
 from procrustes_model.reproduction.text import item_text
+from procrustes_model.versions import VERSION_COLUMN
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ def reproduce(request: ReproduceRequest) -> Reproduction:
     SpecError
         When the item or a network is unknown, or figures cannot be drawn.
     """
-    from procrustes_model.report.figures.figure import check_plotting, write_figure
+    from procrustes_model.report.figures.style import check_plotting, write_figure
     from procrustes_model.reproduction.figures import draw_item
 
     if request.item in (None, EVERYTHING):
@@ -70,7 +70,7 @@ def reproduce(request: ReproduceRequest) -> Reproduction:
         results[run] = carry_out(run, study, request)
     rows = make_rows(asked, study, results)
     text = item_text(asked, study, rows, request.style)
-    columns = [name for name in COLUMNS if any(name in row for row in rows)]
+    columns = [name for name in COLUMNS if name in VERSION_COLUMN or any(name in row for row in rows)]
     figure = draw_item(asked, rows)
     files = tuple(folder / f"{asked.name}.{ending}" for ending in ("csv", "png", "svg"))
     write_atomically(files[0], csv_text(columns, rows))

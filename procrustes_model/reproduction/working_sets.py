@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from procrustes_model.model.sparse.imbalance import measure_imbalance
-from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.mapping import load_mapping
-from procrustes_model.spec.problem import load_problem
-from procrustes_model.spec.sparsity import load_sparsity
+from procrustes_model.spec.load import load_architecture, load_mapping, load_problem, load_sparsity
 from procrustes_model.vocabulary import Phase
 
 if TYPE_CHECKING:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Name, NonNegative, Positive, Text
-from procrustes_model.vocabulary import Phase
+from procrustes_model.vocabulary import Phase, Served
 
 
 class AccessEnergy(Frozen):
@@ -22,6 +20,11 @@ class AccessEnergy(Frozen):
         default_factory=lambda data: data["write"],
         description="pJ per update (a sum from below) of words_per_access words; default: as write",
     )
+
+    @property
+    def by_action(self) -> tuple[float, float, float]:
+        """PJ to read, to fill and to update: a fill is a write."""
+        return self.read, self.write, self.update
 
 
 class StorageLevel(Frozen):
@@ -99,6 +102,12 @@ class Component(Frozen):
         default=None, description="area of one instance in square micrometres"
     )
     use: ComponentUse | None = Field(default=None, description="what it works on; empty: power only")
+    when: Served = Field(
+        default=Served.ALWAYS,
+        description="when it works: always, or only under a sparse design that does what it serves: "
+        "compression (of the tensor it works on), balancing, pruning (a density or a mask is stated); its "
+        "power is spent in any case",
+    )
     source: Text = Field(default="", description="where the numbers come from")
 
 
@@ -114,9 +123,7 @@ class Architecture(Title):
 
     levels: tuple[StorageLevel, ...] = Field(description="storage levels, outermost (DRAM) first")
     compute: ComputeLevel = Field(description="the level that computes")
-    components: tuple[Component, ...] = Field(
-        default=(), description="units beside them; sparse evaluation charges them"
-    )
+    components: tuple[Component, ...] = Field(default=(), description="units beside them")
 
     @model_validator(mode="after")
     def _check(self) -> Architecture:
@@ -151,29 +158,3 @@ class Architecture(Title):
         """Return the columns and rows of instances below each instance of storage level `level`."""
         below = self.levels[level + 1] if level + 1 < len(self.levels) else self.compute
         return below.mesh_x, below.mesh_y
-
-
-def load_architecture(source: str | os.PathLike[str] | Mapping[str, Any] | Architecture) -> Architecture:
-    """Return the architecture that a file, a name or a dict describes.
-
-    Parameters
-    ----------
-    source : path, str, mapping or Architecture
-        A YAML file, the name of a shipped architecture, the parsed content, or an architecture, which is
-        returned as is.
-
-    Returns
-    -------
-    Architecture
-
-    Raises
-    ------
-    SpecError
-        With every issue found.
-    """
-    if isinstance(source, Architecture):
-        return source
-    from procrustes_model.spec.architecture_reader import read_architecture
-    from procrustes_model.spec.text.document import open_document
-
-    return read_architecture(open_document(source, "architecture"))

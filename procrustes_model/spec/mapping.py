@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Mapping as AbstractMapping
 from typing import Any
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from procrustes_model.errors import Issue
-from procrustes_model.spec.architecture import Architecture
-from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.schema import Count, Frozen, Identifier, Name, Origin
+from procrustes_model.versions import KEY, VERSIONS, with_version
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _RESERVED = ("true", "false", "null")
@@ -103,21 +100,17 @@ class Mapping(Frozen):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the mapping as its YAML form holds it; `load_mapping` reads it back."""
-        return {
-            "mapping": {
-                "name": self.name,
-                "levels": [
-                    {
-                        "level": level.level,
-                        "temporal": _tokens(level.temporal),
-                        "spatial_x": _tokens(level.spatial_x),
-                        "spatial_y": _tokens(level.spatial_y),
-                        "keep": list(level.keep),
-                    }
-                    for level in self.levels
-                ],
+        levels = [
+            {
+                "level": level.level,
+                "temporal": _tokens(level.temporal),
+                "spatial_x": _tokens(level.spatial_x),
+                "spatial_y": _tokens(level.spatial_y),
+                "keep": list(level.keep),
             }
-        }
+            for level in self.levels
+        ]
+        return with_version({"mapping": {"name": self.name, "levels": levels}})
 
     def to_yaml(self) -> str:
         """Return the mapping as text that `load_mapping` reads back to an equal one.
@@ -127,7 +120,7 @@ class Mapping(Frozen):
         str
             Canonical YAML: levels outermost first, loops only where there are any, `keep` always.
         """
-        lines = ["mapping:", f"  name: {_scalar(self.name)}", "  levels:"]
+        lines = [f"{KEY}: {VERSIONS['mapping']}", "mapping:", f"  name: {_scalar(self.name)}", "  levels:"]
         for level in self.levels:
             lines.append(f"    - level: {_scalar(level.level)}")
             for key in ("temporal", "spatial_x", "spatial_y"):
@@ -147,51 +140,3 @@ def _scalar(text: str) -> str:
     if _PLAIN_NAME.fullmatch(text) and text.lower() not in _RESERVED:
         return text
     return json.dumps(text, ensure_ascii=False)
-
-
-def load_mapping(
-    source: str | os.PathLike[str] | AbstractMapping[str, Any], architecture: Architecture, problem: Problem
-) -> Mapping:
-    """Return the mapping that a file, a name or a dict describes, checked against what it maps.
-
-    Parameters
-    ----------
-    source : path, str or mapping
-        A YAML file, the name of a shipped mapping, or the parsed content.
-    architecture : Architecture
-        Gives the levels, their fan-out and which tensors they may keep.
-    problem : Problem
-        Gives the dimensions, their bounds and the tensors.
-
-    Returns
-    -------
-    Mapping
-        With one entry per storage level. Capacity is not checked here: it depends on tiles, which the
-        model computes.
-
-    Raises
-    ------
-    SpecError
-        With every issue found.
-    """
-    from procrustes_model.spec.mapping_reader import read_mapping
-    from procrustes_model.spec.text.document import open_document
-
-    return read_mapping(open_document(source, "mapping"), architecture, problem)
-
-
-def check_mapping(mapping: Mapping, architecture: Architecture, problem: Problem) -> None:
-    """Raise unless a mapping made in Python fits an architecture and a problem.
-
-    Parameters
-    ----------
-    mapping : Mapping
-    architecture : Architecture
-    problem : Problem
-
-    Raises
-    ------
-    SpecError
-        With every issue, as `load_mapping` would find it.
-    """
-    load_mapping(mapping.to_dict(), architecture, problem)

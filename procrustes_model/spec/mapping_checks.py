@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.mapping_passes import check_passes
+from procrustes_model.spec.mapping_written import WrittenLevel
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.text.document import Document
 from procrustes_model.spec.text.words import closest
 from procrustes_model.spec.text.yaml_text import Path
-
-if TYPE_CHECKING:
-    from procrustes_model.spec.mapping_reader import WrittenLevel
 
 _Place = tuple[int, str, int]  # level, kind of loop, factor
 

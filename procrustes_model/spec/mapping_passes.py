@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.mapping_written import WrittenLevel
 from procrustes_model.spec.text.document import Document
 from procrustes_model.spec.text.yaml_text import Path
-
-if TYPE_CHECKING:
-    from procrustes_model.spec.mapping_reader import WrittenLevel
 
 
 @dataclass(frozen=True)

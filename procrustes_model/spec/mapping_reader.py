@@ -7,13 +7,13 @@ bring a trail of issues that only follow from it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
 from procrustes_model.spec.mapping_checks import check_bounds, check_fanout, check_keep
+from procrustes_model.spec.mapping_written import LOOP_KEYS, WrittenLevel
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.schema import Origin, build
 from procrustes_model.spec.shape import bound_problem
@@ -23,32 +23,10 @@ from procrustes_model.spec.text.yaml_text import Path
 
 _KEYS = ["name", "levels"]
 _LEVEL_KEYS = ["level", "temporal", "spatial_x", "spatial_y", "keep", "bypass"]
-LOOP_KEYS = ("temporal", "spatial_x", "spatial_y")
 # A name, an equals sign, a number, and perhaps a slash and another one, blanks around the signs allowed;
 # or whatever else stands there.
 _TOKEN = re.compile(r"([^\s,=]+)\s*=\s*([^\s,=/]+)(?:\s*/\s*([^\s,=]+))?(?=[\s,]|$)|[^\s,]+")
 _MAX_TOKENS = 1000
-
-
-@dataclass
-class WrittenLevel:
-    """One level of a mapping as far as it could be read.
-
-    Attributes
-    ----------
-    path : tuple
-        Where it stands; the whole mapping's place for a level that is left out.
-    loops : dict
-        'temporal', 'spatial_x', 'spatial_y' to the factors by dimension, in order.
-    last : dict
-        By dimension, the iterations of a temporal loop in the last pass, where they are fewer.
-    keep : tuple of str
-    """
-
-    path: Path
-    loops: dict[str, dict[str, int]] = field(default_factory=lambda: {key: {} for key in LOOP_KEYS})
-    last: dict[str, int] = field(default_factory=dict)
-    keep: tuple[str, ...] = ()
 
 
 def read_mapping(document: Document, architecture: Architecture, problem: Problem) -> Mapping:

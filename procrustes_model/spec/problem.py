@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import Field, model_validator
 
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Identifier, Name
-from procrustes_model.vocabulary import Phase
+from procrustes_model.vocabulary import Phase, Role
 
 
 class Term(Frozen):
@@ -26,6 +24,22 @@ class Tensor(Frozen):
     name: Name = Field(description="what mappings and results call the tensor")
     ranks: tuple[tuple[Term, ...], ...] = Field(description="per rank, the terms whose sum is the index")
     is_output: bool = Field(default=False, description="whether the problem accumulates into it")
+    role: Role | None = Field(default=None, description="what it is in a layer that is trained, if stated")
+
+    def index_text(self, rank: int, names: Mapping[str, str]) -> str:
+        """Return the index of one rank as text, such as ``2*p+r``.
+
+        Parameters
+        ----------
+        rank : int
+        names : mapping of str to str
+            Loop variable of each dimension.
+        """
+        terms = (
+            (f"{term.coefficient}*" if term.coefficient != 1 else "") + names[term.dimension]
+            for term in self.ranks[rank]
+        )
+        return "+".join(terms) or "0"
 
 
 class Problem(Frozen):
@@ -48,6 +62,9 @@ class Problem(Frozen):
             raise ValueError(f"tensor names must differ: {', '.join(names)}")
         if sum(tensor.is_output for tensor in self.tensors) != 1:
             raise ValueError("exactly one tensor must be the output")
+        stated = [tensor.role for tensor in self.tensors if tensor.role is not None]
+        if len(set(stated)) < len(stated):
+            raise ValueError(f"tensors share a role: {', '.join(stated)}")
         used = {term.dimension for tensor in self.tensors for rank in tensor.ranks for term in rank}
         if not used <= set(self.dimensions):
             raise ValueError(f"no bound for {', '.join(sorted(used - set(self.dimensions)))}")
@@ -59,32 +76,20 @@ class Problem(Frozen):
         return next(tensor for tensor in self.tensors if tensor.is_output)
 
     @property
+    def roles(self) -> dict[Role, str]:
+        """Names of the tensors that have a role.
+
+        Where no tensor states one, those called Weights, Inputs and Outputs have theirs by name.
+        """
+        stated = {tensor.role: tensor.name for tensor in self.tensors if tensor.role is not None}
+        names = (tensor.name for tensor in self.tensors)
+        return stated or {role: name for name in names if (role := Role.of_tensor(name)) is not None}
+
+    def role_of(self, tensor: str) -> Role | None:
+        """Return the role of the tensor of this name, if it has one."""
+        return next((role for role, name in self.roles.items() if name == tensor), None)
+
+    @property
     def computes(self) -> int:
         """The number of multiply-accumulates: the product of all bounds."""
         return math.prod(self.dimensions.values())
-
-
-def load_problem(source: str | os.PathLike[str] | Mapping[str, Any] | Problem) -> Problem:
-    """Return the problem that a file, a name or a dict describes.
-
-    Parameters
-    ----------
-    source : path, str, mapping or Problem
-        A YAML file, the name of a shipped problem, the parsed content, or a problem, which is returned as
-        is.
-
-    Returns
-    -------
-    Problem
-
-    Raises
-    ------
-    SpecError
-        With every issue found.
-    """
-    if isinstance(source, Problem):
-        return source
-    from procrustes_model.spec.problem_reader import read_problem
-    from procrustes_model.spec.text.document import open_document
-
-    return read_problem(open_document(source, "problem"))

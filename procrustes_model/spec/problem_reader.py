@@ -196,5 +196,7 @@ def _tensors(shape: Shape, coefficients: dict[str, int]) -> tuple[Tensor, ...]:
                 ranks.append(tuple(Term(dimension=name, coefficient=value) for name, value in terms))
             except ExpressionError as error:
                 shape.document.complain(projection.path, error.message, error.hint, offset=error.offset)
-        tensors.append(Tensor(name=tensor.name, ranks=tuple(ranks), is_output=tensor.is_output))
+        tensors.append(
+            Tensor(name=tensor.name, ranks=tuple(ranks), is_output=tensor.is_output, role=tensor.role)
+        )
     return tuple(tensors)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
-from procrustes_model.spec.text.words import IDENTIFIER_RULE, PAIRS, is_identifier, is_name, shorten
+from procrustes_model.spec.text.words import IDENTIFIER_RULE, PAIRS, closest, is_identifier, is_name, shorten
 from procrustes_model.spec.text.yaml_text import Path, Place
 
 LARGEST_BOUND = 2**31
@@ -35,6 +36,29 @@ Text = Annotated[str, Field(strict=True, max_length=10_000)]
 Count = Annotated[int, Field(strict=True, ge=1, le=LARGEST_BOUND)]
 Positive = Annotated[float, Field(strict=True, gt=0, le=1e15, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(strict=True, ge=0, le=1e15, allow_inf_nan=False)]
+
+
+class UnknownWordError(ValueError):
+    """A word that is none of those that are known, and which of these was probably meant."""
+
+    def __init__(self, word: str, known: Iterable[str]) -> None:
+        names = list(known)
+        super().__init__(f"must be one of {', '.join(names)}")
+        near = closest(word, names)
+        self.hint = None if near is None else f"did you mean '{near}'?"
+
+
+def one_of(known: Iterable[str]) -> Callable[[str], str]:
+    """Return a check that a word is one of those of a table, for `AfterValidator`."""
+    names = tuple(known)
+
+    def check(word: str) -> str:
+        if word not in names:
+            raise UnknownWordError(word, names)
+        return word
+
+    return check
+
 
 Model = TypeVar("Model", bound="Frozen")
 
@@ -113,8 +137,9 @@ def _translate(model: type[Frozen], detail: dict[str, Any], document: Document, 
         pass  # the field it is made from has an issue of its own
     elif kind == "value_error":
         whole = isinstance(value, (dict, BaseModel))
-        problem = str(detail["ctx"]["error"])
-        document.complain(place, problem if whole else f"{key} {problem}, is {shorten(value)}", key=whole)
+        error = detail["ctx"]["error"]
+        message = str(error) if whole else f"{key} {error}, is {shorten(value)}"
+        document.complain(place, message, getattr(error, "hint", None), key=whole)
     else:
         hint = (
             f"its keys are {', '.join(keys_of(_model_at(model, detail['loc'])))}" if kind in _MODEL else None
@@ -167,7 +192,7 @@ def _wanted(kind: str, context: dict[str, Any]) -> str:
         return f"less than {context['lt']:.15g}"
     if kind == "string_too_long":
         return f"at most {context['max_length']} characters long"
-    if kind == "literal_error":
+    if kind in ("literal_error", "enum"):
         return f"one of {context['expected']}"
     return f"valid ({kind})"
 

@@ -18,11 +18,11 @@ from procrustes_model.spec.text.words import (
     shorten,
 )
 from procrustes_model.spec.text.yaml_text import Path
-from procrustes_model.vocabulary import PHASES
+from procrustes_model.vocabulary import PHASES, Phase, Role
 
 _KEYS = ["name", "phase", "description", "dimensions", "coefficients", "tensors"]
 _TENSORS = "such as {Weights: {projection: [K, C]}, ...}"
-_TENSOR_KEYS = ["projection", "output"]
+_TENSOR_KEYS = ["projection", "output", "role"]
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,14 @@ class ShapeTensor:
     projections : tuple of Projection
         One per rank.
     is_output : bool
+    role : Role or None
+        As stated; see `Problem.roles` for shapes that state none.
     """
 
     name: str
     projections: tuple[Projection, ...]
     is_output: bool
+    role: Role | None = None
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,7 @@ class Shape:
     Attributes
     ----------
     name : str
-    phase : str or None
-        'forward', 'backward' or 'weight_update'.
+    phase : Phase or None
     dimensions : tuple of str
     coefficients : dict of str to int
         Defaults for the constants in projections.
@@ -68,7 +70,7 @@ class Shape:
     """
 
     name: str
-    phase: str | None
+    phase: Phase | None
     dimensions: tuple[str, ...]
     coefficients: dict[str, int]
     tensors: tuple[ShapeTensor, ...]
@@ -121,15 +123,16 @@ def read_shape(content: dict[str, Any], path: Path, document: Document) -> Shape
     if not isinstance(name, str) or not is_name(name):
         document.complain((*path, "name"), f"'name' must be text, is {shorten(name)}")
         name = "custom"
-    phase = content.get("phase")
-    if phase is not None and phase not in PHASES:
-        hint = did_you_mean(str(phase), PHASES)
-        document.complain((*path, "phase"), f"unknown phase {shorten(phase)}", hint)
-        phase = None
+    written = content.get("phase")
+    phase = Phase(written) if written in PHASES else None
+    if written is not None and phase is None:
+        hint = did_you_mean(str(written), PHASES)
+        document.complain((*path, "phase"), f"unknown phase {shorten(written)}", hint)
     check_description(content, path, document)
     dimensions = _dimensions(content, path, document)
     coefficients = _coefficients(content.get("coefficients"), dimensions, (*path, "coefficients"), document)
     tensors = _tensors(content, path, document)
+    _check_roles(tensors, phase, (*path, "tensors"), document)
     return Shape(name, phase, dimensions, coefficients, tensors, document)
 
 
@@ -211,6 +214,26 @@ def _tensors(content: dict[str, Any], path: Path, document: Document) -> tuple[S
     return tuple(tensors)
 
 
+def _check_roles(
+    tensors: tuple[ShapeTensor, ...], phase: Phase | None, path: Path, document: Document
+) -> None:
+    """Note tensors that share a role, and an output that a stated phase does not write."""
+    seen: dict[Role, str] = {}
+    for tensor in tensors:
+        if tensor.role in seen:
+            message = f"tensor '{seen[tensor.role]}' has the role {tensor.role} already"
+            document.complain((*path, tensor.name, "role"), message, "each role stands once")
+        elif tensor.role is not None:
+            seen[tensor.role] = tensor.name
+    output = next((tensor for tensor in tensors if tensor.is_output), None)
+    if phase is None or output is None or output.role is None or output.role == phase.writes:
+        return
+    message = (
+        f"the {phase.text} phase writes the tensor of role {phase.writes}, '{output.name}' has {output.role}"
+    )
+    document.complain((*path, output.name, "role"), message)
+
+
 def _tensor(name: str, item: dict[str, Any], path: Path, document: Document) -> ShapeTensor:
     for key in item:
         if key not in _TENSOR_KEYS:
@@ -233,7 +256,16 @@ def _tensor(name: str, item: dict[str, Any], path: Path, document: Document) -> 
             projections.append(Projection(parse(text if isinstance(text, str) else repr(text)[:100]), where))
         except ExpressionError as error:
             document.complain(where, error.message, error.hint, offset=error.offset)
-    return ShapeTensor(name, tuple(projections), output is True)
+    return ShapeTensor(name, tuple(projections), output is True, _role(item, path, document))
+
+
+def _role(item: dict[str, Any], path: Path, document: Document) -> Role | None:
+    written = item.get("role")
+    if "role" not in item or written in tuple(Role):
+        return None if written is None else Role(written)
+    hint = did_you_mean(str(written), Role)
+    document.complain((*path, "role"), f"unknown role {shorten(written)}", hint)
+    return None
 
 
 def bound_problem(value: Any) -> str | None:

@@ -6,14 +6,34 @@ in which a published model differs from this one.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from procrustes_model.errors import Issue
-from procrustes_model.spec.schema import Count, Frozen, Identifier, Name, NonNegative, Origin, Text
+from procrustes_model.densities import DENSITIES, DensityRule
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.formats import FORMATS, NONE, describe_formats, takers_of
+from procrustes_model.policies import NO_POLICY, POLICIES
+from procrustes_model.spec.rules import Rules
+from procrustes_model.spec.schema import (
+    Count,
+    Frozen,
+    Identifier,
+    Name,
+    NonNegative,
+    Origin,
+    Text,
+    one_of,
+)
+from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.vocabulary import PHASES, Phase
 
@@ -33,35 +53,40 @@ def _inner_share(number: float) -> float:
 Share = Annotated[float, Field(strict=True), AfterValidator(_share)]
 InnerShare = Annotated[float, Field(strict=True), AfterValidator(_inner_share)]
 Bits = Annotated[int, Field(strict=True, ge=0, le=64)]
+DensityName = Annotated[str, Field(strict=True), AfterValidator(one_of(DENSITIES))]
+PolicyName = Annotated[str, Field(strict=True), AfterValidator(one_of(POLICIES))]
+
+
+FormatName = Annotated[str, Field(strict=True), AfterValidator(one_of(FORMATS))]
 
 EVERY_LEVEL = "*"
 """In place of a level's name: this format everywhere it is not said otherwise."""
 
 
+def _takers(key: str) -> str:
+    """Return the density models that take a key."""
+    return " and ".join(one.name for one in DENSITIES.values() if key in one.keys)
+
+
 class Density(Frozen):
     """Which elements of a tensor are zero."""
 
-    model: Literal["dense", "hypergeometric", "fixed", "structured", "mask"] = Field(
-        description="dense; hypergeometric: a known number of nonzeros; fixed: the same share of any "
-        "tile; structured: n of every m along a dimension; mask: a file says which"
+    model: DensityName = Field(description="; ".join(f"{one.name}: {one.rule}" for one in DENSITIES.values()))
+    density: Share | None = Field(default=None, description=f"nonzeros / elements; {_takers('density')}")
+    nonzeros: Count | None = Field(default=None, description=f"n of n:m; {_takers('nonzeros')}")
+    group: Count | None = Field(default=None, description=f"m of n:m; {_takers('group')}")
+    along: Identifier | None = Field(
+        default=None, description=f"dimension that groups run along; {_takers('along')}"
     )
-    density: Share | None = Field(default=None, description="nonzeros / elements; hypergeometric and fixed")
-    nonzeros: Count | None = Field(default=None, description="n of n:m; structured")
-    group: Count | None = Field(default=None, description="m of n:m; structured")
-    along: Identifier | None = Field(default=None, description="dimension that groups run along; structured")
-    mask: Text | None = Field(default=None, description="a .npy or .npz file, nonzero = kept; mask")
+    mask: Text | None = Field(
+        default=None, description=f"a .npy or .npz file, nonzero = kept; {_takers('mask')}"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Density:
-        needed = {
-            "dense": (),
-            "hypergeometric": ("density",),
-            "fixed": ("density",),
-            "structured": ("nonzeros", "group", "along"),
-            "mask": ("mask",),
-        }[self.model]
-        for key in ("density", "nonzeros", "group", "along", "mask"):
-            if (getattr(self, key) is not None) != (key in needed):
+        needed = self.rule.keys
+        for key in type(self).model_fields:
+            if key != "model" and (getattr(self, key) is not None) != (key in needed):
                 rule = "needs" if key in needed else "takes no"
                 raise ValueError(f"of model '{self.model}' {rule} '{key}'")
         if self.nonzeros is not None and self.group is not None and self.nonzeros > self.group:
@@ -71,30 +96,35 @@ class Density(Frozen):
     @property
     def average(self) -> float | None:
         """Nonzeros / elements as far as it is known without the mask."""
-        if self.nonzeros is not None and self.group is not None:
-            return self.nonzeros / self.group
-        return 1.0 if self.model == "dense" else self.density
+        return self.rule.average(self.model_dump())
+
+    @property
+    def rule(self) -> DensityRule:
+        """What the model says."""
+        return DENSITIES[self.model]
 
 
 class Format(Frozen):
     """How one level stores one tensor: data without its zeros, and metadata that says where they were."""
 
-    kind: Literal["none", "bitmask", "coordinate", "run_length", "csr", "csb"] = Field(
-        description="none: zeros are stored; bitmask: a bit per position; coordinate: an index per nonzero; "
-        "run_length: a run of zeros per nonzero; csr: an offset per row and a column per nonzero; "
-        "csb: per block a pointer, and a bit per position"
+    kind: FormatName = Field(description=describe_formats())
+    pointer_bits: Bits = Field(
+        default=0, description=f"bits of a block's pointer; {takers_of('pointer_bits')}"
     )
-    pointer_bits: Bits = Field(default=0, description="bits of a block's pointer; csb")
     block: Count | tuple[Identifier, ...] | Literal["tile", "half_tile"] = Field(
         default="tile",
         description="positions of a block: a number, dimensions (all of each), the tile of a processing "
-        "element, or half of it where balancing cuts it; csb and bitmask",
+        f"element, or half of it where balancing cuts it; {takers_of('block')}",
     )
     run_bits: Count = Field(
-        default=5, le=32, description="bits of a run; longer ones take an extra entry; run_length"
+        default=5,
+        le=32,
+        description=f"bits of a run; longer ones take an extra entry; {takers_of('run_bits')}",
     )
     partial_blocks: Literal["in_proportion", "dropped"] = Field(
-        default="in_proportion", description="metadata of a block that is not full: its share, or none"
+        default="in_proportion",
+        description="metadata of a block that is not full: its share, or none; "
+        f"{takers_of('partial_blocks')}",
     )
 
     @field_validator("block", mode="before")
@@ -104,6 +134,20 @@ class Format(Frozen):
         if whole or isinstance(block, list | tuple) or block in ("tile", "half_tile"):
             return block
         raise ValueError("must be a whole number of at least 1, dimensions such as [R, S], tile or half_tile")
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> Format:
+        taken = FORMATS[self.kind].keys
+        for key in type(self).model_fields:
+            if key in self.model_fields_set and key not in ("kind", *taken):
+                raise ValueError(f"of kind '{self.kind}' takes no '{key}', a key of {takers_of(key)}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _write_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what the format takes, so that what is written can be read again."""
+        taken = ("kind", *FORMATS[self.kind].keys)
+        return {key: value for key, value in write(self).items() if key in taken}
 
 
 class Action(Frozen):
@@ -133,9 +177,8 @@ class ComputeActions(Frozen):
 class Balancing(Frozen):
     """How the work of processing elements that wait for each other is evened out."""
 
-    policy: Literal["none", "half_tile"] = Field(
-        default="none",
-        description="half_tile: tiles are cut in two, largest halves paired with smallest",
+    policy: PolicyName = Field(
+        default=NO_POLICY.name, description="; ".join(f"{one.name}: {one.rule}" for one in POLICIES.values())
     )
     tensor: Name | None = Field(
         default=None, description="the tensor whose nonzeros are the work; empty: no imbalance"
@@ -144,10 +187,10 @@ class Balancing(Frozen):
         default=None, description="the level whose instances wait for each other; empty: the innermost"
     )
     pointer_level: Name | None = Field(
-        default=None, description="the level that holds the pointers of half tiles"
+        default=None, description="the level that holds the pointers of pieces of tiles"
     )
     pointer_reads: NonNegative = Field(
-        default=0.0, description="pointer reads per half tile each time it is read"
+        default=0.0, description="pointer reads per piece of a tile each time it is read"
     )
     pointer_share: NonNegative = Field(default=1.0, description="share of those reads that is charged")
     pointer_energy: NonNegative = Field(
@@ -169,26 +212,6 @@ class Capacity(Frozen):
     )
 
 
-class Rules(Frozen):
-    """Where counting follows a published model rather than this one."""
-
-    output_fills: Literal["after_first", "all"] = Field(
-        default="after_first",
-        description="all: also the first fill of an output, which has nothing to fetch, counts",
-    )
-    overlap: Literal["relevant", "innermost"] = Field(
-        default="relevant",
-        description="innermost: where the innermost loop outside does not move a tile, all keep overlap",
-    )
-    rounding: Literal["exact", "whole_words"] = Field(
-        default="exact",
-        description="whole_words: expected counts are rounded, removed ones down (outputs' reads: up)",
-    )
-    access_energy: Literal["by_action", "largest"] = Field(
-        default="by_action", description="largest: all accesses of a tensor together cost the dearest action"
-    )
-
-
 class SparsePhase(Frozen):
     """A design in one training phase."""
 
@@ -201,6 +224,11 @@ class SparsePhase(Frozen):
     balancing: Balancing = Field(default=Balancing(), description="imbalance, and what is done about it")
     capacity: Capacity = Field(default=Capacity(), description="what has to fit")
     rules: Rules = Field(default=Rules(), description="differences to this model's own rules")
+
+    def format_of(self, tensor: str, level: str) -> Format:
+        """Return how a level stores a tensor: as said for it, for every level, or else with its zeros."""
+        by_level = self.formats.get(tensor, {})
+        return by_level.get(level) or by_level.get(EVERY_LEVEL) or Format(kind=NONE.name)
 
 
 class Sparsity(Frozen):
@@ -248,36 +276,24 @@ class Sparsity(Frozen):
         phase: SparsePhase = getattr(self, name or Phase.FORWARD)
         return phase
 
-    def with_balancing(self, policy: Literal["none", "half_tile"]) -> Sparsity:
-        """Return the same design with another balancing policy in every phase."""
+    def with_balancing(self, policy: str) -> Sparsity:
+        """Return the same design with another balancing policy in every phase.
+
+        Parameters
+        ----------
+        policy : str
+            A name in `policies.POLICIES`.
+
+        Raises
+        ------
+        SpecError
+            When there is no such policy.
+        """
+        if policy not in POLICIES:
+            raise SpecError(Issue(f"no balancing policy '{policy}'", did_you_mean(policy, POLICIES)))
         changed = {}
         for name in PHASES:
             phase: SparsePhase = getattr(self, name)
             balancing = phase.balancing.model_copy(update={"policy": policy})
             changed[name.value] = phase.model_copy(update={"balancing": balancing})
         return self.model_copy(update=changed)
-
-
-def load_sparsity(source: str | os.PathLike[str] | Mapping[str, Any] | Sparsity) -> Sparsity:
-    """Return the sparse design that a file, a name or a dict describes.
-
-    Parameters
-    ----------
-    source : path, str, mapping or Sparsity
-        A YAML file, the name of a shipped design, the parsed content, or a design, which is returned as is.
-
-    Returns
-    -------
-    Sparsity
-
-    Raises
-    ------
-    SpecError
-        With every issue found.
-    """
-    if isinstance(source, Sparsity):
-        return source
-    from procrustes_model.spec.sparsity_reader import read_sparsity
-    from procrustes_model.spec.text.document import open_document
-
-    return read_sparsity(open_document(source, "sparsity"))

@@ -8,7 +8,8 @@ from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import Source
-from procrustes_model.spec.sparsity import Sparsity, load_sparsity
+from procrustes_model.spec.load import load_sparsity
+from procrustes_model.spec.sparsity import Sparsity
 
 
 @dataclass(frozen=True, eq=False)

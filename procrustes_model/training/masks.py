@@ -20,8 +20,8 @@ array                    type and shape              meaning
 ``gradient_density``     float64[S, layers]          the same of the gradients of its outputs
 =======================  ==========================  =====================================================
 
-``metadata`` holds ``format`` ("procrustes_masks"), ``version`` (1), ``layers`` (names, in the order of the
-densities' columns) and ``source`` (what the masks are of).
+``metadata`` holds ``format`` ("procrustes_masks"), ``version`` (see `versions`), ``layers`` (names, in the
+order of the densities' columns) and ``source`` (what the masks are of).
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from numpy.typing import NDArray
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.training.mask_densities import MaskDensities
+from procrustes_model.versions import KEY, VERSIONS, check_version
 
 _FORMAT = "procrustes_masks"
 _DENSITIES = ("storage_density", "weight_density", "activation_density", "gradient_density")
@@ -174,7 +175,7 @@ def save_masks(path: str | os.PathLike[str], masks: MaskFile) -> None:
     """
     layers = masks.layers
     names = [layer.name for layer in layers]
-    metadata = {"format": _FORMAT, "version": 1, "layers": names, "source": masks.source}
+    metadata = {"format": _FORMAT, KEY: VERSIONS["mask"], "layers": names, "source": masks.source}
     arrays: dict[str, Any] = {
         "metadata": np.array(json.dumps(metadata, ensure_ascii=True)),
         "steps": np.array(masks.steps, np.int64),
@@ -310,8 +311,9 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[Any, dict[str, Any]]
                     Issue("this is no file of masks", "an .npz with 'metadata' is expected", file)
                 )
             metadata = json.loads(str(loaded["metadata"]))
-            if (metadata["format"], metadata["version"]) != (_FORMAT, 1):
-                raise SpecError(Issue("this is no file of masks of version 1", None, file))
+            if metadata["format"] != _FORMAT:
+                raise SpecError(Issue("this is no file of masks", None, file))
+            check_version("mask", metadata, file)
             yield loaded, metadata
     except SpecError:
         raise

@@ -16,15 +16,6 @@ if TYPE_CHECKING:
     from procrustes_model.spec.network import NetworkLayer
     from procrustes_model.spec.problem import Problem
 
-SPARSE_TENSORS: dict[Phase, str] = {
-    Phase.FORWARD: "Weights",
-    Phase.BACKWARD: "Weights",
-    Phase.WEIGHT_UPDATE: "Inputs",
-}
-"""The tensor whose zeros save work when weights are pruned while a network trains: weights where they are
-read, activations where weights are not. Gradients of outputs may be sparse too, where a network makes them
-so."""
-
 
 def training_problem(
     layer: NetworkLayer, phase: Phase | str, *, batch: int = 1, network: str = "", as_published: bool = False
@@ -54,7 +45,7 @@ def training_problem(
     SpecError
         When the batch is not positive or the problem is too large.
     """
-    from procrustes_model.spec.problem import load_problem
+    from procrustes_model.spec.load import load_problem
 
     content = problem_content(layer, phase, batch=batch, network=network, as_published=as_published)
     return load_problem({"problem": content})

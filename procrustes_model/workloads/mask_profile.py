@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.spec.network_density import ActivationDensity, DensityProfile, WeightDensity
 from procrustes_model.spec.text.words import did_you_mean, is_name
+from procrustes_model.vocabulary import Role
 
 if TYPE_CHECKING:
     from procrustes_model.spec.network import Network, NetworkLayer
     from procrustes_model.spec.problem import Problem
     from procrustes_model.training.mask_densities import MaskDensities
     from procrustes_model.training.masks import MaskFile
-
-WEIGHTS = "Weights"
 
 
 def match_layers(masks: MaskDensities, network: Network) -> dict[str, str]:
@@ -147,11 +146,11 @@ def densities_in_phase(masks: MaskDensities, layer: int, row: int, problem: Prob
     Returns
     -------
     dict of str to float
-        Of Inputs (activations) and Outputs (gradients), where they are read and their density is known.
+        Of the input (activations) and the output (gradients), where they are read and their density is known.
     """
-    known = {"Inputs": masks.activations[row, layer], "Outputs": masks.gradients[row, layer]}
-    names = [tensor.name for tensor in problem.tensors if not tensor.is_output]
-    return {name: float(known[name]) for name in names if not np.isnan(known.get(name, np.nan))}
+    known = {Role.INPUT: masks.activations[row, layer], Role.OUTPUT: masks.gradients[row, layer]}
+    read = {name: role for role, name in problem.roles.items() if name != problem.output.name}
+    return {name: float(known[role]) for name, role in read.items() if not np.isnan(known.get(role, np.nan))}
 
 
 def weights_mask(mask: NDArray[np.bool_], problem: Problem, file: str | None = None) -> NDArray[np.bool_]:
@@ -163,14 +162,14 @@ def weights_mask(mask: NDArray[np.bool_], problem: Problem, file: str | None = N
         As PyTorch keeps weights. Of grouped convolutions K counts the outputs of all groups, of depthwise
         ones C is 1.
     problem : Problem
-        With a tensor Weights.
+        With a tensor of that role.
     file : str, optional
         Named in messages.
 
     Returns
     -------
     bool[ranks]
-        Of the tensor Weights.
+        Of the weights.
 
     Raises
     ------
@@ -179,19 +178,41 @@ def weights_mask(mask: NDArray[np.bool_], problem: Problem, file: str | None = N
     """
     from procrustes_model.model.sparse.masks import tensor_shape
 
-    try:
-        wanted = tensor_shape(problem, WEIGHTS)
-    except KeyError:
+    weights = problem.roles.get(Role.WEIGHTS)
+    if weights is None:
         names = ", ".join(tensor.name for tensor in problem.tensors)
-        message = f"{problem.name} has no tensor Weights to be masked, its tensors are {names}"
-        raise SpecError(Issue(message, None, file)) from None
+        message = f"{problem.name} has no weights to be masked, its tensors are {names}"
+        raise SpecError(Issue(message, f"one of them needs the role {Role.WEIGHTS}", file))
+    wanted = tensor_shape(problem, weights)
+    if mask.ndim == len(wanted) and _inputs_first(problem):
+        mask = np.ascontiguousarray(mask.swapaxes(0, 1))
     shape = mask.shape
     same = _core(shape) == _core(wanted)
     depthwise = len(wanted) == 3 and shape == (wanted[0], 1, *wanted[1:])
     grouped = len(wanted) == 5 and shape == (wanted[0] * wanted[1], *wanted[2:])
     if not (same or depthwise or grouped):
-        ranks: Any = next(tensor.ranks for tensor in problem.tensors if tensor.name == WEIGHTS)
+        ranks: Any = next(tensor.ranks for tensor in problem.tensors if tensor.name == weights)
         order = ", ".join("+".join(term.dimension for term in rank) for rank in ranks)
         message = f"the masks have shape {list(shape)}, the weights of {problem.name} {list(wanted)}"
         raise SpecError(Issue(message, f"their ranks are [{order}]", file))
     return mask.reshape(wanted)
+
+
+def _inputs_first(problem: Problem) -> bool:
+    """Return whether the weights of a problem have inputs in the first rank and outputs in the second one.
+
+    Inputs are what the input's indices share with them, outputs what those of the output do.
+    """
+    roles = {role: name for role, name in problem.roles.items() if role != Role.WEIGHTS}
+    ranks = {tensor.name: tensor.ranks for tensor in problem.tensors}
+
+    def partners(rank: int) -> set[Role]:
+        mine = {term.dimension for term in ranks[problem.roles[Role.WEIGHTS]][rank]}
+        return {
+            role
+            for role, name in roles.items()
+            if mine & {term.dimension for other in ranks[name] for term in other}
+        }
+
+    several = len(ranks[problem.roles[Role.WEIGHTS]]) > 1
+    return several and partners(0) == {Role.INPUT} and partners(1) == {Role.OUTPUT}

@@ -14,9 +14,7 @@ import pytest
 
 from procrustes_model.errors import SpecError
 from procrustes_model.model.evaluate import evaluate
-from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.mapping import load_mapping
-from procrustes_model.spec.problem import load_problem
+from procrustes_model.spec.load import load_architecture, load_mapping, load_problem
 from tests.cli.conftest import ARCHITECTURE, MAPPING, Run
 
 SHIPPED = ("procrustes_16x16", "vgg_s/conv3_2", "procrustes_16x16/vgg_s_conv3_2_kn")

@@ -12,7 +12,7 @@ import pytest
 from procrustes_model.cli.sparse_options import parse_densities
 from procrustes_model.errors import SpecError
 from procrustes_model.report.tables.csv import WIDE_COLUMNS
-from procrustes_model.spec.problem import load_problem
+from procrustes_model.spec.load import load_problem
 from tests.cli.conftest import Run
 
 LAYER = ("evaluate", "procrustes_16x16", "vgg_s/conv3_2", "procrustes_16x16/vgg_s_conv3_2_kn")
@@ -116,7 +116,21 @@ def test_columns_of_energy_add_up(run: Run, tmp_path: Path) -> None:
     assert {"energy_pj_balancing", "energy_pj_LoadBalancer"} <= rows[0].keys()
 
 
-def test_phases_need_the_tensors_of_a_layer(run: Run) -> None:
-    done = run("evaluate", "simple_3level", "matmul/512", "simple_3level/matmul_512", "--phase", "bw")
+def test_phases_need_the_roles_of_a_layer(run: Run, tmp_path: Path) -> None:
+    problem = """
+problem:
+  name: product
+  dimensions: {M: 2, K: 2}
+  shape:
+    dimensions: [M, K]
+    tensors:
+      X: {projection: [M, K]}
+      Z: {projection: [M], output: true}
+"""
+    (tmp_path / "product.yaml").write_text(problem, encoding="utf-8")
+    done = run("search", "simple_3level", "product.yaml", "--phase", "bw")
     assert done.returncode == 2
-    assert "phases need Weights, Inputs and Outputs" in done.stderr
+    assert "has no training phases: none of its tensors" in done.stderr
+    done = run("evaluate", "simple_3level", "matmul/512", "simple_3level/matmul_512", "--phase", "bw")
+    assert done.returncode == 0, done.stderr
+    assert "A[m,k] += B[k,n] * Z[m,n]" in done.stdout

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from procrustes_model.report.terminal.train_cost import COLUMNS
+from procrustes_model.report.tables.train_cost import COLUMNS
 from tests.cli.conftest import Run
 
 NETWORK = """\

@@ -6,9 +6,12 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.conftest import ROOT
+
 _FENCE = re.compile(r"```(\w*)")
 _COMMENT = re.compile(r"<!--\s*(.*?)\s*-->")
-_MARK = re.compile(r"(output|error|arch|problem|file|name|keys|mistakes|not run)(?::\s*|$)")
+_MARK = re.compile(r"(output|error|arch|problem|file|name|keys|mistakes|columns|not run)(?::\s*|$)")
+_CONTINUES = re.compile(r"<!--\s*continues:\s*(\S+)\s*-->")
 
 
 @dataclass
@@ -26,7 +29,7 @@ class Block:
     marks : dict of str to str
         What the comments before it say, such as `{'error': 'unknown key'}`.
     before : list of Block
-        The blocks of the document that stand above.
+        The blocks that stand above, in this document and in those that it continues.
     """
 
     document: Path
@@ -38,7 +41,7 @@ class Block:
 
     def __str__(self) -> str:
         """Return the place, as pytest shows it."""
-        return f"{self.document.name}:{self.line}"
+        return f"{place(self.document)}:{self.line}"
 
     @property
     def files(self) -> dict[str, str]:
@@ -53,6 +56,11 @@ class Block:
         return [[_plain(cell) for cell in row] for row in cells]
 
 
+def place(document: Path) -> str:
+    """Return where a document is in the project, as pytest shows it."""
+    return document.relative_to(ROOT).as_posix()
+
+
 def _plain(cell: str) -> str:
     cell = cell.strip()
     if cell.startswith("`` ") and cell.endswith(" ``"):
@@ -63,6 +71,9 @@ def _plain(cell: str) -> str:
 def read_blocks(document: Path) -> list[Block]:
     """Return the blocks of a document in order.
 
+    A comment ``<!-- continues: layer.md -->`` before its first block says that it goes on where another
+    document ends, with that document's files.
+
     Parameters
     ----------
     document : Path
@@ -72,7 +83,10 @@ def read_blocks(document: Path) -> list[Block]:
     -------
     list of Block
     """
-    lines = document.read_text(encoding="utf-8").splitlines()
+    text = document.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    start = _CONTINUES.search(text)
+    earlier = [] if start is None else _with_earlier(document.parent / start[1])
     blocks: list[Block] = []
     marks: dict[str, str] = {}
     at = 0
@@ -82,11 +96,13 @@ def read_blocks(document: Path) -> list[Block]:
         if fence:
             end = lines.index("```", first)
             content = "\n".join([*lines[first:end], ""])
-            blocks.append(Block(document, first + 1, fence[1], content, marks, blocks[:]))
+            blocks.append(Block(document, first + 1, fence[1], content, marks, [*earlier, *blocks]))
             marks, at = {}, end
         elif lines[at].startswith("|") and marks:
             end = next((i for i in range(at, len(lines)) if not lines[i].startswith("|")), len(lines))
-            blocks.append(Block(document, first, "table", "\n".join(lines[at:end]), marks, blocks[:]))
+            blocks.append(
+                Block(document, first, "table", "\n".join(lines[at:end]), marks, [*earlier, *blocks])
+            )
             marks, at = {}, end - 1
         elif comments:
             for comment in comments:
@@ -95,6 +111,12 @@ def read_blocks(document: Path) -> list[Block]:
             marks = {}
         at += 1
     return blocks
+
+
+def _with_earlier(document: Path) -> list[Block]:
+    """Return the blocks of a document after those of the documents that it continues."""
+    blocks = read_blocks(document)
+    return [*blocks[-1].before, blocks[-1]] if blocks else []
 
 
 def _marks(comment: str) -> dict[str, str]:

@@ -3,7 +3,8 @@
 How a block is run depends on its fence's language, and on comments just before it:
 
 - ``yaml`` is loaded. A mapping says for what: ``<!-- arch: simple_3level problem: matmul/512 -->``, which are
-  shipped names or files of blocks above. ``<!-- file: NAME -->`` gives the block a name for the blocks below.
+  shipped names or files of blocks above. ``<!-- file: NAME -->`` gives the block a name for the blocks below,
+  and for documents that say ``<!-- continues: DOCUMENT -->``.
 - ``console`` is run in an empty folder with those files, each ``$ procrustes ...`` or ``$ python ...``, which
   may end in ``> FILE``. With ``<!-- output -->`` it must print just what is shown; a line ``...`` stands
   for any lines.
@@ -30,19 +31,21 @@ import pytest
 
 from procrustes_model.errors import SpecError
 from procrustes_model.mapper.constraints import load_constraints
-from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.mapping import load_mapping
-from procrustes_model.spec.network import load_network
+from procrustes_model.spec.load import (
+    load_architecture,
+    load_mapping,
+    load_network,
+    load_problem,
+    load_sparsity,
+)
 from procrustes_model.spec.network_density import load_density
-from procrustes_model.spec.problem import load_problem
 from procrustes_model.spec.schedule import load_schedule
 from procrustes_model.spec.shape import load_shape
-from procrustes_model.spec.sparsity import load_sparsity
 from procrustes_model.spec.text.yaml_text import parse_yaml
 from tests.conftest import ROOT
-from tests.docs.blocks import Block, read_blocks
+from tests.docs.blocks import Block, place, read_blocks
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = [block for document in DOCUMENTS for block in read_blocks(document)]
 LOADERS: dict[str, Callable[[str], object]] = {
     "architecture": load_architecture,
@@ -161,9 +164,7 @@ def test_console(block: Block) -> None:
             assert_same(printed, shown)
 
 
-@pytest.mark.parametrize(
-    "document", sorted({one.document for one in blocks("python")}), ids=lambda one: one.name
-)
+@pytest.mark.parametrize("document", sorted({one.document for one in blocks("python")}), ids=place)
 def test_python(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     parts = [block for block in blocks("python") if block.document == document]
@@ -182,7 +183,7 @@ def test_python(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             assert_same(output, shown.text)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda one: one.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=place)
 def test_links(document: Path) -> None:
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", document.read_text("utf-8")):
         linked = document.parent / target if target else document

@@ -24,8 +24,8 @@ from tests.docs.blocks import Block, read_blocks
 
 TABLES = {
     block.marks["keys"]: block
-    for name in ("yaml.md", "sparse.md", "networks.md", "training.md")
-    for block in read_blocks(ROOT / "docs" / name)
+    for document in sorted((ROOT / "docs" / "reference").glob("*.md"))
+    for block in read_blocks(document)
     if "keys" in block.marks
 }
 READERS = {

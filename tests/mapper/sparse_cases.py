@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from procrustes_model.policies import POLICIES
+
 
 def _format(rng: random.Random, dimensions: list[str]) -> Any:
     kind = rng.choice(["bitmask", "bitmask", "coordinate", "run_length", "csr", "csb", "csb"])
@@ -62,7 +64,7 @@ def make_design(rng: random.Random, problem: dict[str, Any], levels: list[str]) 
         if rng.random() < 0.7:
             design["compute"] = {"skip": balanced}
         design["balancing"] = {
-            "policy": rng.choice(["none", "half_tile"]),
+            "policy": rng.choice(list(POLICIES)),
             "tensor": balanced,
             "array": rng.choice(levels[1:]),
         }

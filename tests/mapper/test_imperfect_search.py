@@ -19,10 +19,11 @@ from procrustes_model.mapper.imperfect.space import (
     list_splits,
 )
 from procrustes_model.mapper.imperfect.walk import fit_splits
-from procrustes_model.mapper.incumbent import OBJECTIVES
+from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory, make_cells
 from procrustes_model.mapper.search import search
 from procrustes_model.mapper.space import Space
+from procrustes_model.objective import OBJECTIVES
 from tests.mapper.cases import make_architecture, make_case, make_constraints, make_problem
 from tests.naive import imperfect_space as naive
 
@@ -70,9 +71,9 @@ def test_exhaustive_equals_trying_every_mapping_file(seed: int) -> None:
     for objective in ("energy", "edp", "cycles"):
         if not best:
             with pytest.raises(SpecError):
-                search(machine, work, None, objective, method="exhaustive", imperfect=True)  # type: ignore[arg-type]
+                search(machine, work, None, objective, method="exhaustive", imperfect=True)
             continue
-        found = search(machine, work, None, objective, method="exhaustive", imperfect=True)  # type: ignore[arg-type]
+        found = search(machine, work, None, objective, method="exhaustive", imperfect=True)
         assert found.certificate.proven
         assert found.certificate.value == pytest.approx(best[objective], rel=1e-9)
 
@@ -96,7 +97,9 @@ def test_optimal_lies_between_its_bound_and_the_best_of_all(first: int, constrai
             compared += 1
             shorter += best.mapping.imperfect
             space = Space(machine, work, load_constraints(rules, machine, work))
-            assert bound_imperfect(space, OBJECTIVES[objective]) <= best.certificate.value * (1 + 1e-9)
+            assert bound_imperfect(space, Incumbent(OBJECTIVES[objective])) <= best.certificate.value * (
+                1 + 1e-9
+            )
             try:
                 whole = search(machine, work, **given).certificate.value
             except SpecError:

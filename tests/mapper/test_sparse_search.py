@@ -22,7 +22,7 @@ from procrustes_model.kernels.search.walk import accept, begin, propose
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.random_search import make_ways
 from procrustes_model.mapper.space import Space
-from procrustes_model.model.batch import evaluate_batch
+from procrustes_model.model.evaluate import evaluate_batch
 from procrustes_model.model.sparse.lower import lower_sparsity
 from tests.mapper.cases import make_case
 from tests.mapper.sparse_cases import make_design

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from procrustes_model import evaluate, evaluate_batch, load_architecture, load_mapping, load_problem
-from procrustes_model.model.batch import BLOCK
+from procrustes_model.model.batch import DENSE_BLOCK as BLOCK
 from procrustes_model.model.lower import lower_mapping
 from tests.strategies import Spec, architectures, mappings, mesh_of, problems
 

@@ -10,12 +10,14 @@ import sympy
 from hypothesis import given, settings
 
 from procrustes_model.errors import SpecError
-from procrustes_model.explanation.explain import Explanation, explain
+from procrustes_model.explanation.explain import explain
+from procrustes_model.explanation.explanation import Explanation
 from procrustes_model.model.evaluate import evaluate
 from procrustes_model.shipped import list_shipped
-from procrustes_model.spec.architecture import Architecture, load_architecture
-from procrustes_model.spec.mapping import Mapping, load_mapping
-from procrustes_model.spec.problem import Problem, load_problem
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.load import load_architecture, load_mapping, load_problem
+from procrustes_model.spec.mapping import Mapping
+from procrustes_model.spec.problem import Problem
 from tests.strategies import Spec, cases
 
 Specs = tuple[Architecture, Problem, Mapping]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from procrustes_model import Mapping, Problem
 from procrustes_model.spec.problem import Tensor
 from tests.naive.dense import NestLoop, bounding_box, list_loops, position, shifted, touched
+from tests.naive.policies import TWINS
 
 Mask = NDArray[np.bool_]
 
@@ -30,8 +31,8 @@ def met_computations(problem: Problem, tensor: Tensor, mask: Mask) -> int:
     return met
 
 
-def cut_dimension(tensor: Tensor, loops: list[NestLoop], array: int) -> str | None:
-    """Return the longest spread dimension with an even extent in a tile; the first of equal ones."""
+def cut_dimension(tensor: Tensor, loops: list[NestLoop], array: int, pieces: int) -> str | None:
+    """Return the longest spread dimension that a tile can be cut along; the first of equal ones."""
     best, longest = None, 0
     for dimension in dimensions_of(tensor):
         extent = spread = 1
@@ -39,15 +40,15 @@ def cut_dimension(tensor: Tensor, loops: list[NestLoop], array: int) -> str | No
             if loop.dimension == dimension:
                 extent *= loop.bound if loop.level >= array else 1
                 spread *= loop.bound if loop.level < array and loop.spatial else 1
-        if spread > 1 and extent % 2 == 0 and extent > longest:
+        if pieces > 1 and spread > 1 and extent % pieces == 0 and extent > longest:
             best, longest = dimension, extent
     return best
 
 
 def work_of_pieces(
-    problem: Problem, mapping: Mapping, tensor: Tensor, mask: Mask, array: int, cut: str | None
+    problem: Problem, mapping: Mapping, tensor: Tensor, mask: Mask, array: int, cut: str | None, pieces: int
 ) -> dict[tuple[int, ...], dict[tuple[int, ...], int]]:
-    """Return by array-level tile and piece of a tile how many loop positions meet a nonzero."""
+    """Return by array-level tile, element and piece of its tile how many loop positions meet a nonzero."""
     loops = [loop for loop in list_loops(problem, mapping) if loop.dimension in dimensions_of(tensor)]
     extent = 1
     for loop in loops:
@@ -58,9 +59,8 @@ def work_of_pieces(
         steps = list(zip(loops, index, strict=True))
         when = tuple(i for loop, i in steps if loop.level < array and not loop.spatial)
         where = [i for loop, i in steps if loop.level < array and loop.spatial]
-        if cut is not None:
-            inside = sum(i * loop.step for loop, i in steps if loop.dimension == cut and loop.level >= array)
-            where.append(2 * inside // extent)
+        inside = sum(i * loop.step for loop, i in steps if loop.dimension == cut and loop.level >= array)
+        where.append(pieces * inside // extent)
         work[when][tuple(where)] += bool(mask[position(tensor, loops, index)])
     return work
 
@@ -69,14 +69,16 @@ def slowest_share(
     problem: Problem, mapping: Mapping, tensor: Tensor, mask: Mask, array: int, policy: str
 ) -> Fraction:
     """Return the work of the slowest processing element in the mean over array-level tiles, per position."""
-    loops = list_loops(problem, mapping)
-    cut = cut_dimension(tensor, loops, array) if policy == "half_tile" else None
+    loops, twin = list_loops(problem, mapping), TWINS[policy]
+    cut = cut_dimension(tensor, loops, array, twin.pieces)
+    if cut is None:
+        twin = TWINS["none"]
     total = volume = 0
-    for pieces in work_of_pieces(problem, mapping, tensor, mask, array, cut).values():
-        counts = sorted(pieces.values())
-        half = len(counts) // 2
-        pairs = [counts[i] + counts[-1 - i] for i in range(half)] if cut is not None else counts
-        total += max(pairs)
+    for works in work_of_pieces(problem, mapping, tensor, mask, array, cut, twin.pieces).values():
+        tiles: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for where, work in works.items():
+            tiles[where[:-1]].append(work)
+        total += max(twin.loads(list(tiles.values())))
         volume += 1
     extent = 1
     for loop in loops:

@@ -7,8 +7,8 @@ import pytest
 from procrustes_model.errors import SpecError
 from procrustes_model.network.dataflow import dataflow_constraints
 from procrustes_model.network.request import check_dataflow
-from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.problem import Problem, load_problem
+from procrustes_model.spec.load import load_architecture, load_problem
+from procrustes_model.spec.problem import Problem
 
 MACHINE = load_architecture("procrustes_16x16")
 

@@ -15,9 +15,9 @@ from procrustes_model.network.densities import LayerState, arrange_mask, find_st
 from procrustes_model.network.plan import Plan, make_plan
 from procrustes_model.network.request import RunRequest
 from procrustes_model.network.work import load_work
-from procrustes_model.spec.network import Network, load_network
+from procrustes_model.spec.load import load_network, load_sparsity
+from procrustes_model.spec.network import Network
 from procrustes_model.spec.network_density import load_density
-from procrustes_model.spec.sparsity import load_sparsity
 from procrustes_model.training.masks import LayerMasks, MaskFile, save_masks
 from procrustes_model.workloads.layer import training_problem
 from tests.network.conftest import TINY

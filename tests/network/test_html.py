@@ -8,9 +8,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from jinja2 import UndefinedError
 
 from procrustes_model.network.result import NetworkResult
 from procrustes_model.report.page.network import html_text, write_html
+from procrustes_model.report.page.parts import Cell, Column, Table
+from procrustes_model.report.page.render import render_page
 from procrustes_model.vocabulary import Phase
 
 
@@ -91,7 +94,7 @@ def test_inputs_and_mappings_are_there(tiny_run: NetworkResult, tmp_path: Path) 
     path = tmp_path / "run.html"
     write_html(tiny_run, path, command="procrustes network 'a & b'")
     text = path.read_text(encoding="utf-8")
-    assert "procrustes network &#x27;a &amp; b&#x27;" in text
+    assert "procrustes network &#39;a &amp; b&#39;" in text
     assert "procrustes network architecture.yaml network.yaml --baseline sparsity_dense.yaml" in text
     for name in ("architecture.yaml", "network.yaml", "sparsity_procrustes.yaml", "sparsity_dense.yaml"):
         assert f"<summary>{name}</summary>" in text
@@ -110,6 +113,16 @@ def test_names_cannot_break_out(tiny_run: NetworkResult) -> None:
     text = html_text(odd)
     assert "<script>alert" not in text
     assert text.count("<script>") == 1
+
+
+def test_what_is_missing_is_no_empty_place() -> None:
+    with pytest.raises(UndefinedError, match="is undefined"):
+        render_page("network.html.j2", title="a run")
+
+
+def test_a_row_has_a_cell_for_each_column() -> None:
+    with pytest.raises(ValueError, match="table 'phases'"):
+        Table("phases", (Column("Phase"), Column("Energy")), ((Cell("forward"),),))
 
 
 def test_without_a_baseline(tiny_run: NetworkResult) -> None:

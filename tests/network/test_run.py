@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from procrustes_model import SpecError, load_architecture, load_network
+from procrustes_model.network.densities import LayerState
+from procrustes_model.network.plan import make_plan
+from procrustes_model.network.progress import RunProgress
+from procrustes_model.network.request import RunRequest
 from procrustes_model.network.result import NetworkResult, load_run
-from procrustes_model.network.run import RunProgress, run_network
+from procrustes_model.network.run import run_network
+from procrustes_model.network.work import load_work
+from procrustes_model.objective import parse_objective
 from tests.network.conftest import TINY
+
+ONE: dict[str, Any] = {
+    "network": {
+        "name": "one",
+        "input": {"channels": 2, "height": 2, "width": 2},
+        "layers": [{"name": "only", "kind": "conv", "channels": 2, "kernel": 1}],
+    }
+}
 
 
 def test_totals_are_the_sums_of_rows(tiny_run: NetworkResult) -> None:
@@ -77,3 +93,25 @@ def test_what_was_not_proven_goes_on_with_more_time(tmp_path: Path) -> None:
         assert after.case.edp_j_cycles <= before.case.edp_j_cycles
     again = run_network("procrustes_16x16", TINY, phases=["fw"], workers=1, seconds=0.001, out=tmp_path)
     assert again.rows == patient.rows
+
+
+def test_cases_have_the_objective_of_the_run() -> None:
+    machine, net = load_architecture("simple_3level"), load_network(ONE)
+    plans = [
+        make_plan(load_work(RunRequest(machine, net, objective=text)), {"only": LayerState()})
+        for text in ("ed2p", "cycles^2*energy", "energy, cycles<=1e6")
+    ]
+    assert [plan.work.objective for plan in plans] == ["ed2p", "ed2p", "energy, cycles<=1000000"]
+    assert list(plans[0].cases) == list(plans[1].cases)
+    assert {case.objective for case in plans[2].cases.values()} == {plans[2].work.objective}
+    with pytest.raises(SpecError, match="unknown objective 'least'"):
+        run_network(machine, net, objective="least")
+
+
+def test_the_objective_of_a_run_is_kept(tmp_path: Path) -> None:
+    aim = parse_objective("ed2p, cycles<=1e6")
+    run = run_network(
+        "simple_3level", ONE, batch=1, phases=["fw"], objective=aim, workers=1, seconds=None, out=tmp_path
+    )
+    assert run.objective == run.rows[0].case.objective == load_run(tmp_path).objective == str(aim)
+    assert run.totals().cycles <= 1e6

@@ -12,10 +12,10 @@ import pytest
 
 from procrustes_model import TrainCost, evaluate, load_mapping, load_problem, load_sparsity, train_cost
 from procrustes_model.errors import SpecError
-from procrustes_model.network.plan import Case
-from procrustes_model.report.terminal.train_cost import format_train_cost, train_cost_text
-from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.network import load_network
+from procrustes_model.network.case import Case
+from procrustes_model.report.tables.train_cost import train_cost_text
+from procrustes_model.report.terminal.train_cost import format_train_cost
+from procrustes_model.spec.load import load_architecture, load_network
 from procrustes_model.training import LayerMasks, MaskFile, save_masks
 from procrustes_model.workloads.layer import PHASES
 from procrustes_model.workloads.recorded_schedule import schedule_from_masks
@@ -101,6 +101,7 @@ def test_dense_training(cost: TrainCost) -> None:
 def test_csv_adds_up(cost: TrainCost) -> None:
     rows = list(csv.DictReader(io.StringIO(train_cost_text(cost))))
     assert [row["phase"] for row in rows] == [*PHASES] * 4
+    assert {row["version"] for row in rows} == {"1"}
     energy = sum(int(row["iterations"]) * float(row["energy_pj"]) for row in rows)
     assert energy == pytest.approx(cost.energy_pj, rel=1e-12)
     assert sum(int(row["iterations"]) * int(row["cycles"]) for row in rows) == cost.cycles

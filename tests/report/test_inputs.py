@@ -19,10 +19,8 @@ from procrustes_model.network.request import RunRequest
 from procrustes_model.network.work import describe, load_work, states_of
 from procrustes_model.report.page.inputs import input_files, repeat_command, repeat_request
 from procrustes_model.shipped import list_shipped
-from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.network import load_network
+from procrustes_model.spec.load import load_architecture, load_network, load_sparsity
 from procrustes_model.spec.network_density import load_density
-from procrustes_model.spec.sparsity import load_sparsity
 
 CONSTRAINTS = {
     "constraints": {

@@ -11,9 +11,7 @@ from procrustes_model.report.terminal.nest import (
     tile_extents,
     tile_words,
 )
-from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.mapping import load_mapping
-from procrustes_model.spec.problem import load_problem
+from procrustes_model.spec.load import load_architecture, load_mapping, load_problem
 
 ARCHITECTURE: dict[str, Any] = {
     "architecture": {

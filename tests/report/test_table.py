@@ -9,7 +9,7 @@ import pytest
 
 from procrustes_model.model.result import Result
 from procrustes_model.report.terminal.table import Style, format_summary, format_table
-from procrustes_model.spec.architecture import load_architecture
+from procrustes_model.spec.load import load_architecture
 
 
 class Terminal(io.TextIOWrapper):

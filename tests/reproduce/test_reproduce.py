@@ -10,16 +10,14 @@ from typing import Any
 import pytest
 
 from procrustes_model.errors import SpecError
-from procrustes_model.network.run import RunProgress
+from procrustes_model.network.progress import RunProgress
 from procrustes_model.reproduction.rows import ALL, COLUMNS, TOTAL
 from procrustes_model.reproduction.study import load_study
 from procrustes_model.reproduction.text import item_text
 from procrustes_model.reproduction.verb import Reproduction, reproduce
 from procrustes_model.reproduction.working_sets import BIN
-from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.network import load_network
+from procrustes_model.spec.load import load_architecture, load_network, load_sparsity
 from procrustes_model.spec.network_density import load_density
-from procrustes_model.spec.sparsity import load_sparsity
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'procrustes-model[plot]'")
 
@@ -184,7 +182,8 @@ def test_32x32_is_16x16_with_more_elements() -> None:
 
 def test_columns_are_described(folder: Path) -> None:
     for name in ("energy", "imbalance"):
-        assert set(read(quick(name, folder))[0]) <= set(COLUMNS)
+        row = read(quick(name, folder))[0]
+        assert set(row) <= set(COLUMNS) and row["version"] == "1"
 
 
 def test_wrong_names(tmp_path: Path) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from procrustes_model import evaluate, load_mapping, load_sparsity
+from procrustes_model import Evaluator, evaluate, load_mapping, load_sparsity
 from procrustes_model.model.lower import lower_mapping
-from procrustes_model.model.sparse.batch import prepare_sparse
 
 NESTS = [
     ("K=4 C=64", "K=2 C=2 P=7", "K=2 C=2 Q=7 S=3 R=3", "K=16", "N=16"),
@@ -54,9 +53,9 @@ def test_a_batch_holds_what_single_evaluations_give(name: str, masked: bool, for
     masks = {"Weights": np.random.default_rng(0).random((256, 256, 3, 3)) < 0.2} if masked else None
     nests = [lower_mapping(problem, mapping) for mapping in mappings]
     arrays = [np.concatenate([getattr(nest, key) for nest in nests] * 100) for key in nests[0]._fields]
-    evaluator = prepare_sparse(architecture, problem, design, masks=masks)
+    evaluator = Evaluator(architecture, problem, sparsity=design, masks=masks)
     for threads in (1, 3):
-        result = evaluator.evaluate(*arrays, threads=threads)
+        result = evaluator.evaluate_batch(*arrays, threads=threads)
         for i, mapping in enumerate(mappings):
             single = evaluate(
                 architecture, problem, mapping, sparsity=design, masks=masks, check_capacity=False
@@ -75,13 +74,13 @@ def test_a_batch_holds_what_single_evaluations_give(name: str, masked: bool, for
 def test_wrong_arrays_are_refused_and_wrong_factors_marked(forward: Any) -> None:
     architecture, problem, mapping = forward
     masks = {"Weights": np.ones((256, 256, 3, 3), np.bool_)}
-    evaluator = prepare_sparse(architecture, problem, load_sparsity("procrustes"), masks=masks)
+    evaluator = Evaluator(architecture, problem, sparsity="procrustes", masks=masks)
     nest = lower_mapping(problem, mapping)
     with pytest.raises(ValueError, match="factors must be positive"):
-        evaluator.evaluate(nest.temporal * 0, nest.order, nest.spatial, nest.keep)
+        evaluator.evaluate_batch(nest.temporal * 0, nest.order, nest.spatial, nest.keep)
     with pytest.raises(ValueError, match="shape"):
-        evaluator.evaluate(nest.temporal[:, :2], nest.order, nest.spatial, nest.keep)
-    result = evaluator.evaluate(nest.temporal * 7, nest.order, nest.spatial, nest.keep)
+        evaluator.evaluate_batch(nest.temporal[:, :2], nest.order, nest.spatial, nest.keep)
+    result = evaluator.evaluate_batch(nest.temporal * 7, nest.order, nest.spatial, nest.keep)
     assert result.status[0] != 0
     assert result.cycles[0] == -1
     assert np.isnan(result.energy_pj[0])

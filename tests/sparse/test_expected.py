@@ -10,8 +10,10 @@ import pytest
 
 from procrustes_model import evaluate, load_architecture, load_mapping, load_problem, load_sparsity
 from procrustes_model.kernels.imbalance.expected import expected_largest, expected_largest_pair
-from procrustes_model.kernels.imbalance.tiles import expected_work, make_memo, sampled_largest
-from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, DensityArrays, TileArrays
+from procrustes_model.kernels.imbalance.memo import expected_work, make_memo
+from procrustes_model.kernels.imbalance.policies import FOLD, OWN
+from procrustes_model.kernels.imbalance.sampled import sampled_largest
+from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, BalanceArrays, DensityArrays, TileArrays
 from procrustes_model.kernels.sparse.empty import hypergeometric_empty
 
 DENSITIES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
@@ -56,8 +58,9 @@ def test_a_single_array_level_tile_is_sampled_with_its_known_total(
     exact, whole, pair = mean_of_masks(volume // 2, density, parts, 1, 20_000)
     size = volume * parts
     nonzeros = round(size * exact)
-    assert sampled_largest(volume, parts, False, nonzeros, size) == pytest.approx(whole, rel=0.02)
-    assert sampled_largest(volume // 2, 2 * parts, True, nonzeros, size) == pytest.approx(pair, rel=0.02)
+    assert sampled_largest(volume, parts, 1, OWN, nonzeros, size) == pytest.approx(whole, rel=0.02)
+    found = sampled_largest(volume // 2, parts, 2, FOLD, nonzeros, size)
+    assert found == pytest.approx(pair, rel=0.02)
 
 
 @pytest.mark.parametrize("nonzeros", [1, 2, 5, 17, 32])
@@ -69,12 +72,14 @@ def test_few_nonzeros_are_placed_with_their_known_total(nonzeros: int) -> None:
             continue
         exact, whole, pair = mean_of_masks(half, nonzeros / size, parts, rounds, 20_000)
         assert exact == nonzeros / size
-        for paired, wanted in ((False, whole), (True, pair)):
+        for pieces, assignment, wanted in ((1, OWN, whole), (2, FOLD, pair)):
             tiles = TileArrays(
                 *(np.array([number]) for number in (2 * half, 2 * half, 2 * half, parts, rounds, 0))
             )
             densities = DensityArrays(
                 model=np.array([HYPERGEOMETRIC]),
+                known_total=np.array([True]),
+                varies=np.array([True]),
                 size=np.array([size]),
                 nonzeros=np.array([nonzeros]),
                 average=np.array([exact]),
@@ -82,8 +87,9 @@ def test_few_nonzeros_are_placed_with_their_known_total(nonzeros: int) -> None:
                 group=np.full((1, 3), -1),
             )
             work, status = np.zeros(1), np.zeros(1, np.int64)
-            expected_work(densities, 0, False, paired, tiles, make_memo(64), status, work)
-            assert work[0] * 2 * half == pytest.approx(wanted, rel=0.03), (half, parts, rounds, paired)
+            balance = BalanceArrays(0, 1, pieces, assignment, -1, 0.0, 1.0)
+            expected_work(densities, balance, False, tiles, make_memo(64), status, work)
+            assert work[0] * 2 * half == pytest.approx(wanted, rel=0.03), (half, parts, rounds, pieces)
 
 
 @pytest.mark.parametrize("size", [1, 7, 60, 500])

@@ -9,7 +9,8 @@ import pytest
 
 from procrustes_model import Problem
 from procrustes_model.spec.network import NetworkLayer
-from procrustes_model.workloads.layer import SPARSE_TENSORS, training_problem, training_problems
+from procrustes_model.workloads.layer import training_problem, training_problems
+from procrustes_model.workloads.phases import SPARSE_ROLES
 
 LAYERS = {
     "conv": {"in_channels": 2, "out_channels": 3, "kernel": (3, 2), "input_size": (7, 6), "padding": (1, 0)},
@@ -97,7 +98,8 @@ def test_all_phases_have_the_layer_s_operations(name: str) -> None:
         assert problem.phase == phase
         assert problem.computes == 3 * layer.macs
         assert problem.name.startswith(f"net/{name}_")
-        assert SPARSE_TENSORS[phase] in {tensor.name for tensor in problem.tensors if not tensor.is_output}
+        assert problem.output.role == phase.writes
+        assert SPARSE_ROLES[phase] in {tensor.role for tensor in problem.tensors if not tensor.is_output}
 
 
 def test_published_numbers_take_stride_one_at_the_output_size() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem, load_sparsity
 from procrustes_model.model.sparse.imbalance import measure_imbalance
 from procrustes_model.model.sparse.masks import read_mask, tensor_shape
+from procrustes_model.policies import POLICIES
 from tests.naive import sparse as naive
 from tests.strategies import SHAPES, Spec, architectures, mappings, problems
 
@@ -47,7 +48,7 @@ def design(tensor: str, output: str, innermost: str, policy: str) -> dict[str, A
 
 
 @settings(max_examples=80)
-@given(masked_cases(), st.sampled_from(["none", "half_tile"]))
+@given(masked_cases(), st.sampled_from(list(POLICIES)))
 def test_work_and_counts_equal_the_walk(case: tuple[Spec, Spec, Spec, str, int, float], policy: str) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
     mapping = load_mapping(case[2], architecture, problem)

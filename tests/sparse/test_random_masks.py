@@ -32,7 +32,8 @@ CASES: list[dict[str, Any]] = json.loads(
 SMALL = [case for case in CASES if math.prod(case["problem"]["dims"].values()) <= 6_000]
 MASKS = 300
 DIFFERENT = {("s01001", "Inputs"), ("s01061", "B"), ("s01148", "B")}
-"""Where Sparseloop's rules, and so the model's, say something else than the walk; see docs/sparse.md."""
+"""Where Sparseloop's rules, and so the model's, say something else than the walk: see "What is checked" in
+docs/explanation/sparse.md."""
 
 
 def evaluated(case: dict[str, Any]) -> tuple[Problem, Mapping, SparseResult]:

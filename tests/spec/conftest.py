@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from procrustes_model.spec.architecture import Architecture, load_architecture
-from procrustes_model.spec.problem import Problem, load_problem
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.load import load_architecture, load_problem
+from procrustes_model.spec.problem import Problem
 
 ARCHITECTURE = {
     "architecture": {

@@ -7,7 +7,8 @@ from typing import Any
 import pydantic
 import pytest
 
-from procrustes_model.spec.architecture import AccessEnergy, Architecture, ComputeLevel, load_architecture
+from procrustes_model.spec.architecture import AccessEnergy, Architecture, ComputeLevel
+from procrustes_model.spec.load import load_architecture
 
 
 def test_defaults(architecture: Architecture) -> None:

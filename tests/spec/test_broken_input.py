@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from procrustes_model.errors import SpecError
-from procrustes_model.spec.architecture import Architecture, load_architecture
-from procrustes_model.spec.mapping import load_mapping
-from procrustes_model.spec.problem import Problem, load_problem
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.load import load_architecture, load_mapping, load_problem
+from procrustes_model.spec.problem import Problem
 
 GOOD_ARCHITECTURE = """\
 architecture:

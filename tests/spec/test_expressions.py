@@ -141,7 +141,7 @@ def test_not_affine(text: str) -> None:
 
 def test_evaluating_does_not_import_sympy() -> None:
     code = (
-        "import sys; from procrustes_model.spec.problem import load_problem; "
+        "import sys; from procrustes_model.spec.load import load_problem; "
         "load_problem('vgg_s/conv3_2'); sys.exit('sympy' in sys.modules or 'numba' in sys.modules)"
     )
     assert run([sys.executable, "-c", code], check=False).returncode == 0

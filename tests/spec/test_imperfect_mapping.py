@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from procrustes_model.cli.mapping_alone import check_mapping_alone
 from procrustes_model.errors import SpecError
 from procrustes_model.report.terminal.nest import format_nest, tile_extents
-from procrustes_model.spec.architecture import Architecture, load_architecture
-from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping, check_mapping, load_mapping
-from procrustes_model.spec.problem import Problem, load_problem
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.load import check_mapping, load_architecture, load_mapping, load_problem
+from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
+from procrustes_model.spec.problem import Problem
 from tests.strategies import Spec, imperfect_cases
 
 # The problem has M=8 K=12 N=6; below each Buffer are 4 x 2 instances of RegFile.

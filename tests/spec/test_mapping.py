@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from procrustes_model.errors import SpecError
-from procrustes_model.spec.architecture import Architecture, load_architecture
-from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping, check_mapping, load_mapping
-from procrustes_model.spec.problem import Problem, load_problem
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.load import check_mapping, load_architecture, load_mapping, load_problem
+from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
+from procrustes_model.spec.problem import Problem
 
 FULL = [{"level": "DRAM", "temporal": "M=8 K=12 N=6"}]
 

@@ -9,7 +9,8 @@ import pydantic
 import pytest
 
 from procrustes_model.shipped import list_shipped
-from procrustes_model.spec.problem import Problem, Tensor, load_problem
+from procrustes_model.spec.load import load_problem
+from procrustes_model.spec.problem import Problem, Tensor
 from procrustes_model.spec.shape import load_shape
 
 CONV = {"R": 3, "S": 2, "P": 3, "Q": 2, "C": 2, "K": 2, "N": 1}

@@ -9,9 +9,9 @@ import pytest
 
 from procrustes_model.errors import SpecError
 from procrustes_model.shipped import KINDS, list_shipped, resolve
-from procrustes_model.spec.architecture import load_architecture
-from procrustes_model.spec.mapping import Mapping, load_mapping
-from procrustes_model.spec.problem import Problem, load_problem
+from procrustes_model.spec.load import load_architecture, load_mapping, load_problem
+from procrustes_model.spec.mapping import Mapping
+from procrustes_model.spec.problem import Problem
 
 MAPPED = {
     "vgg_s_conv3_2_kn": "vgg_s/conv3_2",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from procrustes_model.spec.network import load_network
+from procrustes_model.spec.load import load_network
 from procrustes_model.training import Streamed, load_masks, select_exactly, tracking
 
 

@@ -102,7 +102,7 @@ def _change(path: Path, **changes: Any) -> None:
     ("changes", "message"),
     [
         ({"metadata": None}, "no file of masks"),
-        ({"metadata": np.array('{"format": "other", "version": 1}')}, "version 1"),
+        ({"metadata": np.array('{"format": "other", "version": 1}')}, "no file of masks"),
         ({"metadata": np.array("[]")}, "no valid file"),
         ({"metadata": np.array("{")}, "no valid file"),
         ({"steps": np.array([3, 2, 1])}, "do not ascend"),

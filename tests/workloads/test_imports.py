@@ -11,7 +11,8 @@ import pytest
 
 from procrustes_model.errors import SpecError
 from procrustes_model.shipped import list_shipped
-from procrustes_model.spec.network import Network, NetworkLayer, load_network
+from procrustes_model.spec.load import load_network
+from procrustes_model.spec.network import Network, NetworkLayer
 from procrustes_model.workloads.from_onnx import network_from_onnx
 from procrustes_model.workloads.from_torch import network_from_torch
 from procrustes_model.workloads.imports import Collector

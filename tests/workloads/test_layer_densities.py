@@ -9,7 +9,8 @@ import pytest
 
 from procrustes_model.errors import SpecError
 from procrustes_model.shipped import list_shipped
-from procrustes_model.spec.network import Network, load_network
+from procrustes_model.spec.load import load_network
+from procrustes_model.spec.network import Network
 from procrustes_model.spec.network_density import DensityRule, load_density
 from procrustes_model.workloads.layer_densities import (
     UNKNOWN_ACTIVATIONS,

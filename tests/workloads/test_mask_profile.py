@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from procrustes_model.errors import SpecError
-from procrustes_model.spec.network import NetworkLayer, load_network
+from procrustes_model.spec.load import load_network, load_problem
+from procrustes_model.spec.network import NetworkLayer
 from procrustes_model.spec.network_density import load_density
-from procrustes_model.spec.problem import load_problem
 from procrustes_model.training import LayerMasks, MaskFile
 from procrustes_model.workloads.layer import PHASES, training_problem
 from procrustes_model.workloads.layer_densities import profile_densities
@@ -121,9 +121,22 @@ def test_masks_get_the_ranks_of_problems() -> None:
         weights_mask(masks.mask("conv"), fc, "masks.npz")
 
 
-def test_matmul_without_weights() -> None:
-    with pytest.raises(SpecError, match="has no tensor Weights to be masked, its tensors are A, B, Z"):
-        weights_mask(np.ones((512, 512), np.bool_), load_problem("matmul/512"))
+def test_weights_that_stand_inputs_first() -> None:
+    problem = load_problem(
+        {"problem": {"name": "product", "shape": "matmul", "dimensions": {"M": 2, "K": 3, "N": 5}}}
+    )
+    mask = np.random.default_rng(0).random((5, 3)) < 0.5
+    assert np.array_equal(weights_mask(mask, problem), mask.T)
+    with pytest.raises(SpecError, match=r"have shape \[5, 3\], the weights of product \[3, 5\]"):
+        weights_mask(mask.T, problem)
+
+
+def test_a_problem_without_weights() -> None:
+    tensors = {"X": {"projection": ["M"]}, "Z": {"projection": ["M"], "output": True}}
+    shape = {"dimensions": ["M"], "tensors": tensors}
+    problem = load_problem({"problem": {"name": "copy", "shape": shape, "dimensions": {"M": 4}}})
+    with pytest.raises(SpecError, match="has no weights to be masked, its tensors are X, Z"):
+        weights_mask(np.ones(4, np.bool_), problem)
 
 
 def test_densities_of_what_is_read() -> None:

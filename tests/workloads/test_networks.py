@@ -11,8 +11,8 @@ import pytest
 
 from procrustes_model.errors import SpecError
 from procrustes_model.shipped import list_shipped
-from procrustes_model.spec.network import Network, NetworkLayer, load_network
-from procrustes_model.spec.problem import load_problem
+from procrustes_model.spec.load import load_network, load_problem
+from procrustes_model.spec.network import Network, NetworkLayer
 from procrustes_model.workloads.layer import training_problem
 
 PROCRUSTES = {

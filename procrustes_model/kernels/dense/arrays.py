@@ -13,15 +13,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from procrustes_model.vocabulary import Action, Compute, Price, Status
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-READ, FILL, UPDATE = 0, 1, 2
-"""Positions of the actions in the last axis of counts and energies."""
+READ, FILL, UPDATE = (action.value for action in Action)
+"""Positions of the actions in the last axis of counts and energies: `vocabulary.Action` for kernels."""
 
-OK, OVERFLOW, BAD_FACTORS, BAD_FANOUT, BAD_KEEP, BAD_CAPACITY = range(6)
-"""What can be said of a mapping: it is valid, or why not."""
+METADATA, GATED_PRICE, SKIPPED_PRICE = Price.METADATA_READ.value, Price.GATED.value, Price.SKIPPED.value
+"""Positions in the last axis of prices, after those of the actions: `vocabulary.Price` for kernels."""
+
+DONE, GATED_COMPUTE, SKIPPED_COMPUTE = (kind.value for kind in Compute)
+"""Positions in the last axis of computations and of their prices: `vocabulary.Compute` for kernels."""
+
+OK, OVERFLOW, BAD_FACTORS, BAD_FANOUT, BAD_KEEP, BAD_CAPACITY = (status.value for status in Status)
+"""What can be said of a mapping: `vocabulary.Status` for kernels."""
 
 COUNT_LIMIT = 2.0**62
 """Counts are exact integers up to here, and an error beyond."""
@@ -48,6 +56,8 @@ class ProblemArrays(NamedTuple):
         Whether a dimension indexes two ranks: `rank` and `coefficient` do not tell all.
     output : int
         Index of the tensor that is written.
+    computes : int
+        Operations: the product of the bounds.
     """
 
     bounds: Ints
@@ -60,32 +70,71 @@ class ProblemArrays(NamedTuple):
     sliding: Bools
     skewed: Bools
     output: int
+    computes: int
 
 
 class MachineArrays(NamedTuple):
-    """An architecture.
+    """An architecture as a problem meets it.
 
     Attributes
     ----------
-    words_per_access : int64[L]
-    energy : float64[L, 3]
-        pJ per access to read, fill, update.
+    bits : int64[L, T]
+        Of one element.
+    pack, split : int64[L, T]
+        Elements that one access moves, and accesses that one element takes: one of the two is 1.
+    price : float64[L, T, P]
+        pJ per access, by `vocabulary.Price`.
     bandwidth : float64[L, 3]
         Words per cycle and instance to read, to write, and both together; infinite where unlimited.
     capacity : int64[L]
         Words; the largest int64 where unlimited.
     fanout : int64[L, 2]
         Instances below one instance of the level, on x and y.
-    compute_energy : float
-        pJ per operation.
+    compute_price : float64[3]
+        pJ per operation that is done, gated, skipped.
+    served : float64[L, T, 3]
+        pJ that components spend per word read, filled, updated.
+    served_compute : float
+        pJ that components spend per operation that is done.
+    serves : bool
+        Whether any component spends energy per word.
+    power : float
+        pJ per cycle, spent whatever is done.
     """
 
-    words_per_access: Ints
-    energy: Floats
+    bits: Ints
+    pack: Ints
+    split: Ints
+    price: Floats
     bandwidth: Floats
     capacity: Ints
     fanout: Ints
-    compute_energy: float
+    compute_price: Floats
+    served: Floats
+    served_compute: float
+    serves: bool
+    power: float
+
+
+class RuleArrays(NamedTuple):
+    """Where counting follows a published model.
+
+    Attributes
+    ----------
+    all_fills : bool
+        The first fill of an output, which has nothing to fetch, counts too.
+    forgetful : bool
+        A tile that stays forgets how it moved before.
+    whole_words : bool
+        Expected counts are rounded.
+    dearest : bool
+        All accesses of a tensor at a level together cost the dearest action.
+    """
+
+    all_fills: bool
+    forgetful: bool
+    whole_words: bool
+    dearest: bool
 
 
 class NestArrays(NamedTuple):
@@ -171,16 +220,29 @@ class CostArrays(NamedTuple):
     Attributes
     ----------
     energy : float64[N, L, T, 3]
-        pJ over all used instances.
+        pJ of words read, filled, updated, over all used instances.
+    metadata : float64[N, L, T, 3]
+        pJ of their metadata; no mappings where there is none.
+    saved : float64[N, L, T, 2, 3]
+        pJ of gated and of skipped accesses, by action; no mappings where there are none.
+    beside : float64[N, 3]
+        pJ of computing, of balancing, and of components.
     total : float64[N]
-        pJ, compute included; NaN where the mapping is not valid.
+        pJ of everything; NaN where the mapping is not valid.
     cycles : int64[N, L + 1]
-        By level; last, the steps of the nest.
+        By level; last, of the compute units.
     limit : int64[N, L]
         What sets a level's cycles: 0 compute, 1 read, 2 write, 3 shared bandwidth.
     """
 
     energy: Floats
+    metadata: Floats
+    saved: Floats
+    beside: Floats
     total: Floats
     cycles: Ints
     limit: Ints
+
+
+COMPUTING, BALANCING, COMPONENTS = range(3)
+"""Positions in the last axis of `CostArrays.beside`."""

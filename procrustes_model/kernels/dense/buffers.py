@@ -35,10 +35,14 @@ def make_counts(mappings: int, levels: int, tensors: int) -> CountArrays:
     )
 
 
-def make_costs(mappings: int, levels: int, tensors: int) -> CostArrays:
-    """Allocate the costs of a batch of `mappings` nests."""
+def make_costs(mappings: int, levels: int, tensors: int, *, sparse: bool = False) -> CostArrays:
+    """Allocate the costs of a batch of `mappings` nests; with metadata and saved accesses where `sparse`."""
+    expected = mappings if sparse else 0
     return CostArrays(
         energy=np.empty((mappings, levels, tensors, 3)),
+        metadata=np.zeros((expected, levels, tensors, 3)),
+        saved=np.zeros((expected, levels, tensors, 2, 3)),
+        beside=np.zeros((mappings, 3)),
         total=np.empty(mappings),
         cycles=np.empty((mappings, levels + 1), np.int64),
         limit=np.empty((mappings, levels), np.int64),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import OK, Floats, Ints, LoopArrays, ProblemArrays
+from procrustes_model.kernels.imbalance.policies import BUCKETS, OWN, assign
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import BalanceArrays, TileArrays
 from procrustes_model.kernels.sparse.masks import (
@@ -20,13 +21,19 @@ from procrustes_model.kernels.sparse.masks import (
 
 
 @kernel
-def _place_parts(
-    spread: Ints, below: Ints, rank: Ints, array: int, cut: int, extent: Ints, origin: Ints
-) -> int:
-    """Fill `origin`, int64[parts, D], with where the (half) tiles start; return how many there are.
+def _place_pieces(
+    spread: Ints,
+    below: Ints,
+    rank: Ints,
+    array: int,
+    cut: int,
+    pieces: int,
+    extent: Ints,
+    origin: Ints,
+) -> None:
+    """Fill `origin`, int64[parts * pieces, D], with where the pieces of tiles start.
 
-    `cut` : the dimension along which a tile is cut in two neighbouring entries; -1: none. `extent`: of a
-    (half) tile.
+    `cut` : the dimension along which a tile is cut into `pieces` neighbouring entries. `extent`: of a piece.
     """
     dimensions = len(rank)
     count = 1
@@ -40,55 +47,12 @@ def _place_parts(
                     origin[i * count + j] = origin[j]
                     origin[i * count + j, d] += i * below[level + 1, d]
             count *= spread[level, d]
-    if cut < 0:
-        return count
-    for i in range(count - 1, -1, -1):
-        origin[2 * i + 1] = origin[i]
-        origin[2 * i] = origin[i]
-        origin[2 * i + 1, cut] += extent[cut]
-    return 2 * count
-
-
-@kernel
-def _sort(values: Ints, largest: int, bucket: Ints) -> None:
-    """Sort whole numbers from 0 to `largest`; by counting where they are few different ones."""
-    if largest >= len(bucket):
-        values.sort()
+    if pieces == 1:
         return
-    bucket[: largest + 1] = 0
-    for value in values:
-        bucket[value] += 1
-    place = 0
-    for value in range(largest + 1):
-        for _ in range(bucket[value]):
-            values[place] = value
-            place += 1
-
-
-@kernel
-def _slowest(
-    count: Ints, parts: int, cut: bool, volume: int, bucket: Ints, single: Ints, paired: Ints
-) -> tuple[int, int]:
-    """Return the most work of a tile, and of a pair of halves, the largest with the smallest.
-
-    `count` : work of tiles or, where they are `cut`, of halves of `volume` positions; sorted then.
-    `single`, `paired`: int64[parts], filled in with every element's work; or without entries.
-    """
-    largest = largest_pair = 0
-    for i in range(parts):
-        one = count[2 * i] + count[2 * i + 1] if cut else count[i]
-        largest = max(largest, one)
-        if len(single):
-            single[i] = paired[i] = one
-    if not cut:
-        return largest, largest
-    _sort(count, volume, bucket)
-    for i in range(parts):
-        one = count[i] + count[2 * parts - 1 - i]
-        largest_pair = max(largest_pair, one)
-        if len(paired):
-            paired[i] = one
-    return largest, largest_pair
+    for i in range(count - 1, -1, -1):
+        for piece in range(pieces - 1, -1, -1):
+            origin[pieces * i + piece] = origin[i]
+            origin[pieces * i + piece, cut] += piece * extent[cut]
 
 
 @kernel
@@ -177,35 +141,35 @@ def measure_work(
     at, extent, place = np.empty((3, dimensions), np.int64)
     dimension, bound, step = loops.dimension, loops.bound, loops.step
     start, listed = loops.start, loops.listed
-    bucket = np.empty(4096, np.int64)
-    single = paired = np.empty(0, np.int64)
+    bucket = np.empty(BUCKETS, np.int64)
     for n in range(len(before)):
         before[n] = after[n] = 1.0
         if status[n] != OK:
             continue
         cut, parts = tiles.cut[n], tiles.parts[n]
         extent[:] = loops.below[n, array]
-        volume = tiles.volume[n]
+        pieces, rule = (balance.pieces, balance.assignment) if cut >= 0 else (1, OWN)
+        volume = tiles.volume[n] // pieces
         if cut >= 0:
-            extent[cut] //= 2
-            volume //= 2
-        pieces = parts * 2 if cut >= 0 else parts
-        origin = np.empty((pieces, dimensions), np.int64)
-        _place_parts(loops.spread[n], loops.below[n], rank, array, cut, extent, origin)
+            extent[cut] //= pieces
+        total = parts * pieces
+        origin = np.empty((total, dimensions), np.int64)
+        _place_pieces(loops.spread[n], loops.below[n], rank, array, cut, pieces, extent, origin)
         corners = list_corners(problem, masks, t, extent, corner, sign)
-        base = np.empty(pieces, np.int64)
+        base = np.empty(total, np.int64)
         # A piece with fewer elements than its box has corners is counted element by element.
         single_elements = walks == 0 and volume < corners
         if single_elements:
             corners = _list_elements(problem, t, extent, stride, corner)
             sign[:corners] = 1
-            for i in range(pieces):
+            for i in range(total):
                 base[i] = _find_element(problem, masks, t, origin[i], stride)
         elif walks == 0:
-            for i in range(pieces):
+            for i in range(total):
                 base[i] = find_base(problem, masks, t, origin[i])
-        count = np.empty(pieces, np.int64)
-        slowest = slowest_pair = 0
+        count = np.empty(total, np.int64)
+        loads = balanced = np.empty(parts, np.int64)
+        slowest = slowest_after = 0
         for number in range(tiles.rounds[n]):
             _round_origin(dimension[n], bound[n], step[n], rank, start[n, array], listed[n], number, at)
             if single_elements:
@@ -215,16 +179,20 @@ def measure_work(
                 shift = find_base(problem, masks, t, at) - masks.start[t]
                 sum_boxes(masks.table, base, shift, corner[:corners], sign, count)
             else:
-                for i in range(pieces):
+                for i in range(total):
                     place[:] = at + origin[i]
                     count[i] = count_work(
                         problem, masks, t, place, extent, walked, walks, corner, sign, corners
                     )
             if len(work_before):
-                single, paired = work_before[number], work_after[number]
-            most, most_paired = _slowest(count, parts, cut >= 0, volume, bucket, single, paired)
+                loads, balanced = work_before[number], work_after[number]
+            most = assign(OWN, pieces, count, volume, bucket, loads)
             slowest += most
-            slowest_pair += most_paired
+            if rule == OWN:
+                balanced[:] = loads
+            else:
+                most = assign(rule, pieces, count, volume, bucket, balanced)
+            slowest_after += most
         whole = float(tiles.rounds[n]) * tiles.volume[n]
         before[n] = slowest / whole
-        after[n] = slowest_pair / whole
+        after[n] = slowest_after / whole

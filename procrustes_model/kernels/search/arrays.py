@@ -13,13 +13,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, MachineArrays, ProblemArrays
+from procrustes_model.kernels.dense.arrays import (
+    Bools,
+    Floats,
+    Ints,
+    MachineArrays,
+    ProblemArrays,
+    RuleArrays,
+)
 
 SIMPLE, SLIDING, SKEWED = range(3)
 """Kinds of tensors: each rank has one dimension; some rank sums several; a dimension moves several ranks."""
-
-ENERGY, EDP, CYCLES = range(3)
-"""What to minimise; with CYCLES, energy decides between equals."""
 
 SLACK = 1e-12
 """Relative room for the rounding of sums when a bound is compared with the best value."""
@@ -82,10 +86,14 @@ class Model(NamedTuple):
     irrelevant : bool[T, D]
     bounds : int64[D]
     computes : int
-    block : int64[L]
-        Words per access.
+    pack : int64[L, T]
+        Elements per access.
     energy : float64[L, T, 3]
-        pJ per access to read, fill, update; where something is zero, the least that it can be.
+        pJ to read, fill, update a pack of elements; where something is zero, the least that it can be.
+    served : float64[L, T, 3]
+        pJ that components spend per element; where something is zero, the least that it can be.
+    word : float64[L, T, 3]
+        The least pJ per element, all of it.
     whole : bool
         Whether accesses are whole numbers.
     moved : float64[L, T, 2]
@@ -98,11 +106,10 @@ class Model(NamedTuple):
         Words per cycle and instance: read, write, both; infinite where unlimited.
     limited : bool
         Whether any bandwidth is finite.
-    compute_energy : float
-        Of one computation.
+    rules : RuleArrays
     base : float
         Energy that every mapping spends: that of computing, and where something is zero what is constant
-        besides.
+        besides. What is spent while time passes is not in it: see `Goal.power`.
     least_units : int
         Compute units that a mapping must use at least.
     rough : bool[L]
@@ -119,15 +126,17 @@ class Model(NamedTuple):
     irrelevant: Bools
     bounds: Ints
     computes: int
-    block: Ints
+    pack: Ints
     energy: Floats
+    served: Floats
+    word: Floats
     whole: bool
     moved: Floats
     work: float
     uneven: bool
     bandwidth: Floats
     limited: bool
-    compute_energy: float
+    rules: RuleArrays
     base: float
     least_units: int
     rough: Bools
@@ -323,21 +332,27 @@ class Pattern(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """What a mapping must not exceed to be of interest.
+    """What a mapping must not exceed to be of interest; see `goal`.
 
     Attributes
     ----------
-    kind : int
-        ENERGY, EDP or CYCLES.
+    energy_power, cycles_power : float
+        Exponents of the objective, energy ** a * cycles ** b; where `energy_power` is 0, least energy decides
+        between equals.
     value : float
-        Best energy, or energy times cycles, found so far.
-    cycles : float
-        Best cycles; used with CYCLES.
-    most : float
-        Cycles that a mapping may take.
+        Best objective found so far.
+    energy : float
+        Energy of that mapping.
+    most_cycles, most_energy : float
+        Cycles that a mapping may take, and energy that it may spend.
+    power : float
+        Energy that every mapping spends per cycle, which bounds inside the search leave out.
     """
 
-    kind: int
+    energy_power: float
+    cycles_power: float
     value: float
-    cycles: float
-    most: float
+    energy: float
+    most_cycles: float
+    most_energy: float
+    power: float

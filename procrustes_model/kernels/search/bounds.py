@@ -9,9 +9,6 @@ import numpy as np
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import (
-    EDP,
-    ENERGY,
-    SLACK,
     Floor,
     Goal,
     Lattice,
@@ -20,23 +17,8 @@ from procrustes_model.kernels.search.arrays import (
     Orders,
     Spatial,
 )
+from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.lattice import divide_bounds
-
-
-@kernel
-def energy_limit(goal: Goal, cycles: float) -> float:
-    """Return the energy above which a mapping that takes at least `cycles` cannot be better."""
-    if cycles > goal.most:
-        return -math.inf
-    if goal.kind == ENERGY:
-        return goal.value * (1 + SLACK)
-    if goal.kind == EDP:
-        return goal.value / cycles * (1 + SLACK)
-    if cycles > goal.cycles:
-        return -math.inf
-    if cycles < goal.cycles:
-        return math.inf
-    return goal.value * (1 + SLACK)
 
 
 @kernel

@@ -5,9 +5,9 @@ from __future__ import annotations
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import UNITS, Goal, Lattice, Model, Orders
-from procrustes_model.kernels.search.bounds import energy_limit
 from procrustes_model.kernels.search.exhaustive import place, set_orders, used_units
 from procrustes_model.kernels.search.finish import Bench, unpack
+from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.labels import BOUND, STEPS
 
 
@@ -196,7 +196,7 @@ def list_all(
         Whether there are mappings left.
     """
     room, written, dimensions = len(nests.temporal), 0, len(count)
-    total = len(orders) ** len(model.block)
+    total = len(orders) ** len(model.pack)
     while True:
         place(bench, splits, position)
         units = used_units(model, bench)

@@ -6,8 +6,9 @@ import math
 
 from procrustes_model.kernels.dense.arrays import OK, Bools, Ints
 from procrustes_model.kernels.jit import kernel
-from procrustes_model.kernels.search.arrays import EDP, Goal, Model
-from procrustes_model.kernels.search.finish import Bench, is_better, measure
+from procrustes_model.kernels.search.arrays import Goal, Model
+from procrustes_model.kernels.search.finish import Bench, measure
+from procrustes_model.kernels.search.goal import advance, is_better
 
 
 @kernel
@@ -24,7 +25,7 @@ def place(bench: Bench, splits: Ints, position: Ints) -> None:
 def used_units(model: Model, bench: Bench) -> int:
     """Return the compute units used; 0 where the fan-out is exceeded."""
     units = 1
-    for level in range(len(model.block)):
+    for level in range(len(model.pack)):
         for axis in range(2):
             product = 1
             for d in range(len(model.bounds)):
@@ -106,7 +107,7 @@ def try_all(
         Whether there are combinations left.
     """
     energy, cycles, valid = math.inf, math.inf, 0
-    levels = len(model.block)
+    levels = len(model.pack)
     total = len(orders) ** levels
     for _ in range(most):
         place(bench, splits, position)
@@ -121,7 +122,7 @@ def try_all(
                 valid += 1
                 if is_better(goal, found[0], found[1]):
                     energy, cycles = found
-                    goal = Goal(goal.kind, energy * cycles if goal.kind == EDP else energy, cycles, goal.most)
+                    goal = advance(goal, energy, cycles)
                     best.nests.temporal[:] = bench.nests.temporal
                     best.nests.order[:] = bench.nests.order
                     best.nests.spatial[:] = bench.nests.spatial

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
+from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Bools, Floats, Ints
 from procrustes_model.kernels.dense.sharing import distinct_positions
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import (
@@ -21,7 +21,8 @@ from procrustes_model.kernels.search.arrays import (
     Pairs,
     Pattern,
 )
-from procrustes_model.kernels.search.bounds import energy_limit, least_steps
+from procrustes_model.kernels.search.bounds import least_steps
+from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.labels import (
     BOUND,
     SPENT,
@@ -279,8 +280,11 @@ def expand_temporal(
 
 
 @kernel
-def _accesses(model: Model, words: int, block: int) -> float:
-    return float(-((-words) // block)) if model.whole else words / block
+def _spend(model: Model, level: int, tensor: int, action: int, words: int) -> float:
+    """Return the energy of words that one instance reads, fills or updates."""
+    pack = model.pack[level, tensor]
+    packs = float(-((-words) // pack)) if model.whole else words / pack
+    return float(packs * model.energy[level, tensor, action] + words * model.served[level, tensor, action])
 
 
 @kernel
@@ -324,10 +328,9 @@ def _cross(
             filled = max(0, filled - fresh)
             label[at.fresh + t] = fresh
         energy += label[at.home + t] * (
-            _accesses(model, read, model.block[p]) * model.energy[p, t, 0]
-            + _accesses(model, updated, model.block[p]) * model.energy[p, t, 2]
+            _spend(model, p, t, READ, read) + _spend(model, p, t, UPDATE, updated)
         )
-        energy += label[UNITS] * _accesses(model, filled, model.block[inner]) * model.energy[inner, t, 1]
+        energy += label[UNITS] * _spend(model, inner, t, FILL, filled)
         _note_traffic(model, label, p, t, read, updated)
         _note_traffic(model, label, inner, t, 0, filled)
         label[at.shared + t] = 1

@@ -17,19 +17,15 @@ from procrustes_model.kernels.dense.arrays import (
     LoopArrays,
     NestArrays,
 )
-from procrustes_model.kernels.dense.evaluate import (
-    access_energy,
-    check_capacity,
-    count_accesses,
-    count_cycles,
-)
-from procrustes_model.kernels.dense.nest import count_transfers, flatten, measure_tiles
-from procrustes_model.kernels.dense.sharing import count_distinct
 from procrustes_model.kernels.jit import kernel
-from procrustes_model.kernels.search.arrays import EDP, ENERGY, UNITS, Goal, Lattice, Model, Orders, Pattern
-from procrustes_model.kernels.search.bounds import energy_limit
+from procrustes_model.kernels.pipeline import Scope, evaluate_nests
+from procrustes_model.kernels.search.arrays import UNITS, Goal, Lattice, Model, Orders, Pattern
 from procrustes_model.kernels.search.expand import MEASURED
+from procrustes_model.kernels.search.goal import advance, energy_limit, is_better
 from procrustes_model.kernels.search.labels import BOUND, STEPS
+
+MEASURED_SCOPE = Scope(known=True, fit=True)
+"""Factors and outermost tensors are right as searches make them."""
 
 
 class Bench(NamedTuple):
@@ -59,22 +55,12 @@ def measure_batch(model: Model, bench: Bench) -> None:
 
     Where a status is not OK, the mapping does not fit or overflows, and its costs mean nothing.
     """
-    nests, loops, counts, costs, status = bench.nests, bench.loops, bench.counts, bench.costs, bench.status
-    problem, machine = model.problem, model.machine
-    status[:] = OK
-    flatten(nests, loops)
-    measure_tiles(problem, loops.below, counts.tile)
-    check_capacity(machine, nests.keep, counts.tile, status)
-    if (status != OK).all():
-        return
-    count_transfers(problem, loops, counts.tile, counts.moved, status)
-    count_distinct(problem, loops, counts.distinct, bench.touched)
-    count_accesses(problem, loops, nests.keep, bench.touched, model.computes, counts, status)
-    access_energy(machine, counts, costs)
-    for n in range(len(status)):
-        costs.cycles[n, -1] = model.computes // counts.instances[n, -1]
-        costs.total[n] += model.computes * model.compute_energy
-    count_cycles(machine, counts, costs, status)
+    counts, costs, status = bench.counts, bench.costs, bench.status
+    problem, machine, rules = model.problem, model.machine, model.rules
+    nests, loops, touched = bench.nests, bench.loops, bench.touched
+    evaluate_nests(
+        problem, machine, rules, MEASURED_SCOPE, nests, None, loops, touched, counts, costs, status
+    )
 
 
 @kernel
@@ -84,18 +70,6 @@ def measure(model: Model, bench: Bench) -> tuple[float, float]:
     if bench.status[0] != OK:
         return math.inf, math.inf
     return bench.costs.total[0], float(bench.costs.cycles[0].max())
-
-
-@kernel
-def is_better(goal: Goal, energy: float, cycles: float) -> bool:
-    """Say whether a mapping is better than the best so far."""
-    if cycles > goal.most:
-        return False
-    if goal.kind == ENERGY:
-        return energy < goal.value
-    if goal.kind == EDP:
-        return energy * cycles < goal.value
-    return cycles < goal.cycles or (cycles == goal.cycles and energy < goal.value)
 
 
 @kernel
@@ -195,7 +169,7 @@ def finish(
     energy, cycles : float
     """
     best, spread, energy, cycles = -1, -1, math.inf, math.inf
-    innermost = len(model.block) - 1
+    innermost = len(model.pack) - 1
     bench.nests.keep[0] = pattern.keep
     label = np.empty(model.columns.width, np.int64)
     for i in range(len(labels)):
@@ -220,5 +194,5 @@ def finish(
             counted[MEASURED] += 1
             if is_better(goal, found[0], found[1]):
                 best, spread, energy, cycles = i, s, found[0], found[1]
-                goal = Goal(goal.kind, energy * cycles if goal.kind == EDP else energy, cycles, goal.most)
+                goal = advance(goal, energy, cycles)
     return best, spread, energy, cycles

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
+from procrustes_model.kernels.dense.arrays import READ, Bools, Floats, Ints
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import (
     POINT,
@@ -209,7 +209,7 @@ def least_cycles(model: Model, label: Ints, steps: float) -> float:
     """Bound cycles by the steps of the nest and by the words that levels have to move already."""
     cycles = steps
     if model.limited:
-        for level in range(len(model.block)):
+        for level in range(len(model.pack)):
             read = label[model.columns.traffic + 2 * level]
             write = label[model.columns.traffic + 2 * level + 1]
             for port in range(3):
@@ -229,7 +229,7 @@ def pending_rebate(model: Model, pattern: Pattern, label: Ints, level: int) -> f
             if model.rough[p]:
                 return 0.0
             words = float(label[at.home + t]) * label[at.fresh + t]
-            return float(words * model.energy[p, t, 0] / model.block[p])
+            return float(words * model.word[p, t, READ])
     return 0.0
 
 
@@ -249,7 +249,7 @@ def _is_as_good(model: Model, a: Ints, b: Ints) -> bool:
         elif a[at.whole + t] + a[at.part + t] > b[at.whole + t]:
             return False
     if model.limited:
-        for i in range(2 * len(model.block)):
+        for i in range(2 * len(model.pack)):
             if a[at.traffic + i] > b[at.traffic + i]:
                 return False
     return True

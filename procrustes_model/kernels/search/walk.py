@@ -9,8 +9,9 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import OK, Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.jit import kernel
-from procrustes_model.kernels.search.arrays import CYCLES, EDP, Goal, Lattice, Model
-from procrustes_model.kernels.search.finish import Bench, is_better, measure_batch
+from procrustes_model.kernels.search.arrays import Goal, Lattice, Model
+from procrustes_model.kernels.search.finish import Bench, measure_batch
+from procrustes_model.kernels.search.goal import advance, is_better, loss
 
 TRIES = 3
 """How often a step is drawn anew when it breaks a rule that is cheap to check."""
@@ -162,15 +163,6 @@ def _start(bounds: Ints, keep: Ints, nests: NestArrays) -> None:
         nests.keep[n] = keep != 0
 
 
-@kernel
-def _cost(kind: int, most: float, energy: float, cycles: float) -> float:
-    """Return what the walk lowers; a difference is a relative loss."""
-    late = 1e3 if cycles > most else 0.0
-    if kind == CYCLES:
-        return math.log(cycles) + 1e-3 * math.log(energy + 1e-9) + late
-    return math.log(energy + 1e-9) + (math.log(cycles) if kind == EDP else 0.0) + late
-
-
 class Ways(NamedTuple):
     """N walks side by side.
 
@@ -238,8 +230,7 @@ def propose(
 
 @kernel
 def accept(
-    kind: int,
-    most: float,
+    goal: Goal,
     temperature: float,
     ways: Ways,
     nests: NestArrays,
@@ -251,10 +242,8 @@ def accept(
 
     Parameters
     ----------
-    kind : int
-        ENERGY, EDP or CYCLES.
-    most : float
-        Cycles that a mapping may take.
+    goal : Goal
+        Its objective and limits; each walk finds a best mapping of its own.
     temperature : float
         The relative loss that is accepted one time in e.
     ways : Ways
@@ -275,9 +264,8 @@ def accept(
         elif ways.wrong[n] == 0:
             valid += 1
             slowest = float(by_level[n].max())
-            cost = _cost(kind, most, total[n], slowest)
-            value = record[0] * record[1] if kind == EDP and record[0] < math.inf else record[0]
-            if is_better(Goal(kind, value, record[1], most), total[n], slowest):
+            cost = loss(goal, total[n], slowest)
+            if is_better(advance(goal, record[0], record[1]), total[n], slowest):
                 record[0], record[1] = total[n], slowest
                 _copy(nests, ways.best, n, 0)
         chance = (_draw(ways.state, n, 1 << 30) + 0.5) / (1 << 30)
@@ -296,8 +284,7 @@ def walk(
     model: Model,
     lattice: Lattice,
     freedom: Freedom,
-    kind: int,
-    most: float,
+    goal: Goal,
     steps: int,
     hot: float,
     cold: float,
@@ -311,10 +298,8 @@ def walk(
     model : Model
     lattice : Lattice
     freedom : Freedom
-    kind : int
-        ENERGY, EDP or CYCLES.
-    most : float
-        Cycles that a mapping may take.
+    goal : Goal
+        Its objective and limits; each walk finds a best mapping of its own.
     steps : int
         Mappings to look at on each way.
     hot, cold : float
@@ -336,5 +321,5 @@ def walk(
         propose(model, lattice, freedom, ways, nests, step == 0)
         measure_batch(model, bench)
         temperature = hot * (cold / hot) ** (step / steps)
-        valid += accept(kind, most, temperature, ways, nests, costs.total, costs.cycles, bench.status)
+        valid += accept(goal, temperature, ways, nests, costs.total, costs.cycles, bench.status)
     return valid

@@ -1,36 +1,17 @@
-"""What actions save, what compression saves, and what metadata costs, in words."""
+"""What actions save of accesses and computations."""
 
 from __future__ import annotations
 
 import math
 
-from procrustes_model.kernels.dense.arrays import (
-    FILL,
-    READ,
-    UPDATE,
-    Bools,
-    Floats,
-    Ints,
-    LoopArrays,
-    ProblemArrays,
-)
+from procrustes_model.kernels.dense.arrays import READ, UPDATE, Bools, Floats, Ints
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
-    BITMASK,
-    COORDINATE,
-    CSB,
-    CSR,
     GATED,
-    HALF_TILE,
-    NONE,
-    RUN_LENGTH,
-    WHOLE_TILE,
     ActionArrays,
     DensityArrays,
-    FormatArrays,
     SavedArrays,
     SparseCountArrays,
-    TileArrays,
 )
 
 
@@ -92,28 +73,6 @@ def save_accesses(
                         skipped[n, level, t, action] = lost
                 above = own
             removed[n, t] = above
-
-
-@kernel
-def find_compressed(keep: Bools, kind: Ints, compressed: Bools) -> None:
-    """Find which tensors compute units get without their zeros.
-
-    Parameters
-    ----------
-    keep : bool[N, L, T]
-    kind : int64[L, T]
-        Storage formats.
-    compressed : bool[N, T]
-        Filled in: whether the innermost level that keeps the tensor stores it compressed.
-    """
-    mappings, levels, tensors = keep.shape
-    for n in range(mappings):
-        for t in range(tensors):
-            compressed[n, t] = False
-            for level in range(levels - 1, -1, -1):
-                if keep[n, level, t]:
-                    compressed[n, t] = kind[level, t] != NONE
-                    break
 
 
 @kernel
@@ -186,156 +145,3 @@ def save_computes(
         counts.computes[n, 0] = total - gated
         counts.computes[n, 1] = gated
         counts.computes[n, 2] = skipped
-
-
-@kernel
-def _bits_of(count: int) -> int:
-    """Return the bits that tell `count` values apart."""
-    bits = 0
-    while bits < 62 and (1 << bits) < count:
-        bits += 1
-    return bits
-
-
-@kernel
-def _tile_bits(
-    kind: int, pointer_bits: int, run_bits: int, block: int, words: int, rows: int, density: float
-) -> float:
-    """Return the bits of metadata of a tile of `words` positions in `rows` rows; blocks in proportion."""
-    nonzeros = words * density
-    if kind == NONE:
-        return 0.0
-    if kind == COORDINATE:
-        return nonzeros * _bits_of(words)
-    if kind == CSR:
-        return (rows + 1) * float(_bits_of(words + 1)) + nonzeros * _bits_of(words // rows)
-    if kind == RUN_LENGTH:
-        # A run of 2^bits zeros is an entry of its own, a zero that is stored.
-        pad = (1 - density) ** float(1 << run_bits)
-        return nonzeros * run_bits / (1 - pad) if density > 0 else run_bits * float(words) / (1 << run_bits)
-    if kind == BITMASK:
-        return float(words)
-    return words * (1.0 + pointer_bits / block)
-
-
-@kernel
-def _first_rank(
-    rank_start: Ints, term_start: Ints, dimension: Ints, coefficient: Ints, tensor: int, extent: Ints
-) -> int:
-    """Return the last index that a tile over `extent`, int64[D], has in a tensor's first rank."""
-    last = 0
-    first = rank_start[tensor]
-    for term in range(term_start[first], term_start[first + 1]):
-        last += coefficient[term] * (extent[dimension[term]] - 1)
-    return last
-
-
-@kernel
-def _positions_of(block: int, elements: int, cut: bool) -> int:
-    """Return the positions of a block, given those of the tile of a processing element."""
-    if block in (WHOLE_TILE, HALF_TILE):
-        return elements // 2 if block == HALF_TILE and cut else elements
-    return block
-
-
-@kernel
-def compress(
-    problem: ProblemArrays,
-    loops: LoopArrays,
-    keep: Bools,
-    tile: Ints,
-    accesses: Ints,
-    dense: Floats,
-    formats: FormatArrays,
-    tiles: TileArrays,
-    counts: SparseCountArrays,
-) -> None:
-    """Leave the zeros of compressed tensors out of what is moved, and count the metadata moved instead.
-
-    Of an output only what leaves the level for good is compressed; sums that come back are not.
-
-    Parameters
-    ----------
-    problem : ProblemArrays
-    loops : LoopArrays
-    keep : bool[N, L, T]
-    tile : int64[N, L, T]
-    accesses : int64[N, L, T, 3]
-        If nothing were zero.
-    dense : float64[N, L + 1, T]
-        Nonzeros / elements of the tiles of every level; last, of what compute units take.
-    formats : FormatArrays
-    tiles : TileArrays
-    counts : SparseCountArrays
-        `actual` shrinks; `metadata` and `stored` are filled in.
-    """
-    kinds, blocks, dropped, word_bits = formats.kind, formats.block, formats.dropped, formats.word_bits
-    rank_start, term_start = problem.rank_start, problem.term_start
-    dimension, coefficient = problem.term_dimension, problem.term_coefficient
-    actual, gated, metadata, stored = counts.actual, counts.gated, counts.metadata, counts.stored
-    below, output = loops.below, problem.output
-    mappings, levels, tensors, _ = accesses.shape
-    for n in range(mappings):
-        for t in range(tensors):
-            child = levels
-            for level in range(levels - 1, -1, -1):
-                metadata[n, level, t] = 0.0
-                stored[n, level, t] = float(tile[n, level, t]) if keep[n, level, t] else 0.0
-                inner = child
-                if not keep[n, level, t]:
-                    continue
-                child = level
-                kind = kinds[level, t]
-                if kind == NONE:
-                    continue
-                block = _positions_of(blocks[level, t], tiles.elements[n], tiles.cut[n] >= 0)
-                rows = 1 + _first_rank(rank_start, term_start, dimension, coefficient, t, below[n, level])
-                words = tile[n, level, t]
-                bits = _tile_bits(
-                    kind,
-                    formats.pointer_bits[level, t],
-                    formats.run_bits[level, t],
-                    block,
-                    words,
-                    rows,
-                    dense[n, level, t],
-                )
-                stored[n, level, t] = words * dense[n, level, t] + bits / word_bits[level]
-                for action in range(3):
-                    moved = actual[n, level, t, action] + gated[n, level, t, action]
-                    density = dense[n, inner, t] if action == READ else dense[n, level, t]
-                    if t == output:
-                        first = accesses[n, level, t, UPDATE] - accesses[n, level, t, READ]
-                        final = first / accesses[n, level, t, UPDATE] if action == UPDATE else 0.0
-                        moved *= final
-                        actual[n, level, t, action] *= 1 - final + final * density
-                    else:
-                        actual[n, level, t, action] *= density
-                        gated[n, level, t, action] *= density
-                    if dropped[level, t] and kind in (BITMASK, CSB):
-                        pointer = formats.pointer_bits[level, t] if kind != BITMASK else 0
-                        metadata[n, level, t, action] = (
-                            math.floor(moved / block) * float(block + pointer) / word_bits[level]
-                        )
-                    else:
-                        metadata[n, level, t, action] = moved * (bits / words) / word_bits[level]
-
-
-@kernel
-def count_fills_of_outputs(moved: Ints, keep: Bools, output: int, accesses: Ints) -> None:
-    """Charge also the first fill of every output element, which has nothing to fetch.
-
-    Parameters
-    ----------
-    moved : int64[N, L, T]
-        Words transferred into one instance.
-    keep : bool[N, L, T]
-    output : int
-    accesses : int64[N, L, T, 3]
-        The fills of the output grow.
-    """
-    mappings, levels, _ = moved.shape
-    for n in range(mappings):
-        for level in range(1, levels):
-            if keep[n, level, output]:
-                accesses[n, level, output, FILL] = moved[n, level, output]

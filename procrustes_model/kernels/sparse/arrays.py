@@ -9,18 +9,23 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
+from procrustes_model.vocabulary import DensityModel, Quantity, Saving, Width
 
-DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = range(4)
+DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = (int(code) for code in DensityModel)
 """Density models."""
 
-NONE, BITMASK, COORDINATE, RUN_LENGTH, CSR, CSB = range(6)
-"""Storage formats."""
+FIBERS, POSITIONS, BLOCKS, NONZEROS, ENTRIES = (int(quantity) for quantity in Quantity)
+ONE, INDEX, OFFSET = (int(width) for width in Width)
+"""What terms of storage formats count, and how wide a field is; see `TermArrays`."""
+
+INNERMOST = -1
+"""In place of a rank: the end of the innermost one."""
 
 WHOLE_TILE, HALF_TILE = 0, -1
 """Blocks that are not a number of positions."""
 
-GATED, SKIPPED = 1, 2
-"""What becomes of accesses that are saved; 0: nothing is saved."""
+GATED, SKIPPED = Saving.GATED.value, Saving.SKIPPED.value
+"""What becomes of accesses that are saved: `vocabulary.Saving` for kernels; 0: nothing is saved."""
 
 
 class DensityArrays(NamedTuple):
@@ -29,7 +34,11 @@ class DensityArrays(NamedTuple):
     Attributes
     ----------
     model : int64[T]
-        DENSE, HYPERGEOMETRIC, FIXED or STRUCTURED.
+        DENSE, HYPERGEOMETRIC, FIXED or STRUCTURED: how likely boxes are empty.
+    known_total : bool[T]
+        Whether `nonzeros` is exact, all placements equally likely.
+    varies : bool[T]
+        Whether tiles may have different numbers of nonzeros.
     size, nonzeros : int64[T]
         Elements of the tensor, and how many are not zero.
     average : float64[T]
@@ -38,10 +47,12 @@ class DensityArrays(NamedTuple):
         Share of the computations that meet a nonzero element; differs from `average` only for a mask of a
         tensor whose elements are used unequally often.
     group : int64[T, 3]
-        n, m and the dimension of n:m.
+        n, m and the dimension of n:m; -1: none.
     """
 
     model: Ints
+    known_total: Bools
+    varies: Bools
     size: Ints
     nonzeros: Ints
     average: Floats
@@ -60,8 +71,6 @@ class ActionArrays(NamedTuple):
     leaders : bool[A, T]
     skip_compute, gate_compute : bool[T]
         Operands whose zeros save computations.
-    gated_energy : float
-        Of a gated computation, as a share of a done one.
     whole : bool
         Whether expected counts are rounded.
     """
@@ -72,8 +81,38 @@ class ActionArrays(NamedTuple):
     leaders: Bools
     skip_compute: Bools
     gate_compute: Bools
-    gated_energy: float
     whole: bool
+
+
+class TermArrays(NamedTuple):
+    """The metadata of storage formats: bits of a tile = sum of coefficient * quantity * width.
+
+    M terms at most; entries beyond `listed` mean nothing.
+
+    Attributes
+    ----------
+    listed : int64[L, T]
+        How many terms the format has.
+    depth : int64[L, T]
+        How many of the tensor's first ranks terms tell apart from those further in.
+    quantity, width : int64[L, T, M]
+        FIBERS, POSITIONS, BLOCKS, NONZEROS or ENTRIES; ONE, INDEX or OFFSET.
+    first, end : int64[L, T, M]
+        The tensor's ranks that the term's rank covers, counted from the tensor's first: up to but not `end`,
+        or up to the INNERMOST.
+    coefficient : float64[L, T, M]
+    run : float64[L, T, M]
+        Positions that one of ENTRIES covers at most.
+    """
+
+    listed: Ints
+    depth: Ints
+    quantity: Ints
+    width: Ints
+    first: Ints
+    end: Ints
+    coefficient: Floats
+    run: Floats
 
 
 class FormatArrays(NamedTuple):
@@ -81,22 +120,22 @@ class FormatArrays(NamedTuple):
 
     Attributes
     ----------
-    kind : int64[L, T]
-        NONE, BITMASK, COORDINATE, RUN_LENGTH, CSR or CSB.
-    pointer_bits, run_bits : int64[L, T]
+    terms : TermArrays
+    compressed : bool[L, T]
+        Whether data are nonzeros only.
     block : int64[L, T]
         Positions of a block; WHOLE_TILE, HALF_TILE.
     dropped : bool[L, T]
         Whether a block that is not full has no metadata.
-    word_bits : int64[L]
+    bits : int64[L, T]
+        Of a word of data; metadata are counted in such words.
     """
 
-    kind: Ints
-    pointer_bits: Ints
-    run_bits: Ints
+    terms: TermArrays
+    compressed: Bools
     block: Ints
     dropped: Bools
-    word_bits: Ints
+    bits: Ints
 
 
 class BalanceArrays(NamedTuple):
@@ -108,16 +147,20 @@ class BalanceArrays(NamedTuple):
         Whose nonzeros are the work; -1: no imbalance.
     array : int
         The level whose instances wait for each other.
-    half_tile : bool
+    pieces : int
+        Into how many a tile is cut along one dimension, where it can be.
+    assignment : int
+        How pieces are given to elements: one of `vocabulary.Assignment`.
     pointer_level : int
         -1: pointers cost nothing.
     pointer_reads, pointer_energy : float
-        Charged reads per half tile each time it is read, and the energy of one in reads of that level.
+        Charged reads per piece of a tile each time it is read, and the energy of one in reads of that level.
     """
 
     tensor: int
     array: int
-    half_tile: bool
+    pieces: int
+    assignment: int
     pointer_level: int
     pointer_reads: float
     pointer_energy: float
@@ -174,7 +217,7 @@ class TileArrays(NamedTuple):
     rounds : int64[N]
         Different array-level tiles over the run.
     cut : int64[N]
-        The dimension along which tiles are cut in two; -1: not cut.
+        The dimension along which tiles are cut; -1: not cut.
     """
 
     volume: Ints
@@ -212,31 +255,3 @@ class SparseCountArrays(NamedTuple):
     computes: Floats
     work: Floats
     pointers: Floats
-
-
-class SparseCostArrays(NamedTuple):
-    """What a sparse mapping costs.
-
-    Attributes
-    ----------
-    energy, metadata_energy : float64[N, L, T, 3]
-        pJ over all used instances.
-    pointer_energy : float64[N]
-        pJ.
-    compute_energy : float64[N]
-        pJ.
-    total : float64[N]
-        pJ; NaN where the mapping is not valid.
-    cycles : int64[N, L + 1]
-        By level; last, compute.
-    limit : int64[N, L]
-        What sets a level's cycles: 0 compute, 1 read, 2 write, 3 shared bandwidth.
-    """
-
-    energy: Floats
-    metadata_energy: Floats
-    pointer_energy: Floats
-    compute_energy: Floats
-    total: Floats
-    cycles: Ints
-    limit: Ints

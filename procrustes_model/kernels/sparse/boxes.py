@@ -161,8 +161,8 @@ def find_boxes(
     problem : ProblemArrays
     nests : NestArrays
     loops : LoopArrays
-    block : int64[L]
-        Words per access.
+    block : int64[L, T]
+        Elements per access.
     actions : ActionArrays
     boxes : BoxArrays
         Filled in.
@@ -213,4 +213,4 @@ def find_boxes(
                 boxes.effective[n, a, leader] = effective
                 boxes.extent[n, a, leader] = box
                 if effective:
-                    _share_out(boxes.extent[n, a, leader], factors, words, block[level], grown)
+                    _share_out(boxes.extent[n, a, leader], factors, words, block[level, t], grown)

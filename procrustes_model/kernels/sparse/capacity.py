@@ -19,8 +19,19 @@ from procrustes_model.kernels.dense.arrays import (
     ProblemArrays,
 )
 from procrustes_model.kernels.jit import kernel
-from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, DensityArrays, SparseCountArrays
+from procrustes_model.kernels.sparse.arrays import DensityArrays, SparseCountArrays
 from procrustes_model.kernels.sparse.masks import MaskArrays, bit_strides, repeat_offsets, sum_boxes
+
+
+@kernel
+def _count_variance(known_total: bool, size: float, density: float, words: float) -> float:
+    """Return the variance of the nonzeros of a tile; 0 where no total is known to draw them from.
+
+    They are hypergeometric: v d (1 - d) (size - v) / (size - 1) for v of size elements.
+    """
+    if not known_total:
+        return 0.0
+    return words * density * (1 - density) * max(0.0, size - words) / max(1.0, size - 1)
 
 
 @kernel
@@ -28,9 +39,6 @@ def widen_stored(
     densities: DensityArrays, known: Bools, tile: Ints, compressed: Bools, deviations: float, stored: Floats
 ) -> None:
     """Add to the expected size of compressed tiles what a number of standard deviations takes.
-
-    The nonzeros of a tile are hypergeometric: variance v d (1 - d) (size - v) / (size - 1) for v of size
-    elements.
 
     Parameters
     ----------
@@ -48,19 +56,10 @@ def widen_stored(
     for n in range(mappings):
         for level in range(levels):
             for t in range(tensors):
-                if (
-                    stored[n, level, t] == 0
-                    or not compressed[level, t]
-                    or known[t]
-                    or densities.model[t] != HYPERGEOMETRIC
-                ):
+                if stored[n, level, t] == 0 or not compressed[level, t] or known[t]:
                     continue
-                words, size, density = (
-                    float(tile[n, level, t]),
-                    float(densities.size[t]),
-                    densities.average[t],
-                )
-                variance = words * density * (1 - density) * max(0.0, size - words) / max(1.0, size - 1)
+                words, density = float(tile[n, level, t]), densities.average[t]
+                variance = _count_variance(densities.known_total[t], float(densities.size[t]), density, words)
                 stored[n, level, t] += min(deviations * math.sqrt(variance), words * (1 - density))
 
 

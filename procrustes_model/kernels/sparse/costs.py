@@ -1,111 +1,115 @@
-"""Energy and cycles of what is left to do."""
+"""Energy and cycles of what is left to do: what sparse designs add to `kernels.dense.cost`."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import FILL, OK, READ, UPDATE, Ints, MachineArrays
-from procrustes_model.kernels.dense.evaluate import stretch
+from procrustes_model.kernels.dense.arrays import (
+    BALANCING,
+    COMPONENTS,
+    COMPUTING,
+    DONE,
+    GATED_COMPUTE,
+    GATED_PRICE,
+    METADATA,
+    READ,
+    SKIPPED_COMPUTE,
+    UPDATE,
+    CostArrays,
+    Ints,
+    MachineArrays,
+    RuleArrays,
+)
+from procrustes_model.kernels.dense.cost import (
+    add_up,
+    charge_components,
+    charge_words,
+    count_cycles,
+    count_packs,
+    round_up,
+)
 from procrustes_model.kernels.jit import kernel
-from procrustes_model.kernels.sparse.arrays import BalanceArrays, SparseCostArrays, SparseCountArrays
-
-_NEAR = 1e-13
-"""A count this near to a whole number, relative to itself, is that number: it carries rounding errors."""
+from procrustes_model.kernels.sparse.arrays import BalanceArrays, SparseCountArrays
 
 
 @kernel
-def _round_up(count: float) -> float:
-    """Return the next whole number, or the one that `count` is but for rounding errors."""
-    nearest = math.floor(count + 0.5)
-    return nearest if abs(count - nearest) <= _NEAR * count else math.ceil(count)
-
-
-@kernel
-def _accesses_for(words: float, block: int) -> float:
-    """Return the accesses of `block` words that move `words`, the last one perhaps not full."""
-    whole = _round_up(words)
-    if block == 1:
-        return whole
-    return math.ceil(whole / block) if whole - words < 0.5 else math.ceil(words / block)
-
-
-@kernel
-def sparse_energy(
-    machine: MachineArrays,
-    instances: Ints,
-    largest: bool,
-    gated_energy: float,
-    balance: BalanceArrays,
-    counts: SparseCountArrays,
-    costs: SparseCostArrays,
+def charge_saved(
+    machine: MachineArrays, instances: Ints, counts: SparseCountArrays, costs: CostArrays
 ) -> None:
-    """Charge every access that is done, metadata, pointers, and computations.
+    """Charge accesses that are gated or skipped, where a level has a price for them.
 
     Parameters
     ----------
     machine : MachineArrays
     instances : int64[N, L + 1]
-    largest : bool
-        All accesses of a tensor at a level together, each at the energy of the dearest action.
-    gated_energy : float
-        Of a gated computation, as a share of a done one.
-    balance : BalanceArrays
     counts : SparseCountArrays
-    costs : SparseCostArrays
-        All but `cycles` and `limit` are filled in.
+    costs : CostArrays
+        `saved` is filled in; `total` grows.
     """
-    actual, metadata, computes = counts.actual, counts.metadata, counts.computes
-    energy, metadata_energy, price = costs.energy, costs.metadata_energy, machine.energy
-    mappings, levels, tensors, _ = actual.shape
+    mappings, levels, tensors, _, _ = costs.saved.shape
     for n in range(mappings):
-        total = 0.0
         for level in range(levels):
-            block = machine.words_per_access[level]
-            used = instances[n, level]
-            dearest = max(price[level, READ], price[level, FILL], price[level, UPDATE])
             for t in range(tensors):
                 for kind in range(2):
-                    words = actual[n, level, t] if kind == 0 else metadata[n, level, t]
-                    spent = energy[n, level, t] if kind == 0 else metadata_energy[n, level, t]
-                    together = words[READ] + words[FILL] + words[UPDATE]
-                    for action in range(3):
-                        if largest:
-                            share = words[action] / together if together > 0 else 0.0
-                            spent[action] = used * dearest * _accesses_for(together, block) * share
-                        else:
-                            spent[action] = used * price[level, action] * _accesses_for(words[action], block)
-                        total += spent[action]
-        costs.pointer_energy[n] = 0.0
-        if balance.pointer_level >= 0:
-            level = balance.pointer_level
-            one = price[level, READ]
-            if largest:
-                one = max(one, price[level, FILL], price[level, UPDATE])
-            costs.pointer_energy[n] = _round_up(counts.pointers[n]) * one * balance.pointer_energy
-        done = computes[n, 0] + computes[n, 1] * gated_energy
-        costs.compute_energy[n] = done * machine.compute_energy
-        costs.total[n] = total + costs.pointer_energy[n] + costs.compute_energy[n]
+                    price = machine.price[level, t, GATED_PRICE + kind] * machine.split[level, t]
+                    words = counts.gated[n, level, t] if kind == 0 else counts.skipped[n, level, t]
+                    spent = costs.saved[n, level, t, kind]
+                    spent[:] = 0.0
+                    if price == 0:
+                        continue
+                    for action in (READ, UPDATE):
+                        packs = machine.split[level, t] * count_packs(
+                            words[action], machine.pack[level, t], False
+                        )
+                        spent[action] = instances[n, level] * price * packs
+                        costs.total[n] += spent[action]
 
 
 @kernel
-def sparse_cycles(
+def charge_beside(
     machine: MachineArrays,
-    instances: Ints,
-    computes: int,
-    met: float,
-    balanced: bool,
+    balance: BalanceArrays,
+    dearest: bool,
     counts: SparseCountArrays,
-    costs: SparseCostArrays,
+    costs: CostArrays,
 ) -> None:
-    """Find the cycles of the slowest processing element, and stretch them where a bandwidth falls short.
-
-    Gated accesses use bandwidth, metadata too.
+    """Charge computations, pointers of the balancer, and what components do for computations.
 
     Parameters
     ----------
     machine : MachineArrays
+    balance : BalanceArrays
+    dearest : bool
+        A pointer costs the dearest action of its level.
+    counts : SparseCountArrays
+    costs : CostArrays
+        `beside` is filled in.
+    """
+    computes, price, at = counts.computes, machine.compute_price, balance.pointer_level
+    for n in range(len(computes)):
+        costs.beside[n, COMPUTING] = (
+            computes[n, DONE] * price[DONE]
+            + computes[n, GATED_COMPUTE] * price[GATED_COMPUTE]
+            + computes[n, SKIPPED_COMPUTE] * price[SKIPPED_COMPUTE]
+        )
+        costs.beside[n, COMPONENTS] = computes[n, DONE] * machine.served_compute
+        costs.beside[n, BALANCING] = 0.0
+        if at >= 0:
+            one = machine.price[at, balance.tensor, READ]
+            if dearest:
+                for action in range(3):
+                    one = max(one, machine.price[at, balance.tensor, action])
+            costs.beside[n, BALANCING] = round_up(counts.pointers[n]) * one * balance.pointer_energy
+
+
+@kernel
+def find_steps(
+    instances: Ints, computes: int, met: float, balanced: bool, counts: SparseCountArrays, steps: Ints
+) -> None:
+    """Find the steps of the slowest processing element.
+
+    Parameters
+    ----------
     instances : int64[N, L + 1]
     computes : int
         If nothing were zero, over all units.
@@ -115,37 +119,47 @@ def sparse_cycles(
         Whether processing elements wait for each other: `counts.work` is then what the slowest does. It
         counts where all zeros of the balanced tensor save their cycle.
     counts : SparseCountArrays
-    costs : SparseCostArrays
-        `cycles` and `limit` are filled in.
+    steps : int64[N]
+        Filled in.
     """
-    actual, gated, metadata, bandwidth = counts.actual, counts.gated, counts.metadata, machine.bandwidth
-    mappings, levels, tensors, _ = actual.shape
-    for n in range(mappings):
-        busy = counts.computes[n, 0] + counts.computes[n, 1]
-        even = busy / instances[n, levels]
+    units = instances.shape[1] - 1
+    for n in range(len(steps)):
+        busy = counts.computes[n, DONE] + counts.computes[n, GATED_COMPUTE]
+        even = busy / instances[n, units]
         if balanced and busy <= computes * met * (1 + 1e-9):
             # What is saved beyond the zeros of the balanced tensor is saved evenly.
             others = busy / (computes * met) if met > 0 else 0.0
             others = 1.0 if abs(others - 1) < 1e-9 else others
-            even = computes // instances[n, levels] * counts.work[n] * others
-        steps = max(1.0, _round_up(even))
-        costs.cycles[n, levels] = np.int64(steps)
-        for level in range(levels):
-            read = write = 0.0
-            for t in range(tensors):
-                words = actual[n, level, t, READ] + gated[n, level, t, READ] + metadata[n, level, t, READ]
-                read += words / steps
-                words = actual[n, level, t, FILL] + actual[n, level, t, UPDATE] + gated[n, level, t, UPDATE]
-                words += metadata[n, level, t, FILL] + metadata[n, level, t, UPDATE]
-                write += words / steps
-            costs.cycles[n, level], costs.limit[n, level] = stretch(
-                bandwidth, level, read, write, costs.cycles[n, levels]
-            )
+            even = computes // instances[n, units] * counts.work[n] * others
+        steps[n] = np.int64(max(1.0, round_up(even)))
 
 
 @kernel
-def mark_invalid(status: Ints, costs: SparseCostArrays) -> None:
-    """Set `total` to NaN where `status`, int64[N], is not OK."""
-    for n in range(len(status)):
-        if status[n] != OK:
-            costs.total[n] = np.nan
+def cost_sparse(
+    machine: MachineArrays, instances: Ints, rules: RuleArrays, balance: BalanceArrays,
+    counts: SparseCountArrays, costs: CostArrays, status: Ints,
+) -> None:  # fmt: skip
+    """Charge a batch under a sparse design; the steps of the compute units stand last in `costs.cycles`.
+
+    Parameters
+    ----------
+    machine : MachineArrays
+    instances : int64[N, L + 1]
+    rules : RuleArrays
+    balance : BalanceArrays
+    counts : SparseCountArrays
+    costs : CostArrays
+        Filled in.
+    status : int64[N]
+    """
+    costs.total[:] = 0.0
+    charge_words(machine, counts.actual, instances, 0, False, rules.dearest, costs.energy, costs.total)
+    charge_words(
+        machine, counts.metadata, instances, METADATA, False, rules.dearest, costs.metadata, costs.total
+    )
+    charge_saved(machine, instances, counts, costs)
+    charge_beside(machine, balance, rules.dearest, counts, costs)
+    if machine.serves:
+        charge_components(machine, counts.actual, instances, costs)
+    count_cycles(machine, counts.actual, counts.gated, counts.metadata, costs, status)
+    add_up(machine, costs, status)

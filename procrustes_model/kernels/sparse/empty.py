@@ -69,6 +69,34 @@ def _structured_empty(nonzeros: int, group: int, along: int, others: int) -> flo
 
 
 @kernel
+def box_empty(
+    model: int, size: int, nonzeros: int, average: float, n: int, m: int, words: int, along: int
+) -> float:
+    """Return how likely a box of a tensor is empty: the one place where density models differ in it.
+
+    Parameters
+    ----------
+    model : int
+        One of `vocabulary.DensityModel`.
+    size, nonzeros, average
+        Of the tensor.
+    n, m : int
+        Nonzeros in every group of m.
+    words : int
+        Elements of the box.
+    along : int
+        Its elements along the dimension of groups.
+    """
+    if model == DENSE:
+        return 0.0
+    if model == FIXED:
+        return max(0.0, 1 - words * average)
+    if model == STRUCTURED:
+        return _structured_empty(n, m, along, words // along)
+    return hypergeometric_empty(size, nonzeros, words)
+
+
+@kernel
 def find_empty(
     problem: ProblemArrays,
     densities: DensityArrays,
@@ -87,14 +115,14 @@ def find_empty(
     """
     rank_start, term_start = problem.rank_start, problem.term_start
     dimension, coefficient = problem.term_dimension, problem.term_coefficient
-    model, group = densities.model, densities.group
+    model, size, average, group = densities.model, densities.size, densities.average, densities.group
     extent, effective = boxes.extent, boxes.effective
     mappings, count, tensors, _ = extent.shape
     for n in range(mappings):
         for a in range(count):
             for t in range(tensors):
                 empty[n, a, t] = 0.0
-                if not effective[n, a, t] or model[t] == DENSE:
+                if not effective[n, a, t]:
                     continue
                 words = 1
                 along = 1
@@ -107,13 +135,16 @@ def find_empty(
                     words *= side
                     if grouped:
                         along = side
-                if model[t] == FIXED:
-                    expected = words * densities.average[t]
-                    empty[n, a, t] = 1 - expected if expected < 1 else 0.0
-                elif model[t] == STRUCTURED:
-                    empty[n, a, t] = _structured_empty(group[t, 0], group[t, 1], along, words // along)
-                else:
-                    empty[n, a, t] = hypergeometric_empty(densities.size[t], densities.nonzeros[t], words)
+                empty[n, a, t] = box_empty(
+                    model[t],
+                    size[t],
+                    densities.nonzeros[t],
+                    average[t],
+                    group[t, 0],
+                    group[t, 1],
+                    words,
+                    along,
+                )
 
 
 @kernel

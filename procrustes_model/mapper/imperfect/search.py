@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from procrustes_model.kernels.search.arrays import CYCLES, EDP, SLACK
+import math
+
+from procrustes_model.kernels.search.arrays import SLACK
 from procrustes_model.mapper.imperfect.space import imperfect_size, search_imperfect_exhaustive
 from procrustes_model.mapper.imperfect.walk import STEPS, WAYS, search_imperfect
 from procrustes_model.mapper.incumbent import Incumbent
@@ -13,17 +15,15 @@ from procrustes_model.mapper.result import Certificate
 from procrustes_model.mapper.space import Space
 
 
-def bound_imperfect(space: Space, kind: int) -> float:
-    """Return what no mapping falls below, with shorter last passes or without: pJ, pJ x cycles, or cycles.
+def bound_imperfect(space: Space, incumbent: Incumbent) -> float:
+    """Return what the objective of no mapping falls below, with shorter last passes or without.
 
     Spatial factors divide the bounds and steps are the product of full factors, so that steps are no fewer
     than with whole passes.
     """
     steps = Tables(space).fewest_steps()
-    if kind == CYCLES:
-        return steps
-    energy = Compulsory(space).least()
-    return energy * steps if kind == EDP else energy
+    energy = Compulsory(space).least() if incumbent.objective.energy_power else 0.0
+    return incumbent.score_bound(energy, steps)
 
 
 def search_imperfect_space(
@@ -68,7 +68,7 @@ def search_imperfect_space(
             search_imperfect_exhaustive(space, incumbent, threads)
             complete = not incumbent.late
         else:
-            bound = bound_imperfect(space, incumbent.kind)
+            bound = bound_imperfect(space, incumbent)
             if method == "optimal":
                 first = Optimal(space, incumbent, threads).run(seed)
                 incumbent.measured = first.measured
@@ -92,5 +92,5 @@ def search_imperfect_space(
         patterns_pruned=first.patterns_pruned if first else 0,
         measured=incumbent.measured,
         pruned=first.pruned if first else {},
-        whole=first.value if first and first.proven else None,
+        whole=first.value if first and first.proven and math.isfinite(first.value) else None,
     )

@@ -20,7 +20,6 @@ from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArray
 from procrustes_model.mapper.constraints import KINDS
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.space import Space
-from procrustes_model.model.batch import evaluate_batch
 
 LARGEST = 20_000_000
 """Mappings above which `search_imperfect_exhaustive` refuses."""
@@ -206,9 +205,7 @@ def offer_batch(
     valid : bool[N]
     energy, cycles : float64[N]
     """
-    batch = evaluate_batch(
-        space.architecture, space.problem, *nests._asdict().values(), last=last, threads=threads
-    )
+    batch = space.evaluator.evaluate(*nests, last=last, threads=threads, accesses=False)
     valid, cycles = batch.valid & allowed, batch.cycles.astype(float)
     incumbent.measured += int(valid.sum())
     incumbent.offer_all(valid, batch.energy_pj, cycles, nests, last)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
-from procrustes_model.kernels.search.arrays import CYCLES, EDP
+from procrustes_model.kernels.dense.arrays import Bools, Ints, NestArrays
+from procrustes_model.kernels.search.goal import loss_all
 from procrustes_model.mapper.imperfect.space import factor_limits, offer_batch
 from procrustes_model.mapper.incumbent import Incumbent, select
 from procrustes_model.mapper.random_search import COLD, HOT
@@ -171,18 +171,6 @@ def fit_splits(bounds: Ints, temporal: Ints, spatial: Ints) -> Ints:
     return last
 
 
-def _cost(kind: int, valid: Bools, wrong: Ints, energy: Floats, cycles: Floats, most: float) -> Floats:
-    """Return what walks lower; a difference is a relative loss."""
-    cost = np.where(wrong > 0, 1e6 * wrong, 1e5)
-    log_energy, log_cycles = np.log(energy[valid] + 1e-9), np.log(cycles[valid])
-    if kind == CYCLES:
-        cost[valid] = log_cycles + 1e-3 * log_energy
-    else:
-        cost[valid] = log_energy + (log_cycles if kind == EDP else 0.0)
-    cost[valid] += np.where(cycles[valid] > most, 1e3, 0.0)
-    return cost
-
-
 def search_imperfect(
     space: Space, incumbent: Incumbent, *, mappings: int | None, seed: int = 0, threads: int = 1
 ) -> None:
@@ -227,7 +215,8 @@ def _walk(walker: _Walker, incumbent: Incumbent, ways: int, steps: int, threads:
             walker.disturb(trial)
         wrong = walker.count_wrong(trial)
         valid, energy, cycles = offer_batch(space, incumbent, trial.nests, trial.last, wrong == 0, threads)
-        cost = _cost(incumbent.kind, valid, wrong, energy, cycles, incumbent.most)
+        cost = np.where(wrong > 0, 1e6 * wrong, 1e5)
+        cost[valid] = loss_all(incumbent.goal, energy[valid], cycles[valid])
         temperature = hot * (COLD / hot) ** (step / steps)
         with np.errstate(over="ignore", invalid="ignore"):
             take = (cost <= accepted) | (walker.rng.random(ways) < np.exp((accepted - cost) / temperature))

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
+from procrustes_model.kernels.dense.arrays import FILL, Bools, Floats, Ints
 from procrustes_model.kernels.dense.sharing import distinct_positions
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED
 from procrustes_model.mapper.space import Space
@@ -114,7 +114,7 @@ class Compulsory:
     def _serve(self, t: int, parent: int, level: int, words: Floats) -> Floats:
         """Return the least energy at a parent that hands out `words` to all instances of a level."""
         model = self.space.model
-        read, _, update = model.energy[parent, t] / model.block[parent]
+        read, _, update = model.word[parent, t]
         served = np.maximum(self.elements[t], words / self._sharing(t, parent, level))
         if not model.output[t]:
             return np.asarray(served * read)
@@ -135,7 +135,7 @@ class Compulsory:
         fits = self.tiles[kept].sum(axis=0) <= model.machine.capacity[level]
         once, moved = np.zeros(len(model.kind)), np.zeros_like(self.moved)
         for t in np.flatnonzero(kept).tolist():
-            fill = model.energy[level, t, 1] / model.block[level]
+            fill = model.word[level, t, FILL]
             for words, into in ((np.array([self.elements[t]]), once[t : t + 1]), (self.moved[t], moved[t])):
                 filled = self._unfinished(t, level, words) if model.output[t] else words
                 into[:] = filled * fill + self._serve(t, int(parents[t]), level, words)

@@ -13,13 +13,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Bools, Floats, Ints
+from procrustes_model.kernels.dense.arrays import DONE, FILL, METADATA, READ, UPDATE, Bools, Floats, Ints
 from procrustes_model.kernels.search.arrays import SIMPLE, Model
 from procrustes_model.kernels.search.lattice import box_words
-from procrustes_model.kernels.sparse.arrays import BITMASK, CSB, HYPERGEOMETRIC, NONE, RUN_LENGTH, BoxArrays
+from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, BoxArrays
 from procrustes_model.kernels.sparse.empty import find_empty
 from procrustes_model.kernels.sparse.empty_on_masks import find_empty_by_mask
+from procrustes_model.kernels.sparse.formats import block_bits, least_bits
 from procrustes_model.model.sparse.lower import SparseDesign
+
+
+def _with_prices(model: Model, energy: Floats, served: Floats) -> Model:
+    """Return a model with other prices per pack and, of components, per element (float64[L, T, 3] each)."""
+    return model._replace(energy=energy, served=served, word=energy / model.pack[:, :, None] + served)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,9 @@ class Relaxation:
     @property
     def is_valid(self) -> bool:
         """Whether no mapping costs less: not where tiles spill, or transfers follow another model's rule."""
-        return self.has_prices and not (self.design.forgetful and bool(self.design.problem.sliding.any()))
+        return self.has_prices and not (
+            self.design.rules.forgetful and bool(self.design.problem.sliding.any())
+        )
 
     @property
     def has_prices(self) -> bool:
@@ -124,37 +132,38 @@ class Relaxation:
 
     def _bits(self, level: int, tensor: int) -> float:
         """Return the least bits of metadata per position of a tile."""
-        formats = self.design.formats
-        kind, block = formats.kind[level, tensor], int(formats.block[level, tensor])
-        if kind == BITMASK:
-            return 1.0
-        if kind == CSB:
-            largest = block if block > 0 else int(self.design.densities.size[tensor])
-            return 1.0 + float(formats.pointer_bits[level, tensor]) / largest
-        if kind == RUN_LENGTH:
-            return self.density(tensor) * float(formats.run_bits[level, tensor])
-        return 0.0
+        design = self.design
+        block = int(design.formats.block[level, tensor])
+        largest = block if block > 0 else int(design.densities.size[tensor])
+        return float(least_bits(design.formats.terms, level, tensor, self.density(tensor), largest))
 
-    def _price(self, level: int, action: int) -> float:
-        price = self.design.machine.energy[level]
-        return float(price.max() if self.design.largest_energy else price[action])
+    def _price(self, level: int, tensor: int, action: int, first: int = READ) -> float:
+        """Return what an access to a pack of elements costs; with `first` of metadata, to their metadata."""
+        machine = self.design.machine
+        prices = machine.price[level, tensor, first : first + 3] * machine.split[level, tensor]
+        return float(prices.max() if self.design.rules.dearest else prices[action])
 
-    def _prices(self, model: Model, keep: Bools | None) -> tuple[Floats, Floats, float]:
-        """Return prices per access (float64[L, T, 3]), shares moved (float64[L, T, 2]), and a constant."""
+    def _prices(self, model: Model, keep: Bools | None) -> tuple[Floats, Floats, Floats, float]:
+        """Return prices per pack and, of components, per element, shares moved, and a constant.
+
+        The first two are float64[L, T, 3], the shares float64[L, T, 2].
+        """
         design, formats = self.design, self.design.formats
         saved = self._saved(keep)
-        energy = np.zeros(saved.shape)
+        energy, served = np.zeros(saved.shape), np.zeros(saved.shape)
+        per_use = design.machine.served
         constant = 0.0
         moved = np.ones((*saved.shape[:2], 2))
         for level, t in np.ndindex(*self.may_keep.shape):
-            kind, density = formats.kind[level, t], self.density(t)
-            output, shrunk = bool(model.output[t]), kind != NONE
-            word = float(formats.word_bits[level])
+            density = self.density(t)
+            output, shrunk = bool(model.output[t]), bool(formats.compressed[level, t])
+            word = float(formats.bits[level, t])
             words = self._bits(level, t) / word if shrunk else 0.0
-            loses_blocks = shrunk and bool(formats.dropped[level, t]) and kind in (BITMASK, CSB)
-            if loses_blocks and formats.block[level, t] <= 0:
+            positions, loses_blocks = int(formats.block[level, t]), bool(formats.dropped[level, t])
+            if loses_blocks and positions <= 0:
                 words = 0.0
             share = np.array(saved[level, t], np.float64)
+            described = np.zeros(3)
             if output and shrunk:
                 outer = level == 0 and share[UPDATE] == 1
                 if not outer:
@@ -163,18 +172,25 @@ class Relaxation:
                     # what leaves for good is known: every element once
                     touched = box_words(model.coefficient[t], model.bounds)
                     extra = words if model.kind[t] == SIMPLE and not loses_blocks else 0.0
-                    spent = self._price(level, UPDATE) / model.block[level]
-                    constant += float(touched * spent * (extra - (1 - density)))
+                    done = self._price(level, t, UPDATE) / model.pack[level, t]
+                    one = self._price(level, t, UPDATE, METADATA) / model.pack[level, t]
+                    spared = (1 - density) * (done + per_use[level, t, UPDATE])
+                    constant += float(touched * (extra * one - spared))
             elif shrunk:
-                share = share * (density + words)
+                share, described = share * density, share * words
                 if loses_blocks and words:
                     units = float(design.machine.fanout[:level].prod())
-                    block = float(formats.block[level, t] + formats.pointer_bits[level, t]) / word
-                    constant -= float(3 * units * block * self._price(level, READ) / model.block[level])
+                    block = block_bits(formats.terms, level, t, positions) / word
+                    constant -= float(
+                        3 * units * block * self._price(level, t, READ, METADATA) / model.pack[level, t]
+                    )
             for action in (READ, FILL, UPDATE):
-                energy[level, t, action] = share[action] * self._price(level, action)
-            moved[level, t] = share[READ], min(share[FILL], share[UPDATE])
-        return energy, moved, constant
+                energy[level, t, action] = share[action] * self._price(level, t, action)
+                energy[level, t, action] += described[action] * self._price(level, t, action, METADATA)
+                served[level, t, action] = share[action] * per_use[level, t, action]
+            ported = share + described
+            moved[level, t] = ported[READ], min(ported[FILL], ported[UPDATE])
+        return energy, served, moved, constant
 
     def _shares(self) -> tuple[float, float]:
         """Return the least shares of computations that take energy, and that take time."""
@@ -216,22 +232,24 @@ class Relaxation:
         -------
         Model
         """
-        energy, moved, constant = self._prices(model, keep)
+        energy, served, moved, constant = self._prices(model, keep)
         spent, time = self._shares()
-        base = model.computes * spent * model.compute_energy + constant
-        return model._replace(
-            energy=energy, whole=False, moved=moved, work=time, uneven=self.is_uneven, base=base
-        )
+        machine = self.design.machine
+        computing = float(machine.compute_price[DONE]) + machine.served_compute
+        base = model.computes * spent * computing + constant
+        priced = _with_prices(model, energy, served)
+        return priced._replace(whole=False, moved=moved, work=time, uneven=self.is_uneven, base=base)
 
     def forget(self, model: Model) -> Model:
         """Return prices that hold under the older rule of transfers: sliding tiles may come for nothing."""
-        energy = model.energy.copy()
+        energy, served = model.energy.copy(), model.served.copy()
         sliding = self.design.problem.sliding
-        energy[:-1, sliding] = 0.0
-        energy[-1, sliding, FILL] = 0.0
+        for prices in (energy, served):
+            prices[:-1, sliding] = 0.0
+            prices[-1, sliding, FILL] = 0.0
         moved = model.moved.copy()
         moved[:, sliding] = 0.0
-        return model._replace(energy=energy, moved=moved)
+        return _with_prices(model, energy, served)._replace(moved=moved)
 
     def stored(self, level: int, tensor: int, words: Ints) -> Floats:
         """Return the least words that tiles take.
@@ -251,7 +269,7 @@ class Relaxation:
         if design.capacity_size == "dense" or not design.compressed[level, tensor]:
             return elements
         density = self.density(tensor)
-        taken = elements * (density + self._bits(level, tensor) / float(design.formats.word_bits[level]))
+        taken = elements * (density + self._bits(level, tensor) / float(design.formats.bits[level, tensor]))
         if design.deviations and not design.masks.known[tensor]:
             size = float(design.densities.size[tensor])
             if design.densities.model[tensor] == HYPERGEOMETRIC:

@@ -22,7 +22,7 @@ from typing import TypeVar
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
-from procrustes_model.kernels.search.arrays import CYCLES, POINT, SLACK, SPREAD, UNITS, Model, Pairs, Pattern
+from procrustes_model.kernels.search.arrays import POINT, SLACK, SPREAD, UNITS, Model, Pairs, Pattern
 from procrustes_model.kernels.search.candidates import list_candidates
 from procrustes_model.kernels.search.expand import (
     HOPELESS,
@@ -166,7 +166,7 @@ class Optimal:
         for keep in self.space.patterns():
             model = relaxation.forget(self.space.model_of(keep))
             energy = self.tables.make_pattern(model, keep, self.incumbent.goal)[2]
-            least = min(least, self.incumbent.score(max(0.0, energy), steps))
+            least = min(least, self.incumbent.score_bound(energy, steps))
         return least
 
     def _rank_patterns(self) -> list[tuple[float, int, Bools]]:
@@ -183,7 +183,7 @@ class Optimal:
             if hopeless or self.incumbent.excludes(bound, steps):
                 self.patterns_pruned += 1
             else:
-                ranked.append((self.incumbent.score(bound, steps), bound, self.patterns, keep))
+                ranked.append((self.incumbent.score_bound(bound, steps), bound, self.patterns, keep))
         ranked.sort(key=lambda row: row[:3])
         return [(score, number, keep) for score, _, number, keep in ranked]
 
@@ -227,7 +227,7 @@ class Optimal:
         pool: ThreadPoolExecutor,
     ) -> None:
         """Follow labels at B(l), stage 2 l, or M(l), stage 2 l + 1, to whole mappings, best first."""
-        scores = np.array([self.incumbent.score(*mark[[BOUND, STEPS]]) for mark in marks])
+        scores = self.incumbent.score_bounds(marks[:, BOUND], marks[:, STEPS])
         best_first = np.lexsort((np.arange(len(labels)), marks[:, BOUND], scores))
         labels, marks, scores = labels[best_first], marks[best_first], scores[best_first]
         first, size = 0, FIRST_CHUNK
@@ -238,7 +238,7 @@ class Optimal:
             last = min(first + size, len(labels))
             chunk = slice(first, last)
             first, size = last, min(4 * size, LARGEST_CHUNK)
-            hopeful = self._hopeful(marks[chunk], scores[chunk])
+            hopeful = self.incumbent.may_beat(marks[chunk, BOUND], marks[chunk, STEPS])
             if not hopeful.any():
                 continue
             if stage == 2 * (self.space.levels - 1):
@@ -250,15 +250,6 @@ class Optimal:
                 size = max(FIRST_CHUNK, (last - chunk.start) // 4)
             if len(found[0]):
                 self._descend(pattern, pairs, stage + 1, *found, pool)
-
-    def _hopeful(self, marks: Floats, scores: Floats) -> Bools:
-        incumbent = self.incumbent
-        if incumbent.kind == CYCLES:
-            level = (marks[:, STEPS] == incumbent.cycles) & (
-                marks[:, BOUND] <= incumbent.energy * (1 + SLACK)
-            )
-            return np.asarray((marks[:, STEPS] < incumbent.cycles) | level)
-        return np.asarray((marks[:, STEPS] <= incumbent.most) & (scores <= incumbent.value * (1 + SLACK)))
 
     def _share_out(self, work: Callable[[slice, Ints], R], count: int, pool: ThreadPoolExecutor) -> list[R]:
         """Run `work` on slices of labels, in order; how they are cut does not change what is found."""
@@ -358,7 +349,7 @@ class Optimal:
         assert cost is not None
         innermost = space.levels - 1
         position, nests = np.zeros(2, np.int64), space.nests(CANDIDATES)
-        self.closest = min(self.closest, *(incumbent.score(*mark[[BOUND, STEPS]]) for mark in marks))
+        self.closest = min(self.closest, *incumbent.score_bounds(marks[:, BOUND], marks[:, STEPS]))
         while position[0] < len(labels) and not incumbent.late:
             written = list_candidates(
                 self.model,

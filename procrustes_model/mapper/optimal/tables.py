@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
+from procrustes_model.kernels.dense.arrays import FILL, READ, Bools, Floats, Ints
 from procrustes_model.kernels.search.arrays import (
     SIMPLE,
     SLIDING,
@@ -114,7 +114,7 @@ class Tables:
 
     def _word_energy(self, model: Model, level: int, tensor: int) -> float:
         """Return the energy per word that a level spends to serve the tensor."""
-        read, _, update = model.energy[level, tensor] / model.block[level]
+        read, _, update = model.word[level, tensor]
         if not model.output[tensor]:
             return float(read)
         return float(update if model.rough[level] else read + update)
@@ -138,17 +138,15 @@ class Tables:
             parents = self._parents(level, keep, t, family=family)
             parent[t] = min(self._word_energy(model, p, t) / math.prod(mesh[p:level]) for p in parents)
             if kept[t] and not (model.output[t] and model.rough[inner]):
-                child[t] = model.energy[inner, t, 1] / model.block[inner]
+                child[t] = model.word[inner, t, FILL]
             if model.output[t]:
                 whole = float(box_words(model.coefficient[t], model.bounds))
                 pending += whole * max(
-                    0.0
-                    if model.rough[p]
-                    else math.prod(mesh[:p]) * float(model.energy[p, t, 0] / model.block[p])
+                    0.0 if model.rough[p] else math.prod(mesh[:p]) * float(model.word[p, t, READ])
                     for p in parents
                 )
                 if kept[t] and not model.rough[inner]:
-                    saved = (model.energy[inner, t, 0] + model.energy[inner, t, 1]) / model.block[inner]
+                    saved = model.word[inner, t, READ] + model.word[inner, t, FILL]
                     rebate += self._touched(t, points) * units * outside * saved
             if not keep[inner:, t].any():
                 first = 0 if family else parents[0]
@@ -231,8 +229,7 @@ class Tables:
     def _whole(self, model: Model, inside: float) -> float:
         """Add what no level's bound holds: compute energy, less what first accumulations save outermost."""
         saved = sum(
-            float(box_words(model.coefficient[t], model.bounds))
-            * float(model.energy[0, t, 0] / model.block[0])
+            float(box_words(model.coefficient[t], model.bounds)) * float(model.word[0, t, READ])
             for t in np.flatnonzero(model.output)
         )
         return model.base + inside - saved

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from procrustes_model.errors import SpecError
-from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
+from procrustes_model.kernels.dense.arrays import Floats, Ints
 from procrustes_model.kernels.dense.nest import flatten
 from procrustes_model.kernels.imbalance.counted import measure_work
 from procrustes_model.kernels.imbalance.tiles import find_tiles
-from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, STRUCTURED
 from procrustes_model.kernels.sparse.masks import MaskArrays
 from procrustes_model.model.lower import lower_mapping
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
@@ -44,9 +43,9 @@ class WorkOf:
     tensor : str
         Whose nonzeros are the work.
     policy : str
-        'none' or 'half_tile'.
+        Of balancing.
     cut : str or None
-        The dimension along which tiles are cut in two; None where they cannot be.
+        The dimension along which tiles are cut; None where they cannot be.
     basis : str
         'counted' on a mask, 'sampled' on random masks, or 'even' by a density that knows no imbalance.
     masks : int
@@ -221,7 +220,7 @@ def measure_imbalance(
             sparsity.name,
             problem.phase,
             name,
-            "half_tile" if design.balance.half_tile else "none",
+            design.policy.name,
             None if cut < 0 else list(problem.dimensions)[cut],
             basis,
             0 if basis == "even" else len(work),
@@ -241,35 +240,27 @@ def _find_work(
     if design.is_counted:
         return "counted", [_count_work(design, buffers, design.masks)]
     tensor, tiles = design.balance.tensor, buffers.tiles
-    model = int(design.densities.model[tensor])
-    if model != HYPERGEOMETRIC and not (model == STRUCTURED and tiles.alike[0] > 0):
+    rule = design.density_rules[tensor]
+    if rule.draw is None or tiles.alike[0] == 0:
         return "even", [_even_work(design, buffers)]
     name, elements = problem.tensors[tensor].name, int(tiles.rounds[0] * tiles.parts[0])
     rng = np.random.default_rng(seed)
     work: list[tuple[Floats | Ints, Floats | Ints]] = []
     for _ in range(samples or min(_MOST_MASKS, math.ceil(_ENOUGH_ELEMENTS / elements))):
-        mask = _draw_mask(design, problem, rng)
+        mask = rule.draw(*_drawn_from(design, problem), rng)
         work.append(_count_work(design, buffers, lower_masks(problem, design.problem, {name: mask})))
     return "sampled", work
 
 
-def _draw_mask(design: SparseDesign, problem: Problem, rng: np.random.Generator) -> Bools:
-    """Return a random mask of the balanced tensor, every one of its density equally likely."""
+def _drawn_from(design: SparseDesign, problem: Problem) -> tuple[tuple[int, ...], int, tuple[int, int], int]:
+    """Return what masks of the balanced tensor are drawn from; see `DensityRule.draw`."""
     densities, t = design.densities, design.balance.tensor
     tensor = problem.tensors[t]
-    shape = tensor_shape(problem, tensor.name)
-    if densities.model[t] == HYPERGEOMETRIC:
-        mask = np.zeros(shape, np.bool_)
-        mask.flat[rng.choice(mask.size, int(densities.nonzeros[t]), replace=False, shuffle=False)] = True
-        return mask
-    nonzeros, group, along = (int(number) for number in densities.group[t])
-    dimension = list(problem.dimensions)[along]
-    axis = next(i for i, rank in enumerate(tensor.ranks) if any(term.dimension == dimension for term in rank))
-    others = [length for i, length in enumerate(shape) if i != axis]
-    groups = -(-shape[axis] // group)
-    chosen = rng.random((*others, groups, group)).argsort(axis=-1) < nonzeros
-    rows = chosen.reshape(*others, groups * group)[..., : shape[axis]]
-    return np.ascontiguousarray(np.moveaxis(rows, -1, axis))
+    n, m, along = (int(number) for number in densities.group[t])
+    dimension = list(problem.dimensions)[along] if along >= 0 else None
+    grouped = (any(term.dimension == dimension for term in rank) for rank in tensor.ranks)
+    axis = next((i for i, found in enumerate(grouped) if found), -1)
+    return tensor_shape(problem, tensor.name), int(densities.nonzeros[t]), (n, m), axis
 
 
 def _count_work(design: SparseDesign, buffers: SparseBuffers, masks: MaskArrays) -> tuple[Ints, Ints]:

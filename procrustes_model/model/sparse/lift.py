@@ -1,17 +1,15 @@
-"""Evaluate one mapping where something is zero."""
+"""From what sparse kernels fill in for one mapping to a `SparseResult`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping as AbstractMapping
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.kernels.dense.arrays import BAD_CAPACITY, FILL, READ, UPDATE
-from procrustes_model.kernels.imbalance.tiles import make_memo
-from procrustes_model.model.components import use_components
-from procrustes_model.model.lower import lower_mapping
-from procrustes_model.model.result import ComputeResult, LevelResult
-from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
+from procrustes_model.kernels.dense.arrays import BALANCING, FILL, READ, UPDATE
+from procrustes_model.model.components import lift_components
+from procrustes_model.model.lift import lift_compute, lift_level, slowest_of
+from procrustes_model.model.result import LevelResult
+from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.result import (
     Imbalance,
     SparseComputes,
@@ -20,57 +18,39 @@ from procrustes_model.model.sparse.result import (
     SparseTensorCounts,
     sparse_of,
 )
-from procrustes_model.model.sparse.steps import SparseBuffers, evaluate_block, make_buffers
+from procrustes_model.model.sparse.steps import SparseBuffers
+from procrustes_model.vocabulary import Status
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.mapping import Mapping
     from procrustes_model.spec.problem import Problem
-    from procrustes_model.spec.sparsity import Sparsity
-
-_FORMATS = ("none", "bitmask", "coordinate", "run_length", "csr", "csb")
+    from procrustes_model.spec.sparsity import SparsePhase
 
 
-def evaluate_sparse(
+def lift_sparse(
     architecture: Architecture,
     problem: Problem,
     mapping: Mapping,
-    sparsity: Sparsity,
-    *,
-    densities: AbstractMapping[str, Any] | None = None,
-    masks: AbstractMapping[str, Any] | None = None,
-    check_capacity: bool = True,
+    design: SparseDesign,
+    phase: SparsePhase,
+    buffers: SparseBuffers,
 ) -> SparseResult:
-    """Count accesses, energy and cycles of one mapping where something is zero; see `evaluate`."""
-    from procrustes_model.model.evaluate import LIMITS, REASONS
+    """Return the result of a batch of one.
 
-    if getattr(mapping, "imperfect", False):
-        raise SpecError(mapping.issue("sparse evaluation takes loops that divide their bounds"))
-    design = lower_sparsity(architecture, problem, sparsity, densities, masks)
-    buffers = make_buffers(design, 1)
-    evaluate_block(
-        design, lower_mapping(problem, mapping), buffers, make_memo(64), before=True, check=check_capacity
-    )
-    status = int(buffers.status[0])
-    if status in REASONS:
-        raise SpecError(mapping.issue(REASONS[status]))
-    levels = _lift_levels(architecture, problem, mapping, design, buffers, LIMITS)
-    if status == BAD_CAPACITY:
+    Raises
+    ------
+    SpecError
+        When its tiles do not fit.
+    """
+    levels = _lift_levels(architecture, problem, mapping, phase, buffers)
+    if buffers.status[0] == Status.BAD_CAPACITY:
         raise SpecError(_overfull(design, levels, mapping))
-    counts, costs = buffers.counts, buffers.costs
-    actual, gated, skipped = (float(number) for number in counts.computes[0])
-    compute = ComputeResult(
-        name=architecture.compute.name,
-        instances_used=int(buffers.dense.instances[0, -1]),
-        instances=architecture.instances(len(levels)),
-        computes=round(actual),
-        energy_pj=float(costs.compute_energy[0]),
-        cycles=int(costs.cycles[0, -1]),
-    )
-    slowest = max(levels, key=lambda level: level.cycles)
-    limited = slowest.cycles > compute.cycles
-    cycles = max(slowest.cycles, compute.cycles)
-    computes = SparseComputes(problem.computes, actual, gated, skipped)
+    actual, gated, skipped = (float(number) for number in buffers.counts.computes[0])
+    compute = lift_compute(architecture, actual, buffers.dense, buffers.costs)
+    cycles, bottleneck = slowest_of(levels, compute)
+    used = buffers.dense.instances[0, :-1, None, None].astype(float)
+    words = buffers.counts.actual[0] * used
     return SparseResult(
         architecture=architecture.name,
         problem=problem.name,
@@ -79,12 +59,12 @@ def evaluate_sparse(
         levels=levels,
         compute=compute,
         cycles=cycles,
-        bottleneck=slowest.name if limited else compute.name,
-        sparsity=sparsity.name,
+        bottleneck=bottleneck,
+        components=lift_components(architecture, problem, design.components, words, actual, cycles),
+        sparsity=design.name,
         densities=tuple((t.name, float(design.densities.average[i])) for i, t in enumerate(problem.tensors)),
-        computes=computes,
+        computes=SparseComputes(problem.computes, actual, gated, skipped),
         imbalance=_lift_imbalance(design, problem, buffers),
-        components=use_components(architecture, problem.phase, levels, computes, cycles),
     )
 
 
@@ -118,32 +98,26 @@ def _lift_levels(
     architecture: Architecture,
     problem: Problem,
     mapping: Mapping,
-    design: SparseDesign,
+    phase: SparsePhase,
     buffers: SparseBuffers,
-    limits: tuple[str, ...],
 ) -> tuple[LevelResult, ...]:
     levels = []
     for i, spec in enumerate(architecture.levels):
         tensors = tuple(
             _lift_tensor(
-                spec.name, tensor.name, tensor.is_output, i, t, _FORMATS[design.formats.kind[i, t]], buffers
+                spec.name,
+                tensor.name,
+                tensor.is_output,
+                i,
+                t,
+                phase.format_of(tensor.name, spec.name).kind,
+                buffers,
             )
             for t, tensor in enumerate(problem.tensors)
             if tensor.name in mapping.levels[i].keep
         )
         stored = sum(counts.sparse.stored_words for counts in tensors)
-        levels.append(
-            LevelResult(
-                name=spec.name,
-                instances_used=int(buffers.dense.instances[0, i]),
-                instances=architecture.instances(i),
-                capacity_words=spec.capacity_words,
-                used_words=round(stored),
-                cycles=int(buffers.costs.cycles[0, i]),
-                limited_by=limits[buffers.costs.limit[0, i]],
-                tensors=tensors,
-            )
-        )
+        levels.append(lift_level(architecture, i, tensors, stored, buffers.dense, buffers.costs))
     return tuple(levels)
 
 
@@ -159,9 +133,9 @@ def _lift_tensor(
         is_output=is_output,
         instances=int(dense.instances[0, i]),
         tile_words=int(dense.tile[0, i, t]),
-        reads=round(actual[READ]),
-        fills=round(actual[FILL]),
-        updates=round(actual[UPDATE]),
+        reads=actual[READ],
+        fills=actual[FILL],
+        updates=actual[UPDATE],
         read_energy_pj=energy[READ],
         fill_energy_pj=energy[FILL],
         update_energy_pj=energy[UPDATE],
@@ -171,7 +145,9 @@ def _lift_tensor(
             gated=_triple(counts.gated[0, i, t]),
             skipped=_triple(counts.skipped[0, i, t]),
             metadata=_triple(counts.metadata[0, i, t]),
-            metadata_energy_pj=_triple(costs.metadata_energy[0, i, t]),
+            metadata_energy_pj=_triple(costs.metadata[0, i, t]),
+            gated_energy_pj=_triple(costs.saved[0, i, t, 0]),
+            skipped_energy_pj=_triple(costs.saved[0, i, t, 1]),
             stored_words=float(counts.stored[0, i, t]),
             format=format_name,
         ),
@@ -186,7 +162,7 @@ def _lift_imbalance(design: SparseDesign, problem: Problem, buffers: SparseBuffe
     met = float(design.densities.met[tensor])
     return Imbalance(
         tensor=problem.tensors[tensor].name,
-        policy="half_tile" if design.balance.half_tile else "none",
+        policy=design.policy.name,
         counted=design.is_counted,
         parts=int(tiles.parts[0]),
         rounds=int(tiles.rounds[0]),
@@ -195,5 +171,5 @@ def _lift_imbalance(design: SparseDesign, problem: Problem, buffers: SparseBuffe
         before=float(buffers.before[0]) / met if met else 1.0,
         after=float(buffers.counts.work[0]) / met if met else 1.0,
         pointer_reads=float(buffers.counts.pointers[0]),
-        pointer_energy_pj=float(buffers.costs.pointer_energy[0]),
+        pointer_energy_pj=float(buffers.costs.beside[0, BALANCING]),
     )

@@ -11,22 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from procrustes_model.densities import DENSITIES, DensityRule
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.kernels.dense.arrays import Bools, MachineArrays, ProblemArrays
+from procrustes_model.formats import FORMATS
+from procrustes_model.kernels.dense.arrays import Bools, ProblemArrays
 from procrustes_model.kernels.sparse.arrays import (
-    BITMASK,
-    COORDINATE,
-    CSB,
-    CSR,
-    DENSE,
-    FIXED,
     GATED,
     HALF_TILE,
-    HYPERGEOMETRIC,
-    NONE,
-    RUN_LENGTH,
     SKIPPED,
-    STRUCTURED,
     WHOLE_TILE,
     ActionArrays,
     BalanceArrays,
@@ -35,76 +27,67 @@ from procrustes_model.kernels.sparse.arrays import (
 )
 from procrustes_model.kernels.sparse.empty_on_masks import met_density
 from procrustes_model.kernels.sparse.masks import MaskArrays
-from procrustes_model.model.lower import lower_architecture, lower_problem
+from procrustes_model.model.components import working_components
+from procrustes_model.model.design import Design, lower_rules
+from procrustes_model.model.lower import lower_machine, lower_problem
+from procrustes_model.model.sparse.formats import lower_terms
 from procrustes_model.model.sparse.masks import lower_masks, read_mask
+from procrustes_model.policies import POLICIES, Policy
 from procrustes_model.shipped import list_shipped
+from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.shape import load_shape
 from procrustes_model.spec.sparsity import EVERY_LEVEL, Density, SparsePhase, Sparsity
 from procrustes_model.spec.sparsity_reader import density_of
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.text.yaml_text import Path
+from procrustes_model.vocabulary import Served
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.problem import Problem
 
-_MODELS = {"dense": DENSE, "hypergeometric": HYPERGEOMETRIC, "fixed": FIXED, "structured": STRUCTURED}
-_FORMATS = {
-    "none": NONE,
-    "bitmask": BITMASK,
-    "coordinate": COORDINATE,
-    "run_length": RUN_LENGTH,
-    "csr": CSR,
-    "csb": CSB,
-}
 _BLOCKS = {"tile": WHOLE_TILE, "half_tile": HALF_TILE}
 
 
 @dataclass(frozen=True, slots=True)
-class SparseDesign:
-    """Everything about an architecture, a problem and a sparse design that does not depend on the mapping.
+class SparseDesign(Design):
+    """A problem on an architecture under a sparse design.
 
     Attributes
     ----------
     name : str
         Of the sparse design.
-    problem : ProblemArrays
-    machine : MachineArrays
     densities : DensityArrays
+    density_rules : tuple of DensityRule
+        The density models of tensors.
     actions : ActionArrays
     formats : FormatArrays
     balance : BalanceArrays
+    policy : Policy
+        Of balancing.
     masks : MaskArrays
     compressed : bool[L, T]
-    computes : int
-        If nothing were zero.
     capacity_size, overflow : str
         As the design says.
     deviations : float
         Standard deviations that a quantile lies above the average.
     quantile : float
         Share of tiles that must fit.
-    all_output_fills, forgetful, largest_energy : bool
-        Published rules.
     """
 
     name: str
-    problem: ProblemArrays
-    machine: MachineArrays
     densities: DensityArrays
+    density_rules: tuple[DensityRule, ...]
     actions: ActionArrays
     formats: FormatArrays
     balance: BalanceArrays
+    policy: Policy
     masks: MaskArrays
     compressed: Bools
-    computes: int
     capacity_size: str
     overflow: str
     deviations: float
     quantile: float
-    all_output_fills: bool
-    forgetful: bool
-    largest_energy: bool
 
     @property
     def is_counted(self) -> bool:
@@ -115,12 +98,13 @@ class SparseDesign:
 class _Names:
     """Looks up names of tensors and levels, and collects those that do not exist."""
 
-    def __init__(self, architecture: Architecture, problem: Problem, design: Sparsity) -> None:
+    def __init__(self, architecture: Architecture, problem: Problem, design: Sparsity, rules: Rules) -> None:
         self.tensors = {tensor.name: i for i, tensor in enumerate(problem.tensors)}
         self.levels = {level.name: i for i, level in enumerate(architecture.levels)}
         self.problem = problem
         self.machine = architecture.name
         self.design = design
+        self.rules = rules
         self.issues: list[Issue] = []
 
     def tensor(self, name: str, *path: str | int) -> int:
@@ -150,6 +134,7 @@ def lower_sparsity(
     sparsity: Sparsity,
     densities: Mapping[str, Any] | None = None,
     masks: Mapping[str, Any] | None = None,
+    rules: Rules | None = None,
 ) -> SparseDesign:
     """Return a sparse design as arrays.
 
@@ -163,6 +148,8 @@ def lower_sparsity(
         By tensor, in place of the design's: a number, or the content of a density in a file.
     masks : mapping, optional
         By tensor: a boolean array with the tensor's ranks, or a .npy or .npz file.
+    rules : Rules, optional
+        In place of the design's.
 
     Returns
     -------
@@ -175,8 +162,9 @@ def lower_sparsity(
         `densities` and `masks` both say what is zero in one.
     """
     phase = sparsity.phase(problem.phase)
-    names = _Names(architecture, problem, sparsity)
-    problem_arrays, machine = lower_problem(problem), lower_architecture(architecture)
+    rules = phase.rules if rules is None else rules
+    names = _Names(architecture, problem, sparsity, rules)
+    problem_arrays = lower_problem(problem)
     chosen = dict(phase.densities) | {
         name: _density(name, value) for name, value in (densities or {}).items()
     }
@@ -202,35 +190,51 @@ def lower_sparsity(
         raise SpecError(names.issues)
     read = {name: read_mask(mask, problem, name) for name, mask in found.items()}
     mask_arrays = lower_masks(problem, problem_arrays, read)
-    density_arrays = _lower_densities(problem, problem_arrays, chosen, mask_arrays, sparsity)
+    rules_of = _density_rules(problem, chosen, mask_arrays)
+    density_arrays = _lower_densities(problem, problem_arrays, chosen, rules_of, mask_arrays, sparsity)
     quantile = phase.capacity.size == "quantile"
-    rules = phase.rules
+    components = working_components(
+        architecture,
+        problem,
+        _served(phase, chosen, found),
+        [tensor.name for t, tensor in enumerate(problem.tensors) if formats.compressed[:, t].any()],
+    )
     return SparseDesign(
         name=sparsity.name,
         problem=problem_arrays,
-        machine=machine,
+        machine=lower_machine(architecture, problem, components, phase.compute.gated_energy),
+        rules=lower_rules(rules),
+        components=components,
         densities=density_arrays,
+        density_rules=rules_of,
         actions=actions,
         formats=formats,
         balance=balance,
+        policy=POLICIES[phase.balancing.policy],
         masks=mask_arrays,
-        compressed=formats.kind != NONE,
-        computes=problem.computes,
+        compressed=formats.compressed,
         capacity_size=phase.capacity.size,
         overflow=phase.capacity.overflow,
         deviations=max(0.0, NormalDist().inv_cdf(phase.capacity.quantile)) if quantile else 0.0,
         quantile=float(phase.capacity.quantile),
-        all_output_fills=rules.output_fills == "all",
-        forgetful=rules.overlap == "innermost",
-        largest_energy=rules.access_energy == "largest",
     )
+
+
+def _served(phase: SparsePhase, densities: Mapping[str, Density], masks: Mapping[str, Any]) -> set[Served]:
+    """Return what a design does in a phase, beside compressing, that components may serve."""
+    served = set()
+    if phase.balancing.tensor is not None and POLICIES[phase.balancing.policy].balances:
+        served.add(Served.BALANCING)
+    if masks or any(density.model != "dense" for density in densities.values()):
+        served.add(Served.PRUNING)
+    return served
 
 
 def _density(name: str, value: Any) -> Density:
     """Return a density that Python code gives."""
     if isinstance(value, Density):
         return value
-    from procrustes_model.spec.sparsity import load_sparsity
+    from procrustes_model.spec.load import load_sparsity
 
     content = {"name": "densities", "densities": {name: density_of(value)}}
     return load_sparsity({"sparsity": content}).forward.densities[name]
@@ -243,12 +247,27 @@ def _size(problem: Problem, tensor: int) -> int:
     )
 
 
+def _density_rules(
+    problem: Problem, chosen: dict[str, Density], masks: MaskArrays
+) -> tuple[DensityRule, ...]:
+    """Return the density models of tensors: of a mask where there is one, dense where nothing is said."""
+    said = (chosen[tensor.name].model if tensor.name in chosen else "dense" for tensor in problem.tensors)
+    return tuple(DENSITIES["mask" if masks.known[t] else name] for t, name in enumerate(said))
+
+
 def _lower_densities(
-    problem: Problem, arrays: ProblemArrays, chosen: dict[str, Density], masks: MaskArrays, design: Sparsity
+    problem: Problem,
+    arrays: ProblemArrays,
+    chosen: dict[str, Density],
+    rules: tuple[DensityRule, ...],
+    masks: MaskArrays,
+    design: Sparsity,
 ) -> DensityArrays:
     count = len(problem.tensors)
     lowered = DensityArrays(
-        model=np.full(count, DENSE, np.int64),
+        model=np.array([rule.code for rule in rules], np.int64),
+        known_total=np.array([rule.known_total for rule in rules], np.bool_),
+        varies=np.array([rule.varies for rule in rules], np.bool_),
         size=np.array([_size(problem, t) for t in range(count)], np.int64),
         nonzeros=np.zeros(count, np.int64),
         average=np.ones(count),
@@ -261,17 +280,15 @@ def _lower_densities(
         lowered.nonzeros[t] = size
         if masks.known[t]:
             first = int(masks.bit_start[t])
-            lowered.model[t] = HYPERGEOMETRIC
             lowered.nonzeros[t] = np.count_nonzero(masks.bits[first : first + size])
             lowered.average[t] = lowered.nonzeros[t] / size
             lowered.met[t] = met_density(arrays, masks, t) if arrays.sliding[t] else lowered.average[t]
-        elif density is not None and density.model != "dense":
+        elif density is not None:
             average = 1.0 if density.average is None else density.average
-            lowered.model[t] = _MODELS[density.model]
             lowered.nonzeros[t] = math.ceil(average * size)
-            exact = lowered.nonzeros[t] / size if density.model == "hypergeometric" else average
+            exact = lowered.nonzeros[t] / size if rules[t].known_total else average
             lowered.average[t] = lowered.met[t] = exact
-            if density.model == "structured":
+            if density.along is not None:
                 groups = (density.nonzeros or 1, density.group or 1)
                 lowered.group[t] = (*groups, _along(problem, t, density, design))
     return lowered
@@ -307,43 +324,40 @@ def _lower_actions(phase: SparsePhase, tensors: int, names: _Names) -> ActionArr
         leaders=leaders,
         skip_compute=operands["skip"],
         gate_compute=operands["gate"],
-        gated_energy=float(phase.compute.gated_energy),
-        whole=phase.rules.rounding == "whole_words",
+        whole=names.rules.rounding == "whole_words",
     )
 
 
 def _lower_formats(
     phase: SparsePhase, architecture: Architecture, problem: Problem, names: _Names
 ) -> FormatArrays:
-    shape = (len(architecture.levels), len(problem.tensors))
-    lowered = FormatArrays(
-        kind=np.full(shape, NONE, np.int64),
-        pointer_bits=np.zeros(shape, np.int64),
-        run_bits=np.ones(shape, np.int64),
-        block=np.full(shape, WHOLE_TILE, np.int64),
-        dropped=np.zeros(shape, np.bool_),
-        word_bits=np.array([level.word_bits for level in architecture.levels], np.int64),
-    )
     for name, by_level in phase.formats.items():
-        t = names.tensor(name, "formats", name)
+        names.tensor(name, "formats", name)
         for level_name, chosen in by_level.items():
             if level_name != EVERY_LEVEL:
                 names.level(level_name, "formats", name, level_name)
             if isinstance(chosen.block, tuple):
                 _check_block(chosen.block, names, ("formats", name, level_name, "block"))
-        for i, level in enumerate(architecture.levels):
-            stored = by_level.get(level.name, by_level.get(EVERY_LEVEL))
-            if stored is None:
-                continue
-            block = stored.block
-            if isinstance(block, tuple):
-                block = math.prod(problem.dimensions.get(dimension, 1) for dimension in block)
-            lowered.kind[i, t] = _FORMATS[stored.kind]
-            lowered.pointer_bits[i, t] = stored.pointer_bits
-            lowered.run_bits[i, t] = stored.run_bits
-            lowered.block[i, t] = _BLOCKS[block] if isinstance(block, str) else block
-            lowered.dropped[i, t] = stored.partial_blocks == "dropped"
-    return lowered
+    stored = [
+        [phase.format_of(tensor.name, level.name) for tensor in problem.tensors]
+        for level in architecture.levels
+    ]
+    return FormatArrays(
+        terms=lower_terms(stored, [len(tensor.ranks) for tensor in problem.tensors]),
+        compressed=np.array([[FORMATS[one.kind].compressed for one in row] for row in stored], np.bool_),
+        block=np.array([[_positions(one.block, problem) for one in row] for row in stored], np.int64),
+        dropped=np.array([[one.partial_blocks == "dropped" for one in row] for row in stored], np.bool_),
+        bits=np.array(
+            [[level.word_bits for _ in problem.tensors] for level in architecture.levels], np.int64
+        ),
+    )
+
+
+def _positions(block: int | str | tuple[str, ...], problem: Problem) -> int:
+    """Return the positions of a block, or the constant of one that depends on the mapping."""
+    if isinstance(block, tuple):
+        return math.prod(problem.dimensions.get(dimension, 1) for dimension in block)
+    return _BLOCKS[block] if isinstance(block, str) else block
 
 
 def _check_block(block: tuple[str, ...], names: _Names, path: Path) -> None:
@@ -364,13 +378,14 @@ def _shipped_dimensions() -> frozenset[str]:
 
 
 def _lower_balance(phase: SparsePhase, levels: int, names: _Names) -> BalanceArrays:
-    balancing = phase.balancing
+    balancing, policy = phase.balancing, POLICIES[phase.balancing.policy]
     at = ("balancing",)
     reads = balancing.pointer_reads * balancing.pointer_share
     return BalanceArrays(
         tensor=-1 if balancing.tensor is None else names.tensor(balancing.tensor, *at, "tensor"),
         array=levels - 1 if balancing.array is None else names.level(balancing.array, *at, "array"),
-        half_tile=balancing.policy == "half_tile",
+        pieces=policy.pieces,
+        assignment=int(policy.assignment),
         pointer_level=-1
         if balancing.pointer_level is None
         else names.level(balancing.pointer_level, *at, "pointer_level"),

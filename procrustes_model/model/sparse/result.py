@@ -23,10 +23,12 @@ class SparseCounts:
         Words of metadata.
     metadata_energy_pj : tuple of float
         Over all used instances.
+    gated_energy_pj, skipped_energy_pj : tuple of float
+        Over all used instances.
     stored_words : float
         Words that one instance has to hold, metadata included.
     format : str
-        ``none``, ``bitmask``, ``coordinate``, ``run_length``, ``csr``, ``csb``.
+        A name of `formats.FORMATS`.
     """
 
     dense: tuple[int, int, int]
@@ -35,13 +37,15 @@ class SparseCounts:
     skipped: tuple[float, float, float]
     metadata: tuple[float, float, float]
     metadata_energy_pj: tuple[float, float, float]
+    gated_energy_pj: tuple[float, float, float]
+    skipped_energy_pj: tuple[float, float, float]
     stored_words: float
     format: str
 
 
 @dataclass(frozen=True, slots=True)
 class SparseTensorCounts(TensorCounts):
-    """Accesses that are done of one tensor at one level, rounded; `sparse` has them exactly.
+    """Accesses that are done of one tensor at one level, as expected values; `sparse` has the others.
 
     Attributes
     ----------
@@ -52,9 +56,10 @@ class SparseTensorCounts(TensorCounts):
 
     @property
     def energy_pj(self) -> float:
-        """Energy of data and metadata over all used instances, in pJ."""
+        """Energy of data, metadata and saved accesses over all used instances, in pJ."""
+        one = self.sparse
         data = self.read_energy_pj + self.fill_energy_pj + self.update_energy_pj
-        return data + sum(self.sparse.metadata_energy_pj)
+        return data + sum(one.metadata_energy_pj) + sum(one.gated_energy_pj) + sum(one.skipped_energy_pj)
 
 
 def sparse_of(counts: TensorCounts) -> SparseCounts:
@@ -89,7 +94,7 @@ class Imbalance:
     tensor : str
         Whose nonzeros are the work.
     policy : str
-        ``none`` or ``half_tile``.
+        Of balancing: a name in `policies`.
     counted : bool
         Counted on a mask; else expected.
     parts, rounds : int
@@ -97,7 +102,7 @@ class Imbalance:
     tile_elements : int
         Positions of the tensor in the tile of a processing element.
     cut : str or None
-        Dimension along which tiles are cut in two.
+        Dimension along which tiles are cut.
     before, after : float
         Work of the slowest processing element over the mean, without and with balancing: 1 is even.
     pointer_reads, pointer_energy_pj : float
@@ -118,29 +123,6 @@ class Imbalance:
 
 
 @dataclass(frozen=True, slots=True)
-class ComponentResult:
-    """A unit beside levels and computation.
-
-    Attributes
-    ----------
-    name : str
-    instances : int
-    uses : float
-        Over all instances.
-    energy_pj : float
-        Uses and idle power together.
-    area_um2 : float or None
-        Over all instances.
-    """
-
-    name: str
-    instances: int
-    uses: float
-    energy_pj: float
-    area_um2: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class SparseResult(Result):
     """Counts, energy and cycles of one mapping where something is zero.
 
@@ -154,32 +136,18 @@ class SparseResult(Result):
         Nonzeros / elements by tensor.
     computes : SparseComputes
     imbalance : Imbalance or None
-    components : tuple of ComponentResult
     """
 
     sparsity: str
     densities: tuple[tuple[str, float], ...]
     computes: SparseComputes
     imbalance: Imbalance | None
-    components: tuple[ComponentResult, ...]
-
-    @property
-    def energy_pj(self) -> float:
-        """Total energy, in pJ: storage, metadata, compute, balancing and components."""
-        storage = sum(level.energy_pj for level in self.levels) + self.compute.energy_pj
-        return storage + sum(energy for _, energy in self.extras)
-
-    @property
-    def computes_per_instance(self) -> float:
-        """Operations done by one used instance, on average; an int where that is whole."""
-        average = self.computes.actual / self.compute.instances_used
-        return int(average) if average.is_integer() else average
 
     @property
     def extras(self) -> tuple[tuple[str, float], ...]:
         """Energy of balancing and of components, as (name, pJ)."""
         balancing = (("balancing", self.imbalance.pointer_energy_pj),) if self.imbalance else ()
-        return (*balancing, *((one.name, one.energy_pj) for one in self.components))
+        return (*balancing, *super(SparseResult, self).extras)
 
     @property
     def speedup_bound(self) -> float:
@@ -196,37 +164,21 @@ class SparseResult(Result):
         """
         return sparse_of(self.tensor(level, tensor))
 
-    def to_records(self) -> list[dict[str, Any]]:
-        """Return tidy rows: those of a dense result, then metadata, saved accesses, pointers and components.
+    def _rows_beside(self) -> list[dict[str, Any]]:
+        """Return the rows beyond those of a dense result.
 
-        Returns
-        -------
-        list of dict
-            With the keys of `Result.to_records`. Actions are also ``metadata_read``, ``gated_read``,
-            ``skipped_read`` and so on where they are not zero; ``pointer_read``; and ``use`` of components,
-            with the component as level.
+        Actions are ``metadata_read``, ``gated_read``, ``skipped_read`` and so on where they are not zero,
+        ``pointer_read`` of the level ``balancing``, and ``use`` of components.
         """
-        rows = Result.to_records(self)
-        head = {"architecture": self.architecture, "problem": self.problem, "phase": self.phase or ""}
-        for level in self.levels:
-            for counts in level.tensors:
-                rows += [head | row for row in _saved_rows(level, counts)]
-        if self.imbalance and self.imbalance.pointer_reads:
-            balance = self.imbalance
-            row = {"level": "balancing", "tensor": balance.tensor, "action": "pointer_read"}
-            rows.append(
-                head
-                | row
-                | {"count": balance.pointer_reads, "instances": 1, "energy_pj": balance.pointer_energy_pj}
-            )
-        for one in self.components:
-            row = {"level": one.name, "tensor": "", "action": "use"}
-            rows.append(
-                head
-                | row
-                | {"count": one.uses / one.instances, "instances": one.instances, "energy_pj": one.energy_pj}
-            )
-        return rows
+        rows = [
+            row for level in self.levels for counts in level.tensors for row in _saved_rows(level, counts)
+        ]
+        balance = self.imbalance
+        if balance and balance.pointer_reads:
+            row: dict[str, Any] = {"level": "balancing", "tensor": balance.tensor, "action": "pointer_read"}
+            row |= {"count": balance.pointer_reads, "instances": 1, "energy_pj": balance.pointer_energy_pj}
+            rows.append(row)
+        return rows + Result._rows_beside(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as nested plain data, ready for JSON, derived figures included."""
@@ -244,8 +196,8 @@ def _saved_rows(level: LevelResult, counts: TensorCounts) -> list[dict[str, Any]
     for i, action in enumerate(ACTIONS):
         kinds = {
             "metadata": (sparse.metadata[i], sparse.metadata_energy_pj[i]),
-            "gated": (sparse.gated[i], 0.0),
-            "skipped": (sparse.skipped[i], 0.0),
+            "gated": (sparse.gated[i], sparse.gated_energy_pj[i]),
+            "skipped": (sparse.skipped[i], sparse.skipped_energy_pj[i]),
         }
         for kind, (count, energy) in kinds.items():
             if count or energy:

@@ -6,38 +6,43 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import Bools, CountArrays, Floats, Ints, LoopArrays, NestArrays
-from procrustes_model.kernels.dense.buffers import make_counts, make_loops
-from procrustes_model.kernels.dense.evaluate import check_capacity, count_accesses
-from procrustes_model.kernels.dense.nest import check_nests, count_transfers, flatten, measure_tiles
-from procrustes_model.kernels.dense.sharing import count_distinct
-from procrustes_model.kernels.imbalance.counted import measure_work
-from procrustes_model.kernels.imbalance.tiles import MemoArrays, count_pointers, expected_work, find_tiles
-from procrustes_model.kernels.sparse.actions import (
-    compress,
-    count_fills_of_outputs,
-    find_compressed,
-    save_accesses,
-    save_computes,
+from procrustes_model.kernels.dense.accesses import check_capacity
+from procrustes_model.kernels.dense.arrays import (
+    Bools,
+    CostArrays,
+    CountArrays,
+    Floats,
+    Ints,
+    LoopArrays,
+    NestArrays,
 )
+from procrustes_model.kernels.dense.buffers import make_costs, make_counts, make_loops
+from procrustes_model.kernels.imbalance.counted import measure_work
+from procrustes_model.kernels.imbalance.memo import MemoArrays, expected_work
+from procrustes_model.kernels.imbalance.tiles import count_pointers, find_tiles
+from procrustes_model.kernels.pipeline import Scope, count_nests
+from procrustes_model.kernels.sparse.actions import save_accesses, save_computes
 from procrustes_model.kernels.sparse.arrays import (
     BoxArrays,
     SavedArrays,
-    SparseCostArrays,
     SparseCountArrays,
     TileArrays,
 )
 from procrustes_model.kernels.sparse.boxes import find_boxes
 from procrustes_model.kernels.sparse.capacity import check_stored, spill, widen_stored, widen_stored_by_mask
-from procrustes_model.kernels.sparse.costs import mark_invalid, sparse_cycles, sparse_energy
+from procrustes_model.kernels.sparse.costs import cost_sparse, find_steps
 from procrustes_model.kernels.sparse.empty import combine_actions, find_empty
 from procrustes_model.kernels.sparse.empty_on_masks import (
     fill_density,
     fill_density_by_mask,
     find_empty_by_mask,
 )
-from procrustes_model.kernels.sparse.forgetful import count_forgetful_transfers
+from procrustes_model.kernels.sparse.formats import compress, find_compressed
 from procrustes_model.model.sparse.lower import SparseDesign
+from procrustes_model.policies import NO_POLICY
+
+SCOPE = Scope(known=False, fit=False)
+"""Zeros decide what fits."""
 
 NO_WORK = np.zeros((0, 0), np.int64)
 """Nothing is kept of the work of single processing elements."""
@@ -60,7 +65,7 @@ class SparseBuffers:
     density : float64[N, L + 1, T]
     tiles : TileArrays
     counts : SparseCountArrays
-    costs : SparseCostArrays
+    costs : CostArrays
     before : float64[N]
         Work of the slowest processing element without balancing.
     touched : int64[N, L]
@@ -77,7 +82,7 @@ class SparseBuffers:
     density: Floats
     tiles: TileArrays
     counts: SparseCountArrays
-    costs: SparseCostArrays
+    costs: CostArrays
     before: Floats
     touched: Ints
     status: Ints
@@ -112,15 +117,7 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
             work=np.ones(mappings),
             pointers=np.zeros(mappings),
         ),
-        costs=SparseCostArrays(
-            energy=np.zeros((*kept, 3)),
-            metadata_energy=np.zeros((*kept, 3)),
-            pointer_energy=np.zeros(mappings),
-            compute_energy=np.zeros(mappings),
-            total=np.zeros(mappings),
-            cycles=np.zeros((mappings, levels + 1), np.int64),
-            limit=np.zeros((mappings, levels), np.int64),
-        ),
+        costs=make_costs(mappings, levels, tensors, sparse=True),
         before=np.ones(mappings),
         touched=np.zeros((mappings, levels), np.int64),
         status=np.zeros(mappings, np.int64),
@@ -151,63 +148,35 @@ def evaluate_block(
     check : bool
         Whether tiles that do not fit make a mapping invalid.
     """
-    _count_dense(design, nests, buffers)
+    problem, machine, balance, status = design.problem, design.machine, design.balance, buffers.status
+    loops, dense, counts, costs = buffers.loops, buffers.dense, buffers.counts, buffers.costs
+    steps = costs.cycles[:, -1]
+    count_nests(
+        problem, machine, design.rules, SCOPE, nests, None, loops, buffers.touched, dense, steps, status
+    )
+    find_tiles(problem, loops, balance, design.densities.group, buffers.tiles)
     _save(design, nests, buffers)
     _fit(design, nests, buffers, check)
     _balance(design, buffers, memo, before)
-    instances = buffers.dense.instances
-    sparse_energy(
-        design.machine,
-        instances,
-        design.largest_energy,
-        design.actions.gated_energy,
-        design.balance,
-        buffers.counts,
-        buffers.costs,
-    )
-    balanced = design.balance.tensor
-    sparse_cycles(
-        design.machine,
-        instances,
-        design.computes,
-        float(design.densities.met[balanced]),
-        balanced >= 0,
-        buffers.counts,
-        buffers.costs,
-    )
-    mark_invalid(buffers.status, buffers.costs)
-
-
-def _count_dense(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
-    """Count as if nothing were zero, by the design's rules."""
-    problem, loops, counts, status = design.problem, buffers.loops, buffers.dense, buffers.status
-    flatten(nests, loops)
-    check_nests(problem, nests, loops, design.machine.fanout, status)
-    measure_tiles(problem, loops.below, counts.tile)
-    count_transfers(problem, loops, counts.tile, counts.moved, status)
-    if design.forgetful:
-        count_forgetful_transfers(problem, loops, counts.tile, counts.moved, status)
-    count_distinct(problem, loops, counts.distinct, buffers.touched)
-    count_accesses(problem, loops, nests.keep, buffers.touched, design.computes, counts, status)
-    if design.all_output_fills:
-        count_fills_of_outputs(counts.moved, nests.keep, problem.output, counts.accesses)
-    find_tiles(problem, loops, design.balance, design.densities.group, buffers.tiles)
+    met, balanced = float(design.densities.met[balance.tensor]), balance.tensor >= 0
+    find_steps(dense.instances, problem.computes, met, balanced, counts, steps)
+    cost_sparse(machine, dense.instances, design.rules, balance, counts, costs, status)
 
 
 def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
     """Find what zeros save, of accesses, computations and stored words."""
     problem, actions, boxes, counts = design.problem, design.actions, buffers.boxes, buffers.counts
     if len(actions.level):
-        find_boxes(problem, nests, buffers.loops, design.machine.words_per_access, actions, boxes)
+        find_boxes(problem, nests, buffers.loops, design.machine.pack, actions, boxes)
         find_empty(problem, design.densities, boxes, buffers.empty)
         if design.masks.known.any():
             find_empty_by_mask(problem, design.densities, design.masks, boxes, buffers.status, buffers.empty)
         combine_actions(actions, boxes, buffers.empty, buffers.saved)
     accesses = buffers.dense.accesses
     save_accesses(accesses, nests.keep, problem.output, buffers.saved, actions.whole, counts, buffers.removed)
-    find_compressed(nests.keep, design.formats.kind, buffers.compressed)
+    find_compressed(nests.keep, design.formats.compressed, buffers.compressed)
     save_computes(
-        design.computes,
+        design.problem.computes,
         problem.output,
         actions,
         design.densities,
@@ -261,7 +230,7 @@ def _fit(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers, check:
 
 
 def _balance(design: SparseDesign, buffers: SparseBuffers, memo: MemoArrays, before: bool) -> None:
-    """Find the work of the slowest processing element, and what pairing costs."""
+    """Find the work of the slowest processing element, and what balancing costs."""
     balance, tensor = design.balance, design.balance.tensor
     if tensor < 0:
         return
@@ -303,5 +272,6 @@ def find_work(
         return
     sliding = bool(design.problem.sliding[tensor])
     if before:
-        expected_work(design.densities, tensor, sliding, False, tiles, memo, status, buffers.before)
-    expected_work(design.densities, tensor, sliding, balance.half_tile, tiles, memo, status, work)
+        alone = balance._replace(pieces=NO_POLICY.pieces, assignment=int(NO_POLICY.assignment))
+        expected_work(design.densities, alone, sliding, tiles, memo, status, buffers.before)
+    expected_work(design.densities, balance, sliding, tiles, memo, status, work)

@@ -14,7 +14,7 @@ from procrustes_model.report.figures.bars import (
     color_parts,
     draw_bars,
 )
-from procrustes_model.report.figures.figure import BLUE, GREEN, GREY, ORANGE, new_figure, write_figure
+from procrustes_model.report.figures.style import BLUE, GREEN, GREY, ORANGE, new_figure, write_figure
 from procrustes_model.vocabulary import Phase
 
 if TYPE_CHECKING:

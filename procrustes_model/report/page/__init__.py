@@ -1,1 +1,1 @@
-"""A run as one self-contained HTML page, and the files that repeat it."""
+"""A run as one self-contained HTML page: data for templates, and the files that repeat the run."""

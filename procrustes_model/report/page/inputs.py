@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from procrustes_model.network.request import RunRequest
 from procrustes_model.options import options_of
 from procrustes_model.spec.network import Network
+from procrustes_model.versions import with_version
 from procrustes_model.vocabulary import PHASES
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _yaml(data: dict[str, Any]) -> str:
     import yaml
 
     # Through JSON, so that only plain data are written, and nothing as an alias.
-    plain = json.loads(json.dumps(data))
+    plain = json.loads(json.dumps(with_version(data)))
     return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None))
 
 

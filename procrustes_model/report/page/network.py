@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrustes_model.files import write_atomically
+from procrustes_model.objective import parse_objective
 from procrustes_model.report.page.inputs import input_files, repeat_command
-from procrustes_model.report.page.parts import (
-    Cell,
-    Column,
-    cards,
-    filters,
-    folded,
-    page,
-    svg_figure,
-    table,
-)
+from procrustes_model.report.page.parts import Card, Cell, Column, Drawing, Filter, Folded, Table, drawing
+from procrustes_model.report.page.render import render_page
 from procrustes_model.report.terminal.units import format_count, format_energy, format_share, four_digits
 
 if TYPE_CHECKING:
     from procrustes_model.network.result import NetworkResult, Row, Totals
 
+_LAYER, _KIND = Column("Layer", True), Column("Kind", True)
+_PHASE, _DESIGN = Column("Phase", True), Column("Design", True)
 _TOTALS = (
-    Column("Phase", True),
-    Column("Design", True),
+    _PHASE,
+    _DESIGN,
     Column("Energy", meaning="of all layers"),
     Column("Cycles", meaning="layers one after the other"),
     Column("Utilization", meaning="operations done / operations that all units could do in the cycles"),
@@ -35,10 +29,10 @@ _TOTALS = (
     Column("Cycle ratio", meaning="baseline / this design"),
 )
 _ROWS = (
-    Column("Layer", True),
-    Column("Kind", True),
-    Column("Phase", True),
-    Column("Design", True),
+    _LAYER,
+    _KIND,
+    _PHASE,
+    _DESIGN,
     Column("MACs", meaning="multiply-accumulates if nothing were zero"),
     Column("Energy"),
     Column("Cycles"),
@@ -73,33 +67,28 @@ def write_html(result: NetworkResult, path: str | Path, *, command: str | None =
 
 def html_text(result: NetworkResult, *, command: str | None = None) -> str:
     """Return the page that `write_html` writes; the same run gives the same text."""
-    title = f"{result.network} on {result.architecture}"
-    sections = [
-        f"<h1>{escape(title)}</h1>",
-        f'<p class="soft">{escape(_subtitle(result))}</p>',
-        cards(_cards(result)),
-        *(f"<p>{escape(note)}</p>" for note in notes(result)),
-        "<h2>Phases</h2>",
-        table("phases", _TOTALS, _totals_rows(result)),
-        "<h2>Figures</h2>",
-        _figures(result),
-        "<h2>Layers</h2>",
-        filters(
-            "layers",
-            [
-                (0, "Layer", []),
-                (1, "Kind", sorted({row.entry.kind for row in result.rows})),
-                (2, "Phase", [phase.text for phase in result.phases]),
-                (3, "Design", list(result.designs)),
-            ],
+    return render_page(
+        "network.html.j2",
+        title=f"{result.network} on {result.architecture}",
+        subtitle=_subtitle(result),
+        cards=_cards(result),
+        notes=notes(result),
+        phases=Table("phases", _TOTALS, _totals_rows(result)),
+        drawings=_drawings(result),
+        layers=_layers(result),
+        filters=(
+            Filter(_ROWS.index(_LAYER)),
+            Filter(_ROWS.index(_KIND), tuple(sorted({row.entry.kind for row in result.rows}))),
+            Filter(_ROWS.index(_PHASE), tuple(phase.text for phase in result.phases)),
+            Filter(_ROWS.index(_DESIGN), result.designs),
         ),
-        _layers(result),
-        "<h2>Mappings</h2>",
-        *_mappings(result),
-        "<h2>Inputs</h2>",
-        *_inputs(result, command),
-    ]
-    return page(title, sections)
+        mappings=_mappings(result),
+        command=command,
+        repeat_command=repeat_command(result),
+        recorded=_recorded(result),
+        program=str(result.inputs["program"]),
+        files=[Folded(name, text) for name, text in input_files(result).items()],
+    )
 
 
 def notes(result: NetworkResult) -> list[str]:
@@ -128,16 +117,16 @@ def notes(result: NetworkResult) -> list[str]:
 
 
 def _subtitle(result: NetworkResult) -> str:
+    aim = parse_objective(result.objective)
     against = f" against {result.baseline}" if result.baseline else ""
     phases = ", ".join(phase.text for phase in result.phases)
     return (
         f"One training step of batch {result.batch}: {phases}. Design {result.design}{against}; dataflow "
-        f"{result.dataflow}; mappings searched for the least "
-        f"{ {'edp': 'energy-delay product'}.get(result.objective, result.objective) }."
+        f"{result.dataflow}; mappings searched for the least {aim.text}{aim.within}."
     )
 
 
-def _cards(result: NetworkResult) -> list[tuple[str, str]]:
+def _cards(result: NetworkResult) -> list[Card]:
     ours = result.totals()
     values = [
         (format_energy(ours.energy_pj), f"energy, {result.design}"),
@@ -154,10 +143,10 @@ def _cards(result: NetworkResult) -> list[tuple[str, str]]:
             (f"{ratio.cycles:.2f}x", f"fewer cycles than {result.baseline} ({dense.cycles:,})"),
         ]
     values.append((f"{ours.proven} of {ours.rows}", "mappings proven the best"))
-    return values
+    return [Card(number, meaning) for number, meaning in values]
 
 
-def _totals_rows(result: NetworkResult) -> list[list[Cell]]:
+def _totals_rows(result: NetworkResult) -> tuple[tuple[Cell, ...], ...]:
     rows = []
     for phase in (*result.phases, None) if len(result.phases) > 1 else result.phases:
         name = "all" if phase is None else phase.text
@@ -169,8 +158,8 @@ def _totals_rows(result: NetworkResult) -> list[list[Cell]]:
             else:
                 ratio = result.ratio(phase)
                 cells += [Cell(f"{value:.3f}", value) for value in (ratio.energy, ratio.cycles)]
-            rows.append(cells)
-    return rows
+            rows.append(tuple(cells))
+    return tuple(rows)
 
 
 def _totals_cells(totals: Totals) -> list[Cell]:
@@ -182,35 +171,36 @@ def _totals_cells(totals: Totals) -> list[Cell]:
     ]
 
 
-def _figures(result: NetworkResult) -> str:
+def _drawings(result: NetworkResult) -> list[Drawing] | None:
+    """Return the figures, or None where they cannot be drawn."""
     if find_spec("matplotlib") is None:
-        return "<p>Figures need matplotlib: pip install 'procrustes-model[plot]'.</p>"
+        return None
     from procrustes_model.report.figures.network import draw_layer_imbalance, draw_layers, draw_phases
 
-    figures = [
-        svg_figure(draw_phases(result), "Energy by level, and cycles, in each phase"),
-        svg_figure(draw_layers(result), "Energy and cycles of each layer, phases stacked"),
+    found = [
+        drawing(draw_phases(result), "Energy by level, and cycles, in each phase"),
+        drawing(draw_layers(result), "Energy and cycles of each layer, phases stacked"),
     ]
     uneven = draw_layer_imbalance(result)
     if uneven is not None:
-        figures.append(svg_figure(uneven, "Work of the slowest processing element over the mean, by layer"))
-    return f'<div class="figures">{"".join(figures)}</div>'
+        found.append(drawing(uneven, "Work of the slowest processing element over the mean, by layer"))
+    return found
 
 
-def _layers(result: NetworkResult) -> str:
+def _layers(result: NetworkResult) -> Table:
     from procrustes_model.report.figures.network import energy_parts
 
     levels = energy_parts(result)
-    columns = [*_ROWS, *(Column(f"{level} energy") for level in levels), Column("Note", True)]
-    return table("layers", columns, [_layer_row(row, levels) for row in result.rows])
+    columns = (*_ROWS, *(Column(f"{level} energy") for level in levels), Column("Note", True))
+    return Table("layers", columns, tuple(_layer_row(row, levels) for row in result.rows))
 
 
-def _layer_row(row: Row, levels: list[str]) -> list[Cell]:
+def _layer_row(row: Row, levels: list[str]) -> tuple[Cell, ...]:
     case, entry = row.case, row.entry
     uneven = case.imbalance or {}
     known = dict(case.result.get("densities", {}))
     gap = 0.0 if case.proven else case.gap
-    return [
+    return (
         Cell(row.layer),
         Cell(entry.kind),
         Cell(row.phase.text),
@@ -227,46 +217,31 @@ def _layer_row(row: Row, levels: list[str]) -> list[Cell]:
             for energy in map(case.energy_by_level.get, levels)
         ),
         Cell(entry.note),
-    ]
+    )
 
 
 def _number(value: float | None) -> Cell:
     return Cell("", None) if value is None else Cell(four_digits(float(value)), float(value))
 
 
-def _mappings(result: NetworkResult) -> list[str]:
+def _mappings(result: NetworkResult) -> list[Folded]:
     """Return every distinct mapping with the rows that have it."""
     import yaml
 
     users: dict[str, list[Row]] = {}
     for row in result.rows:
         users.setdefault(row.entry.key, []).append(row)
-    parts = [
-        '<p class="soft">One for each distinct shape, phase and design; procrustes evaluate reads them.</p>'
-    ]
+    found = []
     for rows in users.values():
         first = rows[0]
-        layers = ", ".join(row.layer for row in rows[:6]) + (
-            f" and {len(rows) - 6} more" if len(rows) > 6 else ""
-        )
-        summary = f"{layers}: {first.phase.text}, {first.design}"
+        more = f" and {len(rows) - 6} more" if len(rows) > 6 else ""
+        summary = f"{', '.join(row.layer for row in rows[:6])}{more}: {first.phase.text}, {first.design}"
         text = yaml.safe_dump(first.case.mapping, sort_keys=False, allow_unicode=True, width=110)
-        parts.append(folded(summary, text))
-    return parts
+        found.append(Folded(summary, text))
+    return found
 
 
-def _inputs(result: NetworkResult, command: str | None) -> list[str]:
-    parts = []
-    if command is not None:
-        parts.append(f'<p>Made with</p><pre class="command">{escape(command)}</pre>')
-    parts.append(
-        "<p>The same from the files below, as they were read</p>"
-        f'<pre class="command">{escape(repeat_command(result))}</pre>'
-    )
-    recorded = [name for name in ("masks", "profile") if isinstance(result.inputs[name], str)]
-    if recorded:
-        file = escape(str(result.inputs[recorded[0]]))
-        parts.append(f"<p>Zeros are those of recorded masks, {file}, which are not in this file.</p>")
-    parts.append(f"<p>procrustes_model {escape(str(result.inputs['program']))}</p>")
-    parts += [folded(name, text) for name, text in input_files(result).items()]
-    return parts
+def _recorded(result: NetworkResult) -> str | None:
+    """Return the file of recorded masks that a run stood on, if any."""
+    given = (result.inputs[name] for name in ("masks", "profile"))
+    return next((one for one in given if isinstance(one, str)), None)

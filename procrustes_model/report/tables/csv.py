@@ -1,36 +1,20 @@
 """Results as CSV, for spreadsheets and pandas.
 
-Both tables have a header, commas, quotes only where needed (RFC 4180), and lines that end in LF. Floats
-are written with all their digits, so that reading gives the same number back; what does not exist is
-an empty field, which pandas reads as missing.
+How they are written is said at `files.csv_text`; what does not exist is an empty field, which pandas reads as
+missing.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from procrustes_model.files import write_atomically
+from procrustes_model.files import csv_text, write_atomically
 from procrustes_model.model.result import Result
-
-TIDY_COLUMNS: Mapping[str, str] = MappingProxyType(
-    {
-        "architecture": "name of the architecture",
-        "problem": "name of the problem",
-        "phase": "forward, backward or weight_update; empty where the problem has none",
-        "level": "storage level, or the compute level in the row of the computes",
-        "tensor": "tensor; empty in the row of the computes",
-        "action": "read, fill (written from the level above), update (written from below) or compute",
-        "count": "words (for compute: operations) of one used instance",
-        "instances": "instances of the level that the mapping uses",
-        "energy_pj": "energy of this action over all used instances, in pJ",
-    }
-)
-"""Columns of the tidy table, in order, and what they mean."""
+from procrustes_model.model.tidy import records_text
+from procrustes_model.versions import VERSION_COLUMN
 
 WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -46,13 +30,14 @@ WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
         "energy_pj": "energy of all levels and of compute, in pJ",
         "energy_per_mac_pj": "energy_pj / computes",
         "edp_j_cycles": "energy-delay product: joules times cycles",
+        **VERSION_COLUMN,
     }
 )
 """Columns of the wide table that every architecture has, in order, and what they mean.
 
 They are followed by one column ``energy_pj_<level>`` per storage level and one per compute level, in pJ; of
-sparse results also ``energy_pj_balancing`` (pointers of half tiles) and ``energy_pj_<component>``. Together
-these make up ``energy_pj``.
+sparse results also ``energy_pj_balancing`` (pointers of pieces of tiles) and ``energy_pj_<component>``.
+Together these make up ``energy_pj``.
 """
 
 
@@ -66,9 +51,9 @@ def tidy_text(results: Iterable[Result]) -> str:
     Returns
     -------
     str
-        Columns: `TIDY_COLUMNS`.
+        Columns: `model.tidy.TIDY_COLUMNS`.
     """
-    return csv_text(list(TIDY_COLUMNS), (record for result in results for record in result.to_records()))
+    return records_text(record for result in results for record in result.to_records())
 
 
 def wide_text(results: Sequence[Result]) -> str:
@@ -134,12 +119,3 @@ def _wide_row(result: Result) -> dict[str, Any]:
     row[f"energy_pj_{result.compute.name}"] = result.compute.energy_pj
     row |= {f"energy_pj_{name}": energy for name, energy in result.extras}
     return row
-
-
-def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return RFC 4180 text; the standard writer gives floats by repr, which round-trips."""
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()

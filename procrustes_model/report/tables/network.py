@@ -1,4 +1,4 @@
-"""A run of a network as CSV; see `report.csv` for how numbers are written."""
+"""A run of a network as CSV; see `files.csv_text` for how numbers are written."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from procrustes_model.files import write_atomically
+from procrustes_model.files import csv_text, write_atomically
 from procrustes_model.network.result import NetworkResult, Totals
-from procrustes_model.report.tables.csv import csv_text
+from procrustes_model.versions import VERSION_COLUMN
 
 ALL = "all"
 
@@ -26,6 +26,7 @@ TIDY_COLUMNS: Mapping[str, str] = MappingProxyType(
         "count": "words, operations or uses of one used instance",
         "instances": "instances that the mapping uses",
         "energy_pj": "energy of this action over all used instances, in pJ",
+        **VERSION_COLUMN,
     }
 )
 """Columns of ``tidy.csv``: a row per layer, phase, design, level, tensor and action."""
@@ -57,6 +58,7 @@ LAYER_COLUMNS: Mapping[str, str] = MappingProxyType(
         "gap": "(objective - lower bound) / lower bound; empty: no bound is known",
         "dataflow": "how the dataflow was bent to fit; empty: not",
         "case": "key of the search, shared by layers of equal shape",
+        **VERSION_COLUMN,
     }
 )
 """Columns of ``layers.csv``, a row per layer, phase and design; then ``energy_pj_<level>``, which add up to
@@ -78,6 +80,7 @@ TOTAL_COLUMNS: Mapping[str, str] = MappingProxyType(
         "rows": "layers and phases summed",
         "proven": "those whose mapping is proven the best",
         "gap": "the largest of the others; empty: no bound is known",
+        **VERSION_COLUMN,
     }
 )
 """Columns of ``totals.csv``, a row per phase and design; then ``energy_pj_<level>``."""
@@ -96,6 +99,7 @@ RATIO_COLUMNS: Mapping[str, str] = MappingProxyType(
         "cycles": "cycles of the design",
         "baseline_cycles": "cycles of the baseline",
         "cycles_ratio": "baseline_cycles / cycles",
+        **VERSION_COLUMN,
     }
 )
 """Columns of ``ratios.csv``: a row per layer and phase, then for all layers."""

@@ -1,28 +1,10 @@
-"""What a file of masks holds, as text and as CSV."""
+"""What a file of masks holds, as text."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Mapping
-from types import MappingProxyType
 
 from procrustes_model.training.mask_densities import MaskDensities
-
-COLUMNS: Mapping[str, str] = MappingProxyType(
-    {
-        "step": "iteration",
-        "layer": "name of the layer",
-        "shape": "shape of its weights, such as 64x3x3x3",
-        "weights": "number of its weights",
-        "weight_density": "weights that are not zero / weights",
-        "storage_density": "weights stored / weights",
-        "activation_density": "elements of its inputs that are not zero / all; empty: unknown",
-        "gradient_density": "the same of the gradients of its outputs; empty: unknown",
-    }
-)
-"""Columns of the CSV, in order, and what they mean."""
 
 
 def format_masks(masks: MaskDensities, step: int | None = None) -> str:
@@ -55,21 +37,6 @@ def format_masks(masks: MaskDensities, step: int | None = None) -> str:
         blocks.append(_table(steps, left=0))
     blocks.append("Densities: parts of all weights, inputs and gradients of outputs. -: unknown.")
     return "\n\n".join(blocks)
-
-
-def masks_csv(masks: MaskDensities) -> str:
-    """Return a row per step and layer: `COLUMNS`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row, step in enumerate(masks.steps):
-        for column, name in enumerate(masks.names):
-            found = (masks.weights, masks.storage, masks.activations, masks.gradients)
-            densities = [float(values[row, column]) for values in found]
-            shape, size = _sides(masks.shapes[column]), int(masks.sizes[column])
-            shown = ["" if math.isnan(value) else repr(value) for value in densities]
-            writer.writerow([step, name, shape, size, *shown])
-    return text.getvalue()
 
 
 def _share(value: float) -> str:

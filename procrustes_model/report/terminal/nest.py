@@ -105,18 +105,8 @@ def format_operation(problem: Problem, names: MappingType[str, str]) -> str:
     return f"{_reference(problem.output, names)} += {' * '.join(factors)}"
 
 
-def format_rank(tensor: Tensor, rank: int, names: MappingType[str, str]) -> str:
-    """Return the index expression of one rank, such as ``2*p+r``."""
-    text = ""
-    for term in tensor.ranks[rank]:
-        size = abs(term.coefficient)
-        sign = "-" if term.coefficient < 0 else "+" if text else ""
-        text += sign + (f"{size}*" if size != 1 else "") + names[term.dimension]
-    return text or "0"
-
-
 def _reference(tensor: Tensor, names: MappingType[str, str]) -> str:
-    ranks = ",".join(format_rank(tensor, rank, names) for rank in range(len(tensor.ranks)))
+    ranks = ",".join(tensor.index_text(rank, names) for rank in range(len(tensor.ranks)))
     return f"{tensor.name}[{ranks}]"
 
 

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from procrustes_model.files import write_atomically
-from procrustes_model.report.figures.figure import BLUE, PLOT_ENDINGS, new_figure, write_figure
+from procrustes_model.objective import parse_objective
 from procrustes_model.report.terminal.units import format_energy
 
 if TYPE_CHECKING:
     from procrustes_model.mapper.incumbent import Progress
     from procrustes_model.mapper.result import SearchResult
 
-FRONT_COLUMNS = ("energy_pj", "cycles", "edp_j_cycles", "utilization", "proven")
 
-
-def format_progress(progress: Progress, objective: str, limit: float | None) -> str:
+def format_progress(progress: Progress, limit: float | None) -> str:
     """Return one line about a running search: best so far, gap, rate, time.
 
     Parameters
     ----------
     progress : Progress
-    objective : str
-        'energy', 'edp' or 'cycles'.
     limit : float or None
         Seconds after which the search stops.
     """
@@ -35,11 +27,8 @@ def format_progress(progress: Progress, objective: str, limit: float | None) -> 
         best = "nothing valid yet"
     else:
         best = f"best {format_energy(progress.energy_pj)}, {progress.cycles:,.0f} cycles"
-        value = {"energy": progress.energy_pj, "cycles": progress.cycles}.get(
-            objective, progress.energy_pj * progress.cycles
-        )
         if progress.lower_bound > 0:
-            best += f", gap {max(0.0, value / progress.lower_bound - 1):.1%}"
+            best += f", gap {max(0.0, progress.value / progress.lower_bound - 1):.1%}"
     rate = progress.measured / progress.seconds if progress.seconds > 0 else 0.0
     clock = f"{progress.seconds:.0f} s" + (f" of {limit:.0f} s" if limit is not None else "")
     return f"{best}; {progress.share:.0%} done, {rate:,.0f} mappings/s, {clock}"
@@ -48,9 +37,9 @@ def format_progress(progress: Progress, objective: str, limit: float | None) -> 
 def format_certificate(found: SearchResult) -> str:
     """Return what a search can say about its mapping, as a few lines of text."""
     certificate = found.certificate
-    names = {"energy": "less energy", "cycles": "fewer cycles", "edp": "a smaller energy-delay product"}
     if certificate.proven:
-        lines = [f"Proven       no mapping has {names[found.objective]}"]
+        aim = parse_objective(found.objective)
+        lines = [f"Proven       no mapping{aim.within} has {aim.better}"]
     elif certificate.lower_bound > 0:
         ended = "; the search went to its end" if certificate.complete else ""
         less = f"{certificate.gap / (1 + certificate.gap):.1%} less"
@@ -85,46 +74,3 @@ def format_front(front: Sequence[SearchResult]) -> str:
         energy, cycles = format_energy(point.result.energy_pj), point.result.cycles
         lines.append(f"  {energy:>10}  {cycles:>14,}  {point.result.utilization:>11.1%}")
     return "\n".join(lines)
-
-
-def front_text(front: Sequence[SearchResult]) -> str:
-    """Return the front as CSV, least energy first; columns as in `FRONT_COLUMNS`."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(FRONT_COLUMNS)
-    for point in front:
-        result = point.result
-        writer.writerow(
-            [
-                result.energy_pj,
-                result.cycles,
-                result.edp_j_cycles,
-                result.utilization,
-                point.certificate.proven,
-            ]
-        )
-    return buffer.getvalue()
-
-
-def write_front(front: Sequence[SearchResult], path: Path) -> None:
-    """Write the front: as CSV, or for an ending in .png, .svg or .pdf as a plot.
-
-    Raises
-    ------
-    SpecError
-        When a plot is wanted and matplotlib is not installed.
-    OSError
-        When the file cannot be written.
-    """
-    if path.suffix.lower() not in PLOT_ENDINGS:
-        write_atomically(path, front_text(front))
-        return
-    figure, (axis,) = new_figure(2.6)
-    cycles = [point.result.cycles for point in front]
-    energies = [point.result.energy_pj * 1e-6 for point in front]
-    axis.plot(cycles, energies, drawstyle="steps-post", color=BLUE, linewidth=1)
-    axis.plot(cycles, energies, "o", color=BLUE, markersize=4)
-    axis.set_xlabel("cycles")
-    axis.set_ylabel("energy [µJ]")
-    axis.set_title(f"{front[0].result.problem} on {front[0].result.architecture}", fontsize=8)
-    write_figure(figure, path)

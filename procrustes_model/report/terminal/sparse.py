@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from procrustes_model.policies import POLICIES
 from procrustes_model.report.terminal.units import format_energy, format_share, four_digits
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def format_sparse(result: SparseResult) -> str:
 def _describe_imbalance(imbalance: Imbalance) -> str:
     how = "counted on the mask" if imbalance.counted else "expected"
     text = f"{'Imbalance':<13}slowest over mean {imbalance.before:.3f}"
-    if imbalance.policy != "none":
+    policy = POLICIES[imbalance.policy]
+    if policy.balances:
         where = f"cut along {imbalance.cut}" if imbalance.cut else "no tile can be cut"
-        text += f" before, {imbalance.after:.3f} after balancing half tiles ({where})"
+        text += f" before, {imbalance.after:.3f} after balancing {policy.text} ({where})"
     return f"{text}; {how}"

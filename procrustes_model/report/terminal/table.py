@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 from rich.box import Box
@@ -15,7 +16,13 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from procrustes_model.report.terminal.units import format_count, format_energy, format_share, four_digits
+from procrustes_model.report.terminal.units import (
+    format_count,
+    format_energy,
+    format_share,
+    four_digits,
+    whole_count,
+)
 
 if TYPE_CHECKING:
     from procrustes_model.model.result import LevelResult, Result
@@ -66,7 +73,7 @@ class Style:
 class _Layout:
     """One way to lay the table out: how numbers look, spaces between columns, bars."""
 
-    number: Callable[[int], str]
+    number: Callable[[float], str]
     gap: int
     bars: bool
 
@@ -89,7 +96,7 @@ def format_table(result: Result, style: Style | None = None) -> str:
         Lines without trailing spaces and no line end after the last.
     """
     style = style or Style()
-    numbers: tuple[Callable[[int], str], ...] = ("{:,}".format, str, format_count)
+    numbers = (whole_count, partial(whole_count, separator=""), format_count)
     layouts = [_Layout(n, gap, bars) for n in numbers for gap in (2, 1) for bars in (style.bars, False)]
     for layout in layouts:
         table = _table(result, style, layout)
@@ -168,7 +175,7 @@ def format_summary(result: Result, architecture: Architecture | None = None) -> 
             *lines,
             f"{'Array':<13}{format_share(compute.instances_used, compute.instances)}, {array}",
             f"{'Utilization':<13}{format_share(result.utilization, 1)} of all {compute.name} x cycles",
-            f"{'Computes':<13}{compute.computes:,}",
+            f"{'Computes':<13}{whole_count(compute.computes)}",
             f"{'Energy':<13}{format_energy(result.energy_pj)}",
             f"{'Energy/MAC':<13}{format_energy(result.energy_per_mac_pj)}",
             f"{'EDP':<13}{four_digits(result.edp_j_cycles)} J x cycles",
@@ -207,7 +214,7 @@ def _table(result: Result, style: Style, layout: _Layout) -> Table:
         table.add_column("", no_wrap=True, style="green")
     total = result.energy_pj
 
-    def row(level: str, tensor: str, counts: tuple[int, ...], energy: float | None) -> None:
+    def row(level: str, tensor: str, counts: tuple[float, ...], energy: float | None) -> None:
         cells = [layout.number(count) for count in counts] or [""] * 4
         if energy is None:
             table.add_row(level, tensor, *cells)

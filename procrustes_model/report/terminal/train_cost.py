@@ -1,46 +1,12 @@
-"""The cost of a training run, as text and as CSV."""
+"""The cost of a training run as text."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from procrustes_model.network.train_cost import PartCost, TrainCost
 from procrustes_model.report.terminal.units import format_count, format_energy, four_digits
-from procrustes_model.vocabulary import PHASES
 from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS
 
-COLUMNS: Mapping[str, str] = MappingProxyType(
-    {
-        "part": "number of the part, from 1; empty in the rows of dense training",
-        "iterations": "training steps of the part",
-        "weight_density": "weights kept / weights, of the whole network",
-        "phase": "forward, backward or weight_update",
-        "energy_pj": "energy of the phase in one training step, in pJ",
-        "cycles": "cycles of the phase in one training step",
-        "dense_energy_pj": "energy of the phase in one step of dense training, in pJ",
-        "dense_cycles": "cycles of the phase in one step of dense training",
-    }
-)
-"""Columns of the CSV, in order, and what they mean."""
 _MOST_ROWS = 60
-
-
-def train_cost_text(cost: TrainCost) -> str:
-    """Return a row per part and phase, with the cost of one training step: `COLUMNS`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    dense = {phase: cost.dense.step(phase) for phase in PHASES}
-    for number, part in enumerate(cost.parts, 1):
-        for phase in PHASES:
-            step = part.step(phase)
-            density = repr(float(part.weight_density))
-            mine = [number, part.iterations, density, phase, repr(step.energy_pj), step.cycles]
-            writer.writerow([*mine, repr(dense[phase].energy_pj), dense[phase].cycles])
-    return text.getvalue()
 
 
 def format_train_cost(cost: TrainCost, clock_ghz: float | None = None) -> str:

@@ -18,14 +18,28 @@ def format_energy(picojoules: float) -> str:
     return _scaled(picojoules, ENERGY_UNITS)
 
 
-def format_count(count: int) -> str:
+def whole_count(count: float, separator: str = ",") -> str:
+    """Return a count in full; one that is not whole, an expected value, with four digits or to the nearest.
+
+    Parameters
+    ----------
+    count : float
+    separator : str
+        Between groups of three digits: a comma, or nothing.
+    """
+    if abs(count) < 1000 and not float(count).is_integer():
+        return four_digits(count)
+    return f"{round(count):{separator}}"
+
+
+def format_count(count: float) -> str:
     """Return a count with four digits and a decimal prefix, such as ``1.806 M``; below 1,000 as it is.
 
     Parameters
     ----------
-    count : int
+    count : float
     """
-    return str(count) if abs(count) < 1000 else _scaled(count, _COUNT)
+    return whole_count(count) if abs(count) < 1000 else _scaled(count, _COUNT)
 
 
 def format_share(part: float, whole: float) -> str:

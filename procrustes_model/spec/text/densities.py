@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.vocabulary import Role
 
-SHORT_TENSORS = {"W": "Weights", "X": "Inputs", "I": "Inputs", "Y": "Outputs", "O": "Outputs"}
 _DENSITIES = "write TENSOR=NUMBER,... with numbers from 0 to 1, such as W=0.1,X=0.5"
 
 
-def parse_tensor_densities(text: str, names: Sequence[str], where: str) -> dict[str, float]:
+def parse_tensor_densities(
+    text: str, names: Sequence[str], roles: Mapping[Role, str], where: str
+) -> dict[str, float]:
     """Return densities by tensor from text such as ``W=0.1,X=0.5``.
 
     Parameters
@@ -19,6 +21,8 @@ def parse_tensor_densities(text: str, names: Sequence[str], where: str) -> dict[
     text : str
     names : sequence of str
         Of the tensors that there are.
+    roles : dict of Role to str
+        Names of those that letters stand for.
     where : str
         What they are tensors of.
 
@@ -35,7 +39,8 @@ def parse_tensor_densities(text: str, names: Sequence[str], where: str) -> dict[
             shown = f"'{part.strip()}' is no density" if part.strip() else f"a density is missing in '{text}'"
             issues.append(Issue(f"--density: {shown}" if text.strip() else "--density is empty", _DENSITIES))
             continue
-        tensor = name if name in names else SHORT_TENSORS.get(name.upper(), name)
+        role = None if name in names else Role.of_letter(name)
+        tensor = name if role is None else roles.get(role, name)
         if tensor not in names:
             issues.append(_unknown(name, names, where))
             continue

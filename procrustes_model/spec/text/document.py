@@ -14,20 +14,11 @@ from typing import Any
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, shorten, with_article
 from procrustes_model.spec.text.yaml_text import MAX_DEPTH, MAX_NODES, Path, Place, parse_yaml
+from procrustes_model.versions import KEY, SPECIFICATIONS, version_problem
 
 MAX_BYTES = 2**20
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-SECTIONS = (
-    "architecture",
-    "problem",
-    "mapping",
-    "shape",
-    "sparsity",
-    "constraints",
-    "network",
-    "density",
-    "schedule",
-)
+SECTIONS = tuple(SPECIFICATIONS)
 
 
 class Document:
@@ -117,23 +108,32 @@ class Document:
             raise SpecError(sorted(unique, key=lambda issue: (issue.line or 0, issue.column or 0)))
 
     def section(self, name: str) -> dict[str, Any]:
-        """Return the mapping under the one top-level key that this kind of document has.
+        """Return the mapping under the one top-level key that this kind of document has, beside its version.
 
         Parameters
         ----------
         name : str
-            'architecture', 'problem', 'mapping' or 'shape'.
+            One of `SECTIONS`.
 
         Raises
         ------
         SpecError
-            Where there is no such mapping; everything else depends on it.
+            Where there is no such mapping, or the version is newer than this program's; everything else
+            depends on it.
         """
         if not isinstance(self.data, dict):
             self.complain((), f"this is {shorten(self.data)}", f"{with_article(name)} starts with '{name}:'")
             self.raise_issues()
+        kind = name if name in self.data else next((key for key in SECTIONS if key in self.data), name)
+        if (problem := version_problem(kind, self.data)) is not None:
+            if problem.newer:
+                # What else seems wrong in a file of a newer version may be right there.
+                self.issues.clear()
+            self.complain((KEY,), problem.message, problem.hint)
+            if problem.newer:
+                self.raise_issues()
         for key in self.data:
-            if key != name and name in self.data:
+            if key not in (name, KEY) and name in self.data:
                 self.complain((key,), f"unknown key '{key[:60]}'", f"only '{name}' belongs here", key=True)
         if name not in self.data:
             self._no_section(name)

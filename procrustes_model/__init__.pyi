@@ -1,0 +1,42 @@
+# The public names and where they live: read by type checkers, and by __init__.py when it is imported.
+from .errors import Issue as Issue, SpecError as SpecError
+from .explanation.explain import explain as explain
+from .mapper.pareto import find_pareto_front as find_pareto_front
+from .mapper.result import SearchResult as SearchResult
+from .mapper.search import search as search
+from .model.batch import BatchResult as BatchResult
+from .model.evaluate import evaluate as evaluate, evaluate_batch as evaluate_batch
+from .model.evaluator import Evaluator as Evaluator
+from .model.result import Result as Result
+from .model.sparse.imbalance import (
+    ImbalanceHistogram as ImbalanceHistogram,
+    WorkArrays as WorkArrays,
+    measure_imbalance as measure_imbalance,
+)
+from .model.sparse.result import SparseResult as SparseResult
+from .network.request import RunRequest as RunRequest, TrainRequest as TrainRequest
+from .network.result import NetworkResult as NetworkResult, load_run as load_run
+from .network.run import run_network as run_network
+from .network.train_cost import TrainCost as TrainCost, train_cost as train_cost
+from .report.figures.imbalance import plot_imbalance as plot_imbalance
+from .reproduction.request import ReproduceRequest as ReproduceRequest
+from .reproduction.verb import Reproduction as Reproduction, reproduce as reproduce
+from .spec.architecture import Architecture as Architecture
+from .spec.load import (
+    load_architecture as load_architecture,
+    load_mapping as load_mapping,
+    load_network as load_network,
+    load_problem as load_problem,
+    load_rules as load_rules,
+    load_sparsity as load_sparsity,
+)
+from .spec.mapping import Mapping as Mapping
+from .spec.network import Network as Network
+from .spec.problem import Problem as Problem
+from .spec.rules import Rules as Rules
+from .spec.sparsity import Sparsity as Sparsity
+from .workloads.from_onnx import network_from_onnx as network_from_onnx
+from .workloads.from_torch import network_from_torch as network_from_torch
+from .workloads.layer import training_problem as training_problem, training_problems as training_problems
+
+__version__: str

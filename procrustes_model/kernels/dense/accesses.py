@@ -1,0 +1,115 @@
+"""How often words go in and out of every level."""
+
+from __future__ import annotations
+
+from procrustes_model.kernels.dense.arrays import (
+    BAD_CAPACITY,
+    COUNT_LIMIT,
+    FILL,
+    OK,
+    OVERFLOW,
+    READ,
+    UPDATE,
+    Bools,
+    CountArrays,
+    Ints,
+    LoopArrays,
+    MachineArrays,
+    ProblemArrays,
+)
+from procrustes_model.kernels.jit import kernel
+
+
+@kernel
+def count_accesses(
+    problem: ProblemArrays,
+    loops: LoopArrays,
+    keep: Bools,
+    touched: Ints,
+    counts: CountArrays,
+    status: Ints,
+) -> None:
+    """Count the words that go in and out of one instance of every level, tensor by tensor.
+
+    Between a level and the next inner one that keeps the tensor (or the compute units), the child's
+    transfers are read once per different tile that its siblings hold, network by network. An output is
+    updated as often; its first accumulation into an element reads nothing and fetches nothing. Elements that
+    an instance touches are an estimate where an output slides, so that neither count goes below zero.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    loops : LoopArrays
+    keep : bool[N, L, T]
+    touched : int64[N, L]
+        Output elements that one instance accumulates.
+    counts : CountArrays
+        `tile`, `moved` and `distinct` are read; `accesses` and `instances` are filled in.
+    status : int64[N]
+        Set to OVERFLOW where a count exceeds 2^62.
+    """
+    accesses, moved, distinct = counts.accesses, counts.moved, counts.distinct
+    mappings, levels, tensors = keep.shape
+    dimensions = loops.spread.shape[2]
+    for n in range(mappings):
+        counts.instances[n, 0] = 1
+        for level in range(levels):
+            used = counts.instances[n, level]
+            for d in range(dimensions):
+                used *= loops.spread[n, level, d]
+            counts.instances[n, level + 1] = used
+        done = problem.computes // counts.instances[n, levels]
+        for tensor in range(tensors):
+            from_child = done
+            tiles = 1
+            for level in range(levels - 1, -1, -1):
+                tiles *= distinct[n, level, tensor]
+                accesses[n, level, tensor] = 0
+                if not keep[n, level, tensor]:
+                    continue
+                if float(from_child) * tiles > COUNT_LIMIT:
+                    status[n] = OVERFLOW
+                served = from_child * tiles
+                fresh = 0
+                if tensor == problem.output:
+                    fresh = touched[n, level]
+                    accesses[n, level, tensor, UPDATE] = served
+                accesses[n, level, tensor, READ] = max(0, served - fresh)
+                if level:
+                    accesses[n, level, tensor, FILL] = max(0, moved[n, level, tensor] - fresh)
+                from_child = moved[n, level, tensor]
+                tiles = 1
+
+
+@kernel
+def count_fills_of_outputs(moved: Ints, keep: Bools, output: int, accesses: Ints) -> None:
+    """Charge also the first fill of every output element, which has nothing to fetch.
+
+    Parameters
+    ----------
+    moved : int64[N, L, T]
+        Words transferred into one instance.
+    keep : bool[N, L, T]
+    output : int
+    accesses : int64[N, L, T, 3]
+        The fills of the output grow.
+    """
+    mappings, levels, _ = moved.shape
+    for n in range(mappings):
+        for level in range(1, levels):
+            if keep[n, level, output]:
+                accesses[n, level, output, FILL] = moved[n, level, output]
+
+
+@kernel
+def check_capacity(machine: MachineArrays, keep: Bools, tile: Ints, status: Ints) -> None:
+    """Set `status` (int64[N]) to BAD_CAPACITY where the tiles kept at a level exceed its capacity."""
+    mappings, levels, tensors = tile.shape
+    for n in range(mappings):
+        for level in range(levels):
+            room = machine.capacity[level]
+            for tensor in range(tensors):
+                if keep[n, level, tensor]:
+                    room -= tile[n, level, tensor]
+                if room < 0 and status[n] == OK:
+                    status[n] = BAD_CAPACITY

@@ -1,0 +1,258 @@
+"""From counts to cost: energy and cycles, by one rule for whole counts and for expected ones.
+
+Words are int64 where nothing is zero and float64 where counts are expected; kernels are compiled for each.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import (
+    BALANCING,
+    COMPONENTS,
+    COMPUTING,
+    COUNT_LIMIT,
+    DONE,
+    FILL,
+    OK,
+    OVERFLOW,
+    READ,
+    UPDATE,
+    CostArrays,
+    Floats,
+    Ints,
+    MachineArrays,
+)
+from procrustes_model.kernels.jit import kernel
+
+_NEAR = 1e-13
+"""A count this near to a whole number, relative to itself, is that number: it carries rounding errors."""
+
+
+@kernel
+def round_up(count: float) -> float:
+    """Return the next whole number, or the one that `count` is but for rounding errors."""
+    nearest = math.floor(count + 0.5)
+    return nearest if abs(count - nearest) <= _NEAR * count else math.ceil(count)
+
+
+@kernel
+def count_packs(words: float, pack: int, whole: bool) -> float:
+    """Return how many times `pack` words are moved to move `words`, the last time perhaps fewer.
+
+    `whole` : whether words are a whole number without rounding errors.
+    """
+    if whole:
+        return float((words + pack - 1) // pack) if pack > 1 else float(words)
+    rounded = round_up(words)
+    if pack == 1:
+        return rounded
+    return math.ceil(rounded / pack) if rounded - words < 0.5 else math.ceil(words / pack)
+
+
+@kernel
+def charge_words(
+    machine: MachineArrays, words: Ints | Floats, instances: Ints, first: int, whole: bool, dearest: bool,
+    energy: Floats, total: Floats,
+) -> None:  # fmt: skip
+    """Charge every access of every used instance.
+
+    Parameters
+    ----------
+    machine : MachineArrays
+    words : int64[N, L, T, 3] or float64[N, L, T, 3]
+        Read, filled, updated, per instance.
+    instances : int64[N, L + 1]
+    first : int
+        The price of a read, in the last axis of prices; those of fills and updates follow.
+    whole : bool
+        Whether words are whole numbers without rounding errors.
+    dearest : bool
+        All accesses of a tensor at a level together, each at the energy of the dearest action.
+    energy : float64[N, L, T, 3]
+        Filled in, pJ.
+    total : float64[N]
+        Grows.
+    """
+    mappings, levels, tensors, actions = words.shape
+    for n in range(mappings):
+        spent = 0.0
+        for level in range(levels):
+            used = instances[n, level]
+            for t in range(tensors):
+                pack, split = machine.pack[level, t], machine.split[level, t]
+                if dearest:
+                    price = 0.0
+                    row = words[n, level, t]
+                    together = row[READ] + row[FILL] + row[UPDATE]
+                    for action in range(actions):
+                        price = max(price, machine.price[level, t, first + action])
+                    all_of_it = used * price * (split * count_packs(together, pack, whole))
+                    for action in range(actions):
+                        share = row[action] / together if together > 0 else 0.0
+                        energy[n, level, t, action] = all_of_it * share
+                        spent += energy[n, level, t, action]
+                    continue
+                for action in range(actions):
+                    packs = split * count_packs(words[n, level, t, action], pack, whole)
+                    one = used * machine.price[level, t, first + action] * packs
+                    energy[n, level, t, action] = one
+                    spent += one
+        total[n] += spent
+
+
+@kernel
+def charge_components(
+    machine: MachineArrays, words: Ints | Floats, instances: Ints, costs: CostArrays
+) -> None:
+    """Charge what components do for every word, over all used instances; `words` as in `charge_words`."""
+    mappings, levels, tensors, actions = words.shape
+    for n in range(mappings):
+        spent = 0.0
+        for level in range(levels):
+            for t in range(tensors):
+                for action in range(actions):
+                    spent += (
+                        instances[n, level] * words[n, level, t, action] * machine.served[level, t, action]
+                    )
+        costs.beside[n, COMPONENTS] += spent
+
+
+@kernel
+def stretch(bandwidth: Floats, level: int, read: float, write: float, steps: int) -> tuple[int, int]:
+    """Stretch steps where a level's ports are too narrow for the words that it reads and writes per step.
+
+    Parameters
+    ----------
+    bandwidth : float64[L, 3]
+    level : int
+    read, write : float
+        Words per step and instance.
+    steps : int
+
+    Returns
+    -------
+    cycles : int
+        -1 beyond 2^62.
+    limit : int
+        0 none, 1 read, 2 write, 3 shared bandwidth.
+    """
+    slowdown = 1.0
+    limit = 0
+    demands = (read, write, read + write)
+    for port in range(3):
+        if bandwidth[level, port] < demands[port]:
+            stretched = bandwidth[level, port] / demands[port]
+            if stretched < slowdown:
+                slowdown = stretched
+                limit = port + 1
+    if limit == 0:
+        return steps, 0
+    if steps / slowdown > COUNT_LIMIT:
+        return -1, limit
+    return math.ceil(steps / slowdown), limit
+
+
+@kernel
+def count_cycles(
+    machine: MachineArrays, words: Ints | Floats, waiting: Floats, metadata: Floats, costs: CostArrays,
+    status: Ints,
+) -> None:  # fmt: skip
+    """Stretch the steps of the nest, level by level, where a bandwidth falls short.
+
+    The stretch is computed in double precision from words per step, summed tensor by tensor, so that the
+    ceiling may lie one above that of the exact quotient.
+
+    Parameters
+    ----------
+    machine : MachineArrays
+    words : int64[N, L, T, 3] or float64[N, L, T, 3]
+        Read, filled, updated, per instance.
+    waiting, metadata : float64[N, L, T, 3]
+        Gated words and words of metadata, which use bandwidth too; without entries where there are none.
+    costs : CostArrays
+        The steps of the compute units, last in `cycles`, are read; the other `cycles`, and `limit`, are
+        filled in.
+    status : int64[N]
+        Set to OVERFLOW where cycles exceed 2^62.
+    """
+    mappings, levels, tensors, _ = words.shape
+    expected = len(waiting) > 0
+    for n in range(mappings):
+        steps = costs.cycles[n, levels]
+        for level in range(levels):
+            read = write = 0.0
+            for t in range(tensors):
+                out = float(words[n, level, t, READ])
+                into = float(words[n, level, t, FILL] + words[n, level, t, UPDATE])
+                if expected:
+                    out += waiting[n, level, t, READ] + metadata[n, level, t, READ]
+                    into += waiting[n, level, t, UPDATE]
+                    into += metadata[n, level, t, FILL] + metadata[n, level, t, UPDATE]
+                read += out / steps
+                write += into / steps
+            costs.cycles[n, level], costs.limit[n, level] = stretch(
+                machine.bandwidth, level, read, write, steps
+            )
+            if costs.cycles[n, level] < 0:
+                status[n] = OVERFLOW
+
+
+@kernel
+def add_up(machine: MachineArrays, costs: CostArrays, status: Ints) -> None:
+    """Add to the energy of accesses, in `total`, all that a mapping spends besides: the one total energy.
+
+    Parameters
+    ----------
+    machine : MachineArrays
+    costs : CostArrays
+        With `beside` but for what is spent while time passes. `total` is NaN where `status`, int64[N], is not
+        OK.
+    """
+    for n in range(len(status)):
+        if status[n] != OK:
+            costs.total[n] = np.nan
+            continue
+        if machine.power > 0:
+            slowest = costs.cycles[n, 0]
+            for level in range(1, costs.cycles.shape[1]):
+                slowest = max(slowest, costs.cycles[n, level])
+            costs.beside[n, COMPONENTS] += machine.power * slowest
+        costs.total[n] += (
+            costs.beside[n, COMPUTING] + costs.beside[n, BALANCING] + costs.beside[n, COMPONENTS]
+        )
+
+
+@kernel
+def cost_nests(
+    machine: MachineArrays, words: Ints, instances: Ints, computes: int, dearest: bool, costs: CostArrays,
+    status: Ints,
+) -> None:  # fmt: skip
+    """Charge a batch in which nothing is zero; the steps of the compute units stand last in `costs.cycles`.
+
+    Parameters
+    ----------
+    machine : MachineArrays
+    words : int64[N, L, T, 3]
+    instances : int64[N, L + 1]
+    computes : int
+    dearest : bool
+        As `charge_words` takes it.
+    costs : CostArrays
+        Filled in.
+    status : int64[N]
+    """
+    none = np.empty((0, 0, 0, 0))
+    costs.total[:] = 0.0
+    charge_words(machine, words, instances, 0, True, dearest, costs.energy, costs.total)
+    computing = computes * machine.compute_price[DONE]
+    for n in range(len(status)):
+        costs.beside[n, COMPUTING] = computing
+        costs.beside[n, BALANCING] = 0.0
+        costs.beside[n, COMPONENTS] = computes * machine.served_compute
+    if machine.serves:
+        charge_components(machine, words, instances, costs)
+    count_cycles(machine, words, none, none, costs, status)
+    add_up(machine, costs, status)

@@ -1,0 +1,285 @@
+"""What compression saves and what metadata costs, in words: one kernel for all storage formats.
+
+A format is a row of terms (`TermArrays`). What a tile costs, what a full block costs, and what a position
+costs at least, for bounds of searches, are sums over the same terms.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import (
+    READ,
+    UPDATE,
+    Bools,
+    Floats,
+    Ints,
+    LoopArrays,
+    ProblemArrays,
+)
+from procrustes_model.kernels.jit import kernel
+from procrustes_model.kernels.sparse.arrays import (
+    BLOCKS,
+    ENTRIES,
+    FIBERS,
+    HALF_TILE,
+    INDEX,
+    INNERMOST,
+    NONZEROS,
+    OFFSET,
+    ONE,
+    POSITIONS,
+    WHOLE_TILE,
+    FormatArrays,
+    SparseCountArrays,
+    TermArrays,
+    TileArrays,
+)
+
+
+@kernel
+def find_compressed(keep: Bools, stored: Bools, compressed: Bools) -> None:
+    """Find which tensors compute units get without their zeros.
+
+    Parameters
+    ----------
+    keep : bool[N, L, T]
+    stored : bool[L, T]
+        Whether levels store data without their zeros.
+    compressed : bool[N, T]
+        Filled in: whether the innermost level that keeps the tensor stores it compressed.
+    """
+    mappings, levels, tensors = keep.shape
+    for n in range(mappings):
+        for t in range(tensors):
+            compressed[n, t] = False
+            for level in range(levels - 1, -1, -1):
+                if keep[n, level, t]:
+                    compressed[n, t] = stored[level, t]
+                    break
+
+
+@kernel
+def _bits_of(count: int) -> int:
+    """Return the bits that tell `count` values apart."""
+    bits = 0
+    while bits < 62 and (1 << bits) < count:
+        bits += 1
+    return bits
+
+
+@kernel
+def _fields(
+    quantity: int, fibers: int, positions: int, words: int, density: float, block: int, run: float
+) -> float:
+    """Return how many fields a term has, given its rank's fibers and positions and the words of the tile."""
+    if quantity == FIBERS:
+        return float(fibers)
+    if quantity == POSITIONS:
+        return float(positions)
+    if quantity == BLOCKS:
+        return positions / block
+    if quantity == NONZEROS:
+        return words * density
+    if quantity == ENTRIES:
+        # A full run of zeros is an entry of its own, so that an entry covers (1 - pad) / density positions.
+        ends = 1 - (1 - density) ** run
+        return words * density / ends if ends > 0 else words / run
+    return math.nan
+
+
+@kernel
+def _width(width: int, fibers: int, positions: int, words: int) -> float:
+    """Return the bits of a field, given its rank's fibers and positions and the words of the tile."""
+    if width == ONE:
+        return 1.0
+    if width == INDEX:
+        return float(_bits_of(positions // fibers))
+    if width == OFFSET:
+        return float(_bits_of(words + 1))
+    return math.nan
+
+
+@kernel
+def _measure_spans(
+    rank_start: Ints,
+    term_start: Ints,
+    dimension: Ints,
+    coefficient: Ints,
+    tensor: int,
+    extent: Ints,
+    depth: int,
+    spans: Ints,
+) -> None:
+    """Find the positions in the first k ranks of a tensor together, ``spans[k]`` for k up to `depth`.
+
+    The first four arrays are those of `ProblemArrays`; the tile covers `extent`, int64[D]. ``spans[0]`` is 1.
+    """
+    for k in range(depth):
+        rank = rank_start[tensor] + k
+        side = 1
+        for term in range(term_start[rank], term_start[rank + 1]):
+            side += coefficient[term] * (extent[dimension[term]] - 1)
+        spans[k + 1] = spans[k] * side
+
+
+@kernel
+def tile_bits(
+    terms: TermArrays, level: int, tensor: int, spans: Ints, words: int, density: float, block: int
+) -> float:
+    """Return the expected bits of metadata of a tile; blocks in proportion.
+
+    Parameters
+    ----------
+    terms : TermArrays
+    level, tensor : int
+    spans : int64[depth + 1 or more]
+        ``spans[k]`` positions in the tensor's first k ranks together.
+    words : int
+        Positions in all of its ranks.
+    density : float
+        Nonzeros / elements of the tile.
+    block : int
+        Positions of a block.
+    """
+    total = 0.0
+    for m in range(terms.listed[level, tensor]):
+        end = terms.end[level, tensor, m]
+        fibers = spans[terms.first[level, tensor, m]]
+        positions = words if end == INNERMOST else spans[end]
+        quantity, run = terms.quantity[level, tensor, m], terms.run[level, tensor, m]
+        fields = _fields(quantity, fibers, positions, words, density, block, run)
+        width = _width(terms.width[level, tensor, m], fibers, positions, words)
+        total += terms.coefficient[level, tensor, m] * fields * width
+    return total
+
+
+@kernel
+def block_bits(terms: TermArrays, level: int, tensor: int, block: int) -> float:
+    """Return the bits of metadata of a full block: those of a tile of one fiber that is one block.
+
+    Parameters
+    ----------
+    terms : TermArrays
+        Of a format whose blocks can be dropped: they have as many bits whatever is zero in them.
+    level, tensor : int
+    block : int
+        Positions.
+    """
+    total = 0.0
+    for m in range(terms.listed[level, tensor]):
+        quantity, run = terms.quantity[level, tensor, m], terms.run[level, tensor, m]
+        fields = _fields(quantity, 1, block, block, 1.0, block, run)
+        total += terms.coefficient[level, tensor, m] * fields
+    return total
+
+
+@kernel
+def least_bits(terms: TermArrays, level: int, tensor: int, density: float, block: int) -> float:
+    """Return bits of metadata per position that no tile goes below.
+
+    Term by term, fields per position and width are as few as any tile has: of a rank that does not reach
+    the innermost one fibers and positions may be few beside the tile's, so they count nothing; all else
+    grows with positions at least in proportion. No width is less than in a tile of one position.
+
+    Parameters
+    ----------
+    terms : TermArrays
+    level, tensor : int
+    density : float
+        Of any tile at least. Entries of runs per position grow with it, since one covers
+        1 + (1 - d) + (1 - d)^2 + ... positions on average.
+    block : int
+        Positions of a block at most.
+    """
+    total = 0.0
+    for m in range(terms.listed[level, tensor]):
+        positions = 1 if terms.end[level, tensor, m] == INNERMOST else 0
+        quantity, run = terms.quantity[level, tensor, m], terms.run[level, tensor, m]
+        fields = _fields(quantity, 0, positions, 1, density, block, run)
+        total += terms.coefficient[level, tensor, m] * fields * _width(terms.width[level, tensor, m], 1, 1, 1)
+    return total
+
+
+@kernel
+def _positions_of(block: int, elements: int, cut: bool) -> int:
+    """Return the positions of a block, given those of the tile of a processing element."""
+    if block in (WHOLE_TILE, HALF_TILE):
+        return elements // 2 if block == HALF_TILE and cut else elements
+    return block
+
+
+@kernel
+def compress(
+    problem: ProblemArrays,
+    loops: LoopArrays,
+    keep: Bools,
+    tile: Ints,
+    accesses: Ints,
+    dense: Floats,
+    formats: FormatArrays,
+    tiles: TileArrays,
+    counts: SparseCountArrays,
+) -> None:
+    """Leave the zeros of compressed tensors out of what is moved, and count the metadata moved instead.
+
+    Of an output only what leaves the level for good is compressed; sums that come back are not.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    loops : LoopArrays
+    keep : bool[N, L, T]
+    tile : int64[N, L, T]
+    accesses : int64[N, L, T, 3]
+        If nothing were zero.
+    dense : float64[N, L + 1, T]
+        Nonzeros / elements of the tiles of every level; last, of what compute units take.
+    formats : FormatArrays
+    tiles : TileArrays
+    counts : SparseCountArrays
+        `actual` shrinks; `metadata` and `stored` are filled in.
+    """
+    terms, blocks, dropped, word_bits = formats.terms, formats.block, formats.dropped, formats.bits
+    rank_start, term_start = problem.rank_start, problem.term_start
+    dimension, coefficient = problem.term_dimension, problem.term_coefficient
+    actual, gated, metadata, stored = counts.actual, counts.gated, counts.metadata, counts.stored
+    below, output = loops.below, problem.output
+    mappings, levels, tensors, _ = accesses.shape
+    spans = np.ones(len(term_start), np.int64)
+    for n in range(mappings):
+        for t in range(tensors):
+            child = levels
+            for level in range(levels - 1, -1, -1):
+                metadata[n, level, t] = 0.0
+                stored[n, level, t] = float(tile[n, level, t]) if keep[n, level, t] else 0.0
+                inner = child
+                if not keep[n, level, t]:
+                    continue
+                child = level
+                if not formats.compressed[level, t]:
+                    continue
+                block = _positions_of(blocks[level, t], tiles.elements[n], tiles.cut[n] >= 0)
+                extent, depth = below[n, level], terms.depth[level, t]
+                _measure_spans(rank_start, term_start, dimension, coefficient, t, extent, depth, spans)
+                words, word = tile[n, level, t], word_bits[level, t]
+                bits = tile_bits(terms, level, t, spans, words, dense[n, level, t], block)
+                full = block_bits(terms, level, t, block) if dropped[level, t] else 0.0
+                stored[n, level, t] = words * dense[n, level, t] + bits / word
+                for action in range(3):
+                    moved = actual[n, level, t, action] + gated[n, level, t, action]
+                    density = dense[n, inner, t] if action == READ else dense[n, level, t]
+                    if t == output:
+                        first = accesses[n, level, t, UPDATE] - accesses[n, level, t, READ]
+                        final = first / accesses[n, level, t, UPDATE] if action == UPDATE else 0.0
+                        moved *= final
+                        actual[n, level, t, action] *= 1 - final + final * density
+                    else:
+                        actual[n, level, t, action] *= density
+                        gated[n, level, t, action] *= density
+                    if dropped[level, t]:
+                        metadata[n, level, t, action] = math.floor(moved / block) * full / word
+                    else:
+                        metadata[n, level, t, action] = moved * (bits / words) / word

@@ -1,0 +1,64 @@
+"""Everything about a problem on an architecture that does not depend on the mapping, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from procrustes_model.kernels.dense.arrays import MachineArrays, ProblemArrays, RuleArrays
+from procrustes_model.model.components import working_components
+from procrustes_model.model.lower import lower_machine, lower_problem
+from procrustes_model.spec.rules import Rules
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.architecture import Architecture, Component
+    from procrustes_model.spec.problem import Problem
+
+OWN_RULES = Rules()
+"""Counting by this model's own rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A problem on an architecture; here nothing is zero.
+
+    Attributes
+    ----------
+    problem : ProblemArrays
+    machine : MachineArrays
+    rules : RuleArrays
+    components : tuple of Component
+        Those that work.
+    """
+
+    problem: ProblemArrays
+    machine: MachineArrays
+    rules: RuleArrays
+    components: tuple[Component, ...]
+
+
+def lower_rules(rules: Rules) -> RuleArrays:
+    """Return rules as kernels take them."""
+    return RuleArrays(
+        all_fills=rules.output_fills == "all",
+        forgetful=rules.overlap == "innermost",
+        whole_words=rules.rounding == "whole_words",
+        dearest=rules.access_energy == "largest",
+    )
+
+
+def lower_dense(architecture: Architecture, problem: Problem, rules: Rules = OWN_RULES) -> Design:
+    """Return a problem on an architecture where nothing is zero.
+
+    Raises
+    ------
+    SpecError
+        When a tensor or the number of operations is beyond 2^62, or a component works on no level.
+    """
+    components = working_components(architecture, problem)
+    return Design(
+        problem=lower_problem(problem),
+        machine=lower_machine(architecture, problem, components),
+        rules=lower_rules(rules),
+        components=components,
+    )

@@ -1,0 +1,193 @@
+"""One evaluator: a problem on an architecture, for one mapping or arrays of them, dense or sparse."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping as AbstractMapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.kernels.dense.buffers import make_costs, make_counts, make_loops
+from procrustes_model.kernels.imbalance.memo import make_memo
+from procrustes_model.kernels.pipeline import Scope, evaluate_nests
+from procrustes_model.model.batch import BatchEvaluator, BatchResult
+from procrustes_model.model.design import OWN_RULES, Design, lower_dense
+from procrustes_model.model.lift import check_fit, check_status, lift_dense
+from procrustes_model.model.lower import lower_last_passes, lower_mapping
+from procrustes_model.model.sparse.lift import lift_sparse
+from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
+from procrustes_model.model.sparse.steps import evaluate_block, make_buffers
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.load import (
+    load_architecture,
+    load_mapping,
+    load_problem,
+    load_rules,
+    load_sparsity,
+)
+from procrustes_model.spec.mapping import Mapping
+from procrustes_model.spec.problem import Problem
+from procrustes_model.spec.rules import Rules
+from procrustes_model.spec.sparsity import Sparsity
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from procrustes_model.model.result import Result
+
+Source = str | os.PathLike[str] | AbstractMapping[str, Any]
+"""A file, the name of something that ships, or the parsed content."""
+
+_ANY_SIZE = Scope(known=False, fit=False)
+
+
+class Evaluator:
+    """A problem on an architecture, ready to evaluate mappings.
+
+    Everything that does not depend on the mapping is prepared once.
+
+    Parameters
+    ----------
+    architecture : path, str, mapping or Architecture
+    problem : path, str, mapping or Problem
+    sparsity : path, str, mapping or Sparsity, optional
+        What is zero, how it is stored, and what that saves; None: nothing is zero.
+    densities : mapping, optional
+        By tensor, in place of the sparse design's: nonzeros / elements, or what a density in its file holds.
+    masks : mapping, optional
+        By tensor, in place of its density: a boolean array with the tensor's ranks, or a .npy or .npz file.
+        What masks decide is then counted and not expected.
+    rules : path, mapping or Rules, optional
+        Where counting follows a published model; the sparse design's, or this model's own, by default.
+
+    Raises
+    ------
+    SpecError
+        When a specification is wrong, densities or masks come without a sparse design or do not fit the
+        problem, or a sparse design does not fit the architecture.
+
+    Examples
+    --------
+    >>> evaluator = Evaluator("procrustes_16x16", "vgg_s/conv3_2", sparsity="procrustes")
+    >>> result = evaluator.evaluate("procrustes_16x16/vgg_s_conv3_2_kn")
+    """
+
+    def __init__(
+        self,
+        architecture: Source | Architecture,
+        problem: Source | Problem,
+        *,
+        sparsity: Source | Sparsity | None = None,
+        densities: AbstractMapping[str, Any] | None = None,
+        masks: AbstractMapping[str, Any] | None = None,
+        rules: Source | Rules | None = None,
+    ) -> None:
+        if sparsity is None and (densities or masks):
+            raise SpecError(
+                Issue("densities and masks need a sparse design", "such as sparsity='procrustes'")
+            )
+        self.architecture = load_architecture(architecture)
+        self.problem = load_problem(problem)
+        self.sparsity = None if sparsity is None else load_sparsity(sparsity)
+        chosen = None if rules is None else load_rules(rules)
+        self.design: Design
+        if self.sparsity is None:
+            self.design = lower_dense(self.architecture, self.problem, chosen or OWN_RULES)
+        else:
+            self.design = lower_sparsity(
+                self.architecture, self.problem, self.sparsity, densities, masks, chosen
+            )
+        self._batches = BatchEvaluator(self.design)
+
+    def evaluate(self, mapping: Source | Mapping, *, check_capacity: bool = True) -> Result:
+        """Count accesses, energy and cycles of one mapping.
+
+        Parameters
+        ----------
+        mapping : path, str, mapping or Mapping
+            For this architecture and problem.
+        check_capacity : bool
+            Whether tiles that do not fit are an error.
+
+        Returns
+        -------
+        Result
+            Under a sparse design a `SparseResult`.
+
+        Raises
+        ------
+        SpecError
+            When the mapping is wrong, tiles exceed a level's capacity, or a count exceeds 2^62.
+        """
+        schedule = load_mapping(mapping, self.architecture, self.problem)
+        if isinstance(self.design, SparseDesign):
+            return self._evaluate_sparse(self.design, schedule, check_capacity)
+        nest = lower_mapping(self.problem, schedule)
+        _, levels, dimensions = nest.temporal.shape
+        tensors = len(self.problem.tensors)
+        counts, costs = make_counts(1, levels, tensors), make_costs(1, levels, tensors)
+        last = lower_last_passes(self.problem, schedule) if schedule.imperfect else None
+        loops, touched = make_loops(1, levels, dimensions), np.empty((1, levels), np.int64)
+        status = np.empty(1, np.int64)
+        problem, machine, rules = self.design.problem, self.design.machine, self.design.rules
+        evaluate_nests(problem, machine, rules, _ANY_SIZE, nest, last, loops, touched, counts, costs, status)
+        check_status(int(status[0]), schedule)
+        result = lift_dense(self.architecture, self.problem, schedule, self.design, counts, costs)
+        if check_capacity:
+            check_fit(result.levels, schedule)
+        return result
+
+    def _evaluate_sparse(self, design: SparseDesign, mapping: Mapping, check: bool) -> Result:
+        if mapping.imperfect:
+            raise SpecError(mapping.issue("sparse evaluation takes loops that divide their bounds"))
+        buffers = make_buffers(design, 1)
+        nest = lower_mapping(self.problem, mapping)
+        evaluate_block(design, nest, buffers, make_memo(64), before=True, check=check)
+        check_status(int(buffers.status[0]), mapping)
+        assert self.sparsity is not None
+        phase = self.sparsity.phase(self.problem.phase)
+        return lift_sparse(self.architecture, self.problem, mapping, design, phase, buffers)
+
+    def evaluate_batch(
+        self,
+        temporal: ArrayLike,
+        order: ArrayLike,
+        spatial: ArrayLike,
+        keep: ArrayLike,
+        *,
+        last: ArrayLike | None = None,
+        threads: int = 1,
+    ) -> BatchResult:
+        """Evaluate N mappings given as arrays, of L levels, D dimensions and T tensors in the specs' order.
+
+        One batch at a time. Expected work of tiles and memory are kept from batch to batch.
+
+        Parameters
+        ----------
+        temporal : int[N, L, D]
+            Temporal factors.
+        order : int[N, L, D]
+            Indices of the dimensions of each level's temporal loops, outermost first: a permutation.
+        spatial : int[N, L, 2, D]
+            Factors on x and y over the instances below the level.
+        keep : bool[N, L, T]
+            Which tensors each level keeps.
+        last : int[N, L, D], optional
+            Temporal factors in the last pass over their dimension; None where all passes are whole, as they
+            must be under a sparse design.
+        threads : int
+            Threads to share the work; the result does not depend on it.
+
+        Returns
+        -------
+        BatchResult
+
+        Raises
+        ------
+        ValueError
+            When the arrays' shapes disagree, factors are not positive, an order is not a permutation, a last
+            pass is longer than the others, or there are last passes under a sparse design.
+        """
+        return self._batches.evaluate(temporal, order, spatial, keep, last=last, threads=threads)

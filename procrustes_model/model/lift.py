@@ -1,0 +1,150 @@
+"""From what kernels fill in for one mapping to a `Result`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.kernels.dense.arrays import COMPUTING, CostArrays, CountArrays
+from procrustes_model.model.components import lift_components
+from procrustes_model.model.result import ComputeResult, LevelResult, Result, TensorCounts
+from procrustes_model.vocabulary import Action, Limit, Status
+
+if TYPE_CHECKING:
+    from procrustes_model.model.design import Design
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.mapping import Mapping
+    from procrustes_model.spec.problem import Problem
+
+
+def check_status(status: int, mapping: Mapping) -> None:
+    """Raise when a mapping is not valid for another reason than its tiles' sizes.
+
+    Raises
+    ------
+    SpecError
+    """
+    if status not in (Status.OK, Status.BAD_CAPACITY):
+        raise SpecError(mapping.issue(Status(status).text))
+
+
+def lift_compute(
+    architecture: Architecture, computes: float, counts: CountArrays, costs: CostArrays
+) -> ComputeResult:
+    """Return what the compute units did."""
+    return ComputeResult(
+        name=architecture.compute.name,
+        instances_used=int(counts.instances[0, -1]),
+        instances=architecture.instances(len(architecture.levels)),
+        computes=computes,
+        energy_pj=float(costs.beside[0, COMPUTING]),
+        cycles=int(costs.cycles[0, -1]),
+    )
+
+
+def lift_level(
+    architecture: Architecture,
+    index: int,
+    tensors: tuple[TensorCounts, ...],
+    used_words: float,
+    counts: CountArrays,
+    costs: CostArrays,
+) -> LevelResult:
+    """Return one storage level."""
+    level = architecture.levels[index]
+    return LevelResult(
+        name=level.name,
+        instances_used=int(counts.instances[0, index]),
+        instances=architecture.instances(index),
+        capacity_words=level.capacity_words,
+        used_words=used_words,
+        cycles=int(costs.cycles[0, index]),
+        limited_by=Limit(costs.limit[0, index]).text,
+        tensors=tensors,
+    )
+
+
+def slowest_of(levels: Sequence[LevelResult], compute: ComputeResult) -> tuple[int, str]:
+    """Return the cycles of the slowest part of a machine, and its name; compute where nothing is slower."""
+    slowest = max(levels, key=lambda level: level.cycles)
+    if slowest.cycles > compute.cycles:
+        return slowest.cycles, slowest.name
+    return compute.cycles, compute.name
+
+
+def lift_dense(
+    architecture: Architecture,
+    problem: Problem,
+    mapping: Mapping,
+    design: Design,
+    counts: CountArrays,
+    costs: CostArrays,
+) -> Result:
+    """Return the result of a batch of one in which nothing is zero."""
+    accesses, tile, instances = counts.accesses[0], counts.tile[0], counts.instances[0]
+    energy = costs.energy[0]
+    levels = []
+    for i, spec in enumerate(architecture.levels):
+        tensors = tuple(
+            TensorCounts(
+                level=spec.name,
+                tensor=tensor.name,
+                is_output=tensor.is_output,
+                instances=int(instances[i]),
+                tile_words=int(tile[i, t]),
+                reads=int(accesses[i, t, Action.READ]),
+                fills=int(accesses[i, t, Action.FILL]),
+                updates=int(accesses[i, t, Action.UPDATE]),
+                read_energy_pj=float(energy[i, t, Action.READ]),
+                fill_energy_pj=float(energy[i, t, Action.FILL]),
+                update_energy_pj=float(energy[i, t, Action.UPDATE]),
+            )
+            for t, tensor in enumerate(problem.tensors)
+            if tensor.name in mapping.levels[i].keep
+        )
+        levels.append(lift_level(architecture, i, tensors, sum(t.tile_words for t in tensors), counts, costs))
+    compute = lift_compute(architecture, problem.computes, counts, costs)
+    cycles, bottleneck = slowest_of(levels, compute)
+    words = accesses * instances[:-1, None, None].astype(float)
+    return Result(
+        architecture=architecture.name,
+        problem=problem.name,
+        phase=problem.phase,
+        mapping=mapping.name,
+        levels=tuple(levels),
+        compute=compute,
+        cycles=cycles,
+        bottleneck=bottleneck,
+        components=lift_components(architecture, problem, design.components, words, problem.computes, cycles),
+    )
+
+
+def check_fit(levels: Sequence[LevelResult], mapping: Mapping) -> None:
+    """Raise when the tiles of a level do not fit, with every such level and its tensors.
+
+    Parameters
+    ----------
+    levels : sequence of LevelResult
+        `used_words` is what has to fit.
+    mapping : Mapping
+
+    Raises
+    ------
+    SpecError
+    """
+    issues: list[Issue] = []
+    for index, level in enumerate(levels):
+        if level.capacity_words is None or level.used_words <= level.capacity_words:
+            continue
+        tiles = ", ".join(f"{t.tensor} {t.tile_words:,}" for t in level.tensors)
+        issues.append(
+            mapping.issue(
+                f"tiles at level '{level.name}' take {level.used_words:,} words, its capacity is"
+                f" {level.capacity_words:,}: {level.used_words - level.capacity_words:,} too many ({tiles})",
+                "move a factor to a level further out, or bypass a tensor",
+                index,
+            )
+        )
+    if issues:
+        raise SpecError(issues)

@@ -1,0 +1,29 @@
+"""Rules: where counting follows a published model rather than this one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from procrustes_model.spec.schema import Frozen
+
+
+class Rules(Frozen):
+    """Where counting follows a published model rather than this one."""
+
+    output_fills: Literal["after_first", "all"] = Field(
+        default="after_first",
+        description="all: also the first fill of an output, which has nothing to fetch, counts",
+    )
+    overlap: Literal["relevant", "innermost"] = Field(
+        default="relevant",
+        description="innermost: where the innermost loop outside does not move a tile, all keep overlap",
+    )
+    rounding: Literal["exact", "whole_words"] = Field(
+        default="exact",
+        description="whole_words: expected counts are rounded, removed ones down (outputs' reads: up)",
+    )
+    access_energy: Literal["by_action", "largest"] = Field(
+        default="by_action", description="largest: all accesses of a tensor together cost the dearest action"
+    )

@@ -1,0 +1,1 @@
+"""Tests that every density model passes; a new one is found by itself."""

@@ -1,0 +1,1 @@
+"""Tests of storage formats, all of them at once."""

@@ -1,0 +1,1 @@
+"""Tests that every balancing policy passes; a new one is found by itself."""
