@@ -14,7 +14,9 @@ import yaml
 
 from procrustes_model import load_architecture, load_mapping, load_problem
 from procrustes_model.errors import SpecError
+from procrustes_model.files import csv_text
 from procrustes_model.mapper.constraints import load_constraints
+from procrustes_model.model.tidy import TIDY_COLUMNS
 from procrustes_model.network.files import write_run
 from procrustes_model.network.plan import Entry
 from procrustes_model.network.record import CaseRecord
@@ -27,7 +29,7 @@ from procrustes_model.report.tables import train_cost as train_cost_table
 from procrustes_model.report.tables.front import FRONT_COLUMNS, front_text
 from procrustes_model.report.tables.imbalance import IMBALANCE_COLUMNS
 from procrustes_model.reproduction.rows import COLUMNS as REPRODUCED_COLUMNS
-from procrustes_model.spec.load import load_network, load_sparsity
+from procrustes_model.spec.load import load_network, load_rules, load_sparsity
 from procrustes_model.spec.network_density import load_density
 from procrustes_model.spec.schedule import load_schedule
 from procrustes_model.spec.shape import load_shape
@@ -49,7 +51,17 @@ CONTENT: dict[str, dict[str, Any]] = {
     },
     "density": {"name": "d"},
     "schedule": {"name": "t", "parts": [{"iterations": 1}]},
+    "rules": {},
 }
+
+
+RUN_1 = {
+    "network": {"name": "n", "layers": []},
+    "constraints": None,
+    "designs": [{"name": "dense", "dataflow": "any", "sparsity": None}],
+    "densities": {},
+}
+"""What a run of version 1 tells of its inputs, as far as reading it needs."""
 
 
 def _mapping(source: Any) -> Any:
@@ -67,6 +79,7 @@ LOADERS: dict[str, Callable[[Any], Any]] = {
     "network": load_network,
     "density": load_density,
     "schedule": load_schedule,
+    "rules": load_rules,
 }
 
 
@@ -178,6 +191,8 @@ def test_runs(run: NetworkResult, tmp_path: Path) -> None:
         assert text.count(f"\n {stated}") == 1
         without = json.loads(text)
         del without["version"]
+        if kind == "run":
+            without["inputs"] = RUN_1
         file.write_text(json.dumps(without))
         assert load_run(tmp_path).rows == run.rows
         file.write_text(text.replace(f"\n {stated}", f'\n "version": {VERSIONS[kind] + 1}'))
@@ -210,7 +225,7 @@ def test_masks(tmp_path: Path) -> None:
 
 def test_tables(tmp_path: Path) -> None:
     always = [
-        tables.TIDY_COLUMNS,
+        TIDY_COLUMNS,
         tables.WIDE_COLUMNS,
         network_tables.TIDY_COLUMNS,
         network_tables.LAYER_COLUMNS,
@@ -228,15 +243,15 @@ def test_tables(tmp_path: Path) -> None:
     found = SimpleNamespace(energy_pj=1.5, cycles=2, edp_j_cycles=3.0, utilization=0.5)
     point = SimpleNamespace(result=found, certificate=SimpleNamespace(proven=True))
     texts = [
-        masks_table.masks_csv(load_mask_densities(path)),
+        masks_table.masks_text(load_mask_densities(path)),
         front_text(cast("Any", [point])),
-        tables.csv_text(["x", *VERSION_COLUMN], [{"x": 1}, {}]),
+        csv_text(["x", *VERSION_COLUMN], [{"x": 1}, {}]),
     ]
     for text in texts:
         header, *rows = [line.split(",") for line in text.splitlines()]
         assert header[-1] == "version"
         assert {(len(row), row[-1]) for row in rows} == {(len(header), str(VERSIONS["CSV"]))}
     with pytest.raises(ValueError, match="version"):
-        tables.csv_text(["x"], [{"x": 1}])
+        csv_text(["x"], [{"x": 1}])
     with pytest.raises(SpecError, match="of CSV files"):
         check_version("CSV", {"version": 99})
