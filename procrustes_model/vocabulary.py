@@ -91,6 +91,12 @@ PHASES = tuple(Phase)
 ALL_PHASES = "all"
 """What options and tables call all phases together."""
 
+DATAFLOWS = ("KN", "CN", "CK", "PQ")
+"""Which two dimensions are spread over the columns and the rows of an array."""
+
+ANY_DATAFLOW = "any"
+"""In place of a dataflow: nothing is prescribed."""
+
 
 def short_phase(name: str) -> str:
     """Return the two letters of a phase's name, or `ALL_PHASES` as it is."""

@@ -137,14 +137,15 @@ def compare_modes(runs: Sequence[Run], folder: Path, seconds: float) -> list[Com
         mine = [run for run in runs if run.factor == factor]
         for mapping in ("dense", "sparse"):
             print(f"mappings for {mapping} training, {factor}x fewer weights", file=sys.stderr)
-            zeros = {"sparsity": DESIGN, "profile": masks_of(mine[0], folder)} if mapping == "sparse" else {}
+            sparse = mapping == "sparse"
             best = run_network(
                 machine,
                 network,
                 phases=("forward", "backward"),
+                sparsity=DESIGN if sparse else None,
+                profile=masks_of(mine[0], folder) if sparse else None,
                 seconds=seconds,
                 out=folder / "searches",
-                **zeros,  # type: ignore[arg-type]
             )
             found += [compare(mapping, run, row, machine) for run in mine for row in best.rows]
     return found

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from procrustes_model.cli.errors import reported_errors
 from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, ProblemArgument, load_all
 from procrustes_model.cli.outputs import (
     announce_compiling,
@@ -17,16 +16,8 @@ from procrustes_model.cli.outputs import (
     quick_start,
     write_results,
 )
-from procrustes_model.cli.sparse_options import (
-    DensityOption,
-    LayerOption,
-    MasksOption,
-    PhaseOption,
-    SparsityOption,
-    StepOption,
-    Zeros,
-    in_phases,
-)
+from procrustes_model.cli.requests import flattened
+from procrustes_model.cli.sparse_options import SparseOptions
 
 if TYPE_CHECKING:
     from procrustes_model.model.result import Result
@@ -35,16 +26,12 @@ if TYPE_CHECKING:
     from procrustes_model.spec.problem import Problem
 
 
+@flattened(sparse=SparseOptions)
 def evaluate_command(
     architecture: ArchitectureArgument,
     problem: ProblemArgument,
     mapping: MappingArgument,
-    sparsity: SparsityOption = None,
-    phase: PhaseOption = None,
-    density: DensityOption = None,
-    masks: MasksOption = None,
-    layer: LayerOption = None,
-    step: StepOption = None,
+    sparse: SparseOptions,
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per level, tensor and action.")
     ] = None,
@@ -55,17 +42,15 @@ def evaluate_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Evaluate a mapping: accesses, energy and cycles."""
-    with reported_errors(), quick_start():
+    with quick_start():
         outputs = {"--csv": csv, "--csv-wide": csv_wide, "--json": json}
         check_outputs(outputs, (architecture, problem, mapping))
-        zeros = Zeros(density, masks, layer, step)
-        zeros.check(sparsity)
         machine, work, schedule = load_all(architecture, problem, mapping)
         if not quiet:
-            announce_compiling(_kernel(schedule, sparsity))
+            announce_compiling(_kernel(schedule, sparse.sparsity))
         results: list[Result] = []
-        for phased in in_phases(work, phase):
-            one = _evaluate(machine, phased, schedule, sparsity, zeros)
+        for phased in sparse.in_phases(work):
+            one = _evaluate(machine, phased, schedule, sparse)
             if results and not quiet:
                 typer.echo("")
             results.append(one)
@@ -87,14 +72,9 @@ def _kernel(mapping: Mapping, sparsity: str | None) -> str:
     return "count_imperfect_transfers" if mapping.imperfect else "evaluate_nests"
 
 
-def _evaluate(
-    machine: Architecture,
-    problem: Problem,
-    mapping: Mapping,
-    sparsity: str | None,
-    zeros: Zeros,
-) -> Result:
+def _evaluate(machine: Architecture, problem: Problem, mapping: Mapping, sparse: SparseOptions) -> Result:
     from procrustes_model.model.evaluate import evaluate
 
-    result: Result = evaluate(machine, problem, mapping, **zeros.arguments(sparsity, problem))
+    zeros = sparse.find(problem)
+    result: Result = evaluate(machine, problem, mapping, **({} if zeros is None else zeros.arguments()))
     return result

@@ -8,43 +8,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from procrustes_model.cli.errors import reported_errors
 from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, ProblemArgument, load_all
 from procrustes_model.cli.outputs import announce_compiling, check_outputs, print_written, quick_start
-from procrustes_model.cli.sparse_options import (
-    DensityOption,
-    LayerOption,
-    MasksOption,
-    PhaseOption,
-    SparsityOption,
-    StepOption,
-    Zeros,
-    in_phases,
-)
+from procrustes_model.cli.requests import flattened
+from procrustes_model.cli.sparse_options import SparseOptions
 from procrustes_model.errors import Issue, SpecError
 
 if TYPE_CHECKING:
     from procrustes_model.model.sparse.imbalance import ImbalanceHistogram, WorkArrays
 
+_BINS = 40
 _ROWS = 16
 """Bins on the terminal, at most."""
 
 
+@flattened(sparse=SparseOptions)
 def imbalance_command(
     architecture: ArchitectureArgument,
     problem: ProblemArgument,
     mapping: MappingArgument,
-    sparsity: SparsityOption = None,
-    phase: PhaseOption = None,
-    density: DensityOption = None,
-    masks: MasksOption = None,
-    layer: LayerOption = None,
-    step: StepOption = None,
+    sparse: SparseOptions,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per bin.")] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the histograms as .png, .svg or .pdf.")
     ] = None,
-    bins: Annotated[int, typer.Option(min=1, max=10_000, help="Bins of CSV and plot, at most.")] = 40,
+    bins: Annotated[int, typer.Option(min=1, max=10_000, help="Bins of CSV and plot, at most.")] = _BINS,
     samples: Annotated[
         int | None,
         typer.Option(min=1, max=10_000, help="Random masks where none is given; by default enough of them."),
@@ -53,26 +41,30 @@ def imbalance_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Show how much work every processing element has, before and after balancing."""
-    with reported_errors(), quick_start():
+    with quick_start():
         outputs = {"--csv": csv, "--plot": plot}
-        check_outputs(outputs, (architecture, problem, mapping, *([str(masks)] if masks else [])))
+        check_outputs(
+            outputs, (architecture, problem, mapping, *([str(sparse.masks)] if sparse.masks else []))
+        )
         _check_plot(plot)
-        zeros = Zeros(density, masks, layer, step)
-        zeros.check(sparsity or "")
-        if sparsity is None:
+        if bins != _BINS and csv is None and plot is None:
+            raise SpecError(Issue("--bins are those of CSV and plot", "add --csv or --plot"))
+        if sparse.sparsity is None:
             raise SpecError(Issue("imbalance needs a sparse design", "such as --sparsity procrustes"))
         machine, work, schedule = load_all(architecture, problem, mapping)
         if not quiet:
             announce_compiling("measure_work")
         from procrustes_model.model.sparse.imbalance import measure_imbalance
-        from procrustes_model.spec.load import load_sparsity
 
-        design = load_sparsity(sparsity)
         measured: list[WorkArrays] = []
-        for phased in in_phases(work, phase):
-            densities, found = zeros.find(phased, design)
+        for phased in sparse.in_phases(work):
+            zeros = sparse.find(phased)
+            assert zeros is not None
+            balanced = zeros.sparsity.phase(phased.phase).balancing.tensor
+            if samples is not None and balanced in zeros.masks:
+                raise SpecError(Issue(f"--samples are random masks; {balanced} has one", "leave it out"))
             one = measure_imbalance(
-                machine, phased, schedule, design, found, densities=densities, samples=samples, seed=seed
+                machine, phased, schedule, **zeros.arguments(), samples=samples, seed=seed
             )
             if not quiet:
                 _print(one, first=not measured)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.objective import OBJECTIVES
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
@@ -37,10 +36,6 @@ def _complete_mapping(ctx: typer.Context, incomplete: str) -> list[str]:
     return own or names
 
 
-def _complete_objective(incomplete: str) -> list[str]:
-    return [name for name in OBJECTIVES if name.startswith(incomplete)]
-
-
 ArchitectureArgument = Annotated[
     str,
     typer.Argument(metavar="ARCH", help="Architecture: file or name.", autocompletion=_complete_architecture),
@@ -50,15 +45,6 @@ ProblemArgument = Annotated[
 ]
 MappingArgument = Annotated[
     str, typer.Argument(metavar="MAPPING", help="Mapping: file or name.", autocompletion=_complete_mapping)
-]
-
-ObjectiveOption = Annotated[
-    str,
-    typer.Option(
-        metavar="|".join(OBJECTIVES),
-        help="What to minimise; also as 'energy^2*cycles', and with a limit: 'energy, cycles<=200000'.",
-        autocompletion=_complete_objective,
-    ),
 ]
 
 

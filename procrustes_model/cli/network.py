@@ -4,87 +4,24 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from procrustes_model.cli.errors import reported_errors
-from procrustes_model.cli.inputs import ArchitectureArgument, ObjectiveOption, complete_shipped
 from procrustes_model.cli.outputs import announce_compiling
+from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.search import INTERRUPTED
-from procrustes_model.cli.sparse_options import SparsityOption, parse_tensor_densities
-from procrustes_model.vocabulary import Role
+from procrustes_model.network.request import RunRequest
 
 if TYPE_CHECKING:
     from procrustes_model.network.result import NetworkResult
 
-_TENSORS = {role: role.tensor for role in Role}
 
-
-def complete_network(incomplete: str) -> list[str]:
-    """Return the names of networks that ship and start with what is typed so far."""
-    return complete_shipped("network", incomplete)
-
-
-def _parse_densities(text: str, network: str) -> dict[str, float]:
-    """Return densities of all layers by the names that their tensors have in the shapes that ship."""
-    return parse_tensor_densities(text, list(_TENSORS.values()), _TENSORS, network)
-
-
-def _complete_profile(incomplete: str) -> list[str]:
-    return complete_shipped("density", incomplete)
-
-
+@flattened(request=RunRequest)
 def network_command(
-    architecture: ArchitectureArgument,
-    network: Annotated[
-        str,
-        typer.Argument(metavar="NETWORK", help="Network: file or name.", autocompletion=complete_network),
-    ],
-    batch: Annotated[
-        int | None, typer.Option(min=1, help="Samples per training step; default: the network's own.")
-    ] = None,
-    phases: Annotated[
-        str, typer.Option(metavar="fw,bw,wu", help="Forward, backward, weight update.")
-    ] = "fw,bw,wu",
-    dataflow: Annotated[
-        str, typer.Option(metavar="KN|CN|CK|PQ|any", help="Dimensions over columns and rows of the array.")
-    ] = "any",
-    constraints: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Constraints in place of a dataflow: file or name.")
-    ] = None,
-    sparsity: SparsityOption = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(metavar="dense", help="Design to compare with, at best mappings of its own."),
-    ] = None,
-    density: Annotated[
-        str | None, typer.Option(metavar="W=0.1,X=0.5", help="Nonzeros / elements, the same in all layers.")
-    ] = None,
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            "--density-profile",
-            metavar="FILE",
-            help="Densities by layer: file, name, or recorded masks (.npz).",
-            autocompletion=_complete_profile,
-        ),
-    ] = None,
-    masks: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Recorded masks (.npz): count on them.")
-    ] = None,
-    step: Annotated[int | None, typer.Option(help="Recorded step of the masks; default: the last.")] = None,
-    objective: ObjectiveOption = "edp",
-    seconds: Annotated[float, typer.Option(min=0.0, help="Time limit of each search; 0: to its end.")] = 20.0,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same answer.")] = 0,
-    as_published: Annotated[
-        bool, typer.Option("--as-published", help="Stride 1 at the output's size, as published numbers used.")
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder for cases and mappings; with what is there a run goes on."),
-    ] = None,
+    request: RunRequest,
     csv: Annotated[
         bool, typer.Option("--csv", help="Write tables as CSV into --out (default: NETWORK_ARCH).")
     ] = False,
@@ -92,67 +29,34 @@ def network_command(
     figures: Annotated[
         bool, typer.Option("--figures", help="Write figures into --out, as PNG and SVG.")
     ] = False,
-    engine: Annotated[str, typer.Option(metavar="local|dask", help="This machine, or a cluster.")] = "local",
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Of a Dask scheduler, such as tcp://10.0.0.1:8786.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Searches at once; default: all cores.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Search every layer of a network, in every phase of training, and add them up.
 
     Layers of equal shape are searched once. With --out, an interrupted run goes on where it was.
     """
-    with reported_errors():
-        from procrustes_model.network.run import run_network
-        from procrustes_model.spec.load import load_architecture, load_network
+    from procrustes_model.network.run import run_network
+    from procrustes_model.spec.load import load_architecture, load_network
 
-        machine, net = load_architecture(architecture), load_network(network)
-        folder = out
-        if figures:
-            from procrustes_model.report.figures.style import check_plotting
+    machine, net = load_architecture(request.architecture), load_network(request.network)
+    folder = None if request.out is None else Path(request.out)
+    if figures:
+        from procrustes_model.report.figures.style import check_plotting
 
-            check_plotting()
-        if folder is None and (csv or html or figures):
-            folder = Path(f"{net.name}_{machine.name}")
-        if not quiet:
-            announce_compiling("walk" if sparsity is None else "list_candidates")
-        show = CaseProgress(folder, quiet)
-        try:
-            with show:
-                result = run_network(
-                    machine,
-                    net,
-                    batch=batch,
-                    phases=[name.strip() for name in phases.split(",") if name.strip()],
-                    dataflow=dataflow,
-                    constraints=constraints,
-                    sparsity=sparsity,
-                    baseline=baseline,
-                    density=None if density is None else _parse_densities(density, net.name),
-                    profile=profile,
-                    masks=masks,
-                    step=step,
-                    objective=objective,
-                    seconds=seconds or None,
-                    seed=seed,
-                    as_published=as_published,
-                    out=folder,
-                    engine=engine,  # type: ignore[arg-type]  # it is checked there
-                    workers=workers,
-                    scheduler=scheduler,
-                    progress=show,
-                )
-        except KeyboardInterrupt:
-            typer.echo(show.farewell(), err=True)
-            raise typer.Exit(INTERRUPTED) from None
-        written = [] if folder is None else _write(result, folder, csv, html, figures)
-        if not quiet:
-            from procrustes_model.report.terminal.network import print_run
+        check_plotting()
+    if folder is None and (csv or html or figures):
+        folder = Path(f"{net.name}_{machine.name}")
+    if not quiet:
+        announce_compiling("walk" if request.sparsity is None else "list_candidates")
+    with CaseProgress(folder, quiet) as show:
+        result = run_network(replace(request, architecture=machine, network=net, out=folder, progress=show))
+    written = [] if folder is None else _write(result, folder, csv, html, figures)
+    if not quiet:
+        from procrustes_model.report.terminal.network import print_run
 
-            print_run(result)
-            if written:
-                typer.echo(f"Wrote {', '.join(written)} into {folder}/")
+        print_run(result)
+        if written:
+            typer.echo(f"Wrote {', '.join(written)} into {folder}/")
 
 
 def _write(result: NetworkResult, folder: Path, csv: bool, html: bool, figures: bool) -> list[str]:
@@ -211,9 +115,12 @@ class CaseProgress:
             self.task = self.bar.add_task("", total=1.0, cases="")
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.bar is not None:
             self.bar.stop()
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            typer.echo(self.farewell(), err=True)
+            raise typer.Exit(INTERRUPTED) from None
 
     def __call__(self, progress: Any) -> None:
         """Show where a run stands: a `RunProgress`."""

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from procrustes_model.cli.errors import reported_errors
 from procrustes_model.cli.outputs import announce_compiling, print_written
+from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.search import INTERRUPTED
+from procrustes_model.reproduction.request import EVERYTHING, ReproduceRequest, Run
 
 if TYPE_CHECKING:
-    from procrustes_model.network.run import RunProgress
-    from procrustes_model.reproduction.runs import Run
-
-EVERYTHING = "all"
-
-
-class RulesChoice(StrEnum):
-    """Whose rules count and charge what is zero."""
-
-    PUBLISHED = "published"
-    MODEL = "model"
+    from procrustes_model.network.progress import RunProgress
 
 
 def _complete_item(incomplete: str) -> list[str]:
@@ -33,71 +23,38 @@ def _complete_item(incomplete: str) -> list[str]:
     return [name for name in (*load_study().items, EVERYTHING) if name.startswith(incomplete)]
 
 
+@flattened(request=ReproduceRequest, complete={"item": _complete_item})
 def reproduce_command(
-    item: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[ITEM]",
-            help="What to reproduce, or 'all'; without it, the items are listed.",
-            autocompletion=_complete_item,
-            show_default=False,
-        ),
-    ] = None,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for CSV, figures and runs; an earlier run goes on.")
-    ] = Path("reproduced"),
-    networks: Annotated[
-        str | None, typer.Option(metavar="resnet18,vgg_s", help="Only these networks of the evaluation.")
-    ] = None,
-    rules: Annotated[
-        RulesChoice,
-        typer.Option(help="How zeros are counted: as the authors' tool does, or as this model does."),
-    ] = RulesChoice.PUBLISHED,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="First layers only, small batch: to try it, not for numbers.")
-    ] = False,
-    seconds: Annotated[float, typer.Option(min=0.0, help="Time limit of each search; 0: to its end.")] = 30.0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Searches at once; default: all cores.")] = None,
+    request: ReproduceRequest,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Reproduce a result of the Procrustes paper: a table beside what is published, CSV, PNG and SVG."""
-    with reported_errors():
-        from procrustes_model.report.terminal.table import Style
-        from procrustes_model.reproduction.study import load_study
+    from procrustes_model.report.terminal.table import Style
+    from procrustes_model.reproduction.study import load_study
 
-        study = load_study()
-        if item is None:
-            _list(quiet)
-            return
-        names = list(study.items) if item == EVERYTHING else [study.item(item).name]
-        chosen = None if networks is None else tuple(filter(None, map(str.strip, networks.split(","))))
-        study.with_options(chosen)
-        from procrustes_model.reproduction.verb import reproduce
+    study = load_study()
+    if request.item is None:
+        _list(quiet)
+        return
+    everything = request.item == EVERYTHING
+    names = list(study.items) if everything else [study.item(request.item).name]
+    from procrustes_model.reproduction.verb import reproduce
 
-        if not quiet:
-            announce_compiling("walk")
-        show = _Progress(quiet)
-        try:
-            for number, name in enumerate(names):
-                with show:
-                    answer = reproduce(
-                        name,
-                        out,
-                        networks=chosen,
-                        rules=rules.value,
-                        quick=quick,
-                        seconds=seconds or None,
-                        workers=workers,
-                        style=Style.of(sys.stdout),
-                        announce=show.announce,
-                        progress=show,
-                    )
-                if not quiet:
-                    typer.echo(f"{chr(10) if number else ''}{answer.text}\n")
-                    print_written({path.suffix: path for path in answer.files})
-        except KeyboardInterrupt:
-            typer.echo(f"Interrupted; what is finished is kept in {out}/: the same command goes on", err=True)
-            raise typer.Exit(INTERRUPTED) from None
+    if not quiet:
+        announce_compiling("walk")
+    show = _Progress(quiet)
+    watched = replace(request, style=Style.of(sys.stdout), announce=show.announce, progress=show)
+    try:
+        for number, name in enumerate(names):
+            with show:
+                answer = reproduce(watched.about(name))
+            if not quiet:
+                typer.echo(f"{chr(10) if number else ''}{answer.text}\n")
+                print_written({path.suffix: path for path in answer.files})
+    except KeyboardInterrupt:
+        kept = f"what is finished is kept in {request.out}/"
+        typer.echo(f"Interrupted; {kept}: the same command goes on", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _list(quiet: bool) -> None:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from procrustes_model.cli.errors import reported_errors
-from procrustes_model.cli.inputs import (
-    ArchitectureArgument,
-    ObjectiveOption,
-    ProblemArgument,
-    complete_shipped,
-)
+from procrustes_model.cli.inputs import ArchitectureArgument, ProblemArgument, complete_shipped
 from procrustes_model.cli.outputs import (
     announce_compiling,
     check_outputs,
@@ -25,25 +20,18 @@ from procrustes_model.cli.outputs import (
     quick_start,
     write_results,
 )
-from procrustes_model.cli.sparse_options import (
-    DensityOption,
-    LayerOption,
-    MasksOption,
-    PhaseChoice,
-    PhaseOption,
-    SparsityOption,
-    StepOption,
-    Zeros,
-    in_phases,
-)
+from procrustes_model.cli.requests import flattened
+from procrustes_model.cli.sparse_options import PhaseChoice, SparseOptions
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.objective import parse_objective
+from procrustes_model.network.request import NetworkRequest
+from procrustes_model.options import Request, again
 from procrustes_model.vocabulary import PHASES
 
 if TYPE_CHECKING:
     from procrustes_model.mapper.constraints import Constraints
     from procrustes_model.mapper.incumbent import Progress
     from procrustes_model.mapper.result import SearchResult
+    from procrustes_model.objective import Objective
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.problem import Problem
 
@@ -58,13 +46,23 @@ class Method(StrEnum):
     EXHAUSTIVE = "exhaustive"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wanted(Request):
+    """What the command line says a search is for."""
+
+    objective: str | Objective = again(NetworkRequest, "objective", "edp")
+
+
 def _complete_constraints(incomplete: str) -> list[str]:
     return complete_shipped("constraints", incomplete)
 
 
+@flattened(sparse=SparseOptions, wanted=Wanted)
 def search_command(
     architecture: ArchitectureArgument,
     problem: ProblemArgument,
+    sparse: SparseOptions,
+    wanted: Wanted,
     constraints: Annotated[
         str | None,
         typer.Option(
@@ -73,13 +71,6 @@ def search_command(
             autocompletion=_complete_constraints,
         ),
     ] = None,
-    sparsity: SparsityOption = None,
-    phase: PhaseOption = None,
-    density: DensityOption = None,
-    masks: MasksOption = None,
-    layer: LayerOption = None,
-    step: StepOption = None,
-    objective: ObjectiveOption = "edp",
     method: Annotated[
         Method, typer.Option(help="Proof, seeded random walks, or every mapping.")
     ] = Method.OPTIMAL,
@@ -115,26 +106,22 @@ def search_command(
     costs are those of the sparse design.
     """
     interrupted = False
-    with reported_errors(), quick_start():
-        mapping_files = _mapping_files(out, phase)
+    with quick_start():
+        mapping_files = _mapping_files(out, sparse.phase)
         outputs = {**mapping_files, "--csv": csv, "--json": json, "--pareto": pareto}
         check_outputs(outputs, (architecture, problem, constraints or ""))
-        aim = parse_objective(objective)
-        given = Zeros(density, masks, layer, step)
-        given.check(sparsity)
+        if pareto is not None:
+            _check_front(wanted, method, mappings, imperfect, outputs)
         from procrustes_model.mapper.constraints import load_constraints
         from procrustes_model.spec.load import load_architecture, load_problem
 
         machine, work = load_architecture(architecture), load_problem(problem)
         if not quiet:
-            announce_compiling("walk" if sparsity is None else "list_candidates")
+            announce_compiling("walk" if sparse.sparsity is None else "list_candidates")
         line = _ProgressLine(seconds) if not quiet and sys.stderr.isatty() else None
-        if pareto is not None and imperfect:
-            raise SpecError(
-                Issue("--pareto knows whole passes only", "leave out --imperfect, or search each objective")
-            )
-        problems = in_phases(work, phase)
-        zeros = [given.arguments(sparsity, one) for one in problems]
+        problems = sparse.in_phases(work)
+        found_zeros = [sparse.find(one) for one in problems]
+        zeros = [{} if one is None else one.arguments() for one in found_zeros]
         rules = [load_constraints(constraints, machine, one) for one in problems]
         if pareto is not None:
             if len(problems) > 1:
@@ -149,7 +136,7 @@ def search_command(
                 machine,
                 one,
                 rule,
-                aim,
+                wanted.objective,
                 **zero,
                 method=method.value,
                 seconds=seconds,
@@ -176,6 +163,25 @@ def search_command(
             print_written(_existing(outputs))
     if interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+def _check_front(
+    wanted: Wanted,
+    method: Method,
+    mappings: int | None,
+    imperfect: bool,
+    outputs: dict[str, Path | None],
+) -> None:
+    """Raise where an option is given that the front of energy against cycles leaves without effect."""
+    if imperfect:
+        raise SpecError(
+            Issue("--pareto knows whole passes only", "leave out --imperfect, or search each objective")
+        )
+    stated = {"--objective": bool(wanted.given("objective")), "--method": method is not Method.OPTIMAL}
+    stated |= {"--mappings": mappings is not None}
+    stated |= {option: path is not None for option, path in outputs.items() if option != "--pareto"}
+    if unused := [option for option, given in stated.items() if given]:
+        raise SpecError(Issue(f"--pareto does without {', '.join(unused)}", "it writes the front, proven"))
 
 
 def _search_front(

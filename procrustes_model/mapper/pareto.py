@@ -10,13 +10,14 @@ from procrustes_model.mapper.constraints import Constraints
 from procrustes_model.mapper.incumbent import Incumbent, Progress
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.result import SearchResult
-from procrustes_model.mapper.search import Source, Zeros, compile_kernels, conclude, make_space
+from procrustes_model.mapper.search import Source, compile_kernels, conclude, make_space
 from procrustes_model.objective import OBJECTIVES
 from procrustes_model.processors import count_processors
 from procrustes_model.spec.architecture import Architecture
-from procrustes_model.spec.load import load_architecture, load_problem, load_sparsity
+from procrustes_model.spec.load import load_architecture, load_problem
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.sparsity import Sparsity
+from procrustes_model.spec.zeros import find_zeros
 
 
 def find_pareto_front(
@@ -62,7 +63,7 @@ def find_pareto_front(
     Each point has the least energy of all mappings that take fewer cycles than the point before.
     """
     architecture, problem = load_architecture(architecture), load_problem(problem)
-    zeros = None if sparsity is None else Zeros(load_sparsity(sparsity), densities, masks)
+    zeros = find_zeros(sparsity, densities, masks)
     compile_kernels(sparse=zeros is not None)
     space = make_space(architecture, problem, constraints, zeros)
     threads = threads or count_processors()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from procrustes_model.errors import Issue, SpecError
@@ -20,7 +19,7 @@ from procrustes_model.mapper.result import Certificate, SearchResult
 from procrustes_model.mapper.space import Space
 from procrustes_model.model.evaluate import evaluate
 from procrustes_model.model.result import Result
-from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
+from procrustes_model.model.sparse.lower import lower_sparsity
 from procrustes_model.objective import OBJECTIVES, Objective, parse_objective
 from procrustes_model.processors import count_processors
 from procrustes_model.spec.architecture import Architecture
@@ -28,6 +27,7 @@ from procrustes_model.spec.load import load_architecture, load_problem, load_spa
 from procrustes_model.spec.mapping import Mapping as LoopNest
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.sparsity import Sparsity
+from procrustes_model.spec.zeros import Zeros, find_zeros
 
 METHODS = ("optimal", "random", "exhaustive")
 Source = str | os.PathLike[str] | Mapping[str, Any]
@@ -60,26 +60,6 @@ _TINY_DESIGN = {
 }
 
 
-@dataclass(frozen=True)
-class Zeros:
-    """A sparse design with densities and masks of its own.
-
-    Attributes
-    ----------
-    sparsity : Sparsity
-    densities, masks : mapping, optional
-        As `evaluate` takes them.
-    """
-
-    sparsity: Sparsity
-    densities: Mapping[str, Any] | None = None
-    masks: Mapping[str, Any] | None = None
-
-    def lower(self, architecture: Architecture, problem: Problem) -> SparseDesign:
-        """Return the design as arrays."""
-        return lower_sparsity(architecture, problem, self.sparsity, self.densities, self.masks)
-
-
 def compile_kernels(*, sparse: bool = False) -> None:
     """Compile what searches need, unless an earlier process has: no time limit should count that."""
     if is_warm("list_candidates" if sparse else "walk"):
@@ -97,21 +77,16 @@ def make_space(
 ) -> Space:
     """Return the space that constraints leave."""
     rules = load_constraints(constraints, architecture, problem)
-    design = None if zeros is None else zeros.lower(architecture, problem)
+    design = None
+    if zeros is not None:
+        design = lower_sparsity(architecture, problem, zeros.sparsity, zeros.densities, zeros.masks)
     return Space(architecture, problem, rules, design)
 
 
 def _evaluate(space: Space, mapping: LoopNest, zeros: Zeros | None) -> Result:
-    if zeros is None:
-        return evaluate(space.architecture, space.problem, mapping)
-    return evaluate(
-        space.architecture,
-        space.problem,
-        mapping,
-        sparsity=zeros.sparsity,
-        densities=zeros.densities,
-        masks=zeros.masks,
-    )
+    given = {} if zeros is None else zeros.arguments()
+    result: Result = evaluate(space.architecture, space.problem, mapping, **given)
+    return result
 
 
 def search(
@@ -176,13 +151,13 @@ def search(
     """
     aim = parse_objective(objective)
     architecture, problem = load_architecture(architecture), load_problem(problem)
-    if sparsity is None and (densities or masks):
-        raise SpecError(Issue("densities and masks need a sparse design", "such as sparsity='procrustes'"))
-    if sparsity is not None and imperfect:
+    zeros = find_zeros(sparsity, densities, masks)
+    if zeros is not None and imperfect:
         raise SpecError(
             Issue("shorter last passes are not searched under a sparse design", "leave out one of them")
         )
-    zeros = None if sparsity is None else Zeros(load_sparsity(sparsity), densities, masks)
+    if mappings is not None and method != "random" and not imperfect:
+        raise SpecError(Issue(f"method '{method}' has no budget of mappings", "method 'random', or seconds"))
     compile_kernels(sparse=zeros is not None)
     space = make_space(architecture, problem, constraints, zeros)
     incumbent = Incumbent(aim, seconds, progress, space.power)

@@ -7,38 +7,11 @@ from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.mapper.constraints import Constraints, LevelRules, LoopRules, load_constraints
-from procrustes_model.spec.text.words import did_you_mean
+from procrustes_model.vocabulary import ANY_DATAFLOW
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.problem import Problem
-
-DATAFLOWS = ("KN", "CN", "CK", "PQ")
-ANY = "any"
-"""In place of a dataflow: nothing is prescribed."""
-
-
-def check_dataflow(name: str) -> str:
-    """Return the name of a dataflow as it stands in `DATAFLOWS`, or `ANY`.
-
-    Raises
-    ------
-    SpecError
-        When there is none of this name; the order and case of its letters do not matter.
-    """
-    wanted = sorted(name.upper())
-    for one in DATAFLOWS:
-        if sorted(one) == wanted:
-            return one
-    if name.lower() == ANY:
-        return ANY
-    known = (*DATAFLOWS, ANY)
-    raise SpecError(
-        Issue(
-            f"unknown dataflow '{name[:40]}'",
-            did_you_mean(name.upper(), known) or f"one of {', '.join(known)}",
-        )
-    )
 
 
 def dataflow_constraints(
@@ -53,7 +26,7 @@ def dataflow_constraints(
     Parameters
     ----------
     dataflow : str
-        One of `DATAFLOWS`, or `ANY`.
+        One of `vocabulary.DATAFLOWS`, or `ANY_DATAFLOW`.
     architecture : Architecture
         The array is the level with the largest mesh.
     problem : Problem
@@ -69,8 +42,8 @@ def dataflow_constraints(
     SpecError
         When the architecture has no array.
     """
-    if dataflow == ANY:
-        return Constraints(name=ANY), ""
+    if dataflow == ANY_DATAFLOW:
+        return Constraints(name=ANY_DATAFLOW), ""
     written = load_constraints(f"dataflow_{dataflow.lower()}")
     (rules,) = written.levels
     chosen: dict[str, LoopRules] = {}

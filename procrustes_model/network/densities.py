@@ -11,6 +11,7 @@ import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import Bools
+from procrustes_model.spec.zeros import Zeros
 from procrustes_model.vocabulary import PHASES, Phase, Role
 from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS, profile_densities
 from procrustes_model.workloads.phases import KNOWN_IN
@@ -100,7 +101,23 @@ def find_states(
         }
     if not (density or profile or masks):
         return states
+    _refuse_unused(given, states)
     return {name: _complete(state, given) for name, state in states.items()}
+
+
+def _refuse_unused(given: Mapping[Role, float], states: Mapping[str, LayerState]) -> None:
+    """Raise where a density that stands in for what is not known stands in nowhere."""
+    known = {
+        Role.INPUT: [state.activations for state in states.values()],
+        Role.OUTPUT: [state.gradients for state in states.values()],
+    }
+    unused = [role.tensor for role, values in known.items() if role in given and None not in values]
+    if unused:
+        raise SpecError(
+            Issue(
+                f"the density of {' and '.join(unused)} is known of every layer", "leave it out of --density"
+            )
+        )
 
 
 def _complete(state: LayerState, given: Mapping[Role, float]) -> LayerState:
@@ -141,24 +158,8 @@ def _known(density: np.float64) -> float | None:
     return None if np.isnan(density) else float(density)
 
 
-@dataclass(frozen=True, eq=False)
-class Zeros:
-    """What a search takes beside the sparse design.
-
-    Attributes
-    ----------
-    densities : dict
-        By tensor, in place of the design's.
-    masks : dict of str to bool array
-        By tensor.
-    """
-
-    densities: dict[str, Any]
-    masks: dict[str, Bools]
-
-
 def zeros_of(problem: Problem, sparsity: Sparsity, state: LayerState) -> Zeros:
-    """Return what replaces the densities of a sparse design in one phase of a layer.
+    """Return a sparse design with the densities and masks of one phase of a layer.
 
     Only tensors that the design has zeros in, in this phase, are replaced: a design decides which tensor is
     sparse, a layer how sparse. Structured densities, and masks of the design's own, stay.
@@ -182,7 +183,7 @@ def zeros_of(problem: Problem, sparsity: Sparsity, state: LayerState) -> Zeros:
             masks[name] = arrange_mask(problem, state.mask)
         elif (value := known[role]) is not None:
             densities[name] = {"model": design.model, "density": value}
-    return Zeros(densities, masks)
+    return Zeros(sparsity, densities, masks)
 
 
 def arrange_mask(problem: Problem, mask: Bools) -> Bools:

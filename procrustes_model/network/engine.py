@@ -5,45 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from logging import ERROR
-from typing import Any, Literal
+from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.fingerprint import program_fingerprint
-from procrustes_model.network.plan import Case
+from procrustes_model.network.case import Case
+from procrustes_model.network.request import NetworkRequest
 from procrustes_model.network.solve import Outcome, solve, solve_apart
 from procrustes_model.processors import count_processors
 
-Engine = Literal["local", "dask"]
-ENGINES: tuple[Engine, ...] = ("local", "dask")
 
-
-def check_engine(engine: str, scheduler: str | None) -> None:
-    """Raise unless an engine exists and what it needs is installed.
-
-    Raises
-    ------
-    SpecError
-    """
+def check_engine(request: NetworkRequest) -> None:
+    """Raise a SpecError unless what the engine of a request needs is installed."""
     from importlib.util import find_spec
 
-    if engine not in ENGINES:
-        raise SpecError(Issue(f"unknown engine '{engine}'", f"one of {', '.join(ENGINES)}"))
-    if scheduler is not None and engine != "dask":
-        raise SpecError(Issue("a scheduler's address needs the engine dask", "--engine dask"))
-    if engine == "dask" and find_spec("distributed") is None:
+    if request.engine == "dask" and find_spec("distributed") is None:
         raise SpecError(
             Issue("the engine dask needs dask.distributed", "pip install 'procrustes-model[cluster]'")
         )
 
 
-def run_cases(
-    cases: Sequence[Case],
-    limit: float | None,
-    *,
-    engine: Engine = "local",
-    workers: int | None = None,
-    scheduler: str | None = None,
-) -> Iterator[Outcome]:
+def run_cases(cases: Sequence[Case], request: NetworkRequest) -> Iterator[Outcome]:
     """Search cases, and yield what is found in the order in which it is found.
 
     Each is searched in one thread, several at a time; the order does not change what is found.
@@ -52,22 +34,18 @@ def run_cases(
     ----------
     cases : sequence of Case
         Started in this order.
-    limit : float or None
-        Seconds per case.
-    engine : {'local', 'dask'}
-    workers : int, optional
-        Processes; by default as many as processors may be used, or all of the cluster.
-    scheduler : str, optional
-        Address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``; by default a cluster on this machine.
+    request : NetworkRequest
+        Its time limit, engine, workers and scheduler.
 
     Yields
     ------
     Outcome
     """
-    if engine == "dask":
-        yield from _run_on_dask(cases, limit, workers, scheduler)
+    limit = request.seconds
+    if request.engine == "dask":
+        yield from _run_on_dask(cases, limit, request.workers, request.scheduler)
         return
-    processes = min(workers or count_processors(), len(cases))
+    processes = min(request.workers or count_processors(), len(cases))
     if processes <= 1:
         for case in cases:
             yield solve(case, limit)

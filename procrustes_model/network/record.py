@@ -14,7 +14,7 @@ from procrustes_model.versions import KEY, VERSIONS, check_version
 if TYPE_CHECKING:
     from procrustes_model.mapper.result import SearchResult
     from procrustes_model.model.result import Result
-    from procrustes_model.network.plan import Case
+    from procrustes_model.network.case import Case
 
 FORMAT = "procrustes_case"
 _HEAD = ("architecture", "problem", "phase")
@@ -27,7 +27,7 @@ class CaseRecord:
     Attributes
     ----------
     key : str
-        Hash of everything that the case depends on; see `plan.Case`.
+        Hash of everything that the case depends on; see `Case`.
     problem : dict
         The problem's ``name``, ``shape``, ``phase`` and ``dimensions``.
     objective : str

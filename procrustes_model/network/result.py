@@ -13,7 +13,7 @@ from procrustes_model.network.plan import Entry
 from procrustes_model.network.record import CaseRecord
 from procrustes_model.network.store import CaseStore
 from procrustes_model.versions import KEY, VERSIONS, check_version
-from procrustes_model.vocabulary import Phase
+from procrustes_model.vocabulary import ANY_DATAFLOW, Phase
 
 FORMAT = "procrustes_network"
 RUN_FILE = "run.json"
@@ -160,7 +160,8 @@ class NetworkResult:
     objective : str
         As `parse_objective` reads it.
     inputs : dict
-        Everything that went in, as plain data.
+        Everything that went in, as plain data: by name, the options of the `RunRequest` that results depend
+        on, specifications in full; ``program``; ``densities`` by layer.
     rows : tuple of Row
         By layer, phase and design, in this order.
     """
@@ -183,6 +184,12 @@ class NetworkResult:
     def baseline(self) -> str | None:
         """Name of the design that it is compared with."""
         return self.designs[1] if len(self.designs) > 1 else None
+
+    @property
+    def dataflow(self) -> str:
+        """Name of the dataflow, or of the constraints in its place."""
+        rules = self.inputs["constraints"]
+        return str(self.inputs["dataflow"] if rules is None else rules["name"])
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -266,6 +273,8 @@ def load_run(folder: str | Path) -> NetworkResult:
         if data["format"] != FORMAT:
             raise ValueError(f"no {FORMAT}")
         check_version("run", data, str(path), text)
+        if data.get(KEY, 1) == 1:
+            data["inputs"] = _upgrade(data["inputs"])
         entries = [Entry(**{**entry, "phase": Phase(entry["phase"])}) for entry in data["rows"]]
         head = {key: data[key] for key in ("architecture", "network", "batch", "objective", "inputs")}
         phases = tuple(Phase(name) for name in data["phases"])
@@ -284,3 +293,26 @@ def load_run(folder: str | Path) -> NetworkResult:
             raise SpecError(Issue(f"the case of {entry.layer} is missing", "run it again", str(path)))
         rows.append(Row(entry, record))
     return NetworkResult(phases=phases, designs=designs, rows=tuple(rows), **head)
+
+
+def _upgrade(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs of a run of version 1, which told designs and densities but not what was asked."""
+    design, *baseline = inputs["designs"]
+    weighted = {layer["name"] for layer in inputs["network"]["layers"] if layer["has_weights"]}
+    known = {
+        key: {name: one[key] for name, one in inputs["densities"].items() if one[key] is not None}
+        for key in ("weights", "activations")
+    }
+    known["weights"] = {name: value for name, value in known["weights"].items() if name in weighted}
+    profile = {key: {"layers": values} for key, values in known.items() if values}
+    name = f"{inputs['network']['name']}_of_run"[-100:]
+    return {
+        **{key: value for key, value in inputs.items() if key != "designs"},
+        "dataflow": ANY_DATAFLOW if inputs["constraints"] else design["dataflow"],
+        "sparsity": design["sparsity"],
+        "baseline": (baseline[0]["sparsity"] or "dense") if baseline else None,
+        "density": None,
+        "profile": {"name": name, **profile} if design["sparsity"] and profile else None,
+        "masks": None,
+        "step": None,
+    }

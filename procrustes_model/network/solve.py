@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.fingerprint import program_fingerprint
-from procrustes_model.network.plan import Case
+from procrustes_model.network.case import Case
 from procrustes_model.network.record import CaseRecord, make_record
 
 if TYPE_CHECKING:
@@ -79,9 +79,7 @@ def _search(case: Case, limit: float | None) -> SearchResult:
         case.problem,
         case.constraints,
         case.objective,
-        sparsity=case.sparsity,
-        densities=case.densities or None,
-        masks=case.masks or None,
+        **({} if case.zeros is None else case.zeros.arguments()),
         seconds=limit,
         seed=case.seed,
         threads=1,

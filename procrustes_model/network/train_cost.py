@@ -5,31 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.mapper.constraints import Constraints, load_constraints
-from procrustes_model.network.dataflow import ANY
+from procrustes_model.network.case import Case
 from procrustes_model.network.densities import LayerState, find_states
-from procrustes_model.network.engine import Engine, check_engine
-from procrustes_model.network.plan import Case, Design, Plan, make_plan
+from procrustes_model.network.engine import check_engine
+from procrustes_model.network.plan import Plan, make_plan
+from procrustes_model.network.progress import RunProgress
 from procrustes_model.network.record import CaseRecord, with_result
+from procrustes_model.network.request import Mappings, TrainRequest, is_recorded
 from procrustes_model.network.result import Row, Totals, add_up
-from procrustes_model.network.run import RunProgress, Source, find_designs, find_records, prepare_folder
-from procrustes_model.network.store import CaseStore
-from procrustes_model.objective import Objective
-from procrustes_model.spec.architecture import Architecture
-from procrustes_model.spec.load import load_architecture, load_network
+from procrustes_model.network.run import find_records
+from procrustes_model.network.work import DENSE, Design, load_work
+from procrustes_model.options import verb
 from procrustes_model.spec.network import Network
 from procrustes_model.spec.schedule import Schedule, SchedulePart, load_schedule
-from procrustes_model.spec.sparsity import Sparsity
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.vocabulary import Phase
-
-Mappings = Literal["each", "dense"]
-MAPPINGS: tuple[Mappings, ...] = ("each", "dense")
-DENSE = "dense"
 
 
 @dataclass(frozen=True)
@@ -118,50 +111,12 @@ class TrainCost:
         return all(row.case.proven for part in (*self.parts, self.dense) for row in part.rows)
 
 
-def train_cost(
-    architecture: Source | Architecture,
-    network: Source | Network,
-    schedule: str | os.PathLike[str] | Mapping[str, Any] | Schedule,
-    *,
-    iterations: int | None = None,
-    sparsity: Source | Sparsity = "procrustes",
-    batch: int | None = None,
-    dataflow: str = ANY,
-    constraints: Source | Constraints | None = None,
-    objective: str | Objective = "edp",
-    mappings: Mappings = "each",
-    seconds: float | None = 60.0,
-    seed: int = 0,
-    out: str | os.PathLike[str] | None = None,
-    engine: Engine = "local",
-    workers: int | None = None,
-    scheduler: str | None = None,
-    progress: Callable[[RunProgress], None] | None = None,
-) -> TrainCost:
+@verb(TrainRequest)
+def train_cost(request: TrainRequest) -> TrainCost:
     """Return energy and cycles of a whole training run, and of dense training.
 
     Every distinct state of a layer is evaluated once: parts, layers of equal shape and runs with the same
     folder share what is found.
-
-    Parameters
-    ----------
-    architecture : path, str, mapping or Architecture
-    network : path, str, mapping or Network
-    schedule : path, mapping or Schedule
-        A YAML file, or a file of recorded masks (.npz; see `schedule_from_masks`).
-    iterations : int, optional
-        Number of the iteration after the last one of a recorded run.
-    sparsity : path, str, mapping or Sparsity
-        What is zero and what that saves. Dense training has the same architecture without it.
-    batch, dataflow, constraints, objective, seconds, seed, engine, workers, scheduler
-        See `run_network`.
-    mappings : {'each', 'dense'}
-        Which mapping a layer has in a phase: 'each', the best for each of its states; 'dense', for the whole
-        run the one that is best where nothing is zero.
-    out : path, optional
-        A folder that gets every finished search at once; another run with it searches what is not there.
-    progress : callable, optional
-        Called with `RunProgress` when a search is done.
 
     Returns
     -------
@@ -174,43 +129,34 @@ def train_cost(
     KeyboardInterrupt
         When interrupted; finished searches are kept in `out`.
     """
-    check_engine(engine, scheduler)
-    if mappings not in MAPPINGS:
-        raise SpecError(Issue(f"unknown mappings '{mappings}'", f"one of {', '.join(MAPPINGS)}"))
-    machine, net = load_architecture(architecture), load_network(network)
-    run = _load(schedule, net, iterations)
-    file = os.fspath(schedule) if isinstance(schedule, str | os.PathLike) else None
-    designs = find_designs(dataflow, constraints, sparsity, None)
-    if designs[0].sparsity is None:
+    check_engine(request)
+    work = load_work(request)
+    net, design = work.network, work.designs[0]
+    if design.sparsity is None:
         raise SpecError(Issue("dense training costs what the comparison says", "name a sparse design"))
-    flow = None if constraints is None else load_constraints(constraints, machine)
+    run = _load(request.schedule, net, request.iterations)
+    file = os.fspath(request.schedule) if isinstance(request.schedule, str | os.PathLike) else None
     states = [_states(net, part, number, file) for number, part in enumerate(run.parts, 1)]
     distinct = list({_key(state): state for state in states}.values())
-
-    def plan(design: Design, state: Mapping[str, LayerState]) -> Plan:
-        return make_plan(
-            machine, net, [design], state, batch=batch, objective=objective, constraints=flow, seed=seed
-        )
-
-    dense = plan(Design(DENSE, None, designs[0].dataflow), {layer.name: LayerState() for layer in net.layers})
-    plans = {_key(state): plan(designs[0], state) for state in distinct}
-    searched = [dense, *plans.values()] if mappings == "each" else [dense]
-    store = CaseStore(None if out is None else prepare_folder(out))
-    records = find_records(_together(searched), store, seconds, engine, workers, scheduler, progress)
+    nothing_zero = replace(work, designs=(Design(DENSE, None, design.dataflow),))
+    dense = make_plan(nothing_zero, {layer.name: LayerState() for layer in net.layers})
+    plans = {_key(state): make_plan(work, state) for state in distinct}
+    searched = [dense, *plans.values()] if request.mappings == "each" else [dense]
+    records = find_records(_together(searched), request)
     count = len(records)
-    if mappings == "dense":
-        records |= dict(_evaluated(dense, list(plans.values()), records, progress))
+    if request.mappings == "dense":
+        records |= dict(_evaluated(dense, list(plans.values()), records, request.progress))
     parts = [
         PartCost(part.iterations, _kept(net, state), _rows(plans[_key(state)], records))
         for part, state in zip(run.parts, states, strict=True)
     ]
     return TrainCost(
-        architecture=machine.name,
+        architecture=work.architecture.name,
         network=net.name,
         schedule=run.name,
-        design=designs[0].name,
-        batch=dense.batch,
-        mappings=mappings,
+        design=design.name,
+        batch=work.batch,
+        mappings=request.mappings,
         parts=tuple(parts),
         dense=PartCost(run.iterations, 1.0, _rows(dense, records)),
         states=len(distinct),
@@ -220,13 +166,11 @@ def train_cost(
 
 def _load(schedule: Any, network: Network, iterations: int | None) -> Schedule:
     """Return the run that a schedule, or a file of recorded masks, describes."""
-    if isinstance(schedule, str | os.PathLike) and Path(schedule).suffix == ".npz":
+    if is_recorded(schedule):
         from procrustes_model.training.masks import load_mask_densities
         from procrustes_model.workloads.recorded_schedule import schedule_from_masks
 
         return schedule_from_masks(load_mask_densities(schedule), network, iterations)
-    if iterations is not None:
-        raise SpecError(Issue("iterations are the end of a recorded run", "a schedule file says its own"))
     return load_schedule(schedule)
 
 
@@ -294,11 +238,9 @@ def _evaluated(
     for number, (key, (case, layer, phase)) in enumerate(wanted.items(), 1):
         record = records[at[layer, phase]]
         mapping = load_mapping(record.mapping, case.architecture, case.problem)
-        assert case.sparsity is not None
+        assert case.zeros is not None
         try:
-            result = evaluate(
-                case.architecture, case.problem, mapping, sparsity=case.sparsity, densities=case.densities
-            )
+            result = evaluate(case.architecture, case.problem, mapping, **case.zeros.arguments())
         except SpecError as error:
             hint = "its best dense mapping does not do for the sparse design: choose mappings 'each'"
             message = f"{layer} ({phase}): {error.issues[0].message}"

@@ -15,8 +15,8 @@ from procrustes_model.report.figures.bars import (
     draw_bars,
 )
 from procrustes_model.report.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION, new_figure
+from procrustes_model.reproduction.request import CONV512
 from procrustes_model.reproduction.rows import ALL, TOTAL, Rows
-from procrustes_model.reproduction.runs import CONV512
 from procrustes_model.reproduction.working_sets import BIN
 from procrustes_model.vocabulary import PHASES
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.report.figures.network import energy_parts
-from procrustes_model.reproduction.runs import CONV512, Results, Run, select
+from procrustes_model.reproduction.request import CONV512, Run
+from procrustes_model.reproduction.runs import Results, select
 from procrustes_model.versions import VERSION_COLUMN
 from procrustes_model.vocabulary import Phase
 

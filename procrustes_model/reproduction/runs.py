@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from procrustes_model.network.run import RunProgress, run_network
+from procrustes_model.network.run import run_network
+from procrustes_model.reproduction.request import CONV512, ReproduceRequest, Run
 from procrustes_model.reproduction.study import Item, Settings, Study
 from procrustes_model.spec.load import load_network
 
 if TYPE_CHECKING:
     from procrustes_model.network.result import NetworkResult
-
-CONV512 = "conv512"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a network.
-
-    Attributes
-    ----------
-    subject : str
-        Label of the network, or 'conv512'.
-    architecture, dataflow : str
-    """
-
-    subject: str
-    architecture: str
-    dataflow: str
-
-    @property
-    def folder(self) -> str:
-        """Name of its folder."""
-        return f"{self.subject}_{self.architecture}_{self.dataflow}"
 
 
 Results = dict[Run, "NetworkResult"]
@@ -56,43 +32,27 @@ def runs_of(item: Item, study: Study) -> list[Run]:
     ]
 
 
-def carry_out(
-    run: Run,
-    study: Study,
-    folder: Path,
-    *,
-    seconds: float | None,
-    workers: int | None = None,
-    progress: Callable[[RunProgress], None] | None = None,
-) -> NetworkResult:
+def carry_out(run: Run, study: Study, request: ReproduceRequest) -> NetworkResult:
     """Carry out a run, or what is missing of it in its folder.
 
     Parameters
     ----------
     run : Run
     study : Study
-    folder : Path
-        Gets a folder for the run.
-    seconds : float or None
-        Time limit of each search.
-    workers : int, optional
-    progress : callable, optional
-
-    Returns
-    -------
-    NetworkResult
+    request : ReproduceRequest
+        Its folder gets one for the run; its time limit, workers and progress are the run's.
     """
     settings = study.settings
-    options: dict[str, Any]
+    density, profile = None, None
     if run.subject == CONV512:
         # A single layer: quick as it is.
         network, batch = load_network({"network": study.layer["network"]}), settings.batch
-        options = {"density": study.layer["densities"]}
+        density = study.layer["densities"]
     else:
         subject = next(one for one in study.subjects if one.label == run.subject)
         network = settings.network(load_network(subject.network))
         batch = network.batch if settings.quick else settings.batch
-        options = {"profile": subject.density}
+        profile = subject.density
     # Other dataflows are compared with each other, not with a dense machine.
     baseline = settings.baseline if run.dataflow == settings.dataflow else None
     return run_network(
@@ -102,13 +62,14 @@ def carry_out(
         dataflow=run.dataflow,
         sparsity=settings.sparsity,
         baseline=baseline,
+        density=density,
+        profile=profile,
         objective=settings.objective,
-        seconds=seconds,
+        seconds=request.seconds,
         as_published=settings.rules == "published",
-        out=folder / "runs" / _folder(run, settings),
-        workers=workers,
-        progress=progress,
-        **options,
+        out=Path(request.out) / "runs" / _folder(run, settings),
+        workers=request.workers,
+        progress=request.progress,
     )
 
 

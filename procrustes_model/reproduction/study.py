@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.reproduction.request import Rules
 from procrustes_model.spec.text.words import did_you_mean
 
 if TYPE_CHECKING:
     from procrustes_model.spec.network import Network
 
-Rules = Literal["published", "model"]
 _FILE = Path(__file__).with_name("items.yaml")
 _QUICK_LAYERS = 2
 _QUICK_BATCH = 16

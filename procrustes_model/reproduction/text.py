@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.report.terminal.table import ASCII_BOX, BOX, Style, render_table
 from procrustes_model.report.terminal.units import format_energy
+from procrustes_model.reproduction.request import CONV512
 from procrustes_model.reproduction.rows import ALL, TOTAL, Rows
-from procrustes_model.reproduction.runs import CONV512
 from procrustes_model.reproduction.working_sets import BIN
 from procrustes_model.vocabulary import Phase, short_phase
 

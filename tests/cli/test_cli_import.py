@@ -68,7 +68,7 @@ def test_reproduce_lists_its_items(run: Run, tmp_path: Path) -> None:
     [
         (["cylces"], "error: there is no item 'cylces'; did you mean 'cycles'?\n"),
         (["energy", "--networks", "vgg16"], "error: 'vgg16' is no network of the evaluation; did you mean"),
-        (["energy", "--rules", "mine"], "--rules"),
+        (["energy", "--rules", "mine"], "unknown rules 'mine'; one of published, model"),
     ],
 )
 def test_reproduce_says_what_is_wrong(run: Run, arguments: list[str], said: str) -> None:

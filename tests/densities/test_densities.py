@@ -21,8 +21,8 @@ from procrustes_model import (
 from procrustes_model.densities import DENSITIES, DensityRule
 from procrustes_model.kernels.sparse.empty import box_empty
 from procrustes_model.mapper.constraints import load_constraints
-from procrustes_model.mapper.search import Zeros
 from procrustes_model.mapper.space import Space
+from procrustes_model.model.sparse.lower import lower_sparsity
 from procrustes_model.spec.sparsity import Density
 
 ALL = pytest.mark.parametrize("rule", DENSITIES.values(), ids=list(DENSITIES))
@@ -114,7 +114,7 @@ def test_names_come_back_and_bounds_hold(rule: DensityRule, tmp_path: Any) -> No
     machine, problem, mapping, sparsity = small_case(rule, tmp_path)
     assert sparsity.forward.densities["A"].model == rule.name
     result = evaluate(machine, problem, mapping, sparsity=sparsity)
-    design = Zeros(sparsity).lower(machine, problem)
+    design = lower_sparsity(machine, problem, sparsity)
     space = Space(machine, problem, load_constraints(None, machine, problem), design)
     assert space.cost is not None
     tensor = [one.name for one in problem.tensors].index("A")

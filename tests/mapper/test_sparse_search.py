@@ -22,9 +22,9 @@ from procrustes_model.kernels.search.walk import accept, begin, propose
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.random_search import make_ways
-from procrustes_model.mapper.search import Zeros
 from procrustes_model.mapper.space import Space
 from procrustes_model.model.evaluate import evaluate_batch
+from procrustes_model.model.sparse.lower import lower_sparsity
 from procrustes_model.objective import OBJECTIVES
 from tests.amount import amount, first_quick
 from tests.mapper.cases import make_case
@@ -63,7 +63,7 @@ def test_no_mapping_costs_less_than_its_relaxation(first: int) -> None:
     compared = 0
     for seed in range(first, first + 20):
         machine, problem, constraints, sparsity = case(seed)
-        space = Space(machine, problem, constraints, Zeros(sparsity).lower(machine, problem))
+        space = Space(machine, problem, constraints, lower_sparsity(machine, problem, sparsity))
         assert space.cost is not None
         for nests in random_nests(space, amount(12, 2)):
             found = space.cost.measure(nests)
@@ -86,7 +86,7 @@ def test_the_best_of_a_small_space_lies_between_bound_and_value(first: int) -> N
     compared = exact = 0
     for seed in range(first, first + 15):
         machine, problem, constraints, sparsity = case(seed)
-        design = Zeros(sparsity).lower(machine, problem)
+        design = lower_sparsity(machine, problem, sparsity)
         if Space(machine, problem, constraints, design).size() > LARGEST:
             continue
         for objective in ("energy", "edp", "cycles"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from procrustes_model.errors import SpecError
-from procrustes_model.network.dataflow import check_dataflow, dataflow_constraints
+from procrustes_model.network.dataflow import dataflow_constraints
+from procrustes_model.network.request import check_dataflow
 from procrustes_model.spec.load import load_architecture, load_problem
 from procrustes_model.spec.problem import Problem
 

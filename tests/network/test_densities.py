@@ -12,8 +12,10 @@ import pytest
 from procrustes_model.errors import SpecError
 from procrustes_model.mapper.constraints import Constraints
 from procrustes_model.network.densities import LayerState, arrange_mask, find_states, zeros_of
-from procrustes_model.network.plan import Design, Plan, make_plan
-from procrustes_model.spec.load import load_architecture, load_network, load_sparsity
+from procrustes_model.network.plan import Plan, make_plan
+from procrustes_model.network.request import RunRequest
+from procrustes_model.network.work import load_work
+from procrustes_model.spec.load import load_network, load_sparsity
 from procrustes_model.spec.network import Network
 from procrustes_model.spec.network_density import load_density
 from procrustes_model.training.masks import LayerMasks, MaskFile, save_masks
@@ -104,8 +106,9 @@ def test_masks_fit_their_problems(kind: dict[str, Any], as_published: bool) -> N
 
 
 def _plan(network: Network, states: dict[str, LayerState], **changes: Any) -> Plan:
-    design = Design("procrustes", PROCRUSTES, "KN")
-    return make_plan(load_architecture("procrustes_16x16"), network, [design], states, **changes)
+    options: dict[str, Any] = {"dataflow": "KN", "sparsity": PROCRUSTES} | changes
+    machine = options.pop("architecture", "procrustes_16x16")
+    return make_plan(load_work(RunRequest(machine, network, **options)), states)
 
 
 def test_only_what_matters_changes_a_key(network: Network) -> None:
@@ -117,10 +120,8 @@ def test_only_what_matters_changes_a_key(network: Network) -> None:
     assert not set(_plan(network, plain, batch=2).cases) & base
     assert not set(_plan(network, plain, objective="energy").cases) & base
     assert not set(_plan(network, plain, seed=1).cases) & base
-    assert not set(_plan(network, plain, constraints=Constraints(name="KN")).cases) & base
-    machine = load_architecture("procrustes_16x16_horowitz")
-    design = Design("procrustes", PROCRUSTES, "KN")
-    assert not set(make_plan(machine, network, [design], plain).cases) & base
+    assert not set(_plan(network, plain, dataflow="any", constraints=Constraints(name="KN")).cases) & base
+    assert not set(_plan(network, plain, architecture="procrustes_16x16_horowitz").cases) & base
 
 
 def test_masks_are_part_of_the_key(network: Network, tmp_path: Path) -> None:

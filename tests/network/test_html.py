@@ -95,8 +95,8 @@ def test_inputs_and_mappings_are_there(tiny_run: NetworkResult, tmp_path: Path) 
     write_html(tiny_run, path, command="procrustes network 'a & b'")
     text = path.read_text(encoding="utf-8")
     assert "procrustes network &#39;a &amp; b&#39;" in text
-    assert "procrustes network architecture.yaml network.yaml --batch 16" in text
-    for name in ("architecture.yaml", "network.yaml", "sparsity_procrustes.yaml", "densities.yaml"):
+    assert "procrustes network architecture.yaml network.yaml --baseline sparsity_dense.yaml" in text
+    for name in ("architecture.yaml", "network.yaml", "sparsity_procrustes.yaml", "sparsity_dense.yaml"):
         assert f"<summary>{name}</summary>" in text
     assert tiny_run.inputs["program"] in text
     assert text.count("<summary>") == 4 + len({row.entry.key for row in tiny_run.rows})
@@ -131,7 +131,7 @@ def test_without_a_baseline(tiny_run: NetworkResult) -> None:
         designs=("dense",),
         phases=(Phase.FORWARD,),
         rows=tuple(row for row in tiny_run.rows if row.design == "dense" and row.phase == "forward"),
-        inputs=tiny_run.inputs | {"designs": tiny_run.inputs["designs"][1:]},
+        inputs=tiny_run.inputs | {"sparsity": None, "baseline": None, "density": None},
     )
     page = Page(html_text(alone))
     assert len(page.rows("phases")) == 1

@@ -10,9 +10,12 @@ import pytest
 
 from procrustes_model import SpecError, load_architecture, load_network
 from procrustes_model.network.densities import LayerState
-from procrustes_model.network.plan import Design, make_plan
+from procrustes_model.network.plan import make_plan
+from procrustes_model.network.progress import RunProgress
+from procrustes_model.network.request import RunRequest
 from procrustes_model.network.result import NetworkResult, load_run
-from procrustes_model.network.run import RunProgress, run_network
+from procrustes_model.network.run import run_network
+from procrustes_model.network.work import load_work
 from procrustes_model.objective import parse_objective
 from tests.network.conftest import TINY
 
@@ -95,12 +98,12 @@ def test_what_was_not_proven_goes_on_with_more_time(tmp_path: Path) -> None:
 def test_cases_have_the_objective_of_the_run() -> None:
     machine, net = load_architecture("simple_3level"), load_network(ONE)
     plans = [
-        make_plan(machine, net, [Design("dense", None, "any")], {"only": LayerState()}, objective=text)
+        make_plan(load_work(RunRequest(machine, net, objective=text)), {"only": LayerState()})
         for text in ("ed2p", "cycles^2*energy", "energy, cycles<=1e6")
     ]
-    assert [plan.objective for plan in plans] == ["ed2p", "ed2p", "energy, cycles<=1000000"]
+    assert [plan.work.objective for plan in plans] == ["ed2p", "ed2p", "energy, cycles<=1000000"]
     assert list(plans[0].cases) == list(plans[1].cases)
-    assert {case.objective for case in plans[2].cases.values()} == {plans[2].objective}
+    assert {case.objective for case in plans[2].cases.values()} == {plans[2].work.objective}
     with pytest.raises(SpecError, match="unknown objective 'least'"):
         run_network(machine, net, objective="least")
 

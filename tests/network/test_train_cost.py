@@ -12,7 +12,7 @@ import pytest
 
 from procrustes_model import TrainCost, evaluate, load_mapping, load_problem, load_sparsity, train_cost
 from procrustes_model.errors import SpecError
-from procrustes_model.network.plan import Case
+from procrustes_model.network.case import Case
 from procrustes_model.report.tables.train_cost import train_cost_text
 from procrustes_model.report.terminal.train_cost import format_train_cost
 from procrustes_model.spec.load import load_architecture, load_network

@@ -25,8 +25,8 @@ from procrustes_model.kernels.imbalance.policies import BUCKETS, assign
 from procrustes_model.kernels.imbalance.sampled import drawn_largest
 from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, BalanceArrays, DensityArrays, TileArrays
 from procrustes_model.mapper.constraints import load_constraints
-from procrustes_model.mapper.search import Zeros
 from procrustes_model.mapper.space import Space
+from procrustes_model.model.sparse.lower import lower_sparsity
 from procrustes_model.policies import NO_POLICY, POLICIES, Policy
 from procrustes_model.report.tables.imbalance import imbalance_text
 from procrustes_model.report.terminal.imbalance import format_imbalance
@@ -193,7 +193,7 @@ def test_names_come_back_from_files(policy: Policy) -> None:
 def test_bounds_of_searches_hold(policy: Policy) -> None:
     machine, problem, mapping, content = small_case(policy)
     sparsity = load_sparsity(content)
-    design = Zeros(sparsity).lower(machine, problem)
+    design = lower_sparsity(machine, problem, sparsity)
     space = Space(machine, problem, load_constraints(None, machine, problem), design)
     assert space.cost is not None
     child, spread = (

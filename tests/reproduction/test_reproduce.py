@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from procrustes_model.errors import SpecError
-from procrustes_model.network.run import RunProgress
+from procrustes_model.network.progress import RunProgress
 from procrustes_model.reproduction.rows import ALL, COLUMNS, TOTAL
 from procrustes_model.reproduction.study import load_study
 from procrustes_model.reproduction.text import item_text
@@ -29,7 +29,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def quick(item: str, folder: Path, **options: Any) -> Reproduction:
-    return reproduce(item, folder, networks=["vgg_s"], quick=True, seconds=0.5, workers=1, **options)
+    networks = None if item == "conv512" else ["vgg_s"]
+    return reproduce(item, folder, networks=networks, quick=True, seconds=0.5, workers=1, **options)
 
 
 def read(answer: Reproduction) -> list[dict[str, str]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from procrustes_model.network.request import RunRequest
+from procrustes_model.options import options_of
 from procrustes_model.spec.network import Network
 from procrustes_model.versions import with_version
 from procrustes_model.vocabulary import PHASES
@@ -14,7 +16,7 @@ from procrustes_model.vocabulary import PHASES
 if TYPE_CHECKING:
     from procrustes_model.network.result import NetworkResult
 
-DATAFLOWS = ("KN", "CN", "CK", "PQ", "any")
+_FILES = {"density": "densities.yaml"}
 
 
 def input_files(result: NetworkResult) -> dict[str, str]:
@@ -27,57 +29,51 @@ def input_files(result: NetworkResult) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        ``architecture.yaml``, ``network.yaml``, one file per sparse design, ``densities.yaml`` where layers
-        have densities, and ``constraints.yaml`` where there are some in place of a dataflow.
+        ``architecture.yaml``, ``network.yaml``, one file per sparse design, ``densities.yaml`` where they are
+        given by layer, and ``constraints.yaml`` where there are some in place of a dataflow.
     """
-    inputs = result.inputs
-    files = {
-        "architecture.yaml": _yaml({"architecture": _architecture(inputs["architecture"])}),
-        "network.yaml": Network(**inputs["network"]).to_yaml(),
-    }
-    for design in inputs["designs"]:
-        if design["sparsity"] is not None:
-            files[sparsity_file(design["name"])] = _yaml({"sparsity": _sparsity(design["sparsity"])})
-    if densities := _densities(inputs):
-        files["densities.yaml"] = _yaml({"density": densities})
-    if inputs["constraints"] is not None:
-        files["constraints.yaml"] = _yaml({"constraints": _constraints(inputs["constraints"])})
-    return files
+    return {file: _WRITERS[kind](given) for kind, file, given in _written(result).values()}
 
 
-def sparsity_file(design: str) -> str:
-    """Return the name of a design's file."""
-    return f"sparsity_{design.replace('/', '_')}.yaml"
+def repeat_request(result: NetworkResult) -> RunRequest:
+    """Return the request of a run with the files of `input_files` in place of its specifications.
 
-
-def repeat_command(result: NetworkResult) -> str:
-    """Return a command that repeats a run from the files of `input_files`.
-
-    Masks of weights are not among them.
+    Recorded masks are not among these files, and stay where they were.
 
     Parameters
     ----------
     result : NetworkResult
     """
-    inputs = result.inputs
-    words = ["procrustes", "network", "architecture.yaml", "network.yaml", "--batch", str(result.batch)]
-    words += ["--phases", ",".join(phase.short for phase in result.phases)]
-    if inputs["constraints"] is not None:
-        words += ["--constraints", "constraints.yaml"]
-    elif inputs["designs"][0]["dataflow"] in DATAFLOWS:
-        words += ["--dataflow", inputs["designs"][0]["dataflow"]]
-    for option, design in zip(("--sparsity", "--baseline"), inputs["designs"], strict=False):
-        if design["sparsity"] is not None:
-            words += [option, sparsity_file(design["name"])]
-        elif option == "--baseline":
-            words += [option, "dense"]
-    if _densities(inputs):
-        words += ["--density-profile", "densities.yaml"]
-    words += ["--objective", result.objective, "--seed", str(inputs["seed"])]
-    words += ["--seconds", f"{inputs['seconds'] or 0:g}"]
-    if inputs["as_published"]:
-        words.append("--as-published")
-    return shlex.join(words)
+    files = {name: file for name, (_, file, _) in _written(result).items()}
+    decisive = {name for name, one in options_of(RunRequest).items() if one.option.decides}
+    return RunRequest(**{name: result.inputs[name] for name in decisive} | files)
+
+
+def repeat_command(result: NetworkResult) -> str:
+    """Return a command that repeats a run from the files of `input_files`.
+
+    Parameters
+    ----------
+    result : NetworkResult
+    """
+    return shlex.join(["procrustes", "network", *repeat_request(result).to_words()])
+
+
+def _written(result: NetworkResult) -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """Return, by option, the specifications that files are written of: kind, file and content."""
+    found = {}
+    for name, one in options_of(RunRequest).items():
+        given = result.inputs.get(name) if one.option.spec else None
+        if isinstance(given, dict):
+            kind = str(one.option.spec)
+            file = sparsity_file(given["name"]) if kind == "sparsity" else _FILES.get(kind, f"{kind}.yaml")
+            found[name] = (kind, file, given)
+    return found
+
+
+def sparsity_file(design: str) -> str:
+    """Return the name of a design's file."""
+    return f"sparsity_{design.replace('/', '_')}.yaml"
 
 
 def _architecture(dump: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,24 +113,6 @@ def _constraints(dump: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": dump["name"], "min_utilization": dump["min_utilization"], "levels": levels}
 
 
-def _densities(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the densities of the layers as a profile, empty where none is given."""
-    weights, activations = (
-        {name: one[key] for name, one in inputs["densities"].items() if one[key] is not None}
-        for key in ("weights", "activations")
-    )
-    weighted = {layer["name"] for layer in inputs["network"]["layers"] if layer["has_weights"]}
-    weights = {name: value for name, value in weights.items() if name in weighted}
-    if not weights and not activations:
-        return {}
-    data: dict[str, Any] = {"name": f"{inputs['network']['name']}_of_run"[-100:]}
-    if weights:
-        data["weights"] = {"layers": weights}
-    if activations:
-        data["activations"] = {"layers": activations}
-    return data
-
-
 def _without_defaults(value: Any) -> Any:
     """Return nested data without what is empty."""
     if isinstance(value, Mapping):
@@ -148,3 +126,12 @@ def _yaml(data: dict[str, Any]) -> str:
     # Through JSON, so that only plain data are written, and nothing as an alias.
     plain = json.loads(json.dumps(with_version(data)))
     return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None))
+
+
+_WRITERS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "architecture": lambda given: _yaml({"architecture": _architecture(given)}),
+    "network": lambda given: Network(**given).to_yaml(),
+    "sparsity": lambda given: _yaml({"sparsity": _sparsity(given)}),
+    "constraints": lambda given: _yaml({"constraints": _constraints(given)}),
+    "density": lambda given: _yaml({"density": _without_defaults(given)}),
+}

@@ -85,7 +85,7 @@ def html_text(result: NetworkResult, *, command: str | None = None) -> str:
         mappings=_mappings(result),
         command=command,
         repeat_command=repeat_command(result),
-        has_masks=any(one["masked"] for one in result.inputs["densities"].values()),
+        recorded=_recorded(result),
         program=str(result.inputs["program"]),
         files=[Folded(name, text) for name, text in input_files(result).items()],
     )
@@ -122,8 +122,7 @@ def _subtitle(result: NetworkResult) -> str:
     phases = ", ".join(phase.text for phase in result.phases)
     return (
         f"One training step of batch {result.batch}: {phases}. Design {result.design}{against}; dataflow "
-        f"{result.inputs['designs'][0]['dataflow']}; mappings searched for the least "
-        f"{aim.text}{aim.within}."
+        f"{result.dataflow}; mappings searched for the least {aim.text}{aim.within}."
     )
 
 
@@ -240,3 +239,9 @@ def _mappings(result: NetworkResult) -> list[Folded]:
         text = yaml.safe_dump(first.case.mapping, sort_keys=False, allow_unicode=True, width=110)
         found.append(Folded(summary, text))
     return found
+
+
+def _recorded(result: NetworkResult) -> str | None:
+    """Return the file of recorded masks that a run stood on, if any."""
+    given = (result.inputs[name] for name in ("masks", "profile"))
+    return next((one for one in given if isinstance(one, str)), None)

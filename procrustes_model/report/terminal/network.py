@@ -109,7 +109,7 @@ def format_notes(result: NetworkResult) -> str:
     ours = result.select(result.design)
     lines = []
     densities = result.inputs.get("densities", {})
-    if result.inputs["designs"][0]["sparsity"]:
+    if result.inputs["sparsity"]:
         lines += [
             f"Densities    of {what}: what {result.design} states, the same for all layers"
             for what in ("weights", "activations")

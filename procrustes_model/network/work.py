@@ -1,0 +1,221 @@
+"""A request with its specifications read: what planning starts from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.fingerprint import program_fingerprint
+from procrustes_model.mapper.constraints import Constraints, load_constraints
+from procrustes_model.network.densities import LayerState, find_states, unused_tensors
+from procrustes_model.network.request import NetworkRequest, RunRequest
+from procrustes_model.options import options_of
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.load import load_architecture, load_network, load_sparsity
+from procrustes_model.spec.network import Network
+from procrustes_model.spec.network_density import DensityProfile, load_density
+from procrustes_model.spec.sparsity import SparsePhase, Sparsity
+from procrustes_model.vocabulary import PHASES, Phase
+
+DENSE = "dense"
+Asked = TypeVar("Asked", bound=NetworkRequest)
+
+_LOADERS: dict[str, Callable[[Any], Any]] = {
+    "architecture": load_architecture,
+    "network": load_network,
+    "sparsity": load_sparsity,
+    "density": load_density,
+}
+
+
+@dataclass(frozen=True)
+class Design:
+    """One of the machines that a run compares.
+
+    Attributes
+    ----------
+    name : str
+        What results call it: the sparse design's name, or 'dense'.
+    sparsity : Sparsity or None
+        None: nothing is zero.
+    dataflow : str
+        Name of the dataflow, or of the constraints.
+    """
+
+    name: str
+    sparsity: Sparsity | None
+    dataflow: str
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A request with its specifications read.
+
+    Attributes
+    ----------
+    request : NetworkRequest
+        With specifications in place of their files and names.
+    architecture : Architecture
+    network : Network
+    constraints : Constraints or None
+        In place of the designs' dataflows.
+    designs : tuple of Design
+        The first is the one asked about, a second the baseline.
+    phases : tuple of Phase
+    as_published : bool
+        See `training_problem`.
+    """
+
+    request: NetworkRequest
+    architecture: Architecture
+    network: Network
+    constraints: Constraints | None
+    designs: tuple[Design, ...]
+    phases: tuple[Phase, ...] = PHASES
+    as_published: bool = False
+
+    @property
+    def batch(self) -> int:
+        """Samples per training step."""
+        return self.request.batch or self.network.batch
+
+    @property
+    def objective(self) -> str:
+        """What every search minimises, as `parse_objective` reads it."""
+        return str(self.request.objective)
+
+
+def load_work(request: NetworkRequest) -> Work:
+    """Read the specifications of a request.
+
+    Raises
+    ------
+    SpecError
+        When one is wrong, or they do not go together.
+    """
+    request = _load(request)
+    machine = cast("Architecture", request.architecture)
+    rules = None if request.constraints is None else load_constraints(request.constraints, machine)
+    request = replace(request, constraints=rules)
+    flow = request.dataflow if rules is None else rules.name
+    designs = [_design(cast("Sparsity | None", request.sparsity), flow)]
+    work = Work(request, machine, cast("Network", request.network), rules, tuple(designs))
+    if not isinstance(request, RunRequest):
+        return work
+    if request.baseline is not None:
+        designs.append(_design(cast("Sparsity", request.baseline), flow))
+    if len(designs) == 2 and designs[0].name == designs[1].name:
+        raise SpecError(
+            Issue(
+                f"the design and the baseline are both '{designs[0].name}'", "--sparsity names another design"
+            )
+        )
+    phases = cast("tuple[Phase, ...]", request.phases)
+    return replace(work, designs=tuple(designs), phases=phases, as_published=request.as_published)
+
+
+def _load(request: Asked) -> Asked:
+    """Return a request with specifications in place of their files and names.
+
+    Recorded masks stay files; constraints are read against the architecture, later.
+    """
+    from procrustes_model.training.masks import is_mask_file
+
+    found = {}
+    for name, one in options_of(type(request)).items():
+        value = getattr(request, name)
+        if value is None or one.option.spec not in _LOADERS:
+            continue
+        recorded = (
+            one.option.spec == "density" and isinstance(value, str | os.PathLike) and is_mask_file(value)
+        )
+        found[name] = value if recorded else _LOADERS[one.option.spec](value)
+    return replace(request, **found)
+
+
+def _design(sparsity: Sparsity | None, flow: str) -> Design:
+    if sparsity is not None and all(sparsity.phase(phase) == SparsePhase() for phase in PHASES):
+        sparsity = None
+    return Design(DENSE if sparsity is None else sparsity.name, sparsity, flow)
+
+
+def states_of(work: Work) -> dict[str, LayerState]:
+    """Return what a `RunRequest` says of every layer, for the design that is asked about.
+
+    Raises
+    ------
+    SpecError
+        See `find_states`; and when densities are given that no design uses.
+    """
+    request = work.request
+    assert isinstance(request, RunRequest)
+    design = work.designs[0]
+    density = cast("Mapping[str, float]", request.density or {})
+    if design.sparsity is None:
+        if density or request.given("profile", "masks"):
+            raise SpecError(
+                Issue("densities and masks need a sparse design", "such as --sparsity procrustes")
+            )
+        return {layer.name: LayerState() for layer in work.network.layers}
+    if unused := unused_tensors(density, design.sparsity):
+        raise SpecError(Issue(f"{design.name} has no zeros in {', '.join(unused)}, in any phase"))
+    profile = request.profile if isinstance(request.profile, DensityProfile) else None
+    recorded = request.profile if profile is None else None
+    if request.step is not None and request.masks is None and recorded is None:
+        raise SpecError(Issue("--step chooses among recorded masks", "add --masks FILE"))
+    return find_states(
+        work.network,
+        density=density,
+        profile=profile,
+        masks=request.masks or cast("str | None", recorded),
+        use_masks=request.masks is not None,
+        step=request.step,
+    )
+
+
+def describe(work: Work, states: Mapping[str, LayerState]) -> dict[str, Any]:
+    """Return everything that went into a run, as plain data.
+
+    Returns
+    -------
+    dict
+        The options that results depend on by name, specifications in full; ``program``, which made it; and
+        ``densities``, what is known of each layer.
+    """
+    request = work.request
+    decisive = {
+        name: plain(getattr(request, name))
+        for name, one in options_of(type(request)).items()
+        if one.option.decides
+    }
+    densities = {
+        name: {
+            "weights": state.weights,
+            "activations": state.activations,
+            "gradients": state.gradients,
+            "masked": state.mask is not None,
+            "assumed": state.assumed,
+        }
+        for name, state in states.items()
+    }
+    return {"program": program_fingerprint(), **decisive, "densities": densities}
+
+
+def plain(value: Any) -> Any:
+    """Return the value of an option as data that JSON holds."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Constraints):
+        return asdict(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(one) for one in value]
+    return str(value) if isinstance(value, str) else value

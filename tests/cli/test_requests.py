@@ -1,0 +1,93 @@
+"""The command line has every field of a request as an option, with its name, default and help."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import typer
+
+from procrustes_model.cli import app
+from procrustes_model.cli.requests import make_request
+from procrustes_model.cli.sparse_options import SparseOptions
+from procrustes_model.errors import SpecError
+from procrustes_model.network.request import RunRequest, TrainRequest
+from procrustes_model.options import Request, options_of
+from procrustes_model.reproduction.request import ReproduceRequest
+from tests.cli.conftest import Run
+
+GROUP: Any = typer.main.get_command(app)
+SPECS = {"architecture", "problem", "mapping"}
+VERBS: list[tuple[str, type[Request], set[str]]] = [
+    ("network", RunRequest, {"csv", "html", "figures", "quiet"}),
+    ("train-cost", TrainRequest, {"csv", "clock_ghz", "quiet"}),
+    ("reproduce", ReproduceRequest, {"quiet"}),
+    ("evaluate", SparseOptions, SPECS | {"csv", "csv_wide", "json", "quiet"}),
+    ("imbalance", SparseOptions, SPECS | {"csv", "plot", "bins", "samples", "seed", "quiet"}),
+]
+
+
+@pytest.mark.parametrize(("verb", "kind", "others"), VERBS)
+def test_options_are_fields(verb: str, kind: type[Request], others: set[str]) -> None:
+    parameters = {one.name: one for one in GROUP.commands[verb].params}
+    options = options_of(kind)
+    assert parameters.keys() - {"help"} == options.keys() | others
+    for name, one in options.items():
+        found = parameters[name]
+        assert one.option.help and found.help == one.option.help
+        assert found.required == one.required
+        if not one.positional:
+            assert tuple(found.opts) == one.flags
+
+
+@pytest.mark.parametrize(("verb", "kind", "words"), [
+    ("network", RunRequest, ["a", "b"]),
+    ("train-cost", TrainRequest, ["a", "b", "--schedule", "c"]),
+    ("reproduce", ReproduceRequest, []),
+])  # fmt: skip
+def test_what_is_left_out_has_the_default_of_its_field(
+    verb: str, kind: type[Request], words: list[str]
+) -> None:
+    given = [word for word in words if not word.startswith("-")]
+    assert make_request(kind, GROUP.commands[verb].make_context(verb, words).params) == kind(*given)
+
+
+@pytest.mark.parametrize(("verb", "kind", "_"), VERBS)
+def test_help_is_complete(run: Run, verb: str, kind: type[Request], _: set[str]) -> None:
+    done = run(verb, "--help", environment={"COLUMNS": "400"})
+    text = " ".join(done.stdout.split())
+    for one in options_of(kind).values():
+        assert " ".join(one.option.help.split()) in text
+        assert one.positional or f"{one.flags[0]} " in text
+
+
+def test_options_of_zeros_that_have_no_effect() -> None:
+    for options, said in (
+        ({"step": 3}, "--step chooses among masks"),
+        ({"layer": "a", "sparsity": "procrustes"}, "--layer chooses among masks"),
+        ({"density": "W=0.1"}, "need a sparse design"),
+    ):
+        with pytest.raises(SpecError, match=said):
+            SparseOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("network", "procrustes_16x16", "resnet18", "--step", "3"), "--step chooses among recorded masks"),
+        (("network", "procrustes_16x16", "resnet18", "--seconds", "-1"), "--seconds"),
+        (("train-cost", "a", "b", "--schedule", "c", "--clock-ghz", "1", "-q"), "what --quiet leaves out"),
+        (("reproduce", "--quick"), "no item is named for --quick"),
+        (("reproduce", "conv512", "--networks", "vgg_s"), "conv512 is one layer"),
+        (("imbalance", "a", "b", "c", "--sparsity", "procrustes", "--bins", "9"), "add --csv or --plot"),
+        (("search", "simple_3level", "matmul/512", "--mappings", "9"), "has no budget of mappings"),
+        (
+            ("search", "simple_3level", "matmul/512", "--pareto", "f.csv", "--out", "b.yaml"),
+            "--pareto does without --out",
+        ),
+    ],
+)
+def test_options_that_have_no_effect(run: Run, words: tuple[str, ...], said: str) -> None:
+    done = run(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
