@@ -165,24 +165,7 @@ def lower_sparsity(
     rules = phase.rules if rules is None else rules
     names = _Names(architecture, problem, sparsity, rules)
     problem_arrays = lower_problem(problem)
-    chosen = dict(phase.densities) | {
-        name: _density(name, value) for name, value in (densities or {}).items()
-    }
-    for name in phase.densities:
-        names.tensor(name, "densities", name)
-    for name in {**(densities or {}), **(masks or {})}:
-        names.tensor(name)
-    names.issues += [
-        Issue(
-            f"tensor '{name}' is given both a density and a mask", "a mask says its density: give one of them"
-        )
-        for name in densities or {}
-        if name in (masks or {})
-    ]
-    found = dict(masks or {})
-    for name, density in chosen.items():
-        if density.model == "mask" and name not in found:
-            found[name] = density.mask
+    chosen, found = _choose_zeros(phase, densities or {}, masks or {}, names)
     actions = _lower_actions(phase, len(problem.tensors), names)
     formats = _lower_formats(phase, architecture, problem, names)
     balance = _lower_balance(phase, len(architecture.levels), names)
@@ -218,6 +201,29 @@ def lower_sparsity(
         deviations=max(0.0, NormalDist().inv_cdf(phase.capacity.quantile)) if quantile else 0.0,
         quantile=float(phase.capacity.quantile),
     )
+
+
+def _choose_zeros(
+    phase: SparsePhase, densities: Mapping[str, Any], masks: Mapping[str, Any], names: _Names
+) -> tuple[dict[str, Density], dict[str, Any]]:
+    """Return densities and masks by tensor: the design's, and in their place what is given beside it."""
+    chosen = dict(phase.densities) | {name: _density(name, value) for name, value in densities.items()}
+    for name in phase.densities:
+        names.tensor(name, "densities", name)
+    for name in {**densities, **masks}:
+        names.tensor(name)
+    names.issues += [
+        Issue(
+            f"tensor '{name}' is given both a density and a mask", "a mask says its density: give one of them"
+        )
+        for name in densities
+        if name in masks
+    ]
+    found = dict(masks)
+    for name, density in chosen.items():
+        if density.model == "mask" and name not in found:
+            found[name] = density.mask
+    return chosen, found
 
 
 def _served(
