@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from procrustes_model.spec.problem import Problem
 
 
+def as_count(expected: float) -> int | float:
+    """Return an expected value as a whole number where it is one, as it is written then."""
+    return int(expected) if expected.is_integer() else expected
+
+
 def check_status(status: int, mapping: Mapping) -> None:
     """Raise when a mapping is not valid for another reason than its tiles' sizes.
 

@@ -15,6 +15,7 @@ import pytest
 from procrustes_model.errors import SpecError
 from procrustes_model.model.evaluate import evaluate
 from procrustes_model.spec.load import load_architecture, load_mapping, load_problem
+from procrustes_model.versions import CSV_VERSION, KEY
 from tests.cli.conftest import ARCHITECTURE, MAPPING, Run
 
 SHIPPED = ("procrustes_16x16", "vgg_s/conv3_2", "procrustes_16x16/vgg_s_conv3_2_kn")
@@ -49,7 +50,8 @@ def test_quiet_prints_nothing_and_writes_everything(run: Run, specs: tuple[str, 
     result = evaluate(architecture, problem, load_mapping(tmp_path / specs[2], architecture, problem))
     with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    expected = [{key: str(value) for key, value in record.items()} for record in result.to_records()]
+    records = [{**record, KEY: CSV_VERSION} for record in result.to_records()]
+    expected = [{key: str(value) for key, value in record.items()} for record in records]
     assert rows == expected
     with (tmp_path / "b.csv").open(encoding="utf-8", newline="") as file:
         (wide,) = csv.DictReader(file)

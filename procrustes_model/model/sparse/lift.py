@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import BALANCING, FILL, READ, UPDATE
 from procrustes_model.model.components import lift_components
-from procrustes_model.model.lift import lift_compute, lift_level, slowest_of
+from procrustes_model.model.lift import as_count, lift_compute, lift_level, slowest_of
 from procrustes_model.model.result import LevelResult
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.result import (
@@ -47,7 +47,7 @@ def lift_sparse(
     if buffers.status[0] == Status.BAD_CAPACITY:
         raise SpecError(_overfull(design, levels, mapping))
     actual, gated, skipped = (float(number) for number in buffers.counts.computes[0])
-    compute = lift_compute(architecture, actual, buffers.dense, buffers.costs)
+    compute = lift_compute(architecture, as_count(actual), buffers.dense, buffers.costs)
     cycles, bottleneck = slowest_of(levels, compute)
     used = buffers.dense.instances[0, :-1, None, None].astype(float)
     words = buffers.counts.actual[0] * used
@@ -117,7 +117,7 @@ def _lift_levels(
             if tensor.name in mapping.levels[i].keep
         )
         stored = sum(counts.sparse.stored_words for counts in tensors)
-        levels.append(lift_level(architecture, i, tensors, stored, buffers.dense, buffers.costs))
+        levels.append(lift_level(architecture, i, tensors, as_count(stored), buffers.dense, buffers.costs))
     return tuple(levels)
 
 
@@ -133,9 +133,9 @@ def _lift_tensor(
         is_output=is_output,
         instances=int(dense.instances[0, i]),
         tile_words=int(dense.tile[0, i, t]),
-        reads=actual[READ],
-        fills=actual[FILL],
-        updates=actual[UPDATE],
+        reads=as_count(actual[READ]),
+        fills=as_count(actual[FILL]),
+        updates=as_count(actual[UPDATE]),
         read_energy_pj=energy[READ],
         fill_energy_pj=energy[FILL],
         update_energy_pj=energy[UPDATE],
