@@ -68,7 +68,8 @@ class Totals:
     cycles : int
     macs : int
         If nothing were zero.
-    computes : int
+    computes : int or float
+        Expected values where something is zero.
         Done.
     units : int
         Compute units of the machine.
@@ -83,7 +84,7 @@ class Totals:
     energy_pj: float
     cycles: int
     macs: int
-    computes: int
+    computes: int | float
     units: int
     energy_by_level: dict[str, float]
     rows: int
@@ -120,7 +121,7 @@ def add_up(rows: Iterable[Row]) -> Totals:
         energy_pj=sum(row.case.energy_pj for row in rows),
         cycles=sum(row.case.cycles for row in rows),
         macs=sum(row.macs for row in rows),
-        computes=sum(int(row.case.result["compute"]["computes"]) for row in rows),
+        computes=sum(row.case.result["compute"]["computes"] for row in rows),
         units=max((int(row.case.result["compute"]["instances"]) for row in rows), default=0),
         energy_by_level=levels,
         rows=len(rows),
