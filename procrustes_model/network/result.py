@@ -69,8 +69,7 @@ class Totals:
     macs : int
         If nothing were zero.
     computes : int or float
-        Expected values where something is zero.
-        Done.
+        Done; an expected value where something is zero.
     units : int
         Compute units of the machine.
     energy_by_level : dict of str to float
