@@ -18,14 +18,14 @@ from tests.cli.conftest import Run
 NETWORK = """\
 network:
   name: tiny
-  input: {channels: 4, height: 4, width: 4}
+  input: {channels: 2, height: 3, width: 3}
   layers:
-    - {name: first, kind: conv, channels: 8, kernel: 3, padding: 1}
+    - {name: first, kind: conv, channels: 4, kernel: 3, padding: 1}
     - {name: depth, kind: depthwise, kernel: 3, padding: 1}
-    - {name: mid, repeat: 2, kind: conv, channels: 8, kernel: 1}
+    - {name: mid, repeat: 2, kind: conv, channels: 4, kernel: 1}
 """
 SPARSE = ("--sparsity", "procrustes", "--baseline", "dense", "--density", "W=0.25,X=0.5")
-FIXED = ("--batch", "16", "--dataflow", "KN", "--seconds", "0")
+FIXED = ("--batch", "8", "--dataflow", "KN", "--seconds", "0")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from procrustes_model.spec.problem import Problem
 from tests.amount import amount, first_quick
 from tests.mapper.cases import make_case
 
-CASES, LARGEST = 420, amount(1_000_000, 250)
+CASES, LARGEST = 600, amount(200_000, 250)
 
 
 def _find(*given: object, method: str) -> SearchResult | None:

@@ -12,10 +12,10 @@ from procrustes_model.network.run import run_network
 TINY: dict[str, Any] = {
     "network": {
         "name": "tiny",
-        "input": {"channels": 4, "height": 4, "width": 4},
+        "input": {"channels": 2, "height": 3, "width": 3},
         "layers": [
-            {"name": "first", "kind": "conv", "channels": 8, "kernel": 3, "padding": 1},
-            {"name": "mid", "repeat": 2, "kind": "conv", "channels": 8, "kernel": 1},
+            {"name": "first", "kind": "conv", "channels": 4, "kernel": 3, "padding": 1},
+            {"name": "mid", "repeat": 2, "kind": "conv", "channels": 4, "kernel": 1},
             {"name": "depth", "kind": "depthwise", "kernel": 1},
             {"name": "last", "kind": "fully_connected", "channels": 4},
         ],
@@ -29,7 +29,7 @@ def tiny_run() -> NetworkResult:
     return run_network(
         "procrustes_16x16",
         TINY,
-        batch=16,
+        batch=8,
         dataflow="KN",
         sparsity="procrustes",
         baseline="dense",

@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def quick(item: str, folder: Path, **options: Any) -> Reproduction:
     networks = None if item == "conv512" else ["vgg_s"]
-    return reproduce(item, folder, networks=networks, quick=True, seconds=0.5, workers=1, **options)
+    return reproduce(item, folder, networks=networks, quick=True, seconds=0.2, workers=1, **options)
 
 
 def read(answer: Reproduction) -> list[dict[str, str]]:
