@@ -2,6 +2,7 @@
 from .errors import Issue as Issue, SpecError as SpecError
 from .explanation.explain import explain as explain
 from .mapper.pareto import find_pareto_front as find_pareto_front
+from .mapper.request import FrontRequest as FrontRequest, SearchRequest as SearchRequest
 from .mapper.result import SearchResult as SearchResult
 from .mapper.search import search as search
 from .model.batch import BatchResult as BatchResult

@@ -169,6 +169,10 @@ class Request:
             if getattr(self, name) != described[name].default
         ]
 
+    def shared(self, kind: type[Request]) -> dict[str, Any]:
+        """Return by name the values of those options that another kind of request has, too."""
+        return {name: getattr(self, name) for name in options_of(type(self)) if name in options_of(kind)}
+
     def to_words(self) -> list[str]:
         """Return the request as words of a command line: what differs from the defaults, in order.
 

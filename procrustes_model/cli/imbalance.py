@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,42 +14,50 @@ from procrustes_model.cli.outputs import announce_compiling, check_outputs, prin
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.sparse_options import SparseOptions
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.forms import FILE, WHOLE
+from procrustes_model.options import Request, option
 
 if TYPE_CHECKING:
     from procrustes_model.model.sparse.imbalance import ImbalanceHistogram, WorkArrays
 
-_BINS = 40
 _ROWS = 16
 """Bins on the terminal, at most."""
 
 
-@flattened(sparse=SparseOptions)
+@dataclass(frozen=True, kw_only=True)
+class HistogramOptions(Request):
+    """What the command line says of histograms."""
+
+    csv: Path | None = option(None, FILE, "Write a CSV: a row per bin.")
+    plot: Path | None = option(None, FILE, "Write the histograms as .png, .svg or .pdf.")
+    bins: int = option(40, WHOLE, "Bins of CSV and plot, at most.", least=1, most=10_000)
+    samples: int | None = option(
+        None, WHOLE, "Random masks where none is given; by default enough of them.", least=1, most=10_000
+    )
+    seed: int = option(0, WHOLE, "Of the random masks.", least=0)
+
+    def check(self) -> None:
+        """Raise a SpecError where options do not go together."""
+        if self.given("bins") and self.csv is None and self.plot is None:
+            raise SpecError(Issue("--bins are those of CSV and plot", "add --csv or --plot"))
+
+
+@flattened(sparse=SparseOptions, options=HistogramOptions)
 def imbalance_command(
     architecture: ArchitectureArgument,
     problem: ProblemArgument,
     mapping: MappingArgument,
     sparse: SparseOptions,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per bin.")] = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the histograms as .png, .svg or .pdf.")
-    ] = None,
-    bins: Annotated[int, typer.Option(min=1, max=10_000, help="Bins of CSV and plot, at most.")] = _BINS,
-    samples: Annotated[
-        int | None,
-        typer.Option(min=1, max=10_000, help="Random masks where none is given; by default enough of them."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random masks.")] = 0,
+    options: HistogramOptions,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Show how much work every processing element has, before and after balancing."""
     with quick_start():
-        outputs = {"--csv": csv, "--plot": plot}
+        outputs = {"--csv": options.csv, "--plot": options.plot}
         check_outputs(
             outputs, (architecture, problem, mapping, *([str(sparse.masks)] if sparse.masks else []))
         )
-        _check_plot(plot)
-        if bins != _BINS and csv is None and plot is None:
-            raise SpecError(Issue("--bins are those of CSV and plot", "add --csv or --plot"))
+        _check_plot(options.plot)
         if sparse.sparsity is None:
             raise SpecError(Issue("imbalance needs a sparse design", "such as --sparsity procrustes"))
         machine, work, schedule = load_all(architecture, problem, mapping)
@@ -61,15 +70,20 @@ def imbalance_command(
             zeros = sparse.find(phased)
             assert zeros is not None
             balanced = zeros.sparsity.phase(phased.phase).balancing.tensor
-            if samples is not None and balanced in zeros.masks:
+            if options.samples is not None and balanced in zeros.masks:
                 raise SpecError(Issue(f"--samples are random masks; {balanced} has one", "leave it out"))
             one = measure_imbalance(
-                machine, phased, schedule, **zeros.arguments(), samples=samples, seed=seed
+                machine,
+                phased,
+                schedule,
+                **zeros.arguments(),
+                samples=options.samples,
+                seed=options.seed,
             )
             if not quiet:
                 _print(one, first=not measured)
             measured.append(one)
-        _write([one.histogram(bins) for one in measured], csv, plot)
+        _write([one.histogram(options.bins) for one in measured], options.csv, options.plot)
         if not quiet:
             print_written(outputs)
 

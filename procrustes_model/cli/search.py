@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from procrustes_model.cli.inputs import ArchitectureArgument, ProblemArgument, complete_shipped
+from procrustes_model.cli.inputs import ArchitectureArgument, ProblemArgument
 from procrustes_model.cli.outputs import (
     announce_compiling,
     check_outputs,
@@ -23,80 +23,53 @@ from procrustes_model.cli.outputs import (
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.sparse_options import PhaseChoice, SparseOptions
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.network.request import NetworkRequest
-from procrustes_model.options import Request, again
+from procrustes_model.forms import FILE
+from procrustes_model.mapper.request import FrontRequest, MapperRequest, Method, SearchRequest
+from procrustes_model.options import Request, again, option
 from procrustes_model.vocabulary import PHASES
 
 if TYPE_CHECKING:
-    from procrustes_model.mapper.constraints import Constraints
     from procrustes_model.mapper.incumbent import Progress
     from procrustes_model.mapper.result import SearchResult
     from procrustes_model.objective import Objective
-    from procrustes_model.spec.architecture import Architecture
-    from procrustes_model.spec.problem import Problem
 
 INTERRUPTED = 130
-
-
-class Method(StrEnum):
-    """How a search goes about it."""
-
-    OPTIMAL = "optimal"
-    RANDOM = "random"
-    EXHAUSTIVE = "exhaustive"
+Asked = TypeVar("Asked", bound=MapperRequest)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted(Request):
-    """What the command line says a search is for."""
+class SearchOptions(Request):
+    """What the command line says of a search, beside what is searched and what is zero in it."""
 
-    objective: str | Objective = again(NetworkRequest, "objective", "edp")
+    objective: str | Objective = again(SearchRequest, "objective", "edp")
+    constraints: str | None = again(SearchRequest, "constraints", None)
+    method: Method = again(SearchRequest, "method", "optimal")
+    seconds: float | None = again(SearchRequest, "seconds", None)
+    mappings: int | None = again(SearchRequest, "mappings", None)
+    imperfect: bool = again(SearchRequest, "imperfect", False)
+    seed: int = again(SearchRequest, "seed", 0)
+    threads: int | None = again(SearchRequest, "threads", None)
 
 
-def _complete_constraints(incomplete: str) -> list[str]:
-    return complete_shipped("constraints", incomplete)
+@dataclass(frozen=True, kw_only=True)
+class SearchFiles(Request):
+    """What the command line says is written."""
+
+    pareto: Path | None = option(
+        None, FILE, "Find the front of energy against cycles instead; .csv, .png, .svg, .pdf."
+    )
+    out: Path | None = option(None, FILE, "Write the mapping as YAML; with '--phase all', one per phase.")
+    csv: Path | None = option(None, FILE, "Write a CSV: a row per level, tensor and action.")
+    json: Path | None = option(None, FILE, "Write everything as JSON.")
 
 
-@flattened(sparse=SparseOptions, wanted=Wanted)
+@flattened(sparse=SparseOptions, options=SearchOptions, files=SearchFiles)
 def search_command(
     architecture: ArchitectureArgument,
     problem: ProblemArgument,
     sparse: SparseOptions,
-    wanted: Wanted,
-    constraints: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="What mappings must obey: file or name.",
-            autocompletion=_complete_constraints,
-        ),
-    ] = None,
-    method: Annotated[
-        Method, typer.Option(help="Proof, seeded random walks, or every mapping.")
-    ] = Method.OPTIMAL,
-    seconds: Annotated[
-        float | None, typer.Option(min=0.0, help="Stop then, with the best so far and how far it may be off.")
-    ] = None,
-    mappings: Annotated[int | None, typer.Option(min=1, help="Budget of the random search.")] = None,
-    imperfect: Annotated[
-        bool, typer.Option("--imperfect", help="Look at loops with a shorter last pass, such as K=14/2, too.")
-    ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same answer.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Default: all cores.")] = None,
-    pareto: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Find the front of energy against cycles instead; .csv, .png, .svg, .pdf."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write the mapping as YAML; with '--phase all', one per phase."),
-    ] = None,
-    csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per level, tensor and action.")
-    ] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything as JSON.")] = None,
+    options: SearchOptions,
+    files: SearchFiles,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Search the best mapping, and say how sure it is the best.
@@ -105,97 +78,75 @@ def search_command(
     it (Ctrl-C), or give it --seconds, to get the best so far with the gap that remains. With --sparsity,
     costs are those of the sparse design.
     """
-    interrupted = False
     with quick_start():
-        mapping_files = _mapping_files(out, sparse.phase)
-        outputs = {**mapping_files, "--csv": csv, "--json": json, "--pareto": pareto}
-        check_outputs(outputs, (architecture, problem, constraints or ""))
-        if pareto is not None:
-            _check_front(wanted, method, mappings, imperfect, outputs)
-        from procrustes_model.mapper.constraints import load_constraints
-        from procrustes_model.spec.load import load_architecture, load_problem
-
-        machine, work = load_architecture(architecture), load_problem(problem)
-        if not quiet:
-            announce_compiling("walk" if sparse.sparsity is None else "list_candidates")
-        line = _ProgressLine(seconds) if not quiet and sys.stderr.isatty() else None
-        problems = sparse.in_phases(work)
-        found_zeros = [sparse.find(one) for one in problems]
-        zeros = [{} if one is None else one.arguments() for one in found_zeros]
-        rules = [load_constraints(constraints, machine, one) for one in problems]
-        if pareto is not None:
-            if len(problems) > 1:
-                raise SpecError(Issue("--pareto takes one phase at a time", "--phase fw, bw or wu"))
-            _search_front(machine, work, rules[0], zeros[0], pareto, seconds, seed, threads, line, quiet)
+        mapping_files = _mapping_files(files.out, sparse.phase)
+        outputs = {**mapping_files, "--csv": files.csv, "--json": files.json, "--pareto": files.pareto}
+        check_outputs(outputs, (architecture, problem, options.constraints or ""))
+        line = _ProgressLine(options.seconds) if not quiet and sys.stderr.isatty() else None
+        if files.pareto is not None:
+            _check_front(options, files, sparse)
+            front = FrontRequest(architecture, problem, progress=line, **options.shared(FrontRequest))
+            _search_front(_in_phases(front, sparse, quiet)[0], files.pareto, line, quiet)
             return
-        from procrustes_model.mapper.search import search
-
-        results: list[SearchResult] = []
-        for one, rule, zero in zip(problems, rules, zeros, strict=True):
-            found = search(
-                machine,
-                one,
-                rule,
-                wanted.objective,
-                **zero,
-                method=method.value,
-                seconds=seconds,
-                mappings=mappings,
-                imperfect=imperfect,
-                seed=seed,
-                threads=threads,
-                progress=line,
-            )
-            if line is not None:
-                line.clear()
-            if not quiet:
-                _print(found, machine, one, again=bool(results))
-            results.append(found)
-            interrupted = found.interrupted
-            if interrupted:
-                break
-        _write(results, mapping_files, csv, json)
+        asked = SearchRequest(architecture, problem, progress=line, **options.shared(SearchRequest))
+        results = list(_search(_in_phases(asked, sparse, quiet), line, quiet))
+        _write(results, mapping_files, files.csv, files.json)
         if not quiet:
             if len(results) > 1:
                 from procrustes_model.report.terminal.phases import format_phases
 
                 typer.echo(f"\n{format_phases([one.result for one in results])}")
             print_written(_existing(outputs))
-    if interrupted:
+    if results[-1].interrupted:
         raise typer.Exit(INTERRUPTED)
 
 
-def _check_front(
-    wanted: Wanted,
-    method: Method,
-    mappings: int | None,
-    imperfect: bool,
-    outputs: dict[str, Path | None],
-) -> None:
+def _in_phases(request: Asked, sparse: SparseOptions, quiet: bool) -> list[Asked]:
+    """Return a request for each phase that is meant, with what it names loaded."""
+    from procrustes_model.mapper.constraints import load_constraints
+    from procrustes_model.spec.load import load_architecture, load_problem
+
+    machine, work = load_architecture(request.architecture), load_problem(request.problem)
+    if not quiet:
+        announce_compiling("walk" if sparse.sparsity is None else "list_candidates")
+    made = []
+    for one in sparse.in_phases(work):
+        zeros = sparse.find(one)
+        rules = load_constraints(request.constraints, machine, one)
+        given = {} if zeros is None else zeros.arguments()
+        made.append(replace(request, architecture=machine, problem=one, constraints=rules, **given))
+    return made
+
+
+def _search(requests: list[SearchRequest], line: _ProgressLine | None, quiet: bool) -> Iterator[SearchResult]:
+    """Yield what is found for each request, printed, until one is interrupted."""
+    from procrustes_model.mapper.search import search
+
+    for number, request in enumerate(requests):
+        found = search(request)
+        if line is not None:
+            line.clear()
+        if not quiet:
+            _print(found, request, apart=number > 0)
+        yield found
+        if found.interrupted:
+            return
+
+
+def _check_front(options: SearchOptions, files: SearchFiles, sparse: SparseOptions) -> None:
     """Raise where an option is given that the front of energy against cycles leaves without effect."""
-    if imperfect:
+    if options.imperfect:
         raise SpecError(
             Issue("--pareto knows whole passes only", "leave out --imperfect, or search each objective")
         )
-    stated = {"--objective": bool(wanted.given("objective")), "--method": method is not Method.OPTIMAL}
-    stated |= {"--mappings": mappings is not None}
-    stated |= {option: path is not None for option, path in outputs.items() if option != "--pareto"}
-    if unused := [option for option, given in stated.items() if given]:
+    unused = options.given("objective", "method", "mappings") + files.given("out", "csv", "json")
+    if unused:
         raise SpecError(Issue(f"--pareto does without {', '.join(unused)}", "it writes the front, proven"))
+    if sparse.phase is PhaseChoice.ALL:
+        raise SpecError(Issue("--pareto takes one phase at a time", "--phase fw, bw or wu"))
 
 
-def _search_front(
-    machine: Architecture,
-    work: Problem,
-    constraints: Constraints,
-    zeros: dict[str, Any],
-    path: Path,
-    seconds: float | None,
-    seed: int,
-    threads: int | None,
-    line: _ProgressLine | None,
-    quiet: bool,
-) -> None:
+def _search_front(request: FrontRequest, path: Path, line: _ProgressLine | None, quiet: bool) -> None:
     """Find the front of energy against cycles, write it and print it."""
     from procrustes_model.files import write_atomically
     from procrustes_model.mapper.pareto import find_pareto_front
@@ -206,9 +157,7 @@ def _search_front(
     plots = path.suffix.lower() in PLOT_ENDINGS
     if plots:
         check_plotting()
-    front = find_pareto_front(
-        machine, work, constraints, **zeros, seconds=seconds, seed=seed, threads=threads, progress=line
-    )
+    front = find_pareto_front(request)
     if line is not None:
         line.clear()
     if plots:
@@ -234,12 +183,14 @@ def _existing(outputs: dict[str, Path | None]) -> dict[str, Path | None]:
     return {option: path for option, path in outputs.items() if path is not None and path.exists()}
 
 
-def _print(found: SearchResult, machine: Architecture, problem: Problem, *, again: bool) -> None:
+def _print(found: SearchResult, request: SearchRequest, *, apart: bool) -> None:
     """Print a mapping with its costs and certificate."""
     from procrustes_model.report.terminal.search import format_certificate
+    from procrustes_model.spec.load import load_architecture, load_problem
 
-    if again:
+    if apart:
         typer.echo("")
+    machine, problem = load_architecture(request.architecture), load_problem(request.problem)
     print_result(found.result, machine, problem, found.mapping)
     typer.echo(f"\n{format_certificate(found)}")
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.forms import FILE, SPEC, TEXT, WHOLE, Form
-from procrustes_model.options import Request, option
+from procrustes_model.forms import FILE, TEXT, WHOLE, Form
+from procrustes_model.mapper.request import SearchRequest
+from procrustes_model.options import Request, again, option
 from procrustes_model.spec.text.densities import parse_tensor_densities
 from procrustes_model.vocabulary import ALL_PHASES, PHASES, Phase, Role
 
@@ -41,7 +42,7 @@ _PHASE = Form("a phase", PhaseChoice, parsed=PhaseChoice, write=str)
 class SparseOptions(Request):
     """What the command line says is zero in one problem."""
 
-    sparsity: str | None = option(None, SPEC, "Sparse design: file or name.", spec="sparsity")
+    sparsity: str | None = again(SearchRequest, "sparsity", None)
     phase: PhaseChoice | None = option(None, _PHASE, "Training phase of the layer; 'all' adds them up.")
     density: str | None = option(
         None,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping as AbstractMapping
 from typing import TYPE_CHECKING, Any
 
-from procrustes_model.errors import Issue, SpecError
+from procrustes_model.errors import SpecError
 from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.imbalance.memo import make_memo
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
@@ -29,6 +29,7 @@ from procrustes_model.spec.mapping import Mapping
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.sparsity import Sparsity
+from procrustes_model.spec.zeros import check_zeros
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -82,10 +83,7 @@ class Evaluator:
         masks: AbstractMapping[str, Any] | None = None,
         rules: Source | Rules | None = None,
     ) -> None:
-        if sparsity is None and (densities or masks):
-            raise SpecError(
-                Issue("densities and masks need a sparse design", "such as sparsity='procrustes'")
-            )
+        check_zeros(sparsity, densities, masks)
         self.architecture = load_architecture(architecture)
         self.problem = load_problem(problem)
         self.sparsity = None if sparsity is None else load_sparsity(sparsity)

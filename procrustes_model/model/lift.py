@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def as_count(expected: float) -> int | float:
     """Return an expected value as a whole number where it is one, as it is written then."""
-    return int(expected) if expected.is_integer() else expected
+    return int(expected) if float(expected).is_integer() else expected
 
 
 def check_status(status: int, mapping: Mapping) -> None:

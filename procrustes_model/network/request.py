@@ -22,7 +22,7 @@ from procrustes_model.forms import (
     Source,
     one_of,
 )
-from procrustes_model.objective import OBJECTIVES, Objective, parse_objective
+from procrustes_model.mapper.request import SearchRequest
 from procrustes_model.options import Request, again, argument, option
 from procrustes_model.spec.text.densities import (
     check_tensor_densities,
@@ -35,6 +35,7 @@ from procrustes_model.vocabulary import ANY_DATAFLOW, DATAFLOWS, PHASES, Phase, 
 if TYPE_CHECKING:
     from procrustes_model.mapper.constraints import Constraints
     from procrustes_model.network.progress import RunProgress
+    from procrustes_model.objective import Objective
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.network import Network
     from procrustes_model.spec.network_density import DensityProfile
@@ -97,12 +98,6 @@ def _check_densities(given: str | Mapping[str, float]) -> dict[str, float]:
     return check_tensor_densities(given, list(TENSORS.values()), "a layer")
 
 
-def _check_objective(given: Any) -> str:
-    if not isinstance(given, str | Objective):
-        raise ValueError
-    return str(parse_objective(given))
-
-
 _PHASES = Form(
     "a list of phases",
     check_phases,
@@ -111,7 +106,6 @@ _PHASES = Form(
 )
 _FLOWS = (*DATAFLOWS, ANY_DATAFLOW)
 _DATAFLOW = Form("the name of a dataflow", check_dataflow, metavar="|".join(_FLOWS), words=_FLOWS)
-_OBJECTIVE = Form("text", _check_objective, metavar="|".join(OBJECTIVES), words=tuple(OBJECTIVES))
 _DENSITY = Form("densities by tensor", _check_densities, write=write_tensor_densities, metavar="W=0.1,X=0.5")
 
 
@@ -148,25 +142,14 @@ class NetworkRequest(Effort):
         metadata=argument(SPEC, "Network: file or name.", spec="network", metavar="NETWORK")
     )
     _: KW_ONLY
-    sparsity: Source | Sparsity | None = option(
-        None,
-        SPEC,
-        "Sparse design: file or name.",
-        details="It says what is zero and what that saves; None: nothing is zero.",
-        spec="sparsity",
-    )
+    sparsity: Source | Sparsity | None = again(SearchRequest, "sparsity", None)
     batch: int | None = option(None, WHOLE, "Samples per training step; default: the network's own.", least=1)
     dataflow: str = option(ANY_DATAFLOW, _DATAFLOW, "Dimensions over columns and rows of the array.")
     constraints: Source | Constraints | None = option(
         None, SPEC, "Constraints in place of a dataflow: file or name.", spec="constraints"
     )
-    objective: str | Objective = option(
-        "edp",
-        _OBJECTIVE,
-        "What to minimise; also as 'energy^2*cycles', and with a limit: 'energy, cycles<=200000'.",
-        details="Of every search; see `parse_objective`.",
-    )
-    seed: int = option(0, WHOLE, "The same seed gives the same answer.", least=0)
+    objective: str | Objective = again(SearchRequest, "objective", "edp")
+    seed: int = again(SearchRequest, "seed", 0)
     engine: Engine = option("local", one_of("engine", ENGINES), "This machine, or a cluster.", decides=False)
     scheduler: str | None = option(
         None,

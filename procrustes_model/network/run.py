@@ -116,7 +116,7 @@ def find_records(plan: Plan, request: NetworkRequest) -> dict[str, CaseRecord]:
 
 def _compile(cases: Sequence[Case]) -> None:
     """Compile in this process what all workers need, lest each of them does."""
-    from procrustes_model.mapper.search import compile_kernels
+    from procrustes_model.mapper.task import compile_kernels
 
     for sparse in sorted({case.zeros is not None for case in cases}):
         compile_kernels(sparse=sparse)

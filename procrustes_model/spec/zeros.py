@@ -8,7 +8,6 @@ from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import Source
-from procrustes_model.spec.load import load_sparsity
 from procrustes_model.spec.sparsity import Sparsity
 
 
@@ -32,22 +31,9 @@ class Zeros:
         return {"sparsity": self.sparsity, "densities": self.densities, "masks": self.masks}
 
 
-def find_zeros(
-    sparsity: Source | Sparsity | None,
-    densities: Mapping[str, Any] | None = None,
-    masks: Mapping[str, Any] | None = None,
-) -> Zeros | None:
-    """Return what is zero; None without a sparse design.
-
-    Raises
-    ------
-    SpecError
-        When densities or masks come without a sparse design.
-    """
-    if sparsity is None:
-        if densities or masks:
-            raise SpecError(
-                Issue("densities and masks need a sparse design", "such as sparsity='procrustes'")
-            )
-        return None
-    return Zeros(load_sparsity(sparsity), densities or {}, masks or {})
+def check_zeros(
+    sparsity: Source | Sparsity | None, densities: Mapping[str, Any] | None, masks: Mapping[str, Any] | None
+) -> None:
+    """Raise a SpecError when densities or masks come without a sparse design."""
+    if sparsity is None and (densities or masks):
+        raise SpecError(Issue("densities and masks need a sparse design", "such as sparsity='procrustes'"))

@@ -9,6 +9,7 @@ import typer
 
 from procrustes_model.cli import app
 from procrustes_model.cli.requests import make_request
+from procrustes_model.cli.search import SearchFiles, SearchOptions
 from procrustes_model.cli.sparse_options import SparseOptions
 from procrustes_model.errors import SpecError
 from procrustes_model.network.request import RunRequest, TrainRequest
@@ -23,6 +24,11 @@ VERBS: list[tuple[str, type[Request], set[str]]] = [
     ("train-cost", TrainRequest, {"csv", "clock_ghz", "quiet"}),
     ("reproduce", ReproduceRequest, {"quiet"}),
     ("evaluate", SparseOptions, SPECS | {"csv", "csv_wide", "json", "quiet"}),
+    (
+        "search",
+        SearchOptions,
+        {"architecture", "problem", "quiet"} | {*options_of(SparseOptions), *options_of(SearchFiles)},
+    ),
     ("imbalance", SparseOptions, SPECS | {"csv", "plot", "bins", "samples", "seed", "quiet"}),
 ]
 

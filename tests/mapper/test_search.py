@@ -12,6 +12,9 @@ from procrustes_model.mapper.search import search
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.problem import Problem
 
+BUDGET = {"random": 50_000}
+"""Mappings, by the methods that have a budget."""
+
 
 @pytest.fixture(scope="module")
 def machine() -> Architecture:
@@ -39,7 +42,7 @@ def test_result_is_what_evaluate_says(machine: Architecture, layer: Problem) -> 
 
 @pytest.mark.parametrize("method", ["optimal", "random"])
 def test_threads_do_not_change_the_answer(machine: Architecture, layer: Problem, method: Any) -> None:
-    budget = 50_000 if method == "random" else None
+    budget = BUDGET.get(method)
     found = [search(machine, layer, method=method, mappings=budget, seed=3, threads=n) for n in (1, 2)]
     assert found[0].mapping == found[1].mapping
 
@@ -57,8 +60,7 @@ def test_constraints_are_obeyed(machine: Architecture, layer: Problem, method: A
         {"level": "RegFile", "bypass": ["Inputs"]},
         min_utilization=0.4,
     )
-    budget = 50_000 if method == "random" else None
-    found = search(machine, layer, rules, "energy", method=method, mappings=budget)
+    found = search(machine, layer, rules, "energy", method=method, mappings=BUDGET.get(method))
     buffer, registers = found.mapping.levels[1:]
     factors = {loop.dimension: loop.factor for loop in buffer.temporal}
     assert factors.get("N", 1) <= 2 <= factors["Q"]

@@ -1,0 +1,160 @@
+"""What is asked of the mapper: each option of `search` and `find_pareto_front` is described here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.forms import NUMBER, SPEC, SWITCH, WHOLE, Form, Source, one_of
+from procrustes_model.objective import OBJECTIVES, Objective, parse_objective
+from procrustes_model.options import Request, argument, option
+
+if TYPE_CHECKING:
+    from procrustes_model.mapper.constraints import Constraints
+    from procrustes_model.mapper.incumbent import Progress
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.problem import Problem
+    from procrustes_model.spec.rules import Rules
+    from procrustes_model.spec.sparsity import Sparsity
+
+Method = Literal["optimal", "random", "exhaustive"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+
+def _check_objective(given: Any) -> str:
+    if not isinstance(given, str | Objective):
+        raise ValueError
+    return str(parse_objective(given))
+
+
+def _check_by_tensor(given: Any) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise ValueError
+    return given
+
+
+_OBJECTIVE = Form("text", _check_objective, metavar="|".join(OBJECTIVES), words=tuple(OBJECTIVES))
+_BY_TENSOR = Form("a mapping by tensor", _check_by_tensor)
+
+
+@dataclass(frozen=True)
+class MapperRequest(Request):
+    """What a search and a front are both asked with."""
+
+    architecture: Source | Architecture = field(
+        metadata=argument(SPEC, "Architecture: file or name.", spec="architecture", metavar="ARCH")
+    )
+    problem: Source | Problem = field(
+        metadata=argument(SPEC, "Problem: file or name.", spec="problem", metavar="PROBLEM")
+    )
+    constraints: Source | Constraints | None = option(
+        None,
+        SPEC,
+        "What mappings must obey: file or name.",
+        details="Beside what the architecture demands.",
+        flags=("--constraints",),
+        spec="constraints",
+    )
+    _: KW_ONLY
+    sparsity: Source | Sparsity | None = option(
+        None,
+        SPEC,
+        "Sparse design: file or name.",
+        details="It says what is zero and what that saves; None: nothing is zero.",
+        spec="sparsity",
+    )
+    densities: Mapping[str, Any] | None = option(
+        None, _BY_TENSOR, "In place of the design's, by tensor.", details="As `Evaluator` takes them."
+    )
+    masks: Mapping[str, Any] | None = option(
+        None, _BY_TENSOR, "In place of densities, by tensor.", details="As `Evaluator` takes them."
+    )
+    rules: Source | Rules | None = option(
+        None,
+        SPEC,
+        "Where counting follows a published model: file.",
+        details="The sparse design's, or this model's own, by default.",
+    )
+    seconds: float | None = option(
+        None, NUMBER, "Stop then, with the best so far and how far it may be off.", least=0
+    )
+    seed: int = option(
+        0,
+        WHOLE,
+        "The same seed gives the same answer.",
+        details="For any number of threads, unless time runs out.",
+        least=0,
+    )
+    threads: int | None = option(None, WHOLE, "Default: all cores.", least=1, decides=False)
+    progress: Callable[[Progress], None] | None = field(
+        default=None,
+        compare=False,
+        repr=False,
+        metadata={"about": "Called with `Progress` when something has changed."},
+    )
+
+    def check(self) -> None:
+        """Raise a SpecError where options do not go together."""
+        from procrustes_model.spec.zeros import check_zeros
+
+        check_zeros(self.sparsity, self.densities, self.masks)
+
+
+@dataclass(frozen=True)
+class SearchRequest(MapperRequest):
+    """What `search` and ``procrustes search`` are asked."""
+
+    objective: str | Objective = option(
+        "edp",
+        _OBJECTIVE,
+        "What to minimise; also as 'energy^2*cycles', and with a limit: 'energy, cycles<=200000'.",
+        details="See `parse_objective`. Of mappings with equal cycles the one with least energy is best.",
+        flags=("--objective",),
+    )
+    _: KW_ONLY
+    method: Method = option(
+        "optimal",
+        one_of("method", METHODS),
+        "Proof, seeded random walks, or every mapping.",
+        details="The last in small spaces only.",
+    )
+    mappings: int | None = option(
+        None,
+        WHOLE,
+        "Budget of the random search.",
+        details="1,000,000 where neither a budget nor a time limit is given. With `imperfect`, of the walks; "
+        "96,000 where neither is given.",
+        least=1,
+    )
+    imperfect: bool = option(
+        False,
+        SWITCH,
+        "Look at loops with a shorter last pass, such as K=14/2, too.",
+        details="What is found is never worse; what is proven says `search_imperfect_space`.",
+    )
+
+    def check(self) -> None:
+        """Raise a SpecError where options do not go together."""
+        super().check()
+        if self.imperfect and self.sparsity is not None:
+            raise SpecError(
+                Issue("shorter last passes are not searched under a sparse design", "leave out one of them")
+            )
+        if self.imperfect and self.rules is not None:
+            raise SpecError(
+                Issue("shorter last passes are not searched under other rules", "leave out one of them")
+            )
+        if self.mappings is not None and self.method != "random" and not self.imperfect:
+            raise SpecError(
+                Issue(f"method '{self.method}' has no budget of mappings", "method 'random', or seconds")
+            )
+
+
+@dataclass(frozen=True)
+class FrontRequest(MapperRequest):
+    """What `find_pareto_front` is asked."""
+
+    _: KW_ONLY
+    points: int = option(100, WHOLE, "Most points to find, from least energy on.", least=1)

@@ -1,0 +1,129 @@
+"""What a request is about: the space to search, and the model that says what its best mapping costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from procrustes_model.kernels.cache import is_warm
+from procrustes_model.mapper.constraints import load_constraints
+from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.optimal.search import Optimal
+from procrustes_model.mapper.request import MapperRequest
+from procrustes_model.mapper.result import Certificate, SearchResult
+from procrustes_model.mapper.space import Space
+from procrustes_model.model.design import OWN_RULES
+from procrustes_model.model.evaluator import Evaluator
+from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
+from procrustes_model.objective import OBJECTIVES
+from procrustes_model.processors import count_processors
+from procrustes_model.spec.load import load_architecture, load_problem, load_rules, load_sparsity
+
+_TINY_MACHINE = {
+    "architecture": {
+        "name": "tiny",
+        "levels": [
+            {"name": name, "class": "memory", "word_bits": 8, "capacity_words": 64, "mesh_x": mesh}
+            | {"energy_pj": {"read": 1, "write": 1}, "source": "only compiles"}
+            for name, mesh in (("Far", 1), ("Near", 2))
+        ],
+        "compute": {"energy_pj": 1, "source": "only compiles"},
+    }
+}
+_TINY_PROBLEM = {"problem": {"name": "tiny", "shape": "matmul", "dimensions": {"M": 2, "K": 2, "N": 2}}}
+_TINY_DESIGN = {
+    "sparsity": {
+        "name": "tiny",
+        "densities": {"B": 0.5},
+        "formats": {"B": {"*": "bitmask"}},
+        "actions": [{"level": "Near", "skip": "A", "on": "B"}],
+        "compute": {"skip": "B"},
+        "balancing": {"policy": "half_tile", "tensor": "B", "array": "Near"},
+        "capacity": {"size": "quantile"},
+    }
+}
+_NO_ZEROS = {"sparsity": {"name": "dense"}}
+
+
+def compile_kernels(*, sparse: bool = False) -> None:
+    """Compile what searches need, unless an earlier process has: no time limit should count that."""
+    if is_warm("list_candidates" if sparse else "walk"):
+        return
+    machine, problem = load_architecture(_TINY_MACHINE), load_problem(_TINY_PROBLEM)
+    design = lower_sparsity(machine, problem, load_sparsity(_TINY_DESIGN)) if sparse else None
+    space = Space(machine, problem, load_constraints(None, machine, problem), design)
+    Optimal(space, Incumbent(OBJECTIVES["edp"]), 1).run(0)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A space, and the model of what is reported.
+
+    Attributes
+    ----------
+    space : Space
+    evaluator : Evaluator
+    threads : int
+    """
+
+    space: Space
+    evaluator: Evaluator
+    threads: int
+
+    def conclude(
+        self, incumbent: Incumbent, certificate: Certificate, method: str, *, interrupted: bool = False
+    ) -> SearchResult:
+        """Return the best mapping of a search, evaluated anew by the model.
+
+        Parameters
+        ----------
+        incumbent : Incumbent
+            With a mapping.
+        certificate : Certificate
+        method : str
+        interrupted : bool
+
+        Returns
+        -------
+        SearchResult
+        """
+        if incumbent.nests is None:
+            raise ValueError("the search found no mapping")
+        name = f"{incumbent.objective.plain_name}_{method}"
+        mapping = self.space.to_mapping(incumbent.nests, name, incumbent.last)
+        return SearchResult(
+            objective=str(incumbent.objective),
+            method=method,
+            mapping=mapping,
+            result=self.evaluator.evaluate(mapping),
+            certificate=certificate,
+            history=tuple(incumbent.history),
+            seconds=incumbent.elapsed,
+            interrupted=interrupted,
+        )
+
+
+def make_task(request: MapperRequest) -> Task:
+    """Return what a request is about, with kernels compiled.
+
+    Raises
+    ------
+    SpecError
+        When a specification is wrong, or they do not fit each other.
+    """
+    rules = None if request.rules is None else load_rules(request.rules)
+    evaluator = Evaluator(
+        request.architecture,
+        request.problem,
+        sparsity=request.sparsity,
+        densities=request.densities,
+        masks=request.masks,
+        rules=rules,
+    )
+    machine, problem = evaluator.architecture, evaluator.problem
+    design = evaluator.design if isinstance(evaluator.design, SparseDesign) else None
+    if design is None and rules not in (None, OWN_RULES):
+        # Bounds of the dense search hold by this model's own rules; those under a design by any.
+        design = lower_sparsity(machine, problem, load_sparsity(_NO_ZEROS), rules=rules)
+    compile_kernels(sparse=design is not None)
+    space = Space(machine, problem, load_constraints(request.constraints, machine, problem), design)
+    return Task(space, evaluator, request.threads or count_processors())
