@@ -10,6 +10,7 @@ from procrustes_model.formats.bitmask import BITMASK
 from procrustes_model.formats.coordinate import COORDINATE
 from procrustes_model.formats.csb import CSB
 from procrustes_model.formats.csr import CSR
+from procrustes_model.formats.delta import DELTA
 from procrustes_model.formats.none import NONE
 from procrustes_model.formats.run_length import RUN_LENGTH
 
@@ -21,6 +22,7 @@ FORMATS = {
         COORDINATE,
         RUN_LENGTH,
         CSR,
+        DELTA,
         CSB,
     )
 }

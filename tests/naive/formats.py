@@ -126,6 +126,39 @@ def read_csr(stored: Stored, shape: tuple[int, ...], _: Keys) -> Tile:
     return tile.reshape(shape)
 
 
+def write_delta(tile: Tile, keys: Keys) -> Stored:
+    """Write the distances in every row; what is too far for a field goes by zeros as data."""
+    stored, distances, farthest = Stored(), [], 1 << keys["run_bits"]
+    for row in tile.reshape(tile.shape[0], -1):
+        stored.add(len(stored.data), bits_of(tile.size + 1))
+        last = -1
+        for column in [*np.flatnonzero(row).tolist(), row.size]:
+            while column - last > farthest:
+                last += farthest
+                distances.append(farthest)
+                stored.data.append(0)
+            if column < row.size:
+                distances.append(column - last)
+                stored.data.append(int(row[column]))
+                last = column
+    stored.add(len(stored.data), bits_of(tile.size + 1))
+    for distance in distances:
+        stored.add(distance - 1, keys["run_bits"])
+    return stored
+
+
+def read_delta(stored: Stored, shape: tuple[int, ...], _: Keys) -> Tile:
+    tile = np.zeros((shape[0], int(np.prod(shape[1:], dtype=int))), np.int64)
+    offsets = [number for number, _ in stored.fields[: shape[0] + 1]]
+    distances = [number + 1 for number, _ in stored.fields[shape[0] + 1 :]]
+    for row in range(shape[0]):
+        column = -1
+        for k in range(offsets[row], offsets[row + 1]):
+            column += distances[k]
+            tile[row, column] = stored.data[k]
+    return tile.reshape(shape)
+
+
 def write_csb(tile: Tile, keys: Keys) -> Stored:
     stored, values = Stored(), tile.ravel().tolist()
     for start in range(0, len(values), keys["block"]):
@@ -156,6 +189,7 @@ TWINS: dict[str, tuple[Writer, Reader]] = {
     "coordinate": (write_coordinate, read_coordinate),
     "run_length": (write_run_length, read_run_length),
     "csr": (write_csr, read_csr),
+    "delta": (write_delta, read_delta),
     "csb": (write_csb, read_csb),
 }
 """By name of the format."""

@@ -137,6 +137,7 @@ def run(form: Any, words: int | None = None, **sections: Any) -> SparseResult:
         ("bitmask", 128.0),
         ("coordinate", 32 * 7.0),
         ("csr", 17 * 8.0 + 32 * 3),
+        ({"kind": "delta", "run_bits": 4}, 17 * 8 + 32 * 4 / (1 - 0.75**16)),
         ({"kind": "csb", "pointer_bits": 8, "block": 16}, 128 + 8 * 8.0),
         ({"kind": "csb", "pointer_bits": 8, "block": ["K"]}, 128 + 8 * 4.0),
         ({"kind": "run_length", "run_bits": 4}, 32 * 4 / (1 - 0.75**16)),
