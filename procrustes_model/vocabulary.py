@@ -241,3 +241,5 @@ class Assignment(IntEnum):
     """Each element keeps what it has."""
     FOLD = 1
     """Pieces sorted by work are laid out to and fro, so that the largest meets the smallest."""
+    GREEDY = 2
+    """Pieces go, largest first, to the element that has the least work so far."""

@@ -36,5 +36,13 @@ def pair_halves(tiles: list[list[int]]) -> list[int]:
     return loads
 
 
-TWINS = {"none": Twin(1, keep), "half_tile": Twin(2, pair_halves)}
+def fill_least(tiles: list[list[int]]) -> list[int]:
+    """Return the work of elements: again and again the least of it takes the largest piece that is left."""
+    loads = [0] * len(tiles)
+    for piece in sorted((piece for tile in tiles for piece in tile), reverse=True):
+        loads[loads.index(min(loads))] += piece
+    return loads
+
+
+TWINS = {"none": Twin(1, keep), "half_tile": Twin(2, pair_halves), "longest_first": Twin(4, fill_least)}
 """By name; a test fails for a policy that has none."""

@@ -11,7 +11,7 @@ from procrustes_model.kernels.jit import kernel
 from procrustes_model.vocabulary import Assignment
 
 # Whole numbers, which compiled code compares faster than members.
-OWN, FOLD = int(Assignment.OWN), int(Assignment.FOLD)
+OWN, FOLD, GREEDY = int(Assignment.OWN), int(Assignment.FOLD), int(Assignment.GREEDY)
 
 BUCKETS = 4096
 """Different amounts of work up to which sorting counts them."""
@@ -31,6 +31,27 @@ def sort_pieces(works: Ints, most: int, bucket: Ints) -> None:
         for _ in range(bucket[work]):
             works[place] = work
             place += 1
+
+
+@kernel
+def _fill_least(works: Ints, loads: Ints) -> None:
+    """Add works, sorted upwards, to loads: the largest first, each to the least load so far.
+
+    `loads` are kept as a heap: that at a place `i` is at most those at `2 * i + 1` and `2 * i + 2`, so that
+    the first is the least.
+    """
+    parts = len(loads)
+    loads[:] = 0
+    for i in range(len(works) - 1, -1, -1):
+        load, at, below = loads[0] + works[i], 0, 1
+        while below < parts:
+            if below + 1 < parts and loads[below + 1] < loads[below]:
+                below += 1
+            if load <= loads[below]:
+                break
+            loads[at] = loads[below]
+            at, below = below, 2 * below + 1
+        loads[at] = load
 
 
 @kernel
@@ -63,6 +84,9 @@ def assign(assignment: int, pieces: int, works: Ints, most: int, bucket: Ints, l
             for layer in range(pieces):
                 load += works[layer * parts + (i if layer % 2 == 0 else parts - 1 - i)]
             loads[i] = load
+    elif assignment == GREEDY:
+        sort_pieces(works, most, bucket)
+        _fill_least(works, loads)
     else:
         for i in range(parts):
             load = 0
