@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from procrustes_model.formats import FORMATS
 from procrustes_model.policies import POLICIES
 
 
 def _format(rng: random.Random, dimensions: list[str]) -> Any:
-    kind = rng.choice(["bitmask", "bitmask", "coordinate", "run_length", "csr", "csb", "csb"])
+    kind = rng.choice([*(name for name in FORMATS if name != "none"), "bitmask", "csb"])
     if kind in ("bitmask", "csb"):
         partial = rng.choice(["in_proportion", "in_proportion", "dropped"])
         block = rng.choice([2, 4, "tile", "half_tile", rng.sample(dimensions, k=min(2, len(dimensions)))])
