@@ -163,7 +163,7 @@ class NetworkRequest(Effort):
     objective: str | Objective = option(
         "edp",
         _OBJECTIVE,
-        "What to minimise; also as 'energy^2*cycles', and with a limit: 'energy, cycles<=200000'.",
+        "What to minimise; also as 'energy^3*cycles', and with a limit: 'energy, cycles<=200000'.",
         details="Of every search; see `parse_objective`.",
     )
     seed: int = option(0, WHOLE, "The same seed gives the same answer.", least=0)
