@@ -134,12 +134,13 @@ OBJECTIVES = {
         Objective("cycles", 0, 1, better="fewer cycles"),
         Objective("edp", 1, 1, "energy-delay product"),
         Objective("ed2p", 1, 2, "energy-delay-squared product"),
+        Objective("e2dp", 2, 1, "energy-squared-delay product"),
     )
 }
 """The objectives that have a name."""
 
 _FORMS = (
-    f"one of {', '.join(OBJECTIVES)}, or energy^2*cycles; with a limit: energy, cycles<=200000, "
+    f"one of {', '.join(OBJECTIVES)}, or energy^3*cycles; with a limit: energy, cycles<=200000, "
     "or cycles, energy<=5e9 (pJ)"
 )
 _NUMBER = r"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+"
@@ -153,7 +154,7 @@ def parse_objective(given: str | Objective) -> Objective:
     Parameters
     ----------
     given : str or Objective
-        A name of `OBJECTIVES`, or a product of powers such as ``energy^2*cycles``; then limits, each after a
+        A name of `OBJECTIVES`, or a product of powers such as ``energy^3*cycles``; then limits, each after a
         comma: ``edp, cycles<=200000``, ``cycles, energy<=5e9`` (pJ). An `Objective` is returned as it is.
 
     Returns

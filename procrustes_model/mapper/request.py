@@ -109,7 +109,7 @@ class SearchRequest(MapperRequest):
     objective: str | Objective = option(
         "edp",
         _OBJECTIVE,
-        "What to minimise; also as 'energy^2*cycles', and with a limit: 'energy, cycles<=200000'.",
+        "What to minimise; also as 'energy^3*cycles', and with a limit: 'energy, cycles<=200000'.",
         details="See `parse_objective`. Of mappings with equal cycles the one with least energy is best.",
         flags=("--objective",),
     )

@@ -118,6 +118,7 @@ def test_names_read_back_as_the_same(name: str) -> None:
 def test_products_that_have_a_name_get_it() -> None:
     assert str(parse_objective("cycles^2*energy")) == "ed2p"
     assert str(parse_objective("cycles * energy")) == "edp"
+    assert str(parse_objective("energy^2*cycles")) == "e2dp"
     assert str(parse_objective("energy^2*cycles^.5")) == "energy^2*cycles^0.5"
     assert parse_objective("energy^2*cycles").unit == "pJ^2 x cycles"
 
@@ -125,7 +126,7 @@ def test_products_that_have_a_name_get_it() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("edq", "unknown objective 'edq'; one of energy, cycles, edp, ed2p, or energy\\^2\\*cycles"),
+        ("edq", f"unknown objective 'edq'; one of {', '.join(OBJECTIVES)}, or energy\\^3\\*cycles"),
         ("", "unknown objective ''"),
         ("edp,", "unknown objective 'edp,'"),
         ("energy*energy", "unknown objective"),

@@ -47,4 +47,5 @@ def value(objective: str, energy: float, cycles: float) -> float:
         "cycles": cycles,
         "edp": energy * cycles,
         "ed2p": energy * cycles * cycles,
+        "e2dp": energy * energy * cycles,
     }[objective]
