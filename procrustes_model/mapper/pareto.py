@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from procrustes_model.mapper.incumbent import Incumbent
@@ -31,7 +32,8 @@ def find_pareto_front(request: FrontRequest) -> tuple[SearchResult, ...]:
     task, seconds = make_task(request), request.seconds
     front: list[SearchResult] = []
     objective, spent = OBJECTIVES["energy"], 0.0
-    while len(front) < request.points and (seconds is None or spent < seconds):
+    fewest = math.inf
+    while len(front) < request.points and fewest > 1 and (seconds is None or spent < seconds):
         left = None if seconds is None else seconds - spent
         incumbent = Incumbent(objective, left, request.progress, task.space.power)
         certificate = Optimal(task.space, incumbent, task.threads).run(request.seed)
@@ -42,5 +44,6 @@ def find_pareto_front(request: FrontRequest) -> tuple[SearchResult, ...]:
         if front and front[-1].result.energy_pj >= found.result.energy_pj:
             front.pop()
         front.append(found)
-        objective = replace(objective, most_cycles=incumbent.cycles - 1)
+        fewest = incumbent.cycles
+        objective = replace(objective, most_cycles=max(1.0, fewest - 1))
     return tuple(front)

@@ -23,6 +23,9 @@ from procrustes_model.model.sparse.steps import SparseBuffers, evaluate_block, m
 DENSE_BLOCK, SPARSE_BLOCK = 512, 256
 """Mappings evaluated at a time: enough to hide the cost of calls, few enough to stay in cache."""
 
+WHOLE_ONLY = "the rule 'overlap: innermost' is defined for loops that divide their bounds"
+"""What is said of last passes under a rule that counts sliding tiles as if all passes were whole."""
+
 FITTING = Scope(known=False, fit=True)
 
 
@@ -187,6 +190,8 @@ class BatchEvaluator:
         make_accesses = _make_expected if isinstance(self.design, SparseDesign) else _make_whole
         levels, tensors = self.design.machine.bits.shape
         _check_arrays(nests, levels, len(self.design.problem.bounds), tensors)
+        if last is not None and self.design.rules.forgetful:
+            raise ValueError(f"{WHOLE_ONLY}: last must be None")
         passes = None if last is None else _check_last(nests, np.ascontiguousarray(last, np.int64))
         mappings = len(nests.temporal)
         listed = mappings if accesses else 0

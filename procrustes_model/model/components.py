@@ -46,12 +46,16 @@ class ComponentResult:
     area_um2: float | None
 
 
+Working = dict[str, frozenset[str]]
+"""Components that work, by name, and the tensors of whose words each takes note."""
+
+
 def working_components(
     architecture: Architecture,
     problem: Problem,
     served: Collection[Served] = (),
     compressed: Collection[str] = (),
-) -> tuple[Component, ...]:
+) -> Working:
     """Return the components that work on a problem.
 
     Parameters
@@ -64,17 +68,19 @@ def working_components(
     compressed : collection of str
         Tensors that some level stores without their zeros.
     """
-    phase = problem.phase or Phase.FORWARD
-
-    def works(component: Component) -> bool:
+    phase, working = problem.phase or Phase.FORWARD, {}
+    for component in architecture.components:
         use = component.use
         if use is None or (use.phases is not None and phase not in use.phases):
-            return False
+            continue
+        tensors = {tensor.name for tensor in problem.tensors if use.tensor in (None, tensor.name)}
         if component.when == Served.COMPRESSION:
-            return bool(compressed) if use.tensor is None else use.tensor in compressed
-        return component.when == Served.ALWAYS or component.when in served
-
-    return tuple(one for one in architecture.components if works(one))
+            tensors &= set(compressed)
+        elif component.when != Served.ALWAYS and component.when not in served:
+            continue
+        if tensors:
+            working[component.name] = frozenset(tensors)
+    return working
 
 
 def serves_computes(component: Component) -> bool:
@@ -82,8 +88,10 @@ def serves_computes(component: Component) -> bool:
     return component.use is not None and component.use.action == _COMPUTE
 
 
-def words_served(component: Component, architecture: Architecture, problem: Problem) -> Floats:
-    """Return which words a component works on, 1 or 0 by level, tensor and action (float64[L, T, 3]).
+def words_served(
+    component: Component, architecture: Architecture, problem: Problem, tensors: Collection[str]
+) -> Floats:
+    """Return which words of some tensors a component works on, 1 or 0, float64[L, T, 3].
 
     Raises
     ------
@@ -99,7 +107,7 @@ def words_served(component: Component, architecture: Architecture, problem: Prob
         message = f"component '{component.name}' works on level '{use.level}', which does not exist"
         raise SpecError(Issue(message, f"there is {', '.join(names)}", architecture.name))
     for t, tensor in enumerate(problem.tensors):
-        if use.tensor in (None, tensor.name):
+        if tensor.name in tensors:
             served[names.index(use.level), t, Action[use.action.upper()]] = 1.0
     return served
 
@@ -107,7 +115,7 @@ def words_served(component: Component, architecture: Architecture, problem: Prob
 def lift_components(
     architecture: Architecture,
     problem: Problem,
-    working: tuple[Component, ...],
+    working: Working,
     words: Floats,
     done: float,
     cycles: int,
@@ -118,7 +126,7 @@ def lift_components(
     ----------
     architecture : Architecture
     problem : Problem
-    working : tuple of Component
+    working : dict of str to set of str
         As `working_components` returns them.
     words : float64[L, T, 3]
         Read, filled, updated, over all used instances.
@@ -129,12 +137,9 @@ def lift_components(
     found = []
     for one in architecture.components:
         uses = 0.0
-        if one in working:
-            uses = (
-                done
-                if serves_computes(one)
-                else float((words_served(one, architecture, problem) * words).sum())
-            )
+        if one.name in working:
+            served = words_served(one, architecture, problem, working[one.name])
+            uses = done if serves_computes(one) else float((served * words).sum())
         energy = uses * one.energy_pj + one.power_pj_per_cycle * one.instances * cycles
         area = None if one.area_um2 is None else one.area_um2 * one.instances
         found.append(ComponentResult(one.name, one.instances, float(uses), energy, area))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from procrustes_model.kernels.dense.arrays import MachineArrays, ProblemArrays, RuleArrays
-from procrustes_model.model.components import working_components
+from procrustes_model.model.components import Working, working_components
 from procrustes_model.model.lower import lower_machine, lower_problem
 from procrustes_model.spec.rules import Rules
 
 if TYPE_CHECKING:
-    from procrustes_model.spec.architecture import Architecture, Component
+    from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.problem import Problem
 
 OWN_RULES = Rules()
@@ -27,14 +27,14 @@ class Design:
     problem : ProblemArrays
     machine : MachineArrays
     rules : RuleArrays
-    components : tuple of Component
-        Those that work.
+    components : dict of str to set of str
+        Those that work, with the tensors that they work on.
     """
 
     problem: ProblemArrays
     machine: MachineArrays
     rules: RuleArrays
-    components: tuple[Component, ...]
+    components: Working
 
 
 def lower_rules(rules: Rules) -> RuleArrays:

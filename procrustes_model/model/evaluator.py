@@ -10,7 +10,7 @@ from procrustes_model.errors import SpecError
 from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.imbalance.memo import make_memo
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
-from procrustes_model.model.batch import BatchEvaluator, BatchResult
+from procrustes_model.model.batch import WHOLE_ONLY, BatchEvaluator, BatchResult
 from procrustes_model.model.design import OWN_RULES, Design, lower_dense
 from procrustes_model.model.lift import check_fit, check_status, lift_dense
 from procrustes_model.model.lower import lower_last_passes, lower_mapping
@@ -115,11 +115,14 @@ class Evaluator:
         Raises
         ------
         SpecError
-            When the mapping is wrong, tiles exceed a level's capacity, or a count exceeds 2^62.
+            When the mapping is wrong, tiles exceed a level's capacity, a count exceeds 2^62, or last passes
+            are shorter under a sparse design or under ``overlap: innermost``.
         """
         schedule = load_mapping(mapping, self.architecture, self.problem)
         if isinstance(self.design, SparseDesign):
             return self._evaluate_sparse(self.design, schedule, check_capacity)
+        if schedule.imperfect and self.design.rules.forgetful:
+            raise SpecError(schedule.issue(WHOLE_ONLY))
         nest = lower_mapping(self.problem, schedule)
         last = lower_last_passes(self.problem, schedule) if schedule.imperfect else None
         _, levels, dimensions = nest.temporal.shape

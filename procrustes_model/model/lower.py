@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import COUNT_LIMIT, Ints, MachineArrays, NestArrays, ProblemArrays
-from procrustes_model.model.components import serves_computes, words_served
+from procrustes_model.model.components import Working, serves_computes, words_served
 from procrustes_model.vocabulary import Action, Compute, Price
 
 if TYPE_CHECKING:
-    from procrustes_model.spec.architecture import Architecture, Component
+    from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.mapping import Mapping
     from procrustes_model.spec.problem import Problem
 
@@ -87,7 +86,7 @@ def lower_problem(problem: Problem) -> ProblemArrays:
 def lower_machine(
     architecture: Architecture,
     problem: Problem,
-    components: Sequence[Component] = (),
+    working: Working,
     gated_energy: float = 0.0,
 ) -> MachineArrays:
     """Return `architecture` as `problem` meets it, as flat arrays, outermost level first.
@@ -96,8 +95,8 @@ def lower_machine(
     ----------
     architecture : Architecture
     problem : Problem
-    components : sequence of Component
-        Those that work; the power of all of the architecture's is spent in any case.
+    working : dict of str to set of str
+        Components that work; the power of all of the architecture's is spent in any case.
     gated_energy : float
         Of a gated computation, as a share of a done one.
     """
@@ -116,10 +115,12 @@ def lower_machine(
     compute_price[[Compute.DONE, Compute.GATED]] = energy, energy * gated_energy
     served = np.zeros((*shape, len(Action)))
     for component in architecture.components:
-        words = words_served(component, architecture, problem)  # refuses one that works on no level
-        if component in components:
-            served += words * component.energy_pj
-    per_compute = sum(one.energy_pj for one in components if serves_computes(one))
+        # Also of one that does not work: it is refused where its level does not exist.
+        words = words_served(component, architecture, problem, working.get(component.name, ()))
+        served += words * component.energy_pj
+    per_compute = sum(
+        one.energy_pj for one in architecture.components if one.name in working and serves_computes(one)
+    )
     return MachineArrays(
         bits=bits,
         pack=np.maximum(1, moved // bits),

@@ -10,6 +10,9 @@ from pydantic import Field, model_validator
 from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Name, NonNegative, Positive, Text
 from procrustes_model.vocabulary import Phase, Served
 
+BALANCING_PART = "balancing"
+"""What results call the pointers of the balancer, beside levels and components."""
+
 
 class AccessEnergy(Frozen):
     """Energy of one access to one instance of a level."""
@@ -88,6 +91,12 @@ class ComponentUse(Frozen):
         default=None, description="the only phases in which it works; empty: all"
     )
 
+    @model_validator(mode="after")
+    def _check(self) -> ComponentUse:
+        if self.action == "compute" and self.tensor is not None:
+            raise ValueError("of the action 'compute' takes no 'tensor': it counts computations")
+        return self
+
 
 class Component(Frozen):
     """A unit beside storage and compute, such as one that supports sparse training."""
@@ -110,6 +119,12 @@ class Component(Frozen):
     )
     source: Text = Field(default="", description="where the numbers come from")
 
+    @model_validator(mode="after")
+    def _check(self) -> Component:
+        if self.use is None and (self.energy_pj or self.when != Served.ALWAYS):
+            raise ValueError("works on nothing: 'energy_pj' and 'when' need 'use', power alone does not")
+        return self
+
 
 class Title(Frozen):
     """What an architecture is called."""
@@ -131,6 +146,8 @@ class Architecture(Title):
         if not self.levels:
             raise ValueError("at least one storage level is needed")
         names += [component.name for component in self.components]
+        if BALANCING_PART in names:
+            raise ValueError(f"the name '{BALANCING_PART}' is that of what balancing costs: choose another")
         if len(set(names)) < len(names):
             raise ValueError(f"names of levels and components must differ: {', '.join(names)}")
         units = self.instances(len(self.levels))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping as AbstractMapping
 from typing import TYPE_CHECKING, Any
 
+from procrustes_model.errors import SpecError
 from procrustes_model.spec.text.document import document_from_data, open_document, read_document
 
 if TYPE_CHECKING:
@@ -186,6 +187,8 @@ def load_rules(source: str | os.PathLike[str] | AbstractMapping[str, Any] | Rule
 
     if isinstance(source, Rules):
         return source
+    if not isinstance(source, str | os.PathLike | AbstractMapping):
+        raise SpecError(f"rules are given as a path or a dict, not as {type(source).__name__}")
     document = document_from_data(source) if isinstance(source, AbstractMapping) else read_document(source)
     rules = build(Rules, document.section("rules"), document, ("rules",))
     document.raise_issues()

@@ -14,6 +14,7 @@ from procrustes_model import (
     SpecError,
     evaluate,
     evaluate_batch,
+    find_pareto_front,
     load_architecture,
     load_mapping,
     load_problem,
@@ -188,3 +189,67 @@ def test_last_passes_and_sparse_designs_do_not_mix() -> None:
     nests = lower_mapping(problem, mapping)
     with pytest.raises(ValueError, match="last must be None"):
         evaluate_batch(architecture, problem, *nests, last=np.ones_like(nests.temporal), sparsity=HALF)
+
+
+def test_a_level_that_keeps_nothing_costs_nothing() -> None:
+    architecture, problem, _ = little()
+    nest = {
+        "mapping": {"levels": [{"level": "Far", "temporal": "M=8 N=4 K=6"}, {"level": "Near", "keep": []}]}
+    }
+    dense = evaluate(architecture, problem, nest)
+    sparse = evaluate(architecture, problem, nest, sparsity={"sparsity": {"name": "nothing"}})
+    assert sparse.energy_pj == pytest.approx(dense.energy_pj, rel=1e-12)
+    assert sparse.level("Near").used_words == 0
+
+
+def test_compression_serves_the_words_of_compressed_tensors() -> None:
+    machine = copy.deepcopy(MACHINE)
+    machine["architecture"]["components"] = [
+        {"name": "Codec", "energy_pj": 1, "when": "compression", "use": {"level": "Far", "action": "read"}}
+    ]
+    result = evaluate(machine, PROBLEM, LITTLE, sparsity=HALF)
+    assert result.components[0].uses == result.tensor("Far", "B").reads
+
+
+def test_sliding_tiles_that_forget_are_defined_for_whole_passes() -> None:
+    shape = {
+        "name": "slide",
+        "dimensions": ["P", "R"],
+        "tensors": {
+            "W": {"projection": ["R"]},
+            "I": {"projection": ["P + R"]},
+            "O": {"projection": ["P"], "output": True},
+        },
+    }
+    problem = load_problem({"problem": {"name": "s", "shape": shape, "dimensions": {"P": 7, "R": 1}}})
+    nest = {
+        "mapping": {"levels": [{"level": "Far", "temporal": "P=2"}, {"level": "Near", "temporal": "P=4/3"}]}
+    }
+    evaluator = Evaluator(MACHINE, problem, rules={"rules": {"overlap": "innermost"}})
+    with pytest.raises(SpecError, match="overlap: innermost"):
+        evaluator.evaluate(nest)
+    mapping = load_mapping(nest, load_architecture(MACHINE), problem)
+    arrays = lower_mapping(problem, mapping)
+    with pytest.raises(ValueError, match="last must be None"):
+        evaluator.evaluate_batch(*arrays, last=np.ones_like(arrays.temporal))
+
+
+@pytest.mark.parametrize(
+    ("component", "message"),
+    [
+        ({"energy_pj": 1}, "works on nothing"),
+        ({"use": {"level": "MAC", "action": "compute", "tensor": "A"}}, "takes no 'tensor'"),
+        ({"name": "balancing", "power_pj_per_cycle": 1}, "the name 'balancing'"),
+    ],
+)
+def test_what_a_component_states_is_used_or_refused(component: dict[str, Any], message: str) -> None:
+    machine = copy.deepcopy(MACHINE)
+    machine["architecture"]["components"] = [{"name": "Unit"} | component]
+    with pytest.raises(SpecError, match=message):
+        load_architecture(machine)
+
+
+def test_the_front_ends_at_one_cycle() -> None:
+    problem = {"problem": {"name": "one", "shape": "matmul", "dimensions": {"M": 1, "K": 1, "N": 1}}}
+    (point,) = find_pareto_front(MACHINE | {}, problem)
+    assert point.result.cycles >= 1

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from procrustes_model.model.result import ACTIONS, LevelResult, Result, TensorCounts
+from procrustes_model.spec.architecture import BALANCING_PART
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class SparseResult(Result):
     @property
     def extras(self) -> tuple[tuple[str, float], ...]:
         """Energy of balancing and of components, as (name, pJ)."""
-        balancing = (("balancing", self.imbalance.pointer_energy_pj),) if self.imbalance else ()
+        balancing = ((BALANCING_PART, self.imbalance.pointer_energy_pj),) if self.imbalance else ()
         return (*balancing, *super(SparseResult, self).extras)
 
     @property
@@ -175,7 +176,11 @@ class SparseResult(Result):
         ]
         balance = self.imbalance
         if balance and balance.pointer_reads:
-            row: dict[str, Any] = {"level": "balancing", "tensor": balance.tensor, "action": "pointer_read"}
+            row: dict[str, Any] = {
+                "level": BALANCING_PART,
+                "tensor": balance.tensor,
+                "action": "pointer_read",
+            }
             row |= {"count": balance.pointer_reads, "instances": 1, "energy_pj": balance.pointer_energy_pj}
             rows.append(row)
         return rows + Result._rows_beside(self)

@@ -27,7 +27,7 @@ WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
         "bottleneck": "the level that sets the cycles, or the compute level",
         "utilization": "operations as a share of those that all units could do in these cycles, 0 to 1",
         "array_utilization": "compute units used as a share of those that exist, 0 to 1",
-        "energy_pj": "energy of all levels and of compute, in pJ",
+        "energy_pj": "energy of everything: levels, compute, balancing and components, in pJ",
         "energy_per_mac_pj": "energy_pj / computes",
         "edp_j_cycles": "energy-delay product: joules times cycles",
         **VERSION_COLUMN,
