@@ -45,7 +45,7 @@ def test_totals_are_the_sums_of_rows(tiny_run: NetworkResult) -> None:
 def test_layers_that_repeat_are_searched_once_and_counted_twice(tiny_run: NetworkResult) -> None:
     first, second = tiny_run.select("dense", "forward", "mid_1"), tiny_run.select("dense", "forward", "mid_2")
     assert first[0].case is second[0].case
-    assert tiny_run.totals("dense", "forward").macs == 16 * (16 * 8 * 4 * 9 + 2 * 16 * 64 + 16 * 8 + 128 * 4)
+    assert tiny_run.totals("dense", "forward").macs == 8 * (9 * 4 * 2 * 9 + 2 * 9 * 16 + 9 * 4 + 36 * 4)
 
 
 def test_a_second_run_searches_nothing(tmp_path: Path) -> None:
