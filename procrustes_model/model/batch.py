@@ -152,22 +152,12 @@ class BatchEvaluator:
         threads: int = 1,
         accesses: bool = True,
     ) -> BatchResult:
-        """Evaluate N mappings given as arrays.
+        """Evaluate N mappings given as arrays, as `Evaluator.evaluate_batch` describes them.
 
         Parameters
         ----------
-        temporal : int[N, L, D]
-            Temporal factors.
-        order : int[N, L, D]
-            Indices of the dimensions of each level's temporal loops, outermost first: a permutation.
-        spatial : int[N, L, 2, D]
-            Factors on x and y over the instances below the level.
-        keep : bool[N, L, T]
-            Which tensors each level keeps.
-        last : int[N, L, D], optional
-            Temporal factors in the last pass over their dimension; None where all passes are whole.
-        threads : int
-            Threads to share the work; the result does not depend on it.
+        temporal, order, spatial, keep, last, threads
+            As there.
         accesses : bool
             Whether to return them.
 
@@ -178,8 +168,7 @@ class BatchEvaluator:
         Raises
         ------
         ValueError
-            When the arrays' shapes disagree, factors are not positive, an order is not a permutation, a last
-            pass is longer than the others, or there are last passes under a sparse design.
+            As there.
         """
         nests = NestArrays(
             np.ascontiguousarray(temporal, np.int64),
