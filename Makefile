@@ -1,5 +1,6 @@
 # make demo    set up, evaluate a shipped mapping, print the table, write out/demo.csv
-# make test    set up, check style and types, run all tests with coverage
+# make test    set up, check style and types, run all tests
+# make coverage   run all tests with coverage, which takes longer
 # make quick   set up, run small cases through every kernel as plain Python, with coverage of the kernels
 # make docs    set up, build the documentation into site/
 # make bench   print speeds, and keep them in $(BENCH_DIR) under the commit
@@ -19,14 +20,19 @@ BENCH_DIR ?= .bench
 BASE ?= HEAD^
 
 .DELETE_ON_ERROR:
-.PHONY: demo test quick lint docs bench bench-compare example-training clean
+.PHONY: demo test coverage quick lint docs bench bench-compare example-training clean
 
 demo: $(VENV)/.runtime
 	@mkdir -p out
 	$(BIN)/procrustes evaluate procrustes_16x16 vgg_s/conv3_2 procrustes_16x16/vgg_s_conv3_2_kn --csv out/demo.csv
 
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
+
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term
+	$(TESTS)
+
+coverage: $(VENV)/.development
+	$(TESTS) --cov --cov-report=term
 
 quick: $(VENV)/.development
 	OMP_NUM_THREADS=1 NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -m quick \
