@@ -69,7 +69,7 @@ def test_ascii_where_the_terminal_has_no_more(run: Run, specs: tuple[str, ...]) 
 def test_says_that_it_compiles_when_nothing_is_cached(
     run: Run, specs: tuple[str, ...], tmp_path: Path
 ) -> None:
-    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "NUMBA_DISABLE_JIT": "0", "NUMBA_OPT": "0"}
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "NUMBA_DISABLE_JIT": "0"}
     first, second = (run("evaluate", *specs, environment=cache, process=True) for _ in range(2))
     assert first.stderr == "compiling kernels (once after install) ...\n"
     assert second.stderr == ""
