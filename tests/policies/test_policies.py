@@ -35,6 +35,8 @@ from procrustes_model.vocabulary import Assignment
 from tests.naive import sparse as naive
 from tests.naive.policies import TWINS
 
+pytestmark = pytest.mark.quick
+
 ALL = pytest.mark.parametrize("policy", POLICIES.values(), ids=list(POLICIES))
 
 
