@@ -5,7 +5,7 @@ from __future__ import annotations
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import UNITS, Goal, Lattice, Model, Orders
-from procrustes_model.kernels.search.exhaustive import place, set_orders, used_units
+from procrustes_model.kernels.search.exhaustive import next_splits, place, set_orders, used_units
 from procrustes_model.kernels.search.finish import Bench, unpack
 from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.labels import BOUND, STEPS
@@ -215,12 +215,5 @@ def list_all(
                 nests.keep[written] = bench.nests.keep[0]
                 written += 1
         position[dimensions] = 0
-        d = dimensions - 1
-        while d >= 0:
-            position[d] += 1
-            if position[d] < count[d]:
-                break
-            position[d] = 0
-            d -= 1
-        if d < 0:
+        if not next_splits(position, count):
             return written, False

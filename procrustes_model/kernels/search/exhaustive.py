@@ -22,6 +22,17 @@ def place(bench: Bench, splits: Ints, position: Ints) -> None:
 
 
 @kernel
+def next_splits(position: Ints, count: Ints) -> bool:
+    """Go on to the next choice of splits, the last dimension's first; False where it was the last choice."""
+    for d in range(len(count) - 1, -1, -1):
+        position[d] += 1
+        if position[d] < count[d]:
+            return True
+        position[d] = 0
+    return False
+
+
+@kernel
 def used_units(model: Model, bench: Bench) -> int:
     """Return the compute units used; 0 where the fan-out is exceeded."""
     units = 1
@@ -127,13 +138,6 @@ def try_all(
                     best.nests.order[:] = bench.nests.order
                     best.nests.spatial[:] = bench.nests.spatial
                     best.nests.keep[:] = bench.nests.keep
-        d = len(position) - 1
-        while d >= 0:
-            position[d] += 1
-            if position[d] < count[d]:
-                break
-            position[d] = 0
-            d -= 1
-        if d < 0:
+        if not next_splits(position, count):
             return energy, cycles, valid, False
     return energy, cycles, valid, True
