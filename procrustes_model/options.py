@@ -99,6 +99,11 @@ def again(request: type[Request], name: str, default: T) -> T:
     return field(default=default, metadata={"option": options_of(request)[name].option})
 
 
+def beside(about: str) -> Any:
+    """Return the default, None, of a field that is no option and decides nothing of the answer."""
+    return field(default=None, compare=False, repr=False, metadata={"about": about})
+
+
 @dataclass(frozen=True)
 class Described:
     """A field of a request that is an option.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import NUMBER, SPEC, SWITCH, WHOLE, Form, Source, one_of
 from procrustes_model.objective import OBJECTIVES, Objective, parse_objective
-from procrustes_model.options import Request, argument, option
+from procrustes_model.options import Request, argument, beside, option
 
 if TYPE_CHECKING:
     from procrustes_model.mapper.constraints import Constraints
@@ -88,12 +88,7 @@ class MapperRequest(Request):
         least=0,
     )
     threads: int | None = option(None, WHOLE, "Default: all cores.", least=1, decides=False)
-    progress: Callable[[Progress], None] | None = field(
-        default=None,
-        compare=False,
-        repr=False,
-        metadata={"about": "Called with `Progress` when something has changed."},
-    )
+    progress: Callable[[Progress], None] | None = beside("Called with `Progress` when something has changed.")
 
     def check(self) -> None:
         """Raise a SpecError where options do not go together."""

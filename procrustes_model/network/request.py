@@ -23,7 +23,7 @@ from procrustes_model.forms import (
     one_of,
 )
 from procrustes_model.mapper.request import SearchRequest
-from procrustes_model.options import Request, again, argument, option
+from procrustes_model.options import Request, again, argument, beside, option
 from procrustes_model.spec.text.densities import (
     check_tensor_densities,
     parse_tensor_densities,
@@ -166,11 +166,8 @@ class NetworkRequest(Effort):
         details="It gets every finished search at once.",
         decides=False,
     )
-    progress: Callable[[RunProgress], None] | None = field(
-        default=None,
-        compare=False,
-        repr=False,
-        metadata={"about": "Called with `RunProgress` when a search is done."},
+    progress: Callable[[RunProgress], None] | None = beside(
+        "Called with `RunProgress` when a search is done."
     )
 
     def check(self) -> None:

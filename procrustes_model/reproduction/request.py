@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import FOLDER, NAMES, SWITCH, TEXT, File, one_of
 from procrustes_model.network.request import Effort
-from procrustes_model.options import again, option
+from procrustes_model.options import again, beside, option
 
 if TYPE_CHECKING:
     from procrustes_model.network.progress import RunProgress
@@ -76,20 +76,12 @@ class ReproduceRequest(Effort):
     )
     quick: bool = option(False, SWITCH, "First layers only, small batch: to try it, not for numbers.")
     seconds: float | None = again(Effort, "seconds", 30.0)
-    style: Style | None = field(
-        default=None, compare=False, repr=False, metadata={"about": "Of the text; plain by default."}
+    style: Style | None = beside("Of the text; plain by default.")
+    announce: Callable[[Run, int, int], None] | None = beside(
+        "Called before each run with the run, its number and how many there are."
     )
-    announce: Callable[[Run, int, int], None] | None = field(
-        default=None,
-        compare=False,
-        repr=False,
-        metadata={"about": "Called before each run with the run, its number and how many there are."},
-    )
-    progress: Callable[[RunProgress], None] | None = field(
-        default=None,
-        compare=False,
-        repr=False,
-        metadata={"about": "Called with `RunProgress` when a search is done."},
+    progress: Callable[[RunProgress], None] | None = beside(
+        "Called with `RunProgress` when a search is done."
     )
 
     def check(self) -> None:
