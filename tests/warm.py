@@ -14,8 +14,8 @@ from procrustes_model.kernels.cache import is_warm
 
 STAGES: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("dense",),),
-    (("search", "imperfect"), ("sparse", "masks")),
-    (("sparse_search",), ("imperfect_search", "random", "exhaustive")),
+    (("search",), ("sparse", "imperfect")),
+    (("masks",), ("sparse_search", "imperfect_search", "random", "exhaustive")),
 )
 """Parts that a process compiles, by the processes of a stage; what parts share, an earlier stage compiles."""
 

@@ -17,6 +17,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    # Nothing calls a kernel by its address; what that needs would take a tenth of the time to compile.
+    "no_cfunc_wrapper": True,
+}
+
+
 def _compile(function: Callable[P, R]) -> Callable[P, R]:
     """Compile with Numba in nopython mode, cached in `cache_directory`, without the GIL.
 
@@ -30,7 +38,7 @@ def _compile(function: Callable[P, R]) -> Callable[P, R]:
     saved = config.CACHE_DIR
     config.CACHE_DIR = str(directory) if directory else saved
     try:
-        compiled = numba.njit(cache=directory is not None, nogil=True, error_model="numpy")(function)
+        compiled = numba.njit(cache=directory is not None, **_OPTIONS)(function)
     finally:
         config.CACHE_DIR = saved
     return cast("Callable[P, R]", compiled)

@@ -10,7 +10,7 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import NestArrays
 from procrustes_model.kernels.search.arrays import Goal
-from procrustes_model.kernels.search.walk import Freedom, Ways, accept, begin, propose, walk
+from procrustes_model.kernels.search.walk import Freedom, Ways, accept, propose, walk
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.space import Space
 from procrustes_model.mapper.sparse_cost import SparseCost
@@ -45,11 +45,27 @@ def make_ways(space: Space, freedom: Freedom, seeds: Sequence[int]) -> Ways:
     )
 
 
+def begin(space: Space, freedom: Freedom, ways: Ways, nests: NestArrays) -> None:
+    """Place walks and the mappings that they look at at their start.
+
+    All loops are at the outermost level, and levels keep what they may keep.
+    """
+    for batch in (nests, ways.current):
+        for array in (batch.temporal, batch.spatial):
+            array[:] = 1
+        batch.temporal[:, 0] = space.model.bounds
+        batch.order[:] = np.arange(len(space.model.bounds))
+        batch.keep[:] = freedom.keep != 0
+    ways.slot[:] = ways.accepted_slot[:] = 0
+    ways.accepted[:] = ways.record[:] = np.inf
+
+
 def _walk(space: Space, goal: Goal, steps: int, seeds: Sequence[int]) -> tuple[float, float, int, NestArrays]:
     freedom = space.freedom()
     ways = make_ways(space, freedom, seeds)
     if space.cost is None:
         bench = space.bench(len(seeds))
+        begin(space, freedom, ways, bench.nests)
         valid = walk(space.model, space.lattice, freedom, goal, steps, HOT, COLD, bench, ways)
     else:
         valid = _walk_sparse(space, space.cost, freedom, goal, steps, ways)
@@ -57,9 +73,9 @@ def _walk(space: Space, goal: Goal, steps: int, seeds: Sequence[int]) -> tuple[f
 
 
 def _walk_sparse(space: Space, cost: SparseCost, freedom: Freedom, goal: Goal, steps: int, ways: Ways) -> int:
-    """Walk as `search_walk.walk` does, with mappings measured under the sparse design."""
+    """Walk as `kernels.search.walk.walk` does, with mappings measured under the sparse design."""
     nests, valid = space.nests(len(ways.state)), 0
-    begin(space.model, freedom, ways, nests)
+    begin(space, freedom, ways, nests)
     with cost.workbench(len(ways.state)) as bench:
         costs, status = bench.sparse.costs, bench.sparse.status
         for step in range(steps):

@@ -18,10 +18,10 @@ from procrustes_model import (
     search,
 )
 from procrustes_model.kernels.dense.arrays import NestArrays
-from procrustes_model.kernels.search.walk import accept, begin, propose
+from procrustes_model.kernels.search.walk import accept, propose
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.incumbent import Incumbent
-from procrustes_model.mapper.random_search import make_ways
+from procrustes_model.mapper.random_search import begin, make_ways
 from procrustes_model.mapper.space import Space
 from procrustes_model.model.evaluate import evaluate_batch
 from procrustes_model.model.sparse.lower import lower_sparsity
@@ -48,7 +48,7 @@ def random_nests(space: Space, steps: int) -> list[NestArrays]:
     """Return mappings that walks pass, most of them valid."""
     freedom = space.freedom()
     ways, nests = make_ways(space, freedom, range(16)), space.nests(16)
-    begin(space.model, freedom, ways, nests)
+    begin(space, freedom, ways, nests)
     met, goal = [], Incumbent(OBJECTIVES["energy"]).goal
     for step in range(steps):
         propose(space.model, space.lattice, freedom, ways, nests, step == 0)

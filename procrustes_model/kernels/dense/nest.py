@@ -24,6 +24,27 @@ from procrustes_model.kernels.jit import kernel
 
 
 @kernel
+def copy_row(source: Ints, target: Ints) -> None:
+    """Copy the numbers of a row: in a loop, which compiles ten times faster than a slice."""
+    for i in range(len(source)):
+        target[i] = source[i]
+
+
+@kernel
+def copy_nest(source: NestArrays, target: NestArrays, n: int, to: int) -> None:
+    """Copy mapping `n` of `source` to place `to` of `target`."""
+    levels, dimensions = source.order.shape[1:]
+    for level in range(levels):
+        for d in range(dimensions):
+            target.temporal[to, level, d] = source.temporal[n, level, d]
+            target.order[to, level, d] = source.order[n, level, d]
+            target.spatial[to, level, 0, d] = source.spatial[n, level, 0, d]
+            target.spatial[to, level, 1, d] = source.spatial[n, level, 1, d]
+        for t in range(source.keep.shape[2]):
+            target.keep[to, level, t] = source.keep[n, level, t]
+
+
+@kernel
 def flatten(nests: NestArrays, loops: LoopArrays) -> None:
     """List each mapping's temporal loops with a bound above 1, and what each level covers.
 

@@ -18,6 +18,7 @@ from procrustes_model.kernels.search.arrays import (
     Spatial,
 )
 from procrustes_model.kernels.search.goal import energy_limit
+from procrustes_model.kernels.search.labels import double
 from procrustes_model.kernels.search.lattice import divide_bounds
 
 
@@ -142,11 +143,10 @@ def bound_stage(
                     inside[c, m] = min(inside[c, m], total + spatial.toll[s] - spatial.rebate[s])
             if hit and listed:
                 if n == len(pairs):
-                    longer = np.empty((2 * n, 3), np.int64)
-                    longer[:n] = pairs
-                    pairs = longer
+                    pairs = double(pairs)
                 pairs[n, 0], pairs[n, 1], pairs[n, 2] = m, b, s
                 n += 1
     for c in range(classes):
-        inside[classes] = np.minimum(inside[classes], inside[c])
+        for m in range(inside.shape[1]):
+            inside[classes, m] = min(inside[classes, m], inside[c, m])
     return pairs[:n]

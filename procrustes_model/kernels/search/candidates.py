@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
+from procrustes_model.kernels.dense.nest import copy_nest
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import UNITS, Goal, Lattice, Model, Orders
 from procrustes_model.kernels.search.exhaustive import next_splits, place, set_orders, used_units
@@ -146,10 +147,7 @@ def list_candidates(
             for d in range(dimensions if every else 0):
                 if not loops >> d & 1 or _is_innermost(nests, first, innermost, d):
                     continue
-                nests.temporal[n] = nests.temporal[first]
-                nests.spatial[n] = nests.spatial[first]
-                nests.order[n] = nests.order[first]
-                nests.keep[n] = keep
+                copy_nest(nests, nests, first, n)
                 if _put_innermost(nests.order[n, innermost], outside, nests.temporal[n, innermost], d):
                     n += 1
         position[0], position[1] = i + 1, 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from procrustes_model.kernels.dense.arrays import OK, Bools, Ints
+from procrustes_model.kernels.dense.nest import copy_nest
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import Goal, Model
 from procrustes_model.kernels.search.finish import Bench, measure
@@ -134,10 +135,7 @@ def try_all(
                 if is_better(goal, found[0], found[1]):
                     energy, cycles = found
                     goal = advance(goal, energy, cycles)
-                    best.nests.temporal[:] = bench.nests.temporal
-                    best.nests.order[:] = bench.nests.order
-                    best.nests.spatial[:] = bench.nests.spatial
-                    best.nests.keep[:] = bench.nests.keep
+                    copy_nest(bench.nests, best.nests, 0, 0)
         if not next_splits(position, count):
             return energy, cycles, valid, False
     return energy, cycles, valid, True

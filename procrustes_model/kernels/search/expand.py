@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Bools, Floats, Ints
+from procrustes_model.kernels.dense.nest import copy_row
 from procrustes_model.kernels.dense.sharing import distinct_positions
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import (
@@ -272,7 +273,7 @@ def expand_temporal(
                 if bound < math.inf:
                     if n == len(out):
                         out, out_marks = grow(out, out_marks)
-                    out[n] = label
+                    copy_row(label, out[n])
                     out_marks[n, SPENT], out_marks[n, BOUND] = marks[i, SPENT], bound
                     out_marks[n, STEPS] = cycles
                     n += 1
@@ -389,14 +390,14 @@ def expand_spatial(
             if units < model.least_units or bound > energy_limit(goal, steps):
                 continue
             counted[STRETCHED] += 1
-            label[:] = labels[i]
+            copy_row(labels[i], label)
             spent = marks[i, SPENT] + _cross(model, lattice, pattern, level, label, child, pairs.spread[row])
             bound = spent - pending_rebate(model, pattern, label, level + 2) + pattern.below[level + 1, child]
             steps = least_cycles(model, label, steps)
             if bound <= energy_limit(goal, steps):
                 if n == len(out):
                     out, out_marks = grow(out, out_marks)
-                out[n] = label
+                copy_row(label, out[n])
                 out_marks[n, SPENT], out_marks[n, BOUND], out_marks[n, STEPS] = spent, bound, steps
                 n += 1
     return out[:n], out_marks[:n]

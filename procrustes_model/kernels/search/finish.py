@@ -16,6 +16,7 @@ from procrustes_model.kernels.dense.arrays import (
     NestArrays,
     Room,
 )
+from procrustes_model.kernels.dense.nest import copy_row
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
 from procrustes_model.kernels.search.arrays import UNITS, Goal, Lattice, Model, Orders, Pattern
@@ -61,12 +62,21 @@ def measure_batch(model: Model, bench: Bench) -> None:
 
 
 @kernel
+def slowest(cycles: Ints, n: int) -> float:
+    """Return the cycles of mapping `n`: those of its slowest level."""
+    most = 0
+    for level in range(cycles.shape[1]):
+        most = max(most, cycles[n, level])
+    return float(most)
+
+
+@kernel
 def measure(model: Model, bench: Bench) -> tuple[float, float]:
     """Return energy and cycles of the one mapping on the bench; infinite where it is not valid."""
     measure_batch(model, bench)
     if bench.room.status[0] != OK:
         return math.inf, math.inf
-    return bench.costs.total[0], float(bench.costs.cycles[0].max())
+    return bench.costs.total[0], slowest(bench.costs.cycles, 0)
 
 
 @kernel
@@ -167,12 +177,14 @@ def finish(
     """
     best, spread, energy, cycles = -1, -1, math.inf, math.inf
     innermost = len(model.pack) - 1
-    bench.nests.keep[0] = pattern.keep
+    for level in range(len(pattern.keep)):
+        for t in range(pattern.keep.shape[1]):
+            bench.nests.keep[0, level, t] = pattern.keep[level, t]
     label = np.empty(model.columns.width, np.int64)
     for i in range(len(labels)):
         if marks[i, BOUND] > energy_limit(goal, marks[i, STEPS]):
             continue
-        label[:] = labels[i]
+        copy_row(labels[i], label)
         outer = label[model.columns.path + 2 * innermost]
         for s in last:
             loops, units = 0, label[UNITS]

@@ -6,6 +6,8 @@ a lower bound of the whole energy, and a lower bound of the cycles.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import READ, Bools, Floats, Ints
@@ -24,6 +26,8 @@ from procrustes_model.kernels.search.arrays import (
     Pattern,
 )
 from procrustes_model.kernels.search.lattice import box_words, overlap_words
+
+Rows = TypeVar("Rows", Ints, Floats)
 
 SPENT, BOUND, STEPS = range(3)
 """Columns of a label's floats."""
@@ -315,11 +319,17 @@ def find_undominated(model: Model, lattice: Lattice, labels: Ints, by_cost: Ints
 
 
 @kernel
+def double(rows: Rows) -> Rows:
+    """Return rows (number[n, k]) with as much room again after them."""
+    n, width = rows.shape
+    more = np.empty((2 * n, width), rows.dtype)
+    for i in range(n):
+        for k in range(width):
+            more[i, k] = rows[i, k]
+    return more
+
+
+@kernel
 def grow(labels: Ints, marks: Floats) -> tuple[Ints, Floats]:
     """Double the room for labels."""
-    n, width = labels.shape
-    more = np.empty((2 * n, width), np.int64)
-    more[:n] = labels
-    more_marks = np.empty((2 * n, 3))
-    more_marks[:n] = marks
-    return more, more_marks
+    return double(labels), double(marks)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from procrustes_model.kernels.dense.arrays import OK, Bools, Floats, Ints, NestArrays
+from procrustes_model.kernels.dense.nest import copy_nest, copy_row
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import Goal, Lattice, Model
-from procrustes_model.kernels.search.finish import Bench, measure_batch
+from procrustes_model.kernels.search.finish import Bench, measure_batch, slowest
 from procrustes_model.kernels.search.goal import advance, is_better, loss
 
 TRIES = 3
@@ -144,25 +143,6 @@ def _disturb(freedom: Freedom, nests: NestArrays, slot: Ints, state: Ints, wrong
                     keep[n, level, t] = not keep[n, level, t]
 
 
-@kernel
-def _copy(source: NestArrays, target: NestArrays, n: int, to: int) -> None:
-    target.temporal[to] = source.temporal[n]
-    target.order[to] = source.order[n]
-    target.spatial[to] = source.spatial[n]
-    target.keep[to] = source.keep[n]
-
-
-@kernel
-def _start(bounds: Ints, keep: Ints, nests: NestArrays) -> None:
-    """Put all loops at the outermost level and keep what may be kept."""
-    nests.temporal[:] = 1
-    nests.spatial[:] = 1
-    for n in range(len(nests.temporal)):
-        nests.temporal[n, 0] = bounds
-        nests.order[n] = np.arange(len(bounds))
-        nests.keep[n] = keep != 0
-
-
 class Ways(NamedTuple):
     """N walks side by side.
 
@@ -195,18 +175,6 @@ class Ways(NamedTuple):
 
 
 @kernel
-def begin(model: Model, freedom: Freedom, ways: Ways, nests: NestArrays) -> None:
-    """Place all walks at the start."""
-    _start(model.bounds, freedom.keep, nests)
-    for n in range(len(ways.state)):
-        _copy(nests, ways.current, n, n)
-    ways.slot[:] = 0
-    ways.accepted_slot[:] = 0
-    ways.accepted[:] = math.inf
-    ways.record[:] = math.inf
-
-
-@kernel
 def propose(
     model: Model, lattice: Lattice, freedom: Freedom, ways: Ways, nests: NestArrays, first: bool
 ) -> None:
@@ -219,8 +187,8 @@ def propose(
     for attempt in range(TRIES):
         for n in range(len(wrong) if attempt else 0):
             if wrong[n]:
-                slot[n] = ways.accepted_slot[n]
-                _copy(ways.current, nests, n, n)
+                copy_row(ways.accepted_slot[n], slot[n])
+                copy_nest(ways.current, nests, n, n)
         if not first:
             _disturb(freedom, nests, slot, ways.state, wrong)
         _violations(model.machine.fanout, lattice.divisors, freedom, nests, model.least_units, wrong)
@@ -263,19 +231,19 @@ def accept(
             cost = 1e5
         elif ways.wrong[n] == 0:
             valid += 1
-            slowest = float(by_level[n].max())
-            cost = loss(goal, total[n], slowest)
-            if is_better(advance(goal, record[0], record[1]), total[n], slowest):
-                record[0], record[1] = total[n], slowest
-                _copy(nests, ways.best, n, 0)
+            cycles = slowest(by_level, n)
+            cost = loss(goal, total[n], cycles)
+            if is_better(advance(goal, record[0], record[1]), total[n], cycles):
+                record[0], record[1] = total[n], cycles
+                copy_nest(nests, ways.best, n, 0)
         chance = (_draw(ways.state, n, 1 << 30) + 0.5) / (1 << 30)
         if cost <= accepted[n] or chance < math.exp((accepted[n] - cost) / temperature):
             accepted[n] = cost
-            ways.accepted_slot[n] = slot[n]
-            _copy(nests, ways.current, n, n)
+            copy_row(slot[n], ways.accepted_slot[n])
+            copy_nest(nests, ways.current, n, n)
         else:
-            slot[n] = ways.accepted_slot[n]
-            _copy(ways.current, nests, n, n)
+            copy_row(ways.accepted_slot[n], slot[n])
+            copy_nest(ways.current, nests, n, n)
     return valid
 
 
@@ -307,7 +275,7 @@ def walk(
     bench : Bench
         Scratch, for N mappings.
     ways : Ways
-        With a seed for each way; its best mapping is filled in where a valid one is found.
+        At their start, as the mappings of the bench; the best is filled in where a valid one is found.
 
     Returns
     -------
@@ -315,7 +283,6 @@ def walk(
         Valid mappings measured.
     """
     nests, costs = bench.nests, bench.costs
-    begin(model, freedom, ways, nests)
     valid = 0
     for step in range(steps):
         propose(model, lattice, freedom, ways, nests, step == 0)

@@ -57,7 +57,7 @@ CANDIDATES = 4096
 SPARSE_WALKS = 32
 """The same where something is zero, and walks are shorter."""
 
-SMALL = 1e12
+SMALL = 1e18
 """Mappings of a space for which one short walk is enough."""
 
 R = TypeVar("R")
@@ -117,11 +117,13 @@ class Optimal:
 
     def _warm_up(self, seed: int) -> None:
         """Find good mappings at random: what they cost lets bounds cut from the start."""
-        small = self.space.size() <= SMALL
+        size = self.space.size()
+        small = size <= SMALL
         if self.space.cost is None:
             ways, length = (1, WALK // 4) if small else (WALKS, WALK)
         else:
             ways, length = SPARSE_WALKS, SPARSE_WALK // 10 if small else SPARSE_WALK // 2
+        length = max(1, min(length, math.ceil(size / ways)))  # no more than there are
         search_random(
             self.space,
             self.incumbent,
