@@ -201,7 +201,7 @@ class Tables:
         found = found[np.argsort(found[:, 0], kind="stable")]
         start = np.zeros(points + 1, np.int64)
         start[1:] = np.cumsum(np.bincount(found[:, 0], minlength=points))
-        child, row = found[:, 1], found[:, 2]
+        child, row = np.ascontiguousarray(found[:, 1]), found[:, 2]  # lest kernels compile for both layouts
         per_word = link.child + link.parent / spatial.multicast[row]
         fetch = np.where(link.kept, self.floor.tile[:, child].T * spatial.units[row, None] * per_word, 0.0)
         base = below[child] + spatial.toll[row] - spatial.rebate[row]
