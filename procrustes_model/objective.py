@@ -196,3 +196,16 @@ def _parse_product(head: str, given: str) -> Objective:
 
 def _unknown(given: object) -> SpecError:
     return SpecError(Issue(f"unknown objective '{str(given)[:80]}'", _FORMS))
+
+
+def gap_to(value: float, lower_bound: float) -> float:
+    """Return the most that a better mapping could save: (value - lower bound) / value, from 0 to 1.
+
+    Parameters
+    ----------
+    value : float
+        Of the objective, for the mapping found.
+    lower_bound : float
+        Of any mapping's; 0 where none is known.
+    """
+    return max(0.0, (value - lower_bound) / value) if value > 0 else 0.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from procrustes_model.model.result import Result
-from procrustes_model.objective import parse_objective
+from procrustes_model.objective import gap_to, parse_objective
 from procrustes_model.spec.mapping import Mapping
 
 
@@ -65,10 +65,8 @@ class Certificate:
 
     @property
     def gap(self) -> float:
-        """How far the mapping may be from the best: (value - lower bound) / lower bound."""
-        if self.value <= self.lower_bound:
-            return 0.0
-        return (self.value - self.lower_bound) / self.lower_bound if self.lower_bound > 0 else float("inf")
+        """The most that a better mapping could save, 0 to 1; see `gap_to`."""
+        return gap_to(self.value, self.lower_bound)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from procrustes_model.model.design import Design
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.steps import SparseBuffers, evaluate_block, make_buffers
 
-DENSE_BLOCK, SPARSE_BLOCK = 512, 256
+DENSE_BLOCK, SPARSE_BLOCK = 512, 1024
 """Mappings evaluated at a time: enough to hide the cost of calls, few enough to stay in cache."""
 
 WHOLE_ONLY = "the rule 'overlap: innermost' is defined for loops that divide their bounds"

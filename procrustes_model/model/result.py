@@ -165,8 +165,18 @@ class Result:
         return tuple((one.name, one.energy_pj) for one in self.components)
 
     @property
+    def dense_computes(self) -> int | float:
+        """Operations of the problem, those that zeros save included."""
+        return self.compute.computes
+
+    @property
     def energy_per_mac_pj(self) -> float:
-        """Total energy divided by the number of operations, in pJ; 0 where nothing is computed."""
+        """Total energy divided by the operations of the problem, in pJ, whether zeros save some or not."""
+        return self.energy_pj / self.dense_computes
+
+    @property
+    def energy_per_done_mac_pj(self) -> float:
+        """Total energy divided by the operations that are done, in pJ; 0 where nothing is."""
         return self.energy_pj / self.compute.computes if self.compute.computes else 0.0
 
     @property
@@ -260,6 +270,7 @@ class Result:
             plain["energy_pj"] = level.energy_pj
         data["energy_pj"] = self.energy_pj
         data["energy_per_mac_pj"] = self.energy_per_mac_pj
+        data["energy_per_done_mac_pj"] = self.energy_per_done_mac_pj
         data["edp_j_cycles"] = self.edp_j_cycles
         data["utilization"] = self.utilization
         data["array_utilization"] = self.array_utilization

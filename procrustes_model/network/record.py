@@ -118,7 +118,8 @@ class CaseRecord:
         if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
             raise ValueError(f"no {FORMAT}")
         check_version("case", data, file, text)
-        data.pop(KEY, None)
+        if data.pop(KEY, 1) == 1 and data.get("gap") is not None:
+            data["gap"] /= 1 + data["gap"]  # it was a share of the bound
         try:
             return cls(**data | {"rows": tuple(data["rows"])})
         except (TypeError, KeyError) as error:
@@ -135,8 +136,7 @@ def make_record(case: Case, found: SearchResult, limit: float | None) -> CaseRec
     limit : float or None
         Its time limit, in seconds; a search that went to its end is kept without.
     """
-    gap = found.certificate.gap
-    problem = case.problem
+    certificate, problem = found.certificate, case.problem
     return CaseRecord(
         key=case.key,
         problem={
@@ -148,10 +148,10 @@ def make_record(case: Case, found: SearchResult, limit: float | None) -> CaseRec
         objective=found.objective,
         mapping=found.mapping.to_dict(),
         **_numbers(found.result),
-        proven=bool(found.certificate.proven),
-        gap=float(gap) if gap < float("inf") else None,
+        proven=bool(certificate.proven),
+        gap=float(certificate.gap) if certificate.lower_bound > 0 else None,
         seconds=float(found.seconds),
-        limit=None if found.certificate.complete else limit,
+        limit=None if certificate.complete else limit,
     )
 
 

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from procrustes_model import SpecError, evaluate, load_sparsity, measure_imbalance, plot_imbalance
+from procrustes_model import (
+    SpecError,
+    evaluate,
+    load_architecture,
+    load_mapping,
+    load_problem,
+    load_sparsity,
+    measure_imbalance,
+    plot_imbalance,
+)
 
 
 @pytest.mark.parametrize("phase", ["forward", "update"])
@@ -70,3 +79,30 @@ def test_groups_that_tiles_cut_are_uneven(forward: Any, along: str, nonzeros: in
         assert work.ratios == pytest.approx((expected.before, expected.after), rel=0.01)
     else:
         assert work.ratios[1] == pytest.approx(expected.after, rel=0.04)
+
+
+@pytest.mark.parametrize("policy", ["half_tile", "none"])
+@pytest.mark.parametrize(
+    ("nonzeros", "group", "along"), [(1, 2, "K"), (2, 4, "K"), (1, 4, "K"), (2, 4, "C"), (3, 8, "C")]
+)
+def test_tiles_that_hold_groups_whole_are_even(nonzeros: int, group: int, along: str, policy: str) -> None:
+    """Balancing cuts tiles along K, and groups along it too: halves differ, but their sum is the same."""
+    energy = {"word_bits": 16, "energy_pj": {"read": 1, "write": 1}}
+    levels = [{"name": "Far", **energy}, {"name": "Near", "mesh_x": 8, **energy}]
+    machine = load_architecture(
+        {"architecture": {"name": "row", "levels": levels, "compute": {"energy_pj": 1}}}
+    )
+    sizes = {"R": 3, "S": 3, "P": 2, "Q": 2, "C": 16, "K": 32, "N": 1}
+    problem = load_problem({"problem": {"name": "layer", "shape": "conv", "dimensions": sizes}})
+    loops = [("Far", "C=2", "K=8"), ("Near", "C=8 K=4 R=3 S=3 P=2 Q=2", "")]
+    nest = [{"level": name, "temporal": inside, "spatial_x": x} for name, inside, x in loops]
+    mapping = load_mapping({"mapping": {"levels": nest}}, machine, problem)
+    density = {"model": "structured", "nonzeros": nonzeros, "group": group, "along": along}
+    balancing = {"policy": policy, "tensor": "Weights", "array": "Near"}
+    design = {"name": "groups", "compute": {"skip": "Weights"}, "balancing": balancing}
+    sparsity = load_sparsity({"sparsity": design | {"densities": {"Weights": density}}})
+    expected = evaluate(machine, problem, mapping, sparsity=sparsity)
+    work = measure_imbalance(machine, problem, mapping, sparsity)
+    assert expected.imbalance is not None
+    assert (expected.imbalance.before, expected.imbalance.after) == work.ratios == (1, 1)
+    assert expected.cycles == problem.computes * nonzeros // group // 8

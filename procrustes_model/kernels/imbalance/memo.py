@@ -162,7 +162,8 @@ def expected_work(
     """Find the expected work of the slowest processing element as a share of a tile's.
 
     Models that put the same number of nonzeros everywhere know no imbalance; n:m groups do where a tile cuts
-    them.
+    them. Halves of a tile that holds groups whole have the same sum in every tile: sorted, the k-th largest
+    half belongs to the k-th smallest, and folding makes every load the same again.
 
     Parameters
     ----------
@@ -182,7 +183,12 @@ def expected_work(
     tensor = balance.tensor
     density, nonzeros = densities.average[tensor], densities.nonzeros[tensor]
     for n in range(len(work)):
+        pieces, assignment = 1, OWN
+        if tiles.cut[n] >= 0 and balance.assignment != OWN:
+            pieces, assignment = balance.pieces, balance.assignment
         elements, parts, rounds = tiles.alike[n], tiles.parts[n], tiles.rounds[n]
+        if pieces > 1 and not (elements == 0 and pieces == 2 and assignment == FOLD):
+            elements = tiles.pieced[n]
         if not densities.varies[tensor] or elements == 0 or status[n] != OK:
             work[n] = density
             continue
@@ -190,9 +196,7 @@ def expected_work(
         small = rounds <= _FEW_ROUNDS and elements <= _FEW_ELEMENTS and bits <= _FEW_BITS
         small = small or (rounds <= _FEW_TILES and nonzeros <= _FEW_NONZEROS)
         few = rounds if small and not sliding and densities.known_total[tensor] else 0
-        pieces, assignment = 1, OWN
-        if tiles.cut[n] >= 0 and balance.assignment != OWN:
-            pieces, assignment = balance.pieces, balance.assignment
+        if pieces > 1:
             elements = max(pieces, elements - elements % pieces)
         if few or elements < _MANY_ELEMENTS:
             most = _recall(elements, parts, few, pieces, assignment, density, nonzeros, memo)

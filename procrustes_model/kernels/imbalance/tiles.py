@@ -99,11 +99,13 @@ def find_tiles(
                 alike *= _alike(problem, rank, below[n, array], side)
         tiles.volume[n], tiles.elements[n], tiles.parts[n] = volume, elements, parts
         tiles.rounds[n], tiles.cut[n] = rounds, cut
-        tiles.alike[n] = max(1, int(alike + 0.5))
+        tiles.alike[n] = tiles.pieced[n] = max(1, int(alike + 0.5))
         if t >= 0 and groups[t, 1] > 0:
             along = groups[t, 2]
-            extent = below[n, array, along] // (pieces if cut == along else 1)
+            extent = below[n, array, along]
+            piece = extent // (pieces if cut == along else 1)
             tiles.alike[n] = int(alike * _freedom(groups[t], extent) + 0.5)
+            tiles.pieced[n] = int(alike * _freedom(groups[t], piece) + 0.5)
 
 
 @kernel

@@ -212,6 +212,8 @@ class TileArrays(NamedTuple):
         How many elements that are used equally often would vary as much in the work they make: fewer where
         the elements at the border of a sliding tile are used less often; of n:m groups more, and 0 where
         groups are whole.
+    pieced : int64[N]
+        The same of its pieces, all together, where it is cut.
     parts : int64[N]
         Different tiles over the array.
     rounds : int64[N]
@@ -223,6 +225,7 @@ class TileArrays(NamedTuple):
     volume: Ints
     elements: Ints
     alike: Ints
+    pieced: Ints
     parts: Ints
     rounds: Ints
     cut: Ints

@@ -57,7 +57,7 @@ CANDIDATES = 4096
 SPARSE_WALKS = 32
 """The same where something is zero, and walks are shorter."""
 
-SMALL = 1e18
+SMALL = 1e20
 """Mappings of a space for which one short walk is enough."""
 
 R = TypeVar("R")

@@ -241,7 +241,7 @@ def _find_work(
         return "counted", [_count_work(design, buffers, design.masks)]
     tensor, tiles = design.balance.tensor, buffers.tiles
     rule = design.density_rules[tensor]
-    if rule.draw is None or tiles.alike[0] == 0:
+    if rule.draw is None or tiles.alike[0] == tiles.pieced[0] == 0:
         return "even", [_even_work(design, buffers)]
     name, elements = problem.tensors[tensor].name, int(tiles.rounds[0] * tiles.parts[0])
     rng = np.random.default_rng(seed)

@@ -151,6 +151,11 @@ class SparseResult(Result):
         return (*balancing, *super(SparseResult, self).extras)
 
     @property
+    def dense_computes(self) -> int | float:
+        """Operations of the problem, those that zeros save included."""
+        return self.computes.dense
+
+    @property
     def speedup_bound(self) -> float:
         """Cycles of the dense loop nest over `cycles`."""
         return self.computes.dense / self.compute.instances_used / self.cycles

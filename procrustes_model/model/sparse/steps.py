@@ -115,7 +115,7 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
         removed=np.zeros((mappings, tensors)),
         compressed=np.zeros((mappings, tensors), np.bool_),
         density=np.ones((mappings, levels + 1, tensors)),
-        tiles=TileArrays(*(np.zeros(mappings, np.int64) for _ in range(6))),
+        tiles=TileArrays(*(np.zeros(mappings, np.int64) for _ in TileArrays._fields)),
         counts=SparseCountArrays(
             actual=np.zeros((*kept, 3)),
             gated=np.zeros((*kept, 3)),

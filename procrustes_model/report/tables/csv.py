@@ -28,7 +28,8 @@ WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
         "utilization": "operations as a share of those that all units could do in these cycles, 0 to 1",
         "array_utilization": "compute units used as a share of those that exist, 0 to 1",
         "energy_pj": "energy of everything: levels, compute, balancing and components, in pJ",
-        "energy_per_mac_pj": "energy_pj / computes",
+        "energy_per_mac_pj": "energy_pj / operations of the problem, those that zeros save included",
+        "energy_per_done_mac_pj": "energy_pj / computes",
         "edp_j_cycles": "energy-delay product: joules times cycles",
         **VERSION_COLUMN,
     }
@@ -112,6 +113,7 @@ def _wide_row(result: Result) -> dict[str, Any]:
         "array_utilization": result.array_utilization,
         "energy_pj": result.energy_pj,
         "energy_per_mac_pj": result.energy_per_mac_pj,
+        "energy_per_done_mac_pj": result.energy_per_done_mac_pj,
         "edp_j_cycles": result.edp_j_cycles,
     }
     for level in result.levels:

@@ -55,7 +55,7 @@ LAYER_COLUMNS: Mapping[str, str] = MappingProxyType(
         "imbalance_before": "work of the slowest processing element / the mean",
         "imbalance_after": "the same after balancing",
         "proven": "true where no mapping that the constraints allow is better",
-        "gap": "(objective - lower bound) / lower bound; empty: no bound is known",
+        "gap": "most that can be saved, (objective - lower bound) / objective; empty: no bound is known",
         "dataflow": "how the dataflow was bent to fit; empty: not",
         "case": "key of the search, shared by layers of equal shape",
         **VERSION_COLUMN,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from procrustes_model.objective import parse_objective
+from procrustes_model.objective import gap_to, parse_objective
 from procrustes_model.report.terminal.units import format_energy
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def format_progress(progress: Progress, limit: float | None) -> str:
     else:
         best = f"best {format_energy(progress.energy_pj)}, {progress.cycles:,.0f} cycles"
         if progress.lower_bound > 0:
-            best += f", gap {max(0.0, progress.value / progress.lower_bound - 1):.1%}"
+            best += f", gap {gap_to(progress.value, progress.lower_bound):.1%}"
     rate = progress.measured / progress.seconds if progress.seconds > 0 else 0.0
     clock = f"{progress.seconds:.0f} s" + (f" of {limit:.0f} s" if limit is not None else "")
     return f"{best}; {progress.share:.0%} done, {rate:,.0f} mappings/s, {clock}"
@@ -42,7 +42,7 @@ def format_certificate(found: SearchResult) -> str:
         lines = [f"Proven       no mapping{aim.within} has {aim.better}"]
     elif certificate.lower_bound > 0:
         ended = "; the search went to its end" if certificate.complete else ""
-        less = f"{certificate.gap / (1 + certificate.gap):.1%} less"
+        less = f"{certificate.gap:.1%} less"
         lines = [f"Not proven   a mapping may have up to {less}{ended}"]
     else:
         lines = ["Not proven   this search knows no lower bound"]

@@ -177,10 +177,17 @@ def format_summary(result: Result, architecture: Architecture | None = None) -> 
             f"{'Utilization':<13}{format_share(result.utilization, 1)} of all {compute.name} x cycles",
             f"{'Computes':<13}{whole_count(compute.computes)}",
             f"{'Energy':<13}{format_energy(result.energy_pj)}",
-            f"{'Energy/MAC':<13}{format_energy(result.energy_per_mac_pj)}",
+            f"{'Energy/MAC':<13}{format_energy(result.energy_per_mac_pj)}{_per_done(result)}",
             f"{'EDP':<13}{four_digits(result.edp_j_cycles)} J x cycles",
         ]
     )
+
+
+def _per_done(result: Result) -> str:
+    """Return the energy per operation that is done, where zeros save some."""
+    if result.compute.computes == result.dense_computes:
+        return ""
+    return f" of the dense problem, {format_energy(result.energy_per_done_mac_pj)} per MAC that is done"
 
 
 def _reason(level: LevelResult, steps: int, spec: StorageLevel | None) -> str:
