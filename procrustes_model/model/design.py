@@ -53,7 +53,8 @@ def lower_dense(architecture: Architecture, problem: Problem, rules: Rules = OWN
     Raises
     ------
     SpecError
-        When a tensor or the number of operations is beyond 2^62, or a component works on no level.
+        When a tensor or the number of operations is beyond 2^62, a component works on no level, or the
+        architecture states bits of a tensor that the problem lacks.
     """
     components = working_components(architecture, problem)
     return Design(

@@ -10,6 +10,7 @@ import numpy as np
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import COUNT_LIMIT, Ints, MachineArrays, NestArrays, ProblemArrays
 from procrustes_model.model.components import Working, serves_computes, words_served
+from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.vocabulary import Action, Compute, Price
 
 if TYPE_CHECKING:
@@ -99,13 +100,18 @@ def lower_machine(
         Components that work; the power of all of the architecture's is spent in any case.
     gated_energy : float
         Of a gated computation, as a share of a done one.
+
+    Raises
+    ------
+    SpecError
+        When a tensor with bits of its own is none of the problem's, or a component works on no level.
     """
     levels = architecture.levels
     shape = (len(levels), len(problem.tensors))
     ports = [(level.read_bandwidth, level.write_bandwidth, level.shared_bandwidth) for level in levels]
-    # Today every element has its level's width, and metadata the prices of data.
-    bits = by_level([level.word_bits for level in levels], problem)
+    bits = lower_bits(architecture, problem)
     moved = by_level([level.word_bits * level.words_per_access for level in levels], problem)
+    # Today metadata have the prices of data.
     price = np.zeros((*shape, len(Price)))
     for i, level in enumerate(levels):
         price[i, :, Price.READ : Price.UPDATE + 1] = tuple(level.energy.by_action)
@@ -125,6 +131,7 @@ def lower_machine(
         bits=bits,
         pack=np.maximum(1, moved // bits),
         split=np.maximum(1, -(-bits // moved)),
+        words=np.array([level.words_per_access for level in levels], np.int64),
         price=price,
         bandwidth=np.array([[math.inf if port is None else port for port in row] for row in ports]),
         capacity=np.array(
@@ -138,6 +145,26 @@ def lower_machine(
         serves=bool(served.any()),
         power=float(sum(one.power_pj_per_cycle * one.instances for one in architecture.components)),
     )
+
+
+def lower_bits(architecture: Architecture, problem: Problem) -> Ints:
+    """Return the bits of an element, int64[L, T]: the tensor's own, or else those of a word of the level."""
+    tensors = [tensor.name for tensor in problem.tensors]
+    issues = [
+        architecture.issue(
+            f"the problem {problem.name} has no tensor '{name}' for 'bits'",
+            did_you_mean(name, tensors),
+            ("architecture", "bits", name),
+        )
+        for name in architecture.bits
+        if name not in tensors
+    ]
+    if issues:
+        raise SpecError(issues)
+    bits = by_level([level.word_bits for level in architecture.levels], problem)
+    for name, own in architecture.bits.items():
+        bits[:, tensors.index(name)] = own
+    return bits
 
 
 def by_level(values: list[int], problem: Problem) -> Ints:

@@ -5,9 +5,20 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
-from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Name, NonNegative, Positive, Text
+from procrustes_model.errors import Issue
+from procrustes_model.spec.schema import (
+    LARGEST_BOUND,
+    Count,
+    Frozen,
+    Name,
+    NonNegative,
+    Origin,
+    Positive,
+    Text,
+)
+from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.vocabulary import Phase, Served
 
 BALANCING_PART = "balancing"
@@ -127,10 +138,13 @@ class Component(Frozen):
 
 
 class Title(Frozen):
-    """What an architecture is called."""
+    """What an architecture is called, and what holds at all of its levels."""
 
     name: Name = Field(description="what results call the architecture")
     description: Text = Field(default="", description="what it is, for a reader")
+    bits: dict[Name, Count] = Field(
+        default={}, description="bits of an element by tensor, at every level; others: the level's word_bits"
+    )
 
 
 class Architecture(Title):
@@ -139,6 +153,7 @@ class Architecture(Title):
     levels: tuple[StorageLevel, ...] = Field(description="storage levels, outermost (DRAM) first")
     compute: ComputeLevel = Field(description="the level that computes")
     components: tuple[Component, ...] = Field(default=(), description="units beside them")
+    _origin: Origin = PrivateAttr(default=Origin())
 
     @model_validator(mode="after")
     def _check(self) -> Architecture:
@@ -154,6 +169,19 @@ class Architecture(Title):
         if units > LARGEST_BOUND:
             raise ValueError(f"the meshes multiply to {units} compute units, more than {LARGEST_BOUND}")
         return self
+
+    def read_from(self, origin: Origin) -> Architecture:
+        """Return the same architecture, knowing that it was read from `origin`: the places of `bits`."""
+        read = self.model_copy()
+        read._origin = origin
+        return read
+
+    def issue(self, message: str, hint: str | None, path: Path) -> Issue:
+        """Return an issue that points at the part at `path` in the architecture's file, if it has one."""
+        origin = self._origin
+        if origin.file is None:
+            return Issue(message, hint, f"architecture {self.name}")
+        return Issue(message, hint, origin.file, *origin.by_path.get(path, ()))
 
     def instances(self, level: int) -> int:
         """Return how many instances a level has in the whole machine.

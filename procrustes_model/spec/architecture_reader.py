@@ -7,13 +7,13 @@ from fractions import Fraction
 from typing import Any
 
 from procrustes_model.spec.architecture import Architecture, Component, ComputeLevel, StorageLevel, Title
-from procrustes_model.spec.schema import LARGEST_BOUND, build
+from procrustes_model.spec.schema import LARGEST_BOUND, Origin, build
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.expressions import ExpressionError, evaluate, parse
 from procrustes_model.spec.text.words import IDENTIFIER_RULE, PAIRS, did_you_mean, is_identifier, shorten
 from procrustes_model.spec.text.yaml_text import Path
 
-_TOP_KEYS = ["name", "description", "attributes", "levels", "compute", "components"]
+_TOP_KEYS = ["name", "description", "attributes", "bits", "levels", "compute", "components"]
 _LEVEL_NUMBERS = (
     "mesh_x",
     "mesh_y",
@@ -58,18 +58,23 @@ def read_architecture(document: Document) -> Architecture:
         if key not in _TOP_KEYS:
             unknown_key(document, (*path, key), _TOP_KEYS)
     shared = _attributes(content.get("attributes"), (*path, "attributes"), {}, document)
+    bits = {} if content.get("bits") is None else content["bits"]
+    if isinstance(bits, dict):
+        bits = _evaluated(bits, tuple(bits), (*path, "bits"), shared, document)
     levels = _levels(content, shared, document)
     compute = _compute(content, shared, document)
     components = _components(content, shared, document)
     _check_names(content, document)
     title: dict[str, Any] = {key: content[key] for key in ("name", "description") if key in content}
+    title["bits"] = bits
     build(Title, title, document, path)
     document.raise_issues()
     parts = {"levels": levels, "compute": compute, "components": components}
     architecture = build(Architecture, {**title, **parts}, document, path)
     document.raise_issues()
     assert architecture is not None
-    return architecture
+    places = {(*path, "bits", name): document.place((*path, "bits", name), key=True) for name in bits}
+    return architecture.read_from(Origin(document.file, by_path=places))
 
 
 def _levels(content: dict[str, Any], shared: Values, document: Document) -> list[StorageLevel | None]:

@@ -41,6 +41,9 @@ def case(seed: int) -> tuple[Any, Any, Any, Any]:
     design = make_design(rng, problem, names)
     machine, work = load_architecture(architecture), load_problem(problem)
     constraints = load_constraints(rules if rng.random() < 0.4 else None, machine, work)
+    if rng.random() < 0.5:
+        bits = {tensor.name: rng.choice([4, 7, 40]) for tensor in work.tensors}
+        machine = machine.model_copy(update={"bits": bits})
     return machine, work, constraints, load_sparsity(design)
 
 

@@ -188,6 +188,16 @@ def evaluate(architecture: Architecture, problem: Problem, mapping: Mapping) -> 
     return charge(architecture, problem, mapping, counts)
 
 
+def count_accesses(architecture: Architecture, level: int, tensor: str, elements: int) -> int:
+    """Return how many accesses move some elements of a tensor."""
+    one = architecture.levels[level]
+    bits = architecture.bits.get(tensor, one.word_bits)
+    access = one.word_bits * one.words_per_access
+    if bits > access:
+        return elements * math.ceil(bits / access)
+    return math.ceil(elements / (access // bits))
+
+
 def charge(
     architecture: Architecture,
     problem: Problem,
@@ -209,7 +219,8 @@ def charge(
             spent = 0.0
             charges = (level.energy.read, level.energy.write, level.energy.update)
             for action, charge in zip(("reads", "fills", "updates"), charges, strict=True):
-                spent += instances * math.ceil(numbers[action] / level.words_per_access) * charge
+                accesses = count_accesses(architecture, i, tensor.name, numbers[action])
+                spent += instances * accesses * charge
             energy[level.name, tensor.name] = spent
             read += numbers["reads"] / steps
             written += (numbers["fills"] + numbers["updates"]) / steps

@@ -82,6 +82,8 @@ class MachineArrays(NamedTuple):
         Of one element.
     pack, split : int64[L, T]
         Elements that one access moves, and accesses that one element takes: one of the two is 1.
+    words : int64[L]
+        Words of the level that one access moves. Metadata are counted in such words, whatever elements have.
     price : float64[L, T, P]
         pJ per access, by `vocabulary.Price`.
     bandwidth : float64[L, 3]
@@ -105,6 +107,7 @@ class MachineArrays(NamedTuple):
     bits: Ints
     pack: Ints
     split: Ints
+    words: Ints
     price: Floats
     bandwidth: Floats
     capacity: Ints

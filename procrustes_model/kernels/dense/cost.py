@@ -16,6 +16,7 @@ from procrustes_model.kernels.dense.arrays import (
     COUNT_LIMIT,
     DONE,
     FILL,
+    METADATA,
     OK,
     OVERFLOW,
     READ,
@@ -83,6 +84,8 @@ def charge_words(
             used = instances[n, level]
             for t in range(tensors):
                 pack, split = machine.pack[level, t], machine.split[level, t]
+                if first == METADATA:
+                    pack, split = machine.words[level], 1
                 if dearest:
                     price = 0.0
                     row = words[n, level, t]

@@ -128,7 +128,7 @@ class FormatArrays(NamedTuple):
     dropped : bool[L, T]
         Whether a block that is not full has no metadata.
     bits : int64[L, T]
-        Of a word of data; metadata are counted in such words.
+        Of a word of the level; metadata are counted in such words, whatever bits elements have.
     """
 
     terms: TermArrays

@@ -137,11 +137,18 @@ class Relaxation:
         largest = block if block > 0 else int(design.densities.size[tensor])
         return float(least_bits(design.formats.terms, level, tensor, self.density(tensor), largest))
 
-    def _price(self, level: int, tensor: int, action: int, first: int = READ) -> float:
-        """Return what an access to a pack of elements costs; with `first` of metadata, to their metadata."""
-        machine = self.design.machine
-        prices = machine.price[level, tensor, first : first + 3] * machine.split[level, tensor]
+    def _access(self, level: int, tensor: int, action: int, first: int) -> float:
+        """Return the price of one access; `first` is that of a read, of data or of metadata."""
+        prices = self.design.machine.price[level, tensor, first : first + 3]
         return float(prices.max() if self.design.rules.dearest else prices[action])
+
+    def _price(self, level: int, tensor: int, action: int) -> float:
+        """Return what it costs to access a pack of elements."""
+        return self._access(level, tensor, action, READ) * float(self.design.machine.split[level, tensor])
+
+    def _metadata_price(self, level: int, tensor: int, action: int) -> float:
+        """Return what a word of metadata costs at least."""
+        return self._access(level, tensor, action, METADATA) / float(self.design.machine.words[level])
 
     def _prices(self, model: Model, keep: Bools | None) -> tuple[Floats, Floats, Floats, float]:
         """Return prices per pack and, of components, per element, shares moved, and a constant.
@@ -173,7 +180,7 @@ class Relaxation:
                     touched = box_words(model.coefficient[t], model.bounds)
                     extra = words if model.kind[t] == SIMPLE and not loses_blocks else 0.0
                     done = self._price(level, t, UPDATE) / model.pack[level, t]
-                    one = self._price(level, t, UPDATE, METADATA) / model.pack[level, t]
+                    one = self._metadata_price(level, t, UPDATE)
                     spared = (1 - density) * (done + per_use[level, t, UPDATE])
                     constant += float(touched * (extra * one - spared))
             elif shrunk:
@@ -181,12 +188,13 @@ class Relaxation:
                 if loses_blocks and words:
                     units = float(design.machine.fanout[:level].prod())
                     block = block_bits(formats.terms, level, t, positions) / word
-                    constant -= float(
-                        3 * units * block * self._price(level, t, READ, METADATA) / model.pack[level, t]
-                    )
+                    constant -= float(3 * units * block * self._metadata_price(level, t, READ))
             for action in (READ, FILL, UPDATE):
                 energy[level, t, action] = share[action] * self._price(level, t, action)
-                energy[level, t, action] += described[action] * self._price(level, t, action, METADATA)
+                accesses = float(model.pack[level, t] / design.machine.words[level])  # 1 without `bits`
+                energy[level, t, action] += (
+                    described[action] * self._access(level, t, action, METADATA) * accesses
+                )
                 served[level, t, action] = share[action] * per_use[level, t, action]
             ported = share + described
             moved[level, t] = ported[READ], min(ported[FILL], ported[UPDATE])
