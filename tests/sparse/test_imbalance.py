@@ -99,7 +99,8 @@ def test_tiles_that_hold_groups_whole_are_even(nonzeros: int, group: int, along:
     mapping = load_mapping({"mapping": {"levels": nest}}, machine, problem)
     density = {"model": "structured", "nonzeros": nonzeros, "group": group, "along": along}
     balancing = {"policy": policy, "tensor": "Weights", "array": "Near"}
-    design = {"name": "groups", "compute": {"skip": "Weights"}, "balancing": balancing}
+    formats = {"Weights": {"*": "bitmask"}}
+    design = {"name": "groups", "formats": formats, "compute": {"skip": "Weights"}, "balancing": balancing}
     sparsity = load_sparsity({"sparsity": design | {"densities": {"Weights": density}}})
     expected = evaluate(machine, problem, mapping, sparsity=sparsity)
     work = measure_imbalance(machine, problem, mapping, sparsity)

@@ -51,7 +51,7 @@ def charge_saved(
         for level in range(levels):
             for t in range(tensors):
                 for kind in range(2):
-                    price = machine.price[level, t, GATED_PRICE + kind] * machine.split[level, t]
+                    price = machine.price[level, t, GATED_PRICE + kind]
                     words = counts.gated[n, level, t] if kind == 0 else counts.skipped[n, level, t]
                     spent = costs.saved[n, level, t, kind]
                     spent[:] = 0.0
