@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.vocabulary import Action, Phase, Served
 
 if TYPE_CHECKING:
@@ -67,19 +68,30 @@ def working_components(
         What the sparse design does in this phase, beside compressing.
     compressed : collection of str
         Tensors that some level stores without their zeros.
+
+    Raises
+    ------
+    SpecError
+        When one would work on a tensor that the problem lacks.
     """
     phase, working = problem.phase or Phase.FORWARD, {}
-    for component in architecture.components:
+    for index, component in enumerate(architecture.components):
         use = component.use
         if use is None or (use.phases is not None and phase not in use.phases):
             continue
-        tensors = {tensor.name for tensor in problem.tensors if use.tensor in (None, tensor.name)}
+        tensors = {tensor.name for tensor in problem.tensors}
+        served_here = tensors
         if component.when == Served.COMPRESSION:
-            tensors &= set(compressed)
+            served_here = tensors & set(compressed)
         elif component.when != Served.ALWAYS and component.when not in served:
             continue
-        if tensors:
-            working[component.name] = frozenset(tensors)
+        if served_here and use.tensor is not None and use.tensor not in tensors:
+            message = f"{problem.name} has no tensor '{use.tensor}' for component '{component.name}'"
+            path = ("architecture", "components", index, "use", "tensor")
+            raise SpecError(architecture.issue(message, did_you_mean(use.tensor, sorted(tensors)), path))
+        served_here = {name for name in served_here if use.tensor in (None, name)}
+        if served_here:
+            working[component.name] = frozenset(served_here)
     return working
 
 

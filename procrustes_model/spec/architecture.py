@@ -171,7 +171,7 @@ class Architecture(Title):
         return self
 
     def read_from(self, origin: Origin) -> Architecture:
-        """Return the same architecture, knowing that it was read from `origin`: the places of `bits`."""
+        """Return the same architecture, knowing the places of names of tensors in what it was read from."""
         read = self.model_copy()
         read._origin = origin
         return read

@@ -74,6 +74,10 @@ def read_architecture(document: Document) -> Architecture:
     document.raise_issues()
     assert architecture is not None
     places = {(*path, "bits", name): document.place((*path, "bits", name), key=True) for name in bits}
+    for index, component in enumerate(architecture.components):
+        if component.use is not None and component.use.tensor is not None:
+            tensor = (*path, "components", index, "use", "tensor")
+            places[tensor] = document.place(tensor)
     return architecture.read_from(Origin(document.file, by_path=places))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from procrustes_model import (
     load_problem,
     load_sparsity,
 )
-from procrustes_model.shipped import list_shipped
+from procrustes_model.shipped import list_shipped, resolve
 
 pytestmark = pytest.mark.quick
 
@@ -291,6 +292,17 @@ def test_a_component_of_a_level_that_does_not_exist_is_refused(forward: Any) -> 
     wrong = architecture.model_copy(update={"components": (lost,)})
     with pytest.raises(SpecError, match="'Nowhere', which does not exist"):
         evaluate(wrong, problem, mapping, sparsity=load_sparsity("dense"))
+
+
+def test_a_component_of_a_tensor_that_does_not_exist_is_refused(forward: Any, tmp_path: Path) -> None:
+    _, problem, mapping = forward
+    text = resolve("architecture", "procrustes_16x16_full").read_text(encoding="utf-8")
+    file = tmp_path / "machine.yaml"
+    file.write_text(text.replace("{level: RegFile, tensor: Weights,", "{level: RegFile, tensor: Weigths,"))
+    wrong = "has no tensor 'Weigths' for component 'WeightRecompute'; did you mean 'Weights'?"
+    with pytest.raises(SpecError, match=f"machine.yaml:57:37: .*{re.escape(wrong)}"):
+        evaluate(file, problem, mapping, sparsity="procrustes")
+    assert evaluate(file, problem, mapping).energy_pj > 0  # it does not work there
 
 
 def test_loops_with_one_iteration_do_not_matter() -> None:
