@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from procrustes_model.errors import Issue
 from procrustes_model.spec.schema import (
@@ -14,7 +14,7 @@ from procrustes_model.spec.schema import (
     Frozen,
     Name,
     NonNegative,
-    Origin,
+    Placed,
     Positive,
     Text,
 )
@@ -147,13 +147,12 @@ class Title(Frozen):
     )
 
 
-class Architecture(Title):
+class Architecture(Title, Placed):
     """Storage levels and the compute level."""
 
     levels: tuple[StorageLevel, ...] = Field(description="storage levels, outermost (DRAM) first")
     compute: ComputeLevel = Field(description="the level that computes")
     components: tuple[Component, ...] = Field(default=(), description="units beside them")
-    _origin: Origin = PrivateAttr(default=Origin())
 
     @model_validator(mode="after")
     def _check(self) -> Architecture:
@@ -169,12 +168,6 @@ class Architecture(Title):
         if units > LARGEST_BOUND:
             raise ValueError(f"the meshes multiply to {units} compute units, more than {LARGEST_BOUND}")
         return self
-
-    def read_from(self, origin: Origin) -> Architecture:
-        """Return the same architecture, knowing the places of names of tensors in what it was read from."""
-        read = self.model_copy()
-        read._origin = origin
-        return read
 
     def issue(self, message: str, hint: str | None, path: Path) -> Issue:
         """Return an issue that points at the part at `path` in the architecture's file, if it has one."""

@@ -6,10 +6,10 @@ import json
 import re
 from typing import Any
 
-from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from procrustes_model.errors import Issue
-from procrustes_model.spec.schema import Count, Frozen, Identifier, Name, Origin
+from procrustes_model.spec.schema import Count, Frozen, Identifier, Name, Placed
 from procrustes_model.versions import KEY, VERSIONS, with_version
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
@@ -63,18 +63,11 @@ class LevelMapping(Frozen):
         return self
 
 
-class Mapping(Frozen):
+class Mapping(Placed):
     """A whole schedule, one `LevelMapping` per storage level."""
 
     name: Name = Field(default="mapping", description="what results call the mapping")
     levels: tuple[LevelMapping, ...] = Field(description="outermost first, in the architecture's order")
-    _origin: Origin = PrivateAttr(default=Origin())
-
-    def read_from(self, origin: Origin) -> Mapping:
-        """Return the same mapping, knowing that it was read from `origin`: the place of each level."""
-        read = self.model_copy()
-        read._origin = origin
-        return read
 
     def issue(self, message: str, hint: str | None = None, level: int | None = None) -> Issue:
         """Return an issue that points at the mapping's file, or at one of its levels there.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, ClassVar, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.words import IDENTIFIER_RULE, PAIRS, closest, is_identifier, is_name, shorten
@@ -87,6 +87,18 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
     other_keys: ClassVar[tuple[str, ...]] = ()
     """Keys that users may write beside the fields' own; the reader turns them into fields."""
+
+
+class Placed(Frozen):
+    """A specification that may know where it was read, for messages about it."""
+
+    _origin: Origin = PrivateAttr(default=Origin())
+
+    def read_from(self, origin: Origin) -> Self:
+        """Return the same specification, knowing that it was read from `origin`: the places of its parts."""
+        read = self.model_copy()
+        read._origin = origin
+        return read
 
 
 def keys_of(model: type[Frozen]) -> list[str]:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     Field,
-    PrivateAttr,
     SerializerFunctionWrapHandler,
     field_validator,
     model_serializer,
@@ -29,7 +28,7 @@ from procrustes_model.spec.schema import (
     Identifier,
     Name,
     NonNegative,
-    Origin,
+    Placed,
     Text,
     one_of,
 )
@@ -231,7 +230,7 @@ class SparsePhase(Frozen):
         return by_level.get(level) or by_level.get(EVERY_LEVEL) or Format(kind=NONE.name)
 
 
-class Sparsity(Frozen):
+class Sparsity(Placed):
     """A sparse design in all phases."""
 
     name: Name = Field(description="what results call it")
@@ -240,13 +239,6 @@ class Sparsity(Frozen):
     forward: SparsePhase = Field(description="the forward phase, and problems that state no phase")
     backward: SparsePhase = Field(description="the data gradient")
     weight_update: SparsePhase = Field(description="the weight gradient")
-    _origin: Origin = PrivateAttr(default=Origin())
-
-    def read_from(self, origin: Origin) -> Sparsity:
-        """Return the same design, knowing that it was read from `origin`: the places of all parts."""
-        read = self.model_copy()
-        read._origin = origin
-        return read
 
     def issue(
         self, message: str, hint: str | None = None, phase: Phase | None = None, path: Path = ()
