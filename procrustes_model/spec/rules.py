@@ -27,3 +27,9 @@ class Rules(Frozen):
     access_energy: Literal["by_action", "largest"] = Field(
         default="by_action", description="largest: all accesses of a tensor together cost the dearest action"
     )
+    access_box: Literal["met", "joined"] = Field(
+        default="met",
+        description="what must be zero for an action to save an access; met: all that meets what the access "
+        "moves while it stays, at compute units in one step; joined: parts of a tile are joined to fill an "
+        "access, and those that meet the leader in turn save nothing",
+    )

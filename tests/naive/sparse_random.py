@@ -43,7 +43,7 @@ def stays(
 
     Instances that hold the same tile share it, network by network. A tile that does not move stays; compute
     units take one element at a time. An access of several `words` reads what neighbours with smaller tiles
-    take at that moment, and then what they take next.
+    take at that moment, and then, unless they are compute units, what they take next.
     """
     loops = list_loops(problem, mapping)
     levels = len(mapping.levels)
@@ -75,7 +75,12 @@ def stays(
             for i, leader in enumerate(leaders):
                 met[i] |= _added(points[i], {position(leader, outer, index)})
     together = math.ceil(words / len(bounding_box(touched(target, inner))))
-    return [_united(found[i : i + together]) for i in range(0, len(found), together)]
+    step = len(groups) if child == levels else len(found)
+    return [
+        _united(found[i : min(i + together, start + step)])
+        for start in range(0, len(found), step)
+        for i in range(start, start + step, together)
+    ]
 
 
 def _united(met: list[list[set[Point]]]) -> list[set[Point]]:

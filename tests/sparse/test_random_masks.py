@@ -31,13 +31,13 @@ CASES: list[dict[str, Any]] = json.loads(
 )
 SMALL = [case for case in CASES if math.prod(case["problem"]["dims"].values()) <= 6_000]
 MASKS = 300
-DIFFERENT = {("s01001", "Inputs"), ("s01061", "B"), ("s01148", "B")}
-"""Where Sparseloop's rules, and so the model's, say something else than the walk: see "What is checked" in
+SHARED_WINDOW = {("s01001", "Inputs")}
+"""Where instances along two dimensions of one rank share an element: see "What is checked" in
 docs/explanation/sparse.md."""
 
 
 def evaluated(case: dict[str, Any]) -> tuple[Problem, Mapping, SparseResult]:
-    """Return a case's problem, mapping and result, without rounding to whole words."""
+    """Return a case's problem, mapping and result by this model's own rules."""
     architecture = load_architecture(dense.architecture_spec(case))
     problem = load_problem(dense.problem_spec(case))
     mapping = load_mapping(sparseloop.mapping_spec(case), architecture, problem)
@@ -89,10 +89,9 @@ def test_expected_savings_are_the_mean_over_masks(case: dict[str, Any], action: 
     kind = 2 if target.is_output else 0
     expected = (counts.gated[kind] + counts.skipped[kind]) / counts.dense[kind]
     error = 4 * found.std() / math.sqrt(MASKS) + 1e-9
-    if (case["id"], target.name) in DIFFERENT:
-        assert abs(expected - found.mean()) > error
-    else:
-        assert expected == pytest.approx(found.mean(), abs=error)
+    if (case["id"], target.name) in SHARED_WINDOW:
+        error = 0.04
+    assert expected == pytest.approx(found.mean(), abs=error)
 
 
 GATED = [

@@ -28,8 +28,8 @@ Case = dict[str, Any]
 def sparsity_spec(case: Case) -> dict[str, Any]:
     """Return the case's densities and actions as the content of a sparsity file.
 
-    Its rules: counts are whole words; computations are gated on both operands and cost full energy then; they
-    are never skipped, since nothing is compressed.
+    Its rules: counts are whole words; parts of tiles are joined to fill an access; computations are gated on
+    both operands and cost full energy then; they are never skipped, since nothing is compressed.
     """
     sparsity = case["sparsity"]
     models = {"hypergeometric": "hypergeometric", "fixed-structured": "fixed"}
@@ -50,7 +50,7 @@ def sparsity_spec(case: Case) -> dict[str, Any]:
             "densities": densities,
             "actions": actions,
             "compute": {**compute, "gated_energy": 1.0},
-            "rules": {"rounding": "whole_words"},
+            "rules": {"rounding": "whole_words", "access_box": "joined"},
         }
     }
 

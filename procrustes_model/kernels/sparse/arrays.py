@@ -73,6 +73,8 @@ class ActionArrays(NamedTuple):
         Operands whose zeros save computations.
     whole : bool
         Whether expected counts are rounded.
+    joined : bool
+        Whether boxes are those of `find_joined_boxes`.
     """
 
     level: Ints
@@ -82,6 +84,7 @@ class ActionArrays(NamedTuple):
     skip_compute: Bools
     gate_compute: Bools
     whole: bool
+    joined: bool
 
 
 class TermArrays(NamedTuple):

@@ -2,6 +2,7 @@
 
 An access moves a tile of the target. It is saved when everything the leader pairs with this tile is
 zero: while the tile stays, loops that do not move it go on, and sweep a box of the leader.
+`find_boxes` is this model's rule, `find_joined_boxes` a published tool's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import Ints, LoopArrays, NestArrays, ProblemArrays
+from procrustes_model.kernels.dense.arrays import Bools, Ints, LoopArrays, NestArrays, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import ActionArrays, BoxArrays
 
@@ -146,6 +147,64 @@ def _innermost(temporal: Ints, order: Ints) -> int:
 
 
 @kernel
+def _find_child(keep: Bools, level: int, tensor: int) -> tuple[int, int]:
+    """Return the level that serves a tensor at or outside `level`, and the next one that keeps it.
+
+    `keep` : bool[L, T]. With no such level further in, the latter is L: compute units.
+    """
+    levels = len(keep)
+    while level > 0 and not keep[level, tensor]:
+        level -= 1
+    child = level + 1
+    while child < levels and not keep[child, tensor]:
+        child += 1
+    return level, child
+
+
+@kernel
+def _share_step(spatial: Ints, level: int, child: int, rank: Ints, joined: int, box: Ints) -> int:
+    """Grow `box`, int64[D], by what an access serves at the same time; return how many are left to join.
+
+    Instances that the target does not tell apart share what is moved. Of others, neighbours share an access
+    as far as it has words: `joined` tiles.
+
+    `spatial` : int64[L, 2, D]. `rank`: int64[D], -1 where a dimension does not move the target.
+    """
+    for at in range(child - 1, level - 1, -1):
+        for axis in range(2):
+            for d in range(len(rank)):
+                part = spatial[at, axis, d]
+                if rank[d] >= 0:
+                    part = min(joined, part)
+                    joined = -(-joined // part)
+                box[d] *= part
+    return joined
+
+
+@kernel
+def _share_time(temporal: Ints, order: Ints, child: int, rank: Ints, joined: int, box: Ints) -> None:
+    """Grow `box`, int64[D], by what is met while a tile stays, and by the tiles that share its access.
+
+    Loops that do not move the tile sweep the box, up to the first one that does. Words that are left of the
+    access hold what comes next.
+
+    `temporal`, `order` : int64[L, D].
+    """
+    stays = True
+    for level in range(child - 1, -1, -1):
+        for position in range(len(rank) - 1, -1, -1):
+            d = order[level, position]
+            part = temporal[level, d]
+            if part == 1:
+                continue
+            stays = stays and rank[d] < 0
+            if not stays:
+                part = min(joined, part)
+                joined = -(-joined // part)
+            box[d] *= part
+
+
+@kernel
 def find_boxes(
     problem: ProblemArrays,
     nests: NestArrays,
@@ -154,7 +213,60 @@ def find_boxes(
     actions: ActionArrays,
     boxes: BoxArrays,
 ) -> None:
-    """Find what has to be empty for every action to save an access.
+    """Find what has to be empty for every action to save an access: all that meets what it moves.
+
+    Compute units take one element at a time, and an access serves one step. A tile of a level stays until a
+    loop moves it.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    nests : NestArrays
+    loops : LoopArrays
+    block : int64[L, T]
+        Elements per access.
+    actions : ActionArrays
+    boxes : BoxArrays
+        Filled in.
+    """
+    dimensions = len(problem.bounds)
+    levels = nests.keep.shape[1]
+    box = np.empty(dimensions, np.int64)
+    for n in range(len(boxes.level)):
+        for a in range(len(actions.level)):
+            t = actions.target[a]
+            level, child = _find_child(nests.keep[n], actions.level[a], t)
+            box[:] = loops.below[n, child]
+            words = _words(
+                problem.rank_start,
+                problem.term_start,
+                problem.term_dimension,
+                problem.term_coefficient,
+                t,
+                box,
+            )
+            joined = -(-block[level, t] // words)
+            joined = _share_step(nests.spatial[n], level, child, problem.rank[t], joined, box)
+            if child < levels:
+                _share_time(nests.temporal[n], nests.order[n], child, problem.rank[t], joined, box)
+            boxes.level[n, a] = level
+            boxes.effective[n, a] = actions.leaders[a]
+            boxes.extent[n, a] = box
+
+
+@kernel
+def find_joined_boxes(
+    problem: ProblemArrays,
+    nests: NestArrays,
+    loops: LoopArrays,
+    block: Ints,
+    actions: ActionArrays,
+    boxes: BoxArrays,
+) -> None:
+    """Find what has to be empty for every action to save an access, as Sparseloop has it.
+
+    An access of several words at compute units takes in the loops further out, loops of one iteration decide
+    what the outermost one is, and where parts of a tile meet the leader in turn nothing is saved.
 
     Parameters
     ----------
@@ -183,12 +295,7 @@ def find_boxes(
     for n in range(mappings):
         for a in range(len(actions.level)):
             t = actions.target[a]
-            level = actions.level[a]
-            while level > 0 and not keep[n, level, t]:
-                level -= 1
-            child = level + 1
-            while child < levels and not keep[n, child, t]:
-                child += 1
+            level, child = _find_child(keep[n], actions.level[a], t)
             boxes.level[n, a] = level
             at_compute = child == levels
             length = _list_loops(temporal[n], order[n], spatial[n], child - 1, level, seq)

@@ -79,7 +79,8 @@ class Relaxation:
     def spread_factor(self, tensor: int, level: int, values: Ints) -> Floats:
         """Return how much more than at least is left of accesses that serve many compute units at once.
 
-        All that the units work on must be empty for an access to be saved.
+        All that the units work on that share a word must be empty for its access to be saved; where parts of
+        tiles are joined, all that any of them work on.
 
         Parameters
         ----------
@@ -100,9 +101,10 @@ class Relaxation:
         if not len(own) or design.machine.fanout[-1].prod() > 1:
             return np.ones(len(values))
         tensors = self.may_keep.shape[1]
+        shared = values if actions.joined else np.where(design.problem.rank[tensor] >= 0, 1, values)
         boxes = BoxArrays(
             np.zeros((len(values), len(own)), np.int64),
-            np.repeat(np.repeat(values[:, None, None], len(own), axis=1), tensors, axis=2),
+            np.repeat(np.repeat(shared[:, None, None], len(own), axis=1), tensors, axis=2),
             np.repeat(actions.leaders[None, own], len(values), axis=0),
         )
         empty = np.zeros((len(values), len(own), tensors))

@@ -340,6 +340,7 @@ def _lower_actions(phase: SparsePhase, tensors: int, names: _Names) -> ActionArr
         skip_compute=operands["skip"],
         gate_compute=operands["gate"],
         whole=names.rules.rounding == "whole_words",
+        joined=names.rules.access_box == "joined",
     )
 
 

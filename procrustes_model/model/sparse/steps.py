@@ -29,7 +29,7 @@ from procrustes_model.kernels.sparse.arrays import (
     SparseCountArrays,
     TileArrays,
 )
-from procrustes_model.kernels.sparse.boxes import find_boxes
+from procrustes_model.kernels.sparse.boxes import find_boxes, find_joined_boxes
 from procrustes_model.kernels.sparse.capacity import check_stored, spill, widen_stored, widen_stored_by_mask
 from procrustes_model.kernels.sparse.costs import cost_sparse, find_steps
 from procrustes_model.kernels.sparse.empty import combine_actions, find_empty
@@ -171,7 +171,8 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
     """Find what zeros save, of accesses, computations and stored words."""
     problem, actions, boxes, counts = design.problem, design.actions, buffers.boxes, buffers.counts
     if len(actions.level):
-        find_boxes(problem, nests, buffers.loops, design.machine.pack, actions, boxes)
+        find = find_joined_boxes if actions.joined else find_boxes
+        find(problem, nests, buffers.loops, design.machine.pack, actions, boxes)
         find_empty(problem, design.densities, boxes, buffers.empty)
         if design.masks.known.any():
             find_empty_by_mask(problem, design.densities, design.masks, boxes, buffers.status, buffers.empty)
