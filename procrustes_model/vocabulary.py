@@ -166,6 +166,7 @@ class Status(IntEnum):
     BAD_FANOUT = 3
     BAD_KEEP = 4
     BAD_CAPACITY = 5
+    BAD_DESIGN = 6
 
     @property
     def text(self) -> str:
@@ -180,6 +181,7 @@ _REASONS = {
     Status.BAD_FANOUT: "the mapping's spatial factors exceed the architecture's fan-out",
     Status.BAD_KEEP: "the mapping does not keep every tensor at the outermost level",
     Status.BAD_CAPACITY: "tiles do not fit",
+    Status.BAD_DESIGN: "what the sparse design states would save nothing, for what the mapping keeps",
 }
 
 

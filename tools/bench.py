@@ -136,7 +136,7 @@ def bench_masks(mappings: int) -> None:
     shares: list[float] = []
     naive_time = seconds(
         lambda: shares.append(
-            float(naive_sparse.slowest_share(problem, mapping, weights, mask, 2, "half_tile"))
+            float(naive_sparse.slowest_share(problem, mapping, [(weights, mask)], 2, "half_tile"))
         ),
         1,
     )

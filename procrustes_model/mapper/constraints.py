@@ -298,10 +298,7 @@ def make_rules(
     factors = np.ones((len(names), 3, *divisors.shape), np.bool_)
     outside = np.zeros((len(names), len(dimensions), len(dimensions)), np.bool_)
     keep = np.array(
-        [
-            [-1 if level.tensors is None or tensor in level.tensors else 0 for tensor in tensors]
-            for level in architecture.levels
-        ],
+        [[-1 if level.may_keep(tensor) else 0 for tensor in tensors] for level in architecture.levels],
         np.int64,
     )
     for rules in constraints.levels:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import (
     Bools,
     Floats,
@@ -233,15 +234,30 @@ class Space:
         self.model = _make_model(design, self.rules.least_units)
         free = not self.constraints.levels
         if self.design is not None:
+            self._keep_what_saves(self.design)
             self.cost = SparseCost(self.problem, self.design, Relaxation(self.design, self.rules.keep))
             self.model = self.cost.relaxation.relax(self.model)
             free = free and not self.cost.minds_dimensions
         self.orders = _make_orders(self.model, self.rules, free=free)
         self.parts = np.array([self._spatial(level) for level in range(self.levels)])
 
-    def model_of(self, keep: Bools) -> Model:
-        """Return the model with prices for one choice of what levels keep (bool[L, T])."""
-        return self.model if self.cost is None else self.cost.relaxation.relax(self.model, keep)
+    def _keep_what_saves(self, design: SparseDesign) -> None:
+        """Let levels keep the tensors whose accesses the design saves there.
+
+        Raises
+        ------
+        SpecError
+            Where constraints bypass them.
+        """
+        keep = self.rules.keep
+        for level, target in zip(design.actions.level.tolist(), design.actions.target.tolist(), strict=True):
+            if keep[level, target] == 0:
+                name, tensor = self.architecture.levels[level].name, self.problem.tensors[target].name
+                message = (
+                    f"{name} bypasses '{tensor}', whose accesses the sparse design {design.name} saves there"
+                )
+                raise SpecError(Issue(message, "remove the bypass or the action", self.constraints.name))
+            keep[level, target] = 1
 
     def stored(self, level: int, kept: Bools, tiles: Ints) -> Floats:
         """Return the words that tiles take in a level at least.
@@ -286,7 +302,9 @@ class Space:
         """Yield every choice of what levels keep, bool[L, T]."""
         choices = [(1, 0) if keep < 0 else (int(keep),) for keep in self.rules.keep.flat]
         for pattern in itertools.product(*choices):
-            yield np.array(pattern, np.bool_).reshape(self.rules.keep.shape)
+            keep = np.array(pattern, np.bool_).reshape(self.rules.keep.shape)
+            if self.design is None or self.design.works(keep):
+                yield keep
 
     def freedom(self) -> Freedom:
         """Return what the random walk may do."""

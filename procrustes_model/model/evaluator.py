@@ -14,6 +14,7 @@ from procrustes_model.model.batch import WHOLE_ONLY, BatchEvaluator, BatchResult
 from procrustes_model.model.design import OWN_RULES, Design, lower_dense
 from procrustes_model.model.lift import check_fit, check_status, lift_dense
 from procrustes_model.model.lower import lower_last_passes, lower_mapping
+from procrustes_model.model.sparse.effects import check_effects
 from procrustes_model.model.sparse.lift import lift_sparse
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
 from procrustes_model.model.sparse.steps import evaluate_block, make_buffers
@@ -141,9 +142,10 @@ class Evaluator:
         buffers = make_buffers(design, 1)
         nest = lower_mapping(self.problem, mapping)
         evaluate_block(design, nest, buffers, make_memo(64), before=True, check=check)
-        check_status(int(buffers.status[0]), mapping)
         assert self.sparsity is not None
         phase = self.sparsity.phase(self.problem.phase)
+        check_effects(phase, design.name, self.problem, mapping)
+        check_status(int(buffers.status[0]), mapping)
         return lift_sparse(self.architecture, self.problem, mapping, design, phase, buffers)
 
     def evaluate_batch(

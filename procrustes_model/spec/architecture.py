@@ -78,6 +78,10 @@ class StorageLevel(Frozen):
     )
     source: Text = Field(default="", description="where the numbers come from")
 
+    def may_keep(self, tensor: str) -> bool:
+        """Return whether the level may keep a tensor."""
+        return self.tensors is None or tensor in self.tensors
+
 
 class ComputeLevel(Frozen):
     """The units that compute, below the innermost storage level."""

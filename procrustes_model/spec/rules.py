@@ -33,3 +33,8 @@ class Rules(Frozen):
         "moves while it stays, at compute units in one step; joined: parts of a tile are joined to fill an "
         "access, and those that meet the leader in turn save nothing",
     )
+    gated_operands: Literal["take_cycle", "dropped"] = Field(
+        default="take_cycle",
+        description="what a computation does whose operand's access is gated; take_cycle: it is gated too; "
+        "dropped: it takes neither cycle nor energy",
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from procrustes_model import Architecture, Problem
 from procrustes_model.formats import FORMATS
+from procrustes_model.mapper.constraints import Constraints
 from procrustes_model.policies import POLICIES
 
 
@@ -80,3 +82,19 @@ def make_design(rng: random.Random, problem: dict[str, Any], levels: list[str]) 
             "access_energy": rng.choice(["by_action", "largest"]),
         }
     return {"sparsity": design}
+
+
+def drop_idle(content: dict[str, Any], machine: Architecture, problem: Problem, rules: Constraints) -> None:
+    """Take out of a design what would have no effect on a machine, and so be refused."""
+    design = content["sparsity"]
+    bypassed = {(level.level, tensor) for level in rules.levels for tensor in level.bypass}
+    able = {(one.name, t.name) for one in machine.levels for t in problem.tensors if one.may_keep(t.name)}
+    design["actions"] = [
+        action
+        for action in design["actions"]
+        for target in [action.get("skip") or action.get("gate")]
+        if (action["level"], target) in able - bypassed
+    ]
+    skipped = design.get("compute", {}).get("skip")
+    if skipped and not any((level, skipped) in able for level in design["formats"].get(skipped, {})):
+        del design["compute"]

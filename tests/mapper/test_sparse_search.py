@@ -28,7 +28,7 @@ from procrustes_model.model.sparse.lower import lower_sparsity
 from procrustes_model.objective import OBJECTIVES
 from tests.amount import amount, first_quick
 from tests.mapper.cases import make_case
-from tests.mapper.sparse_cases import make_design
+from tests.mapper.sparse_cases import drop_idle, make_design
 
 LARGEST = amount(60_000, 150)
 
@@ -41,6 +41,7 @@ def case(seed: int) -> tuple[Any, Any, Any, Any]:
     design = make_design(rng, problem, names)
     machine, work = load_architecture(architecture), load_problem(problem)
     constraints = load_constraints(rules if rng.random() < 0.4 else None, machine, work)
+    drop_idle(design, machine, work, constraints)
     if rng.random() < 0.5:
         bits = {tensor.name: rng.choice([4, 7, 40]) for tensor in work.tensors}
         machine = machine.model_copy(update={"bits": bits})
@@ -72,7 +73,7 @@ def test_no_mapping_costs_less_than_its_relaxation(first: int) -> None:
             found = space.cost.measure(nests)
             dense = evaluate_batch(machine, problem, *nests)
             for n in np.flatnonzero(found.valid & dense.valid):
-                model = space.model_of(nests.keep[n])
+                model = space.model
                 spread = nests.spatial[n].prod(axis=(1, 2))
                 instances = np.concatenate([[1], np.cumprod(spread)])
                 words = dense.accesses[n] * instances[:-1, None, None]

@@ -46,10 +46,16 @@ def cut_dimension(tensor: Tensor, loops: list[NestLoop], array: int, pieces: int
 
 
 def work_of_pieces(
-    problem: Problem, mapping: Mapping, tensor: Tensor, mask: Mask, array: int, cut: str | None, pieces: int
+    problem: Problem,
+    mapping: Mapping,
+    masks: list[tuple[Tensor, Mask]],
+    array: int,
+    cut: str | None,
+    pieces: int,
 ) -> dict[tuple[int, ...], dict[tuple[int, ...], int]]:
-    """Return by array-level tile, element and piece of its tile how many loop positions meet a nonzero."""
-    loops = [loop for loop in list_loops(problem, mapping) if loop.dimension in dimensions_of(tensor)]
+    """Return by array-level tile, element and piece of its tile how many positions meet nonzeros only."""
+    own = {dimension for tensor, _ in masks for dimension in dimensions_of(tensor)}
+    loops = [loop for loop in list_loops(problem, mapping) if loop.dimension in own]
     extent = 1
     for loop in loops:
         if loop.dimension == cut and loop.level >= array:
@@ -61,28 +67,32 @@ def work_of_pieces(
         where = [i for loop, i in steps if loop.level < array and loop.spatial]
         inside = sum(i * loop.step for loop, i in steps if loop.dimension == cut and loop.level >= array)
         where.append(pieces * inside // extent)
-        work[when][tuple(where)] += bool(mask[position(tensor, loops, index)])
+        work[when][tuple(where)] += all(mask[position(tensor, loops, index)] for tensor, mask in masks)
     return work
 
 
 def slowest_share(
-    problem: Problem, mapping: Mapping, tensor: Tensor, mask: Mask, array: int, policy: str
+    problem: Problem, mapping: Mapping, masks: list[tuple[Tensor, Mask]], array: int, policy: str
 ) -> Fraction:
-    """Return the work of the slowest processing element in the mean over array-level tiles, per position."""
+    """Return the work of the slowest processing element in the mean over array-level tiles, per position.
+
+    The first tensor is the one that is balanced.
+    """
     loops, twin = list_loops(problem, mapping), TWINS[policy]
-    cut = cut_dimension(tensor, loops, array, twin.pieces)
+    cut = cut_dimension(masks[0][0], loops, array, twin.pieces)
     if cut is None:
         twin = TWINS["none"]
     total = volume = 0
-    for works in work_of_pieces(problem, mapping, tensor, mask, array, cut, twin.pieces).values():
+    for works in work_of_pieces(problem, mapping, masks, array, cut, twin.pieces).values():
         tiles: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for where, work in works.items():
             tiles[where[:-1]].append(work)
         total += max(twin.loads(list(tiles.values())))
         volume += 1
     extent = 1
+    own = {dimension for tensor, _ in masks for dimension in dimensions_of(tensor)}
     for loop in loops:
-        if loop.dimension in dimensions_of(tensor) and loop.level >= array:
+        if loop.dimension in own and loop.level >= array:
             extent *= loop.bound
     return Fraction(total, volume * extent)
 

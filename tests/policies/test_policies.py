@@ -163,7 +163,7 @@ def test_counted_work_is_that_of_the_walk(policy: Policy) -> None:
     mask = np.random.default_rng(2).random((72, 48)) < 0.25
     result = evaluate(machine, problem, mapping, sparsity=load_sparsity(design), masks={"A": mask})
     tensor = next(one for one in problem.tensors if one.name == "A")
-    share = naive.slowest_share(problem, mapping, tensor, mask, 1, policy.name)
+    share = naive.slowest_share(problem, mapping, [(tensor, mask)], 1, policy.name)
     balance = result.imbalance
     assert balance is not None
     assert (balance.policy, balance.cut is not None) == (policy.name, policy.balances)

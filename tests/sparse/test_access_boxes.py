@@ -68,11 +68,11 @@ def test_saved_accesses_are_those_of_a_walk(drawn: tuple[str, Spec, Spec, list[i
     nest = mapping_spec["mapping"]["levels"]
     architecture, problem = load_architecture(machine(nest, words)), load_problem(problem_spec)
     mapping = load_mapping(mapping_spec, architecture, problem)
+    while target not in mapping.levels[level].keep:
+        level -= 1
     action = {"level": f"L{level}", "gate": target, "on": leader}
     design = {"name": "drawn", "densities": {leader: density}, "actions": [action]}
     found = evaluate(architecture, problem, mapping, sparsity=load_sparsity({"sparsity": design}))
-    while target not in mapping.levels[level].keep:
-        level -= 1
     by_name = {tensor.name: tensor for tensor in problem.tensors}
     met = stays(problem, mapping, level, by_name[target], [by_name[leader]], words[level])
     size = math.prod(tensor_shape(problem, leader))

@@ -314,7 +314,7 @@ def test_loops_with_one_iteration_do_not_matter() -> None:
         levels = [
             {"level": "DRAM", "keep": ["Inputs", "Outputs", "Weights"]},
             {"level": "GlobalBuffer", "keep": [], "spatial_x": "K=2", "spatial_y": "K=10"},
-            {"level": "RegFile", "temporal": temporal, "keep": ["Outputs"]},
+            {"level": "RegFile", "temporal": temporal, "keep": ["Outputs", "Weights"]},
         ]
         mapping = load_mapping({"mapping": {"levels": levels}}, machine, problem)
         for design in ("procrustes", "procrustes_2020"):

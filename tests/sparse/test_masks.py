@@ -62,13 +62,13 @@ def test_work_and_counts_equal_the_walk(case: tuple[Spec, Spec, Spec, str, int, 
     result = evaluate(architecture, problem, mapping, sparsity=sparsity, masks={tensor.name: mask})
     met = naive.met_computations(problem, tensor, mask)
     assert result.computes.actual == pytest.approx(met, rel=1e-12)
-    share = naive.slowest_share(problem, mapping, tensor, mask, innermost, policy)
+    share = naive.slowest_share(problem, mapping, [(tensor, mask)], innermost, policy)
     steps = problem.computes // result.compute.instances_used
     assert result.compute.cycles == max(1, math.ceil(steps * share))
     assert result.imbalance is not None
     if met:
         assert result.imbalance.after == pytest.approx(float(share) * problem.computes / met, rel=1e-12)
-        before = naive.slowest_share(problem, mapping, tensor, mask, innermost, "none")
+        before = naive.slowest_share(problem, mapping, [(tensor, mask)], innermost, "none")
         assert result.imbalance.before == pytest.approx(float(before) * problem.computes / met, rel=1e-12)
     inner = result.sparse(f"L{innermost}", tensor.name)
     output = result.sparse(f"L{innermost}", problem.output.name)

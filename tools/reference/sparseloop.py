@@ -28,8 +28,9 @@ Case = dict[str, Any]
 def sparsity_spec(case: Case) -> dict[str, Any]:
     """Return the case's densities and actions as the content of a sparsity file.
 
-    Its rules: counts are whole words; parts of tiles are joined to fill an access; computations are gated on
-    both operands and cost full energy then; they are never skipped, since nothing is compressed.
+    Its rules: counts are whole words; parts of tiles are joined to fill an access; what has a gated operand
+    is no computation. Computations that are gated are so on both operands, and cost full energy; those that
+    would be skipped are not, since nothing is compressed.
     """
     sparsity = case["sparsity"]
     models = {"hypergeometric": "hypergeometric", "fixed-structured": "fixed"}
@@ -43,14 +44,18 @@ def sparsity_spec(case: Case) -> dict[str, Any]:
         for action in sparsity["actions"]
     ]
     operands = [name for name, tensor in case["problem"]["tensors"].items() if not tensor["output"]]
-    compute = {kinds[sparsity["compute"]]: operands} if sparsity["compute"] else {}
+    compute = {"gate": operands} if sparsity["compute"] == "gating" else {}
     return {
         "sparsity": {
             "name": f"case {case['id']}",
             "densities": densities,
             "actions": actions,
             "compute": {**compute, "gated_energy": 1.0},
-            "rules": {"rounding": "whole_words", "access_box": "joined"},
+            "rules": {
+                "rounding": "whole_words",
+                "access_box": "joined",
+                "gated_operands": "dropped",
+            },
         }
     }
 

@@ -28,7 +28,9 @@ METADATA, GATED_PRICE, SKIPPED_PRICE = Price.METADATA_READ.value, Price.GATED.va
 DONE, GATED_COMPUTE, SKIPPED_COMPUTE = (kind.value for kind in Compute)
 """Positions in the last axis of computations and of their prices: `vocabulary.Compute` for kernels."""
 
-OK, OVERFLOW, BAD_FACTORS, BAD_FANOUT, BAD_KEEP, BAD_CAPACITY = (status.value for status in Status)
+OK, OVERFLOW, BAD_FACTORS, BAD_FANOUT, BAD_KEEP, BAD_CAPACITY, BAD_DESIGN = (
+    status.value for status in Status
+)
 """What can be said of a mapping: `vocabulary.Status` for kernels."""
 
 COUNT_LIMIT = 2.0**62

@@ -21,7 +21,7 @@ from procrustes_model.kernels.sparse.masks import (
 
 
 @kernel
-def _place_pieces(
+def place_pieces(
     spread: Ints,
     below: Ints,
     rank: Ints,
@@ -56,7 +56,7 @@ def _place_pieces(
 
 
 @kernel
-def _round_origin(
+def round_origin(
     loops_dimension: Ints,
     loops_bound: Ints,
     loops_step: Ints,
@@ -154,7 +154,7 @@ def measure_work(
             extent[cut] //= pieces
         total = parts * pieces
         origin = np.empty((total, dimensions), np.int64)
-        _place_pieces(loops.spread[n], loops.below[n], rank, array, cut, pieces, extent, origin)
+        place_pieces(loops.spread[n], loops.below[n], rank, array, cut, pieces, extent, origin)
         corners = list_corners(problem, masks, t, extent, corner, sign)
         base = np.empty(total, np.int64)
         # A piece with fewer elements than its box has corners is counted element by element.
@@ -171,7 +171,7 @@ def measure_work(
         loads = balanced = np.empty(parts, np.int64)
         slowest = slowest_after = 0
         for number in range(tiles.rounds[n]):
-            _round_origin(dimension[n], bound[n], step[n], rank, start[n, array], listed[n], number, at)
+            round_origin(dimension[n], bound[n], step[n], rank, start[n, array], listed[n], number, at)
             if single_elements:
                 shift = _find_element(problem, masks, t, at, stride) - masks.bit_start[t]
                 sum_boxes(masks.bits, base, shift, corner[:corners], sign, count)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from procrustes_model.kernels.dense.arrays import READ, UPDATE, Bools, Floats, Ints
+from procrustes_model.kernels.dense.arrays import READ, UPDATE, Bools, Ints
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
-    GATED,
     ActionArrays,
     DensityArrays,
     SavedArrays,
@@ -23,7 +22,6 @@ def save_accesses(
     saved: SavedArrays,
     whole: bool,
     counts: SparseCountArrays,
-    removed: Floats,
 ) -> None:
     """Split accesses into actual, gated and skipped ones.
 
@@ -40,11 +38,7 @@ def save_accesses(
         Round expected counts: down, the reads saved of an output up.
     counts : SparseCountArrays
         `actual`, `gated` and `skipped` are filled in.
-    removed : float64[N, T]
-        Filled in: share of a tensor's accesses that do not reach the compute units.
     """
-    probability, kind = saved.probability, saved.kind
-    actual, gated, skipped = counts.actual, counts.gated, counts.skipped
     mappings, levels, tensors, _ = accesses.shape
     for n in range(mappings):
         for t in range(tensors):
@@ -55,24 +49,24 @@ def save_accesses(
                     if above > 0:
                         lost = arrive * above
                         arrive -= math.floor(lost) if whole else lost
-                    actual[n, level, t, action] = arrive
-                    gated[n, level, t, action] = 0.0
-                    skipped[n, level, t, action] = 0.0
-                if not keep[n, level, t] or kind[n, level, t] == 0:
+                    counts.actual[n, level, t, action] = arrive
+                    counts.gated[n, level, t, action] = 0.0
+                    counts.skipped[n, level, t, action] = 0.0
+                if not keep[n, level, t]:
                     continue
-                own = probability[n, level, t]
-                share = 1 - (1 - own) / (1 - above) if above < 1 else 0.0
-                for action in (READ, UPDATE):
-                    lost = actual[n, level, t, action] * share
-                    if whole:
-                        lost = math.ceil(lost) if t == output and action == READ else math.floor(lost)
-                    actual[n, level, t, action] -= lost
-                    if kind[n, level, t] == GATED:
-                        gated[n, level, t, action] = lost
-                    else:
-                        skipped[n, level, t, action] = lost
-                above = own
-            removed[n, t] = above
+                for stage in range(2):
+                    own = 1 - saved.left[n, level, t, stage]
+                    if own <= above:
+                        continue
+                    share = 1 - (1 - own) / (1 - above)
+                    kind = counts.skipped if stage == 0 else counts.gated
+                    for action in (READ, UPDATE):
+                        lost = counts.actual[n, level, t, action] * share
+                        if whole:
+                            lost = math.ceil(lost) if t == output and action == READ else math.floor(lost)
+                        counts.actual[n, level, t, action] -= lost
+                        kind[n, level, t, action] = lost
+                    above = own
 
 
 @kernel
@@ -82,19 +76,45 @@ def _met_density(met: float, whole: bool) -> float:
 
 
 @kernel
-def save_computes(
+def save_computes(computes: int, saved: SavedArrays, dropped: bool, counts: SparseCountArrays) -> None:
+    """Split computations into actual, gated and skipped ones.
+
+    A computation whose operand is gated takes its cycle, and is gated too. One whose operand is skipped on
+    the way is none of these.
+
+    Parameters
+    ----------
+    computes : int
+        If nothing were zero, over all units.
+    saved : SavedArrays
+    dropped : bool
+        Whether gated operands take no cycle.
+    counts : SparseCountArrays
+        `computes` is filled in.
+    """
+    for n in range(len(saved.computes)):
+        left = saved.computes[n]
+        gated = left[2] - left[3]
+        if not dropped:
+            gated += left[0] - left[1]
+        counts.computes[n, 0] = computes * left[3]
+        counts.computes[n, 1] = computes * gated
+        counts.computes[n, 2] = computes * (left[1] - left[2])
+
+
+@kernel
+def save_whole_computes(
     computes: int,
     output: int,
     actions: ActionArrays,
     densities: DensityArrays,
     compressed: Bools,
-    removed: Floats,
+    saved: SavedArrays,
     counts: SparseCountArrays,
 ) -> None:
-    """Split computations into actual, gated and skipped ones.
+    """Split computations into actual, gated and skipped ones, rounding on the way as Sparseloop does.
 
-    What storage does not deliver is not computed. Of the rest, an operand that led such savings is denser
-    than before.
+    Of what storage delivers, an operand that led savings on the way is denser than before.
 
     Parameters
     ----------
@@ -104,44 +124,37 @@ def save_computes(
     actions : ActionArrays
     densities : DensityArrays
     compressed : bool[N, T]
-        Whether the innermost level that keeps an operand stores it compressed: only then can its zeros be
-        skipped.
-    removed : float64[N, T]
-        As `save_accesses` leaves it.
+        As `combine_computes` takes it.
+    saved : SavedArrays
     counts : SparseCountArrays
         `computes` is filled in.
     """
-    tensors = removed.shape[1]
-    whole = actions.whole
-    met = densities.met
-    for n in range(len(removed)):
+    tensors = len(densities.met)
+    for n in range(len(saved.computes)):
         total = float(computes)
         for t in range(tensors):
-            if t != output and removed[n, t] > 0:
-                lost = total * removed[n, t]
-                total -= math.floor(lost) if whole else lost
+            total -= math.floor(total * saved.removed[n, t])
+        gated = 0.0
+        if not actions.dropped and saved.computes[n, 0] > 0:
+            gated = float(math.floor(total * (1 - saved.computes[n, 1] / saved.computes[n, 0])))
+            total -= gated
         skipped = 0.0
         gating = 0
         first = second = 1.0
         for t in range(tensors):
-            if t == output or not (actions.skip_compute[t] or actions.gate_compute[t]):
+            if not (actions.skip_compute[t] or actions.gate_compute[t]):
                 continue
-            density = _met_density(met[t], whole)
-            for a in range(len(actions.level)):
-                led = actions.target[a]
-                if actions.leaders[a, t] and led != output and removed[n, led] > 0:
-                    left = 1 - _met_density(removed[n, led], whole)
-                    density = min(1.0, density / left) if left > 0 else 0.0
-            if actions.skip_compute[t] and compressed[n, t]:
+            left = 1 - _met_density(saved.empty[n, t], True)
+            density = min(1.0, _met_density(densities.met[t], True) / left) if left > 0 else 0.0
+            if actions.skip_compute[t] and (compressed[n, t] or t == output):
                 skipped += (total - skipped) * (1 - density)
             elif actions.gate_compute[t]:
                 gating += 1
                 first, second = (density, second) if gating == 1 else (first, second * density)
         total -= skipped
-        gated = total * (first * (1 - second) + (1 - first) * second)
-        gated += total * ((1 - first) * (1 - second))
-        if whole:
-            gated = math.floor(gated)
-        counts.computes[n, 0] = total - gated
-        counts.computes[n, 1] = gated
+        more = total * (first * (1 - second) + (1 - first) * second)
+        more += total * ((1 - first) * (1 - second))
+        more = math.floor(more)
+        counts.computes[n, 0] = total - more
+        counts.computes[n, 1] = gated + more
         counts.computes[n, 2] = skipped

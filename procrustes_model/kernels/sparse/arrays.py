@@ -61,7 +61,7 @@ class DensityArrays(NamedTuple):
 
 
 class ActionArrays(NamedTuple):
-    """Accesses saved, gating first: of two actions on one tensor and level the more effective one stands.
+    """Accesses saved.
 
     Attributes
     ----------
@@ -75,6 +75,8 @@ class ActionArrays(NamedTuple):
         Whether expected counts are rounded.
     joined : bool
         Whether boxes are those of `find_joined_boxes`.
+    dropped : bool
+        Whether a computation whose operand is gated takes no cycle.
     """
 
     level: Ints
@@ -85,6 +87,7 @@ class ActionArrays(NamedTuple):
     gate_compute: Bools
     whole: bool
     joined: bool
+    dropped: bool
 
 
 class TermArrays(NamedTuple):
@@ -188,18 +191,31 @@ class BoxArrays(NamedTuple):
 
 
 class SavedArrays(NamedTuple):
-    """What actions save, by level and tensor.
+    """What zeros save, by level and tensor, and of computations.
 
     Attributes
     ----------
-    probability : float64[N, L, T]
-        That an access is saved; that of the levels further out included.
-    kind : int64[N, L, T]
-        0, GATED or SKIPPED.
+    left : float64[N, L, T, 2]
+        Share of a tensor's accesses that no action has saved: after the skipping at a level and the levels
+        further out, and after the gating there too.
+    tilt : float64[N, L, T, 3]
+        How much denser than all of a tensor what arrives at a level is, what is gated there, and what is
+        left: other than 1 where the masks of several tensors are known.
+    removed : float64[N, T]
+        Share of computations that a tensor's saved accesses take away, of those that other tensors before it
+        leave; what is gated only where gated operands are dropped.
+    empty : float64[N, T]
+        How likely a leader's smallest box is empty, of those that save accesses of operands.
+    computes : float64[N, 4]
+        Share of computations that is left after accesses skipped, accesses gated, operands skipped, operands
+        gated.
     """
 
-    probability: Floats
-    kind: Ints
+    left: Floats
+    tilt: Floats
+    removed: Floats
+    empty: Floats
+    computes: Floats
 
 
 class TileArrays(NamedTuple):

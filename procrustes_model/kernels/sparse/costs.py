@@ -16,6 +16,7 @@ from procrustes_model.kernels.dense.arrays import (
     SKIPPED_COMPUTE,
     UPDATE,
     CostArrays,
+    Floats,
     Ints,
     MachineArrays,
     RuleArrays,
@@ -104,7 +105,7 @@ def charge_beside(
 
 @kernel
 def find_steps(
-    instances: Ints, computes: int, met: float, balanced: bool, counts: SparseCountArrays, steps: Ints
+    instances: Ints, computes: int, met: Floats, balanced: bool, counts: SparseCountArrays, steps: Ints
 ) -> None:
     """Find the steps of the slowest processing element.
 
@@ -113,8 +114,8 @@ def find_steps(
     instances : int64[N, L + 1]
     computes : int
         If nothing were zero, over all units.
-    met : float
-        Density that computations see of the tensor that is balanced.
+    met : float64[N]
+        Density that computations see of the tensor that is balanced, and of those counted with it.
     balanced : bool
         Whether processing elements wait for each other: `counts.work` is then what the slowest does. It
         counts where all zeros of the balanced tensor save their cycle.
@@ -126,9 +127,9 @@ def find_steps(
     for n in range(len(steps)):
         busy = counts.computes[n, DONE] + counts.computes[n, GATED_COMPUTE]
         even = busy / instances[n, units]
-        if balanced and busy <= computes * met * (1 + 1e-9):
+        if balanced and busy <= computes * met[n] * (1 + 1e-9):
             # What is saved beyond the zeros of the balanced tensor is saved evenly.
-            others = busy / (computes * met) if met > 0 else 0.0
+            others = busy / (computes * met[n]) if met[n] > 0 else 0.0
             others = 1.0 if abs(others - 1) < 1e-9 else others
             even = computes // instances[n, units] * counts.work[n] * others
         steps[n] = np.int64(max(1.0, round_up(even)))

@@ -10,10 +10,8 @@ from procrustes_model.kernels.sparse.arrays import (
     DENSE,
     FIXED,
     STRUCTURED,
-    ActionArrays,
     BoxArrays,
     DensityArrays,
-    SavedArrays,
 )
 
 _LONG = 64
@@ -145,32 +143,3 @@ def find_empty(
                     words,
                     along,
                 )
-
-
-@kernel
-def combine_actions(actions: ActionArrays, boxes: BoxArrays, empty: Floats, saved: SavedArrays) -> None:
-    """Combine leaders and actions: one empty leader is enough, and the most effective action stands.
-
-    Parameters
-    ----------
-    actions : ActionArrays
-    boxes : BoxArrays
-    empty : float64[N, A, T]
-    saved : SavedArrays
-        Filled in.
-    """
-    probability, kind, level = saved.probability, saved.kind, boxes.level
-    target, effective = actions.target, boxes.effective
-    mappings, count, tensors = empty.shape
-    for n in range(mappings):
-        probability[n] = 0.0
-        kind[n] = 0
-        for a in range(count):
-            left = 1.0
-            for t in range(tensors):
-                if effective[n, a, t]:
-                    left *= 1 - empty[n, a, t]
-            at, t = level[n, a], target[a]
-            if kind[n, at, t] == 0 or probability[n, at, t] < 1 - left:
-                probability[n, at, t] = 1 - left
-                kind[n, at, t] = actions.kind[a]

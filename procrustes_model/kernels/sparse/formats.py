@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import (
+    FILL,
     READ,
     UPDATE,
     Bools,
@@ -219,6 +220,7 @@ def compress(
     tile: Ints,
     accesses: Ints,
     dense: Floats,
+    tilt: Floats,
     formats: FormatArrays,
     tiles: TileArrays,
     counts: SparseCountArrays,
@@ -237,6 +239,8 @@ def compress(
         If nothing were zero.
     dense : float64[N, L + 1, T]
         Nonzeros / elements of the tiles of every level; last, of what compute units take.
+    tilt : float64[N, L, T, 3]
+        How much denser than these what arrives is, what is gated, and what is left; of `SavedArrays`.
     formats : FormatArrays
     tiles : TileArrays
     counts : SparseCountArrays
@@ -277,8 +281,9 @@ def compress(
                         moved *= final
                         actual[n, level, t, action] *= 1 - final + final * density
                     else:
-                        actual[n, level, t, action] *= density
-                        gated[n, level, t, action] *= density
+                        left = 0 if action == FILL else 2
+                        actual[n, level, t, action] *= density * tilt[n, level, t, left]
+                        gated[n, level, t, action] *= density * tilt[n, level, t, 1]
                     if dropped[level, t]:
                         metadata[n, level, t, action] = math.floor(moved / block) * full / word
                     else:

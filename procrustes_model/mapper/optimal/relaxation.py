@@ -9,23 +9,28 @@ with steps shortened by the zeros that are skipped, the dense search prunes noth
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import DONE, FILL, METADATA, READ, UPDATE, Bools, Floats, Ints
 from procrustes_model.kernels.search.arrays import SIMPLE, Model
 from procrustes_model.kernels.search.lattice import box_words
-from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, BoxArrays
+from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, SKIPPED, BoxArrays
 from procrustes_model.kernels.sparse.empty import find_empty
 from procrustes_model.kernels.sparse.empty_on_masks import find_empty_by_mask
 from procrustes_model.kernels.sparse.formats import block_bits, least_bits
+from procrustes_model.kernels.sparse.joint import count_jointly
 from procrustes_model.model.sparse.lower import SparseDesign
 
 
 def _with_prices(model: Model, energy: Floats, served: Floats) -> Model:
     """Return a model with other prices per pack and, of components, per element (float64[L, T, 3] each)."""
     return model._replace(energy=energy, served=served, word=energy / model.pack[:, :, None] + served)
+
+
+def _numbers(chosen: Bools) -> set[int]:
+    return set(np.flatnonzero(chosen).tolist())
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Relaxation:
 
     design: SparseDesign
     may_keep: Ints
+    _jointly: dict[frozenset[int], float] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_valid(self) -> bool:
@@ -60,6 +66,8 @@ class Relaxation:
         design, tensor = self.design, self.design.balance.tensor
         if tensor < 0 or design.actions.whole or not design.actions.skip_compute[tensor]:
             return False
+        if design.counted_together.any():
+            return False
         if not design.compressed[self.may_keep[:, tensor] != 0, tensor].all():
             return False
         fans = design.machine.fanout.prod(axis=1)[: design.balance.array]
@@ -72,9 +80,29 @@ class Relaxation:
             return 0.0  # the elements at the border are used less often than others
         return float(design.densities.average[tensor])
 
-    def _left(self, action: int) -> float:
-        """Return the least share of accesses that an action leaves."""
-        return math.prod(self.density(int(t)) for t in np.flatnonzero(self.design.actions.leaders[action]))
+    def _least(self, tensors: set[int]) -> float:
+        """Return the least share of positions at which no box of several tensors is empty.
+
+        No box is empty more often than a single element. Tensors with masks are counted together.
+        """
+        known = frozenset(t for t in tensors if self.design.masks.known[t])
+        if len(known) < 2:
+            return math.prod(float(self.design.densities.met[t]) for t in tensors)
+        if known not in self._jointly:
+            problem, masks = self.design.problem, self.design.masks
+            dimensions, count = len(problem.bounds), len(masks.known)
+            chosen = np.array([t in known for t in range(count)])
+            box, origin = np.ones((count, dimensions), np.int64), np.zeros(dimensions, np.int64)
+            found = count_jointly(problem, masks, chosen, box, origin, problem.bounds)
+            self._jointly[known] = found / math.prod(problem.bounds.astype(float))
+        rest = math.prod(float(self.design.densities.met[t]) for t in tensors - known)
+        return self._jointly[known] * rest
+
+    def _leaders(self, target: int, level: int) -> set[int]:
+        """Return what leads actions on a tensor at a level and further out."""
+        actions = self.design.actions
+        mine = (actions.target == target) & (actions.level <= level)
+        return _numbers(actions.leaders[mine].any(axis=0))
 
     def spread_factor(self, tensor: int, level: int, values: Ints) -> Floats:
         """Return how much more than at least is left of accesses that serve many compute units at once.
@@ -98,7 +126,10 @@ class Relaxation:
         """
         design, actions = self.design, self.design.actions
         own = np.flatnonzero((actions.target == tensor) & (actions.level >= level))
-        if not len(own) or design.machine.fanout[-1].prod() > 1:
+        outer = (actions.target == tensor) & (actions.level < level)
+        if not len(own) or outer.any() or design.machine.fanout[-1].prod() > 1:
+            return np.ones(len(values))
+        if design.masks.known[actions.leaders[own].any(axis=0)].sum() > 1:
             return np.ones(len(values))
         tensors = self.may_keep.shape[1]
         shared = values if actions.joined else np.where(design.problem.rank[tensor] >= 0, 1, values)
@@ -112,25 +143,25 @@ class Relaxation:
         if design.masks.known.any():
             status = np.zeros(len(values), np.int64)
             find_empty_by_mask(design.problem, design.densities, design.masks, boxes, status, empty)
-        left = (1 - empty).prod(axis=2).min(axis=1)
-        least = min(self._left(int(a)) for a in own)
+        left = (1 - empty).min(axis=1).prod(axis=1)
+        least = self._least(self._leaders(tensor, self.may_keep.shape[0]))
         return np.asarray(np.maximum(left / least, 1.0)) if least > 0 else np.ones(len(values))
 
-    def _saved(self, keep: Bools | None) -> Floats:
-        """Return the least share of accesses that actions leave (float64[L, T, 3])."""
-        actions, may_keep = self.design.actions, self.may_keep
-        share = np.ones((*may_keep.shape, 3))
-        for a, (limit, t) in enumerate(zip(actions.level.tolist(), actions.target.tolist(), strict=True)):
-            left = self._left(a)
-            share[limit + 1 :, t] = np.minimum(share[limit + 1 :, t], left)
-            for level in range(limit, -1, -1):
-                kept = may_keep[level, t] if keep is None else int(keep[level, t])
-                if kept:
-                    share[level, t, READ] = min(share[level, t, READ], left)
-                    share[level, t, UPDATE] = min(share[level, t, UPDATE], left)
-                if kept == 1:
-                    break
-        return share
+    def _moved(self, level: int, tensor: int) -> tuple[Floats, Floats]:
+        """Return the least shares of accesses that actions leave, and of nonzeros among all words.
+
+        Both float64[3], by action: what an outer level does not send does not fill this one.
+        """
+        outer, here = self._leaders(tensor, level - 1), self._leaders(tensor, level)
+        found = []
+        for leaders in (outer, here):
+            left = self._least(leaders)
+            known = self.design.masks.known[list(leaders | {tensor})].sum() > 1
+            slides = self.design.problem.sliding[tensor] and self.design.masks.known[tensor]
+            dense = self._least(leaders | {tensor}) if known else left * self.density(tensor)
+            found.append((left, 0.0 if slides else dense))
+        order = (1, 0, 1)  # READ, FILL, UPDATE
+        return np.array([found[i][0] for i in order]), np.array([found[i][1] for i in order])
 
     def _bits(self, level: int, tensor: int) -> float:
         """Return the least bits of metadata per position of a tile."""
@@ -152,17 +183,16 @@ class Relaxation:
         """Return what a word of metadata costs at least."""
         return self._access(level, tensor, action, METADATA) / float(self.design.machine.words[level])
 
-    def _prices(self, model: Model, keep: Bools | None) -> tuple[Floats, Floats, Floats, float]:
+    def _prices(self, model: Model) -> tuple[Floats, Floats, Floats, float]:
         """Return prices per pack and, of components, per element, shares moved, and a constant.
 
         The first two are float64[L, T, 3], the shares float64[L, T, 2].
         """
         design, formats = self.design, self.design.formats
-        saved = self._saved(keep)
-        energy, served = np.zeros(saved.shape), np.zeros(saved.shape)
+        energy, served = np.zeros((2, *self.may_keep.shape, 3))
         per_use = design.machine.served
         constant = 0.0
-        moved = np.ones((*saved.shape[:2], 2))
+        moved = np.ones((*self.may_keep.shape, 2))
         for level, t in np.ndindex(*self.may_keep.shape):
             density = self.density(t)
             output, shrunk = bool(model.output[t]), bool(formats.compressed[level, t])
@@ -171,7 +201,7 @@ class Relaxation:
             positions, loses_blocks = int(formats.block[level, t]), bool(formats.dropped[level, t])
             if loses_blocks and positions <= 0:
                 words = 0.0
-            share = np.array(saved[level, t], np.float64)
+            share, nonzeros = self._moved(level, t)
             described = np.zeros(3)
             if output and shrunk:
                 outer = level == 0 and share[UPDATE] == 1
@@ -186,7 +216,7 @@ class Relaxation:
                     spared = (1 - density) * (done + per_use[level, t, UPDATE])
                     constant += float(touched * (extra * one - spared))
             elif shrunk:
-                share, described = share * density, share * words
+                share, described = nonzeros, share * words
                 if loses_blocks and words:
                     units = float(design.machine.fanout[:level].prod())
                     block = block_bits(formats.terms, level, t, positions) / word
@@ -204,45 +234,31 @@ class Relaxation:
 
     def _shares(self) -> tuple[float, float]:
         """Return the least shares of computations that take energy, and that take time."""
-        design, actions = self.design, self.design.actions
-        output = design.problem.output
-        energy = time = 1.0
-        for t in range(len(design.densities.met)):
-            if t == output:
-                continue
-            led = [
-                a for a in np.flatnonzero(actions.leaders[:, t]).tolist() if int(actions.target[a]) != output
-            ]
-            met, least = float(design.densities.met[t]), self.density(t) ** len(led)
-            skipped = min(met, least) if len(led) < 2 else met * least
-            if actions.skip_compute[t]:
-                energy, time = energy * skipped, time * skipped
-            elif actions.gate_compute[t]:
-                energy, time = energy * skipped, time * least
-            else:
-                energy, time = energy * least, time * least
-        return energy, time
+        actions, output = self.design.actions, self.design.problem.output
+        delivered = actions.target != output
+        late = delivered & ((actions.kind == SKIPPED) | actions.dropped)
+        led, skipped = (_numbers(actions.leaders[one].any(axis=0)) for one in (delivered, late))
+        operands, gated = _numbers(actions.skip_compute), _numbers(actions.gate_compute)
+        return self._least(led | operands | gated), self._least(skipped | operands)
 
     @property
     def time_share(self) -> float:
         """The least share of computations that take time."""
         return self._shares()[1]
 
-    def relax(self, model: Model, keep: Bools | None = None) -> Model:
-        """Return a model with prices that no mapping undercuts.
+    def relax(self, model: Model) -> Model:
+        """Return a model with prices that no mapping undercuts, whatever levels keep.
 
         Parameters
         ----------
         model : Model
             Dense.
-        keep : bool[L, T], optional
-            What levels keep; None for prices that hold whatever they keep.
 
         Returns
         -------
         Model
         """
-        energy, served, moved, constant = self._prices(model, keep)
+        energy, served, moved, constant = self._prices(model)
         spent, time = self._shares()
         machine = self.design.machine
         computing = float(machine.compute_price[DONE]) + machine.served_compute

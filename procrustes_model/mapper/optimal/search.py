@@ -166,7 +166,7 @@ class Optimal:
             return 0.0
         steps, least = self.tables.fewest_steps(), math.inf
         for keep in self.space.patterns():
-            model = relaxation.forget(self.space.model_of(keep))
+            model = relaxation.forget(self.space.model)
             energy = self.tables.make_pattern(model, keep, self.incumbent.goal)[2]
             least = min(least, self.incumbent.score_bound(energy, steps))
         return least
@@ -190,7 +190,7 @@ class Optimal:
         return [(score, number, keep) for score, _, number, keep in ranked]
 
     def _search_pattern(self, keep: Bools, pool: ThreadPoolExecutor) -> None:
-        self.model = self.space.model_of(keep)
+        self.model = self.space.model
         pattern, pairs, bound = self.tables.make_pattern(self.model, keep, self.incumbent.goal)
         if not math.isfinite(bound) or self.incumbent.excludes(bound, self.tables.fewest_steps()):
             self.patterns_pruned += 1

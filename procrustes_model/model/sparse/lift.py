@@ -159,7 +159,7 @@ def _lift_imbalance(design: SparseDesign, problem: Problem, buffers: SparseBuffe
     if tensor < 0:
         return None
     cut = int(tiles.cut[0])
-    met = float(design.densities.met[tensor])
+    met = float(buffers.met[0])
     return Imbalance(
         tensor=problem.tensors[tensor].name,
         policy=design.policy.name,

@@ -30,6 +30,7 @@ from procrustes_model.kernels.sparse.masks import MaskArrays
 from procrustes_model.model.components import working_components
 from procrustes_model.model.design import Design, lower_rules
 from procrustes_model.model.lower import lower_machine, lower_problem
+from procrustes_model.model.sparse.effects import idle_on
 from procrustes_model.model.sparse.formats import lower_terms
 from procrustes_model.model.sparse.masks import lower_masks, read_mask
 from procrustes_model.policies import POLICIES, Policy
@@ -93,6 +94,37 @@ class SparseDesign(Design):
     def is_counted(self) -> bool:
         """Whether the balanced tensor has a mask, so that work is counted rather than expected."""
         return self.balance.tensor >= 0 and bool(self.masks.known[self.balance.tensor])
+
+    @property
+    def counted_together(self) -> Bools:
+        """Tensors whose masks together say what work is, bool[T]; none where one mask or none does."""
+        chosen = self.masks.known & self.actions.skip_compute
+        several = chosen.sum() > 1 and self.is_counted and bool(chosen[self.balance.tensor])
+        return chosen if several else np.zeros_like(chosen)
+
+    def works(self, keep: Bools) -> Bools:
+        """Return whether all that the design states has an effect, given what levels keep.
+
+        A level that saves accesses of a tensor keeps it, and operands whose zeros are skipped arrive
+        compressed. The output's do not arrive.
+
+        Parameters
+        ----------
+        keep : bool[..., L, T]
+
+        Returns
+        -------
+        bool[...]
+        """
+        works = np.ones(keep.shape[:-2], np.bool_)
+        for level, target in zip(self.actions.level.tolist(), self.actions.target.tolist(), strict=True):
+            works &= keep[..., level, target]
+        last = self.compressed.shape[0] - 1
+        for tensor in np.flatnonzero(self.actions.skip_compute).tolist():
+            if tensor != self.problem.output:
+                innermost = last - np.argmax(keep[..., ::-1, tensor], axis=-1)
+                works &= self.compressed[innermost, tensor]
+        return works
 
 
 class _Names:
@@ -169,6 +201,8 @@ def lower_sparsity(
     actions = _lower_actions(phase, len(problem.tensors), names)
     formats = _lower_formats(phase, architecture, problem, names)
     balance = _lower_balance(phase, len(architecture.levels), names)
+    if not names.issues:
+        names.issues += idle_on(architecture, sparsity, phase, problem)
     if names.issues:
         raise SpecError(names.issues)
     read = {name: read_mask(mask, problem, name) for name, mask in found.items()}
@@ -341,6 +375,7 @@ def _lower_actions(phase: SparsePhase, tensors: int, names: _Names) -> ActionArr
         gate_compute=operands["gate"],
         whole=names.rules.rounding == "whole_words",
         joined=names.rules.access_box == "joined",
+        dropped=names.rules.gated_operands == "dropped",
     )
 
 

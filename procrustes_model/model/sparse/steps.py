@@ -8,6 +8,8 @@ import numpy as np
 
 from procrustes_model.kernels.dense.accesses import check_capacity
 from procrustes_model.kernels.dense.arrays import (
+    BAD_DESIGN,
+    OK,
     Bools,
     CostArrays,
     CountArrays,
@@ -19,10 +21,11 @@ from procrustes_model.kernels.dense.arrays import (
 )
 from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.imbalance.counted import measure_work
+from procrustes_model.kernels.imbalance.joint import measure_joint_work
 from procrustes_model.kernels.imbalance.memo import MemoArrays, expected_work
 from procrustes_model.kernels.imbalance.tiles import count_pointers, find_tiles
 from procrustes_model.kernels.pipeline import Scope, count_nests
-from procrustes_model.kernels.sparse.actions import save_accesses, save_computes
+from procrustes_model.kernels.sparse.actions import save_accesses, save_computes, save_whole_computes
 from procrustes_model.kernels.sparse.arrays import (
     BoxArrays,
     SavedArrays,
@@ -31,8 +34,9 @@ from procrustes_model.kernels.sparse.arrays import (
 )
 from procrustes_model.kernels.sparse.boxes import find_boxes, find_joined_boxes
 from procrustes_model.kernels.sparse.capacity import check_stored, spill, widen_stored, widen_stored_by_mask
+from procrustes_model.kernels.sparse.combine import combine_accesses, combine_computes
 from procrustes_model.kernels.sparse.costs import cost_sparse, find_steps
-from procrustes_model.kernels.sparse.empty import combine_actions, find_empty
+from procrustes_model.kernels.sparse.empty import find_empty
 from procrustes_model.kernels.sparse.empty_on_masks import (
     fill_density,
     fill_density_by_mask,
@@ -60,7 +64,6 @@ class SparseBuffers:
     boxes : BoxArrays
     empty : float64[N, A, T]
     saved : SavedArrays
-    removed : float64[N, T]
     compressed : bool[N, T]
     density : float64[N, L + 1, T]
     tiles : TileArrays
@@ -68,19 +71,21 @@ class SparseBuffers:
     costs : CostArrays
     before : float64[N]
         Work of the slowest processing element without balancing.
+    met : float64[N]
+        Share of the computations that is work: that meets nonzeros of what is balanced.
     """
 
     room: Room
     boxes: BoxArrays
     empty: Floats
     saved: SavedArrays
-    removed: Floats
     compressed: Bools
     density: Floats
     tiles: TileArrays
     counts: SparseCountArrays
     costs: CostArrays
     before: Floats
+    met: Floats
 
     @property
     def loops(self) -> LoopArrays:
@@ -111,8 +116,13 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
             effective=np.zeros((mappings, actions, tensors), np.bool_),
         ),
         empty=np.zeros((mappings, actions, tensors)),
-        saved=SavedArrays(np.zeros(kept), np.zeros(kept, np.int64)),
-        removed=np.zeros((mappings, tensors)),
+        saved=SavedArrays(
+            left=np.ones((*kept, 2)),
+            tilt=np.ones((*kept, 3)),
+            removed=np.zeros((mappings, tensors)),
+            empty=np.zeros((mappings, tensors)),
+            computes=np.ones((mappings, 4)),
+        ),
         compressed=np.zeros((mappings, tensors), np.bool_),
         density=np.ones((mappings, levels + 1, tensors)),
         tiles=TileArrays(*(np.zeros(mappings, np.int64) for _ in TileArrays._fields)),
@@ -128,6 +138,7 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
         ),
         costs=make_costs(mappings, levels, tensors, sparse=True),
         before=np.ones(mappings),
+        met=np.ones(mappings),
     )
 
 
@@ -158,37 +169,39 @@ def evaluate_block(
     problem, machine, balance, status = design.problem, design.machine, design.balance, buffers.status
     loops, dense, counts, costs = buffers.loops, buffers.dense, buffers.counts, buffers.costs
     count_nests(problem, machine, design.rules, SCOPE, nests, None, buffers.room, costs.cycles[:, -1])
+    status[(status == OK) & ~design.works(nests.keep)] = BAD_DESIGN
     find_tiles(problem, loops, balance, design.densities.group, buffers.tiles)
     _save(design, nests, buffers)
     _fit(design, nests, buffers, check)
     _balance(design, buffers, memo, before)
-    met, balanced = float(design.densities.met[balance.tensor]), balance.tensor >= 0
-    find_steps(dense.instances, problem.computes, met, balanced, counts, costs.cycles[:, -1])
+    balanced = balance.tensor >= 0
+    find_steps(dense.instances, problem.computes, buffers.met, balanced, counts, costs.cycles[:, -1])
     cost_sparse(machine, dense.instances, design.rules, balance, counts, costs, status)
 
 
 def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
     """Find what zeros save, of accesses, computations and stored words."""
     problem, actions, boxes, counts = design.problem, design.actions, buffers.boxes, buffers.counts
+    densities, masks, saved, status = design.densities, design.masks, buffers.saved, buffers.status
     if len(actions.level):
         find = find_joined_boxes if actions.joined else find_boxes
         find(problem, nests, buffers.loops, design.machine.pack, actions, boxes)
-        find_empty(problem, design.densities, boxes, buffers.empty)
-        if design.masks.known.any():
-            find_empty_by_mask(problem, design.densities, design.masks, boxes, buffers.status, buffers.empty)
-        combine_actions(actions, boxes, buffers.empty, buffers.saved)
+        find_empty(problem, densities, boxes, buffers.empty)
+        if masks.known.any():
+            find_empty_by_mask(problem, densities, masks, boxes, status, buffers.empty)
+    combine_accesses(problem, actions, densities, masks, boxes, buffers.empty, status, saved)
     accesses = buffers.dense.accesses
-    save_accesses(accesses, nests.keep, problem.output, buffers.saved, actions.whole, counts, buffers.removed)
+    save_accesses(accesses, nests.keep, problem.output, saved, actions.whole, counts)
     find_compressed(nests.keep, design.formats.compressed, buffers.compressed)
-    save_computes(
-        design.problem.computes,
-        problem.output,
-        actions,
-        design.densities,
-        buffers.compressed,
-        buffers.removed,
-        counts,
+    combine_computes(
+        problem, actions, densities, masks, boxes, buffers.empty, buffers.compressed, status, saved
     )
+    if actions.whole and np.sum(masks.known) < 2:
+        save_whole_computes(
+            problem.computes, problem.output, actions, densities, buffers.compressed, saved, counts
+        )
+    else:
+        save_computes(problem.computes, saved, actions.dropped, counts)
     fill_density(design.densities, buffers.density)
     if design.masks.known.any():
         fill_density_by_mask(problem, buffers.loops, design.masks, buffers.status, buffers.density)
@@ -199,6 +212,7 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
         buffers.dense.tile,
         accesses,
         buffers.density,
+        saved.tilt,
         design.formats,
         buffers.tiles,
         counts,
@@ -261,6 +275,22 @@ def find_work(
     """
     balance, tensor, tiles = design.balance, design.balance.tensor, buffers.tiles
     work, status = buffers.counts.work, buffers.status
+    chosen = design.counted_together
+    if chosen.any():
+        measure_joint_work(
+            design.problem,
+            buffers.loops,
+            balance,
+            tiles,
+            design.masks,
+            chosen,
+            buffers.before,
+            work,
+            buffers.met,
+            status,
+        )
+        return
+    buffers.met[:] = design.densities.met[tensor]
     if design.is_counted:
         measure_work(
             design.problem,

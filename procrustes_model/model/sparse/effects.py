@@ -1,0 +1,82 @@
+"""What a design states and a machine or a mapping leaves without an effect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.formats import FORMATS
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.mapping import Mapping
+    from procrustes_model.spec.problem import Problem
+    from procrustes_model.spec.sparsity import SparsePhase, Sparsity
+
+
+def idle_on(
+    architecture: Architecture, sparsity: Sparsity, phase: SparsePhase, problem: Problem
+) -> list[Issue]:
+    """Return an issue for every action and skipped operand that has no effect, whatever the mapping.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        With all levels that the design names.
+    sparsity : Sparsity
+    phase : SparsePhase
+        The design in the problem's phase.
+    problem : Problem
+    """
+    levels = {level.name: level for level in architecture.levels}
+    issues = []
+    for number, action in enumerate(phase.actions):
+        if not levels[action.level].may_keep(action.target):
+            message = (
+                f"{action.level} of {architecture.name} does not keep '{action.target}': nothing is saved"
+            )
+            path = ("actions", number, "level")
+            issues.append(sparsity.issue(message, "name a level that keeps it", problem.phase, path))
+    for name in phase.compute.skip:
+        kinds = [phase.format_of(name, level.name).kind for level in levels.values() if level.may_keep(name)]
+        if name != problem.output.name and not any(FORMATS[kind].compressed for kind in kinds):
+            message = f"'{name}' never arrives compressed: its zeros cannot be skipped"
+            hint = f"give it a format under 'formats', or write 'gate: {name}'"
+            issues.append(sparsity.issue(message, hint, problem.phase, ("compute", "skip")))
+    return issues
+
+
+def check_effects(phase: SparsePhase, name: str, problem: Problem, mapping: Mapping) -> None:
+    """Raise where a mapping leaves an action or a skipped operand without an effect.
+
+    Parameters
+    ----------
+    phase : SparsePhase
+    name : str
+        Of the design.
+    problem : Problem
+    mapping : Mapping
+
+    Raises
+    ------
+    SpecError
+    """
+    issues = []
+    places = {level.level: i for i, level in enumerate(mapping.levels)}
+    for action in phase.actions:
+        if action.target not in mapping.levels[places[action.level]].keep:
+            message = (
+                f"{action.level} bypasses '{action.target}', whose accesses the design {name} saves there"
+            )
+            hint = "keep it there, or take the action out of the design"
+            issues.append(mapping.issue(message, hint, places[action.level]))
+    for tensor in phase.compute.skip:
+        if tensor == problem.output.name:
+            continue
+        innermost = [level.level for level in mapping.levels if tensor in level.keep][-1]
+        if not FORMATS[phase.format_of(tensor, innermost).kind].compressed:
+            message = f"compute units get '{tensor}' from {innermost}, uncompressed: the design {name} cannot"
+            hint = f"keep it where it is compressed, or give it a format at {innermost}"
+            issues.append(mapping.issue(f"{message} skip its zeros", hint, places[innermost]))
+    if issues:
+        raise SpecError(issues)
