@@ -165,8 +165,8 @@ class ComputeActions(Frozen):
 
     skip: tuple[Name, ...] = Field(
         default=(),
-        description="operands whose zeros take neither cycle nor energy; they must arrive compressed, but for "
-        "the output, of which only what is not zero is computed",
+        description="operands whose zeros take neither cycle nor energy; they must arrive compressed, "
+        "but for the output, of which only what is not zero is computed",
     )
     gate: tuple[Name, ...] = Field(default=(), description="operands whose zeros take the cycle only")
     gated_energy: Share = Field(
