@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from procrustes_model.spec.problem import Tensor
 
 Offsets = dict[str, tuple[Expr, Expr]]
+Listed = dict[str, tuple[int, ...]]
 """Per dimension: how many positions its loops take, and how far apart they lie."""
 
 
@@ -196,9 +197,28 @@ def find_touched(nest: SymbolicNest, tensor: Tensor, level: int, name: str) -> P
     own = [loop for loop in nest.loops if loop.axis == "temporal" or loop.level >= level]
     one = sympy.Integer(1)
     offsets: Offsets = {}
+    listed: Listed = {}
     for dimension in dict.fromkeys(loop.dimension for loop in own):
-        offsets[dimension] = (product(loop.symbol for loop in own if loop.dimension == dimension), one)
-    return nest.part(f"touched_{name}", _distinct(nest, tensor, offsets)[0])
+        mine = [loop for loop in own if loop.dimension == dimension]
+        offsets[dimension] = (product(loop.symbol for loop in mine), one)
+        held = _list_held(nest, dimension, mine)
+        if held[-1] + 1 != len(held):
+            listed[dimension] = held
+    return nest.part(f"touched_{name}", _distinct(nest, tensor, offsets, listed)[0])
+
+
+def _list_held(nest: SymbolicNest, dimension: str, own: Sequence[Loop]) -> tuple[int, ...]:
+    """Return the positions of a dimension that some of its loops reach, in order.
+
+    There are holes where another loop of the dimension, which the instance does not run, lies inside one.
+    """
+    held, step = [0], 1
+    for loop in reversed(nest.loops):
+        if loop.dimension == dimension:
+            if loop in own:
+                held = [at + i * step for i in range(loop.bound) for at in held]
+            step *= loop.bound
+    return tuple(held)
 
 
 def _ranks(tensor: Tensor, dimension: str) -> set[int]:
@@ -206,17 +226,28 @@ def _ranks(tensor: Tensor, dimension: str) -> set[int]:
     return {rank for rank in range(len(tensor.ranks)) if coefficient_of(tensor, rank, dimension)}
 
 
-def _distinct(nest: SymbolicNest, tensor: Tensor, offsets: Offsets) -> tuple[Expr, bool]:
-    """Return how many different positions of `tensor` the loops reach, and whether they had to be counted."""
+def _distinct(
+    nest: SymbolicNest, tensor: Tensor, offsets: Offsets, listed: Listed | None = None
+) -> tuple[Expr, bool]:
+    """Return how many different positions of `tensor` the loops reach, and whether they had to be counted.
+
+    Positions of dimensions that have holes are `listed`.
+    """
+    listed = listed or {}
     ranks = {dimension: _ranks(tensor, dimension) for dimension in offsets}
     factors, counted = [], False
     for group in _connected({dimension: own for dimension, own in ranks.items() if own}):
         if len(group) == 1:
             factors.append(offsets[group[0]][0])
-        elif len(group) == 2 and ranks[group[0]] == ranks[group[1]] and len(ranks[group[0]]) == 1:
+        elif (
+            len(group) == 2
+            and not listed.keys() & set(group)
+            and ranks[group[0]] == ranks[group[1]]
+            and len(ranks[group[0]]) == 1
+        ):
             factors.append(_two_in_one_rank(tensor, min(ranks[group[0]]), group, offsets))
         else:
-            factors.append(sympy.Integer(_count_offsets(nest, tensor, group, offsets)))
+            factors.append(sympy.Integer(_count_offsets(nest, tensor, group, offsets, listed)))
             counted = True
     return product(factors), counted
 
@@ -248,15 +279,17 @@ def _two_in_one_rank(tensor: Tensor, rank: int, group: Sequence[str], offsets: O
     return total([product([m, n]), -twice])
 
 
-def _count_offsets(nest: SymbolicNest, tensor: Tensor, group: Sequence[str], offsets: Offsets) -> int:
+def _count_offsets(
+    nest: SymbolicNest, tensor: Tensor, group: Sequence[str], offsets: Offsets, listed: Listed
+) -> int:
     """Count different positions one by one, at the mapping's bounds."""
     found = {(0,) * len(tensor.ranks)}
     for dimension in group:
         count, size = (nest.value(one) for one in offsets[dimension])
-        step = [coefficient_of(tensor, rank, dimension) * size for rank in range(len(tensor.ranks))]
+        step = [coefficient_of(tensor, rank, dimension) for rank in range(len(tensor.ranks))]
         found = {
-            tuple(at + i * move for at, move in zip(offset, step, strict=True))
+            tuple(at + position * move for at, move in zip(offset, step, strict=True))
             for offset in found
-            for i in range(count)
+            for position in listed.get(dimension, range(0, count * size, size))
         }
     return len(found)

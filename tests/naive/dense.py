@@ -127,21 +127,26 @@ def count_sharing(tensor: Tensor, network: list[NestLoop], child: set[Point]) ->
 
 
 def count_accumulated(problem: Problem, loops: list[NestLoop], tensor: Tensor, level: int) -> int:
-    """Return how many elements of an output one instance of a level accumulates over the run.
+    """Return how many elements of an output the first instance of a level accumulates over the run.
 
-    Its share of a dimension, the bound over the spatial factors further out, is taken as neighbours.
+    It comes to the positions of a dimension at which no spatial loop further out is beyond its first step.
     """
-    share = dict(problem.dimensions)
-    for loop in loops:
-        if loop.spatial and loop.level < level:
-            share[loop.dimension] //= loop.bound
-    neighbours = [NestLoop(level, False, dimension, extent, 1) for dimension, extent in share.items()]
-    return len(touched(tensor, neighbours))
-
-
-def count_really_accumulated(loops: list[NestLoop], tensor: Tensor, level: int) -> int:
-    """Return the same for the share that the loops give an instance, neighbours or not."""
-    return len(touched(tensor, [loop for loop in loops if not (loop.spatial and loop.level < level)]))
+    outer = [loop for loop in loops if loop.spatial and loop.level < level]
+    held = {
+        dimension: [
+            at
+            for at in range(bound)
+            if not any(loop.dimension == dimension and at // loop.step % loop.bound for loop in outer)
+        ]
+        for dimension, bound in problem.dimensions.items()
+    }
+    return len(
+        {
+            tuple(sum(term.coefficient * at[term.dimension] for term in rank) for rank in tensor.ranks)
+            for index in itertools.product(*held.values())
+            for at in [dict(zip(held, index, strict=True))]
+        }
+    )
 
 
 def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str, dict[str, int]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Bools, Floats, Ints
 from procrustes_model.kernels.dense.nest import copy_row
-from procrustes_model.kernels.dense.sharing import distinct_positions
+from procrustes_model.kernels.dense.sharing import distinct_positions, touched_positions
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import (
     POINT,
@@ -298,6 +298,22 @@ def _note_traffic(model: Model, label: Ints, level: int, tensor: int, read: int,
 
 
 @kernel
+def _touched(model: Model, lattice: Lattice, label: Ints, level: int, tensor: int, reach: Ints) -> int:
+    """Return the elements that an instance of a level accumulates; `reach` : int64[D], its positions."""
+    dimensions = len(reach)
+    path = model.columns.path
+    below, spread = np.ones((level + 1, dimensions), np.int64), np.ones((level, dimensions), np.int64)
+    if model.kind[tensor] != SIMPLE:
+        for outer in range(level):
+            around, within = label[path + 2 * outer + 1], label[path + 2 * outer + 2]
+            for d in range(dimensions):
+                below[outer + 1, d] = lattice.value[within, d]
+                spread[outer, d] = lattice.value[around, d] // lattice.value[within, d]
+        return touched_positions(model.problem, tensor, below, spread, level, reach)
+    return distinct_positions(model.problem, tensor, reach, lattice.value[0])
+
+
+@kernel
 def _cross(
     model: Model, lattice: Lattice, pattern: Pattern, level: int, label: Ints, child: int, spread: int
 ) -> float:
@@ -324,7 +340,7 @@ def _cross(
         if model.output[t]:
             for d in range(dimensions):
                 reach[d] = model.bounds[d] // lattice.value[label[SPREAD], d]
-            fresh = distinct_positions(model.problem, t, reach, lattice.value[0])
+            fresh = _touched(model, lattice, label, inner, t, reach)
             read, updated = max(0, served - label[at.fresh + t]), served
             filled = max(0, filled - fresh)
             label[at.fresh + t] = fresh

@@ -261,16 +261,27 @@ def _is_as_good(model: Model, a: Ints, b: Ints) -> bool:
 
 @kernel
 def _touches_no_less(model: Model, lattice: Lattice, a: Ints, b: Ints) -> bool:
-    """Say whether instances further in touch no fewer output elements, and are as even, under `a` as `b`."""
+    """Say whether instances further in touch no fewer output elements, and are as even, under `a` as `b`.
+
+    Where an output's rank sums dimensions, it counts at which steps they are spread.
+    """
+    path = model.columns.path
+    slides = False
+    for t in range(len(model.kind)):
+        slides = slides or (model.output[t] and model.kind[t] != SIMPLE)
     if a[SPREAD] == b[SPREAD]:
+        for level in range(len(model.pack) - 1 if slides else 0):
+            spread = a[path + 2 * level + 1] - a[path + 2 * level + 2]
+            if spread != b[path + 2 * level + 1] - b[path + 2 * level + 2]:
+                return False
+            if spread and a[path + 2 * level + 2] != b[path + 2 * level + 2]:
+                return False
         return True
-    if model.uneven:
+    if model.uneven or slides:
         return False
     for t in range(len(model.kind)):
         if not model.output[t]:
             continue
-        if model.kind[t] != SIMPLE:
-            return False
         for r in range(model.coefficient.shape[1]):
             spread_a = spread_b = 1
             for d in range(len(model.bounds)):

@@ -168,10 +168,16 @@ class Tables:
         return self.space.cost.relaxation.spread_factor(tensor, parent, self.space.lattice.value[points])
 
     def _touched(self, tensor: int, points: Ints) -> Floats:
-        """Bound the output elements that an instance touches when the bounds are spread over others."""
+        """Bound the output elements that an instance touches when the bounds are spread over others.
+
+        What it comes to may have holes: a rank takes no more values than the whole problem's, nor than its
+        dimensions have combinations.
+        """
         model = self.space.model
-        rest = model.bounds // self.space.lattice.value[points]
-        return np.asarray(np.prod(1.0 + (rest - 1) @ model.coefficient[tensor].T, axis=1))
+        coefficient = model.coefficient[tensor]
+        rest = (model.bounds // self.space.lattice.value[points]).astype(float)
+        combinations = np.stack([rest[:, row != 0].prod(axis=1) for row in coefficient], axis=1)
+        return np.asarray(np.minimum(combinations, 1.0 + coefficient @ (model.bounds - 1)).prod(axis=1))
 
     def _bound(
         self, model: Model, level: int, keep: Bools, below: Floats, goal: Goal, *, family: bool
