@@ -136,7 +136,7 @@ def _complete(state: LayerState, given: Mapping[Role, float]) -> LayerState:
 def _states_of_masks(
     network: Network, path: str | os.PathLike[str], step: int | None, use_masks: bool
 ) -> dict[str, LayerState]:
-    """Return what a file of masks knows; layers that it has not are dense."""
+    """Return what a file of masks knows; layers that it has not, or whose weights are unknown, are dense."""
     from procrustes_model.training.masks import load_mask, load_mask_densities
     from procrustes_model.workloads.mask_profile import match_layers
 
@@ -145,11 +145,12 @@ def _states_of_masks(
     states = {layer.name: LayerState(1.0) for layer in network.layers}
     for name, in_file in match_layers(found, network).items():
         column = found.names.index(in_file)
+        weights = _known(found.weights[row, column])
         states[name] = LayerState(
-            float(found.weights[row, column]),
+            1.0 if weights is None else weights,
             _known(found.activations[row, column]),
             _known(found.gradients[row, column]),
-            load_mask(path, in_file, found.steps[row]) if use_masks else None,
+            load_mask(path, in_file, found.steps[row]) if use_masks and weights is not None else None,
         )
     return states
 

@@ -14,7 +14,8 @@ array                    type and shape              meaning
                                                      K, C of a fully connected layer
 ``storage_density``      float64[S, layers]          stored weights / weights
 ``weight_density``       float64[S, layers]          weights that are not zero / weights; more than what
-                                                     is stored while regenerated initial values remain
+                                                     is stored while regenerated initial values remain.
+                                                     NaN: unknown, and the bits are 0
 ``activation_density``   float64[S, layers]          elements of a layer's inputs that are not zero;
                                                      NaN: unknown
 ``gradient_density``     float64[S, layers]          the same of the gradients of its outputs
@@ -60,6 +61,8 @@ class LayerMasks:
         Weights that are not zero, by step.
     storage_density, activation_density, gradient_density : float64[S]
         By step; NaN: unknown.
+    known : bool[S], optional
+        Steps whose mask is known, in others it is all False; all where it is not given.
 
     Raises
     ------
@@ -72,6 +75,7 @@ class LayerMasks:
     storage_density: NDArray[np.float64]
     activation_density: NDArray[np.float64]
     gradient_density: NDArray[np.float64]
+    known: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.masks.dtype != np.bool_ or self.masks.ndim < 2:
@@ -86,13 +90,18 @@ class LayerMasks:
                 )
             if np.any((density < 0) | (density > 1)):
                 raise ValueError(f"{kind} of '{self.name}' is not from 0 to 1")
+        if self.known is not None:
+            if self.known.dtype != np.bool_ or self.known.shape != self.masks.shape[:1]:
+                raise ValueError(f"'{self.name}' has {len(self.masks)} masks and another number of known ones")
+            if np.any(self.masks[~self.known]):
+                raise ValueError(f"'{self.name}' has a mask where it is unknown")
 
     @property
     def weight_density(self) -> NDArray[np.float64]:
-        """Weights that are not zero / weights, by step."""
+        """Weights that are not zero / weights, by step; NaN: unknown."""
         axes = tuple(range(1, self.masks.ndim))
         density: NDArray[np.float64] = self.masks.mean(axis=axes)
-        return density
+        return density if self.known is None else np.where(self.known, density, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,12 +160,15 @@ class MaskFile:
         Raises
         ------
         KeyError
-            When the file has no such layer or step.
+            When the file has no such layer or step, or the mask is unknown.
         """
         found = [one for one in self.layers if one.name == layer]
         if not found or (step is not None and step not in self.steps) or not self.steps:
             raise KeyError(layer if not found else step)
-        mask: NDArray[np.bool_] = found[0].masks[-1 if step is None else self.steps.index(step)]
+        row = -1 if step is None else self.steps.index(step)
+        if found[0].known is not None and not found[0].known[row]:
+            raise KeyError(f"the mask of '{layer}' is unknown at step {self.steps[row]}")
+        mask: NDArray[np.bool_] = found[0].masks[row]
         return mask
 
 
@@ -277,11 +289,15 @@ def load_mask(
     Raises
     ------
     SpecError
-        When the file cannot be read or is not such a file, or has no such layer or step.
+        When the file cannot be read or is not such a file, or has no such layer or step, or the mask is unknown.
     """
     densities = load_mask_densities(path)
     row = densities.find_step(step)
-    name = densities.names[densities.find_layer(layer)]
+    column = densities.find_layer(layer)
+    name = densities.names[column]
+    if np.isnan(densities.weights[row, column]) and densities.sizes[column]:
+        message = f"the mask of '{name}' is unknown at step {densities.steps[row]}"
+        raise SpecError(Issue(message, "what the layer multiplied with was not seen", densities.file))
     with _opened(path) as (loaded, _):
         masks = _unpack(name, loaded, slice(row, row + 1))
         if len(masks) != 1:
@@ -336,8 +352,10 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[Any, dict[str, Any]]
 def _layer(name: str, loaded: Any, densities: dict[str, Any], column: int) -> LayerMasks:
     """Return one layer of an opened file."""
     masks = _unpack(name, loaded, slice(None))
-    columns = {kind: values[:, column] for kind, values in densities.items() if kind != "weight_density"}
-    return LayerMasks(name, masks, **columns)
+    columns = {kind: values[:, column] for kind, values in densities.items()}
+    known = ~np.isnan(columns.pop("weight_density"))
+    # Of no weights there is no density.
+    return LayerMasks(name, masks, **columns, known=None if known.all() or not masks[:1].size else known)
 
 
 def _unpack(name: str, loaded: Any, rows: slice) -> NDArray[np.bool_]:

@@ -9,55 +9,19 @@ The layout of the file is described in `procrustes_model.training.masks`. Needs 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from procrustes_model.training.masks import LayerMasks, MaskFile
+from procrustes_model.training.recorded_layer import RecordedLayer, Row
 from procrustes_model.training.torch_library import torch
+from procrustes_model.training.watch import Watch
 
-_LAYERS = (
-    torch.nn.Linear,
-    torch.nn.Conv1d,
-    torch.nn.Conv2d,
-    torch.nn.Conv3d,
-    torch.nn.ConvTranspose1d,
-    torch.nn.ConvTranspose2d,
-    torch.nn.ConvTranspose3d,
-)
-
-
-@dataclass
-class _Counted:
-    """Elements, and those that are not zero, since the last step."""
-
-    found: int = 0
-    elements: int = 0
-
-    def add(self, tensor: torch.Tensor) -> None:
-        """Count the elements of a tensor too."""
-        self.found += int(torch.count_nonzero(tensor))
-        self.elements += tensor.numel()
-
-    def take(self) -> float:
-        """Return the density, NaN of nothing, and start anew."""
-        density = self.found / self.elements if self.elements else float("nan")
-        self.found = self.elements = 0
-        return density
-
-
-@dataclass
-class _Layer:
-    """A layer that is watched."""
-
-    name: str
-    weight: torch.Tensor
-    inputs: _Counted = field(default_factory=_Counted)
-    gradients: _Counted = field(default_factory=_Counted)
-    rows: list[tuple[Any, float, float, float]] = field(default_factory=list)
+_UNKNOWN = Row(None, float("nan"), float("nan"), float("nan"))
 
 
 class Recorder:
@@ -100,13 +64,12 @@ class Recorder:
         self._optimizer = optimizer
         self._step = 0
         self._recorded: list[int] = []
-        modules = [(name, one) for name, one in model.named_modules() if isinstance(one, _LAYERS)]
-        if not modules:
+        self._is_open = True
+        self._watch = Watch(model, self._is_chosen)
+        if not self._watch.layers() and all(one.dim() < 2 for one in model.parameters()):
             raise ValueError("the model has no convolution and no fully connected layer")
-        self._layers = [_Layer(name or "weight", module.weight) for name, module in modules]
-        self._handles: list[Any] = [optimizer.register_step_pre_hook(self._before_step)]
-        for layer, (_, module) in zip(self._layers, modules, strict=True):
-            self._handles.append(module.register_forward_hook(self._forward_hook(layer)))
+        self._handle: Any = optimizer.register_step_pre_hook(self._before_step)
+        self._watch.start()
 
     def __enter__(self) -> Self:
         return self
@@ -118,47 +81,45 @@ class Recorder:
 
     def close(self) -> None:
         """Stop watching. What was recorded stays."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+        self._is_open = False
+        self._handle.remove()
+        self._watch.stop()
 
     def result(self) -> MaskFile:
         """Return what was recorded so far."""
-        layers = []
-        for layer in self._layers:
-            masks, *densities = zip(*layer.rows, strict=True) if layer.rows else ((), (), (), ())
-            stacked = np.array(masks, np.bool_).reshape(len(masks), *layer.weight.shape)
-            layers.append(
-                LayerMasks(layer.name, stacked, *(np.array(values, np.float64) for values in densities))
-            )
-        return MaskFile(tuple(layers), tuple(self._recorded), type(self._optimizer).__name__)
+        layers = self._watch.layers()
+        places = Counter(layer.place for layer in layers)
+        return MaskFile(
+            tuple(self._masks(layer, alone=places[layer.place] == 1) for layer in layers),
+            tuple(self._recorded),
+            type(self._optimizer).__name__,
+        )
+
+    def _masks(self, layer: RecordedLayer, *, alone: bool) -> LayerMasks:
+        """Return what was recorded of a layer; it has the module's name where that has no other one."""
+        name = layer.place if alone or layer.is_main else f"{layer.place}.{layer.tensor}".lstrip(".")
+        rows = [layer.rows.get(row, _UNKNOWN) for row in range(len(self._recorded))]
+        shape = layer.shape
+        masks = np.zeros((len(rows), *shape), np.bool_)
+        known = np.zeros(len(rows), np.bool_)
+        for number, row in enumerate(rows):
+            if row.mask is not None and row.mask.shape == shape:
+                masks[number], known[number] = row.mask, True
+        densities = np.array([row[1:] for row in rows], np.float64).reshape(len(rows), 3).T.copy()
+        return LayerMasks(name or layer.tensor, masks, *densities, known=known)
 
     def _is_chosen(self) -> bool:
         """Return whether the step in work is one to record."""
-        return self._step in self._chosen or (self._every is not None and self._step % self._every == 0)
-
-    def _forward_hook(self, layer: _Layer) -> Any:
-        """Return the hook that counts a layer's inputs, and has the gradients of its outputs counted."""
-
-        def count(module: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            if not (module.training and torch.is_grad_enabled() and self._is_chosen()):
-                return
-            layer.inputs.add(inputs[0].detach())
-            if output.requires_grad:
-                output.register_hook(layer.gradients.add)
-
-        return count
+        chosen = self._step in self._chosen or (self._every is not None and self._step % self._every == 0)
+        return self._is_open and chosen
 
     def _before_step(self, *_: Any) -> None:
         """Record the step in work if it is chosen."""
         if self._is_chosen():
             states = self._optimizer.state
-            for layer in self._layers:
-                weight = layer.weight.detach()
-                mask = (weight != 0).to("cpu").numpy()
-                tracked = states.get(layer.weight, {}).get("tracked")
-                # Before the first step nothing is tracked: all weights still are their initial values.
-                stored = mask.mean() if tracked is None else float(tracked.double().mean())
-                layer.rows.append((mask, float(stored), layer.inputs.take(), layer.gradients.take()))
+            for layer in self._watch.layers():
+                tracked = (states.get(held, {}).get("tracked") for held in layer.held)
+                layer.record(len(self._recorded), next((one for one in tracked if one is not None), None))
             self._recorded.append(self._step)
+        self._watch.end_step()
         self._step += 1

@@ -22,7 +22,7 @@ def format_masks(masks: MaskDensities, step: int | None = None) -> str:
         When that step was not recorded.
     """
     row = masks.find_step(step)
-    total = [f"{values[row]:.4f}" for values in (masks.total("weights"), masks.total("storage"))]
+    total = [_share(float(values[row])) for values in (masks.total("weights"), masks.total("storage"))]
     cells = [["Layer", "Shape", "Weights", "Nonzero", "Stored", "Inputs", "Gradients"]]
     for column, (name, shape, size) in enumerate(zip(masks.names, masks.shapes, masks.sizes, strict=True)):
         found = (masks.weights, masks.storage, masks.activations, masks.gradients)

@@ -1,0 +1,239 @@
+"""A layer that is watched while a model trains: what it holds, and what its products received in a step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from procrustes_model.training.products import dense
+from procrustes_model.training.torch_library import torch
+
+LAYERS = (
+    torch.nn.Linear,
+    torch.nn.Conv1d,
+    torch.nn.Conv2d,
+    torch.nn.Conv3d,
+    torch.nn.ConvTranspose1d,
+    torch.nn.ConvTranspose2d,
+    torch.nn.ConvTranspose3d,
+)
+"""Modules that are always recorded, with the weights that they call 'weight'."""
+
+WEIGHT = "weight"
+
+_COMPUTE = ("forward", "_conv_forward")
+_ADDING = Lock()
+"""Replicas of a layer run in threads."""
+
+
+class Row(NamedTuple):
+    """What a layer was in one step. None and NaN: unknown."""
+
+    mask: NDArray[np.bool_] | None
+    storage: float
+    activations: float
+    gradients: float
+
+
+@dataclass
+class Counted:
+    """Elements, and those that are not zero, since the last step."""
+
+    found: int = 0
+    elements: int = 0
+
+    def add(self, other: Counted) -> None:
+        """Count the elements of another one too."""
+        with _ADDING:
+            self.found += other.found
+            self.elements += other.elements
+
+    def take(self) -> float:
+        """Return the density, NaN of nothing, and start anew."""
+        density = self.found / self.elements if self.elements else float("nan")
+        self.found = self.elements = 0
+        return density
+
+
+def count(tensor: torch.Tensor) -> Counted:
+    """Return how many elements a tensor has, and how many of them are not zero."""
+    return Counted(int(torch.count_nonzero(dense(tensor.detach()))), tensor.numel())
+
+
+@dataclass(eq=False)
+class RecordedLayer:
+    """A layer: a module, and one of the tensors that it multiplies with.
+
+    Attributes
+    ----------
+    place : str
+        The module's name in the model.
+    tensor : str
+        The name of the weights in the module. What hooks or parametrizations compute them of has it, too.
+    module : torch.nn.Module
+    order : tuple of int
+        Among all layers, as they stand in the model.
+    inputs, gradients : Counted
+        What its products received since the last step.
+    rows : dict of int to Row
+        By number of the recorded step.
+    """
+
+    place: str
+    tensor: str
+    module: Any
+    order: tuple[int, int]
+    inputs: Counted = field(default_factory=Counted)
+    gradients: Counted = field(default_factory=Counted)
+    rows: dict[int, Row] = field(default_factory=dict)
+    seen: bool = False
+    _mask: Any = None
+    _partial: bool = False
+
+    @property
+    def is_main(self) -> bool:
+        """Return whether these are the weights of a module of a kind that is always recorded."""
+        return self.tensor == WEIGHT and isinstance(self.module, LAYERS)
+
+    @property
+    def held(self) -> list[torch.Tensor]:
+        """The tensors that the module keeps, of which the weights are computed if they are not one itself."""
+        return [held for tensor, held in held_weights(self.module) if tensor == self.tensor]
+
+    @property
+    def elements(self) -> int:
+        """How many weights there are, as far as what the module keeps can tell."""
+        return max((one.numel() for one in self.held), default=0)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the mask: that of the first known one, else of what the module keeps."""
+        for row in self.rows.values():
+            if row.mask is not None:
+                return row.mask.shape
+        shapes = [tuple(one.shape) for one in self.held if one.dim() and one.numel() == self.elements]
+        return shapes[0] if shapes else (0,)
+
+    def multiply(self, weights: torch.Tensor, inputs: Counted) -> None:
+        """Count the operands of a product in the forward pass.
+
+        Parameters
+        ----------
+        weights : torch.Tensor
+            As `Product.weights` returns them.
+        inputs : Counted
+        """
+        mask = dense(weights.detach()) != 0
+        self.inputs.add(inputs)
+        with _ADDING:
+            self.seen = True
+            if mask.numel() < self.elements:
+                self._partial = True
+                return
+            if self.is_main:
+                shape = next((one.shape for one in self.held if one.numel() == mask.numel()), mask.shape)
+                # Unfolded kernels are one axis.
+                mask = mask.reshape(shape) if shape[:1] == mask.shape[:1] else mask
+            if self._mask is None:
+                self._mask = mask
+            elif self._mask.shape == mask.shape:
+                self._mask = self._mask | mask.to(self._mask.device)
+            else:
+                self._partial = True
+
+    def record(self, row: int, tracked: torch.Tensor | None) -> None:
+        """Keep what was received since the last step, and start anew.
+
+        Parameters
+        ----------
+        row : int
+            Number of the recorded step.
+        tracked : bool[...], optional
+            Which weights the optimizer stores; not zero ones if it does not say.
+        """
+        mask = self._taken_mask()
+        stored = float("nan") if mask is None else float(mask.mean())
+        if tracked is not None:
+            stored = float(tracked.double().mean())
+        self.rows[row] = Row(mask, stored, self.inputs.take(), self.gradients.take())
+
+    def _taken_mask(self) -> NDArray[np.bool_] | None:
+        """Return which weights were not zero, None if unknown, and start anew."""
+        mask, partial = self._mask, self._partial
+        self._mask, self._partial = None, False
+        if partial:
+            return None
+        if mask is None:
+            if not self._is_plain():
+                return None
+            # No product received them; it would have received these.
+            mask = self.module.weight.detach() != 0
+        found: NDArray[np.bool_] = np.ascontiguousarray(mask.to("cpu").numpy())
+        return found
+
+    def _is_plain(self) -> bool:
+        """Return whether the module multiplies with the parameter itself."""
+        weight = self.module._parameters.get(WEIGHT)
+        if not self.is_main or weight is None or torch.nn.parameter.is_lazy(weight):
+            return False
+        return any(
+            all(getattr(type(self.module), name, None) is getattr(kind, name, None) for name in _COMPUTE)
+            for kind in LAYERS
+        )
+
+
+def choose_layer(
+    sources: Collection[RecordedLayer], tensor: torch.Tensor, preferred: Collection[RecordedLayer]
+) -> RecordedLayer:
+    """Return whose weights a tensor is that is computed of those of several layers.
+
+    Parameters
+    ----------
+    sources : collection of RecordedLayer
+        Not empty.
+    tensor : torch.Tensor
+    preferred : collection of RecordedLayer
+        They come first, then those with as many weights as the tensor has, then those that the model has first.
+    """
+    return min(
+        sources,
+        key=lambda one: (one not in preferred, one.elements != tensor.numel(), one.order),
+    )
+
+
+def held_weights(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the tensors that a module may multiply with, or compute such of, and the names of the latter.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Also a replica.
+    """
+    own = _parameters(module)
+    for name, parameter in own.items():
+        # As torch.nn.utils.prune and hooks do: `weight` is computed of `weight_orig`.
+        computed = name.rpartition("_")[0]
+        is_computed = computed not in own and isinstance(module.__dict__.get(computed), torch.Tensor)
+        yield (computed if is_computed else name), parameter
+    parametrizations = getattr(module, "parametrizations", None)
+    if isinstance(parametrizations, torch.nn.ModuleDict):
+        for name, parts in parametrizations._modules.items():
+            for part in parts.modules():
+                for parameter in _parameters(part).values():
+                    yield name, parameter
+    if isinstance(module, LAYERS):
+        for place in (module._buffers, module.__dict__):
+            weight = place.get(WEIGHT)
+            if isinstance(weight, torch.Tensor) and WEIGHT not in own:
+                yield WEIGHT, weight
+
+
+def _parameters(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return the parameters of a module itself. Those of a replica are no parameters any more."""
+    found = [*getattr(module, "_former_parameters", {}).items(), *module._parameters.items()]
+    return {name: one for name, one in found if one is not None and not torch.nn.parameter.is_lazy(one)}
