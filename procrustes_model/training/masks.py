@@ -92,7 +92,9 @@ class LayerMasks:
                 raise ValueError(f"{kind} of '{self.name}' is not from 0 to 1")
         if self.known is not None:
             if self.known.dtype != np.bool_ or self.known.shape != self.masks.shape[:1]:
-                raise ValueError(f"'{self.name}' has {len(self.masks)} masks and another number of known ones")
+                raise ValueError(
+                    f"'{self.name}' has {len(self.masks)} masks and another number of known ones"
+                )
             if np.any(self.masks[~self.known]):
                 raise ValueError(f"'{self.name}' has a mask where it is unknown")
 
@@ -289,7 +291,7 @@ def load_mask(
     Raises
     ------
     SpecError
-        When the file cannot be read or is not such a file, or has no such layer or step, or the mask is unknown.
+        When the file cannot be read or is not such a file, has no such layer or step, or the mask is unknown.
     """
     densities = load_mask_densities(path)
     row = densities.find_step(step)

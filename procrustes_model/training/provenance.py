@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from torch.multiprocessing.reductions import StorageWeakRef
+
 from procrustes_model.training.torch_library import torch
 
 Sources = frozenset[Any]
@@ -21,8 +23,6 @@ def storage_of(tensor: torch.Tensor) -> Any:
 
     It keeps no values alive, but while it is there no other storage can be taken for this one.
     """
-    from torch.multiprocessing.reductions import StorageWeakRef
-
     try:
         if tensor.layout is torch.sparse_coo:
             tensor = tensor._values()
@@ -45,7 +45,7 @@ class Provenance:
         self._flowing: set[Any] = set()
 
     def hold(self, tensor: torch.Tensor, layer: Any = None) -> None:
-        """Note what a module holds: weights of a layer, or a buffer. It stays that, whatever is written into it."""
+        """Note what a module holds, weights of a layer or a buffer: it stays that, whatever is written."""
         storage = storage_of(tensor)
         if storage is not None:
             found = self._held.get(storage, NOTHING)

@@ -198,7 +198,7 @@ def choose_layer(
         Not empty.
     tensor : torch.Tensor
     preferred : collection of RecordedLayer
-        They come first, then those with as many weights as the tensor has, then those that the model has first.
+        They come first, then those with as many weights as the tensor has, then the model's first.
     """
     return min(
         sources,
@@ -218,8 +218,12 @@ def held_weights(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     for name, parameter in own.items():
         # As torch.nn.utils.prune and hooks do: `weight` is computed of `weight_orig`.
         computed = name.rpartition("_")[0]
-        is_computed = computed not in own and isinstance(module.__dict__.get(computed), torch.Tensor)
-        yield (computed if is_computed else name), parameter
+        weights = module.__dict__.get(computed)
+        if isinstance(weights, torch.Tensor) and computed not in own:
+            yield computed, parameter
+            yield computed, weights
+        else:
+            yield name, parameter
     parametrizations = getattr(module, "parametrizations", None)
     if isinstance(parametrizations, torch.nn.ModuleDict):
         for name, parts in parametrizations._modules.items():

@@ -27,9 +27,19 @@ _UNKNOWN = Row(None, float("nan"), float("nan"), float("nan"))
 class Recorder:
     """Record the layers of a model at chosen steps of its optimizer.
 
-    Recorded is what a step computes with: the weights before the optimizer changes them, the inputs of every
-    layer and the gradients of its outputs, over all forward and backward passes in training mode since the
-    step before. Layers are convolutions and fully connected ones.
+    Recorded is what a step computes with: the operands that convolutions and matrix products receive in all
+    forward and backward passes in training mode since the step before. Weights are seen as they are
+    multiplied with: masked, parametrized, pruned, cast or normalised ones are not those that the module
+    keeps. Gradients are seen as they are multiplied with, after all that prunes them on the way.
+
+    Layers are convolutions and fully connected ones, and whatever other modules multiply activations with
+    that is computed of parameters alone. A layer has the name of the module that keeps its parameters; of
+    several such in one module, each has the name of its parameter too. Passes of a step are counted together,
+    those of replicas (torch.nn.DataParallel) and of a module that is called several times, too: densities are
+    of all elements received, and a weight is not zero if it is not zero in any of the passes.
+
+    What no product received is unknown, NaN: gradients of frozen layers, or weights of a layer that did not
+    run. Those of a plain one, which multiplies with its parameter as it is, are known all the same.
 
     Parameters
     ----------
@@ -66,8 +76,8 @@ class Recorder:
         self._recorded: list[int] = []
         self._is_open = True
         self._watch = Watch(model, self._is_chosen)
-        if not self._watch.layers() and all(one.dim() < 2 for one in model.parameters()):
-            raise ValueError("the model has no convolution and no fully connected layer")
+        if not self._watch.layers() and not list(model.parameters()):
+            raise ValueError("the model has no convolution and no fully connected layer, and no parameters")
         self._handle: Any = optimizer.register_step_pre_hook(self._before_step)
         self._watch.start()
 
@@ -105,8 +115,8 @@ class Recorder:
         for number, row in enumerate(rows):
             if row.mask is not None and row.mask.shape == shape:
                 masks[number], known[number] = row.mask, True
-        densities = np.array([row[1:] for row in rows], np.float64).reshape(len(rows), 3).T.copy()
-        return LayerMasks(name or layer.tensor, masks, *densities, known=known)
+        storage, inputs, gradients = np.array([row[1:] for row in rows]).reshape(len(rows), 3).T.copy()
+        return LayerMasks(name or layer.tensor, masks, storage, inputs, gradients, known)
 
     def _is_chosen(self) -> bool:
         """Return whether the step in work is one to record."""

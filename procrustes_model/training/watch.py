@@ -2,8 +2,8 @@
 
 While a module of the model runs, every operator below autograd is seen. A product is a layer's where one
 operand is computed of the layer's weights alone and the other one of activations. Its gradients are what the
-node of autograd receives that belongs to it. A torch.autograd.Function hides its products from autograd; there
-the operators of its backward pass are watched in the same way.
+node of autograd receives that belongs to it. A torch.autograd.Function hides its products from autograd: the
+operators of its backward pass are watched in the same way.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class _Running:
         What it was called with, where that is taken for activations whatever it is.
     mode : object, optional
         What sees operators, if it is the outermost one.
+    weight : torch.Tensor, optional
+        Its attribute of that name that is no parameter.
     """
 
     name: str
@@ -52,6 +54,7 @@ class _Running:
     counts: bool
     given: set[Any]
     mode: Any = None
+    weight: Any = None
 
 
 @dataclass(eq=False)
@@ -119,8 +122,8 @@ class Watch:
                 # It has no hooks; the module around it sees its operators.
                 continue
             enter, leave = self._hooks(name)
-            self._handles.append(module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True))
-            # The first one: what other hooks compute of a result is no part of the layer.
+            # Last before, first after it: what hooks make of inputs is seen, and several recorders nest.
+            self._handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
             self._handles.append(module.register_forward_hook(leave, prepend=True, always_call=True))
 
     def stop(self) -> None:
@@ -153,7 +156,7 @@ class Watch:
         return found
 
     def _hooks(self, name: str) -> tuple[Any, Any]:
-        """Return the hooks of a module. Copies of the module share them, so they are plain functions."""
+        """Return the hooks of a module; they are plain functions, since those are not copied with it."""
 
         def enter(module: torch.nn.Module, arguments: Any, keywords: Any) -> None:
             self._enter(name, module, (arguments, keywords))
@@ -164,13 +167,15 @@ class Watch:
         return torch.compiler.disable(enter), torch.compiler.disable(leave)
 
     def _enter(self, name: str, module: torch.nn.Module, given: Any) -> None:
-        """A module begins to run."""
+        """Note that a module begins to run."""
         thread = self._thread
-        counts = self._is_on() and module.training and torch.is_grad_enabled() and self._is_ours(name, module)
+        is_ours = self._modules[name] is module or bool(getattr(module, "_is_replica", False))
+        counts = is_ours and self._is_on() and module.training and torch.is_grad_enabled()
         if not counts and not thread.running:
             return
         running = _Running(name, module, counts, set())
-        self._hold(name, module, deep=not thread.running)
+        if is_ours:
+            self._hold(name, module, deep=not thread.running)
         tensors = list(tensors_in(given))
         self._provenance.give(tensors)
         if isinstance(module, LAYERS):
@@ -184,7 +189,7 @@ class Watch:
         thread.running.append(running)
 
     def _leave(self, module: torch.nn.Module) -> None:
-        """A module has run, or has failed."""
+        """Note that a module has run, or has failed."""
         running = self._thread.running
         places = [place for place, one in enumerate(running) if one.module is module]
         if places:
@@ -200,10 +205,6 @@ class Watch:
                 mode.leave()
                 self._thread.forget()
 
-    def _is_ours(self, name: str, module: torch.nn.Module) -> bool:
-        """Return whether a module is that of the model, or a replica of it, but not another copy."""
-        return self._modules[name] is module or bool(getattr(module, "_is_replica", False))
-
     def _hold(self, name: str, module: torch.nn.Module, *, deep: bool) -> None:
         """Note what a module holds, and what the modules in it do."""
         for inner, one in module.named_modules() if deep else [("", module)]:
@@ -216,10 +217,21 @@ class Watch:
                 if buffer is not None:
                     self._provenance.hold(buffer)
 
+    def _hold_computed(self, running: _Running) -> None:
+        """Note what a hook has set as the weights of a layer since it began to run."""
+        weight = running.module.__dict__.get(WEIGHT)
+        if weight is not running.weight and isinstance(weight, torch.Tensor):
+            running.weight = weight
+            if isinstance(running.module, LAYERS):
+                self._provenance.hold(weight, self._layer(running.name, WEIGHT))
+
     def _see(self, function: Any, arguments: Any, keywords: Any, result: Any) -> None:
         """Find the layer whose product an operator is, or else follow its result."""
         thread = self._thread
+        if not thread.running:
+            return
         running = thread.running[-1]
+        self._hold_computed(running)
         found = find_product(function, arguments)
         claim = self._claim(found, running) if found else None
         if found is None or claim is None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any
+
+import numpy as np
 
 
 def select_by_quantile(values: list[float], keep: float, q: float, rate: float) -> tuple[list[bool], float]:
@@ -44,3 +47,22 @@ def balance(halves: list[int]) -> list[int]:
     while left:
         work.append(left.pop(0) + left.pop())
     return work
+
+
+def train(
+    inputs: Any, weights: list[Any], prune: Callable[[Any], Any] = lambda gradients: gradients
+) -> list[tuple[Any, Any]]:
+    """Run fully connected layers with ReLU between them; the loss is half the sum of the outputs' squares.
+
+    Return what the products of each layer receive beside its weights: inputs, and gradients of its outputs,
+    which `prune` makes of those that arrive.
+    """
+    received, before = [], inputs
+    for place, layer in enumerate(weights):
+        received.append(before if place == 0 else np.maximum(before, 0))
+        before = received[-1] @ layer.T
+    gradients, result = before, []
+    for place in reversed(range(len(weights))):
+        result.append((received[place], prune(gradients)))
+        gradients = (result[-1][1] @ weights[place]) * (received[place] > 0)
+    return result[::-1]
