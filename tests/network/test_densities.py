@@ -73,6 +73,17 @@ def test_recorded_masks(network: Network, tmp_path: Path) -> None:
     assert find_states(network, masks=file, use_masks=False)["mid_1"].mask is None
 
 
+def test_layers_of_unknown_weights_are_dense(network: Network, tmp_path: Path) -> None:
+    file, layers = tmp_path / "masks.npz", list(_masks(network).layers)
+    masks = layers[1].masks & np.array([True, False]).reshape(2, *[1] * (layers[1].masks.ndim - 1))
+    layers[1] = replace(layers[1], masks=masks, known=np.array([True, False]))
+    save_masks(file, MaskFile(tuple(layers), (10, 20)))
+    last, first = find_states(network, masks=file), find_states(network, masks=file, step=10)
+    name = layers[1].name
+    assert (last[name].weights, last[name].mask, last[name].activations) == (1.0, None, 0.3)
+    assert first[name].mask is not None and first[name].weights == masks[0].mean() < 1
+
+
 @pytest.mark.parametrize(
     "kind",
     [

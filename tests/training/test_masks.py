@@ -149,6 +149,9 @@ def test_layers_share_no_name() -> None:
         MaskFile((layer, layer), (0, 10, 25))
     with pytest.raises(ValueError, match="not bool"):
         LayerMasks("a", np.ones((1, 2)), np.ones(1), np.ones(1), np.ones(1))  # type: ignore[arg-type]
+    for known, said in (([True], "another number of known ones"), ([True, False], "where it is unknown")):
+        with pytest.raises(ValueError, match=said):
+            LayerMasks("a", np.ones((2, 1), np.bool_), np.ones(2), np.ones(2), np.ones(2), np.array(known))
 
 
 def test_torch_is_not_imported() -> None:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from procrustes_model.errors import SpecError
+from procrustes_model.report.tables.masks import masks_text
+from procrustes_model.report.terminal.masks import format_masks
 from procrustes_model.training import load_mask, load_mask_densities, load_masks, save_masks
 
 
@@ -523,6 +525,10 @@ def test_what_is_not_seen_is_unknown(torch: Any, tmp_path: Path) -> None:
             found.mask("0")
     densities = load_mask_densities(tmp_path / "masks.npz")
     assert np.isnan(densities.total("weights")).all()
+    rows = [line.split() for line in format_masks(densities, 0).splitlines()]
+    assert ["0", "12x8", "96", "-", "-", "-", "-"] in rows
+    assert ["all", "144", "-", "-"] in rows
+    assert masks_text(densities).splitlines()[1].startswith("0,0,12x8,96,,,,")
     assert load_mask(tmp_path / "masks.npz", "0", 1).mean() == 0.5
     with pytest.raises(SpecError, match="the mask of '0' is unknown at step 0"):
         load_mask(tmp_path / "masks.npz", "0", 0)
