@@ -88,7 +88,7 @@ class Around(nn.Module):
 
     def forward(self, inputs: Any) -> Any:
         """Run forward."""
-        return functional.linear(inputs, weight=self.masking(self.inner.weight))
+        return functional.linear(inputs, weight=self.masking(self.inner.weight * 1))
 
 
 class Values(nn.Module):
@@ -151,7 +151,7 @@ class PruningIdentity(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Any) -> Any:  # noqa: ARG004
         """Run forward."""
-        return inputs.view_as(inputs)
+        return inputs.clone()
 
     @staticmethod
     def backward(ctx: Any, gradient: Any) -> Any:  # noqa: ARG004
@@ -221,17 +221,26 @@ def masked_by_function() -> Network:
     return _network(Linear(MaskedWeights.apply, 8, 12), Linear(MaskedWeights.apply, 12, 4)), _masked
 
 
-def replaced() -> Network:
-    """Weights that a hook computes before every pass, of a parameter with a name of its own."""
-    network = _plain()
+def replace_weights(network: Any) -> None:
+    """Have weights computed by a hook before every pass, of a parameter with a name of its own."""
 
     def replace(module: Any, _: Any) -> None:
         module.weight = straight_through(module.every)
 
     for place in (0, 2):
         network[place].every = network[place]._parameters.pop("weight")
-        network[place].register_forward_pre_hook(replace, prepend=True)
-    return network, lambda network: [network[i].every * kept(network[i].every) for i in (0, 2)]
+        network[place].register_forward_pre_hook(replace)
+
+
+def replaced_weights(network: Any) -> list[Any]:
+    """Return what the hook computes."""
+    return [network[place].every * kept(network[place].every) for place in (0, 2)]
+
+
+def replaced() -> Network:
+    network = _plain()
+    replace_weights(network)
+    return network, replaced_weights
 
 
 def products() -> Network:

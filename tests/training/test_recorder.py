@@ -259,6 +259,20 @@ def test_what_is_made_sparse_while_it_trains(torch: Any) -> None:
     assert found.layers[0].weight_density[0] == 1 > found.layers[0].weight_density[1]
 
 
+def test_a_hook_that_computes_weights_comes_late(torch: Any) -> None:
+    from tests.training import sparse_networks
+
+    torch.manual_seed(0)
+    network, _ = sparse_networks.plain()
+
+    def change(number: int) -> None:
+        if not number:
+            sparse_networks.replace_weights(network)
+
+    found = check_against_twin(torch, network, sparse_networks.replaced_weights, change=change)
+    assert [layer.name for layer in found.layers] == ["0", "2"]
+
+
 @pytest.fixture
 def run_in_threads(torch: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, Any], Any]:
     """Return what runs a part of a batch in each of two replicas, as DataParallel does on two devices."""

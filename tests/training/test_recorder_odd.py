@@ -158,6 +158,25 @@ def test_a_pass_without_gradients_inside_of_a_module(torch: Any) -> None:
     assert (found[0].name, found[0].activation_density[0]) == ("0", 0.25)
 
 
+def test_a_pass_without_gradients_beside_a_function(torch: Any) -> None:
+    """That a tensor stems from a Function does not make what happens to it later part of the Function."""
+    from tests.training import sparse_networks
+
+    class Module(torch.nn.Linear):
+        def forward(self, inputs: Any) -> Any:
+            result = sparse_networks.PruningIdentity.apply(super().forward(inputs))
+            with torch.no_grad():
+                torch.nn.functional.linear(torch.ones_like(inputs), self.weight)
+                result.mul_(1)
+            return result
+
+    module = Module(4, 4)
+    with recorded(torch, module) as found:
+        module(torch.eye(4)).sum().backward()
+    assert found[0].activation_density[0] == 0.25
+    assert found[0].gradient_density[0] == 0.5
+
+
 def test_frozen_layers(torch: Any) -> None:
     layers = [torch.nn.Linear(4, 4) for _ in range(4)]
     for layer in layers[:2]:
@@ -334,6 +353,22 @@ def test_weights_computed_of_inputs(torch: Any) -> None:
     with recorded(torch, layer) as found:
         layer(inputs).sum().backward()
     assert np.array_equal(found[0].masks[0], np.array([[True, False, True, False]] * 3))
+
+
+def test_weights_that_change_from_pass_to_pass(torch: Any) -> None:
+    class Alternating(torch.nn.Linear):
+        keep = 0
+
+        def forward(self, inputs: Any) -> Any:
+            mask = torch.arange(4) == self.keep
+            self.keep += 1
+            return torch.nn.functional.linear(inputs, self.weight * mask)
+
+    layer = Alternating(4, 3)
+    with recorded(torch, layer) as found:
+        layer(torch.ones(1, 4))
+        layer(torch.ones(1, 4)).sum().backward()
+    assert np.array_equal(found[0].masks[0], np.array([[True, True, False, False]] * 3))
 
 
 def test_unfolded_convolutions(torch: Any) -> None:
