@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem
+from procrustes_model.mapper.constraints import load_constraints
+from procrustes_model.mapper.obey import find_breach
 from procrustes_model.mapper.pareto import find_pareto_front
 from procrustes_model.mapper.search import search
 from procrustes_model.spec.architecture import Architecture
@@ -71,6 +73,8 @@ def test_constraints_are_obeyed(machine: Architecture, layer: Problem, method: A
     assert "Weights" in buffer.keep
     assert "Inputs" not in registers.keep
     assert found.result.array_utilization >= 0.4
+    constraints = load_constraints(rules, machine, layer)
+    assert find_breach(found.mapping, constraints, machine, layer) is None
 
 
 def test_front_holds_best_energy_and_fewest_cycles(machine: Architecture, layer: Problem) -> None:
