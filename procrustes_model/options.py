@@ -9,9 +9,9 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import wraps
-from typing import Any, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import Form
@@ -177,6 +177,11 @@ class Request:
     def shared(self, kind: type[Request]) -> dict[str, Any]:
         """Return by name the values of those options that another kind of request has, too."""
         return {name: getattr(self, name) for name in options_of(type(self)) if name in options_of(kind)}
+
+    def decisive(self) -> Self:
+        """Return the request with all at its default that results do not depend on."""
+        options = options_of(type(self)).items()
+        return replace(self, **{name: one.default for name, one in options if not one.option.decides})
 
     def to_words(self) -> list[str]:
         """Return the request as words of a command line: what differs from the defaults, in order.

@@ -162,8 +162,11 @@ def run(tmp_path: Path) -> NetworkResult:
     problem = {"name": "p", "shape": "matmul", "phase": "forward", "dimensions": {"M": 2, "K": 3, "N": 5}}
     record = CaseRecord(
         key="0" * 32, problem=problem, objective="edp", mapping=mapping.to_dict(), rows=(),
-        result={"energy_pj": 1.5, "cycles": 2}, energy_by_level={}, proven=True, gap=0.0, seconds=0.1,
-        limit=None,
+        result={
+            "energy_pj": 1.5, "cycles": 2, "edp_j_cycles": 3e-12, "utilization": 1.0,
+            "array_utilization": 1.0, "bottleneck": "MAC", "compute": {"computes": 2, "instances": 1},
+        },
+        energy_by_level={}, proven=True, gap=0.0, limit=None,
     )  # fmt: skip
     entry = Entry(
         layer="l", kind="matmul", phase=Phase.FORWARD, design="dense", problem=CONTENT["problem"],
@@ -193,6 +196,9 @@ def test_runs(run: NetworkResult, tmp_path: Path) -> None:
         del without["version"]
         if kind == "run":
             without["inputs"] = RUN_1
+        else:
+            del without["checksum"]
+            without["seconds"] = 0.1
         file.write_text(json.dumps(without))
         assert load_run(tmp_path).rows == run.rows
         file.write_text(text.replace(f"\n {stated}", f'\n "version": {VERSIONS[kind] + 1}'))

@@ -16,7 +16,13 @@ from procrustes_model.cli.search import INTERRUPTED
 from procrustes_model.network.request import RunRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from procrustes_model.errors import Issue
     from procrustes_model.network.result import NetworkResult
+
+_SHOWN = 5
+"""Files that are not used of which each has a line of its own."""
 
 
 @flattened(request=RunRequest)
@@ -50,7 +56,9 @@ def network_command(
         announce_compiling("walk" if request.sparsity is None else "list_candidates")
     with CaseProgress(folder, quiet) as show:
         result = run_network(replace(request, architecture=machine, network=net, out=folder, progress=show))
-    written = [] if folder is None else _write(result, folder, csv, html, figures)
+    # Of what was asked, the page tells what results depend on: however they were found, it is the same.
+    command = shlex.join(["procrustes", "network", *request.decisive().to_words()])
+    written = [] if folder is None else _write(result, folder, csv, figures, command if html else None)
     if not quiet:
         from procrustes_model.report.terminal.network import print_run
 
@@ -59,8 +67,8 @@ def network_command(
             typer.echo(f"Wrote {', '.join(written)} into {folder}/")
 
 
-def _write(result: NetworkResult, folder: Path, csv: bool, html: bool, figures: bool) -> list[str]:
-    """Write what is asked for, and return what it is."""
+def _write(result: NetworkResult, folder: Path, csv: bool, figures: bool, command: str | None) -> list[str]:
+    """Write what is asked for, with `command` a page that names it, and return what it is."""
     written = ["run.json", "cases", "problems", "mappings"]
     if csv:
         from procrustes_model.report.tables.network import write_tables
@@ -70,12 +78,20 @@ def _write(result: NetworkResult, folder: Path, csv: bool, html: bool, figures: 
         from procrustes_model.report.figures.network import write_figures
 
         written += [path.name for path in write_figures(result, folder)]
-    if html:
+    if command is not None:
         from procrustes_model.report.page.network import write_html
 
-        write_html(result, folder / "report.html", command=shlex.join(["procrustes", *sys.argv[1:]]))
+        write_html(result, folder / "report.html", command=command)
         written.append("report.html")
     return written
+
+
+def print_damaged(damaged: Sequence[Issue]) -> None:
+    """Say on stderr which files of a folder are not used, a line each; of many, the first ones."""
+    for issue in damaged[:_SHOWN]:
+        typer.echo(f"warning: {issue}", err=True)
+    if len(damaged) > _SHOWN:
+        typer.echo(f"warning: and {len(damaged) - _SHOWN} more files of cases", err=True)
 
 
 class CaseProgress:
@@ -125,7 +141,7 @@ class CaseProgress:
     def __call__(self, progress: Any) -> None:
         """Show where a run stands: a `RunProgress`."""
         if progress.total and not self.total:
-            self._begin(progress.total, progress.kept)
+            self._begin(progress.total, progress.kept, progress.damaged)
         self.done, self.total = progress.done, progress.total
         if self.bar is not None:
             latest = "" if progress.latest is None else _describe(progress.latest)
@@ -136,8 +152,9 @@ class CaseProgress:
                 description=latest,
             )
 
-    def _begin(self, total: int, kept: int) -> None:
+    def _begin(self, total: int, kept: int, damaged: Sequence[Issue]) -> None:
         if not self.quiet:
+            print_damaged(damaged)
             there = f", {kept} of them already in {self.folder}/" if kept else ""
             typer.echo(f"{total} different cases{there}", err=True)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
+from procrustes_model.cli.network import print_damaged
 from procrustes_model.cli.outputs import announce_compiling, print_written
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.search import INTERRUPTED
@@ -113,6 +114,9 @@ class _Progress:
 
     def __call__(self, progress: RunProgress) -> None:
         missing = progress.total - progress.kept
+        begins = progress.done == progress.kept and progress.latest is None
+        if begins and not self.quiet:
+            print_damaged(progress.damaged)
         if self.bar is not None:
             cases = f"{progress.done} of {progress.total} cases"
             self.bar.update(self.task, completed=progress.share, cases=cases)

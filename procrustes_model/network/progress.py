@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from procrustes_model.errors import Issue
     from procrustes_model.network.record import CaseRecord
 
 
@@ -23,6 +24,8 @@ class RunProgress:
         How much of the search is done, from 0 to 1, as far as it can be told.
     latest : CaseRecord or None
         The case that was finished last.
+    damaged : tuple of Issue
+        Files of the folder that are not what a search of their case wrote: these are searched again.
     """
 
     done: int
@@ -30,3 +33,4 @@ class RunProgress:
     kept: int
     share: float
     latest: CaseRecord | None
+    damaged: tuple[Issue, ...] = ()

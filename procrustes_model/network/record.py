@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from procrustes_model.versions import KEY, VERSIONS, check_version
+from procrustes_model.network.schema import check_case
+from procrustes_model.objective import gap_to, parse_objective
+from procrustes_model.versions import KEY, VERSIONS, check_version, version_problem
 
 if TYPE_CHECKING:
     from procrustes_model.mapper.result import SearchResult
@@ -17,12 +20,20 @@ if TYPE_CHECKING:
     from procrustes_model.network.case import Case
 
 FORMAT = "procrustes_case"
+_SEALED = 3
+"""The first version with a checksum."""
+
+CHECKSUM = "checksum"
+"""The last key of a file: a hash of all before it, so that what was changed by hand or by chance is seen."""
+
 _HEAD = ("architecture", "problem", "phase")
 
 
 @dataclass(frozen=True)
 class CaseRecord:
     """One searched case, as plain data that JSON holds exactly.
+
+    It says what was found, and not when or how long it took: equal searches give equal records.
 
     Attributes
     ----------
@@ -44,11 +55,9 @@ class CaseRecord:
     proven : bool
         Whether no mapping that the constraints allow is better.
     gap : float or None
-        (objective - its lower bound) / its lower bound; None: no bound is known.
-    seconds : float
-        Time of the search.
+        (objective - its lower bound) / objective, 0 to 1; None: no bound is known.
     limit : float or None
-        Time limit of the search.
+        Time limit of the search, in seconds; None: it went to its end.
     """
 
     key: str
@@ -60,7 +69,6 @@ class CaseRecord:
     energy_by_level: dict[str, float]
     proven: bool
     gap: float | None
-    seconds: float
     limit: float | None
 
     @property
@@ -95,6 +103,7 @@ class CaseRecord:
     def to_json(self) -> str:
         """Return the record as JSON; reading it gives equal data with keys in the same order."""
         data = {"format": FORMAT, KEY: VERSIONS["case"], **asdict(self)}
+        data[CHECKSUM] = checksum(data)
         return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
@@ -112,18 +121,51 @@ class CaseRecord:
         SpecError
             When it is of a newer version.
         ValueError
-            When the text is something else.
+            When the text is something else, or was changed; with the reason.
         """
-        data = json.loads(text)
-        if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
-            raise ValueError(f"no {FORMAT}")
-        check_version("case", data, file, text)
-        if data.pop(KEY, 1) == 1 and data.get("gap") is not None:
-            data["gap"] /= 1 + data["gap"]  # it was a share of the bound
         try:
-            return cls(**data | {"rows": tuple(data["rows"])})
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"no {FORMAT}: {error}") from None
+            data = json.loads(text, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            raise ValueError("it is no whole JSON, or has numbers that are none") from None
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise ValueError(f"it is no {FORMAT}")
+        problem = version_problem("case", data)
+        if problem is not None and problem.newer:
+            check_version("case", data, file, text)
+        if problem is not None:
+            raise ValueError(problem.message)
+        version = data.get(KEY, 1)
+        if version < _SEALED:
+            data.pop("seconds", None)  # how long the search took
+        elif data.pop(CHECKSUM, None) != checksum(data):
+            raise ValueError("its content does not fit its checksum")
+        content = {key: value for key, value in data.items() if key not in ("format", KEY)}
+        gap = content.get("gap")
+        if version == 1 and isinstance(gap, int | float) and gap > 0:
+            content["gap"] = gap / (1 + gap)  # it was a share of the bound
+        check_case(content)
+        return cls(**content | {"rows": tuple(content["rows"])})
+
+
+def checksum(data: Mapping[str, Any]) -> str:
+    """Return a hash of what a file holds before its checksum, as 32 hexadecimal digits.
+
+    Parameters
+    ----------
+    data : mapping
+        Plain data; the order of keys counts, as it decides that of columns.
+
+    Raises
+    ------
+    ValueError
+        When a number is not finite.
+    """
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
 
 
 def make_record(case: Case, found: SearchResult, limit: float | None) -> CaseRecord:
@@ -136,23 +178,80 @@ def make_record(case: Case, found: SearchResult, limit: float | None) -> CaseRec
     limit : float or None
         Its time limit, in seconds; a search that went to its end is kept without.
     """
-    certificate, problem = found.certificate, case.problem
-    return CaseRecord(
-        key=case.key,
-        problem={
-            "name": problem.name,
-            "shape": problem.shape,
-            "phase": problem.phase,
-            "dimensions": dict(problem.dimensions),
-        },
-        objective=found.objective,
-        mapping=found.mapping.to_dict(),
-        **_numbers(found.result),
+    certificate = found.certificate
+    return describe_case(
+        case,
+        found.mapping.to_dict(),
+        found.result,
         proven=bool(certificate.proven),
         gap=float(certificate.gap) if certificate.lower_bound > 0 else None,
-        seconds=float(found.seconds),
         limit=None if certificate.complete else limit,
     )
+
+
+def describe_case(
+    case: Case,
+    mapping: dict[str, Any],
+    result: Result,
+    *,
+    proven: bool,
+    gap: float | None,
+    limit: float | None,
+) -> CaseRecord:
+    """Return the record of a case: `case` and `result` decide all of it but how sure the search is.
+
+    Parameters
+    ----------
+    case : Case
+    mapping : dict
+    result : Result
+        What the mapping costs.
+    proven, gap, limit
+        As `CaseRecord` has them.
+    """
+    problem = case.problem
+    head = {
+        "name": problem.name,
+        "shape": problem.shape,
+        "phase": problem.phase,
+        "dimensions": dict(problem.dimensions),
+    }
+    return CaseRecord(
+        key=case.key,
+        problem=_plain(head),
+        objective=case.objective,
+        mapping=_plain(mapping),
+        **_numbers(result),
+        proven=proven,
+        gap=gap,
+        limit=limit,
+    )
+
+
+def best_of(before: CaseRecord, after: CaseRecord) -> CaseRecord:
+    """Return the better of two records of a case, with what both searches know of better mappings.
+
+    On a busy machine a search with more time may find less.
+
+    Parameters
+    ----------
+    before : CaseRecord
+        Of a search with less time.
+    after : CaseRecord
+    """
+    from procrustes_model.mapper.incumbent import Incumbent
+
+    score = Incumbent(parse_objective(after.objective)).score
+    values = [score(one.energy_pj, one.cycles) for one in (before, after)]
+    if after.proven or values[1] <= values[0]:
+        return after
+    bounds = [
+        value * (1 - one.gap)
+        for value, one in zip(values, (before, after), strict=True)
+        if one.gap is not None
+    ]
+    gap = gap_to(values[0], max(bounds)) if bounds else None
+    return replace(before, gap=gap, limit=after.limit)
 
 
 def with_result(record: CaseRecord, case: Case, result: Result) -> CaseRecord:

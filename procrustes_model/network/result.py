@@ -11,7 +11,8 @@ from typing import Any
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.plan import Entry
 from procrustes_model.network.record import CaseRecord
-from procrustes_model.network.store import CaseStore
+from procrustes_model.network.schema import check_run
+from procrustes_model.network.store import CaseStore, DamagedCaseError
 from procrustes_model.versions import KEY, VERSIONS, check_version
 from procrustes_model.vocabulary import ANY_DATAFLOW, Phase
 
@@ -264,7 +265,7 @@ def load_run(folder: str | Path) -> NetworkResult:
     Raises
     ------
     SpecError
-        When there is no finished run, it is of a newer version, or part of it is missing.
+        When there is no finished run, it is of a newer version, or part of it is missing or was changed.
     """
     path = Path(folder) / RUN_FILE
     try:
@@ -275,6 +276,7 @@ def load_run(folder: str | Path) -> NetworkResult:
         check_version("run", data, str(path), text)
         if data.get(KEY, 1) == 1:
             data["inputs"] = _upgrade(data["inputs"])
+        check_run(data)
         entries = [Entry(**{**entry, "phase": Phase(entry["phase"])}) for entry in data["rows"]]
         head = {key: data[key] for key in ("architecture", "network", "batch", "objective", "inputs")}
         phases = tuple(Phase(name) for name in data["phases"])
@@ -283,16 +285,23 @@ def load_run(folder: str | Path) -> NetworkResult:
         raise
     except OSError as error:
         raise SpecError(Issue(f"there is no finished run: {error.strerror}", None, str(path))) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise SpecError(Issue(f"this is no run: {error}", None, str(path))) from None
     store = CaseStore(Path(folder))
-    rows = []
-    for entry in entries:
+    rows = tuple(Row(entry, _read_case(store, entry, path)) for entry in entries)
+    return NetworkResult(phases=phases, designs=designs, rows=rows, **head)
+
+
+def _read_case(store: CaseStore, entry: Entry, path: Path) -> CaseRecord:
+    """Return the case of an entry of the run that stands in a file."""
+    try:
         record = store.get(entry.key)
-        if record is None:
-            raise SpecError(Issue(f"the case of {entry.layer} is missing", "run it again", str(path)))
-        rows.append(Row(entry, record))
-    return NetworkResult(phases=phases, designs=designs, rows=tuple(rows), **head)
+    except DamagedCaseError as error:
+        message = f"the case of {entry.layer} is not what a search wrote: {error}"
+        raise SpecError(Issue(message, "run it again", str(store.path(entry.key)))) from None
+    if record is None:
+        raise SpecError(Issue(f"the case of {entry.layer} is missing", "run it again", str(path)))
+    return record
 
 
 def _upgrade(inputs: dict[str, Any]) -> dict[str, Any]:

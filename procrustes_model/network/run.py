@@ -11,11 +11,12 @@ from procrustes_model.network.case import Case
 from procrustes_model.network.engine import check_engine, run_cases
 from procrustes_model.network.plan import Plan, make_plan
 from procrustes_model.network.progress import RunProgress
-from procrustes_model.network.record import CaseRecord
+from procrustes_model.network.record import CaseRecord, best_of
 from procrustes_model.network.request import NetworkRequest, RunRequest
 from procrustes_model.network.result import NetworkResult, Row
-from procrustes_model.network.store import CaseStore
-from procrustes_model.network.work import describe, load_work, states_of
+from procrustes_model.network.store import CASES, CaseStore, DamagedCaseError
+from procrustes_model.network.verify import verify
+from procrustes_model.network.work import as_read, describe, load_work, states_of
 from procrustes_model.options import verb
 
 
@@ -46,7 +47,7 @@ def run_network(request: RunRequest) -> NetworkResult:
         phases=work.phases,
         designs=tuple(design.name for design in work.designs),
         objective=work.objective,
-        inputs=describe(work, states),
+        inputs=as_read(describe(work, states)),
         rows=tuple(Row(entry, records[entry.key]) for entry in plan.entries),
     )
     if request.out is not None:
@@ -75,17 +76,27 @@ def prepare_folder(out: str | os.PathLike[str]) -> Path:
 
 
 def find_records(plan: Plan, request: NetworkRequest) -> dict[str, CaseRecord]:
-    """Return the record of every case: from the request's folder, or searched now."""
-    store = CaseStore(None if request.out is None else prepare_folder(request.out))
-    records = {
-        key: record
-        for key in plan.cases
-        if (record := store.get(key)) is not None and record.answers(request.seconds)
-    }
+    """Return the record of every case: from the request's folder, or searched now.
+
+    What stands in them does not depend on which of the two it was.
+
+    Raises
+    ------
+    SpecError
+        When an input is wrong, or some cases have no result; the others are kept in the folder.
+    """
+    store = CaseStore(None)
+    if request.out is not None:
+        store = CaseStore(prepare_folder(request.out))
+        prepare_folder(Path(request.out) / CASES)
+    known, damaged = _read_kept(plan, store)
+    records = {key: record for key, record in known.items() if record.answers(request.seconds)}
     missing = sorted(
         (case for key, case in plan.cases.items() if key not in records),
         key=lambda case: (-case.effort, case.key),
     )
+    for case in missing:
+        store.check(case.key)
     kept, whole = len(records), sum(case.effort for case in missing)
     failed: dict[str, tuple[Issue, ...]] = {}
     spent = 0.0
@@ -93,9 +104,8 @@ def find_records(plan: Plan, request: NetworkRequest) -> dict[str, CaseRecord]:
     def tell(latest: CaseRecord | None) -> None:
         if request.progress is not None:
             done = len(records) + len(failed)
-            request.progress(
-                RunProgress(done, len(plan.cases), kept, spent / whole if whole else 1.0, latest)
-            )
+            share = spent / whole if whole else 1.0
+            request.progress(RunProgress(done, len(plan.cases), kept, share, latest, damaged))
 
     tell(None)
     if missing:
@@ -103,15 +113,28 @@ def find_records(plan: Plan, request: NetworkRequest) -> dict[str, CaseRecord]:
         for key, outcome in run_cases(missing, request):
             spent += plan.cases[key].effort
             if isinstance(outcome, CaseRecord):
-                store.put(outcome)
-                records[key] = outcome
-                tell(outcome)
+                records[key] = store.put(best_of(known[key], outcome) if key in known else outcome)
+                tell(records[key])
             else:
                 failed[key] = outcome
                 tell(None)
     if failed:
         raise SpecError(_explain(plan, failed))
     return records
+
+
+def _read_kept(plan: Plan, store: CaseStore) -> tuple[dict[str, CaseRecord], tuple[Issue, ...]]:
+    """Return the cases of a plan that a store has, and why others of its files are not used."""
+    records, damaged = {}, []
+    for key, case in plan.cases.items():
+        try:
+            record = store.get(key)
+            if record is not None:
+                verify(record, case)
+                records[key] = record
+        except DamagedCaseError as error:
+            damaged.append(Issue(f"not used, and searched again: {error}", None, str(store.path(key))))
+    return records, tuple(damaged)
 
 
 def _compile(cases: Sequence[Case]) -> None:
@@ -123,9 +146,15 @@ def _compile(cases: Sequence[Case]) -> None:
 
 
 def _explain(plan: Plan, failed: Mapping[str, tuple[Issue, ...]]) -> list[Issue]:
-    """Return the issues of cases without a result, each with the layers that it is the case of."""
+    """Return the issues of cases without a result, each with the layers that it is the case of.
+
+    They stand in the order of the plan, and not in that in which searches ended.
+    """
     issues = []
-    for key, found in failed.items():
+    for key in plan.cases:
+        found = failed.get(key, ())
+        if not found:
+            continue
         rows = [
             f"{entry.layer} ({entry.phase}, {entry.design})" for entry in plan.entries if entry.key == key
         ]

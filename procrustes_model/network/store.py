@@ -5,20 +5,32 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from procrustes_model.errors import SpecError
-from procrustes_model.files import write_atomically
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.files import check_writable, write_atomically
 from procrustes_model.network.record import CaseRecord
+from procrustes_model.network.schema import KEY_PATTERN, shown
 
-_KEY = re.compile(r"[0-9a-f]{16,64}")
 CASES = "cases"
+
+
+class DamagedCaseError(ValueError):
+    """The file of a case is not what a search wrote; says why.
+
+    Parameters
+    ----------
+    reason : str
+        What is not printable in it is replaced.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(shown(reason))
 
 
 class CaseStore:
     """Finished cases by key.
 
     Each is a file of its own, ``cases/KEY.json``, written in one step: whenever a run ends, what it had
-    finished is there and whole. A file that cannot be read counts as not there; one of a newer version is
-    refused, as it would be written over.
+    finished is there and whole. A file of a newer version is refused, as it would be written over.
 
     Parameters
     ----------
@@ -35,8 +47,10 @@ class CaseStore:
 
         Raises
         ------
+        DamagedCaseError
+            When its file is not what a search wrote.
         SpecError
-            When its file is of a newer version.
+            When its file is of a newer version, or cannot be read.
         """
         if key not in self._known and self.folder is not None:
             record = self._read(key)
@@ -44,8 +58,23 @@ class CaseStore:
                 self._known[key] = record
         return self._known.get(key)
 
-    def put(self, record: CaseRecord) -> None:
-        """Keep a case.
+    def put(self, record: CaseRecord) -> CaseRecord:
+        """Keep a case, and return it as a later run will read it.
+
+        Raises
+        ------
+        OSError
+            When its file cannot be written.
+        """
+        text = record.to_json()
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.path(record.key), text)
+        self._known[record.key] = CaseRecord.from_json(text)
+        return self._known[record.key]
+
+    def check(self, key: str) -> None:
+        """Find out before a search whether its case can be kept.
 
         Raises
         ------
@@ -53,21 +82,36 @@ class CaseStore:
             When its file cannot be written.
         """
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path(record.key), record.to_json())
-        self._known[record.key] = record
+            check_writable(self.path(key))
 
-    def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key) or self.folder is None:
+    def path(self, key: str) -> Path:
+        """Return the file of a case.
+
+        Raises
+        ------
+        ValueError
+            When there are no files, or this is no key.
+        """
+        if self.folder is None or not re.fullmatch(KEY_PATTERN, key):
             raise ValueError(f"'{key[:100]}' is no key of a case")
         return self.folder / f"{key}.json"
 
     def _read(self, key: str) -> CaseRecord | None:
-        path = self._path(key)
+        path = self.path(key)
         try:
+            if not path.exists():
+                return None
+            if not path.is_file():  # reading a pipe would never end
+                raise SpecError(Issue("the file of a case must be a file", "remove it", str(path)))
             record = CaseRecord.from_json(path.read_text(encoding="utf-8"), str(path))
         except SpecError:
             raise
-        except (OSError, ValueError):
-            return None
-        return record if record.key == key else None
+        except OSError as error:
+            raise SpecError(Issue(f"cannot be read: {error.strerror}", None, str(path))) from None
+        except UnicodeError:
+            raise DamagedCaseError("it is no text") from None
+        except ValueError as error:
+            raise DamagedCaseError(str(error)) from None
+        if record.key != key:
+            raise DamagedCaseError("it holds another case")
+        return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -204,6 +205,11 @@ def describe(work: Work, states: Mapping[str, LayerState]) -> dict[str, Any]:
         for name, state in states.items()
     }
     return {"program": program_fingerprint(), **decisive, "densities": densities}
+
+
+def as_read(data: Any) -> Any:
+    """Return plain data as it is once it was written as JSON and read again: lists for tuples, and so on."""
+    return json.loads(json.dumps(data, allow_nan=False))
 
 
 def plain(value: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import signal
 import subprocess
@@ -25,6 +24,7 @@ network:
     - {name: mid, repeat: 2, kind: conv, channels: 4, kernel: 1}
 """
 SPARSE = ("--sparsity", "procrustes", "--baseline", "dense", "--density", "W=0.25,X=0.5")
+WRITTEN = ("--csv", "--html")
 FIXED = ("--batch", "8", "--dataflow", "KN", "--seconds", "0")
 
 
@@ -35,12 +35,10 @@ def tiny(tmp_path: Path) -> str:
     return "tiny.yaml"
 
 
-def _cases(folder: Path) -> dict[str, dict[str, object]]:
-    """Return the finished cases of a folder without how long they took."""
-    cases = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in (folder / "cases").iterdir()}
-    for case in cases.values():
-        del case["seconds"]
-    return cases
+def _files(folder: Path) -> dict[str, bytes]:
+    """Return all that a folder holds, but for temporary files that a kill may leave."""
+    files = [file for file in folder.rglob("*") if file.is_file() and not file.name.startswith(".")]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
 def test_what_it_writes_evaluates_to_the_same(run: Run, tmp_path: Path, tiny: str) -> None:
@@ -68,7 +66,7 @@ def test_what_it_writes_evaluates_to_the_same(run: Run, tmp_path: Path, tiny: st
 
 
 def test_it_goes_on_after_being_killed(run: Run, tmp_path: Path, root: Path, tiny: str) -> None:
-    arguments = ("network", "procrustes_16x16", tiny, *FIXED, "--phases", "fw,bw", "--workers", "1")
+    arguments = ("network", "procrustes_16x16", tiny, *FIXED, "--phases", "fw,bw", *WRITTEN, "--workers", "1")
     whole = run(*arguments, "--out", "whole", "--quiet")
     assert whole.returncode == 0, whole.stderr
     environment = os.environ | {"PYTHONPATH": str(root)}
@@ -83,9 +81,9 @@ def test_it_goes_on_after_being_killed(run: Run, tmp_path: Path, root: Path, tin
     again = run(*arguments, "--out", "killed")
     assert again.returncode == 0, again.stderr
     assert f"6 different cases, {finished} of them already in killed/" in again.stderr
-    assert _cases(tmp_path / "killed") == _cases(tmp_path / "whole")
-    for name in ("run.json", "mappings/first_fw_dense.yaml"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert _files(tmp_path / "killed") == _files(tmp_path / "whole")
+    page = (tmp_path / "killed" / "report.html").read_text(encoding="utf-8")
+    assert "procrustes network procrustes_16x16 tiny.yaml --phases fw,bw --batch 8" in page
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
@@ -121,13 +119,33 @@ def test_workers_change_nothing(run: Run, tmp_path: Path, tiny: str, engine: str
     if engine == "dask":
         pytest.importorskip("distributed")
     designs = SPARSE if engine == "local" else ()
-    arguments = ("network", "procrustes_16x16", tiny, *FIXED, *designs, "--phases", "fw", "--quiet")
+    arguments = ("network", "procrustes_16x16", tiny, *FIXED, *designs, *WRITTEN, "--phases", "fw", "--quiet")
     one = run(*arguments, "--out", "one", "--workers", "1")
     two = run(*arguments, "--out", "two", "--workers", "2", "--engine", engine)
     assert one.returncode == 0, one.stderr
     assert two.returncode == 0, two.stderr
-    assert _cases(tmp_path / "one") == _cases(tmp_path / "two")
-    assert (tmp_path / "one" / "run.json").read_bytes() == (tmp_path / "two" / "run.json").read_bytes()
+    assert _files(tmp_path / "one") == _files(tmp_path / "two")
+    again = run(*arguments, "--out", "two", "--workers", "2", "--engine", engine)
+    assert again.returncode == 0, again.stderr
+    assert _files(tmp_path / "one") == _files(tmp_path / "two")
+
+
+def test_damaged_cases_are_told_and_searched_again(run: Run, tmp_path: Path, tiny: str) -> None:
+    arguments = ("network", "procrustes_16x16", tiny, *FIXED, "--phases", "fw,bw", "--workers", "1")
+    assert run(*arguments, "--out", "run").returncode == 0
+    before = _files(tmp_path / "run")
+    damages = (b"", b"\xff", b"[]", b"{}", b'{"format": "procrustes_case"}', None)
+    for file, damage in zip(sorted((tmp_path / "run" / "cases").iterdir()), damages, strict=True):
+        raw = file.read_bytes()
+        file.write_bytes(raw[: len(raw) // 2] if damage is None else damage)
+    again = run(*arguments, "--out", "run")
+    assert again.returncode == 0
+    warnings = [line for line in again.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 6 and warnings[-1] == "warning: and 1 more files of cases"
+    assert all(".json: not used, and searched again: " in line for line in warnings[:-1])
+    assert "\n6 different cases\n" in again.stderr
+    assert _files(tmp_path / "run") == before
+    assert "warning" not in run(*arguments, "--out", "run", "--quiet").stderr
 
 
 def test_a_changed_machine_is_searched_again(run: Run, tmp_path: Path, tiny: str) -> None:
