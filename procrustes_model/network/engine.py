@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from logging import ERROR
 from typing import Any
+from uuid import uuid4
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.fingerprint import program_fingerprint
 from procrustes_model.network.case import Case
+from procrustes_model.network.pool import KILLED, run_apart
 from procrustes_model.network.request import NetworkRequest
-from procrustes_model.network.solve import Outcome, solve, solve_apart
+from procrustes_model.network.solve import Outcome, solve
 from procrustes_model.processors import count_processors
 
 
@@ -28,7 +30,8 @@ def check_engine(request: NetworkRequest) -> None:
 def run_cases(cases: Sequence[Case], request: NetworkRequest) -> Iterator[Outcome]:
     """Search cases, and yield what is found in the order in which it is found.
 
-    Each is searched in one thread, several at a time; the order does not change what is found.
+    Each is searched in one thread, several at a time; the order does not change what is found. A worker that
+    is killed costs its own case alone.
 
     Parameters
     ----------
@@ -50,18 +53,13 @@ def run_cases(cases: Sequence[Case], request: NetworkRequest) -> Iterator[Outcom
         for case in cases:
             yield solve(case, limit)
         return
-    from joblib import Parallel, delayed
-
-    # A case at a time: what is finished is kept at once, and short cases fill the gaps at the end.
-    pool = Parallel(processes, backend="loky", return_as="generator_unordered", batch_size=1)
-    yield from _closing(pool(delayed(solve_apart)(case, limit, program_fingerprint()) for case in cases))
+    yield from run_apart(cases, limit, processes)
 
 
 def _run_on_dask(
     cases: Sequence[Case], limit: float | None, workers: int | None, scheduler: str | None
 ) -> Iterator[Outcome]:
     from dask import distributed
-    from joblib import Parallel, delayed, parallel_config
 
     cluster: Any = distributed.LocalCluster
     connect: Any = distributed.Client
@@ -76,15 +74,33 @@ def _run_on_dask(
             client = stack.enter_context(connect(address, timeout="15s"))
         except (OSError, ValueError) as error:
             raise SpecError(Issue(f"no Dask scheduler answers at {scheduler}: {error}")) from None
-        del client
-        with parallel_config(backend="dask"):
-            pool = Parallel(workers or -1, return_as="generator_unordered", batch_size=1)
-            yield from _closing(pool(delayed(solve)(case, limit, program_fingerprint()) for case in cases))
+        killed: list[Case] = []
+        yield from _share_out(cases, limit, client, killed)
+        for case in killed:  # one at a time: who shares a worker with such a case may be taken for one
+            lost: list[Case] = []
+            yield from _share_out([case], limit, client, lost)
+            if lost:
+                yield case.key, (KILLED,)
 
 
-def _closing(outcomes: Any) -> Iterator[Outcome]:
-    """Yield from joblib's generator, and end its work where this one is left early."""
+def _share_out(
+    cases: Sequence[Case], limit: float | None, client: Any, killed: list[Case]
+) -> Iterator[Outcome]:
+    """Search cases on a cluster, and add to `killed` those whose workers were killed again and again."""
+    from dask import distributed
+
+    as_completed: Any = distributed.as_completed
+    futures = {
+        client.submit(solve, case, limit, program_fingerprint(), key=f"{case.key}-{uuid4().hex}"): case
+        for case in cases
+    }
     try:
-        yield from outcomes
+        for future in as_completed(list(futures)):
+            try:
+                outcome: Outcome = future.result()
+            except distributed.KilledWorker:
+                killed.append(futures[future])
+                continue
+            yield outcome
     finally:
-        outcomes.close()
+        client.cancel(list(futures), force=True)

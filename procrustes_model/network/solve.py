@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.fingerprint import program_fingerprint
@@ -49,26 +47,11 @@ def solve(case: Case, limit: float | None, expected: str = "") -> Outcome:
         found = _search(case, limit)
     except SpecError as error:
         return case.key, error.issues
+    except MemoryError:
+        return case.key, (Issue("its search wants more memory than there is", "try fewer --workers"),)
     if found.interrupted:
         raise KeyboardInterrupt
     return case.key, make_record(case, found, limit)
-
-
-def solve_apart(case: Case, limit: float | None, expected: str = "") -> Outcome:
-    """`solve` in a process of its own, which leaves interrupts to the process that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return solve(case, limit, expected)
-
-
-class _Alone:
-    """Ends a worker whose starter has been killed: nobody waits for what it searches."""
-
-    def __init__(self) -> None:
-        self.parent = os.getppid()
-
-    def __call__(self, _: Any) -> None:
-        if os.getppid() != self.parent:
-            os._exit(1)
 
 
 def _search(case: Case, limit: float | None) -> SearchResult:
@@ -83,5 +66,4 @@ def _search(case: Case, limit: float | None) -> SearchResult:
         seconds=limit,
         seed=case.seed,
         threads=1,
-        progress=_Alone(),
     )
