@@ -155,7 +155,7 @@ def _actions(
 
 
 def _beyond_first(nest: SymbolicNest, name: str, words: Part, touched: Part) -> Part:
-    """Return the words that are not the first of an element; none where that estimate exceeds them."""
+    """Return the words that are not the first of an element; none where more are touched."""
     if words.value < touched.value:
         return nest.part(name, sympy.Integer(0))
     return nest.part(name, total([words.symbol, -touched.symbol]), [words, touched])

@@ -33,8 +33,9 @@ def count_accesses(
 
     Between a level and the next inner one that keeps the tensor (or the compute units), the child's
     transfers are read once per different tile that its siblings hold, network by network. An output is
-    updated as often; its first accumulation into an element reads nothing and fetches nothing. Elements that
-    an instance touches are an estimate where an output slides, so that neither count goes below zero.
+    updated as often; its first accumulation into an element reads nothing and fetches nothing. The
+    elements that an instance touches may be more than real where they are too many to be marked: counts are
+    held at 0.
 
     Parameters
     ----------
