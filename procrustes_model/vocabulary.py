@@ -141,6 +141,28 @@ class Served(StrEnum):
     PRUNING = "pruning"
 
 
+class WorkSpread(StrEnum):
+    """How the work that zeros leave lies on processing elements; its value is what files and tables say."""
+
+    EVEN = "even"
+    IDEAL = "even (ideal)"
+    EXPECTED = "expected"
+    COUNTED = "counted"
+
+    @property
+    def rule(self) -> str:
+        """What that means for the cycles."""
+        return _SPREADS[self]
+
+
+_SPREADS = {
+    WorkSpread.EVEN: "all processing elements have the same work",
+    WorkSpread.IDEAL: "they are taken to have, which makes cycles a lower bound",
+    WorkSpread.EXPECTED: "cycles are those of the slowest one, expected",
+    WorkSpread.COUNTED: "the same, counted on a mask",
+}
+
+
 class Saving(IntEnum):
     """What becomes of an access that need not be done."""
 

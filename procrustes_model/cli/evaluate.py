@@ -11,6 +11,7 @@ from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, P
 from procrustes_model.cli.outputs import (
     announce_compiling,
     check_outputs,
+    print_assumptions,
     print_result,
     print_written,
     quick_start,
@@ -62,6 +63,7 @@ def evaluate_command(
                 from procrustes_model.report.terminal.phases import format_phases
 
                 typer.echo(f"\n{format_phases(results)}")
+            print_assumptions(results)
             print_written(outputs)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,6 +95,16 @@ def print_result(result: Result, architecture: Architecture, problem: Problem, m
         from procrustes_model.report.terminal.sparse import format_sparse
 
         typer.echo(f"\n{format_sparse(result)}")
+
+
+def print_assumptions(results: Sequence[Result]) -> None:
+    """Print, once for all phases, what cycles stand on that the design does not state."""
+    from procrustes_model.report.terminal.sparse import describe_ideal
+    from procrustes_model.report.terminal.table import labelled
+
+    ideal = describe_ideal(result.to_dict() for result in results)
+    if ideal is not None:
+        typer.echo("\n" + "\n".join(labelled("Note", [ideal])))
 
 
 def write_results(

@@ -15,6 +15,7 @@ from procrustes_model.cli.inputs import ArchitectureArgument, ProblemArgument
 from procrustes_model.cli.outputs import (
     announce_compiling,
     check_outputs,
+    print_assumptions,
     print_result,
     print_written,
     quick_start,
@@ -96,6 +97,7 @@ def search_command(
                 from procrustes_model.report.terminal.phases import format_phases
 
                 typer.echo(f"\n{format_phases([one.result for one in results])}")
+            print_assumptions([one.result for one in results])
             print_written(_existing(outputs))
     if results[-1].interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -167,7 +169,9 @@ def _search_front(request: FrontRequest, path: Path, line: _ProgressLine | None,
     else:
         write_atomically(path, front_text(front))
     if not quiet:
-        typer.echo(f"{format_front(front)}\nWrote {path}")
+        typer.echo(format_front(front))
+        print_assumptions([point.result for point in front])
+        typer.echo(f"Wrote {path}")
 
 
 def _mapping_files(out: Path | None, phase: PhaseChoice | None) -> dict[str, Path | None]:

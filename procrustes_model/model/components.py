@@ -37,7 +37,7 @@ class ComponentResult:
     energy_pj : float
         Uses and power together.
     area_um2 : float or None
-        Over all instances.
+        Of all instances; None: not stated.
     """
 
     name: str
@@ -153,6 +153,6 @@ def lift_components(
             served = words_served(one, architecture, problem, working[one.name])
             uses = done if serves_computes(one) else float((served * words).sum())
         energy = uses * one.energy_pj + one.power_pj_per_cycle * one.instances * cycles
-        area = None if one.area_um2 is None else one.area_um2 * one.instances
+        area = architecture.area.parts[one.name]
         found.append(ComponentResult(one.name, one.instances, float(uses), energy, area))
     return tuple(found)

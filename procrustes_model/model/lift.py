@@ -45,6 +45,7 @@ def lift_compute(
         computes=computes,
         energy_pj=float(costs.beside[0, COMPUTING]),
         cycles=int(costs.cycles[0, -1]),
+        area_um2=architecture.area.parts[architecture.compute.name],
     )
 
 
@@ -67,6 +68,7 @@ def lift_level(
         cycles=int(costs.cycles[0, index]),
         limited_by=Limit(costs.limit[0, index]).text,
         tensors=tensors,
+        area_um2=architecture.area.parts[level.name],
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from procrustes_model.files import write_atomically
 from procrustes_model.model.components import ComponentResult
 from procrustes_model.model.tidy import records_text
-from procrustes_model.vocabulary import Action
+from procrustes_model.spec.area import Area
+from procrustes_model.vocabulary import Action, WorkSpread
 
 ACTIONS = tuple(action.text for action in Action)
 
@@ -71,6 +72,8 @@ class LevelResult:
         ``compute``, ``read bandwidth``, ``write bandwidth`` or ``shared bandwidth``.
     tensors : tuple of TensorCounts
         The tensors kept here, in the problem's order.
+    area_um2 : float or None
+        Of all instances that the architecture has; None: not stated.
     """
 
     name: str
@@ -81,6 +84,7 @@ class LevelResult:
     cycles: int
     limited_by: str
     tensors: tuple[TensorCounts, ...]
+    area_um2: float | None = None
 
     @property
     def energy_pj(self) -> float:
@@ -103,6 +107,8 @@ class ComputeResult:
         Over all units, in pJ.
     cycles : int
         Steps of the loop nest: the cycles when no bandwidth limits.
+    area_um2 : float or None
+        Of all units that the architecture has; None: not stated.
     """
 
     name: str
@@ -111,6 +117,7 @@ class ComputeResult:
     computes: int | float
     energy_pj: float
     cycles: int
+    area_um2: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +201,18 @@ class Result:
         """Units that the mapping uses as a share of those that exist."""
         return self.compute.instances_used / self.compute.instances
 
+    @property
+    def work_spread(self) -> WorkSpread:
+        """How the work lies on the processing elements: evenly, where nothing is zero."""
+        return WorkSpread.EVEN
+
+    @property
+    def area(self) -> Area:
+        """The area of levels, compute and components, as far as they state one."""
+        parts = {level.name: level.area_um2 for level in self.levels}
+        parts[self.compute.name] = self.compute.area_um2
+        return Area(parts | {one.name: one.area_um2 for one in self.components})
+
     def level(self, name: str) -> LevelResult:
         """Return the storage level called `name`.
 
@@ -274,6 +293,9 @@ class Result:
         data["edp_j_cycles"] = self.edp_j_cycles
         data["utilization"] = self.utilization
         data["array_utilization"] = self.array_utilization
+        data["work_spread"] = self.work_spread.value
+        data["area_um2"] = self.area.total_um2
+        data["area_unstated"] = list(self.area.unstated)
         return data
 
     def to_csv(self, path: str | Path) -> None:

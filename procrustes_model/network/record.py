@@ -96,6 +96,11 @@ class CaseRecord:
         """Work of the slowest processing element over the mean, as `SparseResult.imbalance`."""
         return self.result.get("imbalance")
 
+    @property
+    def work_spread(self) -> str | None:
+        """How the work lies on the processing elements, a `WorkSpread`; None: not kept by older programs."""
+        return self.result.get("work_spread")
+
     def answers(self, limit: float | None) -> bool:
         """Say whether a search with this time limit could not do better than what was found."""
         return self.proven or self.limit is None or (limit is not None and limit <= self.limit)

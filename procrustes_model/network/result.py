@@ -13,8 +13,10 @@ from procrustes_model.network.plan import Entry
 from procrustes_model.network.record import CaseRecord
 from procrustes_model.network.schema import check_run
 from procrustes_model.network.store import CaseStore, DamagedCaseError
+from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.area import Area
 from procrustes_model.versions import KEY, VERSIONS, check_version
-from procrustes_model.vocabulary import ANY_DATAFLOW, Phase
+from procrustes_model.vocabulary import ANY_DATAFLOW, Phase, WorkSpread
 
 FORMAT = "procrustes_network"
 RUN_FILE = "run.json"
@@ -75,8 +77,9 @@ class Totals:
         Compute units of the machine.
     energy_by_level : dict of str to float
         pJ; adds up to `energy_pj` but for rounding.
-    rows, proven : int
-        Rows summed, and those whose mapping is proven the best.
+    rows, proven, ideal : int
+        Rows summed; those whose mapping is proven the best; and those whose work is taken to be spread
+        evenly, so that their cycles are a lower bound.
     gap : float or None
         The largest of the others; None: for one of them no bound is known.
     """
@@ -89,6 +92,7 @@ class Totals:
     energy_by_level: dict[str, float]
     rows: int
     proven: int
+    ideal: int
     gap: float | None
 
     @property
@@ -126,6 +130,7 @@ def add_up(rows: Iterable[Row]) -> Totals:
         energy_by_level=levels,
         rows=len(rows),
         proven=sum(row.case.proven for row in rows),
+        ideal=sum(row.case.work_spread == WorkSpread.IDEAL for row in rows),
         gap=None if len(known) < len(open_gaps) else max(known, default=0.0),
     )
 
@@ -191,6 +196,11 @@ class NetworkResult:
         """Name of the dataflow, or of the constraints in its place."""
         rules = self.inputs["constraints"]
         return str(self.inputs["dataflow"] if rules is None else rules["name"])
+
+    @property
+    def area(self) -> Area:
+        """The area of the machine's parts, as far as they state one."""
+        return Architecture(**self.inputs["architecture"]).area
 
     @property
     def layers(self) -> tuple[str, ...]:

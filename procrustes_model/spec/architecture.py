@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from procrustes_model.errors import Issue
+from procrustes_model.spec.area import Area
 from procrustes_model.spec.schema import (
     LARGEST_BOUND,
     Count,
@@ -195,6 +196,14 @@ class Architecture(Title, Placed):
         """
         meshes: list[StorageLevel | ComputeLevel] = [*self.levels, self.compute]
         return math.prod(one.mesh_x * one.mesh_y for one in meshes[: level + 1])
+
+    @property
+    def area(self) -> Area:
+        """The area that levels, compute and components state, of all instances."""
+        parts = [(one.name, one.area_um2, self.instances(index)) for index, one in enumerate(self.levels)]
+        parts.append((self.compute.name, self.compute.area_um2, self.instances(len(self.levels))))
+        parts += [(one.name, one.area_um2, one.instances) for one in self.components]
+        return Area({name: None if area is None else area * count for name, area, count in parts})
 
     def fanout(self, level: int) -> tuple[int, int]:
         """Return the columns and rows of instances below each instance of storage level `level`."""

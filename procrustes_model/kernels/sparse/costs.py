@@ -104,6 +104,22 @@ def charge_beside(
 
 
 @kernel
+def slowest_counts(busy: float, computes: int, met: float) -> bool:
+    """Say whether all zeros of the balanced tensor save their cycle: only then the slowest element counts.
+
+    Parameters
+    ----------
+    busy : float
+        Computations that take their cycle, over all units.
+    computes : int
+        If nothing were zero, over all units.
+    met : float
+        Density that computations see of the tensor that is balanced.
+    """
+    return busy <= computes * met * (1 + 1e-9)
+
+
+@kernel
 def find_steps(
     instances: Ints, computes: int, met: Floats, balanced: bool, counts: SparseCountArrays, steps: Ints
 ) -> None:
@@ -117,8 +133,8 @@ def find_steps(
     met : float64[N]
         Density that computations see of the tensor that is balanced, and of those counted with it.
     balanced : bool
-        Whether processing elements wait for each other: `counts.work` is then what the slowest does. It
-        counts where all zeros of the balanced tensor save their cycle.
+        Whether processing elements wait for each other: `counts.work` is then what the slowest does; see
+        `slowest_counts`.
     counts : SparseCountArrays
     steps : int64[N]
         Filled in.
@@ -127,7 +143,7 @@ def find_steps(
     for n in range(len(steps)):
         busy = counts.computes[n, DONE] + counts.computes[n, GATED_COMPUTE]
         even = busy / instances[n, units]
-        if balanced and busy <= computes * met[n] * (1 + 1e-9):
+        if balanced and slowest_counts(busy, computes, met[n]):
             # What is saved beyond the zeros of the balanced tensor is saved evenly.
             others = busy / (computes * met[n]) if met[n] > 0 else 0.0
             others = 1.0 if abs(others - 1) < 1e-9 else others

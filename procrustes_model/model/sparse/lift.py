@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import BALANCING, FILL, READ, UPDATE
+from procrustes_model.kernels.sparse.costs import slowest_counts
 from procrustes_model.model.components import lift_components
 from procrustes_model.model.lift import as_count, lift_compute, lift_level, slowest_of
 from procrustes_model.model.result import LevelResult
@@ -18,6 +19,7 @@ from procrustes_model.model.sparse.result import (
     SparseTensorCounts,
     sparse_of,
 )
+from procrustes_model.model.sparse.spread import find_uneven
 from procrustes_model.model.sparse.steps import SparseBuffers
 from procrustes_model.vocabulary import Status
 
@@ -51,6 +53,9 @@ def lift_sparse(
     cycles, bottleneck = slowest_of(levels, compute)
     used = buffers.dense.instances[0, :-1, None, None].astype(float)
     words = buffers.counts.actual[0] * used
+    imbalance = _lift_imbalance(design, problem, buffers, actual + gated)
+    balanced = imbalance.tensor if imbalance is not None and imbalance.in_cycles else None
+    uneven = [problem.tensors[t].name for t in find_uneven(design, buffers)]
     return SparseResult(
         architecture=architecture.name,
         problem=problem.name,
@@ -64,7 +69,8 @@ def lift_sparse(
         sparsity=design.name,
         densities=tuple((t.name, float(design.densities.average[i])) for i, t in enumerate(problem.tensors)),
         computes=SparseComputes(problem.computes, actual, gated, skipped),
-        imbalance=_lift_imbalance(design, problem, buffers),
+        imbalance=imbalance,
+        assumed_even=tuple(name for name in uneven if name != balanced),
     )
 
 
@@ -154,7 +160,9 @@ def _lift_tensor(
     )
 
 
-def _lift_imbalance(design: SparseDesign, problem: Problem, buffers: SparseBuffers) -> Imbalance | None:
+def _lift_imbalance(
+    design: SparseDesign, problem: Problem, buffers: SparseBuffers, busy: float
+) -> Imbalance | None:
     tensor, tiles = design.balance.tensor, buffers.tiles
     if tensor < 0:
         return None
@@ -170,6 +178,7 @@ def _lift_imbalance(design: SparseDesign, problem: Problem, buffers: SparseBuffe
         cut=None if cut < 0 else list(problem.dimensions)[cut],
         before=float(buffers.before[0]) / met if met else 1.0,
         after=float(buffers.counts.work[0]) / met if met else 1.0,
+        in_cycles=bool(slowest_counts(busy, problem.computes, met)),
         pointer_reads=float(buffers.counts.pointers[0]),
         pointer_energy_pj=float(buffers.costs.beside[0, BALANCING]),
     )

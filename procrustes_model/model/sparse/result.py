@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from procrustes_model.model.result import ACTIONS, LevelResult, Result, TensorCounts
 from procrustes_model.spec.architecture import BALANCING_PART
+from procrustes_model.vocabulary import WorkSpread
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,8 @@ class Imbalance:
         Dimension along which tiles are cut.
     before, after : float
         Work of the slowest processing element over the mean, without and with balancing: 1 is even.
+    in_cycles : bool
+        Whether cycles are those of the slowest: only where all zeros of the tensor save their cycle.
     pointer_reads, pointer_energy_pj : float
         What balancing costs.
     """
@@ -119,6 +122,7 @@ class Imbalance:
     cut: str | None
     before: float
     after: float
+    in_cycles: bool
     pointer_reads: float
     pointer_energy_pj: float
 
@@ -137,12 +141,17 @@ class SparseResult(Result):
         Nonzeros / elements by tensor.
     computes : SparseComputes
     imbalance : Imbalance or None
+        None: the design balances no tensor.
+    assumed_even : tuple of str
+        Tensors whose zeros save cycles, more on one processing element than on another, which is neither
+        expected nor counted: what they save is taken to be spread evenly.
     """
 
     sparsity: str
     densities: tuple[tuple[str, float], ...]
     computes: SparseComputes
     imbalance: Imbalance | None
+    assumed_even: tuple[str, ...]
 
     @property
     def extras(self) -> tuple[tuple[str, float], ...]:
@@ -154,6 +163,13 @@ class SparseResult(Result):
     def dense_computes(self) -> int | float:
         """Operations of the problem, those that zeros save included."""
         return self.computes.dense
+
+    @property
+    def work_spread(self) -> WorkSpread:
+        """How the work that zeros leave lies on the processing elements."""
+        if self.imbalance is not None and self.imbalance.in_cycles:
+            return WorkSpread.COUNTED if self.imbalance.counted else WorkSpread.EXPECTED
+        return WorkSpread.IDEAL if self.assumed_even else WorkSpread.EVEN
 
     @property
     def speedup_bound(self) -> float:

@@ -11,6 +11,8 @@ from procrustes_model.objective import parse_objective
 from procrustes_model.report.page.inputs import input_files, repeat_command
 from procrustes_model.report.page.parts import Card, Cell, Column, Drawing, Filter, Folded, Table, drawing
 from procrustes_model.report.page.render import render_page
+from procrustes_model.report.terminal.area import describe_area
+from procrustes_model.report.terminal.network import find_ideal
 from procrustes_model.report.terminal.units import format_count, format_energy, format_share, four_digits
 
 if TYPE_CHECKING:
@@ -100,6 +102,7 @@ def notes(result: NetworkResult) -> list[str]:
             f"Activation densities are not known: 0.5 is assumed in {len(assumed)} of "
             f"{len(result.layers)} layers."
         )
+    found += [f"{text[0].upper()}{text[1:]}." for text in find_ideal(result)]
     open_rows = [row for row in result.rows if not row.case.proven]
     if open_rows:
         gaps = [row.case.gap for row in open_rows if row.case.gap is not None]
@@ -113,6 +116,8 @@ def notes(result: NetworkResult) -> list[str]:
         layers = list(dict.fromkeys(row.layer for row in result.rows if row.entry.note == note))
         more = f" and {len(layers) - 3} more" if len(layers) > 3 else ""
         found.append(f"Dataflow: {note} in {', '.join(layers[:3])}{more}.")
+    if area := describe_area(result.area):
+        found.append(f"Area of the machine: {'; '.join(area)}.")
     return found
 
 

@@ -14,7 +14,20 @@ from typing import Any
 from procrustes_model.files import csv_text, write_atomically
 from procrustes_model.model.result import Result
 from procrustes_model.model.tidy import records_text
+from procrustes_model.spec.area import Area
 from procrustes_model.versions import VERSION_COLUMN
+from procrustes_model.vocabulary import WorkSpread
+
+MACHINE_AREA: Mapping[str, str] = MappingProxyType(
+    {
+        "area_um2": "area of all instances of the parts that state one, in um2; empty: none does",
+        "area_unstated": "the other parts, between semicolons: they are not in area_um2",
+    }
+)
+"""Columns that tell the area of a machine, and what they mean."""
+
+WORK_SPREAD = "; ".join(f"{one}: {one.rule}" for one in WorkSpread)
+"""What a column of `WorkSpread` means."""
 
 WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -31,6 +44,8 @@ WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
         "energy_per_mac_pj": "energy_pj / operations of the problem, those that zeros save included",
         "energy_per_done_mac_pj": "energy_pj / computes",
         "edp_j_cycles": "energy-delay product: joules times cycles",
+        "work_spread": WORK_SPREAD,
+        **MACHINE_AREA,
         **VERSION_COLUMN,
     }
 )
@@ -38,7 +53,8 @@ WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
 
 They are followed by one column ``energy_pj_<level>`` per storage level and one per compute level, in pJ; of
 sparse results also ``energy_pj_balancing`` (pointers of pieces of tiles) and ``energy_pj_<component>``.
-Together these make up ``energy_pj``.
+Together these make up ``energy_pj``. Last, one column ``area_um2_<part>`` for each of these parts that states
+an area.
 """
 
 
@@ -68,13 +84,15 @@ def wide_text(results: Sequence[Result]) -> str:
     Returns
     -------
     str
-        Columns: `WIDE_COLUMNS`, then ``energy_pj_<level>``, and ``energy_pj_<extra>`` of sparse results.
+        Columns: `WIDE_COLUMNS`, then ``energy_pj_<level>``, ``energy_pj_<extra>`` and ``area_um2_<part>``.
     """
     # A dict keeps the order of first appearance, which a set would not.
     names = dict.fromkeys(level.name for result in results for level in result.levels)
     names |= dict.fromkeys(result.compute.name for result in results)
     names |= dict.fromkeys(name for result in results for name, _ in result.extras)
+    parts = dict.fromkeys(name for result in results for name in _stated(result.area))
     columns = [*WIDE_COLUMNS, *(f"energy_pj_{name}" for name in names)]
+    columns += [f"area_um2_{name}" for name in parts]
     return csv_text(columns, (_wide_row(result) for result in results))
 
 
@@ -100,6 +118,16 @@ def write_wide(results: Sequence[Result], path: str | Path) -> None:
     write_atomically(path, wide_text(results))
 
 
+def area_row(area: Area) -> dict[str, Any]:
+    """Return the values of `MACHINE_AREA`."""
+    return {"area_um2": area.total_um2, "area_unstated": ";".join(area.unstated)}
+
+
+def _stated(area: Area) -> dict[str, float]:
+    """Return the parts that state an area."""
+    return {name: one for name, one in area.parts.items() if one is not None}
+
+
 def _wide_row(result: Result) -> dict[str, Any]:
     row: dict[str, Any] = {
         "architecture": result.architecture,
@@ -115,9 +143,12 @@ def _wide_row(result: Result) -> dict[str, Any]:
         "energy_per_mac_pj": result.energy_per_mac_pj,
         "energy_per_done_mac_pj": result.energy_per_done_mac_pj,
         "edp_j_cycles": result.edp_j_cycles,
+        "work_spread": result.work_spread,
+        **area_row(result.area),
     }
     for level in result.levels:
         row[f"energy_pj_{level.name}"] = level.energy_pj
     row[f"energy_pj_{result.compute.name}"] = result.compute.energy_pj
     row |= {f"energy_pj_{name}": energy for name, energy in result.extras}
+    row |= {f"area_um2_{name}": one for name, one in _stated(result.area).items()}
     return row

@@ -9,6 +9,7 @@ from typing import Any
 
 from procrustes_model.files import csv_text, write_atomically
 from procrustes_model.network.result import NetworkResult, Totals
+from procrustes_model.report.tables.csv import MACHINE_AREA, WORK_SPREAD, area_row
 from procrustes_model.versions import VERSION_COLUMN
 
 ALL = "all"
@@ -54,6 +55,7 @@ LAYER_COLUMNS: Mapping[str, str] = MappingProxyType(
         "activations_assumed": "true where the density of activations is not known",
         "imbalance_before": "work of the slowest processing element / the mean",
         "imbalance_after": "the same after balancing",
+        "work_spread": WORK_SPREAD,
         "proven": "true where no mapping that the constraints allow is better",
         "gap": "most that can be saved, (objective - lower bound) / objective; empty: no bound is known",
         "dataflow": "how the dataflow was bent to fit; empty: not",
@@ -80,6 +82,8 @@ TOTAL_COLUMNS: Mapping[str, str] = MappingProxyType(
         "rows": "layers and phases summed",
         "proven": "those whose mapping is proven the best",
         "gap": "the largest of the others; empty: no bound is known",
+        "ideal": "layers and phases whose work_spread is 'even (ideal)'",
+        **MACHINE_AREA,
         **VERSION_COLUMN,
     }
 )
@@ -192,6 +196,7 @@ def _layers(result: NetworkResult) -> Iterator[dict[str, Any]]:
             "activations_assumed": _flag(entry.assumed),
             "imbalance_before": imbalance.get("before"),
             "imbalance_after": imbalance.get("after"),
+            "work_spread": case.work_spread,
             "proven": _flag(case.proven),
             "gap": case.gap,
             "dataflow": entry.note,
@@ -217,6 +222,8 @@ def _totals(result: NetworkResult) -> Iterator[dict[str, Any]]:
                 "rows": total.rows,
                 "proven": total.proven,
                 "gap": total.gap,
+                "ideal": total.ideal,
+                **area_row(result.area),
                 **{f"energy_pj_{name}": energy for name, energy in total.energy_by_level.items()},
             }
 

@@ -7,7 +7,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from procrustes_model.network.result import NetworkResult, Row, Totals, add_up
-from procrustes_model.report.terminal.table import ASCII_BOX, BOX, Style, render_table
+from procrustes_model.report.terminal.area import describe_area
+from procrustes_model.report.terminal.sparse import describe_ideal
+from procrustes_model.report.terminal.table import ASCII_BOX, BOX, Style, labelled, render_table
 from procrustes_model.report.terminal.units import ENERGY_UNITS, four_digits
 from procrustes_model.vocabulary import ALL_PHASES, Phase
 
@@ -122,11 +124,19 @@ def format_notes(result: NetworkResult) -> str:
         lines.append("Masks        weights counted forward and backward; density only in the weight update")
     for note, number in Counter(row.entry.note for row in ours if row.entry.note).items():
         lines.append(f"Dataflow     {note} in {number} of {len(ours)} searches, for want of the dimensions")
+    lines += labelled("Imbalance", find_ideal(result))
     lines.append(f"Proof        {_describe_proofs(result)}")
     macs = result.totals(phase=result.phases[0]).macs
     what = f"{result.network}, batch {result.batch}, {len(result.layers)} layers"
     lines.append(f"Network      {what}: {macs:,} multiply-accumulates per phase")
+    lines += labelled("Area", describe_area(result.area))
     return "\n".join(lines)
+
+
+def find_ideal(result: NetworkResult) -> list[str]:
+    """Return what a reader must know of designs whose work is taken to be spread evenly, a text each."""
+    found = (describe_ideal(row.case.result for row in result.select(design)) for design in result.designs)
+    return [text for text in found if text is not None]
 
 
 def _describe_proofs(result: NetworkResult) -> str:

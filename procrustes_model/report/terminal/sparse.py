@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from procrustes_model.policies import POLICIES
 from procrustes_model.report.terminal.units import format_energy, format_share, four_digits
+from procrustes_model.vocabulary import WorkSpread
 
 if TYPE_CHECKING:
-    from procrustes_model.model.sparse.result import Imbalance, SparseResult
+    from procrustes_model.model.sparse.result import SparseResult
+
+_IDEAL = "spread evenly (ideal)"
 
 
 def format_sparse(result: SparseResult) -> str:
@@ -37,16 +41,52 @@ def format_sparse(result: SparseResult) -> str:
     ]
     if metadata:
         lines.append(f"{'Metadata':<13}{', '.join(metadata)}")
-    if result.imbalance is not None:
-        lines.append(_describe_imbalance(result.imbalance))
+    lines.append(f"{'Imbalance':<13}{_describe_imbalance(result)}")
     return "\n".join(lines)
 
 
-def _describe_imbalance(imbalance: Imbalance) -> str:
+def describe_ideal(results: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return what it means that the work of a design is taken to be spread evenly; None where it is not.
+
+    Parameters
+    ----------
+    results : iterable of mapping
+        Of one design, as `SparseResult.to_dict` returns them.
+    """
+    ideal = [one for one in results if one.get("work_spread") == WorkSpread.IDEAL]
+    if not ideal:
+        return None
+    first = ideal[0]
+    tensors = dict.fromkeys(name for one in ideal for name in one["assumed_even"])
+    text = (
+        f"cycles are a lower bound: {first['sparsity']} skips computations for zeros of "
+        f"{' and '.join(tensors)} on an array, and the work left is taken to be {_IDEAL}; the slowest "
+        "processing element may take longer"
+    )
+    if first.get("imbalance"):
+        balanced = first["imbalance"]["tensor"]
+        return f"{text}: balancing does not count, as not all zeros of {balanced} save a cycle"
+    if first["levels"][-1]["instances_used"] == 1:
+        return f"{text}: balancing is known between instances of a storage level, such as registers"
+    return f"{text}. To find out, state in the design: balancing: {{tensor: {next(iter(tensors))}}}"
+
+
+def _describe_imbalance(result: SparseResult) -> str:
+    imbalance = result.imbalance
+    if imbalance is None:
+        return {
+            WorkSpread.IDEAL: f"no balancing stated: work {_IDEAL}",
+            WorkSpread.EVEN: "none: all processing elements have the same work",
+        }[result.work_spread]
     how = "counted on the mask" if imbalance.counted else "expected"
-    text = f"{'Imbalance':<13}slowest over mean {imbalance.before:.3f}"
+    text = f"slowest over mean {imbalance.before:.3f}"
     policy = POLICIES[imbalance.policy]
     if policy.balances:
         where = f"cut along {imbalance.cut}" if imbalance.cut else "no tile can be cut"
         text += f" before, {imbalance.after:.3f} after balancing {policy.text} ({where})"
-    return f"{text}; {how}"
+    text += f"; {how}"
+    if not imbalance.in_cycles:
+        text += f", not in the cycles: not all zeros of {imbalance.tensor} save one"
+    if result.assumed_even:
+        text += f"; work that zeros of {' and '.join(result.assumed_even)} leave {_IDEAL}"
+    return text

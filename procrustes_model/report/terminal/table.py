@@ -6,7 +6,8 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TextIO
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from procrustes_model.report.terminal.area import describe_area
 from procrustes_model.report.terminal.units import (
     format_count,
     format_energy,
@@ -145,7 +147,7 @@ def render_table(table: Table, style: Style) -> str:
 
 
 def format_summary(result: Result, architecture: Architecture | None = None) -> str:
-    """Return cycles and what limits them, utilisation, energy and energy-delay product.
+    """Return cycles and what limits them, utilisation, energy, energy-delay product, and area where stated.
 
     Parameters
     ----------
@@ -179,8 +181,15 @@ def format_summary(result: Result, architecture: Architecture | None = None) -> 
             f"{'Energy':<13}{format_energy(result.energy_pj)}",
             f"{'Energy/MAC':<13}{format_energy(result.energy_per_mac_pj)}{_per_done(result)}",
             f"{'EDP':<13}{four_digits(result.edp_j_cycles)} J x cycles",
+            *labelled("Area", describe_area(result.area)),
         ]
     )
+
+
+def labelled(label: str, texts: Sequence[str]) -> list[str]:
+    """Return texts, each on lines of its own of 80 columns where words allow, after a label."""
+    lines = [line for text in texts for line in textwrap.wrap(text, 67, break_long_words=False)]
+    return [f"{label if i == 0 else '':<13}{line}" for i, line in enumerate(lines)]
 
 
 def _per_done(result: Result) -> str:

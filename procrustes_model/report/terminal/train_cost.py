@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from procrustes_model.network.train_cost import PartCost, TrainCost
+from procrustes_model.report.terminal.sparse import describe_ideal
 from procrustes_model.report.terminal.units import format_count, format_energy, four_digits
 from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS
 
@@ -54,6 +55,9 @@ def format_train_cost(cost: TrainCost, clock_ghz: float | None = None) -> str:
     if assumed:
         parts = "1 part" if assumed == 1 else f"{assumed} parts"
         lines.append(f"Density of activations not known in {parts}: {UNKNOWN_ACTIVATIONS} assumed.")
+    ideal = describe_ideal(row.case.result for part in cost.parts for row in part.rows)
+    if ideal is not None:
+        lines.append(f"{ideal[0].upper()}{ideal[1:]}.")
     lines.append("Layers and phases run one after the other; what is no multiply-accumulate is not counted.")
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 ENERGY_UNITS = (("pJ", 1.0), ("nJ", 1e3), ("uJ", 1e6), ("mJ", 1e9), ("J", 1e12), ("kJ", 1e15))
+_AREA_UNITS = (("um2", 1.0), ("mm2", 1e6))
 _COUNT = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12), ("P", 1e15), ("E", 1e18))
 
 
@@ -16,6 +17,16 @@ def format_energy(picojoules: float) -> str:
     picojoules : float
     """
     return _scaled(picojoules, ENERGY_UNITS)
+
+
+def format_area(square_micrometres: float) -> str:
+    """Return an area with four digits and the unit that suits it, such as ``4.915 mm2``.
+
+    Parameters
+    ----------
+    square_micrometres : float
+    """
+    return _scaled(square_micrometres, _AREA_UNITS)
 
 
 def whole_count(count: float, separator: str = ",") -> str:
