@@ -130,3 +130,19 @@ def tile_quantile(
         for index in itertools.product(*(range(loop.bound) for loop in outer))
     )
     return next(count for count in counts if sum(c <= count for c in counts) >= q * len(counts) - 1e-9)
+
+
+def is_uneven(problem: Problem, mapping: Mapping, tensor: Tensor, mask: Mask) -> bool:
+    """Say whether at some time one compute unit meets more nonzeros than another.
+
+    Units meet what the innermost level holds for them at a time.
+    """
+    innermost = len(mapping.levels) - 1
+    loops = list_loops(problem, mapping)
+    work: dict[tuple[int, ...], dict[tuple[int, ...], int]] = defaultdict(lambda: defaultdict(int))
+    for index in itertools.product(*(range(loop.bound) for loop in loops)):
+        steps = list(zip(loops, index, strict=True))
+        when = tuple(i for loop, i in steps if loop.level < innermost and not loop.spatial)
+        where = tuple(i for loop, i in steps if loop.spatial)
+        work[when][where] += bool(mask[position(tensor, loops, index)])
+    return any(len(set(units.values())) > 1 for units in work.values())
