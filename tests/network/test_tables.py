@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import replace
+
+import pytest
 
 from procrustes_model.network.result import NetworkResult
+from procrustes_model.report.page.network import html_text
 from procrustes_model.report.tables.network import (
     LAYER_COLUMNS,
     TIDY_COLUMNS,
@@ -17,6 +21,8 @@ from procrustes_model.report.tables.network import (
 )
 from procrustes_model.report.terminal.network import format_layers, format_notes, format_totals
 from procrustes_model.report.terminal.table import Style
+from procrustes_model.spec.load import load_architecture
+from procrustes_model.vocabulary import Phase
 
 
 def _read(text: str) -> list[dict[str, str]]:
@@ -85,3 +91,61 @@ def test_terminal_tables_name_everything(tiny_run: NetworkResult) -> None:
     notes = format_notes(tiny_run)
     assert "KN: C over columns, N over rows in 3 of 15 searches" in notes
     assert "assumed" not in notes
+
+
+@pytest.fixture
+def unbalanced_run(tiny_run: NetworkResult) -> NetworkResult:
+    """Return the run as if its design stated no balancing, on a machine of which some parts state areas."""
+    told = {"work_spread": "even (ideal)", "assumed_even": ["Weights"], "imbalance": None}
+    rows = tuple(
+        replace(row, case=replace(row.case, result=row.case.result | told))
+        if (row.design, row.phase) == ("procrustes", Phase.FORWARD)
+        else row
+        for row in tiny_run.rows
+    )
+    machine = tiny_run.inputs["architecture"]
+    levels = [level | {"area_um2": 3000.0} for level in machine["levels"][-1:]]
+    machine = machine | {"levels": [*machine["levels"][:-1], *levels]}
+    return replace(tiny_run, rows=rows, inputs=tiny_run.inputs | {"architecture": machine})
+
+
+def test_work_that_is_taken_to_be_spread_evenly(unbalanced_run: NetworkResult) -> None:
+    layers, totals = _read(layers_text(unbalanced_run)), _read(totals_text(unbalanced_run))
+    spread = {(row["design"], row["phase"]): row["work_spread"] for row in layers}
+    assert spread["procrustes", "forward"] == "even (ideal)"
+    assert spread["procrustes", "backward"] == "expected"
+    assert spread["dense", "forward"] == "even"
+    ideal = {(row["design"], row["phase"]): int(row["ideal"]) for row in totals}
+    layers_there = len(unbalanced_run.layers)
+    assert ideal["procrustes", "forward"] == ideal["procrustes", "all"] == layers_there
+    assert ideal["procrustes", "backward"] == ideal["dense", "all"] == 0
+    notes = format_notes(unbalanced_run)
+    assert notes.count("cycles are a lower bound") == 1
+    assert "Imbalance    cycles are a lower bound: procrustes skips" in notes
+    assert html_text(unbalanced_run).count("Cycles are a lower bound: procrustes skips") == 1
+
+
+def test_a_balanced_run_says_nothing_of_it(tiny_run: NetworkResult) -> None:
+    assert "lower bound:" not in format_notes(tiny_run)
+    assert {row["ideal"] for row in _read(totals_text(tiny_run))} == {"0"}
+
+
+def test_cases_of_older_programs_know_no_spread(tiny_run: NetworkResult) -> None:
+    first = tiny_run.rows[0]
+    plain = {key: value for key, value in first.case.result.items() if key != "work_spread"}
+    old = replace(tiny_run, rows=(replace(first, case=replace(first.case, result=plain)),))
+    assert _read(layers_text(old))[0]["work_spread"] == ""
+    assert "lower bound:" not in format_notes(old)
+
+
+def test_areas(tiny_run: NetworkResult, unbalanced_run: NetworkResult) -> None:
+    assert "Area" not in format_notes(tiny_run)
+    assert {(row["area_um2"], row["area_unstated"]) for row in _read(totals_text(tiny_run))} == {("", "")}
+    last = load_architecture("procrustes_16x16").levels[-1].name
+    notes = format_notes(unbalanced_run)
+    assert "Area         0.7680 mm2 of the parts that state one" in notes
+    assert f"all instances: {last} 0.7680 mm2" in notes
+    assert "not stated: DRAM, GlobalBuffer, MAC" in notes
+    for row in _read(totals_text(unbalanced_run)):
+        assert (row["area_um2"], row["area_unstated"]) == ("768000.0", "DRAM;GlobalBuffer;MAC")
+    assert "Area of the machine: 0.7680 mm2" in html_text(unbalanced_run)

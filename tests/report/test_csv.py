@@ -6,6 +6,7 @@ import csv
 from dataclasses import fields, replace
 from pathlib import Path
 
+from procrustes_model.model.components import ComponentResult
 from procrustes_model.model.result import LevelResult, Result
 from procrustes_model.model.tidy import TIDY_COLUMNS
 from procrustes_model.report.tables.csv import WIDE_COLUMNS, write_tidy, write_wide
@@ -70,6 +71,19 @@ def test_wide_has_a_column_per_extra(result: Result, tmp_path: Path) -> None:
         "0.5",
         "2.25",
     )
+
+
+def test_wide_states_areas_and_the_spread_of_work(result: Result, tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    component = ComponentResult("Unit", 2, 0.0, 0.0, 250.0)
+    levels = (result.levels[0], replace(result.levels[1], area_um2=1e6))
+    write_wide([result, replace(result, levels=levels, components=(component,))], path)
+    none, some = read(path)
+    assert (none["area_um2"], none["area_unstated"], none["area_um2_Buffer"]) == ("", "", "")
+    assert (some["area_um2"], some["area_unstated"]) == ("1000250.0", "DRAM;MAC")
+    assert list(some)[-2:] == ["area_um2_Buffer", "area_um2_Unit"]
+    assert (some["area_um2_Buffer"], some["area_um2_Unit"]) == ("1000000.0", "250.0")
+    assert (none["work_spread"], some["work_spread"]) == ("even", "even")
 
 
 def test_lines_end_as_the_standard_says(result: Result, tmp_path: Path) -> None:

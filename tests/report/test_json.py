@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from procrustes_model.model.result import Result
@@ -17,6 +18,14 @@ def test_everything_comes_back(result: Result, tmp_path: Path) -> None:
     assert data["levels"][1]["tensors"][0]["reads"] == 123_456_789
     assert data["phase"] is None
     assert path.read_text(encoding="utf-8") == json_text(result)
+
+
+def test_areas_and_the_spread_of_work(result: Result) -> None:
+    none = json.loads(json_text(result))
+    assert (none["area_um2"], none["area_unstated"], none["work_spread"]) == (None, [], "even")
+    some = json.loads(json_text(replace(result, compute=replace(result.compute, area_um2=2.0))))
+    assert (some["area_um2"], some["area_unstated"]) == (2.0, ["DRAM", "Buffer"])
+    assert (some["compute"]["area_um2"], some["levels"][0]["area_um2"]) == (2.0, None)
 
 
 def test_keys_are_sorted(result: Result) -> None:

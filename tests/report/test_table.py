@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from procrustes_model.model.components import ComponentResult
 from procrustes_model.model.result import Result
 from procrustes_model.report.terminal.table import Style, format_summary, format_table
 from procrustes_model.spec.load import load_architecture
@@ -104,6 +105,26 @@ def test_summary_says_what_limits_and_why(result: Result) -> None:
 def test_summary_without_a_slow_level(result: Result) -> None:
     fast = replace(result, cycles=65_536, bottleneck="MAC", levels=result.levels[:1])
     assert "65,536, limited by MAC (no level is slower)" in format_summary(fast)
+
+
+def with_areas(result: Result, *areas: float | None) -> Result:
+    """Return a result whose levels and compute have these areas."""
+    parts = zip(result.levels, areas, strict=False)
+    levels = tuple(replace(level, area_um2=area) for level, area in parts)
+    return replace(result, levels=levels, compute=replace(result.compute, area_um2=areas[-1]))
+
+
+def test_summary_states_areas(result: Result) -> None:
+    assert "Area" not in format_summary(result)
+    unit = ComponentResult("Unit", 2, 0.0, 0.0, 250.0)
+    whole = format_summary(replace(with_areas(result, 0.0, 1.5e6, 5e5), components=(unit,)))
+    assert "Area         2.000 mm2\n" in whole
+    assert "             all instances: DRAM 0 um2, Buffer 1.500 mm2, MAC 0.5000 mm2, Unit" in whole
+    assert "not stated" not in whole
+    part = format_summary(with_areas(result, None, 998.0, None))
+    assert "Area         998.0 um2 of the parts that state one\n" in part
+    assert part.endswith("all instances: Buffer 998.0 um2\n             not stated: DRAM, MAC")
+    assert max(len(line) for line in f"{whole}\n{part}".split("\n")) <= 80
 
 
 def test_energy_of_nothing(result: Result) -> None:

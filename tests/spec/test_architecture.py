@@ -65,6 +65,23 @@ def test_every_number_may_be_an_expression(architecture_data: dict[str, Any]) ->
     assert architecture.instances(3) == 16
 
 
+def test_area_is_that_of_all_instances(architecture_data: dict[str, Any]) -> None:
+    assert load_architecture(architecture_data).area.total_um2 is None
+    assert load_architecture(architecture_data).area.unstated == ()
+    content = architecture_data["architecture"]
+    names = [level["name"] for level in content["levels"]]
+    content["levels"][2]["area_um2"] = 2.5
+    content["compute"]["area_um2"] = 10
+    content["components"] = [
+        {"name": "Unit", "instances": 3, "power_pj_per_cycle": 1, "area_um2": 0},
+        {"name": "Other", "power_pj_per_cycle": 1},
+    ]
+    area = load_architecture(architecture_data).area
+    assert area.parts == {names[0]: None, names[1]: None, names[2]: 20.0, "MAC": 80, "Unit": 0, "Other": None}
+    assert area.total_um2 == 100
+    assert area.unstated == (names[0], names[1], "Other")
+
+
 def test_an_architecture_checks_itself(architecture: Architecture) -> None:
     with pytest.raises(pydantic.ValidationError, match="names of levels and components must differ"):
         Architecture(name="x", levels=architecture.levels, compute=ComputeLevel(name="DRAM", energy_pj=1))
