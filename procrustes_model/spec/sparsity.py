@@ -181,7 +181,7 @@ class Balancing(Frozen):
         default=NO_POLICY.name, description="; ".join(f"{one.name}: {one.rule}" for one in POLICIES.values())
     )
     tensor: Name | None = Field(
-        default=None, description="the tensor whose nonzeros are the work; empty: no imbalance"
+        default=None, description="the tensor whose nonzeros are the work; empty: it is taken to be even"
     )
     array: Name | None = Field(
         default=None, description="the level whose instances wait for each other; empty: the innermost"
