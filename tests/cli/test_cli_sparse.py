@@ -111,7 +111,10 @@ def test_columns_of_energy_add_up(run: Run, tmp_path: Path) -> None:
     with (tmp_path / "wide.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
-        parts = [float(row[key]) for key in row if key not in WIDE_COLUMNS]
+        further = [key for key in row if key not in WIDE_COLUMNS]
+        areas = [float(row[key]) for key in further if key.startswith("area_um2_")]
+        parts = [float(row[key]) for key in further if not key.startswith("area_um2_")]
+        assert sum(areas) == pytest.approx(float(row["area_um2"]), rel=1e-12)
         assert sum(parts) == pytest.approx(float(row["energy_pj"]), rel=1e-12)
     assert {"energy_pj_balancing", "energy_pj_LoadBalancer"} <= rows[0].keys()
 
@@ -134,3 +137,43 @@ problem:
     done = run("evaluate", "simple_3level", "matmul/512", "simple_3level/matmul_512", "--phase", "bw")
     assert done.returncode == 0, done.stderr
     assert "A[m,k] += B[k,n] * Z[m,n]" in done.stdout
+
+
+UNBALANCED = """
+sparsity:
+  name: skips
+  densities: {Weights: 0.5}
+  formats: {Weights: {"*": bitmask}}
+  compute: {skip: Weights}
+"""
+
+
+def test_a_design_without_balancing_says_so_once(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "skips.yaml").write_text(UNBALANCED, encoding="utf-8")
+    (tmp_path / "states.yaml").write_text(f"{UNBALANCED}  balancing: {{tensor: Weights}}\n", encoding="utf-8")
+    arguments = (*LAYER, "--phase", "all", "--csv-wide", "wide.csv", "--sparsity")
+    done = run(*arguments, "skips.yaml")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Imbalance    no balancing stated: work spread evenly (ideal)") == 2
+    # The weight update reads no weights: nothing is skipped in it.
+    assert done.stdout.count("Imbalance    none: all processing elements have the same work") == 1
+    said = " ".join(done.stdout.split())
+    assert said.count("cycles are a lower bound") == 1
+    assert "state in the design: balancing: {tensor: Weights}" in said
+    with (tmp_path / "wide.csv").open(encoding="utf-8", newline="") as file:
+        spread = [row["work_spread"] for row in csv.DictReader(file)]
+    assert spread == ["even (ideal)", "even (ideal)", "even"]
+    stated = run(*arguments, "states.yaml")
+    assert "lower bound" not in stated.stdout
+    assert "Imbalance    slowest over mean" in stated.stdout
+    assert run(*arguments, "skips.yaml", "-q").stdout == ""
+
+
+def test_a_search_without_balancing_says_so(run: Run, tmp_path: Path, specs: tuple[str, str, str]) -> None:
+    design = "{name: skips, densities: {A: 0.5}, formats: {A: {'*': bitmask}}, compute: {skip: A}}"
+    (tmp_path / "skips.yaml").write_text(f"sparsity: {design}\n", encoding="utf-8")
+    done = run("search", *specs[:2], "--sparsity", "skips.yaml", "--objective", "cycles")
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert said.count("cycles are a lower bound") == 1
+    assert "give the compute units a storage level of their own, and state in the design" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,24 @@ def test_text(cost: TrainCost) -> None:
     assert "tiny on procrustes_16x16, batch 16, schedule run: 133 training steps" in text
     assert f"Time at 1e-06 GHz: {cost.cycles / 1e3:.4g} s".split(".")[0] in text
     assert "assumed" not in text
+    assert "lower bound" not in text
     last = [line.split() for line in text.splitlines() if line.split()[:1] in (["run"], ["dense"])]
     assert [line[1] for line in last] == ["133", "133"]
+
+
+def test_work_that_is_taken_to_be_spread_evenly(cost: TrainCost) -> None:
+    told = {"work_spread": "even (ideal)", "assumed_even": ["Weights"], "imbalance": None}
+    parts = tuple(
+        replace(
+            part,
+            rows=tuple(
+                replace(row, case=replace(row.case, result=row.case.result | told)) for row in part.rows
+            ),
+        )
+        for part in cost.parts
+    )
+    text = format_train_cost(replace(cost, parts=parts))
+    assert text.count("Cycles are a lower bound: procrustes skips computations for zeros of Weights") == 1
 
 
 def test_each_state_is_searched_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -66,9 +66,10 @@ def describe_ideal(results: Iterable[Mapping[str, Any]]) -> str | None:
     if first.get("imbalance"):
         balanced = first["imbalance"]["tensor"]
         return f"{text}: balancing does not count, as not all zeros of {balanced} save a cycle"
-    if first["levels"][-1]["instances_used"] == 1:
-        return f"{text}: balancing is known between instances of a storage level, such as registers"
-    return f"{text}. To find out, state in the design: balancing: {{tensor: {next(iter(tensors))}}}"
+    level = ""
+    if first["levels"][-1]["instances_used"] == 1:  # balancing is between instances of a storage level
+        level = "give the compute units a storage level of their own, and "
+    return f"{text}. To find out, {level}state in the design: balancing: {{tensor: {next(iter(tensors))}}}"
 
 
 def _describe_imbalance(result: SparseResult) -> str:
