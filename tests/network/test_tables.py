@@ -109,7 +109,9 @@ def unbalanced_run(tiny_run: NetworkResult) -> NetworkResult:
     return replace(tiny_run, rows=rows, inputs=tiny_run.inputs | {"architecture": machine})
 
 
-def test_work_that_is_taken_to_be_spread_evenly(unbalanced_run: NetworkResult) -> None:
+def test_work_that_is_taken_to_be_spread_evenly(
+    tiny_run: NetworkResult, unbalanced_run: NetworkResult
+) -> None:
     layers, totals = _read(layers_text(unbalanced_run)), _read(totals_text(unbalanced_run))
     spread = {(row["design"], row["phase"]): row["work_spread"] for row in layers}
     assert spread["procrustes", "forward"] == "even (ideal)"
@@ -119,10 +121,14 @@ def test_work_that_is_taken_to_be_spread_evenly(unbalanced_run: NetworkResult) -
     layers_there = len(unbalanced_run.layers)
     assert ideal["procrustes", "forward"] == ideal["procrustes", "all"] == layers_there
     assert ideal["procrustes", "backward"] == ideal["dense", "all"] == 0
+    assert "ideal" in format_layers(unbalanced_run)
+    assert "ideal" not in format_layers(tiny_run)
     notes = format_notes(unbalanced_run)
     assert notes.count("cycles are a lower bound") == 1
     assert "Imbalance    cycles are a lower bound: procrustes skips" in notes
-    assert html_text(unbalanced_run).count("Cycles are a lower bound: procrustes skips") == 1
+    page = html_text(unbalanced_run)
+    assert page.count("Cycles are a lower bound: procrustes skips") == 1
+    assert page.count(">ideal</td>") == layers_there
 
 
 def test_a_balanced_run_says_nothing_of_it(tiny_run: NetworkResult) -> None:

@@ -14,6 +14,7 @@ from procrustes_model.report.page.render import render_page
 from procrustes_model.report.terminal.area import describe_area
 from procrustes_model.report.terminal.network import find_ideal
 from procrustes_model.report.terminal.units import format_count, format_energy, format_share, four_digits
+from procrustes_model.vocabulary import WorkSpread
 
 if TYPE_CHECKING:
     from procrustes_model.network.result import NetworkResult, Row, Totals
@@ -39,7 +40,10 @@ _ROWS = (
     Column("Energy"),
     Column("Cycles"),
     Column("Utilization", meaning="operations done / operations that all units could do in the cycles"),
-    Column("Imbalance", meaning="slowest processing element / mean, with balancing"),
+    Column(
+        "Imbalance",
+        meaning="slowest processing element / mean, with balancing; ideal: taken to be spread evenly",
+    ),
     Column("Unbalanced", meaning="slowest processing element / mean, without balancing"),
     Column(
         "Weights", meaning="density: nonzeros / elements; of gradients that are kept in the weight update"
@@ -202,7 +206,7 @@ def _layers(result: NetworkResult) -> Table:
 
 def _layer_row(row: Row, levels: list[str]) -> tuple[Cell, ...]:
     case, entry = row.case, row.entry
-    uneven = case.imbalance or {}
+    uneven, ideal = case.imbalance or {}, case.work_spread == WorkSpread.IDEAL
     known = dict(case.result.get("densities", {}))
     gap = 0.0 if case.proven else case.gap
     return (
@@ -214,7 +218,8 @@ def _layer_row(row: Row, levels: list[str]) -> tuple[Cell, ...]:
         Cell(format_energy(case.energy_pj), case.energy_pj),
         Cell(f"{case.cycles:,}", float(case.cycles)),
         Cell(format_share(case.utilization, 1), case.utilization),
-        *(_number(uneven.get(key)) for key in ("after", "before")),
+        Cell("ideal", None) if ideal else _number(uneven.get("after")),
+        _number(uneven.get("before")),
         *(_number(known.get(tensor)) for tensor in ("Weights", "Inputs")),
         Cell("unknown", None) if gap is None else Cell("0" if case.proven else f"{gap:.2%}", gap),
         *(

@@ -206,6 +206,7 @@ def _layers(result: NetworkResult) -> Iterator[dict[str, Any]]:
 
 
 def _totals(result: NetworkResult) -> Iterator[dict[str, Any]]:
+    area = area_row(result.area)
     for design in result.designs:
         for phase in (*result.phases, None):
             total: Totals = result.totals(design, phase)
@@ -223,7 +224,7 @@ def _totals(result: NetworkResult) -> Iterator[dict[str, Any]]:
                 "proven": total.proven,
                 "gap": total.gap,
                 "ideal": total.ideal,
-                **area_row(result.area),
+                **area,
                 **{f"energy_pj_{name}": energy for name, energy in total.energy_by_level.items()},
             }
 

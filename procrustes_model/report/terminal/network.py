@@ -11,7 +11,7 @@ from procrustes_model.report.terminal.area import describe_area
 from procrustes_model.report.terminal.sparse import describe_ideal
 from procrustes_model.report.terminal.table import ASCII_BOX, BOX, Style, labelled, render_table
 from procrustes_model.report.terminal.units import ENERGY_UNITS, four_digits
-from procrustes_model.vocabulary import ALL_PHASES, Phase
+from procrustes_model.vocabulary import ALL_PHASES, Phase, WorkSpread
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -209,6 +209,8 @@ def _fixed(number: float) -> str:
 
 
 def _imbalance(row: Row) -> str:
+    if row.case.work_spread == WorkSpread.IDEAL:
+        return "ideal"
     return f"{row.case.imbalance['after']:.2f}" if row.case.imbalance else ""
 
 
