@@ -119,7 +119,9 @@ def test_summary_states_areas(result: Result) -> None:
     unit = ComponentResult("Unit", 2, 0.0, 0.0, 250.0)
     whole = format_summary(replace(with_areas(result, 0.0, 1.5e6, 5e5), components=(unit,)))
     assert "Area         2.000 mm2\n" in whole
-    assert "             all instances: DRAM 0 um2, Buffer 1.500 mm2, MAC 0.5000 mm2, Unit" in whole
+    assert "             all instances: DRAM 0 um2, Buffer 1.500 mm2, MAC 0.5000 mm2,\n" in whole
+    assert "\n             Unit 250.0 um2" in whole
+    assert "\u00a0" not in whole
     assert "not stated" not in whole
     part = format_summary(with_areas(result, None, 998.0, None))
     assert "Area         998.0 um2 of the parts that state one\n" in part

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from procrustes_model.report.terminal.area import describe_area
 from procrustes_model.report.terminal.units import (
+    NO_BREAK,
     format_count,
     format_energy,
     format_share,
@@ -188,7 +189,8 @@ def format_summary(result: Result, architecture: Architecture | None = None) -> 
 
 def labelled(label: str, texts: Sequence[str]) -> list[str]:
     """Return texts, each on lines of its own of 80 columns where words allow, after a label."""
-    lines = [line for text in texts for line in textwrap.wrap(text, 67, break_long_words=False)]
+    wrapped = (line for text in texts for line in textwrap.wrap(text, 67, break_long_words=False))
+    lines = [line.replace(NO_BREAK, " ") for line in wrapped]
     return [f"{label if i == 0 else '':<13}{line}" for i, line in enumerate(lines)]
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 
 ENERGY_UNITS = (("pJ", 1.0), ("nJ", 1e3), ("uJ", 1e6), ("mJ", 1e9), ("J", 1e12), ("kJ", 1e15))
+NO_BREAK = "\u00a0"
+"""A space at which no line ends."""
+
 _AREA_UNITS = (("um2", 1.0), ("mm2", 1e6))
 _COUNT = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12), ("P", 1e15), ("E", 1e18))
 
