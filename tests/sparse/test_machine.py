@@ -89,7 +89,7 @@ def check_shared(machine: Machine, finding: Finding) -> None:
 @pytest.mark.parametrize("part", first_quick(range(6), 1))
 def test_counts_and_cycles_are_those_of_the_machine(part: int) -> None:
     exact = 0
-    for seed in range(part * 25, part * 25 + amount(25, 5)):
+    for seed in range(part * 20, part * 20 + amount(20, 5)):
         machine, run, result = run_both(draw_case(seed), seed)
         assert result.compute.cycles == max(1, run.cycles)
         assert run.before == run.stalled == run.after == 0
@@ -97,22 +97,23 @@ def test_counts_and_cycles_are_those_of_the_machine(part: int) -> None:
         for finding in findings:
             check(machine, finding)
         exact += sum(finding.reason is None and finding.simulated > 0 for finding in findings)
-    assert exact > amount(250, 50)
+    assert exact > amount(200, 50)
 
 
 @pytest.mark.parametrize("limited", [("DRAM",), ("DRAM", "GlobalBuffer")])
 def test_limited_ports_take_at_least_what_the_model_says(limited: tuple[str, ...]) -> None:
     """No less either than the most that a port moves; no more than all work and all transfers one by one."""
-    for seed in range(amount(40, 3)):
+    for seed in range(amount(24, 3)):
         case = draw_case(seed, most=150)
         free, _, result = run_both(case, seed)
         bounded = limit_ports(case, result, limited, [0.5, 1.0, 2.0][seed % 3])
         machine, run, result = run_both(bounded, seed)
         assert run.counts.macs == free.counts.macs
         assert run.before + run.stalled + run.after <= run.cycles
-        busiest = max(port.moved / port.rate for port in machine.ports if port.rate)
+        busiest = max((float(port.moved / port.rate) for port in machine.ports if port.rate), default=0.0)
         one_by_one = sum(port.asked + port.moved / port.rate for port in machine.ports if port.rate)
-        assert max(result.compute.cycles, busiest) <= max(1, run.cycles) <= result.compute.cycles + one_by_one
+        assert max(result.compute.cycles, busiest - 1e-9) <= max(1, run.cycles)
+        assert run.cycles <= result.compute.cycles + one_by_one
         findings = compare(machine, run, result)
         if all(one.equal for one in findings if one.what[0] in limited):
             assert run.cycles >= result.cycles - 1  # rounding may lie one above
@@ -272,4 +273,5 @@ def test_known_differences(reason: Reason) -> None:
     machine, run, result = run_both(case)
     found = next(one for one in compare(machine, run, result) if one.what == what)
     assert found.reason is reason
-    assert (found.modelled, found.simulated) == (pytest.approx(expected[0]), expected[1])
+    assert found.modelled == pytest.approx(expected[0])
+    assert found.simulated == expected[1]

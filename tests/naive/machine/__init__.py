@@ -19,5 +19,5 @@ It is written from what the hardware does, and knows no formula of the model:
 
 `nest` says which tiles are needed where and when, `storage` how they are stored, `transfers` moves them,
 `array` works on them, `run` steps all of that. `cases` draws layers, `compare` sets counts beside the
-model's, and ``python -m tests.naive.machine`` measures what the model leaves out.
+model's; ``tools/measure_left_out.py`` measures what the model leaves out.
 """

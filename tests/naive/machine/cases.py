@@ -30,6 +30,9 @@ SUFFIXES = ("", "_backward", "_weight_update")
 SLOTS = ("DRAM", "DRAM x", "GlobalBuffer", "GlobalBuffer x", "GlobalBuffer y", "RegFile")
 """Where factors go: loops over time, and over the columns and rows of what is below."""
 
+Factors = dict[str, dict[str, int]]
+"""By place and dimension."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -48,17 +51,35 @@ class Case:
 
 
 def draw_case(seed: int, most: int = 400, side: int = 4) -> Case:
-    """Draw a phase of a layer of at most `most` operations, and a mapping onto `side` x `side` elements."""
+    """Draw a phase of a layer of at most `most` operations, and a mapping onto `side` x `side` elements.
+
+    Of even seeds tiles can be cut in two, but for a few; of others seldom.
+    """
     rng = np.random.default_rng(seed)
-    problem = _draw_problem(rng, most)
-    mapping = _draw_mapping(rng, problem, side)
-    fans = {slot: math.prod(mapping["loops"][slot].values()) for slot in SLOTS}
+    for _ in range(20):
+        problem = _draw_problem(rng, most)
+        spec, loops = _draw_mapping(rng, problem, side)
+        if seed % 2 or _can_be_cut(problem, loops):
+            break
+    fans = {slot: math.prod(factors.values()) for slot, factors in loops.items()}
     architecture = make_architecture(
         {"GlobalBuffer": (fans["DRAM x"], 1), "RegFile": (fans["GlobalBuffer x"], fans["GlobalBuffer y"])}
     )
     masks = draw_masks(problem, rng)
     sparsity = load_sparsity("procrustes").with_balancing(str(rng.choice(["half_tile"] * 4 + ["none"])))
-    return Case(architecture, problem, load_mapping(mapping["spec"], architecture, problem), sparsity, masks)
+    return Case(architecture, problem, load_mapping(spec, architecture, problem), sparsity, masks)
+
+
+def _can_be_cut(problem: Problem, loops: Factors) -> bool:
+    """Say whether a dimension of the balanced tensor is spread, and of even extent in an element."""
+    name = "Inputs" if problem.phase == "weight_update" else "Weights"
+    balanced = next(tensor for tensor in problem.tensors if tensor.name == name)
+    spread = [slot for slot in SLOTS if slot[-1] in "xy"]
+    return any(
+        loops["RegFile"][term.dimension] % 2 == 0 and any(loops[slot][term.dimension] > 1 for slot in spread)
+        for rank in balanced.ranks
+        for term in rank
+    )
 
 
 def make_architecture(
@@ -113,7 +134,9 @@ def _draw_problem(rng: np.random.Generator, most: int) -> Problem:
     bounds, room = dict.fromkeys(names, 1), most
     for name in rng.permutation(list(names)):
         largest = min(room, 3 if name in "RS" else 8 if len(names) > 3 else 12)
-        bounds[str(name)] = int(rng.integers(1, largest + 1))
+        bound = int(rng.integers(1, largest + 1)) if rng.random() < 0.7 else 1
+        # Powers of two give tiles of even extent, which can be cut.
+        bounds[str(name)] = 1 << (bound.bit_length() - 1) if rng.random() < 0.6 else bound
         room //= bounds[str(name)]
     content: dict[str, Any] = {
         "name": "drawn",
@@ -127,14 +150,14 @@ def _draw_problem(rng: np.random.Generator, most: int) -> Problem:
     return load_problem({"problem": content})
 
 
-def _draw_mapping(rng: np.random.Generator, problem: Problem, side: int) -> dict[str, Any]:
-    loops: dict[str, dict[str, int]] = {slot: {} for slot in SLOTS}
+def _draw_mapping(rng: np.random.Generator, problem: Problem, side: int) -> tuple[dict[str, Any], Factors]:
+    loops: Factors = {slot: {} for slot in SLOTS}
     room = {"DRAM x": int(rng.choice([1, 1, 1, 2])), "GlobalBuffer x": side, "GlobalBuffer y": side}
     for name in rng.permutation(list(problem.dimensions)):
         rest = problem.dimensions[str(name)]
         for slot in (*room, *rng.permutation(["DRAM", "GlobalBuffer"])):
             divisors = [n for n in range(1, rest + 1) if rest % n == 0 and n <= room.get(str(slot), n)]
-            factor = int(rng.choice(divisors))
+            factor = int(rng.choice(divisors)) if slot in room or rng.random() < 0.5 else 1
             loops[str(slot)][str(name)] = factor
             if slot in room:
                 room[str(slot)] //= factor
@@ -149,4 +172,4 @@ def _draw_mapping(rng: np.random.Generator, problem: Problem, side: int) -> dict
             level[key] = [f"{d}={loops[slot][d]}" for d in order if slot in loops and loops[slot][d] > 1]
         level["keep"] = [t for t in tensors if rng.random() < 0.7] if name == "GlobalBuffer" else tensors
         levels.append(level)
-    return {"loops": loops, "spec": {"mapping": {"name": "drawn", "levels": levels}}}
+    return {"mapping": {"name": "drawn", "levels": levels}}, loops

@@ -65,7 +65,7 @@ class Finding:
 
 
 def compare(machine: Machine, run: Run, result: SparseResult) -> list[Finding]:
-    """Return all counts of both, and the cycles if no port was limited."""
+    """Return all counts of both."""
     findings = [Finding(("computations",), result.computes.actual, run.counts.macs)]
     findings += [
         finding

@@ -130,20 +130,25 @@ class Machine:
         self.counts.words[access] += words
         self.counts.bits[access] += bits
 
+    def _advance(self, ports: list[Port]) -> bool:
+        """Let all that takes no time happen; say whether anything did."""
+        changed = [engine.advance() for engine in self.engines]
+        changed.append(self.elements.advance())
+        changed += [port.settle() for port in ports]
+        return any(changed)
+
     def run(self) -> Run:
         """Step until all sums stand in the outermost level."""
         ports = self.ports
         worked = []
         while True:
-            while any(
-                [part.advance() for part in (*self.engines, self.elements)] + [p.settle() for p in ports]
-            ):
+            while self._advance(ports):
                 pass
             if all(engine.emptied == len(engine.visits) for engine in self.engines):
                 break
-            ticked = [part.tick() for part in (self.elements, *ports)]
-            assert any(ticked), "the machine has stopped"
-            worked.append(ticked[0])
+            busy, moving = self.elements.tick(), [port.tick() for port in ports]
+            assert busy or any(moving), "the machine has stopped"
+            worked.append(busy)
         first = worked.index(True) if any(worked) else len(worked)
         after = worked[::-1].index(True) if any(worked) else 0
         stalled = len(worked) - first - after - sum(worked)
