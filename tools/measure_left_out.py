@@ -117,7 +117,7 @@ def draw_long(seeds: int) -> list[Seeded]:
     """
     found = []
     for seed in range(seeds):
-        case = draw_case(seed, most=2000)
+        case = draw_case(seed, most=4000, side=2)
         steps, result = Nest(case.problem, case.mapping).steps, evaluate_case(case)
         if steps >= 16 and result.compute.cycles >= 4 * steps:
             findings = compare(*run_machine(case, seed), result)

@@ -157,7 +157,7 @@ def _draw_mapping(rng: np.random.Generator, problem: Problem, side: int) -> tupl
         rest = problem.dimensions[str(name)]
         for slot in (*room, *rng.permutation(["DRAM", "GlobalBuffer"])):
             divisors = [n for n in range(1, rest + 1) if rest % n == 0 and n <= room.get(str(slot), n)]
-            factor = int(rng.choice(divisors)) if slot in room or rng.random() < 0.5 else 1
+            factor = int(rng.choice(divisors))
             loops[str(slot)][str(name)] = factor
             if slot in room:
                 room[str(slot)] //= factor
