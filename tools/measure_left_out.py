@@ -21,6 +21,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from procrustes_model import SparseResult, evaluate, load_mapping, load_problem, load_sparsity
+from tests.naive.machine.array import Piece, pair_halves, place_pairs
 from tests.naive.machine.cases import (
     Case,
     draw_case,
@@ -169,6 +170,26 @@ def print_counts(seeds: int) -> None:
         print(f"| {text} | {len(pairs)} | {sum(a for a, _ in pairs):,} | {sum(b for _, b in pairs):,} |")
 
 
+def print_sums_away(density: float) -> None:
+    """Print how many sums of vgg_s/conv3_2 lie with another element than the one that works on them.
+
+    Under the mapping KN that ships, a column of 16 elements has two output channels, one input channel, 3x3
+    weights and 7x7 outputs at a time; all 16 rows have the same weights.
+    """
+    mask = np.random.default_rng(0).random((8, 16, 2, 256, 9)) < density
+    work = mask.sum(axis=4)
+    away = 0
+    for outer in range(8):
+        for channel in range(256):
+            halves: dict[Piece, int] = {
+                ((x,), i): int(work[outer, x, i, channel]) for x in range(16) for i in range(2)
+            }
+            placed = place_pairs(pair_halves(halves))
+            pieces = [(worker, piece) for worker, pair in placed.items() for piece in pair]
+            away += sum(piece[0] != worker and halves[piece] > 0 for worker, piece in pieces)
+    print(f"| {density} | {away / 2048:.1f} | {away / int(mask.sum()):.2f} |")
+
+
 def print_excess(name: str, cases: Sequence[Seeded], limited: tuple[str, ...], share: float) -> None:
     """Print a row: the distribution of what the machine takes more."""
     found = [measure_excess(case, limited, share, seed) for seed, case in cases]
@@ -186,6 +207,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=300, help="random layers")
     seeds = parser.parse_args().seeds
     print_counts(seeds)
+    print("\n| density | halves of 32 away, with work | sums away / computations |\n|---|---|---|")
+    for density in (0.05, 0.1, 0.2, 0.3):
+        print_sums_away(density)
     drawn = draw_long(3 * seeds)
     made = [(0, make_layer(phase, density)) for phase in ("fw", "bw", "wu") for density in (0.1, 0.3)]
     print("\n| layers | limited | share | median | 90 % | most | between: median | 90 % | most |")

@@ -120,11 +120,7 @@ class Elements:
         """Return which pieces each element works on."""
         if self.pieces == 1:
             return {home: [(home, piece)] for home, piece in work}
-        left = sorted(work, key=lambda piece: work[piece])
-        pairs = []
-        while left:
-            pairs.append((left.pop(), left.pop(0)))
-        return place_pairs(pairs)
+        return place_pairs(pair_halves(work))
 
     def _count_followed(self, step: int, worker: Place, home: Place, todo: list[Mac]) -> None:
         """Count what a piece needs where it is worked on and has only at home."""
@@ -146,6 +142,12 @@ class Elements:
             read = {(nest.parent(place, level), nest.group(tensor, place)) for place in self.places}
             pointers = balancing.pointer_reads * balancing.pointer_share
             machine.counts.pointers += len(read) * self.pieces * pointers
+
+
+def pair_halves(work: dict[Piece, int]) -> list[tuple[Piece, Piece]]:
+    """Return pairs: again and again the largest half that is left, with the smallest one."""
+    left = sorted(work, key=lambda piece: work[piece])
+    return [(left.pop(), left.pop(0)) for _ in range(len(left) // 2)]
 
 
 def place_pairs(pairs: list[tuple[Piece, Piece]]) -> dict[Place, list[Piece]]:

@@ -28,7 +28,7 @@ class Reason(Enum):
     BLOCKS = "pointers of blocks that are moved in parts"
     FIRST = "sums read in register files"
     SHARED = "sums that come back to memories which share them"
-    SLIDING_WALK = "tiles of a sliding operand that fall back"
+    SLIDING_WALK = "tiles of a sliding tensor that fall back"
     SLIDING_ZEROS = "nonzeros of a sliding operand"
     SLIDING_BLOCKS = "pointers of a sliding operand"
     GAPS = "sums of a sliding output whose tiles have gaps"
