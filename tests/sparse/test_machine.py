@@ -24,7 +24,6 @@ ANY = {
     Reason.FIRST,
     Reason.GAPS,
     Reason.SLIDING_POINTERS,
-    Reason.SLIDING_SHARE,
     Reason.SLIDING_SUMS,
     Reason.SLIDING_WALK,
     Reason.SLIDING_ZEROS,
@@ -61,12 +60,6 @@ def check(machine: Machine, finding: Finding) -> None:
         assert finding.equal, finding
     elif finding.reason in (Reason.BLOCKS, Reason.SLIDING_BLOCKS):
         assert simulated > modelled or finding.equal, finding
-    elif finding.reason is Reason.POINTERS_PAST:
-        assert modelled == 0 < simulated or modelled == simulated == 0, finding
-    elif finding.reason is Reason.SEVERAL:
-        level = machine.levels.index(str(machine.design.balancing.pointer_level))
-        if not machine.nest.is_sliding(machine.balanced):
-            assert simulated == pytest.approx(modelled * len(machine.nest.places(level))), finding
     elif finding.reason is Reason.SHARED:
         check_shared(machine, finding)
     else:
@@ -232,26 +225,6 @@ KNOWN = {
         ("DRAM", "Weights", "read", "bits"),
         (22, 42),
     ),
-    Reason.SEVERAL: (
-        made(
-            dense_layer(C=4, K=4),
-            [{"spatial_x": "K=2"}, {"spatial_x": "C=2"}, {"temporal": "C=2 K=2"}],
-            {"GlobalBuffer": (2, 1), "RegFile": (2, 1)},
-            "procrustes",
-        ),
-        ("pointers",),
-        (8, 16),
-    ),
-    Reason.POINTERS_PAST: (
-        made(
-            dense_layer(C=4, K=2),
-            [{}, {"spatial_x": "C=2", "keep": ["Inputs"]}, {"temporal": "C=2 K=2"}],
-            {"RegFile": (2, 1)},
-            "procrustes",
-        ),
-        ("pointers",),
-        (0, 8),
-    ),
     Reason.SLIDING_POINTERS: (
         made(
             convolution("_weight_update", R=2, P=4),
@@ -275,3 +248,28 @@ def test_known_differences(reason: Reason) -> None:
     assert found.reason is reason
     assert found.modelled == pytest.approx(expected[0])
     assert found.simulated == expected[1]
+
+
+POINTERS = {
+    "several memories": (
+        [{"spatial_x": "K=2"}, {"spatial_x": "C=2"}, {"temporal": "C=2 K=2"}],
+        {"GlobalBuffer": (2, 1), "RegFile": (2, 1)},
+        4,
+        16,
+    ),
+    "weights pass the memory that holds them": (
+        [{}, {"spatial_x": "C=2", "keep": ["Inputs"]}, {"temporal": "C=2 K=2"}],
+        {"RegFile": (2, 1)},
+        2,
+        8,
+    ),
+}
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", POINTERS)
+def test_pointers_of_all_memories_are_read(name: str) -> None:
+    nest, meshes, outputs, reads = POINTERS[name]
+    machine, run, result = run_both(made(dense_layer(C=4, K=outputs), nest, meshes, "procrustes"))
+    found = next(one for one in compare(machine, run, result) if one.what == ("pointers",))
+    assert (found.modelled, found.simulated) == (reads, reads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from procrustes_model.kernels.dense.arrays import Floats, Ints, LoopArrays, ProblemArrays
+from procrustes_model.kernels.dense.arrays import READ, Bools, Floats, Ints, LoopArrays, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import BalanceArrays, TileArrays
 
@@ -110,9 +110,13 @@ def find_tiles(
 
 @kernel
 def count_pointers(
-    balance: BalanceArrays, tiles: TileArrays, accesses: Ints, size: int, tensor: int, pointers: Floats
-) -> None:
+    balance: BalanceArrays, tiles: TileArrays, accesses: Ints, keep: Bools, instances: Ints, size: int,
+    pointers: Floats,
+) -> None:  # fmt: skip
     """Count the pointer reads of the balancer: for every piece of every tile, each time the tensor is read.
+
+    Where the pointers' level does not keep the tensor, it is read at the next level further out that does;
+    of several instances each reads what it hands on.
 
     Parameters
     ----------
@@ -120,15 +124,20 @@ def count_pointers(
     tiles : TileArrays
     accesses : int64[N, L, T, 3]
         If nothing were zero.
+    keep : bool[N, L, T]
+    instances : int64[N, L + 1]
     size : int
-        Elements of the tensor.
-    tensor : int
+        Elements of the balanced tensor.
     pointers : float64[N]
         Filled in.
     """
     for n in range(len(pointers)):
         pointers[n] = 0.0
-        if balance.pointer_level >= 0 and tiles.cut[n] >= 0:
-            times = accesses[n, balance.pointer_level, tensor, 0] / size
-            pieces = tiles.rounds[n] * tiles.parts[n] * float(balance.pieces)
-            pointers[n] = balance.pointer_reads * pieces * times
+        if balance.pointer_level < 0 or tiles.cut[n] < 0:
+            continue
+        level = balance.pointer_level
+        while level > 0 and not keep[n, level, balance.tensor]:
+            level -= 1
+        read = float(accesses[n, level, balance.tensor, READ]) * instances[n, level]
+        pieces = tiles.rounds[n] * tiles.parts[n] * float(balance.pieces)
+        pointers[n] = balance.pointer_reads * pieces * (read / size)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from procrustes_model.kernels.imbalance.tiles import find_tiles
-from procrustes_model.kernels.sparse.arrays import TileArrays
+from procrustes_model.kernels.sparse.arrays import SKIPPED, TileArrays
 from procrustes_model.policies import NO_POLICY
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ def _saving_boxes(design: SparseDesign, buffers: SparseBuffers, t: int) -> list[
     found = [
         boxes.extent[0, a, t]
         for a, target in enumerate(actions.target)
-        if boxes.effective[0, a, t] and buffers.empty[0, a, t] > 0 and buffers.removed[0, target] > 0
-        if target != design.problem.output
+        if boxes.effective[0, a, t] and buffers.empty[0, a, t] > 0
+        if target != design.problem.output and (actions.dropped or actions.kind[a] == SKIPPED)
     ]
-    if t != design.problem.output and actions.skip_compute[t] and buffers.compressed[0, t]:
+    if actions.skip_compute[t] and (buffers.compressed[0, t] or t == design.problem.output):
         found.append(np.ones_like(design.problem.bounds))
     return found
 

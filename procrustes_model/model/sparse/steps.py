@@ -173,7 +173,7 @@ def evaluate_block(
     find_tiles(problem, loops, balance, design.densities.group, buffers.tiles)
     _save(design, nests, buffers)
     _fit(design, nests, buffers, check)
-    _balance(design, buffers, memo, before)
+    _balance(design, nests, buffers, memo, before)
     balanced = balance.tensor >= 0
     find_steps(dense.instances, problem.computes, buffers.met, balanced, counts, costs.cycles[:, -1])
     cost_sparse(machine, dense.instances, design.rules, balance, counts, costs, status)
@@ -248,14 +248,17 @@ def _fit(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers, check:
         check_stored(machine.capacity, counts.stored, status)
 
 
-def _balance(design: SparseDesign, buffers: SparseBuffers, memo: MemoArrays, before: bool) -> None:
+def _balance(
+    design: SparseDesign, nests: NestArrays, buffers: SparseBuffers, memo: MemoArrays, before: bool
+) -> None:
     """Find the work of the slowest processing element, and what balancing costs."""
     balance, tensor = design.balance, design.balance.tensor
     if tensor < 0:
         return
     find_work(design, buffers, memo, before=before)
-    size = int(design.densities.size[tensor])
-    count_pointers(balance, buffers.tiles, buffers.dense.accesses, size, tensor, buffers.counts.pointers)
+    dense, size = buffers.dense, int(design.densities.size[tensor])
+    pointers = buffers.counts.pointers
+    count_pointers(balance, buffers.tiles, dense.accesses, nests.keep, dense.instances, size, pointers)
 
 
 def find_work(

@@ -12,8 +12,6 @@ from procrustes_model.model.sparse.result import sparse_of
 from procrustes_model.spec.problem import Tensor
 from tests.naive.dense import (
     bounding_box,
-    count_accumulated,
-    count_really_accumulated,
     touched,
     walk_transfers,
     walk_transfers_in_order,
@@ -32,10 +30,7 @@ class Reason(Enum):
     SLIDING_ZEROS = "nonzeros of a sliding operand"
     SLIDING_BLOCKS = "pointers of a sliding operand"
     GAPS = "sums of a sliding output whose tiles have gaps"
-    SLIDING_SHARE = "sums of a sliding output of which an instance's share is not neighbours"
     SLIDING_SUMS = "sums of a sliding output"
-    SEVERAL = "pointers of the balancer, in several memories"
-    POINTERS_PAST = "pointers of the balancer, the tensor not kept where they are"
     SLIDING_POINTERS = "pointers of the balancer, for a sliding operand"
 
 
@@ -74,13 +69,7 @@ def compare(machine: Machine, run: Run, result: SparseResult) -> list[Finding]:
         for finding in _compare_tensor(machine, run, counts)
     ]
     assert result.imbalance is not None
-    kept = machine.balanced in machine.nest.mapping.levels[machine.nest.array - 1].keep
-    reason = None if kept else Reason.POINTERS_PAST
-    if machine.nest.is_sliding(machine.balanced) and kept:
-        reason = Reason.SLIDING_POINTERS
-    level = machine.design.balancing.pointer_level
-    if kept and level is not None and len(machine.nest.places(machine.levels.index(level))) > 1:
-        reason = Reason.SEVERAL
+    reason = Reason.SLIDING_POINTERS if machine.nest.is_sliding(machine.balanced) else None
     return [*findings, Finding(("pointers",), result.imbalance.pointer_reads, run.counts.pointers, reason)]
 
 
@@ -135,9 +124,6 @@ def _why_sums(machine: Machine, level: str, tensor: str, action: str, end: int |
         return Reason.SLIDING_WALK
     if any(len(nest.box(tensor, i)) > len(touched(one, nest.loops_below(i))) for i in (at, end or at)):
         return Reason.GAPS
-    neighbours = count_accumulated(nest.problem, nest.loops, one, at)
-    if neighbours != count_really_accumulated(nest.loops, one, at):
-        return Reason.SLIDING_SHARE
     return Reason.SLIDING_SUMS
 
 
