@@ -26,11 +26,14 @@ class DensityRule:
     rule : str
         What it says of a tensor, as the reference puts it.
     keys : tuple of str
-        Keys that it needs beside `model`; it takes no others.
+        Keys that it needs beside `model`.
+    optional : tuple of str
+        Keys that it may have; it takes no others.
     code : DensityModel
         By which kernels tell how likely a box is empty.
     average : callable
-        From the values of the keys, by key, to nonzeros / elements; None where only a mask tells.
+        From the values of the keys, by key, to nonzeros / elements; None where only a mask tells. Of groups
+        that are whole: see `structured.kept_along` for others.
     known_total : bool
         Whether the tensor has a whole number of nonzeros, all placements equally likely.
     draw : callable or None
@@ -44,6 +47,7 @@ class DensityRule:
     keys: tuple[str, ...]
     code: DensityModel
     average: Callable[[dict[str, Any]], float | None]
+    optional: tuple[str, ...] = ()
     known_total: bool = False
     draw: Draw | None = None
 

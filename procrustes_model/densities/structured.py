@@ -1,4 +1,7 @@
-"""n of every m neighbouring elements along a dimension are not zero."""
+"""n of every m neighbouring elements along a dimension are not zero.
+
+Where m does not divide the elements, the last group is shorter: of its r elements min(n, r) are not zero.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def kept_along(nonzeros: int, group: int, length: int) -> int:
+    """Return how many of `length` elements in a row are not zero, `nonzeros` of each `group`."""
+    whole, rest = divmod(length, group)
+    return whole * nonzeros + min(nonzeros, rest)
+
+
 def _draw(
     shape: tuple[int, ...],
     nonzeros: int,  # noqa: ARG001
@@ -19,13 +28,15 @@ def _draw(
     axis: int,
     rng: np.random.Generator,
 ) -> NDArray[np.bool_]:
-    """Return a random mask with so many nonzeros in every whole group; see `DensityRule.draw`."""
+    """Return a random mask with so many nonzeros in every group; see `DensityRule.draw`."""
     import numpy as np
 
     n, m = group
     others = [length for i, length in enumerate(shape) if i != axis]
     groups = -(-shape[axis] // m)
-    chosen = rng.random((*others, groups, m)).argsort(axis=-1) < n
+    order = rng.random((*others, groups, m))
+    order[..., -1, m - (groups * m - shape[axis]) :] = 2.0  # not there: after all that are
+    chosen = order.argsort(axis=-1).argsort(axis=-1) < n
     rows = chosen.reshape(*others, groups * m)[..., : shape[axis]]
     return np.ascontiguousarray(np.moveaxis(rows, -1, axis))
 
@@ -34,6 +45,7 @@ DENSITY = DensityRule(
     name="structured",
     rule="n of every m along a dimension",
     keys=("nonzeros", "group", "along"),
+    optional=("short_groups",),
     code=DensityModel.STRUCTURED,
     average=lambda given: float(given["nonzeros"] / given["group"]),
     draw=_draw,

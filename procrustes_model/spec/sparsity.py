@@ -64,7 +64,7 @@ EVERY_LEVEL = "*"
 
 def _takers(key: str) -> str:
     """Return the density models that take a key."""
-    return " and ".join(one.name for one in DENSITIES.values() if key in one.keys)
+    return " and ".join(one.name for one in DENSITIES.values() if key in (*one.keys, *one.optional))
 
 
 class Density(Frozen):
@@ -77,15 +77,22 @@ class Density(Frozen):
     along: Identifier | None = Field(
         default=None, description=f"dimension that groups run along; {_takers('along')}"
     )
+    short_groups: Literal["pruned", "dense"] | None = Field(
+        default=None,
+        description="where m does not divide the dimension. pruned, the default: the last group, of r "
+        f"elements, keeps min(n, r) of them; dense: nothing is zero; {_takers('short_groups')}",
+    )
     mask: Text | None = Field(
         default=None, description=f"a .npy or .npz file, nonzero = kept; {_takers('mask')}"
     )
 
     @model_validator(mode="after")
     def _check(self) -> Density:
-        needed = self.rule.keys
+        needed, optional = self.rule.keys, self.rule.optional
         for key in type(self).model_fields:
-            if key != "model" and (getattr(self, key) is not None) != (key in needed):
+            if key in ("model", *optional):
+                continue
+            if (getattr(self, key) is not None) != (key in needed):
                 rule = "needs" if key in needed else "takes no"
                 raise ValueError(f"of model '{self.model}' {rule} '{key}'")
         if self.nonzeros is not None and self.group is not None and self.nonzeros > self.group:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from procrustes_model.kernels.dense.arrays import Floats, ProblemArrays
+from procrustes_model.kernels.dense.arrays import Floats, Ints, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
     DENSE,
@@ -55,22 +55,128 @@ def hypergeometric_empty(size: int, nonzeros: int, elements: int) -> float:
 
 
 @kernel
-def _structured_empty(nonzeros: int, group: int, along: int, others: int) -> float:
-    """Return the probability that `others` fibres of `along` elements each are empty, of n:m groups."""
-    rest = along % group
-    if along >= group or rest > group - nonzeros:
+def _cut_empty(nonzeros: int, group: int, taken: int) -> float:
+    """Return the probability that `taken` elements of a group are zero: C(m - r, n) / C(m, n)."""
+    if taken > group - nonzeros:
         return 0.0
+    few, many = min(taken, nonzeros), max(taken, nonzeros)
     share = 1.0
-    for i in range(nonzeros):
-        share *= float(group - rest - i) / float(group - i)
-    return share**others
+    for i in range(few):
+        share *= float(group - many - i) / float(group - i)
+    return share
 
 
 @kernel
-def box_empty(
-    model: int, size: int, nonzeros: int, average: float, n: int, m: int, words: int, along: int
+def fibre_empty(n: int, m: int, length: int, first: int, end: int) -> float:
+    """Return the probability that elements `first` up to `end` of a fibre of n:m groups are zero.
+
+    Of `length` elements the last group may be shorter: of its r elements min(n, r) are not zero.
+    """
+    share = 1.0
+    at = first
+    while at < end and share > 0:
+        start = at - at % m
+        group = min(m, length - start)
+        until = min(end, start + group)
+        share *= _cut_empty(min(n, group), group, until - at)
+        at = until
+    return share
+
+
+@kernel
+def groups_empty(n: int, m: int, length: int, along: int, fibres: int) -> float:
+    """Return the probability that a box of n:m groups is empty, in the mean over boxes side by side.
+
+    Parameters
+    ----------
+    n, m : int
+    length : int
+        Elements of the tensor along the dimension of groups.
+    along : int
+        Of the box; the last box is shorter where these do not divide the length.
+    fibres : int
+        Of the box: its elements in all other ranks.
+    """
+    along = min(along, length)
+    count = (length + along - 1) // along
+    inside = (length - length % m) // along
+    # Boxes within whole groups begin where some other began in its group, period by period.
+    common, rest = along, m
+    while rest:
+        common, rest = rest, common % rest
+    period = m // common
+    total = 0.0
+    for i in range(min(period, inside)):
+        one = fibre_empty(n, m, length, i * along, (i + 1) * along)
+        total += ((inside - i + period - 1) // period) * one**fibres
+    for i in range(inside, count):
+        total += fibre_empty(n, m, length, i * along, min(length, (i + 1) * along)) ** fibres
+    return total / count
+
+
+@kernel
+def _sliding_groups_empty(
+    problem: ProblemArrays, rank: int, extent: Ints, n: int, m: int, length: int, fibres: int
 ) -> float:
-    """Return how likely a box of a tensor is empty: the one place where density models differ in it.
+    """Return the same where dimensions are summed in the rank: in the mean over positions in each of them.
+
+    `extent` : int64[D], of the box.
+    """
+    term_start, dimension, coefficient = problem.term_start, problem.term_dimension, problem.term_coefficient
+    bounds = problem.bounds
+    positions = 1
+    for term in range(term_start[rank], term_start[rank + 1]):
+        d = dimension[term]
+        positions *= (bounds[d] + extent[d] - 1) // extent[d]
+    total = 0.0
+    for position in range(positions):
+        rest = position
+        first, end = 0, 1
+        for term in range(term_start[rank], term_start[rank + 1]):
+            d = dimension[term]
+            times = (bounds[d] + extent[d] - 1) // extent[d]
+            start = rest % times * extent[d]
+            rest //= times
+            first += coefficient[term] * start
+            end += coefficient[term] * (min(bounds[d], start + extent[d]) - 1)
+        total += fibre_empty(n, m, length, first, end) ** fibres
+    return total / positions
+
+
+@kernel
+def _groups_box_empty(problem: ProblemArrays, tensor: int, group: Ints, extent: Ints) -> float:
+    """Return how likely a box of a tensor of n:m groups is empty.
+
+    `group` : int64[3], n, m and the dimension they run along. `extent` : int64[D], of the box, of which the
+    tensor's end cuts off what is beyond.
+    """
+    term_start, dimension, coefficient = problem.term_start, problem.term_dimension, problem.term_coefficient
+    bounds, n, m = problem.bounds, group[0], group[1]
+    along = length = fibres = 1
+    slides = -1
+    for rank in range(problem.rank_start[tensor], problem.rank_start[tensor + 1]):
+        side = whole = longest = 1
+        grouped = False
+        for term in range(term_start[rank], term_start[rank + 1]):
+            d = dimension[term]
+            side += coefficient[term] * (min(extent[d], bounds[d]) - 1)
+            whole += coefficient[term] * (bounds[d] - 1)
+            longest = max(longest, bounds[d])
+            grouped = grouped or d == group[2]
+        if not grouped:
+            fibres *= side
+            continue
+        along, length = side, whole
+        if longest < whole:  # two dimensions move along the rank, or one in steps
+            slides = rank
+    if slides >= 0:
+        return _sliding_groups_empty(problem, slides, extent, n, m, length, fibres)
+    return groups_empty(n, m, length, along, fibres)
+
+
+@kernel
+def box_empty(model: int, size: int, nonzeros: int, average: float, words: int) -> float:
+    """Return how likely a box of a tensor is empty that has no groups.
 
     Parameters
     ----------
@@ -78,19 +184,13 @@ def box_empty(
         One of `vocabulary.DensityModel`.
     size, nonzeros, average
         Of the tensor.
-    n, m : int
-        Nonzeros in every group of m.
     words : int
         Elements of the box.
-    along : int
-        Its elements along the dimension of groups.
     """
     if model == DENSE:
         return 0.0
     if model == FIXED:
         return max(0.0, 1 - words * average)
-    if model == STRUCTURED:
-        return _structured_empty(n, m, along, words // along)
     return hypergeometric_empty(size, nonzeros, words)
 
 
@@ -122,24 +222,13 @@ def find_empty(
                 empty[n, a, t] = 0.0
                 if not effective[n, a, t]:
                     continue
+                if model[t] == STRUCTURED:
+                    empty[n, a, t] = _groups_box_empty(problem, t, group[t], extent[n, a, t])
+                    continue
                 words = 1
-                along = 1
                 for rank in range(rank_start[t], rank_start[t + 1]):
                     side = 1
-                    grouped = False
                     for term in range(term_start[rank], term_start[rank + 1]):
                         side += coefficient[term] * (extent[n, a, t, dimension[term]] - 1)
-                        grouped = grouped or dimension[term] == group[t, 2]
                     words *= side
-                    if grouped:
-                        along = side
-                empty[n, a, t] = box_empty(
-                    model[t],
-                    size[t],
-                    densities.nonzeros[t],
-                    average[t],
-                    group[t, 0],
-                    group[t, 1],
-                    words,
-                    along,
-                )
+                empty[n, a, t] = box_empty(model[t], size[t], densities.nonzeros[t], average[t], words)

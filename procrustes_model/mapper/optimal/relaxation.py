@@ -78,6 +78,9 @@ class Relaxation:
         design = self.design
         if design.masks.known[tensor] and design.problem.sliding[tensor]:
             return 0.0  # the elements at the border are used less often than others
+        n, m, _ = design.densities.group[tensor].tolist()
+        if m > 0 and design.problem.sliding[tensor]:
+            return float(n / m)  # of a shorter last group, at the border, more is kept
         return float(design.densities.average[tensor])
 
     def _least(self, tensors: set[int]) -> float:

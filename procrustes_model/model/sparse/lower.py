@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from procrustes_model.densities import DENSITIES, DensityRule
+from procrustes_model.densities.structured import kept_along
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.formats import FORMATS
 from procrustes_model.kernels.dense.arrays import Bools, ProblemArrays
@@ -35,6 +36,7 @@ from procrustes_model.model.sparse.formats import lower_terms
 from procrustes_model.model.sparse.masks import lower_masks, read_mask
 from procrustes_model.policies import POLICIES, Policy
 from procrustes_model.shipped import list_shipped
+from procrustes_model.spec.groups import keeps, rank_of_groups, settle, side_of
 from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.shape import load_shape
 from procrustes_model.spec.sparsity import EVERY_LEVEL, Density, SparsePhase, Sparsity
@@ -45,7 +47,7 @@ from procrustes_model.vocabulary import PHASES, Role, Served
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
-    from procrustes_model.spec.problem import Problem
+    from procrustes_model.spec.problem import Problem, Term
 
 _BLOCKS = {"tile": WHOLE_TILE, "half_tile": HALF_TILE}
 
@@ -241,7 +243,12 @@ def _choose_zeros(
     phase: SparsePhase, densities: Mapping[str, Any], masks: Mapping[str, Any], names: _Names
 ) -> tuple[dict[str, Density], dict[str, Any]]:
     """Return densities and masks by tensor: the design's, and in their place what is given beside it."""
-    chosen = dict(phase.densities) | {name: _density(name, value) for name, value in densities.items()}
+    given = {
+        name: _density(name, value, phase.densities.get(name), names.problem)
+        for name, value in densities.items()
+    }
+    stated = dict(phase.densities) | given
+    chosen = {name: settle(density, name, names.problem) for name, density in stated.items()}
     for name in phase.densities:
         names.tensor(name, "densities", name)
     for name in {**densities, **masks}:
@@ -274,15 +281,22 @@ def _served(
         served.add(Served.BALANCING)
     weights = problem.roles.get(Role.WEIGHTS, "")
     stated = [densities, *(sparsity.phase(phase).densities for phase in PHASES)]
-    if weights in masks or any(one[weights].model != "dense" for one in stated if weights in one):
+    settled = [settle(one[weights], weights, problem) for one in stated if weights in one]
+    if weights in masks or any(density.model != "dense" for density in settled):
         served.add(Served.PRUNING)
     return served
 
 
-def _density(name: str, value: Any) -> Density:
-    """Return a density that Python code gives."""
+def _density(name: str, value: Any, own: Density | None, problem: Problem) -> Density:
+    """Return a density that Python code gives.
+
+    A number that says what the design's own groups keep leaves them; any other replaces them.
+    """
     if isinstance(value, Density):
         return value
+    is_number = isinstance(value, float | int) and not isinstance(value, bool)
+    if own is not None and is_number and keeps(own, name, problem, value):
+        return own
     from procrustes_model.spec.load import load_sparsity
 
     content = {"name": "densities", "densities": {name: density_of(value)}}
@@ -290,10 +304,7 @@ def _density(name: str, value: Any) -> Density:
 
 
 def _size(problem: Problem, tensor: int) -> int:
-    return math.prod(
-        1 + sum(term.coefficient * (problem.dimensions[term.dimension] - 1) for term in rank)
-        for rank in problem.tensors[tensor].ranks
-    )
+    return math.prod(side_of(problem, rank) for rank in problem.tensors[tensor].ranks)
 
 
 def _density_rules(
@@ -338,20 +349,47 @@ def _lower_densities(
             exact = lowered.nonzeros[t] / size if rules[t].known_total else average
             lowered.average[t] = lowered.met[t] = exact
             if density.along is not None:
-                groups = (density.nonzeros or 1, density.group or 1)
-                lowered.group[t] = (*groups, _along(problem, t, density, design))
+                _lower_groups(problem, t, density, design, lowered)
     return lowered
 
 
-def _along(problem: Problem, tensor: int, density: Density, design: Sparsity) -> int:
-    """Return the dimension that groups run along."""
-    own = {term.dimension for rank in problem.tensors[tensor].ranks for term in rank}
-    if density.along not in own:
-        name = problem.tensors[tensor].name
-        where = f"tensor '{name}' has no dimension '{density.along}' for its groups"
-        hint = f"its dimensions are {', '.join(sorted(own))}"
-        raise SpecError(design.issue(where, hint, problem.phase, ("densities", name, "along")))
-    return list(problem.dimensions).index(density.along)
+def _lower_groups(
+    problem: Problem, t: int, density: Density, design: Sparsity, lowered: DensityArrays
+) -> None:
+    """Fill in what is known of a tensor of n:m groups, of which the last along a dimension may be shorter."""
+    n, m, along = density.nonzeros or 1, density.group or 1, str(density.along)
+    tensor = problem.tensors[t]
+    rank = rank_of_groups(problem, tensor.name, density)
+    if rank is None:
+        own = sorted({term.dimension for one in tensor.ranks for term in one})
+        where = f"tensor '{tensor.name}' has no dimension '{along}' for its groups"
+        path = ("densities", tensor.name, "along")
+        raise SpecError(design.issue(where, f"its dimensions are {', '.join(own)}", problem.phase, path))
+    length = side_of(problem, rank)
+    kept = kept_along(n, m, length)
+    lowered.group[t] = n, m, list(problem.dimensions).index(along)
+    lowered.nonzeros[t] = int(lowered.size[t]) // length * kept
+    lowered.average[t] = kept / length
+    lowered.met[t] = _met_along(problem, rank, n, m)
+
+
+def _met_along(problem: Problem, rank: tuple[Term, ...], n: int, m: int) -> float:
+    """Return the share of computations that meet a nonzero of n:m groups along a rank, on average."""
+    length = side_of(problem, rank)
+    rest = length % m
+    bounds = [(term.coefficient, problem.dimensions[term.dimension]) for term in rank]
+    if rest in (0, length) or length in (bound for _, bound in bounds):
+        return kept_along(n, m, length) / length
+    # Counted from the end, where the shorter group is: in how many ways do indices add up to each element?
+    ways = np.zeros(rest)
+    ways[0] = 1.0
+    for step, bound in bounds:
+        reached = np.zeros(rest)
+        for i in range(min(bound, (rest - 1) // step + 1)):
+            reached[i * step :] += ways[: rest - i * step]
+        ways = reached
+    last = float(ways.sum()) / math.prod(bound for _, bound in bounds)
+    return n / m * (1 - last) + min(n, rest) / rest * last
 
 
 def _lower_actions(phase: SparsePhase, tensors: int, names: _Names) -> ActionArrays:
