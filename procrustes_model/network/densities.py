@@ -11,6 +11,7 @@ import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import Bools
+from procrustes_model.spec.groups import keeps
 from procrustes_model.spec.zeros import Zeros
 from procrustes_model.vocabulary import PHASES, Phase, Role
 from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS, profile_densities
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from procrustes_model.spec.network import Network
     from procrustes_model.spec.network_density import DensityProfile
     from procrustes_model.spec.problem import Problem
-    from procrustes_model.spec.sparsity import Sparsity
+    from procrustes_model.spec.sparsity import Density, Sparsity
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,8 @@ class LayerState:
         Weights that are kept, outputs first, as recorded masks have them.
     assumed : bool
         Whether `activations` is `UNKNOWN_ACTIVATIONS`, for want of anything known.
+    weights_assumed : bool
+        Whether `weights` is 1 because a profile says nothing of any layer's.
     """
 
     weights: float | None = None
@@ -43,6 +46,7 @@ class LayerState:
     gradients: float | None = None
     mask: Bools | None = None
     assumed: bool = False
+    weights_assumed: bool = False
 
 
 def find_states(
@@ -90,9 +94,12 @@ def find_states(
         raise SpecError(Issue(f"the densities of weights are given twice: by {' and by '.join(weights)}"))
     states = {layer.name: LayerState(None if layer.weights else 1.0) for layer in network.layers}
     if profile is not None:
+        silent = profile.weights.kept is None and not profile.weights.layers
         for name, known in profile_densities(network, profile).items():
             activations = known.activations if known.activations_known else None
-            states[name] = LayerState(known.weights, activations)
+            # A layer without weights is dense whatever is said.
+            unsaid = silent and states[name].weights is None
+            states[name] = LayerState(known.weights, activations, weights_assumed=unsaid)
     elif masks is not None:
         states = _states_of_masks(network, masks, step, use_masks)
     elif Role.WEIGHTS in given:
@@ -163,7 +170,8 @@ def zeros_of(problem: Problem, sparsity: Sparsity, state: LayerState) -> Zeros:
     """Return a sparse design with the densities and masks of one phase of a layer.
 
     Only tensors that the design has zeros in, in this phase, are replaced: a design decides which tensor is
-    sparse, a layer how sparse. Structured densities, and masks of the design's own, stay.
+    sparse, a layer how sparse. What is known of a layer holds in place of n:m groups and of masks of the
+    design's own, too; groups stay where it is what they keep, and both where it is assumed.
 
     Parameters
     ----------
@@ -178,13 +186,26 @@ def zeros_of(problem: Problem, sparsity: Sparsity, state: LayerState) -> Zeros:
     phase: Phase = problem.phase or Phase.FORWARD
     for name, design in sparsity.phase(phase).densities.items():
         role = problem.role_of(name)
-        if design.model not in ("hypergeometric", "fixed") or role is None or phase not in KNOWN_IN[role]:
+        if design.model == "dense" or role is None or phase not in KNOWN_IN[role]:
             continue
         if role == Role.WEIGHTS and state.mask is not None and phase != Phase.WEIGHT_UPDATE:
             masks[name] = arrange_mask(problem, state.mask)
         elif (value := known[role]) is not None:
-            densities[name] = {"model": design.model, "density": value}
+            assumed = {Role.WEIGHTS: state.weights_assumed, Role.INPUT: state.assumed}.get(role, False)
+            if (stated := _stated(design, value, assumed, name, problem)) is not None:
+                densities[name] = stated
     return Zeros(sparsity, densities, masks)
+
+
+def _stated(
+    design: Density, value: float, assumed: bool, tensor: str, problem: Problem
+) -> dict[str, Any] | None:
+    """Return the density that a layer has in place of the design's; None: the design's own."""
+    if "density" in design.rule.keys:
+        return {"model": design.model, "density": value}
+    if assumed or keeps(design, tensor, problem, value):
+        return None
+    return {"model": "dense"} if value == 1 else {"model": "hypergeometric", "density": value}
 
 
 def arrange_mask(problem: Problem, mask: Bools) -> Bools:
@@ -219,3 +240,38 @@ def unused_tensors(names: Iterable[str], sparsity: Sparsity) -> list[str]:
         if density.model != "dense" and (role := Role.of_tensor(name)) and phase in KNOWN_IN[role]
     }
     return [name for name in names if name not in used]
+
+
+def check_used(states: Mapping[str, LayerState], sparsity: Sparsity, *, recorded: bool = False) -> None:
+    """Raise where a sparse design has no use for what is said of the layers.
+
+    It decides which tensors have zeros: densities of activations and gradients may be known beside those of
+    weights and go unused, densities of weights may not.
+
+    Parameters
+    ----------
+    states : mapping of str to LayerState
+    sparsity : Sparsity
+    recorded : bool
+        Whether all of it was recorded together, so that any one of the tensors will do.
+
+    Raises
+    ------
+    SpecError
+    """
+    said = {
+        Role.WEIGHTS.tensor: any(one.mask is not None or _has_zeros(one.weights) for one in states.values()),
+        Role.INPUT.tensor: any(not one.assumed and _has_zeros(one.activations) for one in states.values()),
+        Role.OUTPUT.tensor: any(_has_zeros(one.gradients) for one in states.values()),
+    }
+    stated = [name for name, some in said.items() if some]
+    unused = unused_tensors(stated, sparsity)
+    if unused and (unused == stated or (Role.WEIGHTS.tensor in unused and not recorded)):
+        message = f"{sparsity.name} has no zeros in {', '.join(unused)}, in any phase"
+        raise SpecError(
+            Issue(message, "give the design's 'densities' the tensor, or leave out what is said of it")
+        )
+
+
+def _has_zeros(density: float | None) -> bool:
+    return density is not None and density < 1

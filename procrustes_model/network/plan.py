@@ -177,7 +177,7 @@ def make_plan(work: Work, states: Mapping[str, LayerState]) -> Plan:
 
 
 def _densities(zeros: Zeros) -> dict[str, float]:
-    known = {name: float(density["density"]) for name, density in zeros.densities.items()}
+    known = {name: float(density.get("density", 1.0)) for name, density in zeros.densities.items()}
     return known | {name: float(mask.mean()) for name, mask in zeros.masks.items()}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.case import Case
-from procrustes_model.network.densities import LayerState, find_states
+from procrustes_model.network.densities import LayerState, check_used, find_states
 from procrustes_model.network.engine import check_engine
 from procrustes_model.network.plan import Plan, make_plan
 from procrustes_model.network.progress import RunProgress
@@ -21,6 +21,7 @@ from procrustes_model.network.work import DENSE, Design, load_work
 from procrustes_model.options import verb
 from procrustes_model.spec.network import Network
 from procrustes_model.spec.schedule import Schedule, SchedulePart, load_schedule
+from procrustes_model.spec.sparsity import Sparsity
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.vocabulary import Phase
 
@@ -136,7 +137,17 @@ def train_cost(request: TrainRequest) -> TrainCost:
         raise SpecError(Issue("dense training costs what the comparison says", "name a sparse design"))
     run = _load(request.schedule, net, request.iterations)
     file = os.fspath(request.schedule) if isinstance(request.schedule, str | os.PathLike) else None
-    states = [_states(net, part, number, file) for number, part in enumerate(run.parts, 1)]
+    recorded = is_recorded(request.schedule)
+    states = [
+        _states(net, part, number, file, None if recorded else design.sparsity)
+        for number, part in enumerate(run.parts, 1)
+    ]
+    if recorded:
+        check_used(
+            {f"{i} {name}": one for i, state in enumerate(states) for name, one in state.items()},
+            design.sparsity,
+            recorded=True,
+        )
     distinct = list({_key(state): state for state in states}.values())
     nothing_zero = replace(work, designs=(Design(DENSE, None, design.dataflow),))
     dense = make_plan(nothing_zero, {layer.name: LayerState() for layer in net.layers})
@@ -174,31 +185,37 @@ def _load(schedule: Any, network: Network, iterations: int | None) -> Schedule:
     return load_schedule(schedule)
 
 
-def _states(network: Network, part: SchedulePart, number: int, file: str | None) -> dict[str, LayerState]:
-    """Return what one part says of every layer."""
+def _states(
+    network: Network, part: SchedulePart, number: int, file: str | None, sparsity: Sparsity | None
+) -> dict[str, LayerState]:
+    """Return what one part says of every layer; it is checked that a sparse design has a use for it."""
     layers = {layer.name for layer in network.layers}
     issues = []
     for name in part.gradients.layers:
         if name not in layers:
             message = f"{network.name} has no layer '{name[:100]}'"
             issues.append(Issue(message, did_you_mean(name, sorted(layers))))
+    gradients = part.gradients
     states = {}
     try:
-        states = find_states(network, profile=part.profile(f"part {number}"))
+        states = {
+            name: replace(
+                state, gradients=gradients.layers.get(name, gradients.default), weights_assumed=False
+            )
+            for name, state in find_states(network, profile=part.profile(f"part {number}")).items()
+        }
+        if sparsity is not None:
+            check_used(states, sparsity)
     except SpecError as error:
         issues += error.issues
     if issues:
         raise SpecError([Issue(f"part {number}: {one.message}", one.hint, file) for one in issues])
-    gradients = part.gradients
-    return {
-        name: replace(state, gradients=gradients.layers.get(name, gradients.default))
-        for name, state in states.items()
-    }
+    return states
 
 
 def _key(states: Mapping[str, LayerState]) -> tuple[Any, ...]:
     """Return what is the same of states that are the same."""
-    return tuple((one.weights, one.activations, one.gradients) for one in states.values())
+    return tuple((one.weights, one.activations, one.gradients, one.assumed) for one in states.values())
 
 
 def _kept(network: Network, states: Mapping[str, LayerState]) -> float:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.fingerprint import program_fingerprint
 from procrustes_model.mapper.constraints import Constraints, load_constraints
-from procrustes_model.network.densities import LayerState, find_states, unused_tensors
+from procrustes_model.network.densities import LayerState, check_used, find_states, unused_tensors
 from procrustes_model.network.request import NetworkRequest, RunRequest
 from procrustes_model.options import options_of
 from procrustes_model.spec.architecture import Architecture
@@ -151,7 +151,7 @@ def states_of(work: Work) -> dict[str, LayerState]:
     Raises
     ------
     SpecError
-        See `find_states`; and when densities are given that no design uses.
+        See `find_states` and `check_used`; and when densities are given that no design uses.
     """
     request = work.request
     assert isinstance(request, RunRequest)
@@ -169,7 +169,7 @@ def states_of(work: Work) -> dict[str, LayerState]:
     recorded = request.profile if profile is None else None
     if request.step is not None and request.masks is None and recorded is None:
         raise SpecError(Issue("--step chooses among recorded masks", "add --masks FILE"))
-    return find_states(
+    states = find_states(
         work.network,
         density=density,
         profile=profile,
@@ -177,6 +177,9 @@ def states_of(work: Work) -> dict[str, LayerState]:
         use_masks=request.masks is not None,
         step=request.step,
     )
+    if request.given("profile", "masks"):
+        check_used(states, design.sparsity, recorded=recorded is not None)
+    return states
 
 
 def describe(work: Work, states: Mapping[str, LayerState]) -> dict[str, Any]:
