@@ -13,6 +13,7 @@ from procrustes_model.mapper.result import Certificate, SearchResult
 from procrustes_model.mapper.space import Space
 from procrustes_model.model.design import OWN_RULES
 from procrustes_model.model.evaluator import Evaluator
+from procrustes_model.model.sparse.dense import does_nothing
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
 from procrustes_model.objective import OBJECTIVES
 from procrustes_model.processors import count_processors
@@ -124,6 +125,8 @@ def make_task(request: MapperRequest) -> Task:
     if design is None and rules not in (None, OWN_RULES):
         # Bounds of the dense search hold by this model's own rules; those under a design by any.
         design = lower_sparsity(machine, problem, load_sparsity(_NO_ZEROS), rules=rules)
+    if design is not None and does_nothing(design, machine, problem):
+        design = None  # the dense search finds the same, and proves more
     compile_kernels(sparse=design is not None)
     space = Space(machine, problem, load_constraints(request.constraints, machine, problem), design)
     return Task(space, evaluator, request.threads or count_processors())

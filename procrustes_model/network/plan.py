@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from procrustes_model.fingerprint import program_fingerprint
 from procrustes_model.kernels.dense.arrays import Bools
 from procrustes_model.mapper.constraints import Constraints
+from procrustes_model.model.sparse.dense import costs_as_dense
 from procrustes_model.network.case import Case
 from procrustes_model.network.dataflow import dataflow_constraints
 from procrustes_model.network.densities import LayerState, zeros_of
 from procrustes_model.spec.load import load_problem
-from procrustes_model.spec.sparsity import SparsePhase
 from procrustes_model.vocabulary import Phase
 from procrustes_model.workloads.layer import problem_content
 
@@ -102,14 +102,14 @@ class _Planner:
         state: LayerState,
     ) -> None:
         phase: Phase = problem.phase or Phase.FORWARD
-        zeros = None
-        if design.sparsity is not None and design.sparsity.phase(phase) != SparsePhase():
-            zeros = zeros_of(problem, design.sparsity, state)
+        zeros = None if design.sparsity is None else zeros_of(problem, design.sparsity, state)
         if self.work.constraints is not None:
             constraints, note = self.work.constraints, ""
         else:
             constraints, note = dataflow_constraints(design.dataflow, self.work.architecture, problem)
-        case = self._case(problem, constraints, zeros)
+        # A design that leaves a phase dense costs there what the dense machine costs: that is one case.
+        leaves_dense = zeros is not None and costs_as_dense(self.work.architecture, problem, zeros)
+        case = self._case(problem, constraints, None if leaves_dense else zeros)
         self.cases.setdefault(case.key, case)
         self.entries.append(
             Entry(

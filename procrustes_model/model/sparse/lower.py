@@ -272,17 +272,20 @@ def _served(
 ) -> set[Served]:
     """Return what a design does in a problem's phase, beside compressing, that components may serve.
 
-    It prunes where it states zeros of the weights, in whatever phase: what keeps track of gradients works
-    in the weight update for zeros that are met in the forward phase.
+    It balances where the tensor has zeros, and prunes where it states zeros of the weights, in whatever
+    phase: what keeps track of gradients works in the weight update for zeros that are met in the forward
+    phase.
     """
     served = set()
     balancing = sparsity.phase(problem.phase).balancing
     if balancing.tensor is not None and POLICIES[balancing.policy].balances:
-        served.add(Served.BALANCING)
+        uneven = densities.get(balancing.tensor)
+        if balancing.tensor in masks or (uneven is not None and uneven.average != 1):
+            served.add(Served.BALANCING)
     weights = problem.roles.get(Role.WEIGHTS, "")
     stated = [densities, *(sparsity.phase(phase).densities for phase in PHASES)]
     settled = [settle(one[weights], weights, problem) for one in stated if weights in one]
-    if weights in masks or any(density.model != "dense" for density in settled):
+    if weights in masks or any(density.average != 1 for density in settled):
         served.add(Served.PRUNING)
     return served
 
