@@ -132,7 +132,7 @@ def expect(policy: Policy, elements: int, parts: int, rounds: int, nonzeros: int
     """Return the expected work of the slowest element, in elements."""
     size = elements * parts * rounds
     cut = 0 if policy.pieces > 1 else -1
-    numbers = (elements,) * 4 + (parts, rounds, cut)
+    numbers = (elements,) * 4 + (parts, rounds, cut) + (0,) * 4
     tiles = TileArrays(*(np.array([number]) for number in numbers))
     densities = DensityArrays(
         model=np.array([HYPERGEOMETRIC]),

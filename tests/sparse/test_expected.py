@@ -75,7 +75,9 @@ def test_few_nonzeros_are_placed_with_their_known_total(nonzeros: int) -> None:
         exact, whole, pair = mean_of_masks(half, nonzeros / size, parts, rounds, 20_000)
         assert exact == nonzeros / size
         for pieces, assignment, wanted in ((1, OWN, whole), (2, FOLD, pair)):
-            tiles = TileArrays(*(np.array([number]) for number in (2 * half,) * 4 + (parts, rounds, 0)))
+            tiles = TileArrays(
+                *(np.array([number]) for number in (2 * half,) * 4 + (parts, rounds, 0) + (0,) * 4)
+            )
             densities = DensityArrays(
                 model=np.array([HYPERGEOMETRIC]),
                 known_total=np.array([True]),

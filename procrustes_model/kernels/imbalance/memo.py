@@ -10,7 +10,12 @@ import numpy as np
 from procrustes_model.kernels.dense.arrays import OK, Floats, Ints
 from procrustes_model.kernels.imbalance.expected import expected_largest, expected_largest_pair
 from procrustes_model.kernels.imbalance.policies import FOLD, OWN
-from procrustes_model.kernels.imbalance.sampled import drawn_largest, sampled_largest, thrown_largest
+from procrustes_model.kernels.imbalance.sampled import (
+    drawn_largest,
+    grouped_largest,
+    sampled_largest,
+    thrown_largest,
+)
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import BalanceArrays, DensityArrays, TileArrays
 
@@ -40,8 +45,10 @@ class MemoArrays(NamedTuple):
 
     Attributes
     ----------
-    key : int64[M, 5]
-        Elements, parts, rounds (few ones), pieces and assignment; elements 0: free. M is a power of two.
+    key : int64[M, 8]
+        Elements, parts, rounds (few ones), pieces and assignment; of tiles that cut n:m groups `along` in
+        place of rounds, then `across`, `apart` and whether pieces cut groups. Elements 0: free. M is a power
+        of two.
     value : float64[M]
     filled : int64[1]
     """
@@ -53,7 +60,7 @@ class MemoArrays(NamedTuple):
 
 def make_memo(size: int = 1 << 14) -> MemoArrays:
     """Allocate an empty table of `size` entries, a power of two."""
-    return MemoArrays(np.zeros((size, 5), np.int64), np.zeros(size), np.zeros(1, np.int64))
+    return MemoArrays(np.zeros((size, 8), np.int64), np.zeros(size), np.zeros(1, np.int64))
 
 
 @kernel
@@ -150,6 +157,48 @@ def _largest_of_many(
 
 
 @kernel
+def _recall_groups(
+    group: Ints,
+    tiles: TileArrays,
+    n: int,
+    elements: int,
+    pieces: int,
+    is_cut_along: bool,
+    assignment: int,
+    memo: MemoArrays,
+) -> float:
+    """Return what `grouped_largest` returns for the tile of mapping `n`, from the memo where it is there."""
+    key, slots = memo.key, len(memo.value)
+    along, across, apart = tiles.along[n], tiles.across[n], tiles.apart[n]
+    fibres, others = max(1, elements // along), tiles.parts[n] // across
+    slot = _hash(elements, others, along * 31 + across, pieces * 2 + apart, assignment) & (slots - 1)
+    while key[slot, 0] != 0:
+        if (
+            key[slot, 0] == elements
+            and key[slot, 1] == others
+            and key[slot, 2] == along
+            and key[slot, 3] == pieces
+            and key[slot, 4] == assignment
+            and key[slot, 5] == across
+            and key[slot, 6] == apart
+            and key[slot, 7] == int(is_cut_along)
+        ):
+            return float(memo.value[slot])
+        slot = (slot + 1) & (slots - 1)
+    length = along * across * tiles.turns[n]
+    value = grouped_largest(
+        group, length, along, across, apart, fibres, others, pieces, is_cut_along, assignment
+    ) / (fibres * along)
+    if memo.filled[0] < slots // 2:
+        memo.filled[0] += 1
+        memo.value[slot] = value
+        key[slot, 0], key[slot, 1], key[slot, 2] = elements, others, along
+        key[slot, 3], key[slot, 4], key[slot, 5] = pieces, assignment, across
+        key[slot, 6], key[slot, 7] = apart, int(is_cut_along)
+    return float(value)
+
+
+@kernel
 def expected_work(
     densities: DensityArrays,
     balance: BalanceArrays,
@@ -162,8 +211,8 @@ def expected_work(
     """Find the expected work of the slowest processing element as a share of a tile's.
 
     Models that put the same number of nonzeros everywhere know no imbalance; n:m groups do where a tile cuts
-    them. Halves of a tile that holds groups whole have the same sum in every tile: sorted, the k-th largest
-    half belongs to the k-th smallest, and folding makes every load the same again.
+    them, and are then drawn. Halves of a tile that holds groups whole have the same sum in every tile:
+    sorted, the k-th largest half belongs to the k-th smallest, and folding makes every load the same again.
 
     Parameters
     ----------
@@ -181,7 +230,7 @@ def expected_work(
         Filled in.
     """
     tensor = balance.tensor
-    density, nonzeros = densities.average[tensor], densities.nonzeros[tensor]
+    density, nonzeros, group = densities.average[tensor], densities.nonzeros[tensor], densities.group[tensor]
     for n in range(len(work)):
         pieces, assignment = 1, OWN
         if tiles.cut[n] >= 0 and balance.assignment != OWN:
@@ -191,6 +240,14 @@ def expected_work(
             elements = tiles.pieced[n]
         if not densities.varies[tensor] or elements == 0 or status[n] != OK:
             work[n] = density
+            continue
+        if tiles.along[n] > 0:
+            if parts == 1 or density >= 1:
+                work[n] = density
+                continue
+            is_cut_along = tiles.cut[n] == group[2]
+            share = _recall_groups(group, tiles, n, elements, pieces, is_cut_along, assignment, memo)
+            work[n] = min(1.0, max(density, share))
             continue
         bits = float(elements) * parts * rounds
         small = rounds <= _FEW_ROUNDS and elements <= _FEW_ELEMENTS and bits <= _FEW_BITS

@@ -6,9 +6,11 @@ closed form. Results are functions of the arguments: nothing is left to chance.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import Floats
+from procrustes_model.kernels.dense.arrays import Floats, Ints
 from procrustes_model.kernels.imbalance.expected import binomial
 from procrustes_model.kernels.imbalance.policies import BUCKETS, OWN, assign
 from procrustes_model.kernels.jit import kernel
@@ -18,6 +20,14 @@ _THROWS = 10_000
 
 _DRAWS = 1 << 17
 """Pieces whose work is drawn, all array-level tiles together."""
+
+_GROUP_DRAWS = 1 << 17
+"""Elements of n:m groups that are drawn, about."""
+
+_LEAST_TRIALS = 32
+_LEAST_FIBRES = 8
+_MOST_PARTS = 2048
+"""Array-level tiles of groups that are drawn, fibres of each piece in them, and tiles over the array."""
 
 _LEAST_TILES = 100
 _MOST_TILES = 10_000
@@ -113,6 +123,152 @@ def thrown_largest(
             first = end
             total += largest
     return total / (_THROWS * float(rounds))
+
+
+@kernel
+def _expected_nonzeros(n: int, m: int, length: int, first: int, end: int) -> float:
+    """Return the mean nonzeros of elements `first` up to `end` of a fibre of n:m groups."""
+    rest = length % m
+    whole = length - rest
+    mean = (min(end, whole) - min(first, whole)) * (n / m)
+    if rest:
+        mean += (max(end, whole) - max(first, whole)) * (min(n, rest) / rest)
+    return mean
+
+
+@kernel
+def _draw_fibre(
+    n: int,
+    m: int,
+    length: int,
+    side: int,
+    parts: int,
+    pieces: int,
+    first: int,
+    step: int,
+    found: Ints,
+    state: np.uint64,
+) -> np.uint64:
+    """Draw one fibre of n:m groups as far as tiles of an array-level tile hold it; return the generator.
+
+    Parameters
+    ----------
+    n, m, length : int
+        Nonzeros of each group, and elements of the fibre; the last group may be shorter.
+    side : int
+        Elements of a piece.
+    parts, pieces : int
+        Tiles, and pieces of each, one after the other.
+    first, step : int
+        Where the first tile begins, and how much further on the next one.
+    found : int64[parts * pieces]
+        Nonzeros of the pieces are added.
+    state : uint64
+        Of the generator.
+    """
+    group, rest, left = -1, 0, 0
+    for piece in range(parts * pieces):
+        at = first + piece // pieces * step + piece % pieces * side
+        end = at + side
+        while at < end:
+            if at % m == 0 and end - at >= m:
+                found[piece] += (end - at) // m * n
+                at += (end - at) // m * m
+                continue
+            if at // m != group:
+                group = at // m
+                rest = min(m, length - group * m)
+                left = min(n, rest)
+            taken = min(end, (group + 1) * m) - at
+            at += taken
+            if taken == rest:
+                found[piece] += left
+                continue
+            for _ in range(taken):
+                state, draw = _next_uniform(state)
+                if draw * rest < left:
+                    found[piece] += 1
+                    left -= 1
+                rest -= 1
+    return state
+
+
+@kernel
+def grouped_largest(
+    group: Ints,
+    length: int,
+    along: int,
+    across: int,
+    apart: int,
+    fibres: int,
+    others: int,
+    pieces: int,
+    is_cut_along: bool,
+    assignment: int,
+) -> float:
+    """Return the mean largest load where tiles cut n:m groups: groups are drawn, the whole array at once.
+
+    Of many fibres some are drawn, and what they have more or less than on average grows with the root of
+    their number.
+
+    Parameters
+    ----------
+    group : int64[2 or more]
+        n and m.
+    length : int
+        Elements along the groups; m need not divide it.
+    along, across, apart : int
+        As `TileArrays` has them.
+    fibres : int
+        Rows of elements along the groups, of a tile.
+    others : int
+        Tiles over the array that differ in other dimensions.
+    pieces : int
+        Of each tile.
+    is_cut_along : bool
+        Whether pieces cut the groups' dimension.
+    assignment : int
+        One of `vocabulary.Assignment`.
+    """
+    n, m = int(group[0]), int(group[1])
+    turns = length // (along * across)
+    others = min(others, max(1, _MOST_PARTS // across))
+    inner = pieces if is_cut_along else 1
+    split = pieces // inner
+    side, parts = along // inner, others * across
+    cost = parts * inner * min(side, 2 * m)
+    drawn = min(fibres, max(_LEAST_FIBRES, _GROUP_DRAWS // (_LEAST_TRIALS * cost)) * split)
+    root = math.sqrt(fibres / drawn)
+    trials = min(_TRIALS, max(_LEAST_TRIALS, _GROUP_DRAWS // (drawn * cost)))
+    trials = max(1, trials // turns) * turns if turns <= trials else trials
+    most = (fibres + split - 1) // split * side
+    found = np.zeros(across * inner, np.int64)
+    count, loads = np.zeros(parts * pieces, np.int64), np.empty(parts, np.int64)
+    bucket = np.empty(BUCKETS, np.int64)
+    state = np.uint64(24680)
+    total = excess = 0.0
+    for trial in range(trials):
+        turn = trial % turns
+        if trials < turns:
+            state, draw = _next_uniform(state)
+            turn = int(draw * turns)
+        first = (turn // apart * across * apart + turn % apart) * along
+        for other in range(others):
+            for part in range(split):
+                rows = (part + 1) * drawn // split - part * drawn // split
+                found[:] = 0
+                for _ in range(rows):
+                    state = _draw_fibre(n, m, length, side, across, inner, first, apart * along, found, state)
+                for i in range(across * inner):
+                    at = first + i // inner * apart * along + i % inner * side
+                    mean = _expected_nonzeros(n, m, length, at, at + side) * rows
+                    own = mean * fibres / drawn + root * (found[i] - mean)
+                    place = (other * across + i // inner) * pieces + (i % inner if inner > 1 else part)
+                    count[place] = min(most, max(0, int(own + 0.5)))
+                    excess += count[place] - mean * fibres / drawn
+        total += assign(assignment, pieces, count, most, bucket, loads)
+    # The mean is known: what the sample has more or less of is not the largest load's.
+    return total / trials - excess / (trials * float(parts))
 
 
 @kernel

@@ -41,8 +41,9 @@ def _alike(problem: ProblemArrays, rank: int, below: Ints, side: int) -> float:
 def _freedom(group: Ints, extent: int) -> float:
     """Return how many times its elements a tile of n:m groups needs to vary as little if random; 0: even.
 
-    Of a group that a tile cuts after r positions it holds a hypergeometric number of nonzeros, with a
-    variance of r d (1 - d) (m - r) / (m - 1). Tiles are taken to begin where groups do.
+    For tiles that slide along the groups. Of a group that a tile cuts after r positions it holds a
+    hypergeometric number of nonzeros, with a variance of r d (1 - d) (m - r) / (m - 1). Tiles are taken to
+    begin where groups do, and all groups to be whole.
 
     `group` : int64[3], n, m and the dimension they run along. `extent`: of the tile in that dimension.
     """
@@ -50,6 +51,50 @@ def _freedom(group: Ints, extent: int) -> float:
     if group[0] >= group[1] or rest == 0:
         return 0.0
     return float(extent * (group[1] - 1.0) / (rest * (group[1] - rest)))
+
+
+@kernel
+def _find_groups(
+    problem: ProblemArrays,
+    loops: LoopArrays,
+    balance: BalanceArrays,
+    group: Ints,
+    n: int,
+    alike: float,
+    tiles: TileArrays,
+) -> None:
+    """Find how tiles lie along the dimension of n:m groups, and whether they cut groups.
+
+    Tiles and pieces vary where they cut groups. A tile that spans the dimension holds the last group whole,
+    too, even where that is shorter. `group` : int64[3], n, m and the dimension. `alike`: as if random.
+    """
+    m, along = group[1], group[2]
+    t, array = balance.tensor, balance.array
+    length = problem.bounds[along]
+    extent = loops.below[n, array, along]
+    pieces = balance.pieces if tiles.cut[n] == along else 1
+    slides = False
+    for rank in range(problem.rank_start[t], problem.rank_start[t + 1]):
+        side = 1
+        grouped = False
+        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+            side += problem.term_coefficient[term] * (problem.bounds[problem.term_dimension[term]] - 1)
+            grouped = grouped or problem.term_dimension[term] == along
+        slides = slides or (grouped and side != length)
+    if slides:
+        tiles.alike[n] = int(alike * _freedom(group, extent) + 0.5)
+        tiles.pieced[n] = int(alike * _freedom(group, extent // pieces) + 0.5)
+        return
+    whole = group[0] >= m or extent % m == 0 or extent == length
+    whole_pieces = whole and (pieces == 1 or group[0] >= m or extent // pieces % m == 0)
+    tiles.alike[n] = 0 if whole else tiles.alike[n]
+    tiles.pieced[n] = 0 if whole_pieces else tiles.pieced[n]
+    tiles.along[n], tiles.across[n], tiles.apart[n] = extent, 1, 1
+    for level in range(array):
+        if loops.spread[n, level, along] > 1:
+            tiles.across[n] *= loops.spread[n, level, along]
+            tiles.apart[n] = loops.below[n, level + 1, along] // extent
+    tiles.turns[n] = length // (extent * tiles.across[n])
 
 
 @kernel
@@ -100,12 +145,9 @@ def find_tiles(
         tiles.volume[n], tiles.elements[n], tiles.parts[n] = volume, elements, parts
         tiles.rounds[n], tiles.cut[n] = rounds, cut
         tiles.alike[n] = tiles.pieced[n] = max(1, int(alike + 0.5))
+        tiles.along[n] = tiles.across[n] = tiles.apart[n] = tiles.turns[n] = 0
         if t >= 0 and groups[t, 1] > 0:
-            along = groups[t, 2]
-            extent = below[n, array, along]
-            piece = extent // (pieces if cut == along else 1)
-            tiles.alike[n] = int(alike * _freedom(groups[t], extent) + 0.5)
-            tiles.pieced[n] = int(alike * _freedom(groups[t], piece) + 0.5)
+            _find_groups(problem, loops, balance, groups[t], n, alike, tiles)
 
 
 @kernel

@@ -229,8 +229,8 @@ class TileArrays(NamedTuple):
         Elements of the tensor in a tile.
     alike : int64[N]
         How many elements that are used equally often would vary as much in the work they make: fewer where
-        the elements at the border of a sliding tile are used less often; of n:m groups more, and 0 where
-        groups are whole.
+        the elements at the border of a sliding tile are used less often. 0: tiles that hold n:m groups whole
+        do not vary.
     pieced : int64[N]
         The same of its pieces, all together, where it is cut.
     parts : int64[N]
@@ -239,6 +239,14 @@ class TileArrays(NamedTuple):
         Different array-level tiles over the run.
     cut : int64[N]
         The dimension along which tiles are cut; -1: not cut.
+    along : int64[N]
+        Elements of a tile in the dimension of n:m groups; 0: no groups, or another dimension slides along.
+    across : int64[N]
+        Tiles over the array in that dimension.
+    apart : int64[N]
+        How many tiles further on that of the neighbour in the array lies.
+    turns : int64[N]
+        How often tiles over the array change in that dimension.
     """
 
     volume: Ints
@@ -248,6 +256,10 @@ class TileArrays(NamedTuple):
     parts: Ints
     rounds: Ints
     cut: Ints
+    along: Ints
+    across: Ints
+    apart: Ints
+    turns: Ints
 
 
 class SparseCountArrays(NamedTuple):
