@@ -21,10 +21,10 @@ _THROWS = 10_000
 _DRAWS = 1 << 17
 """Pieces whose work is drawn, all array-level tiles together."""
 
-_GROUP_DRAWS = 1 << 17
+_GROUP_DRAWS = 1 << 16
 """Elements of n:m groups that are drawn, about."""
 
-_LEAST_TRIALS = 32
+_LEAST_TRIALS, _MOST_TRIALS = 16, 1000
 _LEAST_FIBRES = 8
 _MOST_PARTS = 2048
 """Array-level tiles of groups that are drawn, fibres of each piece in them, and tiles over the array."""
@@ -239,7 +239,7 @@ def grouped_largest(
     cost = parts * inner * min(side, 2 * m)
     drawn = min(fibres, max(_LEAST_FIBRES, _GROUP_DRAWS // (_LEAST_TRIALS * cost)) * split)
     root = math.sqrt(fibres / drawn)
-    trials = min(_TRIALS, max(_LEAST_TRIALS, _GROUP_DRAWS // (drawn * cost)))
+    trials = min(_MOST_TRIALS, max(_LEAST_TRIALS, _GROUP_DRAWS // (drawn * cost)))
     trials = max(1, trials // turns) * turns if turns <= trials else trials
     most = (fibres + split - 1) // split * side
     found = np.zeros(across * inner, np.int64)
