@@ -131,6 +131,40 @@ def test_groups_that_are_cut_or_short_wait_as_long_as_masks_do(
     assert work.ratios == pytest.approx((expected.before, expected.after), rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("channels", "n", "m", "inside"), [(8, 2, 4, 1), (8, 2, 8, 2), (12, 2, 8, 3), (20, 1, 8, 5)]
+)
+def test_neighbours_may_hold_tiles_that_are_apart(channels: int, n: int, m: int, inside: int) -> None:
+    """Loops inside the array's pass over neighbouring tiles in every element, one after the other."""
+    energy = {"word_bits": 16, "energy_pj": {"read": 1, "write": 1}}
+    levels = [{"name": "Far", **energy}, {"name": "Mid", "mesh_x": 8, "mesh_y": 2, **energy}]
+    levels.append({"name": "Near", **energy})
+    machine = load_architecture(
+        {"architecture": {"name": "three", "levels": levels, "compute": {"energy_pj": 1}}}
+    )
+    problem = load_problem(
+        {"problem": {"name": "m", "shape": "matmul", "dimensions": {"M": 32, "K": channels, "N": 2}}}
+    )
+    nest = [
+        {"level": "Far", "temporal": "M=2", "spatial_x": "M=8", "spatial_y": "K=2"},
+        {"level": "Mid", "temporal": f"K={channels // 2 // inside}"},
+        {"level": "Near", "temporal": f"M=2 K={inside} N=2"},
+    ]
+    mapping = load_mapping({"mapping": {"levels": nest}}, machine, problem)
+    content = {
+        "name": "groups",
+        "densities": {"A": {"model": "structured", "nonzeros": n, "group": m, "along": "K"}},
+        "formats": {"A": {"*": "bitmask"}},
+        "compute": {"skip": "A"},
+        "balancing": {"policy": "half_tile", "tensor": "A", "array": "Near"},
+    }
+    design = load_sparsity({"sparsity": content})
+    expected = evaluate(machine, problem, mapping, sparsity=design).imbalance
+    work = measure_imbalance(machine, problem, mapping, design, samples=500)
+    assert expected is not None
+    assert work.ratios == pytest.approx((expected.before, expected.after), rel=0.02)
+
+
 def test_a_short_group_that_every_tile_holds_is_even() -> None:
     for inside, outside in (("C=6 K=4", "K=2"), ("C=6", "K=8")):
         expected, work = on_a_square((6, 2, 4, outside, "K=8", "", inside), "half_tile", 3)

@@ -146,6 +146,10 @@ class Relaxation:
         if design.masks.known.any():
             status = np.zeros(len(values), np.int64)
             find_empty_by_mask(design.problem, design.densities, design.masks, boxes, status, empty)
+        if (design.machine.pack > 1).any():
+            # A block of words may cut n:m groups elsewhere; no box is empty more often than an element.
+            for t in np.flatnonzero(design.densities.group[:, 1] > 0).tolist():
+                empty[:, actions.leaders[own, t], t] = 1 - self.density(t)
         left = (1 - empty).min(axis=1).prod(axis=1)
         least = self._least(self._leaders(tensor, self.may_keep.shape[0]))
         return np.asarray(np.maximum(left / least, 1.0)) if least > 0 else np.ones(len(values))
