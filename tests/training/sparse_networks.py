@@ -65,6 +65,14 @@ class Linear(nn.Linear):
         return functional.linear(inputs, self.compute(self.weight))
 
 
+class Times(nn.Module):
+    """A module that is called with weights and a fixed mask."""
+
+    def forward(self, weights: Any, mask: Any) -> Any:
+        """Run forward."""
+        return weights * mask
+
+
 class Product(nn.Module):
     """A module of no known kind, with weights [C, K] and a buffer of what is kept."""
 
@@ -72,10 +80,11 @@ class Product(nn.Module):
         super().__init__()
         self.kernel = nn.Parameter(torch.randn(inputs, outputs))
         self.register_buffer("mask", kept(self.kernel))
+        self.times = Times()
 
     def forward(self, inputs: Any) -> Any:
         """Run forward."""
-        return inputs @ (self.kernel * self.mask)
+        return inputs @ self.times(self.kernel, self.mask)
 
 
 class Around(nn.Module):
