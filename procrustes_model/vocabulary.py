@@ -234,6 +234,8 @@ class Quantity(IntEnum):
     """One per nonzero of the tile."""
     ENTRIES = 4
     """One per nonzero, and per zero that ends a run as long as its field can say."""
+    WHOLE_BLOCKS = 5
+    """One per block of positions, also of one that is not full."""
 
 
 class Width(IntEnum):

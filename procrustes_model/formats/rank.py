@@ -62,7 +62,7 @@ class Rank:
     cover : Cover
     terms : tuple of Term
     compressed : bool
-        Whether positions without a nonzero are left out, so that data are nonzeros only.
+        Whether positions without a nonzero are left out, but for those that end a run.
     """
 
     kind: str
@@ -144,8 +144,13 @@ class StorageFormat:
 
     @property
     def compressed(self) -> bool:
-        """Whether data are nonzeros only."""
+        """Whether zeros are left out of the data, but for those that end a run."""
         return bool(self.ranks) and self.ranks[-1].compressed
+
+    @property
+    def runs(self) -> Term | None:
+        """The term that counts entries, of which some store a zero; None: data are nonzeros only."""
+        return next((term for _, term in self.terms if term.quantity is Quantity.ENTRIES), None)
 
     @property
     def in_blocks(self) -> bool:

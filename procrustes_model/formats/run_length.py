@@ -1,4 +1,7 @@
-"""Nonzeros, and the zeros before each in the order of the tile."""
+"""Nonzeros, and the zeros before each in the order of the tile.
+
+A run too long for its field ends in a zero that is stored, also after the last nonzero.
+"""
 
 from __future__ import annotations
 

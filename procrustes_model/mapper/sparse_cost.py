@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Floats, Ints, NestArrays
 from procrustes_model.kernels.dense.nest import flatten
-from procrustes_model.kernels.imbalance.memo import MemoArrays, make_memo
 from procrustes_model.kernels.imbalance.tiles import find_tiles
 from procrustes_model.kernels.search.arrays import Lattice
 from procrustes_model.kernels.search.candidates import settle_orders
@@ -21,11 +21,20 @@ from procrustes_model.mapper.optimal.relaxation import Relaxation
 from procrustes_model.model.batch import BatchEvaluator, BatchResult
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.masks import lower_masks
-from procrustes_model.model.sparse.steps import SparseBuffers, evaluate_block, find_work, make_buffers
+from procrustes_model.model.sparse.steps import (
+    Memo,
+    SparseBuffers,
+    evaluate_block,
+    find_work,
+    make_buffers,
+)
 from procrustes_model.spec.problem import Problem
 
 MOST_COUNTED = 2e9
 """Elements of masks that are looked at to bound imbalance; beyond, bounds do without."""
+
+LIKELY = 0.99
+"""Share of tiles that must fit where masks are not counted yet: the fullest that may be seldom is there."""
 
 COUNTED = 4
 """Mappings of each batch that are counted on masks, the most promising by their densities."""
@@ -45,11 +54,11 @@ class Workbench:
     Attributes
     ----------
     sparse : SparseBuffers
-    memo : MemoArrays
+    memo : Memo
     """
 
     sparse: SparseBuffers
-    memo: MemoArrays
+    memo: Memo
 
 
 @dataclass
@@ -69,14 +78,16 @@ class SparseCost:
     _expected: SparseDesign = field(init=False)
     _quick: BatchEvaluator = field(init=False)
     _evaluator: BatchEvaluator = field(init=False)
-    _memos: list[MemoArrays] = field(default_factory=list)
+    _memos: list[Memo] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._evaluator = self._quick = BatchEvaluator(self.design)
         self._expected = self.design
         if self.design.masks.known.any():
             without = lower_masks(self.problem, self.design.problem, {})
-            self._expected = replace(self.design, masks=without)
+            share = min(self.design.share, LIKELY)
+            deviations = NormalDist().inv_cdf(share)
+            self._expected = replace(self.design, masks=without, share=share, deviations=deviations)
             self._quick = BatchEvaluator(self._expected)
 
     @property
@@ -102,11 +113,11 @@ class SparseCost:
             yield Workbench(make_buffers(self._expected, mappings), memo)
 
     @contextmanager
-    def _lend_memo(self) -> Iterator[MemoArrays]:
+    def _lend_memo(self) -> Iterator[Memo]:
         try:
             memo = self._memos.pop()
         except IndexError:
-            memo = make_memo()
+            memo = Memo()
         try:
             yield memo
         finally:
@@ -200,5 +211,5 @@ class SparseCost:
         flatten(nests, buffers.loops)
         find_tiles(design.problem, buffers.loops, balance, design.densities.group, buffers.tiles)
         with self._lend_memo() as memo:
-            find_work(design, buffers, memo)
+            find_work(design, buffers, memo.work)
         return np.asarray(buffers.counts.work)

@@ -35,7 +35,7 @@ _TINY_DESIGN = {
     "sparsity": {
         "name": "tiny",
         "densities": {"B": 0.5},
-        "formats": {"B": {"*": "bitmask"}},
+        "formats": {"B": {"Far": "run_length", "*": "bitmask"}},
         "actions": [{"level": "Near", "skip": "A", "on": "B"}],
         "compute": {"skip": "B"},
         "balancing": {"policy": "half_tile", "tensor": "B", "array": "Near"},

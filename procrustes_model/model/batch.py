@@ -14,11 +14,10 @@ from numpy.typing import ArrayLike
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.dense.nest import are_well_formed
-from procrustes_model.kernels.imbalance.memo import MemoArrays, make_memo
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
 from procrustes_model.model.design import Design
 from procrustes_model.model.sparse.lower import SparseDesign
-from procrustes_model.model.sparse.steps import SparseBuffers, evaluate_block, make_buffers
+from procrustes_model.model.sparse.steps import Memo, SparseBuffers, evaluate_block, make_buffers
 
 DENSE_BLOCK, SPARSE_BLOCK = 512, 1024
 """Mappings evaluated at a time: enough to hide the cost of calls, few enough to stay in cache."""
@@ -104,7 +103,7 @@ class _SparseWorker:
     def __init__(self, design: SparseDesign) -> None:
         self._design = design
         self._buffers: SparseBuffers = make_buffers(design, SPARSE_BLOCK)
-        self._memo: MemoArrays = make_memo()
+        self._memo = Memo()
 
     def evaluate(self, nests: NestArrays, last: Ints | None, result: BatchResult, block: slice) -> None:
         if last is not None:

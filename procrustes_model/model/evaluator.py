@@ -10,6 +10,7 @@ from procrustes_model.errors import SpecError
 from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.imbalance.memo import make_memo
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
+from procrustes_model.kernels.sparse.fullest import make_found
 from procrustes_model.model.batch import WHOLE_ONLY, BatchEvaluator, BatchResult
 from procrustes_model.model.design import OWN_RULES, Design, lower_dense
 from procrustes_model.model.lift import check_fit, check_status, lift_dense
@@ -17,7 +18,7 @@ from procrustes_model.model.lower import lower_last_passes, lower_mapping
 from procrustes_model.model.sparse.effects import check_effects
 from procrustes_model.model.sparse.lift import lift_sparse
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
-from procrustes_model.model.sparse.steps import evaluate_block, make_buffers
+from procrustes_model.model.sparse.steps import Memo, evaluate_block, make_buffers
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.load import (
     load_architecture,
@@ -141,7 +142,7 @@ class Evaluator:
             raise SpecError(mapping.issue("sparse evaluation takes loops that divide their bounds"))
         buffers = make_buffers(design, 1)
         nest = lower_mapping(self.problem, mapping)
-        evaluate_block(design, nest, buffers, make_memo(64), before=True, check=check)
+        evaluate_block(design, nest, buffers, Memo(make_memo(64), make_found(64)), before=True, check=check)
         assert self.sparsity is not None
         phase = self.sparsity.phase(self.problem.phase)
         check_effects(phase, design.name, self.problem, mapping)

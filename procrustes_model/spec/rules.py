@@ -24,6 +24,11 @@ class Rules(Frozen):
         default="exact",
         description="whole_words: expected counts are rounded, removed ones down (outputs' reads: up)",
     )
+    stored_zeros: Literal["stored", "metadata_only"] = Field(
+        default="stored",
+        description="metadata_only: zeros that end a run too long for its field take a field, but no word of "
+        "data",
+    )
     access_energy: Literal["by_action", "largest"] = Field(
         default="by_action", description="largest: all accesses of a tensor together cost the dearest action"
     )

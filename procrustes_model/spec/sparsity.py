@@ -127,9 +127,9 @@ class Format(Frozen):
         le=32,
         description=f"bits of a run; longer ones take an extra entry; {takers_of('run_bits')}",
     )
-    partial_blocks: Literal["in_proportion", "dropped"] = Field(
+    partial_blocks: Literal["in_proportion", "whole", "dropped"] = Field(
         default="in_proportion",
-        description="metadata of a block that is not full: its share, or none; "
+        description="metadata of a block that is not full: its share of a pointer, a whole pointer, or none; "
         f"{takers_of('partial_blocks')}",
     )
 
@@ -208,15 +208,31 @@ class Balancing(Frozen):
 class Capacity(Frozen):
     """Which size of a compressed tile has to fit, and what happens when it does not."""
 
-    size: Literal["dense", "average", "quantile"] = Field(
+    size: Literal["dense", "average", "quantile", "maximum"] = Field(
         default="dense",
-        description="dense: as if nothing were zero; average: expected; quantile: exceeded rarely",
+        description="dense: as if nothing were zero; average: expected; quantile: exceeded rarely; "
+        "maximum: of the fullest tile that can occur",
     )
     quantile: InnerShare = Field(default=0.99, description="share of tiles that must fit; quantile")
     overflow: Literal["reject", "spill"] = Field(
         default="reject",
         description="reject: the mapping is not valid; spill: the rest is accessed one level further out",
     )
+
+    @model_validator(mode="after")
+    def _check_effect(self) -> Capacity:
+        if self.size != "quantile" and "quantile" in self.model_fields_set:
+            raise ValueError(f"of size '{self.size}' takes no 'quantile', a key of size 'quantile'")
+        if self.size == "dense" and self.overflow == "spill":
+            raise ValueError("of size 'dense' cannot spill: its tiles must fit; state another size")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _write_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what has an effect, so that what is written can be read again."""
+        return {
+            key: value for key, value in write(self).items() if key != "quantile" or self.size == "quantile"
+        }
 
 
 class SparsePhase(Frozen):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import pkgutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +28,22 @@ from procrustes_model.formats.rank import (
     runs,
     uncompressed,
 )
-from procrustes_model.kernels.sparse.formats import block_bits, least_bits, tile_bits
-from procrustes_model.model.sparse.formats import lower_terms
+from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC
+from procrustes_model.kernels.sparse.entries import expected_zeros
+from procrustes_model.kernels.sparse.formats import block_bits, data_of, least_bits, tile_bits
+from procrustes_model.model.sparse.formats import is_implied, lower_terms
 from procrustes_model.spec.schema import keys_of
 from procrustes_model.spec.sparsity import Format
 from tests.conftest import ROOT
+from tests.naive import formats as twins
 from tests.naive.formats import TWINS
 
-VALUES: dict[str, Any] = {"pointer_bits": 9, "block": 4, "run_bits": 3, "partial_blocks": "dropped"}
+VALUES: dict[str, Any] = {"pointer_bits": 9, "block": 4, "run_bits": 3, "partial_blocks": "whole"}
 """A value of every key, other than its default."""
-ON_AVERAGE = {"run_length", "delta"}
-"""Formats whose bits depend on where the nonzeros are: the price is that of the mean over patterns."""
-SHAPES = [(8,), (4, 6), (3, 4, 2), (2, 3, 2, 4), (1, 1), (16, 1, 1)]
+SHAPES = [(8,), (4, 6), (3, 4, 2), (2, 3, 2, 4), (1,), (1, 1), (16, 1, 1), (1, 7), (5, 3), (1, 40)]
+"""Of one element, of one row, of rows shorter than a run and than a block, of rows longer than two runs."""
+PATTERNED = {name for name, one in FORMATS.items() if one.runs}
+"""Formats whose size depends on where the nonzeros are, not on their number only."""
 
 each_format = pytest.mark.parametrize("name", FORMATS)
 
@@ -46,17 +53,37 @@ def stated(name: str, **other: Any) -> dict[str, Any]:
     return {key: {**VALUES, **other}[key] for key in FORMATS[name].keys}
 
 
-def price(name: str, shape: tuple[int, ...], density: float, **other: Any) -> float:
-    """Return the bits of metadata that the model gives a tile."""
+def price(name: str, shape: tuple[int, ...], nonzeros: float, value_bits: int = 0, **other: Any) -> float:
+    """Return the bits that the model gives a tile with so many nonzeros anywhere, data included."""
     keys = stated(name, **other)
     terms = lower_terms([[Format(kind=name, **keys)]], [len(shape)])
     spans = np.concatenate([[1], np.cumprod(shape)])
-    return float(tile_bits(terms, 0, 0, spans, int(spans[-1]), density, int(keys.get("block", 1))))
+    size, run = int(spans[-1]), int(terms.run[0, 0])
+    entries = nonzeros
+    if run:
+        fibers = int(spans[terms.fibers[0, 0]])
+        density = nonzeros / size
+        entries += fibers * expected_zeros(HYPERGEOMETRIC, size, int(nonzeros), density, size // fibers, run)
+    held = (float(nonzeros), float(entries))
+    bits = tile_bits(terms, 0, 0, spans, size, held, int(keys.get("block", 1)))
+    if not FORMATS[name].compressed:
+        return bits + value_bits * size
+    implied = value_bits == 1 and is_implied(Format(kind=name, **keys))
+    return float(bits + value_bits * data_of(run > 0, implied, held, bits))
 
 
-def draw(rng: np.random.Generator, shape: tuple[int, ...], density: float) -> Any:
+def draw(rng: np.random.Generator, shape: tuple[int, ...], density: float, value_bits: int = 7) -> Any:
     """Return a tile of values above 0 with zeros at random."""
-    return rng.integers(1, 100, shape) * (rng.random(shape) < density)
+    return rng.integers(1, 1 << value_bits, shape) * (rng.random(shape) < density)
+
+
+def patterns(shape: tuple[int, ...], nonzeros: int) -> Iterator[Any]:
+    """Yield every tile of a shape with so many ones."""
+    size = int(np.prod(shape))
+    for places in itertools.combinations(range(size), nonzeros):
+        tile = np.zeros(size, np.int64)
+        tile[list(places)] = 1
+        yield tile.reshape(shape)
 
 
 def test_every_file_is_a_format_with_a_twin() -> None:
@@ -67,79 +94,102 @@ def test_every_file_is_a_format_with_a_twin() -> None:
 
 
 @each_format
-def test_tiles_read_back_equal(name: str) -> None:
+@pytest.mark.parametrize("value_bits", [1, 7])
+def test_tiles_are_read_back_from_their_bits(name: str, value_bits: int) -> None:
     rng = np.random.default_rng(1)
-    write, read = TWINS[name]
+    keys = stated(name) | {"value_bits": value_bits}
     for shape in SHAPES:
-        for density in (0.0, 0.1, 0.5, 1.0):
-            tile = draw(rng, shape, density)
-            assert (read(write(tile, stated(name)), shape, stated(name)) == tile).all()
+        for density in (0.0, 0.03, 0.1, 0.5, 1.0):
+            stored = twins.write(name, draw(rng, shape, density, value_bits), keys)
+            assert len(stored.text) >= stored.data * value_bits
 
 
 @each_format
-def test_full_tiles_have_the_bits_of_the_model(name: str) -> None:
-    for shape in SHAPES:
-        found = TWINS[name][0](np.ones(shape, np.int64), stated(name, block=1)).bits
-        assert price(name, shape, 1.0, block=1) == found
-
-
-@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ON_AVERAGE])
-def test_any_tile_has_the_bits_of_the_model(name: str) -> None:
-    """Exact where blocks fill the tile; a partial one has a whole pointer, and in the model its share."""
+@pytest.mark.parametrize("value_bits", [1, 7])
+def test_the_size_is_that_of_the_bits_written(name: str, value_bits: int) -> None:
+    """Exact for any tile where the size depends on the number of nonzeros; else for empty and full ones."""
     rng = np.random.default_rng(2)
     for shape in SHAPES:
-        for block in (1, 2, 5):
-            tile = draw(rng, shape, rng.random())
-            found = TWINS[name][0](tile, stated(name, block=block)).bits
-            model = price(name, shape, float((tile != 0).mean()), block=block)
-            if tile.size % block == 0:
-                assert model == pytest.approx(found, rel=1e-14)
-            else:
-                assert found - VALUES["pointer_bits"] < model <= found * (1 + 1e-14)
+        for block in (1, 2, 5, 64):
+            for density in (0.0, 1.0) if name in PATTERNED else (0.0, 0.1, rng.random(), 1.0):
+                tile = draw(rng, shape, density, value_bits)
+                keys = stated(name, block=block) | {"value_bits": value_bits}
+                found = len(twins.write(name, tile, keys).text)
+                assert price(name, shape, np.count_nonzero(tile), value_bits, block=block) == found
+
+
+@pytest.mark.parametrize("name", sorted(PATTERNED))
+@pytest.mark.parametrize("run_bits", [1, 2])
+def test_the_size_is_the_mean_over_all_patterns(name: str, run_bits: int) -> None:
+    for shape in ((9,), (3, 4), (2, 5), (1, 1), (5, 2)):
+        for nonzeros in range(int(np.prod(shape)) + 1):
+            keys = {"run_bits": run_bits, "value_bits": 3}
+            sizes = [len(twins.write(name, tile, keys).text) for tile in patterns(shape, nonzeros)]
+            mean = sum(sizes) / len(sizes)
+            assert price(name, shape, nonzeros, 3, run_bits=run_bits) == pytest.approx(mean, rel=1e-13)
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if "block" in FORMATS[name].keys])
+def test_pointers_of_blocks_in_proportion(name: str) -> None:
+    """The whole pointer that an encoder writes of a last block, or the share of it that the tile has."""
+    for shape in SHAPES:
+        for block in (1, 2, 5, 64):
+            written = price(name, shape, 1, block=block)
+            share = price(name, shape, 1, block=block, partial_blocks="in_proportion")
+            assert written - VALUES["pointer_bits"] < share <= written
+            assert share == written or np.prod(shape) % block
 
 
 @each_format
 @pytest.mark.parametrize("density", [0.02, 0.2, 0.6])
 def test_mean_of_random_tiles(name: str, density: float) -> None:
-    """Within five standard errors; runs are priced above, by less than one per fiber, whose end cuts it."""
+    """Of tiles drawn from a larger tensor, within five standard errors."""
     rng = np.random.default_rng(3)
-    shape = (8, 32)
-    found = np.array([TWINS[name][0](draw(rng, shape, density), stated(name)).bits for _ in range(300)])
-    error = 5 * found.std() / np.sqrt(len(found))
-    fibers = int(np.prod(shape[: FORMATS[name].ranks[-1].cover[0]])) if name in ON_AVERAGE else 0
-    above = price(name, shape, density) - found.mean()
-    assert -error - 1e-9 <= above <= fibers * VALUES["run_bits"] + error + 1e-9
-
-
-def test_runs_without_nonzeros_are_full() -> None:
-    assert price("run_length", (64,), 0.0) == 3 * 8
-    for density in (1e-300, 1e-18, 1e-9):
-        assert price("run_length", (64,), density) == pytest.approx(3 * 8, rel=1e-6)
+    shape, size, run = (8, 32), 1024, 1 << VALUES["run_bits"]
+    found = []
+    for _ in range(300):
+        mask = rng.permutation(size) < round(density * size)
+        found.append(
+            len(twins.write(name, mask[:256].reshape(shape) * 5, stated(name) | {"value_bits": 7}).text)
+        )
+    error = 5 * np.std(found) / np.sqrt(len(found))
+    nonzeros = 256 * round(density * size) / size
+    model = price(name, shape, nonzeros, 7)
+    if name in PATTERNED:
+        fibers = int(np.prod(shape[: FORMATS[name].ranks[-1].cover[0]]))
+        for total, sign in ((size, 1), (256, -1)):  # price() takes the tile to be all of the tensor
+            many = round(density * size) if total == size else int(nonzeros)
+            zeros = expected_zeros(HYPERGEOMETRIC, total, many, many / total, 256 // fibers, run)
+            model += sign * fibers * zeros * (7 + VALUES["run_bits"])
+    assert model == pytest.approx(np.mean(found), abs=error + 1e-9)
 
 
 @each_format
-def test_bound_is_not_above_price(name: str) -> None:
+def test_bound_is_not_above_any_size(name: str) -> None:
+    """Neither of what the model gives, nor of what is written, at the densities and blocks that it is for."""
     rng = np.random.default_rng(4)
     for _ in range(300):
         shape = tuple(int(side) for side in rng.choice([1, 2, 3, 7, 16], size=rng.integers(1, 5)))
+        size = int(np.prod(shape))
         least = rng.choice([0.0, 1e-6, 0.1, 0.5, 1.0])
-        density = least + (1 - least) * rng.choice([0.0, rng.random(), 1.0])
+        nonzeros = math.ceil(size * (least + (1 - least) * rng.choice([0.0, rng.random(), 1.0])))
         block = int(rng.choice([1, 2, 5, 64]))
         largest = block * int(rng.choice([1, 2, 10]))
-        terms = lower_terms([[Format(kind=name, **stated(name))]], [len(shape)])
-        bound = least_bits(terms, 0, 0, least, largest)
-        assert 0 <= bound * np.prod(shape) <= price(name, shape, density, block=block) * (1 + 1e-12)
+        for partial in ("whole", "in_proportion"):
+            terms = lower_terms([[Format(kind=name, **stated(name, partial_blocks=partial))]], [len(shape)])
+            bound = least_bits(terms, 0, 0, least, largest) * size
+            assert (
+                0 <= bound <= price(name, shape, nonzeros, block=block, partial_blocks=partial) * (1 + 1e-12)
+            )
+        if name != "none" and size < 200:
+            tile = (rng.permutation(size) < nonzeros).astype(int).reshape(shape)
+            stored = twins.write(name, tile, stated(name, block=block) | {"value_bits": 7})
+            assert bound <= len(stored.text) - 7 * stored.data
 
 
 @pytest.mark.parametrize(
     ("name", "bits"),
-    [
-        ("bitmask", 1.0),
-        ("csb", 1 + 9 / 4),
-        ("run_length", 3 * 0.5 / (1 - 0.5**8)),
-        ("csr", 0.0),
-        ("delta", 3 * 0.5 / (1 - 0.5**8)),
-    ],
+    [("bitmask", 1.0), ("csb", 1 + 9 / 4), ("run_length", 1.5), ("csr", 0.0), ("delta", 1.5)],
 )
 def test_bounds_by_hand(name: str, bits: float) -> None:
     terms = lower_terms([[Format(kind=name, **stated(name))]], [2])
@@ -153,8 +203,8 @@ def test_bits_of_a_full_block(name: str) -> None:
     assert one.in_blocks == ("partial_blocks" in one.keys)
     if one.in_blocks:
         terms = lower_terms([[Format(kind=name, **stated(name))]], [1])
-        for density in (0.0, 0.3, 1.0):
-            assert block_bits(terms, 0, 0, 4) == price(name, (4,), density)
+        for nonzeros in (0, 1, 4):
+            assert block_bits(terms, 0, 0, 4) == price(name, (4,), nonzeros)
 
 
 def small() -> tuple[Any, Any, Any]:
@@ -236,30 +286,38 @@ def test_texts_and_documents_name_all() -> None:
         assert f"\n| {name} |" in text or not one.ranks
 
 
+def all_zero(count: int) -> float:
+    """Return how likely so many of 64 positions are zero, of which 16 are not."""
+    return math.comb(48, count) / math.comb(64, count)
+
+
+RUNS_OF_ROWS = 16 + 8 * (all_zero(4) + 4 * (all_zero(4) - all_zero(5)) + all_zero(8))
+"""Entries of 8 rows: nonzeros, and zeros that end the first or the second run of four."""
+
 MADE_UP = [
-    (StorageFormat("made_up", "offsets, and bits", (offset_pairs(FIRST), bits(REST))), 9 * 7 + 64),
-    (StorageFormat("made_up", "rows in order", (uncompressed(FIRST), coordinates(REST))), 16 * 3),
     (
-        StorageFormat("made_up", "rows of runs", (uncompressed((0, 1)), runs((1, None), 2))),
-        32 / (1 - 0.75**4),
+        StorageFormat("made_up", "offsets, and bits", (offset_pairs(FIRST), bits(REST))),
+        16 + (9 * 7 + 64) / 16,
     ),
+    (StorageFormat("made_up", "rows in order", (uncompressed(FIRST), coordinates(REST))), 16 + 16 * 3 / 16),
+    (StorageFormat("made_up", "rows of runs", (uncompressed(FIRST), runs(REST, 2))), RUNS_OF_ROWS * 18 / 16),
 ]
 
 
-@pytest.mark.parametrize(("made_up", "bits"), MADE_UP)
-def test_a_format_is_data(made_up: StorageFormat, bits: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("made_up", "words"), MADE_UP)
+def test_a_format_is_data(made_up: StorageFormat, words: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """8 x 8 elements, 16 of them nonzero: a list of ranks is all that a new format takes."""
     monkeypatch.setitem(FORMATS, made_up.name, made_up)
     result = evaluate(*small(), sparsity=load_sparsity(design_of(made_up.name)))
     assert result.sparse("Near", "A").format == made_up.name
-    assert result.sparse("Near", "A").stored_words == pytest.approx(16 + bits / 16, rel=1e-15)
+    assert result.sparse("Near", "A").stored_words == pytest.approx(words, rel=1e-14)
 
 
 def test_fibers_multiply_from_rank_to_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     """Offsets of 3 x (4 + 1) in the second rank: bits for 0 to 24."""
     ranks = (uncompressed((0, 1)), offset_pairs((1, 2)), coordinates((2, None)))
     monkeypatch.setitem(FORMATS, "made_up", StorageFormat("made_up", "two deep", ranks))
-    assert price("made_up", (3, 4, 2), 0.5) == 3 * 5 * 5 + 12 * 1
+    assert price("made_up", (3, 4, 2), 12) == 3 * 5 * 5 + 12 * 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from procrustes_model.policies import POLICIES
 def _format(rng: random.Random, dimensions: list[str]) -> Any:
     kind = rng.choice([*(name for name in FORMATS if name != "none"), "bitmask", "csb"])
     if kind in ("bitmask", "csb"):
-        partial = rng.choice(["in_proportion", "in_proportion", "dropped"])
+        partial = rng.choice(["in_proportion", "whole", "dropped"])
         block = rng.choice([2, 4, "tile", "half_tile", rng.sample(dimensions, k=min(2, len(dimensions)))])
         pointer = {"pointer_bits": rng.choice([0, 4, 20])} if kind == "csb" else {}
         return {"kind": kind, "block": block, "partial_blocks": partial, **pointer}
@@ -74,12 +74,13 @@ def make_design(rng: random.Random, problem: dict[str, Any], levels: list[str]) 
         if rng.random() < 0.5:
             design["balancing"] |= {"pointer_level": levels[0], "pointer_reads": 2}
     if rng.random() < 0.4:
-        design["capacity"] = {"size": rng.choice(["average", "quantile"])}
+        design["capacity"] = {"size": rng.choice(["average", "quantile", "maximum"])}
     if rng.random() < 0.2:
         design["rules"] = {
             "output_fills": rng.choice(["after_first", "all"]),
             "rounding": rng.choice(["exact", "whole_words"]),
             "access_energy": rng.choice(["by_action", "largest"]),
+            "stored_zeros": rng.choice(["stored", "metadata_only"]),
         }
     return {"sparsity": design}
 

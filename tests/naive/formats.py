@@ -1,9 +1,9 @@
-"""Storage formats in the most obvious way: a tile is written as data and fields of bits, and read back."""
+"""Storage formats in the most obvious way: a tile is written as a string of bits, and read back from it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Tile = NDArray[np.int64]
 Keys = dict[str, Any]
+"""Those of a design's format, and `value_bits`: the bits of an element."""
 
 
 @dataclass
@@ -19,24 +20,47 @@ class Stored:
 
     Attributes
     ----------
-    data : list of int
-        Values of elements.
-    fields : list of (int, int)
-        Metadata: a number, and the bits it takes.
+    text : str
+        All of its bits, of 0 and 1.
+    data : int
+        How many elements stand in it as data.
     """
 
-    data: list[int] = field(default_factory=list)
-    fields: list[tuple[int, int]] = field(default_factory=list)
+    text: str = ""
+    data: int = 0
 
     def add(self, number: int, bits: int) -> None:
         """Append a field of metadata."""
         assert 0 <= number < 1 << bits or number == bits == 0, "a number does not fit its field"
-        self.fields.append((number, bits))
+        self.text += format(number, f"0{bits}b") if bits else ""
+
+    def add_value(self, value: int, keys: Keys) -> None:
+        """Append an element as data."""
+        self.add(value, keys["value_bits"])
+        self.data += 1
+
+
+@dataclass
+class Stream:
+    """Bits that are read from first to last."""
+
+    text: str
+    at: int = 0
 
     @property
-    def bits(self) -> int:
-        """Bits of metadata."""
-        return sum(bits for _, bits in self.fields)
+    def is_at_end(self) -> bool:
+        """Whether no bits are left."""
+        return self.at == len(self.text)
+
+    def take(self, bits: int) -> int:
+        """Return the number in the next field."""
+        assert self.at + bits <= len(self.text), "the bits end too early"
+        field, self.at = self.text[self.at : self.at + bits], self.at + bits
+        return int(field, 2) if bits else 0
+
+    def take_value(self, keys: Keys, *, known: bool = False) -> int:
+        """Return the next nonzero or, of one bit and where there is `known` to be one, 1."""
+        return 1 if known and is_known(keys) else self.take(keys["value_bits"])
 
 
 def bits_of(count: int) -> int:
@@ -44,144 +68,169 @@ def bits_of(count: int) -> int:
     return (count - 1).bit_length()
 
 
-def write_none(tile: Tile, _: Keys) -> Stored:
-    return Stored(data=tile.ravel().tolist())
+def is_known(keys: Keys) -> bool:
+    """Return whether an element that is not zero can only be 1."""
+    return bool(keys["value_bits"] == 1)
 
 
-def read_none(stored: Stored, shape: tuple[int, ...], _: Keys) -> Tile:
-    return np.array(stored.data).reshape(shape)
+def rows_of(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the positions of the first rank, and those of all others together."""
+    return shape[0], int(np.prod(shape[1:], dtype=int))
 
 
-def write_bitmask(tile: Tile, _: Keys) -> Stored:
+def write_none(tile: Tile, keys: Keys) -> Stored:
+    stored = Stored()
+    for value in tile.ravel().tolist():
+        stored.add_value(value, keys)
+    return stored
+
+
+def read_none(stream: Stream, shape: tuple[int, ...], keys: Keys) -> Tile:
+    return np.array([stream.take_value(keys) for _ in range(np.prod(shape))]).reshape(shape)
+
+
+def write_bitmask(tile: Tile, keys: Keys) -> Stored:
     stored = Stored()
     for value in tile.ravel().tolist():
         stored.add(int(value != 0), 1)
-        stored.data += [value] if value else []
+    for value in tile[tile != 0].tolist() if not is_known(keys) else []:
+        stored.add_value(value, keys)
     return stored
 
 
-def read_bitmask(stored: Stored, shape: tuple[int, ...], _: Keys) -> Tile:
-    values = iter(stored.data)
-    return np.array([next(values) if bit else 0 for bit, _ in stored.fields]).reshape(shape)
+def read_bitmask(stream: Stream, shape: tuple[int, ...], keys: Keys) -> Tile:
+    bits = [stream.take(1) for _ in range(np.prod(shape))]
+    return np.array([stream.take_value(keys, known=True) if bit else 0 for bit in bits]).reshape(shape)
 
 
-def write_coordinate(tile: Tile, _: Keys) -> Stored:
-    stored = Stored()
+def write_coordinate(tile: Tile, keys: Keys) -> Stored:
+    """Write position and value of every nonzero; where a position takes no bits, the value is needed."""
+    stored, width = Stored(), bits_of(tile.size)
     for position, value in enumerate(tile.ravel().tolist()):
         if value:
-            stored.add(position, bits_of(tile.size))
-            stored.data.append(value)
+            stored.add(position, width)
+            if width == 0 or not is_known(keys):
+                stored.add_value(value, keys)
     return stored
 
 
-def read_coordinate(stored: Stored, shape: tuple[int, ...], _: Keys) -> Tile:
-    tile = np.zeros(shape, np.int64)
-    for (position, _bits), value in zip(stored.fields, stored.data, strict=True):
-        tile.flat[position] = value
+def read_coordinate(stream: Stream, shape: tuple[int, ...], keys: Keys) -> Tile:
+    tile, width = np.zeros(shape, np.int64), bits_of(int(np.prod(shape)))
+    while not stream.is_at_end:
+        position = stream.take(width)
+        tile.flat[position] = stream.take_value(keys, known=width > 0)
     return tile
 
 
-def write_run_length(tile: Tile, keys: Keys) -> Stored:
-    """Write the zeros before every value; a run longer than its field can say ends in a zero as data."""
-    stored, zeros = Stored(), 0
-    for value in tile.ravel().tolist():
+def entries_of(row: Tile, keys: Keys) -> list[tuple[int, int]]:
+    """Return how many zeros precede a value, and the value; a run too long for a field ends in a zero."""
+    entries, zeros = [], 0
+    for value in row.tolist():
         if value or zeros == (1 << keys["run_bits"]) - 1:
-            stored.add(zeros, keys["run_bits"])
-            stored.data.append(value)
+            entries.append((zeros, value))
             zeros = 0
         else:
             zeros += 1
+    return entries
+
+
+def write_run_length(tile: Tile, keys: Keys) -> Stored:
+    stored = Stored()
+    for zeros, value in entries_of(tile.ravel(), keys):
+        stored.add(zeros, keys["run_bits"])
+        stored.add_value(value, keys)
     return stored
 
 
-def read_run_length(stored: Stored, shape: tuple[int, ...], _: Keys) -> Tile:
+def read_run_length(stream: Stream, shape: tuple[int, ...], keys: Keys) -> Tile:
     tile, position = np.zeros(shape, np.int64), 0
-    for (zeros, _bits), value in zip(stored.fields, stored.data, strict=True):
-        position += zeros
-        tile.flat[position] = value
+    while not stream.is_at_end:
+        position += stream.take(keys["run_bits"])
+        tile.flat[position] = stream.take_value(keys)
         position += 1
     return tile
 
 
-def write_csr(tile: Tile, _: Keys) -> Stored:
-    rows = tile.reshape(tile.shape[0], -1)
-    stored, columns = Stored(), []
-    for row in rows:
-        stored.add(len(stored.data), bits_of(tile.size + 1))
-        stored.data += row[row != 0].tolist()
-        columns += np.flatnonzero(row).tolist()
-    stored.add(len(stored.data), bits_of(tile.size + 1))
-    for column in columns:
-        stored.add(column, bits_of(rows.shape[1]))
+def write_csr(tile: Tile, keys: Keys) -> Stored:
+    rows, length = rows_of(tile.shape)
+    stored, before = Stored(), 0
+    for row in [*tile.reshape(rows, length), None]:
+        stored.add(before, bits_of(tile.size + 1))
+        before += 0 if row is None else np.count_nonzero(row)
+    for row in tile.reshape(rows, length):
+        for column in np.flatnonzero(row).tolist():
+            stored.add(column, bits_of(length))
+    for value in tile[tile != 0].tolist() if not is_known(keys) else []:
+        stored.add_value(value, keys)
     return stored
 
 
-def read_csr(stored: Stored, shape: tuple[int, ...], _: Keys) -> Tile:
-    tile = np.zeros((shape[0], int(np.prod(shape[1:], dtype=int))), np.int64)
-    offsets = [number for number, _ in stored.fields[: shape[0] + 1]]
-    columns = [number for number, _ in stored.fields[shape[0] + 1 :]]
-    for row in range(shape[0]):
+def read_csr(stream: Stream, shape: tuple[int, ...], keys: Keys) -> Tile:
+    rows, length = rows_of(shape)
+    offsets = [stream.take(bits_of(rows * length + 1)) for _ in range(rows + 1)]
+    columns = [stream.take(bits_of(length)) for _ in range(offsets[-1])]
+    tile = np.zeros((rows, length), np.int64)
+    for row in range(rows):
         for k in range(offsets[row], offsets[row + 1]):
-            tile[row, columns[k]] = stored.data[k]
+            tile[row, columns[k]] = stream.take_value(keys, known=True)
     return tile.reshape(shape)
 
 
 def write_delta(tile: Tile, keys: Keys) -> Stored:
-    """Write the distances in every row; what is too far for a field goes by zeros as data."""
-    stored, distances, farthest = Stored(), [], 1 << keys["run_bits"]
-    for row in tile.reshape(tile.shape[0], -1):
-        stored.add(len(stored.data), bits_of(tile.size + 1))
-        last = -1
-        for column in [*np.flatnonzero(row).tolist(), row.size]:
-            while column - last > farthest:
-                last += farthest
-                distances.append(farthest)
-                stored.data.append(0)
-            if column < row.size:
-                distances.append(column - last)
-                stored.data.append(int(row[column]))
-                last = column
-    stored.add(len(stored.data), bits_of(tile.size + 1))
-    for distance in distances:
-        stored.add(distance - 1, keys["run_bits"])
+    """Write the distances in every row, less one; what is too far for a field goes by zeros as data."""
+    rows, length = rows_of(tile.shape)
+    stored, entries = Stored(), [entries_of(row, keys) for row in tile.reshape(rows, length)]
+    for row in range(rows + 1):
+        stored.add(sum(len(one) for one in entries[:row]), bits_of(tile.size + 1))
+    for one in entries:
+        for zeros, _ in one:
+            stored.add(zeros, keys["run_bits"])
+    for one in entries:
+        for _, value in one:
+            stored.add_value(value, keys)
     return stored
 
 
-def read_delta(stored: Stored, shape: tuple[int, ...], _: Keys) -> Tile:
-    tile = np.zeros((shape[0], int(np.prod(shape[1:], dtype=int))), np.int64)
-    offsets = [number for number, _ in stored.fields[: shape[0] + 1]]
-    distances = [number + 1 for number, _ in stored.fields[shape[0] + 1 :]]
-    for row in range(shape[0]):
+def read_delta(stream: Stream, shape: tuple[int, ...], keys: Keys) -> Tile:
+    rows, length = rows_of(shape)
+    offsets = [stream.take(bits_of(rows * length + 1)) for _ in range(rows + 1)]
+    distances = [stream.take(keys["run_bits"]) + 1 for _ in range(offsets[-1])]
+    tile = np.zeros((rows, length), np.int64)
+    for row in range(rows):
         column = -1
         for k in range(offsets[row], offsets[row + 1]):
             column += distances[k]
-            tile[row, column] = stored.data[k]
+            tile[row, column] = stream.take_value(keys)
     return tile.reshape(shape)
 
 
 def write_csb(tile: Tile, keys: Keys) -> Stored:
-    stored, values = Stored(), tile.ravel().tolist()
+    stored, values, before = Stored(), tile.ravel().tolist(), 0
     for start in range(0, len(values), keys["block"]):
-        stored.add(len(stored.data), keys["pointer_bits"])
+        stored.add(before, keys["pointer_bits"])
         for value in values[start : start + keys["block"]]:
             stored.add(int(value != 0), 1)
-            stored.data += [value] if value else []
+            before += value != 0
+    for value in tile[tile != 0].tolist() if not is_known(keys) else []:
+        stored.add_value(value, keys)
     return stored
 
 
-def read_csb(stored: Stored, shape: tuple[int, ...], keys: Keys) -> Tile:
-    values: list[int] = []
-    fields = [number for number, _ in stored.fields]
-    for start in range(0, len(fields), keys["block"] + 1):
-        pointer, *bits = fields[start : start + keys["block"] + 1]
-        for bit in bits:
-            values.append(stored.data[pointer] if bit else 0)
+def read_csb(stream: Stream, shape: tuple[int, ...], keys: Keys) -> Tile:
+    size = int(np.prod(shape))
+    places: list[int] = []
+    for start in range(0, size, keys["block"]):
+        pointer = stream.take(keys["pointer_bits"])
+        for _ in range(min(keys["block"], size - start)):
+            bit = stream.take(1)
+            places.append(pointer if bit else -1)
             pointer += bit
-    return np.array(values).reshape(shape)
+    data = [stream.take_value(keys, known=True) for place in places if place >= 0]
+    return np.array([data[place] if place >= 0 else 0 for place in places]).reshape(shape)
 
 
 Writer = Callable[[Tile, Keys], Stored]
-Reader = Callable[[Stored, tuple[int, ...], Keys], Tile]
+Reader = Callable[[Stream, tuple[int, ...], Keys], Tile]
 
 TWINS: dict[str, tuple[Writer, Reader]] = {
     "none": (write_none, read_none),
@@ -193,3 +242,13 @@ TWINS: dict[str, tuple[Writer, Reader]] = {
     "csb": (write_csb, read_csb),
 }
 """By name of the format."""
+
+
+def write(name: str, tile: Tile, keys: Keys) -> Stored:
+    """Return a tile as a format stores it, once its bits alone have been read back to the same tile."""
+    stored = TWINS[name][0](tile, keys)
+    stream = Stream(stored.text)
+    again = TWINS[name][1](stream, tile.shape, keys)
+    assert stream.is_at_end, "bits are left over"
+    assert (again == tile).all(), "the bits say something else"
+    return stored

@@ -75,6 +75,13 @@ def test_every_issue_is_reported_with_its_place(tmp_path: Path) -> None:
         ({"actions": [{"level": "L1", "on": ["A"]}]}, "either 'skip' or 'gate'"),
         ({"phases": []}, "'phases' must be a mapping"),
         ({"colour": 1}, "unknown key 'colour'"),
+        (
+            {"capacity": {"size": "quantile", "quantile": 1.99}},
+            "'quantile' must be more than 0 and less than 1, .*, is 1.99",
+        ),
+        ({"capacity": {"quantile": 0.9}}, "of size 'dense' takes no 'quantile', a key of size 'quantile'"),
+        ({"capacity": {"size": "maximum", "quantile": 0.9}}, "of size 'maximum' takes no 'quantile'"),
+        ({"capacity": {"overflow": "spill"}}, "of size 'dense' cannot spill"),
         ({"capacity": {"quantile": 1.99}}, "'quantile' must be more than 0 and less than 1, .*, is 1.99"),
         (
             {"densities": {"A": "abc"}},
@@ -131,6 +138,20 @@ def run(form: Any, words: int | None = None, **sections: Any) -> SparseResult:
     return evaluate(architecture, problem, mapping, sparsity=load_sparsity({"sparsity": content}))
 
 
+def entries_of(length: int, run: int) -> float:
+    """Return entries of A's tile, in fibers so long: a zero ends a run after `run` zeros, or twice as many.
+
+    Of A's 512 elements 128 are not zero, anywhere.
+    """
+
+    def all_zero(count: int) -> float:
+        return math.comb(384, count) / math.comb(512, count)
+
+    ends = range(run, length + 1, run)
+    zeros = sum(all_zero(end) + (length - end) * (all_zero(end) - all_zero(end + 1)) for end in ends)
+    return 32 + 128 / length * zeros
+
+
 @pytest.mark.parametrize(
     ("form", "bits"),
     [
@@ -138,20 +159,29 @@ def run(form: Any, words: int | None = None, **sections: Any) -> SparseResult:
         ("bitmask", 128.0),
         ("coordinate", 32 * 7.0),
         ("csr", 17 * 8.0 + 32 * 3),
-        ({"kind": "delta", "run_bits": 4}, 17 * 8 + 32 * 4 / (1 - 0.75**16)),
+        ({"kind": "delta", "run_bits": 4}, 17 * 8 + 32 * 4.0),
+        ({"kind": "delta", "run_bits": 2}, 17 * 8 + entries_of(8, 4) * 2),
         ({"kind": "csb", "pointer_bits": 8, "block": 16}, 128 + 8 * 8.0),
         ({"kind": "csb", "pointer_bits": 8, "block": ["K"]}, 128 + 8 * 4.0),
-        ({"kind": "run_length", "run_bits": 4}, 32 * 4 / (1 - 0.75**16)),
+        ({"kind": "csb", "pointer_bits": 8, "block": 48, "partial_blocks": "whole"}, 128 + 8 * 3.0),
+        ({"kind": "run_length", "run_bits": 4}, entries_of(128, 16) * 4),
     ],
 )
 def test_metadata_of_a_tile(form: Any, bits: float) -> None:
-    """A tile of 16 x 8 positions, 32 of them nonzero, four times filled."""
-    result = run(form)
-    near = result.sparse("Near", "A")
+    """A tile of 16 x 8 positions, 32 of them nonzero, four times filled: zeros that end a run are data."""
+    data = 128.0 if form == "none" else 32.0
+    if isinstance(form, dict) and "run_bits" in form:
+        data = entries_of(128 if form["kind"] == "run_length" else 8, 2 ** form["run_bits"])
+        old = run(form, rules={"stored_zeros": "metadata_only"}).sparse("Near", "A")
+        assert old.actual[1] == 128
+        assert old.metadata[1] == pytest.approx(4 * bits / 16)
+        assert old.stored_words == pytest.approx(32 + bits / 16)
+    near = run(form).sparse("Near", "A")
     assert near.dense[1] == 512
     assert near.metadata[1] == pytest.approx(4 * bits / 16)
-    assert near.actual[1] == (512 if form == "none" else 128)
-    assert near.stored_words == pytest.approx((128 if form == "none" else 32) + bits / 16)
+    assert near.actual[1] == pytest.approx(4 * data)
+    assert near.actual[0] == pytest.approx(4 * 512 * data / 128)
+    assert near.stored_words == pytest.approx(data + bits / 16)
 
 
 def test_blocks_that_are_not_full_can_be_dropped() -> None:
@@ -166,9 +196,12 @@ def test_capacity_takes_the_compressed_size() -> None:
     assert run("bitmask", 150, capacity={"size": "average"}).levels[1].used_words == 136
     with pytest.raises(SpecError, match="quantile size"):
         run("bitmask", 138, capacity={"size": "quantile", "quantile": 0.99})
-    spread = math.sqrt(128 * 0.25 * 0.75 * (512 - 128) / 511)
-    roomy = run("bitmask", 150, capacity={"size": "quantile", "quantile": 0.99})
-    assert roomy.sparse("Near", "A").stored_words == pytest.approx(40 + 2.3263 * spread, rel=1e-4)
+    share = [math.comb(128, k) * math.comb(384, 128 - k) / math.comb(512, 128) for k in range(129)]
+    least = next(k for k in range(129) if sum(share[: k + 1]) >= 0.99)
+    roomy = run("bitmask", 152, capacity={"size": "quantile", "quantile": 0.99})
+    assert roomy.sparse("Near", "A").stored_words == least + 8
+    full = run("bitmask", capacity={"size": "maximum"})
+    assert full.sparse("Near", "A").stored_words == 128 + 8
 
 
 def test_what_does_not_fit_is_accessed_further_out() -> None:

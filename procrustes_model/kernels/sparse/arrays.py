@@ -14,7 +14,7 @@ from procrustes_model.vocabulary import DensityModel, Quantity, Saving, Width
 DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = (int(code) for code in DensityModel)
 """Density models."""
 
-FIBERS, POSITIONS, BLOCKS, NONZEROS, ENTRIES = (int(quantity) for quantity in Quantity)
+FIBERS, POSITIONS, BLOCKS, NONZEROS, ENTRIES, WHOLE_BLOCKS = (int(quantity) for quantity in Quantity)
 ONE, INDEX, OFFSET = (int(width) for width in Width)
 """What terms of storage formats count, and how wide a field is; see `TermArrays`."""
 
@@ -102,13 +102,15 @@ class TermArrays(NamedTuple):
     depth : int64[L, T]
         How many of the tensor's first ranks terms tell apart from those further in.
     quantity, width : int64[L, T, M]
-        FIBERS, POSITIONS, BLOCKS, NONZEROS or ENTRIES; ONE, INDEX or OFFSET.
+        One of `vocabulary.Quantity`; ONE, INDEX or OFFSET.
     first, end : int64[L, T, M]
         The tensor's ranks that the term's rank covers, counted from the tensor's first: up to but not `end`,
         or up to the INNERMOST.
     coefficient : float64[L, T, M]
-    run : float64[L, T, M]
-        Positions that one of ENTRIES covers at most.
+    run : int64[L, T]
+        Positions that one of ENTRIES covers at most; 0: the format has none.
+    fibers : int64[L, T]
+        The first rank that the rank of ENTRIES covers: entries do not go from fiber to fiber.
     """
 
     listed: Ints
@@ -118,7 +120,8 @@ class TermArrays(NamedTuple):
     first: Ints
     end: Ints
     coefficient: Floats
-    run: Floats
+    run: Ints
+    fibers: Ints
 
 
 class FormatArrays(NamedTuple):
@@ -128,7 +131,11 @@ class FormatArrays(NamedTuple):
     ----------
     terms : TermArrays
     compressed : bool[L, T]
-        Whether data are nonzeros only.
+        Whether zeros are left out of the data.
+    padded : bool[L, T]
+        Whether zeros that end a run are data all the same.
+    implied : bool[L, T]
+        Whether a nonzero takes no data where metadata say where it is: of one bit, it is known to be 1.
     block : int64[L, T]
         Positions of a block; WHOLE_TILE, HALF_TILE.
     dropped : bool[L, T]
@@ -139,6 +146,8 @@ class FormatArrays(NamedTuple):
 
     terms: TermArrays
     compressed: Bools
+    padded: Bools
+    implied: Bools
     block: Ints
     dropped: Bools
     bits: Ints
@@ -262,6 +271,25 @@ class TileArrays(NamedTuple):
     turns: Ints
 
 
+class FullestArrays(NamedTuple):
+    """How full the tiles are that have to fit, where that is not the average.
+
+    Attributes
+    ----------
+    nonzeros, entries : float64[N, L, T]
+        Of the tile; `entries` of formats that have them.
+    share : float
+        Of the tiles that must fit; 1: all that can occur.
+    deviations : float
+        Standard deviations that this share of a normal distribution lies above its mean.
+    """
+
+    nonzeros: Floats
+    entries: Floats
+    share: float
+    deviations: float
+
+
 class SparseCountArrays(NamedTuple):
     """What sparse counting yields.
 
@@ -273,6 +301,8 @@ class SparseCountArrays(NamedTuple):
         Words of metadata per instance.
     stored : float64[N, L, T]
         Words of a tile that has to fit, metadata included.
+    entries : float64[N, L, T]
+        Expected entries of a tile in a format that has them: its nonzeros, and zeros that end a run.
     computes : float64[N, 3]
         Actual, gated and skipped, over all units.
     work : float64[N]
@@ -286,6 +316,7 @@ class SparseCountArrays(NamedTuple):
     skipped: Floats
     metadata: Floats
     stored: Floats
+    entries: Floats
     computes: Floats
     work: Floats
     pointers: Floats

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import (
@@ -19,48 +17,16 @@ from procrustes_model.kernels.dense.arrays import (
     ProblemArrays,
 )
 from procrustes_model.kernels.jit import kernel
-from procrustes_model.kernels.sparse.arrays import DensityArrays, SparseCountArrays
+from procrustes_model.kernels.sparse.arrays import (
+    FormatArrays,
+    FullestArrays,
+    SparseCountArrays,
+    TileArrays,
+)
+from procrustes_model.kernels.sparse.entries import count_entries
+from procrustes_model.kernels.sparse.formats import data_of, measure_spans, positions_of, tile_bits
+from procrustes_model.kernels.sparse.fullest import SLACK
 from procrustes_model.kernels.sparse.masks import MaskArrays, bit_strides, repeat_offsets, sum_boxes
-
-
-@kernel
-def _count_variance(known_total: bool, size: float, density: float, words: float) -> float:
-    """Return the variance of the nonzeros of a tile; 0 where no total is known to draw them from.
-
-    They are hypergeometric: v d (1 - d) (size - v) / (size - 1) for v of size elements.
-    """
-    if not known_total:
-        return 0.0
-    return words * density * (1 - density) * max(0.0, size - words) / max(1.0, size - 1)
-
-
-@kernel
-def widen_stored(
-    densities: DensityArrays, known: Bools, tile: Ints, compressed: Bools, deviations: float, stored: Floats
-) -> None:
-    """Add to the expected size of compressed tiles what a number of standard deviations takes.
-
-    Parameters
-    ----------
-    densities : DensityArrays
-    known : bool[T]
-        Tensors with a mask; their tiles are counted instead.
-    tile : int64[N, L, T]
-    compressed : bool[L, T]
-    deviations : float
-        Standard deviations; the quantile is that of a normal distribution.
-    stored : float64[N, L, T]
-        Grows, to at most the dense size on top of the metadata.
-    """
-    mappings, levels, tensors = tile.shape
-    for n in range(mappings):
-        for level in range(levels):
-            for t in range(tensors):
-                if stored[n, level, t] == 0 or not compressed[level, t] or known[t]:
-                    continue
-                words, density = float(tile[n, level, t]), densities.average[t]
-                variance = _count_variance(densities.known_total[t], float(densities.size[t]), density, words)
-                stored[n, level, t] += min(deviations * math.sqrt(variance), words * (1 - density))
 
 
 @kernel
@@ -83,6 +49,20 @@ def _list_box(problem: ProblemArrays, masks: MaskArrays, tensor: int, side: Ints
         return 0
     stride[first:end] = masks.stride[first:end]
     return corners
+
+
+@kernel
+def _pick(found: Ints, most: int, share: float) -> int:
+    """Return the least of the numbers `found`, of at most `most`, that a share of them does not exceed."""
+    tally = np.zeros(most + 1, np.int64)
+    for count in found:
+        tally[count] += 1
+    fit = 0.0
+    for count in range(most):
+        fit += tally[count]
+        if fit >= share * len(found) * (1 - SLACK):
+            return count
+    return int(most)
 
 
 @kernel
@@ -127,56 +107,85 @@ def count_quantile(
         sum_boxes(masks.table, base, 0, offset, sign, found)
     else:
         sum_boxes(masks.bits, base, 0, offset, sign, found)
-    tally = np.zeros(volume + 1, np.int64)
-    for count in found:
-        tally[count] += 1
-    fit = 0.0
-    for nonzeros in range(volume):
-        fit += tally[nonzeros]
-        if fit >= quantile * tiles * (1 - 1e-12):
-            return nonzeros
-    return int(volume)
+    return _pick(found, volume, quantile)
 
 
 @kernel
-def widen_stored_by_mask(
+def fill_fullest_by_mask(
     problem: ProblemArrays,
     loops: LoopArrays,
     masks: MaskArrays,
-    tile: Ints,
-    compressed: Bools,
-    dense: Floats,
-    quantile: float,
+    formats: FormatArrays,
+    keep: Bools,
     status: Ints,
-    stored: Floats,
+    fullest: FullestArrays,
 ) -> None:
-    """Add to the average size of compressed tiles what a share `quantile` of the mask's tiles take more.
+    """Count the nonzeros, and the entries, of the tiles that have to fit, of tensors that have a mask.
 
     Parameters
     ----------
     problem : ProblemArrays
     loops : LoopArrays
     masks : MaskArrays
-    tile : int64[N, L, T]
-    compressed : bool[L, T]
-    dense : float64[N, L + 1, T]
-        Nonzeros / elements of tiles, on average.
-    quantile : float
+    formats : FormatArrays
+    keep : bool[N, L, T]
     status : int64[N]
         Mappings that are not valid are left out.
-    stored : float64[N, L, T]
-        Grows for tensors that have a mask.
+    fullest : FullestArrays
+        Filled in for compressed tensors.
     """
-    mappings, levels, tensors = tile.shape
+    terms, share = formats.terms, fullest.share
+    mappings, levels, tensors = keep.shape
     for n in range(mappings):
-        if status[n] != OK:
-            continue
         for level in range(levels):
             for t in range(tensors):
-                if stored[n, level, t] == 0 or not compressed[level, t] or not masks.known[t]:
+                kept = keep[n, level, t] and formats.compressed[level, t]
+                if status[n] != OK or not kept or not masks.known[t]:
                     continue
-                found = count_quantile(problem, masks, t, loops.below[n, level], quantile)
-                stored[n, level, t] += max(0.0, found - tile[n, level, t] * dense[n, level, t])
+                extent, run = loops.below[n, level], terms.run[level, t]
+                fullest.nonzeros[n, level, t] = count_quantile(problem, masks, t, extent, share)
+                if run > 0:
+                    found = count_entries(problem, masks, t, extent, terms.fibers[level, t], run)
+                    fullest.entries[n, level, t] = _pick(found, found.max(), share)
+
+
+@kernel
+def grow_stored(
+    problem: ProblemArrays,
+    loops: LoopArrays,
+    formats: FormatArrays,
+    tiles: TileArrays,
+    tile: Ints,
+    fullest: FullestArrays,
+    stored: Floats,
+) -> None:
+    """Give compressed tiles the size of those that have to fit, at least that of the average.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    loops : LoopArrays
+    formats : FormatArrays
+    tiles : TileArrays
+    tile : int64[N, L, T]
+    fullest : FullestArrays
+    stored : float64[N, L, T]
+        Grows.
+    """
+    terms = formats.terms
+    mappings, levels, tensors = tile.shape
+    spans = np.ones(len(problem.term_start), np.int64)
+    for n in range(mappings):
+        for level in range(levels):
+            for t in range(tensors):
+                if stored[n, level, t] == 0 or not formats.compressed[level, t]:
+                    continue
+                measure_spans(problem, t, loops.below[n, level], terms.depth[level, t], spans)
+                held = (fullest.nonzeros[n, level, t], fullest.entries[n, level, t])
+                block = positions_of(formats.block[level, t], tiles.elements[n], tiles.cut[n] >= 0)
+                bits = tile_bits(terms, level, t, spans, tile[n, level, t], held, block)
+                data = data_of(formats.padded[level, t], formats.implied[level, t], held, bits)
+                stored[n, level, t] = max(stored[n, level, t], data + bits / formats.bits[level, t])
 
 
 @kernel

@@ -32,6 +32,7 @@ from procrustes_model.kernels.sparse.arrays import (
     OFFSET,
     ONE,
     POSITIONS,
+    WHOLE_BLOCKS,
     WHOLE_TILE,
     FormatArrays,
     SparseCountArrays,
@@ -72,22 +73,20 @@ def _bits_of(count: int) -> int:
 
 
 @kernel
-def _fields(
-    quantity: int, fibers: int, positions: int, words: int, density: float, block: int, run: float
-) -> float:
-    """Return how many fields a term has, given its rank's fibers and positions and the words of the tile."""
+def _fields(quantity: int, fibers: int, positions: int, nonzeros: float, entries: float, block: int) -> float:
+    """Return how many fields a term has, given its rank's fibers and positions and what the tile holds."""
     if quantity == FIBERS:
         return float(fibers)
     if quantity == POSITIONS:
         return float(positions)
     if quantity == BLOCKS:
         return positions / block
+    if quantity == WHOLE_BLOCKS:
+        return math.ceil(positions / block)
     if quantity == NONZEROS:
-        return words * density
+        return nonzeros
     if quantity == ENTRIES:
-        # A full run of zeros is an entry of its own, so that an entry covers (1 - pad) / density positions.
-        ends = 1 - (1 - density) ** run
-        return words * density / ends if ends > 0 else words / run
+        return entries
     return math.nan
 
 
@@ -104,33 +103,24 @@ def _width(width: int, fibers: int, positions: int, words: int) -> float:
 
 
 @kernel
-def _measure_spans(
-    rank_start: Ints,
-    term_start: Ints,
-    dimension: Ints,
-    coefficient: Ints,
-    tensor: int,
-    extent: Ints,
-    depth: int,
-    spans: Ints,
-) -> None:
+def measure_spans(problem: ProblemArrays, tensor: int, extent: Ints, depth: int, spans: Ints) -> None:
     """Find the positions in the first k ranks of a tensor together, ``spans[k]`` for k up to `depth`.
 
-    The first four arrays are those of `ProblemArrays`; the tile covers `extent`, int64[D]. ``spans[0]`` is 1.
+    The tile covers `extent`, int64[D]. ``spans[0]`` is 1.
     """
     for k in range(depth):
-        rank = rank_start[tensor] + k
+        rank = problem.rank_start[tensor] + k
         side = 1
-        for term in range(term_start[rank], term_start[rank + 1]):
-            side += coefficient[term] * (extent[dimension[term]] - 1)
+        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+            side += problem.term_coefficient[term] * (extent[problem.term_dimension[term]] - 1)
         spans[k + 1] = spans[k] * side
 
 
 @kernel
 def tile_bits(
-    terms: TermArrays, level: int, tensor: int, spans: Ints, words: int, density: float, block: int
+    terms: TermArrays, level: int, tensor: int, spans: Ints, words: int, held: tuple[float, float], block: int
 ) -> float:
-    """Return the expected bits of metadata of a tile; blocks in proportion.
+    """Return the expected bits of metadata of a tile.
 
     Parameters
     ----------
@@ -140,18 +130,18 @@ def tile_bits(
         ``spans[k]`` positions in the tensor's first k ranks together.
     words : int
         Positions in all of its ranks.
-    density : float
-        Nonzeros / elements of the tile.
+    held : (float, float)
+        Nonzeros and, in a format that has them, entries of the tile.
     block : int
         Positions of a block.
     """
+    nonzeros, entries = held
     total = 0.0
     for m in range(terms.listed[level, tensor]):
         end = terms.end[level, tensor, m]
         fibers = spans[terms.first[level, tensor, m]]
         positions = words if end == INNERMOST else spans[end]
-        quantity, run = terms.quantity[level, tensor, m], terms.run[level, tensor, m]
-        fields = _fields(quantity, fibers, positions, words, density, block, run)
+        fields = _fields(terms.quantity[level, tensor, m], fibers, positions, nonzeros, entries, block)
         width = _width(terms.width[level, tensor, m], fibers, positions, words)
         total += terms.coefficient[level, tensor, m] * fields * width
     return total
@@ -171,8 +161,7 @@ def block_bits(terms: TermArrays, level: int, tensor: int, block: int) -> float:
     """
     total = 0.0
     for m in range(terms.listed[level, tensor]):
-        quantity, run = terms.quantity[level, tensor, m], terms.run[level, tensor, m]
-        fields = _fields(quantity, 1, block, block, 1.0, block, run)
+        fields = _fields(terms.quantity[level, tensor, m], 1, block, block, block, block)
         total += terms.coefficient[level, tensor, m] * fields
     return total
 
@@ -190,22 +179,42 @@ def least_bits(terms: TermArrays, level: int, tensor: int, density: float, block
     terms : TermArrays
     level, tensor : int
     density : float
-        Of any tile at least. Entries of runs per position grow with it, since one covers
-        1 + (1 - d) + (1 - d)^2 + ... positions on average.
+        Of any tile at least, and so entries per position: a short fiber has no run that is too long.
     block : int
         Positions of a block at most.
     """
     total = 0.0
     for m in range(terms.listed[level, tensor]):
         positions = 1 if terms.end[level, tensor, m] == INNERMOST else 0
-        quantity, run = terms.quantity[level, tensor, m], terms.run[level, tensor, m]
-        fields = _fields(quantity, 0, positions, 1, density, block, run)
+        quantity = terms.quantity[level, tensor, m]
+        quantity = BLOCKS if quantity == WHOLE_BLOCKS else quantity
+        fields = _fields(quantity, 0, positions, density, density, block)
         total += terms.coefficient[level, tensor, m] * fields * _width(terms.width[level, tensor, m], 1, 1, 1)
     return total
 
 
 @kernel
-def _positions_of(block: int, elements: int, cut: bool) -> int:
+def data_of(padded: bool, implied: bool, held: tuple[float, float], bits: float) -> float:
+    """Return the elements that a compressed tile stores as data.
+
+    Parameters
+    ----------
+    padded, implied : bool
+        Of the format; see `FormatArrays`.
+    held : (float, float)
+        Nonzeros and, in a format that has them, entries of the tile.
+    bits : float
+        Of its metadata. Without any, as in a list of coordinates of one position, nothing says whether there
+        is a nonzero but itself.
+    """
+    nonzeros, entries = held
+    if implied and bits > 0:
+        return 0.0
+    return entries if padded else nonzeros
+
+
+@kernel
+def positions_of(block: int, elements: int, cut: bool) -> int:
     """Return the positions of a block, given those of the tile of a processing element."""
     if block in (WHOLE_TILE, HALF_TILE):
         return elements // 2 if block == HALF_TILE and cut else elements
@@ -244,15 +253,13 @@ def compress(
     formats : FormatArrays
     tiles : TileArrays
     counts : SparseCountArrays
-        `actual` shrinks; `metadata` and `stored` are filled in.
+        `actual` shrinks; `metadata` and `stored` are filled in. Reads `entries`.
     """
     terms, blocks, dropped, word_bits = formats.terms, formats.block, formats.dropped, formats.bits
-    rank_start, term_start = problem.rank_start, problem.term_start
-    dimension, coefficient = problem.term_dimension, problem.term_coefficient
     actual, gated, metadata, stored = counts.actual, counts.gated, counts.metadata, counts.stored
     below, output = loops.below, problem.output
     mappings, levels, tensors, _ = accesses.shape
-    spans = np.ones(len(term_start), np.int64)
+    spans = np.ones(len(problem.term_start), np.int64)
     for n in range(mappings):
         for t in range(tensors):
             child = levels
@@ -265,16 +272,21 @@ def compress(
                 child = level
                 if not formats.compressed[level, t]:
                     continue
-                block = _positions_of(blocks[level, t], tiles.elements[n], tiles.cut[n] >= 0)
+                block = positions_of(blocks[level, t], tiles.elements[n], tiles.cut[n] >= 0)
                 extent, depth = below[n, level], terms.depth[level, t]
-                _measure_spans(rank_start, term_start, dimension, coefficient, t, extent, depth, spans)
+                measure_spans(problem, t, extent, depth, spans)
                 words, word = tile[n, level, t], word_bits[level, t]
-                bits = tile_bits(terms, level, t, spans, words, dense[n, level, t], block)
+                held = (words * dense[n, level, t], counts.entries[n, level, t])
+                bits = tile_bits(terms, level, t, spans, words, held, block)
                 full = block_bits(terms, level, t, block) if dropped[level, t] else 0.0
-                stored[n, level, t] = words * dense[n, level, t] + bits / word
+                data = data_of(formats.padded[level, t], formats.implied[level, t], held, bits)
+                stored[n, level, t] = data + bits / word
                 for action in range(3):
                     moved = actual[n, level, t, action] + gated[n, level, t, action]
                     density = dense[n, inner, t] if action == READ else dense[n, level, t]
+                    if data != held[0]:
+                        # Nonzeros are none of the data, or zeros come along, as many as in the whole tile.
+                        density = min(1.0, density + (data - held[0]) / words) if data > 0 else 0.0
                     if t == output:
                         first = accesses[n, level, t, UPDATE] - accesses[n, level, t, READ]
                         final = first / accesses[n, level, t, UPDATE] if action == UPDATE else 0.0

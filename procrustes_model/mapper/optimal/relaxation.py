@@ -20,6 +20,7 @@ from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, SKIPPED, BoxA
 from procrustes_model.kernels.sparse.empty import find_empty
 from procrustes_model.kernels.sparse.empty_on_masks import find_empty_by_mask
 from procrustes_model.kernels.sparse.formats import block_bits, least_bits
+from procrustes_model.kernels.sparse.fullest import most_of_each
 from procrustes_model.kernels.sparse.joint import count_jointly
 from procrustes_model.model.sparse.lower import SparseDesign
 
@@ -209,6 +210,8 @@ class Relaxation:
             if loses_blocks and positions <= 0:
                 words = 0.0
             share, nonzeros = self._moved(level, t)
+            if formats.implied[level, t]:
+                density, nonzeros = 0.0, np.zeros(3)
             described = np.zeros(3)
             if output and shrunk:
                 outer = level == 0 and share[UPDATE] == 1
@@ -301,12 +304,14 @@ class Relaxation:
         elements = words.astype(float)
         if design.capacity_size == "dense" or not design.compressed[level, tensor]:
             return elements
-        density = self.density(tensor)
-        taken = elements * (density + self._bits(level, tensor) / float(design.formats.bits[level, tensor]))
-        if design.deviations and not design.masks.known[tensor]:
-            size = float(design.densities.size[tensor])
-            if design.densities.model[tensor] == HYPERGEOMETRIC:
-                rest = np.maximum(0.0, size - elements) / max(1.0, size - 1)
-                deviation = design.deviations * np.sqrt(elements * density * (1 - density) * rest)
-                taken += np.minimum(deviation, elements * (1 - density))
-        return np.asarray(taken)
+        described = elements * (self._bits(level, tensor) / float(design.formats.bits[level, tensor]))
+        if design.formats.implied[level, tensor]:
+            return np.asarray(described)
+        nonzeros = elements * self.density(tensor)
+        anywhere = design.densities.model[tensor] == HYPERGEOMETRIC and not design.masks.known[tensor]
+        if design.capacity_size != "average" and anywhere:
+            size, total = int(design.densities.size[tensor]), int(design.densities.nonzeros[tensor])
+            different, inverse = np.unique(words, return_inverse=True)
+            most = most_of_each(size, total, different, design.share, design.deviations)
+            nonzeros = np.maximum(nonzeros, most[inverse])
+        return np.asarray(nonzeros + described)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from procrustes_model.formats import FORMATS
+from procrustes_model.formats.rank import Term
 from procrustes_model.kernels.sparse.arrays import INNERMOST, TermArrays
 from procrustes_model.spec.sparsity import Format
+from procrustes_model.vocabulary import Quantity
 
 
 def lower_terms(stored: Sequence[Sequence[Format]], ranks: Sequence[int]) -> TermArrays:
@@ -35,7 +37,8 @@ def lower_terms(stored: Sequence[Sequence[Format]], ranks: Sequence[int]) -> Ter
         first=np.zeros(shape, np.int64),
         end=np.zeros(shape, np.int64),
         coefficient=np.zeros(shape),
-        run=np.ones(shape),
+        run=np.zeros(shape[:2], np.int64),
+        fibers=np.zeros(shape[:2], np.int64),
     )
     for level, row in enumerate(stored):
         for t, one in enumerate(row):
@@ -43,13 +46,27 @@ def lower_terms(stored: Sequence[Sequence[Format]], ranks: Sequence[int]) -> Ter
             lowered.listed[level, t] = len(terms)
             for m, ((first, end), term) in enumerate(terms):
                 at = level, t, m
-                lowered.quantity[at], lowered.width[at] = term.quantity, term.width
+                lowered.quantity[at], lowered.width[at] = _quantity(term, one), term.width
                 lowered.first[at] = min(first, ranks[t])
                 lowered.end[at] = INNERMOST if end is None or end >= ranks[t] else end
                 lowered.coefficient[at] = _stated(term.coefficient, one)
                 lowered.depth[level, t] = max(lowered.depth[level, t], lowered.first[at], lowered.end[at])
-                lowered.run[at] = 2.0 ** _stated(term.run_bits, one)
+                if term.quantity is Quantity.ENTRIES:
+                    lowered.run[level, t] = 1 << int(_stated(term.run_bits, one))
+                    lowered.fibers[level, t] = lowered.first[at]
     return lowered
+
+
+def is_implied(stored: Format) -> bool:
+    """Return whether metadata alone say where the nonzeros are; a zero that ends a run looks like one."""
+    form = FORMATS[stored.kind]
+    return form.compressed and form.runs is None and stored.partial_blocks != "dropped"
+
+
+def _quantity(term: Term, stored: Format) -> Quantity:
+    """Return what a term counts, given what is said of blocks that are not full."""
+    whole = term.quantity is Quantity.BLOCKS and stored.partial_blocks == "whole"
+    return Quantity.WHOLE_BLOCKS if whole else term.quantity
 
 
 def _stated(value: float | str, stored: Format) -> float:

@@ -30,9 +30,9 @@ from procrustes_model.kernels.sparse.empty_on_masks import met_density
 from procrustes_model.kernels.sparse.masks import MaskArrays
 from procrustes_model.model.components import working_components
 from procrustes_model.model.design import Design, lower_rules
-from procrustes_model.model.lower import lower_machine, lower_problem
+from procrustes_model.model.lower import lower_bits, lower_machine, lower_problem
 from procrustes_model.model.sparse.effects import idle_on
-from procrustes_model.model.sparse.formats import lower_terms
+from procrustes_model.model.sparse.formats import is_implied, lower_terms
 from procrustes_model.model.sparse.masks import lower_masks, read_mask
 from procrustes_model.policies import POLICIES, Policy
 from procrustes_model.shipped import list_shipped
@@ -72,10 +72,10 @@ class SparseDesign(Design):
     compressed : bool[L, T]
     capacity_size, overflow : str
         As the design says.
+    share : float
+        Of the tiles that must fit; 1: all that can occur.
     deviations : float
-        Standard deviations that a quantile lies above the average.
-    quantile : float
-        Share of tiles that must fit.
+        Standard deviations that this share of a normal distribution lies above its mean.
     """
 
     name: str
@@ -89,8 +89,8 @@ class SparseDesign(Design):
     compressed: Bools
     capacity_size: str
     overflow: str
+    share: float
     deviations: float
-    quantile: float
 
     @property
     def is_counted(self) -> bool:
@@ -211,7 +211,7 @@ def lower_sparsity(
     mask_arrays = lower_masks(problem, problem_arrays, read)
     rules_of = _density_rules(problem, chosen, mask_arrays)
     density_arrays = _lower_densities(problem, problem_arrays, chosen, rules_of, mask_arrays, sparsity)
-    quantile = phase.capacity.size == "quantile"
+    share = 1.0 if phase.capacity.size == "maximum" else float(phase.capacity.quantile)
     components = working_components(
         architecture,
         problem,
@@ -234,8 +234,8 @@ def lower_sparsity(
         compressed=formats.compressed,
         capacity_size=phase.capacity.size,
         overflow=phase.capacity.overflow,
-        deviations=max(0.0, NormalDist().inv_cdf(phase.capacity.quantile)) if quantile else 0.0,
-        quantile=float(phase.capacity.quantile),
+        share=share,
+        deviations=NormalDist().inv_cdf(share) if share < 1 else math.inf,
     )
 
 
@@ -434,9 +434,13 @@ def _lower_formats(
         [phase.format_of(tensor.name, level.name) for tensor in problem.tensors]
         for level in architecture.levels
     ]
+    terms = lower_terms(stored, [len(tensor.ranks) for tensor in problem.tensors])
+    implied = np.array([[is_implied(one) for one in row] for row in stored], np.bool_)
     return FormatArrays(
-        terms=lower_terms(stored, [len(tensor.ranks) for tensor in problem.tensors]),
+        terms=terms,
         compressed=np.array([[FORMATS[one.kind].compressed for one in row] for row in stored], np.bool_),
+        padded=terms.run * (names.rules.stored_zeros == "stored") > 0,
+        implied=implied & (lower_bits(architecture, problem) == 1),
         block=np.array([[_positions(one.block, problem) for one in row] for row in stored], np.int64),
         dropped=np.array([[one.partial_blocks == "dropped" for one in row] for row in stored], np.bool_),
         bits=np.array(

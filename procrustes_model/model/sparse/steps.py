@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,18 +22,19 @@ from procrustes_model.kernels.dense.arrays import (
 from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.imbalance.counted import measure_work
 from procrustes_model.kernels.imbalance.joint import measure_joint_work
-from procrustes_model.kernels.imbalance.memo import MemoArrays, expected_work
+from procrustes_model.kernels.imbalance.memo import MemoArrays, expected_work, make_memo
 from procrustes_model.kernels.imbalance.tiles import count_pointers, find_tiles
 from procrustes_model.kernels.pipeline import Scope, count_nests
 from procrustes_model.kernels.sparse.actions import save_accesses, save_computes, save_whole_computes
 from procrustes_model.kernels.sparse.arrays import (
     BoxArrays,
+    FullestArrays,
     SavedArrays,
     SparseCountArrays,
     TileArrays,
 )
 from procrustes_model.kernels.sparse.boxes import find_boxes, find_joined_boxes
-from procrustes_model.kernels.sparse.capacity import check_stored, spill, widen_stored, widen_stored_by_mask
+from procrustes_model.kernels.sparse.capacity import check_stored, fill_fullest_by_mask, grow_stored, spill
 from procrustes_model.kernels.sparse.combine import combine_accesses, combine_computes
 from procrustes_model.kernels.sparse.costs import cost_sparse, find_steps
 from procrustes_model.kernels.sparse.empty import find_empty
@@ -42,7 +43,9 @@ from procrustes_model.kernels.sparse.empty_on_masks import (
     fill_density_by_mask,
     find_empty_by_mask,
 )
+from procrustes_model.kernels.sparse.entries import fill_entries, fill_entries_by_mask
 from procrustes_model.kernels.sparse.formats import compress, find_compressed
+from procrustes_model.kernels.sparse.fullest import FoundArrays, fill_fullest, make_found
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.policies import NO_POLICY
 
@@ -51,6 +54,22 @@ SCOPE = Scope(known=False, fit=False)
 
 NO_WORK = np.zeros((0, 0), np.int64)
 """Nothing is kept of the work of single processing elements."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """What was found of tiles, remembered from block to block; of one design only.
+
+    Attributes
+    ----------
+    work : MemoArrays
+        Their expected work.
+    found : FoundArrays
+        The nonzeros of those that have to fit.
+    """
+
+    work: MemoArrays = field(default_factory=make_memo)
+    found: FoundArrays = field(default_factory=make_found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +86,7 @@ class SparseBuffers:
     compressed : bool[N, T]
     density : float64[N, L + 1, T]
     tiles : TileArrays
+    fullest : FullestArrays
     counts : SparseCountArrays
     costs : CostArrays
     before : float64[N]
@@ -82,6 +102,7 @@ class SparseBuffers:
     compressed: Bools
     density: Floats
     tiles: TileArrays
+    fullest: FullestArrays
     counts: SparseCountArrays
     costs: CostArrays
     before: Floats
@@ -126,12 +147,19 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
         compressed=np.zeros((mappings, tensors), np.bool_),
         density=np.ones((mappings, levels + 1, tensors)),
         tiles=TileArrays(*(np.zeros(mappings, np.int64) for _ in TileArrays._fields)),
+        fullest=FullestArrays(
+            nonzeros=np.zeros(kept),
+            entries=np.zeros(kept),
+            share=design.share,
+            deviations=design.deviations,
+        ),
         counts=SparseCountArrays(
             actual=np.zeros((*kept, 3)),
             gated=np.zeros((*kept, 3)),
             skipped=np.zeros((*kept, 3)),
             metadata=np.zeros((*kept, 3)),
             stored=np.zeros(kept),
+            entries=np.zeros(kept),
             computes=np.zeros((mappings, 3)),
             work=np.ones(mappings),
             pointers=np.zeros(mappings),
@@ -146,7 +174,7 @@ def evaluate_block(
     design: SparseDesign,
     nests: NestArrays,
     buffers: SparseBuffers,
-    memo: MemoArrays,
+    memo: Memo,
     *,
     before: bool = False,
     check: bool = True,
@@ -159,8 +187,8 @@ def evaluate_block(
     nests : NestArrays
     buffers : SparseBuffers
         Filled in; as many entries as mappings.
-    memo : MemoArrays
-        Expected work of tiles, remembered from block to block; of this design only.
+    memo : Memo
+        Of this design only.
     before : bool
         Whether to find the work without balancing too.
     check : bool
@@ -172,8 +200,8 @@ def evaluate_block(
     status[(status == OK) & ~design.works(nests.keep)] = BAD_DESIGN
     find_tiles(problem, loops, balance, design.densities.group, buffers.tiles)
     _save(design, nests, buffers)
-    _fit(design, nests, buffers, check)
-    _balance(design, nests, buffers, memo, before)
+    _fit(design, nests, buffers, memo.found, check)
+    _balance(design, nests, buffers, memo.work, before)
     balanced = balance.tensor >= 0
     find_steps(dense.instances, problem.computes, buffers.met, balanced, counts, costs.cycles[:, -1])
     cost_sparse(machine, dense.instances, design.rules, balance, counts, costs, status)
@@ -205,6 +233,8 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
     fill_density(design.densities, buffers.density)
     if design.masks.known.any():
         fill_density_by_mask(problem, buffers.loops, design.masks, buffers.status, buffers.density)
+    if design.formats.terms.run.any():
+        _count_entries(design, nests, buffers)
     compress(
         problem,
         buffers.loops,
@@ -219,29 +249,30 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
     )
 
 
-def _fit(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers, check: bool) -> None:
+def _count_entries(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
+    """Find the entries of tiles in formats that have them: expected, or counted on masks."""
+    problem, loops, terms = design.problem, buffers.loops, design.formats.terms
+    entries = buffers.counts.entries
+    fill_entries(problem, loops, design.densities, terms, buffers.dense.tile, buffers.density, entries)
+    if design.masks.known.any():
+        fill_entries_by_mask(problem, loops, design.masks, terms, nests.keep, buffers.status, entries)
+
+
+def _fit(
+    design: SparseDesign, nests: NestArrays, buffers: SparseBuffers, found: FoundArrays, check: bool
+) -> None:
     """Check what has to fit, or spill what does not."""
     machine, tile, counts, status = design.machine, buffers.dense.tile, buffers.counts, buffers.status
     if design.capacity_size == "dense":
         if check:
             check_capacity(machine, nests.keep, tile, status)
         return
-    if design.deviations:
-        widen_stored(
-            design.densities, design.masks.known, tile, design.compressed, design.deviations, counts.stored
-        )
-    if design.capacity_size == "quantile" and design.masks.known.any():
-        widen_stored_by_mask(
-            design.problem,
-            buffers.loops,
-            design.masks,
-            tile,
-            design.compressed,
-            buffers.density,
-            design.quantile,
-            status,
-            counts.stored,
-        )
+    if design.capacity_size != "average":
+        problem, loops, formats, known = design.problem, buffers.loops, design.formats, design.masks.known
+        fill_fullest(problem, loops, design.densities, formats, known, tile, buffers.fullest, found)
+        if known.any():
+            fill_fullest_by_mask(problem, loops, design.masks, formats, nests.keep, status, buffers.fullest)
+        grow_stored(problem, loops, formats, buffers.tiles, tile, buffers.fullest, counts.stored)
     if design.overflow == "spill":
         spill(machine.capacity, buffers.dense.instances, nests.keep, counts, status)
     elif check:

@@ -1,0 +1,344 @@
+"""How many nonzeros the tiles have that must fit: quantiles and maxima, of a tile's own distribution."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, LoopArrays, ProblemArrays
+from procrustes_model.kernels.jit import kernel
+from procrustes_model.kernels.sparse.arrays import (
+    HYPERGEOMETRIC,
+    STRUCTURED,
+    DensityArrays,
+    FormatArrays,
+    FullestArrays,
+)
+from procrustes_model.kernels.sparse.entries import count_fibers
+from procrustes_model.kernels.sparse.groups import count_starts, measure_groups
+
+_WIDEST, _WIDEST_GROUPS = 1e8, 1e4
+"""Variance beyond which a quantile is that of a normal distribution, right to a nonzero or two."""
+
+_NOTHING = 1e-18
+"""What a probability may be below that of the likeliest number before a sum ends."""
+
+SLACK = 1e-12
+"""By how much, relative, rounding may leave a share short."""
+
+
+class FoundArrays(NamedTuple):
+    """The nonzeros of tiles that were found before, in an open hash table.
+
+    Attributes
+    ----------
+    key : int64[M, 3]
+        Tensor + 1, fibers, and what their extent is; 0: free. M is a power of two.
+    value : int64[M]
+    filled : int64[1]
+    """
+
+    key: Ints
+    value: Ints
+    filled: Ints
+
+
+def make_found(size: int = 1 << 12) -> FoundArrays:
+    """Allocate an empty table of `size` entries, a power of two."""
+    return FoundArrays(np.zeros((size, 3), np.int64), np.zeros(size, np.int64), np.zeros(1, np.int64))
+
+
+@kernel
+def _normal_quantile(mean: float, variance: float, deviations: float, low: int, high: int) -> int:
+    """Return the quantile of a number that is nearly normally distributed, between `low` and `high`."""
+    return max(low, min(high, math.ceil(mean + deviations * math.sqrt(variance) - 0.5)))
+
+
+@kernel
+def hypergeometric_quantile(size: int, nonzeros: int, elements: int, share: float, deviations: float) -> int:
+    """Return the least number that the nonzeros of a share of all tiles do not exceed.
+
+    Probabilities are summed relative to that of the likeliest number, each from its neighbour's.
+
+    Parameters
+    ----------
+    size, nonzeros : int
+        Of the tensor; every placement is equally likely.
+    elements : int
+        Of the tile.
+    share : float
+        Of the tiles; 1: of all that can occur.
+    deviations : float
+        See `FullestArrays`.
+    """
+    low, high = max(0, elements - (size - nonzeros)), min(elements, nonzeros)
+    if share >= 1 or low == high:
+        return high
+    v, z, others = float(elements), float(nonzeros), float(size - nonzeros)
+    mean = v * (z / size)
+    variance = mean * (others / size) * ((size - v) / max(1.0, size - 1.0))
+    if variance > _WIDEST:
+        return _normal_quantile(mean, variance, deviations, low, high)
+    mode = max(low, min(high, int((v + 1) * ((z + 1) / (size + 2.0)))))
+    total, weight = 1.0, 1.0
+    k = mode
+    while k > low and weight > _NOTHING:
+        weight *= k * (others - v + k) / ((v - k + 1) * (z - k + 1))
+        total += weight
+        k -= 1
+    weight = 1.0
+    k = mode
+    while k < high and weight > _NOTHING:
+        weight *= (v - k) * (z - k) / ((k + 1) * (others - v + k + 1))
+        total += weight
+        k += 1
+    beyond, allowed = 0.0, total * (1 - share * (1 - SLACK))
+    while k > low and beyond + weight <= allowed:
+        beyond += weight
+        weight *= k * (others - v + k) / ((v - k + 1) * (z - k + 1))
+        k -= 1
+    return k
+
+
+@kernel
+def most_of_each(size: int, nonzeros: int, elements: Ints, share: float, deviations: float) -> Ints:
+    """Return what `hypergeometric_quantile` returns for every number of elements, int64[n]."""
+    found = np.empty(len(elements), np.int64)
+    for i in range(len(elements)):
+        found[i] = hypergeometric_quantile(size, nonzeros, min(elements[i], size), share, deviations)
+    return found
+
+
+@kernel
+def _pieces(n: int, m: int, start: int, extent: int) -> tuple[int, int, int]:
+    """Return the positions of a first and a last group that a fiber cuts, and nonzeros of whole groups.
+
+    `start` : of the fiber, counted from where a group begins.
+    """
+    first = min(extent, (m - start) % m)
+    return first, (extent - first) % m, (extent - first) // m * n
+
+
+@kernel
+def _least_and_most(n: int, m: int, rest: int) -> tuple[int, int]:
+    """Return the fewest and the most nonzeros that `rest` positions of a group of m can have."""
+    return max(0, n - (m - rest)), min(n, rest)
+
+
+@kernel
+def _of_group(n: int, m: int, rest: int) -> Floats:
+    """Return how likely `rest` positions of a group have 0, 1, ... of its n nonzeros."""
+    low, high = _least_and_most(n, m, rest)
+    p = np.zeros(high + 1)
+    p[low] = 1.0
+    for k in range(low, high):
+        p[k + 1] = p[k] * (rest - k) * (n - k) / ((k + 1.0) * (m - rest - n + k + 1))
+    p /= p.sum()
+    return p
+
+
+@kernel
+def _added(a: Floats, b: Floats) -> Floats:
+    """Return the distribution of the sum of two independent numbers."""
+    out = np.zeros(len(a) + len(b) - 1)
+    for i in range(len(a)):
+        if a[i] > 0:
+            out[i : i + len(b)] += a[i] * b
+    return out
+
+
+@kernel
+def _trimmed(p: Floats) -> tuple[int, Floats]:
+    """Return a distribution without its ends that do not matter, and where it then begins."""
+    least = p.max() * _NOTHING
+    first, last = 0, len(p)
+    while p[first] <= least:
+        first += 1
+    while p[last - 1] <= least:
+        last -= 1
+    return first, p[first:last]
+
+
+@kernel
+def _of_many(p: Floats, times: int) -> tuple[int, Floats]:
+    """Return the distribution of the sum of many independent alike numbers, and where it begins."""
+    begin, total = 0, np.ones(1)
+    first, square = _trimmed(p)
+    while times > 0:
+        if times % 2:
+            begin += first
+            skipped, total = _trimmed(_added(total, square))
+            begin += skipped
+        times //= 2
+        if times:
+            skipped, square = _trimmed(_added(square, square))
+            first = 2 * first + skipped
+    return begin, total
+
+
+@kernel
+def structured_quantile(
+    n: int, m: int, starts: Ints, fibers: int, extent: int, share: float, deviations: float
+) -> int:
+    """Return the least number that the nonzeros of a share of tiles of n:m groups do not exceed.
+
+    Parameters
+    ----------
+    n, m : int
+        Nonzeros in every group of m.
+    starts : int64[m]
+        How many tiles start at every position of a group.
+    fibers : int
+        Rows along the groups in a tile, independent of each other.
+    extent : int
+        Positions of a tile along the groups.
+    share, deviations : float
+        As in `hypergeometric_quantile`.
+    """
+    fewest, most = fibers * extent, 0
+    mean, square = 0.0, 0.0
+    for start in range(m):
+        if starts[start] == 0:
+            continue
+        first, last, whole = _pieces(n, m, start, extent)
+        few, many = whole, whole
+        for rest in (first, last):
+            low, high = _least_and_most(n, m, rest)
+            few, many = few + low, many + high
+            square += starts[start] * rest * (m - rest) * (n / m) * (1 - n / m) / max(1, m - 1)
+        fewest, most = min(fewest, fibers * few), max(most, fibers * many)
+    variance = fibers * square / starts.sum()
+    if share >= 1 or fewest == most:
+        return most
+    if variance > _WIDEST_GROUPS:
+        mean = fibers * extent * (n / m)
+        return _normal_quantile(mean, variance, deviations, fewest, most)
+    tally = np.zeros(most - fewest + 1)
+    for start in range(m):
+        if starts[start] > 0:
+            first, last, whole = _pieces(n, m, start, extent)
+            begin, p = _of_many(_added(_of_group(n, m, first), _of_group(n, m, last)), fibers)
+            begin += fibers * whole - fewest
+            tally[begin : begin + len(p)] += starts[start] * p
+    beyond, allowed = 0.0, tally.sum() * (1 - share * (1 - SLACK))
+    k = most
+    while k > fewest and beyond + tally[k - fewest] <= allowed:
+        beyond += tally[k - fewest]
+        k -= 1
+    return k
+
+
+@kernel
+def _find_slot(key: Ints, tensor: int, fibers: int, extent: int) -> int:
+    """Return where a tile stands in the hash table, or the free place where it would."""
+    mixed = (tensor + 1) * 0x27D4EB2F + fibers * 0x9E3779B1 + extent * 0x85EBCA77
+    mixed ^= mixed >> 32  # sizes are products of few primes: their low bits are alike
+    mixed ^= mixed >> 16
+    slot = (mixed ^ (mixed >> 9)) & (len(key) - 1)
+    while key[slot, 0] != 0:
+        if key[slot, 0] == tensor + 1 and key[slot, 1] == fibers and key[slot, 2] == extent:
+            break
+        slot = (slot + 1) & (len(key) - 1)
+    return int(slot)
+
+
+@kernel
+def _find_most(
+    problem: ProblemArrays,
+    densities: DensityArrays,
+    tensor: int,
+    extent: Ints,
+    words: int,
+    share: float,
+    deviations: float,
+) -> int:
+    """Return the nonzeros of the tile over int64[D], of so many words, that has to fit."""
+    if densities.model[tensor] == HYPERGEOMETRIC:
+        size, nonzeros = densities.size[tensor], densities.nonzeros[tensor]
+        return hypergeometric_quantile(size, nonzeros, words, share, deviations)
+    n, m, along = densities.group[tensor, 0], densities.group[tensor, 1], densities.group[tensor, 2]
+    rank = problem.rank[tensor, along]
+    side, _ = measure_groups(problem, rank, extent)
+    starts = count_starts(problem, rank, extent, m)
+    return structured_quantile(n, m, starts, words // side, side, share, deviations)
+
+
+@kernel
+def most_entries(words: int, fibers: int, run: int, nonzeros: float) -> float:
+    """Return the most entries that a tile with so many nonzeros can have.
+
+    Every fiber of zeros has floor(length / run); nonzeros take them away where they fall into full runs, each
+    run after the first nonzero in it for nothing: they fill what is beyond full runs first.
+    """
+    length = words // fibers
+    cut = math.ceil(max(0.0, nonzeros - fibers * (length % run)) / run)
+    return nonzeros + fibers * (length // run) - cut
+
+
+@kernel
+def fill_fullest(
+    problem: ProblemArrays,
+    loops: LoopArrays,
+    densities: DensityArrays,
+    formats: FormatArrays,
+    known: Bools,
+    tile: Ints,
+    fullest: FullestArrays,
+    found: FoundArrays,
+) -> None:
+    """Find the nonzeros, and the most entries, of the tiles that have to fit.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    loops : LoopArrays
+    densities : DensityArrays
+    formats : FormatArrays
+    known : bool[T]
+        Tensors with a mask; their tiles are counted instead.
+    tile : int64[N, L, T]
+    fullest : FullestArrays
+        Filled in for compressed tensors.
+    found : FoundArrays
+        Read and added to.
+    """
+    terms, below, nonzeros = formats.terms, loops.below, fullest.nonzeros
+    key, value, filled = found.key, found.value, found.filled
+    mappings, levels, tensors = tile.shape
+    for t in range(tensors):
+        if known[t]:
+            continue
+        model, average = densities.model[t], densities.average[t]
+        grouped = problem.rank[t, densities.group[t, 2]] if model == STRUCTURED else -1
+        for level in range(levels):
+            if not formats.compressed[level, t]:
+                continue
+            for n in range(mappings):
+                words = tile[n, level, t]
+                if model not in (HYPERGEOMETRIC, STRUCTURED):
+                    nonzeros[n, level, t] = words * average
+                    continue
+                side, code = 1, 0
+                if model == STRUCTURED:
+                    side, code = measure_groups(problem, grouped, below[n, level])
+                slot = _find_slot(key, t, words // side, code)
+                if key[slot, 0] != 0:
+                    nonzeros[n, level, t] = value[slot]
+                    continue
+                most = _find_most(
+                    problem, densities, t, below[n, level], words, fullest.share, fullest.deviations
+                )
+                nonzeros[n, level, t] = most
+                if filled[0] < len(value) // 2:
+                    filled[0] += 1
+                    key[slot, 0], key[slot, 1], key[slot, 2] = t + 1, words // side, code
+                    value[slot] = most
+            run = terms.run[level, t]
+            if run > 0:
+                for n in range(mappings):
+                    fibers = count_fibers(problem, t, below[n, level], terms.fibers[level, t])
+                    held = nonzeros[n, level, t]
+                    entries = most_entries(tile[n, level, t], fibers, run, held)
+                    fullest.entries[n, level, t] = entries

@@ -1,0 +1,126 @@
+"""Tiles of n:m groups: where they begin in a group, and how likely neighbours in their order are zero."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import Ints, ProblemArrays
+from procrustes_model.kernels.jit import kernel
+
+_MOST_WINDOWS = 1 << 20
+"""Places of windows that are tried; with more of them, positions are taken to be independent."""
+
+
+@kernel
+def measure_groups(problem: ProblemArrays, rank: int, extent: Ints) -> tuple[int, int]:
+    """Return the side of a tile over int64[D] in a rank, and a number that tells all such tiles apart."""
+    side, code = 1, 0
+    for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+        d = problem.term_dimension[term]
+        side += problem.term_coefficient[term] * (extent[d] - 1)
+        code = code * (problem.bounds[d] + 1) + extent[d]
+    return side, code
+
+
+@kernel
+def count_starts(problem: ProblemArrays, rank: int, extent: Ints, m: int) -> Ints:
+    """Count, int64[m], how many tiles start at every position of a group, over int64[D], side by side."""
+    starts = np.zeros(m, np.int64)
+    starts[0] = 1
+    for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+        d = problem.term_dimension[term]
+        step = problem.term_coefficient[term] * extent[d] % m
+        times = problem.bounds[d] // extent[d]
+        moved = np.zeros(m, np.int64)
+        for i in range(min(times, m)):
+            # The i-th of every m positions starts at the same place of a group.
+            alike = (times - i + m - 1) // m
+            for start in range(m):
+                moved[(start + i * step) % m] += starts[start] * alike
+        starts = moved
+    return starts
+
+
+@kernel
+def _column_empty(n: int, m: int, start: int, side: int, first: int, rows: int) -> float:
+    """Return how likely so many rows of a column are zero, from row `first` on.
+
+    Groups run down the column; every `side` rows it begins anew, at position `start` of a group.
+    """
+    p = 1.0
+    while rows > 0 and p > 0:
+        within = first % side
+        piece = min(rows, m - (start + within) % m, side - within)
+        for i in range(n):
+            p *= max(0, m - piece - i) / (m - i)
+        first += piece
+        rows -= piece
+    return p
+
+
+@kernel
+def sum_windows(n: int, m: int, start: int, side: int, inner: int, length: int, window: int) -> float:
+    """Return the expected number of places in a fiber at which so many neighbours in a row are zero.
+
+    Parameters
+    ----------
+    n, m : int
+        Nonzeros in every group of m.
+    start : int
+        Position of a group at which the tile begins.
+    side : int
+        Rows of the tile along the groups; the fiber may go through several sets of them.
+    inner : int
+        Columns, the positions of a row: neighbours in the fiber lie in neighbouring columns.
+    length : int
+        Positions of the fiber.
+    window : int
+        Neighbours.
+    """
+    places = length - window + 1
+    if places <= 0:
+        return 0.0
+    if window <= inner:  # all in different groups
+        return places * (1 - n / m) ** window
+    period = inner * (m if side % m == 0 and start == 0 else side)
+    rows, more = window // inner, window % inner
+    total = 0.0
+    for place in range(min(period, places)):
+        row, column = place // inner, place % inner
+        # Columns from this one on begin here, those before it a row later; `more` of them have a row more.
+        longer = min(more, inner - column)
+        later = more - longer
+        p = _column_empty(n, m, start, side, row, rows + 1) ** longer
+        p *= _column_empty(n, m, start, side, row + 1, rows + 1) ** later
+        p *= _column_empty(n, m, start, side, row, rows) ** (inner - column - longer)
+        p *= _column_empty(n, m, start, side, row + 1, rows) ** (column - later)
+        total += p * ((places - 1 - place) // period + 1)
+    return total
+
+
+@kernel
+def zeros_in_groups(n: int, m: int, starts: Ints, side: int, inner: int, length: int, run: int) -> float:
+    """Return the expected zeros that end a run in a fiber of n:m groups; see `entries.expected_zeros`.
+
+    Parameters
+    ----------
+    n, m, side, inner, length : int
+        As in `sum_windows`.
+    starts : int64[m]
+        How many tiles start at every position of a group.
+    run : int
+        Positions that an entry covers at most.
+    """
+    total = 0.0
+    for start in range(m):
+        if starts[start] == 0 or n >= m:
+            continue
+        for j in range(1, length // run + 1):
+            if j * run > inner and min(inner * side, length) * (j * run // inner) > _MOST_WINDOWS:
+                return -1.0
+            begun = sum_windows(n, m, start, side, inner, length, j * run)
+            if begun < 1e-17 * length:
+                break
+            longer = sum_windows(n, m, start, side, inner, length, j * run + 1)
+            total += starts[start] * (begun - longer)
+    return float(total / starts.sum())
