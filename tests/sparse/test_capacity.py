@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,25 @@ def test_quantiles_of_a_large_tensor(elements: int, density: float) -> None:
     assert share_above(found) <= 0.01 < share_above(found - 1)
 
 
+def test_quantiles_of_wide_distributions() -> None:
+    """Where quantiles are those of normal distributions: right to a nonzero or two."""
+
+    def ways(n: int, k: int) -> float:
+        return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+    size, nonzeros, elements, share = 40_000_000, 12_000_000, 8_000_000, 0.99
+    found = hypergeometric_quantile(size, nonzeros, elements, share, NormalDist().inv_cdf(share))
+    above = [
+        math.exp(ways(nonzeros, k) + ways(size - nonzeros, elements - k) - ways(size, elements))
+        for k in range(found - 2, found + 15_000)
+    ]
+    assert sum(above[3:]) <= 0.01 < sum(above)
+    fibers = 80_000  # of a single position of a group of 1:2 each
+    found = structured_quantile(1, 2, np.array([1, 1]), fibers, 1, share)
+    above = [math.exp(ways(fibers, k) - fibers * math.log(2)) for k in range(found - 1, found + 2_000)]
+    assert sum(above[3:]) <= 0.01 < sum(above)
+
+
 @settings(max_examples=amount(300, 60), deadline=None)
 @given(st.integers(1, 5), st.data(), st.sampled_from(SHARES))
 def test_quantiles_of_groups(m: int, data: st.DataObject, share: float) -> None:
@@ -62,7 +82,7 @@ def test_quantiles_of_groups(m: int, data: st.DataObject, share: float) -> None:
     n, side, fibers = data.draw(st.integers(1, m)), data.draw(st.integers(1, 9)), data.draw(st.integers(1, 3))
     extent = data.draw(st.sampled_from([one for one in range(1, side + 1) if side % one == 0]))
     starts = np.bincount(np.arange(0, side, extent) % m, minlength=m)
-    found = structured_quantile(n, m, starts, fibers, extent, share, 0.0)
+    found = structured_quantile(n, m, starts, fibers, extent, share)
     assert found == least_of(shares_of_groups(n, m, side, fibers, extent), share)
 
 

@@ -19,8 +19,8 @@ from procrustes_model.kernels.sparse.arrays import (
 from procrustes_model.kernels.sparse.entries import count_fibers
 from procrustes_model.kernels.sparse.groups import count_starts, measure_groups
 
-_WIDEST, _WIDEST_GROUPS = 1e8, 1e4
-"""Variance beyond which a quantile is that of a normal distribution, right to a nonzero or two."""
+_WIDEST, _WIDEST_GROUPS = 1e6, 1e4
+"""Variance beyond which a quantile is that of normal distributions, right to a nonzero or two."""
 
 _NOTHING = 1e-18
 """What a probability may be below that of the likeliest number before a sum ends."""
@@ -51,9 +51,13 @@ def make_found(size: int = 1 << 12) -> FoundArrays:
 
 
 @kernel
-def _normal_quantile(mean: float, variance: float, deviations: float, low: int, high: int) -> int:
-    """Return the quantile of a number that is nearly normally distributed, between `low` and `high`."""
-    return max(low, min(high, math.ceil(mean + deviations * math.sqrt(variance) - 0.5)))
+def _normal_quantile(mean: float, variance: float, skew: float, deviations: float, most: int) -> int:
+    """Return the quantile of a number of at most `most` that is nearly normally distributed.
+
+    `skew` : its third central moment / `variance`, of which the first term of Cornish and Fisher is added.
+    """
+    above = deviations * math.sqrt(variance) + (deviations * deviations - 1) * skew / 6
+    return max(0, min(most, math.ceil(mean + above - 0.5)))
 
 
 @kernel
@@ -80,7 +84,8 @@ def hypergeometric_quantile(size: int, nonzeros: int, elements: int, share: floa
     mean = v * (z / size)
     variance = mean * (others / size) * ((size - v) / max(1.0, size - 1.0))
     if variance > _WIDEST:
-        return _normal_quantile(mean, variance, deviations, low, high)
+        skew = (1 - 2 * z / size) * (1 - 2 * v / size)
+        return _normal_quantile(mean, variance, skew, deviations, high)
     mode = max(low, min(high, int((v + 1) * ((z + 1) / (size + 2.0)))))
     total, weight = 1.0, 1.0
     k = mode
@@ -103,12 +108,45 @@ def hypergeometric_quantile(size: int, nonzeros: int, elements: int, share: floa
 
 
 @kernel
-def most_of_each(size: int, nonzeros: int, elements: Ints, share: float, deviations: float) -> Ints:
-    """Return what `hypergeometric_quantile` returns for every number of elements, int64[n]."""
-    found = np.empty(len(elements), np.int64)
+def _find_slot(key: Ints, tensor: int, fibers: int, extent: int) -> int:
+    """Return where a tile stands in the hash table, or the free place where it would."""
+    mixed = (tensor + 1) * 0x27D4EB2F + fibers * 0x9E3779B1 + extent * 0x85EBCA77
+    mixed ^= mixed >> 32  # sizes are products of few primes: their low bits are alike
+    mixed ^= mixed >> 16
+    slot = (mixed ^ (mixed >> 9)) & (len(key) - 1)
+    while key[slot, 0] != 0:
+        if key[slot, 0] == tensor + 1 and key[slot, 1] == fibers and key[slot, 2] == extent:
+            break
+        slot = (slot + 1) & (len(key) - 1)
+    return int(slot)
+
+
+@kernel
+def _remember(found: FoundArrays, slot: int, tensor: int, fibers: int, extent: int, most: int) -> None:
+    """Keep what was found, while there is room."""
+    if found.filled[0] < len(found.value) // 2:
+        found.filled[0] += 1
+        found.key[slot, 0], found.key[slot, 1], found.key[slot, 2] = tensor + 1, fibers, extent
+        found.value[slot] = most
+
+
+@kernel
+def most_of_each(
+    densities: DensityArrays, tensor: int, elements: Ints, share: float, deviations: float, found: FoundArrays
+) -> Ints:
+    """Return what `hypergeometric_quantile` returns for a tensor's tiles of int64[n] elements."""
+    size, nonzeros = densities.size[tensor], densities.nonzeros[tensor]
+    key, value = found.key, found.value
+    most = np.empty(len(elements), np.int64)
     for i in range(len(elements)):
-        found[i] = hypergeometric_quantile(size, nonzeros, min(elements[i], size), share, deviations)
-    return found
+        words = min(elements[i], size)
+        slot = _find_slot(key, tensor, words, 0)
+        if key[slot, 0] != 0:
+            most[i] = value[slot]
+            continue
+        most[i] = hypergeometric_quantile(size, nonzeros, words, share, deviations)
+        _remember(found, slot, tensor, words, 0, most[i])
+    return most
 
 
 @kernel
@@ -179,9 +217,29 @@ def _of_many(p: Floats, times: int) -> tuple[int, Floats]:
 
 
 @kernel
-def structured_quantile(
-    n: int, m: int, starts: Ints, fibers: int, extent: int, share: float, deviations: float
-) -> int:
+def _mixed_quantile(mean: float, variance: Floats, starts: Ints, low: int, high: int, share: float) -> int:
+    """Return the quantile, from `low` to `high`, of numbers that are normally distributed, all with one mean.
+
+    `variance`, `starts` : float64[m], int64[m], of each sort of number, and how many there are.
+    """
+    while low < high:
+        middle = (low + high) // 2
+        below = 0.0
+        for i in range(len(starts)):
+            above = middle + 0.5 - mean
+            if variance[i] > 0:
+                below += starts[i] * 0.5 * math.erfc(-above / math.sqrt(2 * variance[i]))
+            elif above > 0:
+                below += starts[i]
+        if below >= share * starts.sum():
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@kernel
+def structured_quantile(n: int, m: int, starts: Ints, fibers: int, extent: int, share: float) -> int:
     """Return the least number that the nonzeros of a share of tiles of n:m groups do not exceed.
 
     Parameters
@@ -194,11 +252,11 @@ def structured_quantile(
         Rows along the groups in a tile, independent of each other.
     extent : int
         Positions of a tile along the groups.
-    share, deviations : float
+    share : float
         As in `hypergeometric_quantile`.
     """
     fewest, most = fibers * extent, 0
-    mean, square = 0.0, 0.0
+    variance = np.zeros(m)
     for start in range(m):
         if starts[start] == 0:
             continue
@@ -207,14 +265,12 @@ def structured_quantile(
         for rest in (first, last):
             low, high = _least_and_most(n, m, rest)
             few, many = few + low, many + high
-            square += starts[start] * rest * (m - rest) * (n / m) * (1 - n / m) / max(1, m - 1)
+            variance[start] += fibers * rest * (m - rest) * (n / m) * (1 - n / m) / max(1, m - 1)
         fewest, most = min(fewest, fibers * few), max(most, fibers * many)
-    variance = fibers * square / starts.sum()
     if share >= 1 or fewest == most:
         return most
-    if variance > _WIDEST_GROUPS:
-        mean = fibers * extent * (n / m)
-        return _normal_quantile(mean, variance, deviations, fewest, most)
+    if variance.max() > _WIDEST_GROUPS:
+        return _mixed_quantile(fibers * extent * (n / m), variance, starts, fewest, most, share)
     tally = np.zeros(most - fewest + 1)
     for start in range(m):
         if starts[start] > 0:
@@ -228,20 +284,6 @@ def structured_quantile(
         beyond += tally[k - fewest]
         k -= 1
     return k
-
-
-@kernel
-def _find_slot(key: Ints, tensor: int, fibers: int, extent: int) -> int:
-    """Return where a tile stands in the hash table, or the free place where it would."""
-    mixed = (tensor + 1) * 0x27D4EB2F + fibers * 0x9E3779B1 + extent * 0x85EBCA77
-    mixed ^= mixed >> 32  # sizes are products of few primes: their low bits are alike
-    mixed ^= mixed >> 16
-    slot = (mixed ^ (mixed >> 9)) & (len(key) - 1)
-    while key[slot, 0] != 0:
-        if key[slot, 0] == tensor + 1 and key[slot, 1] == fibers and key[slot, 2] == extent:
-            break
-        slot = (slot + 1) & (len(key) - 1)
-    return int(slot)
 
 
 @kernel
@@ -262,7 +304,7 @@ def _find_most(
     rank = problem.rank[tensor, along]
     side, _ = measure_groups(problem, rank, extent)
     starts = count_starts(problem, rank, extent, m)
-    return structured_quantile(n, m, starts, words // side, side, share, deviations)
+    return structured_quantile(n, m, starts, words // side, side, share)
 
 
 @kernel
@@ -305,7 +347,7 @@ def fill_fullest(
         Read and added to.
     """
     terms, below, nonzeros = formats.terms, loops.below, fullest.nonzeros
-    key, value, filled = found.key, found.value, found.filled
+    key, value = found.key, found.value
     mappings, levels, tensors = tile.shape
     for t in range(tensors):
         if known[t]:
@@ -331,10 +373,7 @@ def fill_fullest(
                     problem, densities, t, below[n, level], words, fullest.share, fullest.deviations
                 )
                 nonzeros[n, level, t] = most
-                if filled[0] < len(value) // 2:
-                    filled[0] += 1
-                    key[slot, 0], key[slot, 1], key[slot, 2] = t + 1, words // side, code
-                    value[slot] = most
+                _remember(found, slot, t, words // side, code, most)
             run = terms.run[level, t]
             if run > 0:
                 for n in range(mappings):

@@ -20,7 +20,7 @@ from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, SKIPPED, BoxA
 from procrustes_model.kernels.sparse.empty import find_empty
 from procrustes_model.kernels.sparse.empty_on_masks import find_empty_by_mask
 from procrustes_model.kernels.sparse.formats import block_bits, least_bits
-from procrustes_model.kernels.sparse.fullest import most_of_each
+from procrustes_model.kernels.sparse.fullest import FoundArrays, make_found, most_of_each
 from procrustes_model.kernels.sparse.joint import count_jointly
 from procrustes_model.model.sparse.lower import SparseDesign
 
@@ -48,6 +48,7 @@ class Relaxation:
     design: SparseDesign
     may_keep: Ints
     _jointly: dict[frozenset[int], float] = field(default_factory=dict, repr=False, compare=False)
+    _found: FoundArrays = field(default_factory=lambda: make_found(1 << 15), repr=False, compare=False)
 
     @property
     def is_valid(self) -> bool:
@@ -310,8 +311,9 @@ class Relaxation:
         nonzeros = elements * self.density(tensor)
         anywhere = design.densities.model[tensor] == HYPERGEOMETRIC and not design.masks.known[tensor]
         if design.capacity_size != "average" and anywhere:
-            size, total = int(design.densities.size[tensor]), int(design.densities.nonzeros[tensor])
-            different, inverse = np.unique(words, return_inverse=True)
-            most = most_of_each(size, total, different, design.share, design.deviations)
-            nonzeros = np.maximum(nonzeros, most[inverse])
+            # What does not fit on average need not be looked at.
+            near = np.flatnonzero(nonzeros + described <= design.machine.capacity[level])
+            share, deviations = design.share, design.deviations
+            most = most_of_each(design.densities, tensor, words[near], share, deviations, self._found)
+            nonzeros[near] = np.maximum(nonzeros[near], most)
         return np.asarray(nonzeros + described)
