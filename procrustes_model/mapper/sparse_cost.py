@@ -34,7 +34,7 @@ MOST_COUNTED = 2e9
 """Elements of masks that are looked at to bound imbalance; beyond, bounds do without."""
 
 LIKELY = 0.99
-"""Share of tiles that must fit where masks are not counted yet: the fullest that may be seldom is there."""
+"""Share of tiles that must fit before masks are counted: the fullest tile that could occur rarely does."""
 
 COUNTED = 4
 """Mappings of each batch that are counted on masks, the most promising by their densities."""

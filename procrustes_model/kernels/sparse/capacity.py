@@ -180,6 +180,8 @@ def grow_stored(
             for t in range(tensors):
                 if stored[n, level, t] == 0 or not formats.compressed[level, t]:
                     continue
+                if fullest.nonzeros[n, level, t] == 0 and fullest.entries[n, level, t] == 0:
+                    continue
                 measure_spans(problem, t, loops.below[n, level], terms.depth[level, t], spans)
                 held = (fullest.nonzeros[n, level, t], fullest.entries[n, level, t])
                 block = positions_of(formats.block[level, t], tiles.elements[n], tiles.cut[n] >= 0)

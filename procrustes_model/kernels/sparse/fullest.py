@@ -342,7 +342,7 @@ def fill_fullest(
         Tensors with a mask; their tiles are counted instead.
     tile : int64[N, L, T]
     fullest : FullestArrays
-        Filled in for compressed tensors.
+        Filled in for compressed tensors whose tiles vary; for others it stays 0, less than the average.
     found : FoundArrays
         Read and added to.
     """
@@ -350,18 +350,15 @@ def fill_fullest(
     key, value = found.key, found.value
     mappings, levels, tensors = tile.shape
     for t in range(tensors):
-        if known[t]:
+        model = densities.model[t]
+        if known[t] or model not in (HYPERGEOMETRIC, STRUCTURED):
             continue
-        model, average = densities.model[t], densities.average[t]
         grouped = problem.rank[t, densities.group[t, 2]] if model == STRUCTURED else -1
         for level in range(levels):
             if not formats.compressed[level, t]:
                 continue
             for n in range(mappings):
                 words = tile[n, level, t]
-                if model not in (HYPERGEOMETRIC, STRUCTURED):
-                    nonzeros[n, level, t] = words * average
-                    continue
                 side, code = 1, 0
                 if model == STRUCTURED:
                     side, code = measure_groups(problem, grouped, below[n, level])
