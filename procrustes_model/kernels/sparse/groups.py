@@ -7,8 +7,8 @@ import numpy as np
 from procrustes_model.kernels.dense.arrays import Ints, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 
-_MOST_WINDOWS = 1 << 20
-"""Places of windows that are tried; with more of them, positions are taken to be independent."""
+_MOST_ROWS = 1 << 15
+"""Rows of windows that are looked at; with more of them, positions are taken to be independent."""
 
 
 @kernel
@@ -59,6 +59,12 @@ def _column_empty(n: int, m: int, start: int, side: int, first: int, rows: int) 
 
 
 @kernel
+def _find_period(m: int, start: int, side: int, inner: int) -> int:
+    """Return after how many positions of a fiber groups lie alike again; parameters as in `sum_windows`."""
+    return inner * (m if side % m == 0 and start == 0 else side)
+
+
+@kernel
 def sum_windows(n: int, m: int, start: int, side: int, inner: int, length: int, window: int) -> float:
     """Return the expected number of places in a fiber at which so many neighbours in a row are zero.
 
@@ -82,7 +88,7 @@ def sum_windows(n: int, m: int, start: int, side: int, inner: int, length: int, 
         return 0.0
     if window <= inner:  # all in different groups
         return places * (1 - n / m) ** window
-    period = inner * (m if side % m == 0 and start == 0 else side)
+    period = _find_period(m, start, side, inner)
     rows, more = window // inner, window % inner
     total = 0.0
     for place in range(min(period, places)):
@@ -116,7 +122,8 @@ def zeros_in_groups(n: int, m: int, starts: Ints, side: int, inner: int, length:
         if starts[start] == 0 or n >= m:
             continue
         for j in range(1, length // run + 1):
-            if j * run > inner and min(inner * side, length) * (j * run // inner) > _MOST_WINDOWS:
+            places = min(_find_period(m, start, side, inner), length)
+            if j * run > inner and places * (j * run // inner + 1) > _MOST_ROWS:
                 return -1.0
             begun = sum_windows(n, m, start, side, inner, length, j * run)
             if begun < 1e-17 * length:
