@@ -13,7 +13,6 @@ import numpy as np
 
 from procrustes_model.kernels.dense.accesses import check_capacity, count_accesses, count_fills_of_outputs
 from procrustes_model.kernels.dense.arrays import (
-    COUNT_LIMIT,
     OK,
     OVERFLOW,
     CostArrays,
@@ -26,7 +25,13 @@ from procrustes_model.kernels.dense.arrays import (
     RuleArrays,
 )
 from procrustes_model.kernels.dense.cost import cost_nests
-from procrustes_model.kernels.dense.nest import check_nests, count_transfers, flatten, measure_tiles
+from procrustes_model.kernels.dense.nest import (
+    check_nests,
+    count_transfers,
+    flatten,
+    is_beyond,
+    measure_tiles,
+)
 from procrustes_model.kernels.dense.sharing import count_distinct
 from procrustes_model.kernels.imperfect.transfers import (
     check_passes,
@@ -60,12 +65,11 @@ def _count_steps(loops: LoopArrays, steps: Ints, status: Ints) -> None:
     """Count the steps of every nest, passes taken as whole; OVERFLOW in `status` beyond 2^62."""
     for n in range(len(status)):
         steps[n] = 1
-        along = 1.0
         for loop in range(loops.listed[n]):
+            if is_beyond(steps[n], loops.bound[n, loop]):
+                status[n] = OVERFLOW if status[n] == OK else status[n]
+                break
             steps[n] *= loops.bound[n, loop]
-            along *= loops.bound[n, loop]
-        if along > COUNT_LIMIT and status[n] == OK:
-            status[n] = OVERFLOW
 
 
 @kernel

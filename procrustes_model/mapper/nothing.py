@@ -8,11 +8,11 @@ from copy import copy
 from dataclasses import replace
 
 from procrustes_model.errors import Issue
+from procrustes_model.kernels.dense.arrays import UNLIMITED
 from procrustes_model.mapper.constraints import Constraints, LevelRules, LoopRules, make_rules
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.random_search import search_random
 from procrustes_model.mapper.space import Space
-from procrustes_model.model.lower import UNLIMITED
 from procrustes_model.objective import OBJECTIVES, Objective
 
 EFFORT = 10_000

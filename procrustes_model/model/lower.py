@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.kernels.dense.arrays import COUNT_LIMIT, Ints, MachineArrays, NestArrays, ProblemArrays
+from procrustes_model.kernels.dense.arrays import (
+    COUNT_LIMIT,
+    UNLIMITED,
+    Ints,
+    MachineArrays,
+    NestArrays,
+    ProblemArrays,
+)
 from procrustes_model.model.components import Working, serves_computes, words_served
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.vocabulary import Action, Compute, Price
@@ -17,9 +24,6 @@ if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.mapping import Mapping
     from procrustes_model.spec.problem import Problem
-
-UNLIMITED = np.iinfo(np.int64).max
-"""Capacity, in words, of a level that states none."""
 
 
 def _check_size(problem: Problem) -> None:

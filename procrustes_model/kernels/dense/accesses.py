@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from procrustes_model.kernels.dense.arrays import (
     BAD_CAPACITY,
-    COUNT_LIMIT,
     FILL,
     OK,
     OVERFLOW,
     READ,
+    UNLIMITED,
     UPDATE,
     Bools,
     CountArrays,
@@ -17,6 +17,7 @@ from procrustes_model.kernels.dense.arrays import (
     MachineArrays,
     ProblemArrays,
 )
+from procrustes_model.kernels.dense.nest import is_beyond
 from procrustes_model.kernels.jit import kernel
 
 
@@ -68,7 +69,7 @@ def count_accesses(
                 accesses[n, level, tensor] = 0
                 if not keep[n, level, tensor]:
                     continue
-                if float(from_child) * tiles > COUNT_LIMIT:
+                if is_beyond(from_child, tiles):
                     status[n] = OVERFLOW
                 served = from_child * tiles
                 fresh = 0
@@ -109,6 +110,8 @@ def check_capacity(machine: MachineArrays, keep: Bools, tile: Ints, status: Ints
     for n in range(mappings):
         for level in range(levels):
             room = machine.capacity[level]
+            if room == UNLIMITED:
+                continue
             for tensor in range(tensors):
                 if keep[n, level, tensor]:
                     room -= tile[n, level, tensor]

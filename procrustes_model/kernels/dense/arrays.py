@@ -33,8 +33,11 @@ OK, OVERFLOW, BAD_FACTORS, BAD_FANOUT, BAD_KEEP, BAD_CAPACITY, BAD_DESIGN = (
 )
 """What can be said of a mapping: `vocabulary.Status` for kernels."""
 
-COUNT_LIMIT = 2.0**62
+COUNT_LIMIT = 2**62
 """Counts are exact integers up to here, and an error beyond."""
+
+UNLIMITED = 2**63 - 1
+"""Capacity, in words, of a level that states none: all fits, also tiles that together exceed 2^62."""
 
 
 class ProblemArrays(NamedTuple):

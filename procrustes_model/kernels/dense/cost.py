@@ -153,7 +153,7 @@ def stretch(bandwidth: Floats, level: int, read: float, write: float, steps: int
                 limit = port + 1
     if limit == 0:
         return steps, 0
-    if steps / slowdown > COUNT_LIMIT:
+    if steps / slowdown > float(COUNT_LIMIT):
         return -1, limit
     return math.ceil(steps / slowdown), limit
 

@@ -45,6 +45,12 @@ def copy_nest(source: NestArrays, target: NestArrays, n: int, to: int) -> None:
 
 
 @kernel
+def is_beyond(a: int, b: int) -> bool:
+    """Say whether the product of two counts is beyond 2^62, exactly."""
+    return bool(float(a) * float(b) > COUNT_LIMIT or a * b > COUNT_LIMIT)
+
+
+@kernel
 def flatten(nests: NestArrays, loops: LoopArrays) -> None:
     """List each mapping's temporal loops with a bound above 1, and what each level covers.
 
@@ -245,7 +251,7 @@ def count_transfers(problem: ProblemArrays, loops: LoopArrays, tile: Ints, moved
                     moved[n, level, tensor] = words
                     continue
                 visits = bound[n, inner] * outer[n, inner]
-                if float(words) * visits > COUNT_LIMIT:
+                if is_beyond(words, visits):
                     status[n] = OVERFLOW
                     continue
                 total = words * visits

@@ -9,6 +9,7 @@ from procrustes_model.kernels.dense.arrays import (
     FILL,
     OK,
     READ,
+    UNLIMITED,
     UPDATE,
     Bools,
     Floats,
@@ -191,6 +192,12 @@ def grow_stored(
 
 
 @kernel
+def exceeds(words: float, capacity: int) -> bool:
+    """Say whether stored words are more than a capacity, beyond rounding."""
+    return bool(capacity != UNLIMITED and words > capacity * (1 + 1e-12))
+
+
+@kernel
 def check_stored(capacity: Ints, stored: Floats, status: Ints) -> None:
     """Set `status`, int64[N], to BAD_CAPACITY where `stored` exceeds `capacity`, int64[L]."""
     mappings, levels, tensors = stored.shape
@@ -199,7 +206,7 @@ def check_stored(capacity: Ints, stored: Floats, status: Ints) -> None:
             used = 0.0
             for t in range(tensors):
                 used += stored[n, level, t]
-            if used > capacity[level] * (1 + 1e-12) and status[n] == OK:
+            if exceeds(used, capacity[level]) and status[n] == OK:
                 status[n] = BAD_CAPACITY
 
 
@@ -226,7 +233,7 @@ def spill(capacity: Ints, instances: Ints, keep: Bools, counts: SparseCountArray
             used = 0.0
             for t in range(tensors):
                 used += stored[n, level, t]
-            if status[n] != OK or used <= capacity[level] * (1 + 1e-12):
+            if status[n] != OK or not exceeds(used, capacity[level]):
                 continue
             if level == 0:
                 status[n] = BAD_CAPACITY

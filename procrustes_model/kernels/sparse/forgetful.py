@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import COUNT_LIMIT, OVERFLOW, Ints, LoopArrays, ProblemArrays
+from procrustes_model.kernels.dense.arrays import OVERFLOW, Ints, LoopArrays, ProblemArrays
+from procrustes_model.kernels.dense.nest import is_beyond
 from procrustes_model.kernels.jit import kernel
 
 
@@ -66,7 +67,7 @@ def count_forgetful_transfers(
                         kept *= max(0, side[rank] - abs(move[rank]))
                     if not still:
                         visits = (bound[n, loop] - 1) * outer[n, loop]
-                        if float(words) * visits > COUNT_LIMIT:
+                        if is_beyond(words, visits):
                             status[n] = OVERFLOW
                         total += visits * (words if fixed and not same else words - kept)
                 moved[n, level, t] = total
