@@ -179,6 +179,13 @@ class Compute(IntEnum):
     SKIPPED = 2
 
 
+class Searched(StrEnum):
+    """The mappings of which a search proves something: what their factors may be, as prose says it."""
+
+    WHOLE = "factors that divide the bounds"
+    SHORTER = "spatial factors that divide the bounds and last passes of any length"
+
+
 class Status(IntEnum):
     """What can be said of a mapping: it is valid, or why not."""
 

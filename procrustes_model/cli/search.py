@@ -209,7 +209,7 @@ def _write(
 
     for one, path in zip(found, mappings.values(), strict=False):
         if path is not None:
-            write_atomically(path, one.mapping.to_yaml())
+            write_atomically(path, one.to_yaml())
     write_results([one.result for one in found], csv)
     if json is not None:
         content = [one.to_dict() for one in found]

@@ -179,7 +179,9 @@ class _Reader:
         if not isinstance(content, AbstractMapping):
             return LoopRules(self.factors(content, path))
         self.keys(content, _KEYS, path)
-        only = content.get("dimensions")
+        only, order = content.get("dimensions"), _words(content.get("order"))
+        for name in dict.fromkeys(name for name in order if order.count(name) > 1):
+            self.document.complain((*path, "order"), f"'{name}' stands twice in this order", "once is enough")
         return LoopRules(
             self.factors(content.get("factors") or "", (*path, "factors")),
             None if only is None else self.names(only, self.dimensions, "dimension", (*path, "dimensions")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -12,31 +11,42 @@ from procrustes_model.kernels.dense.arrays import Ints
 from procrustes_model.kernels.search.candidates import list_all
 from procrustes_model.kernels.search.exhaustive import try_all
 from procrustes_model.kernels.search.finish import Bench
+from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.random_search import WALK, search_random
 from procrustes_model.mapper.space import Space
 from procrustes_model.mapper.sparse_cost import SparseCost
 
 LARGEST = 200_000_000
 """Mappings above which `search_exhaustive` refuses."""
 
+LARGEST_SPLITS = 1_000_000
+"""Splits of a dimension above which `search_exhaustive` refuses: they are listed."""
+
 CHUNK = 1000
-"""Factorisations per call of the kernel: how often the time limit is looked at."""
+"""Mappings that are measured at a time where something is zero."""
 
-TRIED = 1_000_000
-"""Combinations of orders that a call of the kernel looks at where something is zero."""
+DENSE_TRIED, TRIED = 20_000, 1_000_000
+"""Mappings that a call of a kernel measures, or lists where something is zero, between looks at the time."""
 
 
-def list_factorisations(space: Space, d: int) -> list[tuple[int, ...]]:
+def list_factorisations(space: Space, d: int) -> Ints:
     """Return all ways to write the bound of dimension `d` as allowed factors: per level temporal, x, y."""
-    divisors = space.lattice.divisors[d, : space.lattice.counts[d]].tolist()
-    found: list[tuple[int, ...]] = [()]
+    bound, divisors = int(space.model.bounds[d]), space.divisors[d, : space.counts[d]]
+    found, made = np.ones((1, 0), np.int64), np.ones(1, np.int64)
     for level in range(space.levels):
         for kind, most in enumerate((math.inf, *space.architecture.fanout(level))):
-            allowed = space.rules.factors[level, kind, d]
-            factors = [f for f, ok in zip(divisors, allowed, strict=False) if ok and f <= most]
-            bound = int(space.model.bounds[d])
-            found = [(*row, f) for row in found for f in factors if bound % (math.prod(row) * f) == 0]
-    return [row for row in found if math.prod(row) == int(space.model.bounds[d])]
+            space.deadline.check()
+            allowed = space.rules.factors[level, kind, d, : len(divisors)] & (divisors <= most)
+            factors = divisors[allowed]
+            row, column = np.nonzero(bound % (made[:, None] * factors) == 0)
+            if len(row) > LARGEST_SPLITS:
+                raise _too_large(
+                    f"{list(space.problem.dimensions)[d]}={bound} has over {LARGEST_SPLITS:,} splits"
+                )
+            found = np.concatenate((found[row], factors[column, None]), axis=1)
+            made = made[row] * factors[column]
+    return np.asarray(found[made == bound])
 
 
 def _tables(space: Space) -> tuple[Ints, Ints]:
@@ -44,32 +54,29 @@ def _tables(space: Space) -> tuple[Ints, Ints]:
     count = np.array([len(of) for of in rows], np.int64)
     splits = np.ones((len(rows), max(int(count.max()), 1), 3 * space.levels), np.int64)
     for d, of in enumerate(rows):
-        if of:
-            splits[d, : len(of)] = of
+        splits[d, : len(of)] = of
     return splits, count
 
 
 def _measure_all(
-    space: Space,
-    cost: SparseCost,
-    incumbent: Incumbent,
-    splits: Ints,
-    count: Ints,
-    orders: Ints,
-    position: Ints,
-    bench: Bench,
+    space: Space, cost: SparseCost, incumbent: Incumbent, splits: Ints, count: Ints, bench: Bench
 ) -> None:
     """Measure the mappings of one choice of what levels keep under the sparse design."""
-    nests, more = space.nests(CHUNK), True
-    while more and not incumbent.late:
+    nests, more, position = space.nests(CHUNK), True, np.zeros(len(count) + 1, np.int64)
+    while more:
+        incumbent.deadline.check()
         written, more = list_all(
-            space.model, splits, count, orders, space.rules.outside, position, TRIED, bench, nests
+            space.model, splits, count, space.rules.outside, position, TRIED, bench, nests
         )
         if written:
             incumbent.measured += cost.choose(nests, written, incumbent, counted=None)
 
 
-def search_exhaustive(space: Space, incumbent: Incumbent) -> None:
+def _too_large(what: str) -> SpecError:
+    return SpecError(Issue(what, "use the method 'optimal', which proves the same, or add constraints"))
+
+
+def search_exhaustive(space: Space, incumbent: Incumbent) -> bool:
     """Measure every mapping, unless there are too many.
 
     Parameters
@@ -78,40 +85,51 @@ def search_exhaustive(space: Space, incumbent: Incumbent) -> None:
     incumbent : Incumbent
         Changed in place.
 
+    Returns
+    -------
+    bool
+        Whether all were measured before the time was out.
+
     Raises
     ------
     SpecError
-        When the space holds more than `LARGEST` mappings.
+        When the space holds more than `LARGEST` mappings, or a dimension more than `LARGEST_SPLITS` splits.
     """
     size = space.size()
-    if size > LARGEST:
-        raise SpecError(
-            Issue(
-                f"the space has {size:.3g} mappings, more than the {LARGEST:,} that are tried one by one",
-                "use the method 'optimal', which proves the same, or add constraints",
-            )
+    if (size is not None and size > LARGEST) or (size is None and not incumbent.late):
+        many = "too many to count" if size is None else f"{size:.3g}"
+        raise _too_large(
+            f"the space has {many} mappings, more than the {LARGEST:,} that are tried one by one"
         )
+    try:
+        _try_all(space, incumbent)
+    except OutOfTime:
+        if incumbent.nests is None:  # a first mapping, whatever the time
+            search_random(space, incumbent, mappings=WALK)
+        return False
+    return True
+
+
+def _try_all(space: Space, incumbent: Incumbent) -> None:
     splits, count = _tables(space)
     if not count.all():
         return
-    dimensions = range(len(space.model.bounds))
-    orders = np.array(list(itertools.permutations(dimensions)), np.int64)
     for keep in space.patterns():
-        position, bench, best = np.zeros(len(count) + 1, np.int64), space.bench(), space.bench()
+        bench, best = space.bench(), space.bench()
         bench.nests.keep[0] = keep
         if space.cost is not None:
-            _measure_all(space, space.cost, incumbent, splits, count, orders, position, bench)
+            _measure_all(space, space.cost, incumbent, splits, count, bench)
             continue
-        more = True
-        while more and not incumbent.late:
+        more, position = True, np.zeros(len(count) + 1, np.int64)
+        while more:
+            incumbent.deadline.check()
             energy, cycles, valid, more = try_all(
                 space.model,
                 splits,
                 count,
-                orders,
                 space.rules.outside,
-                position[:-1],
-                CHUNK,
+                position,
+                DENSE_TRIED,
                 incumbent.goal,
                 bench,
                 best,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,6 +17,7 @@ from procrustes_model.kernels.search.goal import (
     score,
     score_all,
 )
+from procrustes_model.mapper.deadline import Deadline
 from procrustes_model.mapper.result import Improvement
 from procrustes_model.objective import Objective
 
@@ -60,8 +60,7 @@ class Incumbent:
     Attributes
     ----------
     objective : Objective
-    seconds : float, optional
-        Time limit.
+    deadline : Deadline
     report : callable, optional
         Called with `Progress` now and then.
     power : float
@@ -70,7 +69,7 @@ class Incumbent:
     """
 
     objective: Objective
-    seconds: float | None = None
+    deadline: Deadline = field(default_factory=Deadline)
     report: Callable[[Progress], None] | None = None
     power: float = 0.0
     energy: float = math.inf
@@ -82,17 +81,16 @@ class Incumbent:
     share: float = 0.0
     interrupted: bool = False
     history: list[Improvement] = field(default_factory=list)
-    begun: float = field(default_factory=time.perf_counter)
 
     @property
     def elapsed(self) -> float:
         """Seconds since the search began."""
-        return time.perf_counter() - self.begun
+        return self.deadline.elapsed
 
     @property
     def late(self) -> bool:
         """Whether the time limit is over."""
-        return self.seconds is not None and self.elapsed > self.seconds
+        return self.deadline.late
 
     @property
     def value(self) -> float:

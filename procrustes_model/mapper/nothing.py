@@ -9,11 +9,13 @@ from dataclasses import replace
 
 from procrustes_model.errors import Issue
 from procrustes_model.kernels.dense.arrays import UNLIMITED
-from procrustes_model.mapper.constraints import Constraints, LevelRules, LoopRules, make_rules
+from procrustes_model.mapper.constraints import Constraints, LevelRules, LoopRules
+from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
-from procrustes_model.mapper.random_search import search_random
+from procrustes_model.mapper.random_search import begin, make_ways, search_random
 from procrustes_model.mapper.space import Space
 from procrustes_model.objective import OBJECTIVES, Objective
+from procrustes_model.vocabulary import Status
 
 EFFORT = 10_000
 """Mappings that a walk looks at to find one that is valid without a condition."""
@@ -53,14 +55,15 @@ def _valid(space: Space) -> int:
     """Return how many valid mappings a short walk meets."""
     if any(space.count_factorisations(d) == 0 for d in range(len(space.model.bounds))):
         return 0
-    incumbent = Incumbent(OBJECTIVES["edp"], power=space.power)
+    incumbent = Incumbent(OBJECTIVES["edp"], space.deadline, power=space.power)
+    space.deadline.check()
     search_random(space, incumbent, mappings=EFFORT)
     return incumbent.measured
 
 
 def _best_share(space: Space) -> float:
     """Return the largest share of the compute units that a short walk meets."""
-    incumbent = Incumbent(OBJECTIVES["cycles"], power=space.power)
+    incumbent = Incumbent(OBJECTIVES["cycles"], space.deadline, power=space.power)
     search_random(space, incumbent, mappings=EFFORT)
     used = 1 if incumbent.nests is None else math.prod(incumbent.nests.spatial.ravel().tolist())
     return used / space.architecture.instances(space.levels)
@@ -86,12 +89,20 @@ def _least_capacity(space: Space, level: int) -> int | None:
     return high
 
 
+def _is_beyond_counting(space: Space) -> bool:
+    """Say whether counts exceed 2^62 where walks begin, with all loops at the outermost level."""
+    freedom, nests = space.freedom(), space.nests(1)
+    begin(space, freedom, make_ways(space, freedom, [0]), nests)
+    found = space.cost.measure(nests) if space.cost is not None else space.evaluator.evaluate(*nests)
+    return bool(found.status[0] == Status.OVERFLOW)
+
+
 def _with_capacity(space: Space, level: int, words: int | None) -> Space:
     if space.design is not None:
         levels = list(space.architecture.levels)
         levels[level] = levels[level].model_copy(update={"capacity_words": words})
         architecture = space.architecture.model_copy(update={"levels": tuple(levels)})
-        return Space(architecture, space.problem, space.constraints, space.design)
+        return Space(architecture, space.problem, space.constraints, space.design, space.deadline)
     capacity = space.model.machine.capacity.copy()
     capacity[level] = UNLIMITED if words is None else words
     changed = copy(space)
@@ -111,12 +122,8 @@ def _with_fanout(space: Space, level: int) -> Space:
 def _with_rules(space: Space, constraints: Constraints) -> Space:
     """Return the space under other constraints, as far as walks and counts need it."""
     if space.design is not None:
-        return Space(space.architecture, space.problem, constraints, space.design)
-    changed = copy(space)
-    changed.constraints = constraints
-    changed.rules = make_rules(constraints, space.architecture, space.problem, space.lattice.divisors)
-    changed.model = space.model._replace(least_units=changed.rules.least_units)
-    return changed
+        return Space(space.architecture, space.problem, constraints, space.design, space.deadline)
+    return space.under(constraints)
 
 
 def _impossible_dimensions(space: Space) -> list[Issue]:
@@ -147,7 +154,7 @@ def _lets_through(space: Space, free: int) -> Iterator[str]:
     """Say of every rule how many mappings it lets through where it is the only one."""
     for words, alone in _single_rules(space.constraints):
         size = _with_rules(space, alone).size()
-        if size < free:
+        if size is not None and size < free:
             yield f"{words} {size:.3g}"
 
 
@@ -195,7 +202,8 @@ def explain_limits(space: Space, objective: Objective) -> list[Issue]:
             else replace(alone, most_cycles=objective.most_cycles)
         )
         for aim in (within, alone):
-            incumbent = Incumbent(aim, power=space.power)
+            incumbent = Incumbent(aim, space.deadline, power=space.power)
+            space.deadline.check()
             search_random(space, incumbent, mappings=EFFORT)
             if incumbent.nests is not None:
                 break
@@ -207,6 +215,30 @@ def explain_limits(space: Space, objective: Objective) -> list[Issue]:
             least += "; search longer, or with the method 'optimal'"
         issues.append(Issue(f"no mapping was found with at most {limit:,.10g} {unit}", least))
     return issues
+
+
+def explain(space: Space, objective: Objective) -> list[Issue]:
+    """Return why a search has found nothing, as far as there is time to find out.
+
+    Parameters
+    ----------
+    space : Space
+    objective : Objective
+
+    Returns
+    -------
+    list of Issue
+    """
+    try:
+        space.deadline.check()
+        return explain_limits(space, objective) or explain_nothing(space)
+    except OutOfTime:
+        return [
+            Issue(
+                f"no mapping was found in {space.deadline.seconds:g} s",
+                "more seconds; without a limit, the reason is found where no mapping is valid",
+            )
+        ]
 
 
 def explain_nothing(space: Space) -> list[Issue]:
@@ -223,9 +255,10 @@ def explain_nothing(space: Space) -> list[Issue]:
         First a summary; then each condition without which a short random walk finds valid mappings, with how
         many of those it looked at were valid, and for a capacity the least that was enough.
     """
-    free = _with_rules(space, Constraints())
-    issues = [Issue(f"no mapping is valid, of {free.size():.3g} that the bounds and the fan-out allow")]
-    if alone := list(_lets_through(space, free.size())):
+    free = _with_rules(space, Constraints()).size()
+    many = "" if free is None else f", of {free:.3g} that the bounds and the fan-out allow"
+    issues = [Issue(f"no mapping is valid{many}")]
+    if free is not None and (alone := list(_lets_through(space, free))):
         issues[0] = replace(issues[0], hint="each rule alone lets through: " + ", ".join(alone))
     if impossible := _impossible_dimensions(space):
         return issues + impossible
@@ -263,6 +296,8 @@ def explain_nothing(space: Space) -> list[Issue]:
                     space.architecture.name,
                 )
             )
+    if _is_beyond_counting(space):
+        issues.append(Issue(f"fatal: {Status.OVERFLOW.text}", "smaller bounds, or more bandwidth"))
     if len(issues) == 1:
         issues.append(Issue("no single condition is fatal: several together leave nothing"))
     return issues

@@ -29,15 +29,13 @@ def find_pareto_front(request: FrontRequest) -> tuple[SearchResult, ...]:
     -----
     Each point has the least energy of all mappings that take fewer cycles than the point before.
     """
-    task, seconds = make_task(request), request.seconds
+    task = make_task(request)
+    deadline = task.space.deadline
     front: list[SearchResult] = []
-    objective, spent = OBJECTIVES["energy"], 0.0
-    fewest = math.inf
-    while len(front) < request.points and fewest > 1 and (seconds is None or spent < seconds):
-        left = None if seconds is None else seconds - spent
-        incumbent = Incumbent(objective, left, request.progress, task.space.power)
+    objective, fewest = OBJECTIVES["energy"], math.inf
+    while len(front) < request.points and fewest > 1 and not (front and deadline.late):
+        incumbent = Incumbent(objective, deadline, request.progress, task.space.power)
         certificate = Optimal(task.space, incumbent, task.threads).run(request.seed)
-        spent += incumbent.elapsed
         if incumbent.nests is None:
             break
         found = task.conclude(incumbent, certificate, "optimal")

@@ -11,6 +11,7 @@ import numpy as np
 from procrustes_model.kernels.dense.arrays import NestArrays
 from procrustes_model.kernels.search.arrays import Goal
 from procrustes_model.kernels.search.walk import Freedom, Ways, accept, propose, walk
+from procrustes_model.mapper.deadline import Deadline
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.space import Space
 from procrustes_model.mapper.sparse_cost import SparseCost
@@ -21,6 +22,8 @@ HOT, COLD = 0.3, 0.0005
 WALK = 20_000
 """Mappings of one walk."""
 
+PART, LEAST = 250, 20
+"""Steps between looks at the time limit, and how often it is over and a walk without a mapping goes on."""
 
 WAYS = 25
 """Walks that run side by side in one call of the kernel, which makes each of them faster."""
@@ -60,26 +63,49 @@ def begin(space: Space, freedom: Freedom, ways: Ways, nests: NestArrays) -> None
     ways.accepted[:] = ways.record[:] = np.inf
 
 
-def _walk(space: Space, goal: Goal, steps: int, seeds: Sequence[int]) -> tuple[float, float, int, NestArrays]:
+def _walk(
+    space: Space, goal: Goal, steps: int, seeds: Sequence[int], deadline: Deadline
+) -> tuple[float, float, int, NestArrays]:
     freedom = space.freedom()
     ways = make_ways(space, freedom, seeds)
     if space.cost is None:
-        bench = space.bench(len(seeds))
-        begin(space, freedom, ways, bench.nests)
-        valid = walk(space.model, space.lattice, freedom, goal, steps, HOT, COLD, bench, ways)
+        valid = _walk_dense(space, freedom, goal, steps, ways, deadline)
     else:
-        valid = _walk_sparse(space, space.cost, freedom, goal, steps, ways)
+        valid = _walk_sparse(space, space.cost, freedom, goal, steps, ways, deadline)
     return float(ways.record[0]), float(ways.record[1]), valid, ways.best
 
 
-def _walk_sparse(space: Space, cost: SparseCost, freedom: Freedom, goal: Goal, steps: int, ways: Ways) -> int:
+def _parts(steps: int, part: int, ways: Ways, deadline: Deadline) -> Iterator[tuple[int, int]]:
+    """Yield the first step and the end of parts of a walk until the time is out.
+
+    Late or not, it goes on until a valid mapping is met, for `LEAST` parts at most.
+    """
+    for number, first in enumerate(range(0, steps, part)):
+        if deadline.late and (np.isfinite(ways.record[0]) or number >= LEAST):
+            return
+        yield first, min(first + part, steps)
+
+
+def _walk_dense(
+    space: Space, freedom: Freedom, goal: Goal, steps: int, ways: Ways, deadline: Deadline
+) -> int:
+    bench, valid = space.bench(len(ways.state)), 0
+    begin(space, freedom, ways, bench.nests)
+    for first, last in _parts(steps, PART, ways, deadline):
+        valid += walk(space.model, space.divisors, freedom, goal, first, last, steps, HOT, COLD, bench, ways)
+    return valid
+
+
+def _walk_sparse(
+    space: Space, cost: SparseCost, freedom: Freedom, goal: Goal, steps: int, ways: Ways, deadline: Deadline
+) -> int:
     """Walk as `kernels.search.walk.walk` does, with mappings measured under the sparse design."""
     nests, valid = space.nests(len(ways.state)), 0
     begin(space, freedom, ways, nests)
     with cost.workbench(len(ways.state)) as bench:
         costs, status = bench.sparse.costs, bench.sparse.status
-        for step in range(steps):
-            propose(space.model, space.lattice, freedom, ways, nests, step == 0)
+        for step, _ in _parts(steps, 1, ways, deadline):
+            propose(space.model, space.divisors, freedom, ways, nests, step == 0)
             cost.evaluate(nests, bench)
             temperature = HOT * (COLD / HOT) ** (step / steps)
             valid += accept(goal, temperature, ways, nests, costs.total, costs.cycles, status)
@@ -133,14 +159,14 @@ def search_random(
     usual = (WAYS, WALK) if space.cost is None else (SPARSE_WAYS, SPARSE_WALK)
     batches, done = _batches(mappings, ways or usual[0], length or usual[1]), 0
     with ThreadPoolExecutor(threads) as pool:
-        while not incumbent.late:
+        while not done or not incumbent.late:
             batch = list(itertools.islice(batches, threads))
             if not batch:
                 break
             runs = []
             for first, count, steps in batch:
                 seeds = [(seed << 20) + first + i for i in range(count)]
-                runs.append(pool.submit(_walk, space, incumbent.goal, steps, seeds))
+                runs.append(pool.submit(_walk, space, incumbent.goal, steps, seeds, incumbent.deadline))
                 done += count * steps
             for run in runs:
                 energy, cycles, valid, nests = run.result()

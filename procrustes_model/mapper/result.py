@@ -8,6 +8,7 @@ from typing import Any
 from procrustes_model.model.result import Result
 from procrustes_model.objective import gap_to, parse_objective
 from procrustes_model.spec.mapping import Mapping
+from procrustes_model.vocabulary import Searched
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,21 @@ class Certificate:
     complete : bool
         Whether the search went to its end. Where something is zero, bounds are not exact, and a gap may be
         left all the same.
+    crowded : bool
+        Whether it left parts out for which there was no memory.
     value, lower_bound : float
         Objective of the mapping, and what no mapping of the space falls below: in the
         objective's unit, such as pJ x cycles.
-    mapspace : int
-        Mappings of the space; see `Space.size`.
+    mapspace : int, optional
+        Mappings of the space, each once; see `Space.size`. None where they were not counted.
     patterns, patterns_pruned : int
         Choices of what levels keep, and those that a bound excludes as a whole.
     measured : int
         Whole mappings evaluated.
     pruned : dict of str to int
         Partial mappings given up, by argument.
+    searched : Searched
+        The mappings of which it says so.
     whole : float, optional
         With imperfect factors, what no mapping of whole passes falls below and one of them reaches.
     """
@@ -55,12 +60,14 @@ class Certificate:
     proven: bool
     value: float
     lower_bound: float
-    mapspace: int
+    mapspace: int | None
     patterns: int = 0
     patterns_pruned: int = 0
     measured: int = 0
     pruned: dict[str, int] = field(default_factory=dict)
     complete: bool = False
+    crowded: bool = False
+    searched: Searched = Searched.WHOLE
     whole: float | None = None
 
     @property
@@ -99,6 +106,23 @@ class SearchResult:
     history: tuple[Improvement, ...]
     seconds: float
     interrupted: bool = False
+
+    @property
+    def claim(self) -> str:
+        """What is known of other mappings, a sentence without its end; first whether it is proven."""
+        certificate, aim = self.certificate, parse_objective(self.objective)
+        if certificate.proven:
+            return f"Proven: no mapping with {certificate.searched}{aim.within} has {aim.better}"
+        if certificate.lower_bound > 0:
+            return (
+                f"Not proven: a mapping with {certificate.searched}{aim.within} may have up to"
+                f" {certificate.gap:.1%} less"
+            )
+        return "Not proven: this search knows no lower bound"
+
+    def to_yaml(self) -> str:
+        """Return the mapping as text that `load_mapping` reads, with what is known of it as a comment."""
+        return f"# {self.claim}.\n{self.mapping.to_yaml()}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the history as plain data."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from procrustes_model.errors import SpecError
 from procrustes_model.mapper.exhaustive import search_exhaustive
 from procrustes_model.mapper.imperfect.search import search_imperfect_space
 from procrustes_model.mapper.incumbent import Incumbent
-from procrustes_model.mapper.nothing import explain_limits, explain_nothing
+from procrustes_model.mapper.nothing import explain
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.random_search import search_random
 from procrustes_model.mapper.request import Method, SearchRequest
 from procrustes_model.mapper.result import Certificate, SearchResult
 from procrustes_model.mapper.space import Space
-from procrustes_model.mapper.task import Task, make_task
+from procrustes_model.mapper.task import Run, make_task
 from procrustes_model.objective import parse_objective
 from procrustes_model.options import verb
 
@@ -22,36 +23,39 @@ BUDGET = 1_000_000
 """Mappings of a random search that is given neither a budget nor a time limit."""
 
 
-def _prove(task: Task, incumbent: Incumbent, request: SearchRequest) -> Certificate:
-    return Optimal(task.space, incumbent, task.threads).run(request.seed)
+def _prove(space: Space, incumbent: Incumbent, request: SearchRequest, threads: int) -> Certificate:
+    return Optimal(space, incumbent, threads).run(request.seed)
 
 
-def _walk(task: Task, incumbent: Incumbent, request: SearchRequest) -> None:
+def _walk(space: Space, incumbent: Incumbent, request: SearchRequest, threads: int) -> Certificate:
     budget = BUDGET if request.mappings is None and request.seconds is None else request.mappings
-    search_random(task.space, incumbent, mappings=budget, seed=request.seed, threads=task.threads)
+    search_random(space, incumbent, mappings=budget, seed=request.seed, threads=threads)
+    return _certify(space, incumbent, complete=False)
 
 
-def _try_all(task: Task, incumbent: Incumbent, _: SearchRequest) -> None:
-    search_exhaustive(task.space, incumbent)
+def _try_all(space: Space, incumbent: Incumbent, _: SearchRequest, __: int) -> Certificate:
+    return _certify(space, incumbent, complete=search_exhaustive(space, incumbent))
 
 
-def _search_imperfect(task: Task, incumbent: Incumbent, request: SearchRequest) -> Certificate:
+def _search_imperfect(
+    space: Space, incumbent: Incumbent, request: SearchRequest, threads: int
+) -> Certificate:
     return search_imperfect_space(
-        task.space,
+        space,
         incumbent,
         request.method,
         mappings=request.mappings,
         seed=request.seed,
-        threads=task.threads,
+        threads=threads,
     )
 
 
-_RUNS: dict[Method, Callable[[Task, Incumbent, SearchRequest], Certificate | None]] = {
+_RUNS: dict[Method, Callable[[Space, Incumbent, SearchRequest, int], Certificate]] = {
     "optimal": _prove,
     "random": _walk,
     "exhaustive": _try_all,
 }
-"""What searches among mappings with whole passes, by method; with a certificate where it proves something."""
+"""What searches among mappings with whole passes, by method."""
 
 
 @verb(SearchRequest)
@@ -67,30 +71,42 @@ def search(request: SearchRequest) -> SearchResult:
     Raises
     ------
     SpecError
-        When a specification is wrong, or no mapping is valid or within the limits: then with the reason.
+        When a specification is wrong; when no mapping is valid or within the limits, with the reason; when
+        none was found in time; or when the space is too large for the method.
     """
     aim = parse_objective(request.objective)
-    task = make_task(request)
-    space = task.space
-    incumbent = Incumbent(aim, request.seconds, request.progress, space.power)
     run = _search_imperfect if request.imperfect else _RUNS[request.method]
-    certificate, interrupted = None, False
+    task = make_task(request, _on_tiny(request.method, request.imperfect))
+    space = task.space
+    incumbent = Incumbent(aim, space.deadline, request.progress, space.power)
+    interrupted = False
     try:
-        certificate = run(task, incumbent, request)
+        certificate = run(space, incumbent, request, task.threads)
     except KeyboardInterrupt:
         if incumbent.nests is None:
             raise
-        interrupted = True
+        interrupted, certificate = True, _certify(space, incumbent, complete=False)
     if incumbent.nests is None:
-        raise SpecError(explain_limits(space, aim) or explain_nothing(space))
-    if certificate is None:
-        tried_all = request.method == "exhaustive" and not interrupted and not incumbent.late
-        certificate = _certify(space, incumbent, tried_all)
+        raise SpecError(explain(space, aim))
     interrupted = interrupted or incumbent.interrupted
     return task.conclude(incumbent, certificate, request.method, interrupted=interrupted)
 
 
-def _certify(space: Space, incumbent: Incumbent, complete: bool) -> Certificate:
+@functools.cache
+def _on_tiny(method: Method, imperfect: bool) -> Run:
+    """Return what searches in a certain way, briefly, to compile what that takes."""
+    run = _search_imperfect if imperfect else _RUNS[method]
+    budget = 16 if imperfect or method == "random" else None
+
+    def search_briefly(space: Space, incumbent: Incumbent) -> None:
+        machine, problem = space.architecture, space.problem
+        asked = SearchRequest(machine, problem, method=method, imperfect=imperfect, mappings=budget)
+        run(space, incumbent, asked, 1)
+
+    return search_briefly
+
+
+def _certify(space: Space, incumbent: Incumbent, *, complete: bool) -> Certificate:
     """Return what a search without a certificate knows; `complete` says that it tried every mapping."""
     return Certificate(
         proven=complete,

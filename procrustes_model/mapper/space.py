@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -25,8 +26,11 @@ from procrustes_model.kernels.search.finish import Bench
 from procrustes_model.kernels.search.lattice import spatial_vectors
 from procrustes_model.kernels.search.walk import Freedom
 from procrustes_model.mapper.constraints import Constraints, Rules, make_rules
+from procrustes_model.mapper.deadline import Deadline, OutOfTime
+from procrustes_model.mapper.lattice import list_divisors, list_primes, make_lattice
 from procrustes_model.mapper.optimal.relaxation import Relaxation
 from procrustes_model.mapper.orders import find_mirror, list_orders
+from procrustes_model.mapper.size import Packing, count_orders, count_splits, list_chains
 from procrustes_model.mapper.sparse_cost import SparseCost
 from procrustes_model.model.batch import BatchEvaluator
 from procrustes_model.model.design import Design, lower_dense
@@ -36,45 +40,17 @@ from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
 from procrustes_model.spec.problem import Problem
 from procrustes_model.vocabulary import Compute, Price
 
+MOST_BYTES = 1_000_000_000
+"""Room for tables over the lattice: of the two gigabytes that a search may take, what it can plan for."""
 
-def list_primes(number: int) -> list[int]:
-    """Return the prime factors of `number`, with repetition."""
-    primes, candidate = [], 2
-    while candidate * candidate <= number:
-        while number % candidate == 0:
-            primes.append(candidate)
-            number //= candidate
-        candidate += 1
-    return primes + [number] * (number > 1)
+GRACE = 0.2
+"""Seconds that counting the mappings may take when the time is over."""
 
+HURRIED = 0.5
+"""Share of the time left that may go to bounds which the search itself does not need."""
 
-def make_lattice(bounds: Ints) -> Lattice:
-    """Return the lattice of the divisors of `bounds` (int64[D])."""
-    powers = [Counter(list_primes(int(bound))) for bound in bounds]
-    axes = [(d, prime, most) for d, of in enumerate(powers) for prime, most in of.items()]
-    counts = np.array([math.prod(most + 1 for most in of.values()) for of in powers], np.int64)
-    points = np.arange(math.prod(counts.tolist()))
-    exponents = np.zeros((len(points), len(axes)), np.int64)
-    value = np.ones((len(points), len(powers)), np.int64)
-    axis_stride = np.ones(len(axes), np.int64)
-    packed, spare, shift, weight = np.zeros_like(points), 0, 0, 1
-    for axis, (d, prime, most) in enumerate(axes):
-        axis_stride[axis] = weight
-        exponents[:, axis] = points // weight % (most + 1)
-        value[:, d] *= prime ** exponents[:, axis]
-        if shift + most.bit_length() < 62:
-            packed += exponents[:, axis] << shift
-        shift += most.bit_length() + 1
-        spare |= 1 << (shift - 1)
-        weight *= most + 1
-    stride = np.ones(len(counts), np.int64)
-    stride[1:] = np.cumprod(counts[:-1])
-    indices = points[:, None] // stride % counts
-    divisors = np.ones((len(counts), int(counts.max())), np.int64)
-    for d, count in enumerate(counts):
-        divisors[d, :count] = value[np.arange(count) * stride[d], d]
-    spare = spare if shift <= 62 else 0
-    return Lattice(stride, divisors, counts, indices, value, axis_stride, exponents, packed, spare)
+MOST_DIMENSIONS = 16
+"""Tables hold an entry for every set of dimensions."""
 
 
 def _coefficients(problem: ProblemArrays) -> Ints:
@@ -146,22 +122,33 @@ def _classes(model: Model) -> tuple[Ints, Ints]:
     return kind, members
 
 
-@functools.lru_cache(maxsize=2**14)
+_OrderKey = tuple[tuple[int, ...], tuple[int, ...], bytes, bytes, bytes]
+_ORDERS: dict[_OrderKey, list[tuple[int, ...]]] = {}
+_MOST_KNOWN = 2**14
+
+
 def _list_orders(
-    loops: tuple[int, ...], shape: tuple[int, ...], coefficient: bytes, kind: bytes, outside: bytes
+    model: Model, loops: tuple[int, ...], before: Bools, deadline: Deadline
 ) -> list[tuple[int, ...]]:
-    """Return the orders of `loops`; kept, for layers of a network differ in their bounds only."""
-    before = np.frombuffer(outside, np.bool_).reshape(shape[-1], shape[-1])
+    """Return the orders of `loops`; kept, for layers of a network differ in their bounds only.
 
-    def may_follow(d: int, rest: list[int]) -> bool:
-        return not any(before[d, e] for e in rest if e != d)
+    `before`: bool[D, D], whether the first dimension's loop must lie outside the second's.
+    """
+    coefficient, kind = model.coefficient, model.kind
+    key = (loops, coefficient.shape, coefficient.tobytes(), kind.tobytes(), before.tobytes())
+    if key not in _ORDERS:
 
-    return list_orders(
-        loops, np.frombuffer(coefficient, np.int64).reshape(shape), np.frombuffer(kind, np.int64), may_follow
-    )
+        def may_follow(d: int, rest: list[int]) -> bool:
+            deadline.check()
+            return not any(before[d, e] for e in rest if e != d)
+
+        if len(_ORDERS) >= _MOST_KNOWN:
+            _ORDERS.clear()
+        _ORDERS[key] = list_orders(loops, coefficient, kind, may_follow)
+    return _ORDERS[key]
 
 
-def _make_orders(model: Model, rules: Rules, *, free: bool) -> Orders:
+def _make_orders(model: Model, rules: Rules, deadline: Deadline, *, free: bool) -> Orders:
     levels, dimensions = len(model.pack), len(model.bounds)
     looped = sum(1 << d for d in range(dimensions) if model.bounds[d] > 1)
     rows = np.zeros((levels, 1 << dimensions, 2), np.int64)
@@ -176,13 +163,8 @@ def _make_orders(model: Model, rules: Rules, *, free: bool) -> Orders:
         for loops in range(1 << dimensions):
             if loops & ~looped:
                 continue
-            found = _list_orders(
-                tuple(d for d in range(dimensions) if loops >> d & 1),
-                model.coefficient.shape,
-                model.coefficient.tobytes(),
-                model.kind.tobytes(),
-                outside.tobytes(),
-            )
+            named = tuple(d for d in range(dimensions) if loops >> d & 1)
+            found = _list_orders(model, named, outside, deadline)
             rows[level, loops] = len(listed), len(listed) + len(found)
             listed += found
     table = np.full((len(listed), dimensions), -1, np.int64)
@@ -210,36 +192,133 @@ class Space:
     rules : Rules
     model : Model
         Where something is zero, with prices that no mapping undercuts.
-    lattice : Lattice
+    deadline : Deadline
+        Of whatever is asked of it.
+    divisors : int64[D, n]
+        As in `Lattice`.
+    counts : int64[D]
     """
 
     architecture: Architecture
     problem: Problem
     constraints: Constraints
     design: SparseDesign | None = None
+    deadline: Deadline = field(default_factory=Deadline)
     cost: SparseCost | None = field(init=False, default=None)
     evaluator: BatchEvaluator = field(init=False)
     rules: Rules = field(init=False)
     model: Model = field(init=False)
-    lattice: Lattice = field(init=False)
-    orders: Orders = field(init=False)
-    parts: Ints = field(init=False)
+    divisors: Ints = field(init=False)
+    counts: Ints = field(init=False)
+    _size: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         design = self.design or lower_dense(self.architecture, self.problem)
         self.evaluator = BatchEvaluator(design)
         problem = design.problem
-        self.lattice = make_lattice(problem.bounds)
-        self.rules = make_rules(self.constraints, self.architecture, self.problem, self.lattice.divisors)
+        self.divisors, self.counts = list_divisors(problem.bounds)
+        self.rules = make_rules(self.constraints, self.architecture, self.problem, self.divisors)
         self.model = _make_model(design, self.rules.least_units)
-        free = not self.constraints.levels
         if self.design is not None:
             self._keep_what_saves(self.design)
             self.cost = SparseCost(self.problem, self.design, Relaxation(self.design, self.rules.keep))
             self.model = self.cost.relaxation.relax(self.model)
-            free = free and not self.cost.minds_dimensions
-        self.orders = _make_orders(self.model, self.rules, free=free)
-        self.parts = np.array([self._spatial(level) for level in range(self.levels)])
+
+    def under(self, constraints: Constraints) -> Space:
+        """Return the space under other constraints, as far as walks and counts need it."""
+        changed = copy(self)
+        changed.constraints, changed._size = constraints, None
+        changed.rules = make_rules(constraints, self.architecture, self.problem, self.divisors)
+        if self.design is not None:
+            changed._keep_what_saves(self.design)
+        changed.model = self.model._replace(least_units=changed.rules.least_units)
+        return changed
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        """All combinations of divisors of the bounds, which only proofs need.
+
+        Raises
+        ------
+        SpecError
+            When tables over them would not fit into memory.
+        OutOfTime
+        """
+        self.check_memory()
+        return make_lattice(self.model.bounds, self.deadline)
+
+    @cached_property
+    def orders(self) -> Orders:
+        """Candidate orders of temporal loops.
+
+        Raises
+        ------
+        OutOfTime
+        """
+        free = not self.constraints.levels and (self.cost is None or not self.cost.minds_dimensions)
+        return _make_orders(self.model, self.rules, self.deadline, free=free)
+
+    @cached_property
+    def parts(self) -> Ints:
+        """Of every spatial vector of a level the part on x, int64[L, V]."""
+        return np.array([self._spatial(level) for level in range(self.levels)])
+
+    @property
+    def points(self) -> int:
+        """Number of points of the lattice."""
+        return math.prod(self.counts.tolist())
+
+    @contextmanager
+    def hurried(self, grace: float = 0.0) -> Iterator[None]:
+        """Let what is done inside take no more than half of the time that is left, or `grace` seconds."""
+        whole = self.deadline
+        self.deadline = whole.part(HURRIED, grace)
+        try:
+            yield
+        finally:
+            self.deadline = whole
+
+    @property
+    def fits_memory(self) -> bool:
+        """Whether the tables of a proof fit into memory."""
+        return self.points <= self._most_points and len(self.counts) <= MOST_DIMENSIONS
+
+    @property
+    def _most_points(self) -> int:
+        levels, (tensors, _, dimensions) = self.levels, self.model.coefficient.shape
+        axes = sum(len(Counter(list_primes(bound))) for bound in self.model.bounds.tolist())
+        classes = dimensions + 1
+        row = 2 * dimensions + axes + classes * (tensors + 2 * levels) + 4 * tensors + 8 * levels + 16
+        return int(MOST_BYTES // (8 * row))
+
+    def check_memory(self) -> None:
+        """Raise unless the tables of a proof fit into memory.
+
+        Raises
+        ------
+        SpecError
+        """
+        if self.fits_memory:
+            return
+        if (dimensions := len(self.counts)) > MOST_DIMENSIONS:
+            raise SpecError(
+                Issue(
+                    f"the problem has {dimensions} dimensions, more than the {MOST_DIMENSIONS} that a proof"
+                    " has memory for",
+                    "the method 'random'; or leave out dimensions of bound 1",
+                    self.problem.name,
+                )
+            )
+        many = sorted(zip(self.counts.tolist(), self.problem.dimensions.items(), strict=True), reverse=True)
+        most = ", ".join(f"{name}={bound} has {count}" for count, (name, bound) in many[:3])
+        raise SpecError(
+            Issue(
+                f"the bounds have {self.points:,} combinations of divisors ({most}), more than the"
+                f" {self._most_points:,} that a proof has memory for",
+                "the method 'random', which needs none of them; or bounds with fewer divisors",
+                self.problem.name,
+            )
+        )
 
     def _keep_what_saves(self, design: SparseDesign) -> None:
         """Let levels keep the tensors whose accesses the design saves there.
@@ -300,11 +379,30 @@ class Space:
 
     def patterns(self) -> Iterator[Bools]:
         """Yield every choice of what levels keep, bool[L, T]."""
-        choices = [(1, 0) if keep < 0 else (int(keep),) for keep in self.rules.keep.flat]
-        for pattern in itertools.product(*choices):
-            keep = np.array(pattern, np.bool_).reshape(self.rules.keep.shape)
-            if self.design is None or self.design.works(keep):
-                yield keep
+        for _, pattern in self.numbered_patterns():
+            yield pattern
+
+    def numbered_patterns(self, *, inside_first: bool = False) -> Iterator[tuple[int, Bools]]:
+        """Yield every choice of what levels keep with its number, from 0.
+
+        Parameters
+        ----------
+        inside_first : bool
+            Whether what outer levels keep changes before what inner ones keep does.
+        """
+        free = np.argwhere(self.rules.keep < 0)
+        weight = 2 ** np.arange(len(free))[::-1].astype(object)
+        if inside_first:
+            rows = np.argsort(free[:, 0], kind="stable")[::-1]
+            free, weight = free[rows], weight[rows]
+        for choice in range(1 << len(free)):
+            pattern, number = self.rules.keep != 0, 0
+            for i, (level, tensor) in enumerate(free):
+                if choice >> (len(free) - 1 - i) & 1:
+                    pattern[level, tensor] = False
+                    number += int(weight[i])
+            if self.design is None or self.design.works(pattern):
+                yield number, pattern
 
     def freedom(self) -> Freedom:
         """Return what the random walk may do."""
@@ -340,37 +438,62 @@ class Space:
             make_costs(mappings, levels, tensors),
         )
 
-    def size(self) -> int:
+    def size(self) -> int | None:
         """Count the mappings: factorisations, orders of every level's loops, and what levels keep.
 
-        Fan-out of single dimensions and constraints on factors are respected; capacity, and fan-out of
-        dimensions together, are not.
+        Each mapping counts once: loops of one iteration have no order. Fan-out of single dimensions and
+        constraints are respected; capacity, fan-out of dimensions together and least utilisation are not.
+
+        Returns
+        -------
+        int or None
+            None where it is too large, or there is no time, to be counted.
         """
-        total = 1
-        for d in range(len(self.model.bounds)):
-            total *= self.count_factorisations(d)
-        total *= math.factorial(len(self.model.bounds)) ** self.levels
-        return int(total * 2 ** int((self.rules.keep < 0).sum()))
+        if self._size is None:
+            packing = Packing(self.levels, 64 + 2 * self.levels)
+
+            def list_loops() -> list[dict[int, int]]:
+                every = range(self.levels)
+                return [packing.unpack(self._ways(d, every, packing)[-1]) for d in range(len(self.counts))]
+
+            self._size = self.count_mappings(list_loops)
+        return self._size
+
+    def count_mappings(self, list_loops: Callable[[], list[dict[int, int]]]) -> int | None:
+        """Count mappings in what time is left for that, and a moment more.
+
+        Parameters
+        ----------
+        list_loops : callable
+            Returns for each dimension the ways to split it, by the set of levels that have a loop of it.
+
+        Returns
+        -------
+        int or None
+        """
+        try:
+            with self.hurried(GRACE):
+                ordered = count_orders(list_loops(), list_chains(self.rules.outside), self.deadline)
+        except OutOfTime:
+            return None
+        return None if ordered is None else ordered << int((self.rules.keep < 0).sum())
 
     def count_factorisations(self, d: int) -> int:
         """Count the ways to write the bound of dimension `d` as allowed factors."""
-        return self.count_products(d, range(self.levels)).get(int(self.model.bounds[d]), 0)
+        return self._ways(d, range(self.levels), Packing(0, 0))[-1]
 
-    def count_products(self, d: int, levels: Iterable[int]) -> dict[int, int]:
-        """Count by product the ways to choose factors of dimension `d` at some levels."""
-        divisors = self.lattice.divisors[d, : self.lattice.counts[d]].tolist()
-        ways = {1: 1}
+    def find_products(self, d: int, levels: Iterable[int]) -> Bools:
+        """Say of every divisor of dimension `d` whether allowed factors of some levels can make it."""
+        return np.array([ways > 0 for ways in self._ways(d, levels, Packing(0, 0))])
+
+    def _ways(self, d: int, levels: Iterable[int], packing: Packing) -> list[int]:
+        """Return for every divisor of dimension `d` the ways to make it of factors of some levels, packed."""
+        divisors = self.divisors[d, : self.counts[d]]
+        allowed = []
         for level in levels:
             for kind, most in enumerate((math.inf, *self.architecture.fanout(level))):
-                allowed = self.rules.factors[level, kind, d]
-                factors = [f for f, ok in zip(divisors, allowed, strict=False) if ok and f <= most]
-                after: dict[int, int] = {}
-                for done, count in ways.items():
-                    for factor in factors:
-                        if int(self.model.bounds[d]) % (done * factor) == 0:
-                            after[done * factor] = after.get(done * factor, 0) + count
-                ways = after
-        return ways
+                allowed.append(self.rules.factors[level, kind, d, : len(divisors)] & (divisors <= most))
+        return count_splits(divisors, int(self.model.bounds[d]), allowed, packing, self.deadline)
 
     def to_mapping(self, nests: NestArrays, name: str, last: Ints | None = None) -> Mapping:
         """Return a batch of one, with last passes where some are shorter, as users read and write it."""

@@ -16,8 +16,9 @@ from procrustes_model.kernels.imbalance.tiles import find_tiles
 from procrustes_model.kernels.search.arrays import Lattice
 from procrustes_model.kernels.search.candidates import settle_orders
 from procrustes_model.kernels.search.goal import is_better
+from procrustes_model.mapper.deadline import Deadline, slices
 from procrustes_model.mapper.incumbent import Incumbent
-from procrustes_model.mapper.optimal.relaxation import Relaxation
+from procrustes_model.mapper.optimal.relaxation import COUNTED_AT_A_TIME, Relaxation
 from procrustes_model.model.batch import BatchEvaluator, BatchResult
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.masks import lower_masks
@@ -142,7 +143,8 @@ class SparseCost:
     ) -> int:
         """Measure the first `count` mappings, offer each to the incumbent, and return how many are valid.
 
-        Where there are masks, only the `counted` most promising mappings are counted on them; None means all.
+        Where there are masks, only the `counted` most promising mappings are counted on them, one by one
+        until the time is out; None means all.
         """
         part = _pick(nests, slice(count))
         if counted is not None and self._quick is not self._evaluator:
@@ -152,14 +154,22 @@ class SparseCost:
             score = np.where(found.status == 0, incumbent.score_all(found.energy_pj, late), np.inf)
             beyond = ~incumbent.objective.allows(found.energy_pj, late)
             part = _pick(part, np.lexsort((score, beyond))[:counted])
-        found = self.measure(part, threads)
-        for n in np.flatnonzero(found.valid).tolist():
-            energy, cycles = float(found.energy_pj[n]), float(found.cycles[n])
-            if is_better(incumbent.goal, energy, cycles):
-                incumbent.offer(energy, cycles, _pick(part, slice(n, n + 1)))
-        return int(found.valid.sum())
+        valid, size = 0, len(part.temporal) if self._quick is self._evaluator else 1
+        for first in range(0, len(part.temporal), max(1, size)):
+            if first and incumbent.late:
+                break
+            few = _pick(part, slice(first, first + size))
+            found = self.measure(few, threads)
+            valid += int(found.valid.sum())
+            for n in np.flatnonzero(found.valid).tolist():
+                energy, cycles = float(found.energy_pj[n]), float(found.cycles[n])
+                if is_better(incumbent.goal, energy, cycles):
+                    incumbent.offer(energy, cycles, _pick(few, slice(n, n + 1)))
+        return valid
 
-    def least_work(self, lattice: Lattice, child: Ints, spread: Ints) -> Floats:
+    def least_work(
+        self, lattice: Lattice, child: Ints, spread: Ints, deadline: Deadline | None = None
+    ) -> Floats:
         """Bound the work of the slowest processing element, as a share of the work if nothing were zero.
 
         Parameters
@@ -167,11 +177,16 @@ class SparseCost:
         lattice : Lattice
         child, spread : int64[n]
             Points of the elements inside a processing element, and of the factors spread over the array.
+        deadline : Deadline, optional
 
         Returns
         -------
         float64[n]
             All other savings included.
+
+        Raises
+        ------
+        OutOfTime
         """
         design, tensor = self.design, self.design.balance.tensor
         time = self.relaxation.time_share
@@ -186,9 +201,9 @@ class SparseCost:
         if design.is_counted and len(unique) * size > MOST_COUNTED:
             return np.full(len(child), time)
         work = np.empty(len(unique))
-        for first in range(0, len(unique), BLOCK):
-            chunk = unique[first : first + BLOCK]
-            work[first : first + BLOCK] = self._work(lattice, chunk // len(points), chunk % len(points))
+        block = max(1, min(BLOCK, int(COUNTED_AT_A_TIME / size))) if design.is_counted else BLOCK
+        for part in slices(len(unique), block, deadline or Deadline()):
+            work[part] = self._work(lattice, unique[part] // len(points), unique[part] % len(points))
         return np.asarray(np.maximum(work, met)[inverse] * (time / met))
 
     def _work(self, lattice: Lattice, tiles: Ints, spreads: Ints) -> Floats:

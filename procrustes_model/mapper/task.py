@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from procrustes_model.kernels.cache import is_warm
+import numpy as np
+
+from procrustes_model.kernels.cache import COMPILED
 from procrustes_model.mapper.constraints import load_constraints
+from procrustes_model.mapper.deadline import Deadline
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.request import MapperRequest
@@ -45,14 +50,39 @@ _TINY_DESIGN = {
 _NO_ZEROS = {"sparsity": {"name": "dense"}}
 
 
-def compile_kernels(*, sparse: bool = False) -> None:
-    """Compile what searches need, unless an earlier process has: no time limit should count that."""
-    if is_warm("list_candidates" if sparse else "walk"):
+_TINY_MASK = np.array([[True, False], [False, True]])
+
+
+Run = Callable[[Space, Incumbent], object]
+"""Searches a space."""
+
+
+def _prove(space: Space, incumbent: Incumbent) -> None:
+    Optimal(space, incumbent, 1).run(0)
+
+
+@functools.cache
+def compile_kernels(*, sparse: bool = False, masks: bool = False, run: Run = _prove) -> None:
+    """Compile what searches need, or load what an earlier process has compiled: no time limit counts that.
+
+    Parameters
+    ----------
+    sparse, masks : bool
+        Whether something is zero, and masks say what.
+    run : callable
+        What searches.
+    """
+    if not COMPILED:
         return
     machine, problem = load_architecture(_TINY_MACHINE), load_problem(_TINY_PROBLEM)
-    design = lower_sparsity(machine, problem, load_sparsity(_TINY_DESIGN)) if sparse else None
-    space = Space(machine, problem, load_constraints(None, machine, problem), design)
-    Optimal(space, Incumbent(OBJECTIVES["edp"]), 1).run(0)
+    design = None
+    if sparse:
+        given = {"B": _TINY_MASK} if masks else None
+        design = lower_sparsity(machine, problem, load_sparsity(_TINY_DESIGN), masks=given)
+    run(
+        Space(machine, problem, load_constraints(None, machine, problem), design),
+        Incumbent(OBJECTIVES["edp"]),
+    )
 
 
 @dataclass(frozen=True)
@@ -89,7 +119,7 @@ class Task:
         """
         if incumbent.nests is None:
             raise ValueError("the search found no mapping")
-        name = f"{incumbent.objective.plain_name}_{method}"
+        name = f"{incumbent.objective.plain_name}_{'optimal' if certificate.proven else 'best_found'}"
         mapping = self.space.to_mapping(incumbent.nests, name, incumbent.last)
         return SearchResult(
             objective=str(incumbent.objective),
@@ -103,15 +133,25 @@ class Task:
         )
 
 
-def make_task(request: MapperRequest) -> Task:
-    """Return what a request is about, with kernels compiled.
+def make_task(request: MapperRequest, run: Run = _prove) -> Task:
+    """Return what a request is about, with kernels compiled; its time limit begins now.
+
+    Parameters
+    ----------
+    request : MapperRequest
+    run : callable
+        As `compile_kernels` takes it.
 
     Raises
     ------
     SpecError
         When a specification is wrong, or they do not fit each other.
     """
+    deadline = Deadline(request.seconds)
     rules = None if request.rules is None else load_rules(request.rules)
+    with deadline.suspended():
+        sparse = request.sparsity is not None or rules not in (None, OWN_RULES)
+        compile_kernels(sparse=sparse, masks=request.masks is not None, run=run)
     evaluator = Evaluator(
         request.architecture,
         request.problem,
@@ -127,6 +167,6 @@ def make_task(request: MapperRequest) -> Task:
         design = lower_sparsity(machine, problem, load_sparsity(_NO_ZEROS), rules=rules)
     if design is not None and does_nothing(design, machine, problem):
         design = None  # the dense search finds the same, and proves more
-    compile_kernels(sparse=design is not None)
-    space = Space(machine, problem, load_constraints(request.constraints, machine, problem), design)
+    constraints = load_constraints(request.constraints, machine, problem)
+    space = Space(machine, problem, constraints, design, deadline)
     return Task(space, evaluator, request.threads or count_processors())

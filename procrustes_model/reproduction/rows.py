@@ -9,7 +9,7 @@ from procrustes_model.report.figures.network import energy_parts
 from procrustes_model.reproduction.request import CONV512, Run
 from procrustes_model.reproduction.runs import Results, select
 from procrustes_model.versions import VERSION_COLUMN
-from procrustes_model.vocabulary import Phase
+from procrustes_model.vocabulary import Phase, Searched
 
 if TYPE_CHECKING:
     from procrustes_model.network.result import NetworkResult, Totals
@@ -34,7 +34,7 @@ COLUMNS: dict[str, str] = {
     "energy_over_first": "energy / that of the settings' dataflow",
     "cycles_over_first": "cycles / those of the settings' dataflow",
     "small_over_this": "cycles of the same machine on the first architecture / these",
-    "proven": "mappings proven the best",
+    "proven": f"mappings proven the best of those with {Searched.WHOLE}",
     "mappings": "mappings, one per layer and phase",
     "published_energy_mj": "energy that the authors' tool found, in mJ",
     "published_cycles": "cycles that the authors' tool found",

@@ -6,6 +6,9 @@ import math
 import random
 from typing import Any
 
+from procrustes_model.mapper.imperfect.space import count_splits, factor_limits
+from procrustes_model.mapper.space import Space
+
 SHAPES: dict[str, tuple[list[str], dict[str, str]]] = {
     "matmul": (["M", "K", "N"], {"A": "M K", "B": "K N", "Z": "M N"}),
     "vector": (["K", "N"], {"A": "K", "B": "K N", "Z": "N"}),
@@ -103,3 +106,14 @@ def make_case(seed: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]
         orders = math.factorial(len(problem["problem"]["dimensions"])) ** (len(levels) - 1)
         if slots**primes * 2**free * orders < 3e9:
             return architecture, problem, make_constraints(rng, problem, [level["name"] for level in levels])
+
+
+def count_combinations(space: Space, *, imperfect: bool = False) -> int:
+    """Return how many combinations there are with orders of all dimensions, also where they have no loop."""
+    bounds, limits = space.model.bounds.tolist(), factor_limits(space)
+    splits = [
+        sum(count_splits(bound, limits[..., d]).values()) if imperfect else space.count_factorisations(d)
+        for d, bound in enumerate(bounds)
+    ]
+    orders = math.factorial(len(bounds)) ** space.levels
+    return int(math.prod(splits) * orders << int((space.rules.keep < 0).sum()))

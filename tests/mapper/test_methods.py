@@ -11,6 +11,7 @@ from procrustes_model import evaluate, load_architecture, load_mapping, load_pro
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.space import Space
 from tests.amount import amount
+from tests.mapper.cases import count_combinations
 
 pytestmark = pytest.mark.quick
 
@@ -77,7 +78,7 @@ def test_all_methods_agree(problem: dict[str, Any], constrained: bool, zeros: st
         )
         sparse["masks"] = {"A": np.random.default_rng(0).random(shape) < 0.5}
     machine, work = load_architecture(MACHINE), load_problem(problem)
-    size = Space(machine, work, load_constraints(given["constraints"], machine, work)).size()
+    size = count_combinations(Space(machine, work, load_constraints(given["constraints"], machine, work)))
     methods = {"optimal": None, "random": 64} | ({"exhaustive": None} if size <= LARGEST else {})
     objectives: tuple[Any, ...] = amount(("energy", "edp", "cycles"), ("edp" if constrained else "energy",))
     for objective in objectives:

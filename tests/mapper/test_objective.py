@@ -25,7 +25,7 @@ from procrustes_model.objective import LEAST_POWER, MOST_POWER, OBJECTIVES, Obje
 from procrustes_model.report.terminal.search import format_certificate
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.problem import Problem
-from tests.mapper.cases import make_case
+from tests.mapper.cases import count_combinations, make_case
 from tests.naive import objective as naive
 
 OLD = ("energy", "edp", "cycles")
@@ -150,7 +150,7 @@ def _small(first: int, count: int) -> list[tuple[int, Architecture, Problem]]:
     for seed in range(first, first + count):
         specs = make_case(seed)
         machine, work = load_architecture(specs[0]), load_problem(specs[1])
-        if 10 < Space(machine, work, Constraints()).size() <= LARGEST:
+        if 10 < count_combinations(Space(machine, work, Constraints())) <= LARGEST:
             found.append((seed, machine, work))
     return found
 

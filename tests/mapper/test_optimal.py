@@ -14,7 +14,7 @@ from procrustes_model.mapper.space import Space
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.problem import Problem
 from tests.amount import amount, first_quick
-from tests.mapper.cases import make_case
+from tests.mapper.cases import count_combinations, make_case
 
 CASES, LARGEST = 600, amount(200_000, 250)
 
@@ -32,7 +32,7 @@ def _cases(seeds: range, constrained: bool) -> Iterator[tuple[Architecture, Prob
         *specs, rules = make_case(seed)
         architecture, problem = load_architecture(specs[0]), load_problem(specs[1])
         constraints = load_constraints(rules if constrained else None, architecture, problem)
-        if Space(architecture, problem, constraints).size() <= LARGEST:
+        if count_combinations(Space(architecture, problem, constraints)) <= LARGEST:
             yield architecture, problem, constraints, seed
 
 

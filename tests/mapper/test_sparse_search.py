@@ -27,7 +27,7 @@ from procrustes_model.model.evaluate import evaluate_batch
 from procrustes_model.model.sparse.lower import lower_sparsity
 from procrustes_model.objective import OBJECTIVES
 from tests.amount import amount, first_quick
-from tests.mapper.cases import make_case
+from tests.mapper.cases import count_combinations, make_case
 from tests.mapper.sparse_cases import drop_idle, make_design
 
 LARGEST = amount(60_000, 150)
@@ -55,7 +55,7 @@ def random_nests(space: Space, steps: int) -> list[NestArrays]:
     begin(space, freedom, ways, nests)
     met, goal = [], Incumbent(OBJECTIVES["energy"]).goal
     for step in range(steps):
-        propose(space.model, space.lattice, freedom, ways, nests, step == 0)
+        propose(space.model, space.divisors, freedom, ways, nests, step == 0)
         met.append(NestArrays(*(part.copy() for part in nests)))
         nothing = np.zeros(16)
         accept(goal, 1.0, ways, nests, nothing, np.ones((16, 2), np.int64), np.zeros(16, np.int64))
@@ -91,7 +91,7 @@ def test_the_best_of_a_small_space_lies_between_bound_and_value(first: int) -> N
     for seed in range(first, first + 15):
         machine, problem, constraints, sparsity = case(seed)
         design = lower_sparsity(machine, problem, sparsity)
-        if Space(machine, problem, constraints, design).size() > LARGEST:
+        if count_combinations(Space(machine, problem, constraints, design)) > LARGEST:
             continue
         for objective in ("energy", "edp", "cycles"):
             found = {}

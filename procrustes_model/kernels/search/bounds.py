@@ -76,10 +76,13 @@ def bound_stage(
     goal: Goal,
     inside: Floats,
     listed: bool,
+    position: Ints,
+    most: int,
 ) -> Ints:
     """Bound the energy of everything inside M(l) from what is known inside B(l + 1).
 
-    Only pairs that stay within the goal count; a point without such a pair gets infinity.
+    Only pairs that stay within the goal count; a point without such a pair gets infinity. Ends after about
+    `most` steps; another call goes on at `position`, and finishes where that is the last point.
 
     Parameters
     ----------
@@ -97,16 +100,18 @@ def bound_stage(
         Bounds inside B(l + 1).
     goal : Goal
     inside : float64[C + 1, V]
-        Filled in.
+        Infinite at first; filled in.
     listed : bool
         Whether to return the pairs.
+    position : int64[1]
+        First point B(l + 1) to look at; changed.
+    most : int
 
     Returns
     -------
     int64[n, 3]
-        Numbers of M(l), of B(l + 1), and the row of the spatial vector.
+        Of this call: numbers of M(l), of B(l + 1), and the row of the spatial vector.
     """
-    inside[:] = np.inf
     classes, tensors = len(orders.members), len(model.kind)
     exponents, packed, spare = lattice.exponents, lattice.packed, lattice.spare
     slack = _slack(model, spatial, link, goal)
@@ -118,13 +123,17 @@ def bound_stage(
     fill, read = np.empty((classes, tensors)), np.empty((classes, tensors))
     pairs = np.empty((1024 if listed else 1, 3), np.int64)
     n = 0
-    for b in range(len(fits)):
+    while position[0] < len(fits) and most > 0:
+        b = position[0]
+        position[0] = b + 1
+        most -= 1
         if not fits[b] or below[b] == np.inf:
             continue
         low = below[b] + _charge(floor, orders.members, model.irrelevant, link, b, fill, read, widest)
         for s in by_slack:
             if not low <= slack[s]:
                 break
+            most -= 1
             if not divide_bounds(exponents, packed, spare, b, spatial.point[s]):
                 continue
             m = b + spatial.point[s]
@@ -146,7 +155,7 @@ def bound_stage(
                     pairs = double(pairs)
                 pairs[n, 0], pairs[n, 1], pairs[n, 2] = m, b, s
                 n += 1
-    for c in range(classes):
+    for c in range(classes if position[0] == len(fits) else 0):
         for m in range(inside.shape[1]):
             inside[classes, m] = min(inside[classes, m], inside[c, m])
     return pairs[:n]

@@ -6,7 +6,7 @@ from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArray
 from procrustes_model.kernels.dense.nest import copy_nest
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import UNITS, Goal, Lattice, Model, Orders
-from procrustes_model.kernels.search.exhaustive import next_splits, place, set_orders, used_units
+from procrustes_model.kernels.search.exhaustive import are_ordered, leave_mapping, next_mapping
 from procrustes_model.kernels.search.finish import Bench, unpack
 from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.labels import BOUND, STEPS
@@ -159,7 +159,6 @@ def list_all(
     model: Model,
     splits: Ints,
     count: Ints,
-    orders: Ints,
     outside: Bools,
     position: Ints,
     most: int,
@@ -175,15 +174,13 @@ def list_all(
         Factorisations of each dimension: per level temporal, x, y.
     count : int64[D]
         How many there are.
-    orders : int64[m, D]
-        Permutations, outermost first.
     outside : bool[L, D, D]
     position : int64[D + 1]
-        Splits, and number of the orders, to begin with; changed to where to go on.
+        As `try_all` takes it.
     most : int
-        Combinations of orders to look at in this call.
+        Combinations of splits and orders to look at in this call.
     bench : Bench
-        Scratch for one mapping; its `keep` is used.
+        Scratch for one mapping; its `keep` is used. It stays as it is from call to call.
     nests : NestArrays
         Filled in.
 
@@ -193,25 +190,13 @@ def list_all(
     more : bool
         Whether there are mappings left.
     """
-    room, written, dimensions = len(nests.temporal), 0, len(count)
-    total = len(orders) ** len(model.pack)
-    while True:
-        place(bench, splits, position)
-        units = used_units(model, bench)
-        if units == 0 or units < model.least_units:
-            position[dimensions] = total
-        while position[dimensions] < total:
-            if written == room or most <= 0:
-                return written, True
-            most -= 1
-            number = position[dimensions]
-            position[dimensions] += 1
-            if set_orders(bench, orders, outside, number):
-                nests.temporal[written] = bench.nests.temporal[0]
-                nests.order[written] = bench.nests.order[0]
-                nests.spatial[written] = bench.nests.spatial[0]
-                nests.keep[written] = bench.nests.keep[0]
-                written += 1
-        position[dimensions] = 0
-        if not next_splits(position, count):
+    written = 0
+    while written < len(nests.temporal) and most > 0:
+        most -= 1
+        usable = next_mapping(model, splits, count, position, bench)
+        if usable and are_ordered(bench.nests, outside):
+            copy_nest(bench.nests, nests, 0, written)
+            written += 1
+        if not leave_mapping(count, position, bench.nests, usable):
             return written, False
+    return written, True

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Bools, Floats, Ints
-from procrustes_model.kernels.dense.nest import copy_row
+from procrustes_model.kernels.dense.nest import copy_row, is_beyond
 from procrustes_model.kernels.dense.sharing import distinct_positions, touched_positions
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import (
@@ -36,6 +36,12 @@ from procrustes_model.kernels.search.labels import (
     repeat_simple,
     repeat_tile,
 )
+
+LISTED = 16
+"""Points that are listed in a step: an order that is tried, or a pair that is judged, is a step."""
+
+SPREAD_STEPS = 8
+"""Steps that a pair takes which a label passes."""
 
 TRIED, NARROWED, ORDERS, HOPELESS, STRETCHED, MEASURED = range(6)
 """What is counted: temporal steps tried, cut by the bound of their point, orders tried, cut by the bound
@@ -195,9 +201,15 @@ def expand_temporal(
     labels: Ints,
     marks: Floats,
     goal: Goal,
+    position: Ints,
+    effort: int,
+    room: int,
     counted: Ints,
 ) -> tuple[Ints, Floats]:
     """Place the temporal loops of a level, in every order that can matter.
+
+    Ends where the labels end, or after about `effort` steps or `room` labels found: then `position` says
+    where another call, with the same goal, goes on.
 
     Parameters
     ----------
@@ -216,6 +228,9 @@ def expand_temporal(
         At B(level).
     marks : float64[n, 3]
     goal : Goal
+    position : int64[2]
+        Row of `labels`, and how many of its points are done; changed.
+    effort, room : int
     counted : int64[6]
         Added to.
 
@@ -230,7 +245,9 @@ def expand_temporal(
     anyone, scratch = len(orders.members), np.empty((2, model.coefficient.shape[1]), np.int64)
     mirrored = level == 0 and orders.mirror[0] >= 0
     n = 0
-    for i in range(len(labels)):
+    while position[0] < len(labels) and effort > 0 and n < room:
+        i, begun = position[0], position[1]
+        position[0], position[1] = i + 1, 0
         limit = energy_limit(goal, marks[i, STEPS])
         if marks[i, BOUND] > limit:
             continue
@@ -238,8 +255,17 @@ def expand_temporal(
         spent = marks[i, SPENT] - pending_rebate(model, pattern, label, level + 1)
         outside = _class_outside(model, orders, label, level)
         narrow = pattern.inside[level, anyone]
+        before, narrowed = counted[TRIED], counted[NARROWED]
         count = _list_inside(lattice, narrow, pattern.by_inside[level], limit - spent, outer, points, counted)
-        for m in points[:count]:
+        effort -= int(counted[TRIED] - before) // LISTED + 1
+        if begun:  # counted by an earlier call
+            counted[TRIED], counted[NARROWED] = before, narrowed
+        for k in range(begun, count):
+            if k > begun and (effort <= 0 or n >= room):
+                position[0], position[1] = i, k
+                break
+            m = points[k]
+            effort -= 1
             loops = _loops_between(lattice, outer, m, allowed)
             if loops < 0 or (mirrored and _is_mirrored(lattice, orders.mirror, m)):
                 continue
@@ -255,6 +281,7 @@ def expand_temporal(
                 looped[d] = lattice.value[outer, d] // lattice.value[m, d]
             for row in range(orders.rows[level, loops, 0], orders.rows[level, loops, 1]):
                 counted[ORDERS] += 1
+                effort -= 1
                 kind = orders.kind[orders.loops[row, 0]] if loops else outside
                 if spent + pattern.inside[level, kind if kind >= 0 else anyone, m] > most:
                     continue
@@ -268,6 +295,7 @@ def expand_temporal(
                 for t in range(len(model.kind)):
                     if model.kind[t] != SIMPLE:
                         repeat_tile(model, lattice, orders, label, level, t, scratch)
+                effort -= pairs.start[m + 1] - pairs.start[m]
                 bound, cycles = _judge(model, lattice, label, pairs, within, spent, steps, goal)
                 counted[HOPELESS] += bound == math.inf
                 if bound < math.inf:
@@ -317,7 +345,10 @@ def _touched(model: Model, lattice: Lattice, label: Ints, level: int, tensor: in
 def _cross(
     model: Model, lattice: Lattice, pattern: Pattern, level: int, label: Ints, child: int, spread: int
 ) -> float:
-    """Let a label pass the network below `level`; return the energy of links into the level inside it."""
+    """Let a label pass the network below `level`; return the energy of links into the level inside it.
+
+    Infinite where a count exceeds 2^62: no such mapping is valid.
+    """
     at = model.columns
     inner = level + 1
     dimensions = len(lattice.stride)
@@ -335,6 +366,8 @@ def _cross(
             continue
         p = pattern.parent[inner, t]
         filled = fetched_words(model, lattice, label, t, child)
+        if filled < 0 or is_beyond(filled, label[at.shared + t]):
+            return math.inf
         served = filled * label[at.shared + t]
         read, updated = served, 0
         if model.output[t]:
@@ -365,9 +398,14 @@ def expand_spatial(
     labels: Ints,
     marks: Floats,
     goal: Goal,
+    position: Ints,
+    effort: int,
+    room: int,
     counted: Ints,
 ) -> tuple[Ints, Floats]:
     """Place the spatial loops of a level; the traffic into the next level is exact from then on.
+
+    Ends early, and goes on, as `expand_temporal` does.
 
     Parameters
     ----------
@@ -382,6 +420,9 @@ def expand_spatial(
         At M(level).
     marks : float64[n, 3]
     goal : Goal
+    position : int64[2]
+        Row of `labels` to go on with, and 0; changed.
+    effort, room : int
     counted : int64[6]
         Added to.
 
@@ -393,9 +434,12 @@ def expand_spatial(
     out, out_marks = np.empty((256, model.columns.width), np.int64), np.empty((256, 3))
     label = np.empty(model.columns.width, np.int64)
     n = 0
-    for i in range(len(labels)):
+    while position[0] < len(labels) and effort > 0 and n < room:
+        i = position[0]
+        position[0] = i + 1
         if marks[i, BOUND] > energy_limit(goal, marks[i, STEPS]):
             continue
+        effort -= SPREAD_STEPS * (pairs.start[labels[i, POINT] + 1] - pairs.start[labels[i, POINT]])
         rebate = pending_rebate(model, pattern, labels[i], level + 1)
         for row in range(pairs.start[labels[i, POINT]], pairs.start[labels[i, POINT] + 1]):
             child = pairs.child[row]

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import READ, Bools, Floats, Ints
+from procrustes_model.kernels.dense.nest import is_beyond
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import (
     POINT,
@@ -143,9 +144,13 @@ def part_words(model: Model, lattice: Lattice, label: Ints, tensor: int, child: 
 
 @kernel
 def fetched_words(model: Model, lattice: Lattice, label: Ints, tensor: int, child: int) -> int:
-    """Return the words transferred into one instance whose tile is that of point `child`."""
+    """Return the words transferred into one instance whose tile is that of point `child`; -1 beyond 2^62."""
     at = model.columns
-    total = label[at.whole + tensor] * box_words(model.coefficient[tensor], lattice.value[child])
+    whole = box_words(model.coefficient[tensor], lattice.value[child])
+    # As the model counts, what overlaps is fetched first and given back then.
+    if is_beyond(label[at.whole + tensor] + label[at.part + tensor], whole):
+        return -1
+    total = label[at.whole + tensor] * whole
     if label[at.part + tensor]:
         total += label[at.part + tensor] * part_words(model, lattice, label, tensor, child)
     return int(total)
@@ -294,8 +299,12 @@ def _touches_no_less(model: Model, lattice: Lattice, a: Ints, b: Ints) -> bool:
 
 
 @kernel
-def find_undominated(model: Model, lattice: Lattice, labels: Ints, by_cost: Ints) -> Bools:
+def find_undominated(
+    model: Model, lattice: Lattice, labels: Ints, by_cost: Ints, kept: Bools, position: Ints, most: int
+) -> None:
     """Find the labels that no cheaper one at the same point, with as many instances, replaces.
+
+    Ends early after about `most` comparisons; another call goes on.
 
     Parameters
     ----------
@@ -304,20 +313,23 @@ def find_undominated(model: Model, lattice: Lattice, labels: Ints, by_cost: Ints
     labels : int64[n, W]
     by_cost : int64[n]
         Rows by point, then instances, then energy spent.
-
-    Returns
-    -------
-    bool[n]
-        By position in `by_cost`.
+    kept : bool[n]
+        By position in `by_cost`: True at first, changed where a label is replaced.
+    position : int64[2]
+        Where in `by_cost` to go on, and where labels of the same point and instances begin; changed.
+    most : int
     """
-    kept = np.ones(len(by_cost), np.bool_)
-    start = 0
-    for i in range(len(by_cost)):
+    start = position[1]
+    while position[0] < len(by_cost) and most > 0:
+        i = position[0]
+        position[0] = i + 1
         label = labels[by_cost[i]]
         leader = labels[by_cost[start]]
         if leader[POINT] != label[POINT] or leader[UNITS] != label[UNITS]:
-            start = i
+            start = position[1] = i
+        most -= 1
         for j in range(start, i):
+            most -= 1
             other = labels[by_cost[j]]
             if (
                 kept[j]
@@ -326,7 +338,6 @@ def find_undominated(model: Model, lattice: Lattice, labels: Ints, by_cost: Ints
             ):
                 kept[i] = False
                 break
-    return kept
 
 
 @kernel

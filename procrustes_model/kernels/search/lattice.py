@@ -136,11 +136,20 @@ def _least_fetch(model: Model, vector: Ints, tensor: int, dimension: int, words:
 
 
 @kernel
-def thinnest_parts(model: Model, lattice: Lattice) -> Floats:
-    """Bound the share of a tile that is fetched where a window slides (float64[T, V])."""
-    least = np.ones((len(model.kind), len(lattice.indices)))
+def thinnest_parts(model: Model, lattice: Lattice, first: int, last: int, least: Floats) -> None:
+    """Bound the share of a tile that is fetched where a window slides.
+
+    Parameters
+    ----------
+    model : Model
+    lattice : Lattice
+    first, last : int
+        Points to look at.
+    least : float64[T, V]
+        Ones at first; filled in.
+    """
     for t in range(len(model.kind)):
-        for point in range(least.shape[1]):
+        for point in range(first, last):
             if model.kind[t] == SIMPLE:
                 break
             vector = lattice.value[point]
@@ -149,11 +158,10 @@ def thinnest_parts(model: Model, lattice: Lattice) -> Floats:
                 if not model.irrelevant[t, d]:
                     kept = overlap_words(model.coefficient[t], vector, d, vector[d])
                     least[t, point] = min(least[t, point], 1 - kept / words)
-    return least
 
 
 @kernel
-def fetch_floor(model: Model, lattice: Lattice, members: Ints) -> Floor:
+def fetch_floor(model: Model, lattice: Lattice, members: Ints, first: int, last: int, floor: Floor) -> None:
     """Bound what fetching costs for every point as the tile of a child.
 
     Parameters
@@ -162,17 +170,14 @@ def fetch_floor(model: Model, lattice: Lattice, members: Ints) -> Floor:
     lattice : Lattice
     members : int64[C, D]
         Classes of dimensions.
-
-    Returns
-    -------
-    Floor
+    first, last : int
+        Points to look at.
+    floor : Floor
+        Filled in; `rest` holds ones at first.
     """
     classes, tensors, points = len(members), len(model.kind), len(lattice.indices)
-    words = np.empty((classes, tensors, points))
-    rest = np.ones((tensors, points))
-    tile = np.empty((tensors, points), np.int64)
-    is_open = np.zeros((classes, points), np.bool_)
-    for point in range(points):
+    words, rest, tile, is_open = floor.words, floor.rest, floor.tile, floor.open
+    for point in range(first, last):
         vector = lattice.value[point]
         visits = 1.0
         for d in range(len(vector)):
@@ -200,4 +205,3 @@ def fetch_floor(model: Model, lattice: Lattice, members: Ints) -> Floor:
                             if d >= 0:
                                 fetch = min(fetch, _least_fetch(model, vector, t, d, size))
                 words[c, t, point] = fetch * visits
-    return Floor(words, rest, tile, is_open)

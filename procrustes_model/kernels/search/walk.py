@@ -8,7 +8,7 @@ from typing import NamedTuple
 from procrustes_model.kernels.dense.arrays import OK, Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.dense.nest import copy_nest, copy_row
 from procrustes_model.kernels.jit import kernel
-from procrustes_model.kernels.search.arrays import Goal, Lattice, Model
+from procrustes_model.kernels.search.arrays import Goal, Model
 from procrustes_model.kernels.search.finish import Bench, measure_batch, slowest
 from procrustes_model.kernels.search.goal import advance, is_better, loss
 
@@ -176,7 +176,7 @@ class Ways(NamedTuple):
 
 @kernel
 def propose(
-    model: Model, lattice: Lattice, freedom: Freedom, ways: Ways, nests: NestArrays, first: bool
+    model: Model, divisors: Ints, freedom: Freedom, ways: Ways, nests: NestArrays, first: bool
 ) -> None:
     """Change every mapping of `nests`, the ones stood at, a little; count what is wrong with it.
 
@@ -191,7 +191,7 @@ def propose(
                 copy_nest(ways.current, nests, n, n)
         if not first:
             _disturb(freedom, nests, slot, ways.state, wrong)
-        _violations(model.machine.fanout, lattice.divisors, freedom, nests, model.least_units, wrong)
+        _violations(model.machine.fanout, divisors, freedom, nests, model.least_units, wrong)
         if not wrong.any():
             break
 
@@ -250,9 +250,11 @@ def accept(
 @kernel
 def walk(
     model: Model,
-    lattice: Lattice,
+    divisors: Ints,
     freedom: Freedom,
     goal: Goal,
+    first: int,
+    last: int,
     steps: int,
     hot: float,
     cold: float,
@@ -264,18 +266,22 @@ def walk(
     Parameters
     ----------
     model : Model
-    lattice : Lattice
+    divisors : int64[D, n]
+        As in `Lattice`.
     freedom : Freedom
     goal : Goal
         Its objective and limits; each walk finds a best mapping of its own.
+    first, last : int
+        Steps to go in this call: one is a mapping looked at on each way.
     steps : int
-        Mappings to look at on each way.
+        Of the whole walk: how fast it cools down.
     hot, cold : float
         Temperatures at the start and the end: the relative loss that is accepted one time in e.
     bench : Bench
         Scratch, for N mappings.
     ways : Ways
-        At their start, as the mappings of the bench; the best is filled in where a valid one is found.
+        Where the call before left them, as the mappings of the bench; the best is filled in where a valid
+        one is found.
 
     Returns
     -------
@@ -284,8 +290,8 @@ def walk(
     """
     nests, costs = bench.nests, bench.costs
     valid = 0
-    for step in range(steps):
-        propose(model, lattice, freedom, ways, nests, step == 0)
+    for step in range(first, last):
+        propose(model, divisors, freedom, ways, nests, step == 0)
         measure_batch(model, bench)
         temperature = hot * (cold / hot) ** (step / steps)
         valid += accept(goal, temperature, ways, nests, costs.total, costs.cycles, bench.room.status)

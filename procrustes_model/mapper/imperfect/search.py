@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 from procrustes_model.kernels.search.arrays import SLACK
+from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.imperfect.space import imperfect_size, search_imperfect_exhaustive
 from procrustes_model.mapper.imperfect.walk import STEPS, WAYS, search_imperfect
 from procrustes_model.mapper.incumbent import Incumbent
@@ -13,6 +15,7 @@ from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.result import Certificate
 from procrustes_model.mapper.space import Space
+from procrustes_model.vocabulary import Searched
 
 
 def bound_imperfect(space: Space, incumbent: Incumbent) -> float:
@@ -21,8 +24,14 @@ def bound_imperfect(space: Space, incumbent: Incumbent) -> float:
     Spatial factors divide the bounds and steps are the product of full factors, so that steps are no fewer
     than with whole passes.
     """
-    steps = Tables(space).fewest_steps()
-    energy = Compulsory(space).least() if incumbent.objective.energy_power else 0.0
+    units = space.architecture.instances(space.levels)
+    steps = max(1.0, math.ceil(space.model.computes / units * (1 - SLACK)))
+    energy = space.model.base
+    with space.hurried(), suppress(OutOfTime):  # what is known then holds
+        if space.fits_memory:
+            steps = Tables(space).fewest_steps()
+        if incumbent.objective.energy_power:
+            energy = Compulsory(space).least()
     return incumbent.score_bound(energy, steps)
 
 
@@ -61,12 +70,12 @@ def search_imperfect_space(
     SpecError
         When the space is too large to be tried exhaustively.
     """
-    size, bound, first = imperfect_size(space), 0.0, None
-    complete = False
+    bound, first, complete = 0.0, None, False
     try:
         if method == "exhaustive":
-            search_imperfect_exhaustive(space, incumbent, threads)
-            complete = not incumbent.late
+            complete = search_imperfect_exhaustive(space, incumbent, threads)
+            if not complete and incumbent.nests is None:
+                search_imperfect(space, incumbent, mappings=WAYS * STEPS, seed=seed, threads=threads)
         else:
             bound = bound_imperfect(space, incumbent)
             if method == "optimal":
@@ -74,7 +83,7 @@ def search_imperfect_space(
                 incumbent.measured = first.measured
             incumbent.lower_bound = bound
             if not incumbent.value <= bound:
-                endless = method == "random" and incumbent.seconds is not None
+                endless = method == "random" and incumbent.deadline.seconds is not None
                 budget = None if mappings is None and endless else mappings or WAYS * STEPS
                 search_imperfect(space, incumbent, mappings=budget, seed=seed, threads=threads)
     except KeyboardInterrupt:
@@ -87,10 +96,12 @@ def search_imperfect_space(
         proven=proven,
         value=value,
         lower_bound=value if proven else bound,
-        mapspace=size,
+        mapspace=imperfect_size(space),
+        complete=complete,
         patterns=first.patterns if first else 0,
         patterns_pruned=first.patterns_pruned if first else 0,
         measured=incumbent.measured,
         pruned=first.pruned if first else {},
+        searched=Searched.SHORTER,
         whole=first.value if first and first.proven and math.isfinite(first.value) else None,
     )

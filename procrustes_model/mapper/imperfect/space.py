@@ -18,7 +18,9 @@ import numpy as np
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
 from procrustes_model.mapper.constraints import KINDS
+from procrustes_model.mapper.deadline import Deadline, OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.size import Packing
 from procrustes_model.mapper.space import Space
 
 LARGEST = 20_000_000
@@ -80,28 +82,51 @@ def _spatial(rest: int, limits: Ints, whole: bool) -> Iterator[tuple[int, int]]:
             yield x, y
 
 
-def count_splits(bound: int, limits: Ints) -> int:
-    """Count the ways to split a bound; `limits` (int64[2, L, 3]) are those of its dimension."""
+def count_splits(bound: int, limits: Ints, deadline: Deadline | None = None) -> dict[int, int]:
+    """Count the ways to split a bound, by the set of levels that have a temporal loop (a bit each).
+
+    Parameters
+    ----------
+    bound : int
+    limits : int64[2, L, 3]
+        Those of its dimension.
+    deadline : Deadline, optional
+
+    Returns
+    -------
+    dict of int to int
+
+    Raises
+    ------
+    OutOfTime
+    """
+    levels, clock = limits.shape[1], deadline or Deadline()
+    packing = Packing(levels, 64 + levels * bound.bit_length())
 
     @lru_cache(None)
     def count(level: int, rest: int, whole: bool) -> int:
+        clock.check()
         total = 0
         for x, y in _spatial(rest, limits[:, level], whole):
             left = rest // (x * y)
             low, high = (int(limit) for limit in limits[:, level, 0])
             if level == 0:
-                total += low <= left <= high
+                if low <= left <= high:
+                    total += packing.with_loop(1, 0) if left > 1 else 1
                 continue
             for first, last, passes in _steps(left, low, high):
                 exact = left // passes if left % passes == 0 and first <= left // passes <= last else 0
-                short = last - first + 1 - (exact > 0)
-                if exact:
+                if exact == 1:  # no loop, and so the only factor of 1
                     total += count(level - 1, passes, whole)
+                    exact, first = 0, first + 1
+                elif exact:
+                    total += packing.with_loop(count(level - 1, passes, whole), level)
+                short = last - first + 1 - (exact > 0)
                 if short:
-                    total += short * count(level - 1, passes, False)
+                    total += packing.with_loop(short * count(level - 1, passes, False), level)
         return total
 
-    return count(limits.shape[1] - 1, bound, True)
+    return packing.unpack(count(levels - 1, bound, True))
 
 
 def list_splits(bound: int, limits: Ints) -> list[Split]:
@@ -125,13 +150,15 @@ def list_splits(bound: int, limits: Ints) -> list[Split]:
     return found
 
 
-def imperfect_size(space: Space) -> int:
+def imperfect_size(space: Space) -> int | None:
     """Count the mappings with and without shorter last passes, as `Space.size` counts those without."""
     limits = factor_limits(space)
-    bounds = space.model.bounds.tolist()
-    total = math.prod(count_splits(bound, limits[..., d]) for d, bound in enumerate(bounds))
-    total *= math.factorial(len(bounds)) ** space.levels
-    return int(total * 2 ** int((space.rules.keep < 0).sum()))
+
+    def list_loops() -> list[dict[int, int]]:
+        bounds = enumerate(space.model.bounds.tolist())
+        return [count_splits(bound, limits[..., d], space.deadline) for d, bound in bounds]
+
+    return space.count_mappings(list_loops)
 
 
 def _orders(outside: Bools, looped: tuple[int, ...], *, one: bool) -> list[tuple[int, ...]]:
@@ -167,6 +194,7 @@ def _list_nests(space: Space, limits: Ints, keep: Bools) -> Iterator[tuple[NestA
         return nests, last
 
     for combination in itertools.product(*splits):
+        space.deadline.check()
         table = np.array(combination, np.int64).reshape(dimensions, levels, 4)
         if math.prod(table[..., 2:].ravel().tolist()) < space.model.least_units:
             continue
@@ -212,7 +240,7 @@ def offer_batch(
     return valid, batch.energy_pj, cycles
 
 
-def search_imperfect_exhaustive(space: Space, incumbent: Incumbent, threads: int = 1) -> None:
+def search_imperfect_exhaustive(space: Space, incumbent: Incumbent, threads: int = 1) -> bool:
     """Measure every mapping with and without shorter last passes, unless there are too many.
 
     Parameters
@@ -222,24 +250,35 @@ def search_imperfect_exhaustive(space: Space, incumbent: Incumbent, threads: int
         Changed in place.
     threads : int
 
+    Returns
+    -------
+    bool
+        Whether all were measured before the time was out.
+
     Raises
     ------
     SpecError
         When the space holds more than `LARGEST` mappings.
     """
     size = imperfect_size(space)
-    if size > LARGEST:
+    if size is None and incumbent.late:
+        return False
+    if size is None or size > LARGEST:
+        many = "too many to count" if size is None else f"{size:.3g}"
         raise SpecError(
             Issue(
-                f"with shorter last passes the space has {size:.3g} mappings, more than the {LARGEST:,}"
+                f"with shorter last passes the space has {many} mappings, more than the {LARGEST:,}"
                 " that are tried one by one",
                 "use the method 'optimal' or 'random', or add constraints",
             )
         )
     limits = factor_limits(space)
-    for keep in space.patterns():
-        for nests, last in _list_nests(space, limits, keep):
-            if incumbent.late:
-                return
-            offer_batch(space, incumbent, nests, last, np.ones(len(last), np.bool_), threads)
-            incumbent.tell()
+    try:
+        for keep in space.patterns():
+            for nests, last in _list_nests(space, limits, keep):
+                offer_batch(space, incumbent, nests, last, np.ones(len(last), np.bool_), threads)
+                incumbent.tell()
+                incumbent.deadline.check()
+    except OutOfTime:
+        return False
+    return True

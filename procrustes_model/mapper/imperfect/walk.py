@@ -19,6 +19,9 @@ WAYS = 64
 STEPS = 1500
 """Steps of each walk."""
 
+LEAST = 50
+"""Steps that are gone even when the time is over, to have a mapping."""
+
 WARM = 0.02
 """Temperature at which a walk starts that begins at a good mapping."""
 
@@ -188,7 +191,7 @@ def search_imperfect(
         Share the evaluation; they do not change the answer.
     """
     done, round_ = 0, 0
-    while not incumbent.late and (mappings is None or done < mappings):
+    while not (done and incumbent.late) and (mappings is None or done < mappings):
         left = WAYS * STEPS if mappings is None else min(WAYS * STEPS, mappings - done)
         ways = min(WAYS, left)
         walker = _Walker(space, np.random.default_rng((seed, round_)))
@@ -209,7 +212,7 @@ def _walk(walker: _Walker, incumbent: Incumbent, ways: int, steps: int, threads:
         hot[near] = WARM
     accepted, trial = np.full(ways, np.inf), current.copy()
     for step in range(steps):
-        if incumbent.late:
+        if incumbent.late and (step >= LEAST or incumbent.nests is not None):
             return
         if step:
             walker.disturb(trial)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import FILL, Bools, Floats, Ints
+from procrustes_model.kernels.dense.arrays import FILL, UNLIMITED, Bools, Floats, Ints
 from procrustes_model.kernels.dense.sharing import distinct_positions
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED
 from procrustes_model.mapper.space import Space
@@ -132,7 +132,8 @@ class Compulsory:
         key = (level, kept.tobytes(), np.where(kept, parents, -1).tobytes())
         if key in self._links:
             return self._links[key]
-        fits = self.tiles[kept].sum(axis=0) <= model.machine.capacity[level]
+        capacity = int(model.machine.capacity[level])
+        fits = self.tiles[kept].sum(axis=0) <= (math.inf if capacity == UNLIMITED else capacity)
         once, moved = np.zeros(len(model.kind)), np.zeros_like(self.moved)
         for t in np.flatnonzero(kept).tolist():
             fill = model.word[level, t, FILL]
@@ -153,7 +154,13 @@ class Compulsory:
         return least
 
     def energy(self, keep: Bools) -> float:
-        """Return a lower bound for all mappings that keep `keep` (bool[L, T]); infinite where none fits."""
+        """Return a lower bound for all mappings that keep `keep` (bool[L, T]); infinite where none fits.
+
+        Raises
+        ------
+        OutOfTime
+        """
+        self.space.deadline.check()
         model, levels = self.space.model, self.space.levels
         total = model.base
         for level in range(1, levels):

@@ -22,7 +22,11 @@ from procrustes_model.kernels.sparse.empty_on_masks import find_empty_by_mask
 from procrustes_model.kernels.sparse.formats import block_bits, least_bits
 from procrustes_model.kernels.sparse.fullest import FoundArrays, make_found, most_of_each
 from procrustes_model.kernels.sparse.joint import count_jointly
+from procrustes_model.mapper.deadline import Deadline, slices
 from procrustes_model.model.sparse.lower import SparseDesign
+
+COUNTED_AT_A_TIME = 2e7
+"""Elements of masks between looks at the time."""
 
 
 def _with_prices(model: Model, energy: Floats, served: Floats) -> Model:
@@ -109,7 +113,9 @@ class Relaxation:
         mine = (actions.target == target) & (actions.level <= level)
         return _numbers(actions.leaders[mine].any(axis=0))
 
-    def spread_factor(self, tensor: int, level: int, values: Ints) -> Floats:
+    def spread_factor(
+        self, tensor: int, level: int, values: Ints, deadline: Deadline | None = None
+    ) -> Floats:
         """Return how much more than at least is left of accesses that serve many compute units at once.
 
         All that the units work on that share a word must be empty for its access to be saved; where parts of
@@ -123,11 +129,16 @@ class Relaxation:
             Level that serves the units; the only spatial loops are between levels.
         values : int64[n, D]
             Factors spread over the units.
+        deadline : Deadline, optional
 
         Returns
         -------
         float64[n]
             1 or more.
+
+        Raises
+        ------
+        OutOfTime
         """
         design, actions = self.design, self.design.actions
         own = np.flatnonzero((actions.target == tensor) & (actions.level >= level))
@@ -146,8 +157,11 @@ class Relaxation:
         empty = np.zeros((len(values), len(own), tensors))
         find_empty(design.problem, design.densities, boxes, empty)
         if design.masks.known.any():
-            status = np.zeros(len(values), np.int64)
-            find_empty_by_mask(design.problem, design.densities, design.masks, boxes, status, empty)
+            size = max(1, int(COUNTED_AT_A_TIME / max(design.densities.size)))
+            for part in slices(len(values), size, deadline or Deadline()):
+                some = BoxArrays(boxes.level[part], boxes.extent[part], boxes.effective[part])
+                status = np.zeros(len(some.level), np.int64)
+                find_empty_by_mask(design.problem, design.densities, design.masks, some, status, empty[part])
         if (design.machine.pack > 1).any():
             # A block of words may cut n:m groups elsewhere; no box is empty more often than an element.
             for t in np.flatnonzero(design.densities.group[:, 1] > 0).tolist():

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
 from procrustes_model.kernels.search.arrays import POINT, SLACK, SPREAD, UNITS, Model, Pairs, Pattern
+from procrustes_model.kernels.search.bounds import least_steps
 from procrustes_model.kernels.search.candidates import list_candidates
 from procrustes_model.kernels.search.expand import (
     HOPELESS,
@@ -32,12 +34,14 @@ from procrustes_model.kernels.search.expand import (
     expand_temporal,
 )
 from procrustes_model.kernels.search.finish import finish, unpack
+from procrustes_model.kernels.search.goal import advance
 from procrustes_model.kernels.search.labels import BOUND, SPENT, STEPS, find_undominated
 from procrustes_model.kernels.search.lattice import box_words
+from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory
 from procrustes_model.mapper.optimal.relaxation import Relaxation
-from procrustes_model.mapper.optimal.tables import Tables
+from procrustes_model.mapper.optimal.tables import OutOfMemory, Tables
 from procrustes_model.mapper.random_search import SPARSE_WALK, WALK, search_random
 from procrustes_model.mapper.result import Certificate
 from procrustes_model.mapper.space import Space
@@ -45,8 +49,17 @@ from procrustes_model.mapper.space import Space
 FIRST_CHUNK, LARGEST_CHUNK = 64, 200_000
 """Labels that are followed to the end before the next ones: a few at first, to find good mappings early."""
 
-STRETCH = 0.5
-"""Seconds between looks at the time limit that are too many: then fewer labels are followed at a time."""
+STEPS_AT_A_TIME = 1_000_000
+"""Steps of a kernel between looks at the time: some hundredths of a second."""
+
+MOST_LABELS = 200_000
+"""Labels found before they are followed: more take too much memory."""
+
+FINISHED = 20_000
+"""Mappings that are measured between looks at the time."""
+
+SLICES = 8
+"""Parts that threads share labels in; as many for one thread, so that what is found is the same."""
 
 WALKS = 8
 """Random walks before the search: what they find lets bounds cut from the start."""
@@ -57,7 +70,7 @@ CANDIDATES = 4096
 SPARSE_WALKS = 32
 """The same where something is zero, and walks are shorter."""
 
-SMALL = 1e20
+SMALL = 1e12
 """Mappings of a space for which one short walk is enough."""
 
 R = TypeVar("R")
@@ -82,6 +95,9 @@ class Optimal:
     counted: Ints = field(default_factory=lambda: np.zeros(6, np.int64))
     dominated: int = 0
     complete: bool = True
+    crowded: bool = False
+    apart: float | None = None
+    known: float = 0.0
     open_bound: float = math.inf
     closest: float = math.inf
     least_open: float = 0.0
@@ -100,30 +116,51 @@ class Optimal:
         -------
         Certificate
         """
-        incumbent = self.incumbent
+        self.space.check_memory()
         self._warm_up(seed)
-        self.tables = Tables(self.space)
         with ThreadPoolExecutor(self.threads) as pool:
-            queue = self._rank_patterns()
-            for i, (bound, _, keep) in enumerate(queue):
-                if incumbent.late:
-                    self._leave_open(bound)
-                    break
-                incumbent.lower_bound, incumbent.share = bound, i / len(queue)
-                self.least_open = bound
-                incumbent.tell()
-                self._search_pattern(keep, pool)
+            try:
+                self.tables = Tables(self.space)
+                self._bound_apart()
+                self._search_patterns(pool)
+            except OutOfTime:
+                self._leave_open(max(self.known, self._least_of_all()))
         return self._certify()
+
+    def _search_patterns(self, pool: ThreadPoolExecutor) -> None:
+        """Search what levels may keep, choice by choice."""
+        incumbent, queue = self.incumbent, self._rank_patterns()
+        sound = self.space.cost is None or self.space.cost.relaxation.is_valid
+        for i, (bound, _, keep) in enumerate(queue):
+            if incumbent.late:
+                self._leave_open(bound)
+                return
+            incumbent.lower_bound = bound if sound else self.apart or 0.0
+            incumbent.share, self.least_open = i / len(queue), bound
+            incumbent.tell()
+            try:
+                self._search_pattern(keep, bound, pool)
+            except OutOfTime:
+                self.complete = False  # what is left has said so
+
+    def _least_of_all(self) -> float:
+        """Return what the objective of no mapping falls below, before anything has been looked at."""
+        if self.space.cost is not None and not self.space.cost.relaxation.has_prices:
+            return 0.0
+        model, units = self.space.model, self.space.architecture.instances(self.space.levels)
+        steps = least_steps(model.computes, min(units, model.computes), model.work)
+        return self.incumbent.score_bound(model.base, steps)
 
     def _warm_up(self, seed: int) -> None:
         """Find good mappings at random: what they cost lets bounds cut from the start."""
         size = self.space.size()
-        small = size <= SMALL
+        small = size is not None and size <= SMALL
         if self.space.cost is None:
             ways, length = (1, WALK // 4) if small else (WALKS, WALK)
         else:
             ways, length = SPARSE_WALKS, SPARSE_WALK // 10 if small else SPARSE_WALK // 2
-        length = max(1, min(length, math.ceil(size / ways)))  # no more than there are
+        if small and size is not None:
+            length = max(1, min(length, -(-size // ways)))  # no more than there are
         search_random(
             self.space,
             self.incumbent,
@@ -143,13 +180,17 @@ class Optimal:
         bound = float(max(0.0, min(incumbent.value, self.open_bound, self.closest)))
         cost = self.space.cost
         if cost is not None and not cost.relaxation.is_valid:
-            bound = min(incumbent.value, self._bound_without_overlap(cost.relaxation))
+            if self.apart is None:
+                late = incumbent.deadline.seconds is not None
+                self.apart = self._least_of_all() if late else self._bound_without_overlap(cost.relaxation)
+            bound = min(incumbent.value, self.apart)
         return Certificate(
             proven=bool(self.complete and bound >= incumbent.value * (1 - SLACK)),
             value=float(incumbent.value),
             lower_bound=bound,
             mapspace=self.space.size(),
             complete=self.complete,
+            crowded=self.crowded,
             patterns=self.patterns,
             patterns_pruned=self.patterns_pruned,
             measured=incumbent.measured + counted[MEASURED],
@@ -164,20 +205,36 @@ class Optimal:
         """Bound the objective where sliding tiles may come for nothing; 0 where tiles may spill."""
         if not relaxation.has_prices:
             return 0.0
-        steps, least = self.tables.fewest_steps(), math.inf
-        for keep in self.space.patterns():
-            model = relaxation.forget(self.space.model)
-            energy = self.tables.make_pattern(model, keep, self.incumbent.goal)[2]
-            least = min(least, self.incumbent.score_bound(energy, steps))
+        least = math.inf
+        try:
+            steps = self.tables.fewest_steps()
+            for keep in self.space.patterns():
+                model = relaxation.forget(self.space.model)
+                energy = self.tables.make_pattern(model, keep, self.incumbent.goal)[2]
+                least = min(least, self.incumbent.score_bound(energy, steps))
+        except (OutOfTime, OutOfMemory):
+            return self._least_of_all()
         return least
+
+    def _bound_apart(self) -> None:
+        """Bound the objective before the search where its own bounds do not hold and its time is limited."""
+        space, cost = self.space, self.space.cost
+        if cost is None or cost.relaxation.is_valid or space.deadline.seconds is None:
+            return
+        with space.hurried():
+            self.apart = self._bound_without_overlap(cost.relaxation)
 
     def _rank_patterns(self) -> list[tuple[float, int, Bools]]:
         """Return what levels may keep, most promising first, without those that a cheap bound excludes."""
         steps = self.tables.fewest_steps()
         compulsory = Compulsory(self.space, whole=True) if self.space.cost is None else None
+        if compulsory is not None and self.incumbent.deadline.seconds is not None:
+            with self.space.hurried(), suppress(OutOfTime):  # in case the time is out before all are ranked
+                self.known = self.incumbent.score_bound(compulsory.least(), steps)
         ranked = []
-        for keep in self.space.patterns():
+        for number, keep in self.space.numbered_patterns(inside_first=True):
             self.patterns += 1
+            self.incumbent.deadline.check()
             bound = self.tables.family_bound(keep, self.incumbent.goal)
             if compulsory is not None:
                 bound = max(bound, compulsory.energy(keep))
@@ -185,13 +242,19 @@ class Optimal:
             if hopeless or self.incumbent.excludes(bound, steps):
                 self.patterns_pruned += 1
             else:
-                ranked.append((self.incumbent.score_bound(bound, steps), bound, self.patterns, keep))
+                ranked.append((self.incumbent.score_bound(bound, steps), bound, number, keep))
         ranked.sort(key=lambda row: row[:3])
         return [(score, number, keep) for score, _, number, keep in ranked]
 
-    def _search_pattern(self, keep: Bools, pool: ThreadPoolExecutor) -> None:
+    def _search_pattern(self, keep: Bools, least: float, pool: ThreadPoolExecutor) -> None:
+        """Search the mappings that keep `keep`, whose objective is at least `least`."""
         self.model = self.space.model
-        pattern, pairs, bound = self.tables.make_pattern(self.model, keep, self.incumbent.goal)
+        try:
+            pattern, pairs, bound = self.tables.make_pattern(self.model, keep, self.incumbent.goal)
+        except (OutOfTime, OutOfMemory) as reason:
+            self.crowded = self.crowded or isinstance(reason, OutOfMemory)
+            self._leave_open(least)
+            return
         if not math.isfinite(bound) or self.incumbent.excludes(bound, self.tables.fewest_steps()):
             self.patterns_pruned += 1
             return
@@ -228,39 +291,53 @@ class Optimal:
         marks: Floats,
         pool: ThreadPoolExecutor,
     ) -> None:
-        """Follow labels at B(l), stage 2 l, or M(l), stage 2 l + 1, to whole mappings, best first."""
+        """Follow labels at B(l), stage 2 l, or M(l), stage 2 l + 1, to whole mappings, best first.
+
+        Raises
+        ------
+        OutOfTime
+            What is left open is noted.
+        """
         scores = self.incumbent.score_bounds(marks[:, BOUND], marks[:, STEPS])
         best_first = np.lexsort((np.arange(len(labels)), marks[:, BOUND], scores))
         labels, marks, scores = labels[best_first], marks[best_first], scores[best_first]
         first, size = 0, FIRST_CHUNK
         while first < len(labels):
-            if self.incumbent.late:
-                self._leave_open(float(scores[first]))
-                return
+            self._check(scores[first])
             last = min(first + size, len(labels))
             chunk = slice(first, last)
             first, size = last, min(4 * size, LARGEST_CHUNK)
             hopeful = self.incumbent.may_beat(marks[chunk, BOUND], marks[chunk, STEPS])
             if not hopeful.any():
                 continue
-            if stage == 2 * (self.space.levels - 1):
-                self._finish(pattern, labels[chunk][hopeful], marks[chunk][hopeful], pool)
-                continue
-            before = self.incumbent.elapsed
-            found = self._expand(pattern, pairs, stage, labels[chunk][hopeful], marks[chunk][hopeful], pool)
-            if self.incumbent.seconds is not None and self.incumbent.elapsed - before > STRETCH:
-                size = max(FIRST_CHUNK, (last - chunk.start) // 4)
-            if len(found[0]):
-                self._descend(pattern, pairs, stage + 1, *found, pool)
+            mine, rest = (labels[chunk][hopeful], marks[chunk][hopeful]), chunk.start
+            try:
+                if stage == 2 * (self.space.levels - 1):
+                    self._finish(pattern, *mine, pool)
+                    continue
+                for found, costs, more in self._expand(pattern, pairs, stage, *mine, pool):
+                    rest = chunk.start if more else last
+                    if len(found):
+                        self._descend(pattern, pairs, stage + 1, found, costs, pool)
+            except OutOfTime:
+                if rest < len(labels):
+                    self._leave_open(float(scores[rest]))
+                raise
+
+    def _check(self, score: float) -> None:
+        """Raise `OutOfTime` where it is, noting what is left open."""
+        if self.incumbent.late:
+            self._leave_open(float(score))
+            raise OutOfTime
 
     def _share_out(self, work: Callable[[slice, Ints], R], count: int, pool: ThreadPoolExecutor) -> list[R]:
-        """Run `work` on slices of labels, in order; how they are cut does not change what is found."""
-        parts = 4 * self.threads if self.threads > 1 and count >= 8 else 1
+        """Run `work` on slices of labels, in order; how many threads there are does not change them."""
+        parts = SLICES if count >= SLICES else 1
         cuts = [count * i // parts for i in range(parts + 1)]
         slices = [slice(a, b) for a, b in itertools.pairwise(cuts) if a < b]
         tallies = [np.zeros_like(self.counted) for _ in slices]
-        if len(slices) == 1:
-            found = [work(slices[0], tallies[0])]
+        if len(slices) == 1 or self.threads == 1:
+            found = [work(part, tally) for part, tally in zip(slices, tallies, strict=True)]
         else:
             runs = [pool.submit(work, part, tally) for part, tally in zip(slices, tallies, strict=True)]
             found = [run.result() for run in runs]
@@ -276,74 +353,122 @@ class Optimal:
         labels: Ints,
         marks: Floats,
         pool: ThreadPoolExecutor,
-    ) -> tuple[Ints, Floats]:
-        """Return the labels at the next boundary that are neither dominated nor hopeless."""
+    ) -> Iterator[tuple[Ints, Floats, bool]]:
+        """Yield labels at the next boundary, neither dominated nor hopeless, and whether there are more.
+
+        They come at once unless there are too many.
+
+        Raises
+        ------
+        OutOfTime
+        """
         space, goal, level = self.space, self.incumbent.goal, stage // 2
-        model, lattice = self.model, space.lattice
+        model, lattice, deadline = self.model, space.lattice, self.incumbent.deadline
         within = float(math.prod(space.mesh[level + 1 :]))
         allowed = space.rules.factors[level, 0]
+        reached: dict[int, Ints] = {}
 
-        def work(part: slice, tally: Ints) -> tuple[Ints, Floats]:
-            if stage % 2:
-                return expand_spatial(
-                    model, lattice, pattern, pairs[level], level, labels[part], marks[part], goal, tally
-                )
-            return expand_temporal(
-                model,
-                lattice,
-                space.orders,
-                pattern,
-                pairs[level],
-                within,
-                allowed,
-                level,
-                labels[part],
-                marks[part],
-                goal,
-                tally,
+        def work(part: slice, tally: Ints) -> list[tuple[Ints, Floats]]:
+            mine = labels[part], marks[part]
+            position = reached.setdefault(part.start, np.zeros(2, np.int64))
+            room, parts = MOST_LABELS // SLICES, []
+            while position[0] < len(mine[0]) and room > 0:
+                deadline.check()
+                most = STEPS_AT_A_TIME
+                if stage % 2:
+                    found = expand_spatial(
+                        model, lattice, pattern, pairs[level], level, *mine, goal, position, most, room, tally
+                    )
+                else:
+                    found = expand_temporal(
+                        model,
+                        lattice,
+                        space.orders,
+                        pattern,
+                        pairs[level],
+                        within,
+                        allowed,
+                        level,
+                        *mine,
+                        goal,
+                        position,
+                        most,
+                        room,
+                        tally,
+                    )
+                parts.append(found)
+                room -= len(found[0])
+            return parts
+
+        more = True
+        while more:
+            deadline.check()
+            found = [row for rows in self._share_out(work, len(labels), pool) for row in rows]
+            ends = [*sorted(reached)[1:], len(labels)]
+            more = any(
+                reached[first][0] < end - first for first, end in zip(sorted(reached), ends, strict=True)
             )
+            yield *self._undominated([one[0] for one in found], [one[1] for one in found]), more
 
-        found = self._share_out(work, len(labels), pool)
-        labels = np.concatenate([one[0] for one in found])
-        marks = np.concatenate([one[1] for one in found])
+    def _undominated(self, parts: list[Ints], costs: list[Floats]) -> tuple[Ints, Floats]:
+        """Return the labels of some parts that no other one dominates."""
+        model, lattice = self.model, self.space.lattice
+        if not parts:
+            return np.zeros((0, model.columns.width), np.int64), np.zeros((0, 3))
+        labels, marks = np.concatenate(parts), np.concatenate(costs)
         by_cost = np.lexsort((np.arange(len(labels)), marks[:, SPENT], labels[:, UNITS], labels[:, POINT]))
-        kept = find_undominated(model, lattice, labels, by_cost)
+        kept, position = np.ones(len(labels), np.bool_), np.zeros(2, np.int64)
+        while position[0] < len(labels):
+            self.incumbent.deadline.check()
+            find_undominated(model, lattice, labels, by_cost, kept, position, STEPS_AT_A_TIME)
         self.dominated += int(len(labels) - kept.sum())
         rows = np.sort(by_cost[kept])
         return labels[rows], marks[rows]
 
     def _finish(self, pattern: Pattern, labels: Ints, marks: Floats, pool: ThreadPoolExecutor) -> None:
         """Measure the whole mappings of labels at the innermost level."""
-        space, goal = self.space, self.incumbent.goal
+        space, incumbent, goal = self.space, self.incumbent, self.incumbent.goal
         innermost = space.levels - 1
         if space.cost is not None:
             self._finish_sparse(pattern, labels, marks)
             return
 
-        def work(part: slice, tally: Ints) -> tuple[int, int, float, float]:
-            row, spread, energy, cycles = finish(
-                space.model,
-                space.lattice,
-                space.orders,
-                pattern,
-                space.parts,
-                self.tables.spatial_points(innermost),
-                space.rules.factors[innermost, 0],
-                labels[part],
-                marks[part],
-                goal,
-                space.bench(),
-                tally,
-            )
-            return (row + part.start if row >= 0 else row, spread, energy, cycles)
+        last = self.tables.spatial_points(innermost)
 
-        for row, spread, energy, cycles in self._share_out(work, len(labels), pool):
-            if row >= 0:
+        def work(part: slice, tally: Ints) -> list[tuple[int, int, float, float]]:
+            found, bench, mine = [], space.bench(), goal
+            size = max(1, FINISHED // max(1, len(last)))
+            for first in range(part.start, part.stop, size):
+                if incumbent.late:
+                    break
+                rows = slice(first, min(first + size, part.stop))
+                row, spread, energy, cycles = finish(
+                    space.model,
+                    space.lattice,
+                    space.orders,
+                    pattern,
+                    space.parts,
+                    last,
+                    space.rules.factors[innermost, 0],
+                    labels[rows],
+                    marks[rows],
+                    mine,
+                    bench,
+                    tally,
+                )
+                if row >= 0:
+                    mine = advance(mine, energy, cycles)
+                    found.append((row + rows.start, spread, energy, cycles))
+            return found
+
+        for found in self._share_out(work, len(labels), pool):
+            for row, spread, energy, cycles in found:
                 bench = space.bench()
                 bench.nests.keep[0] = pattern.keep
                 label = self._close(labels[row], spread)
                 unpack(space.model, space.lattice, space.orders, space.parts, label, spread, bench.nests, 0)
-                self.incumbent.offer(energy, cycles, bench.nests)
+                incumbent.offer(energy, cycles, bench.nests)
+        incumbent.deadline.check()
 
     def _finish_sparse(self, pattern: Pattern, labels: Ints, marks: Floats) -> None:
         """Measure the whole mappings of labels at the innermost level under the sparse design."""
@@ -372,6 +497,7 @@ class Optimal:
             if written:
                 self.counted[MEASURED] += written
                 cost.choose(nests, written, incumbent, self.threads)
+        incumbent.deadline.check()
 
     def _close(self, label: Ints, spread: int) -> Ints:
         """Return a label with the order of its innermost level set."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import FILL, READ, Bools, Floats, Ints
+from procrustes_model.kernels.dense.arrays import FILL, READ, UNLIMITED, Bools, Floats, Ints
 from procrustes_model.kernels.search.arrays import (
     SIMPLE,
     SLIDING,
@@ -21,6 +21,7 @@ from procrustes_model.kernels.search.arrays import (
 )
 from procrustes_model.kernels.search.bounds import bound_stage, least_steps
 from procrustes_model.kernels.search.lattice import box_words, fetch_floor, least_inside, thinnest_parts
+from procrustes_model.mapper.deadline import slices
 from procrustes_model.mapper.space import Space
 
 
@@ -31,6 +32,20 @@ def _least_by_point(start: Ints, values: Floats) -> Floats:
     if len(filled):
         least[filled] = np.minimum.reduceat(values, start[filled], axis=0)
     return least
+
+
+POINTS = 20_000
+"""Points of the lattice that are looked at between looks at the time."""
+
+STEPS_AT_A_TIME = 2_000_000
+"""Steps of a kernel between looks at the time: some hundredths of a second."""
+
+MOST_PAIRS = 3_000_000
+"""Pairs of boundaries of all levels that there is memory for."""
+
+
+class OutOfMemory(Exception):  # noqa: N818  # as `OutOfTime`
+    """Raised where what is left of a choice of what levels keep would not fit into memory."""
 
 
 @dataclass
@@ -47,21 +62,40 @@ class Tables:
     reach: Floats = field(init=False)
     thin: Floats = field(init=False)
     _spatial: list[tuple[Ints, Floats, Floats]] = field(init=False)
-    _families: dict[tuple[int, bytes], Floats] = field(default_factory=dict)
+    _families: dict[int, tuple[bytes, Floats]] = field(default_factory=dict)
     _fits: dict[tuple[int, bytes], Bools] = field(default_factory=dict)
+    _reached: dict[int, Bools] = field(default_factory=dict)
+    _spread: dict[tuple[int, int, int], Floats] = field(default_factory=dict)
+    _listed: int = 0
 
     def __post_init__(self) -> None:
         space = self.space
-        self.floor = fetch_floor(space.model, space.lattice, space.orders.members)
-        self.thin = thinnest_parts(space.model, space.lattice)
+        self._bound_fetches()
         self._spatial = [self._vectors(level) for level in range(space.levels)]
         points = len(space.lattice.indices)
         self.reach = np.ones((space.levels + 1, points))
         for level in range(space.levels - 1, -1, -1):
+            space.deadline.check()
             units = np.zeros(points)
             units[self._spatial[level][0]] = -self._spatial[level][1]
             least_inside(units, space.lattice)
             self.reach[level] = -units * self.reach[level + 1]
+
+    def _bound_fetches(self) -> None:
+        """Bound what fetching costs, for every point as a tile."""
+        space = self.space
+        model, lattice, members = space.model, space.lattice, space.orders.members
+        classes, tensors, points = len(members), len(model.kind), len(lattice.indices)
+        self.floor = Floor(
+            np.empty((classes, tensors, points)),
+            np.ones((tensors, points)),
+            np.empty((tensors, points), np.int64),
+            np.zeros((classes, points), np.bool_),
+        )
+        self.thin = np.ones((tensors, points))
+        for part in slices(points, POINTS, space.deadline):
+            fetch_floor(model, lattice, members, part.start, part.stop, self.floor)
+            thinnest_parts(model, lattice, part.start, part.stop, self.thin)
 
     def fewest_steps(self) -> float:
         """Return the steps with as many compute units as can be used; infinite where rules allow none."""
@@ -95,22 +129,26 @@ class Tables:
         """Return for every point whether the tiles of the tensors `kept` fit one instance of a level."""
         key = (level, kept.tobytes())
         if key not in self._fits:
+            self.space.deadline.check()
             words = self.space.stored(level, kept, self.floor.tile)
-            room = self.space.model.machine.capacity[level] * (1 + 1e-12)
+            capacity = int(self.space.model.machine.capacity[level])
+            room = math.inf if capacity == UNLIMITED else capacity * (1 + 1e-12)
             self._fits[key] = self._reachable(level) & (words <= room)
         return self._fits[key]
 
     def _reachable(self, level: int) -> Bools:
         """Return the points that factors allowed inside, and outside, a level can make."""
-        space, lattice = self.space, self.space.lattice
-        good = np.ones(len(lattice.indices), np.bool_)
-        for d, bound in enumerate(space.model.bounds.tolist()):
-            inside = space.count_products(d, range(level, space.levels))
-            outside = space.count_products(d, range(level))
-            divisors = lattice.divisors[d, : lattice.counts[d]].tolist()
-            table = np.array([value in inside and bound // value in outside for value in divisors])
-            good &= table[lattice.indices[:, d]]
-        return good
+        if level not in self._reached:
+            space, lattice = self.space, self.space.lattice
+            good = np.ones(len(lattice.indices), np.bool_)
+            for d, count in enumerate(lattice.counts.tolist()):
+                inside = space.find_products(d, range(level, space.levels))
+                outside = space.find_products(d, range(level))
+                # as exponents are digits, the divisor at the other end makes the bound
+                table = inside & outside[count - 1 - np.arange(count)]
+                good &= table[lattice.indices[:, d]]
+            self._reached[level] = good
+        return self._reached[level]
 
     def _word_energy(self, model: Model, level: int, tensor: int) -> float:
         """Return the energy per word that a level spends to serve the tensor."""
@@ -157,15 +195,19 @@ class Tables:
                         self._word_energy(model, p, t) / o for p, o in zip(parents, others, strict=True)
                     )
                     each = model.computes * per_word / multicast[:, t]
-                    toll += each if family else each * self._spread_factor(t, parents[0], points)
+                    toll += each if family else each * self._spread_factor(t, parents[0], level)
         spatial = Spatial(points, units, multicast, toll, rebate)
         return spatial, Link(kept, parent, child, pending, float(math.prod(mesh[inner:])), outside)
 
-    def _spread_factor(self, tensor: int, parent: int, points: Ints) -> Floats:
-        """Return by spatial vector how much more energy than at least the parent of compute units needs."""
-        if self.space.cost is None:
+    def _spread_factor(self, tensor: int, parent: int, level: int) -> Floats:
+        """Return by spatial vector of a level how much more than least the parent of compute units spends."""
+        space, points, key = self.space, self._spatial[level][0], (tensor, parent, level)
+        if space.cost is None:
             return np.ones(len(points))
-        return self.space.cost.relaxation.spread_factor(tensor, parent, self.space.lattice.value[points])
+        if key not in self._spread:
+            relaxation, values = space.cost.relaxation, space.lattice.value[points]
+            self._spread[key] = relaxation.spread_factor(tensor, parent, values, space.deadline)
+        return self._spread[key]
 
     def _touched(self, tensor: int, points: Ints) -> Floats:
         """Bound the output elements that an instance touches when the bounds are spread over others.
@@ -186,22 +228,32 @@ class Tables:
         space, inner = self.space, level + 1
         points = len(space.lattice.indices)
         spatial, link = self._stage(model, level, keep, family=family)
-        inside = np.empty((len(space.orders.members) + 1, points))
+        inside = np.full((len(space.orders.members) + 1, points), np.inf)
         fits = self.fits(inner, keep[inner]) if inner < space.levels else np.ones(1, np.bool_)
         listed = not family and inner < space.levels
-        found = bound_stage(
-            model,
-            space.lattice,
-            space.orders,
-            self.floor,
-            spatial,
-            link,
-            fits,
-            below,
-            goal,
-            inside,
-            listed,
-        )
+        position, parts = np.zeros(1, np.int64), []
+        while position[0] < len(fits):
+            space.deadline.check()
+            more = bound_stage(
+                model,
+                space.lattice,
+                space.orders,
+                self.floor,
+                spatial,
+                link,
+                fits,
+                below,
+                goal,
+                inside,
+                listed,
+                position,
+                STEPS_AT_A_TIME,
+            )
+            parts.append(more)
+            self._listed += len(more)
+            if self._listed > MOST_PAIRS:
+                raise OutOfMemory
+        found = np.concatenate(parts)
         around = inside[-1].copy()
         least_inside(around, space.lattice)
         found = found[np.argsort(found[:, 0], kind="stable")]
@@ -222,14 +274,15 @@ class Tables:
     def family_bound(self, keep: Bools, goal: Goal) -> float:
         """Bound the energy of all mappings that keep `keep`, cheaply: outer levels are not looked at twice.
 
-        Returns infinity where no mapping that keeps `keep` can be of interest.
+        Of every level the latest bounds are kept, so that it is cheap where inner levels keep the same as
+        the time before. Returns infinity where no mapping that keeps `keep` can be of interest.
         """
         below, model = np.zeros(1), self.space.model
         for level in range(self.space.levels - 1, -1, -1):
-            key = (level, keep[level + 1 :].tobytes())
-            if key not in self._families:
-                self._families[key] = self._bound(model, level, keep, below, goal, family=True)[1]
-            below = self._families[key]
+            key = keep[level + 1 :].tobytes()
+            if self._families.get(level, (b"-",))[0] != key:
+                self._families[level] = key, self._bound(model, level, keep, below, goal, family=True)[1]
+            below = self._families[level][1]
         return self._whole(model, float(below[-1]))
 
     def _whole(self, model: Model, inside: float) -> float:
@@ -257,8 +310,12 @@ class Tables:
             By level.
         energy : float
             Lower bound of the energy; infinite where nothing is of interest.
+
+        Raises
+        ------
+        OutOfTime, OutOfMemory
         """
-        space = self.space
+        space, self._listed = self.space, 0
         levels, tensors = keep.shape
         points = len(space.lattice.indices)
         parent = np.zeros((levels + 1, tensors), np.int64)
@@ -281,7 +338,7 @@ class Tables:
         cost = self.space.cost
         if not model.uneven or cost is None or level != cost.design.balance.array - 1:
             return np.full(len(child), model.work)
-        return cost.least_work(self.space.lattice, child, spread)
+        return cost.least_work(self.space.lattice, child, spread, self.space.deadline)
 
     def _pace(self, model: Model, pairs: list[Pairs]) -> Floats:
         """Return the most compute units that can be used, fewer where they wait for each other.

@@ -14,7 +14,7 @@ from procrustes_model.report.page.render import render_page
 from procrustes_model.report.terminal.area import describe_area
 from procrustes_model.report.terminal.network import find_ideal
 from procrustes_model.report.terminal.units import format_count, format_energy, format_share, four_digits
-from procrustes_model.vocabulary import WorkSpread
+from procrustes_model.vocabulary import Searched, WorkSpread
 
 if TYPE_CHECKING:
     from procrustes_model.network.result import NetworkResult, Row, Totals
@@ -115,7 +115,7 @@ def notes(result: NetworkResult) -> list[str]:
             f"{len(open_rows)} of {len(result.rows)} mappings are the best found, not proven the best{most}."
         )
     else:
-        found.append(f"All {len(result.rows)} mappings are proven the best in their mapspace.")
+        found.append(f"All {len(result.rows)} mappings are proven the best of those with {Searched.WHOLE}.")
     for note in sorted({row.entry.note for row in result.rows if row.entry.note}):
         layers = list(dict.fromkeys(row.layer for row in result.rows if row.entry.note == note))
         more = f" and {len(layers) - 3} more" if len(layers) > 3 else ""

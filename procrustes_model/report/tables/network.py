@@ -11,6 +11,7 @@ from procrustes_model.files import csv_text, write_atomically
 from procrustes_model.network.result import NetworkResult, Totals
 from procrustes_model.report.tables.csv import MACHINE_AREA, WORK_SPREAD, area_row
 from procrustes_model.versions import VERSION_COLUMN
+from procrustes_model.vocabulary import Searched
 
 ALL = "all"
 
@@ -56,7 +57,7 @@ LAYER_COLUMNS: Mapping[str, str] = MappingProxyType(
         "imbalance_before": "work of the slowest processing element / the mean",
         "imbalance_after": "the same after balancing",
         "work_spread": WORK_SPREAD,
-        "proven": "true where no mapping that the constraints allow is better",
+        "proven": f"true where no mapping with {Searched.WHOLE} that the constraints allow is better",
         "gap": "most that can be saved, (objective - lower bound) / objective; empty: no bound is known",
         "dataflow": "how the dataflow was bent to fit; empty: not",
         "case": "key of the search, shared by layers of equal shape",
@@ -80,7 +81,7 @@ TOTAL_COLUMNS: Mapping[str, str] = MappingProxyType(
         "edp_j_cycles": "energy times cycles of the sums",
         "utilization": "computes / those that all units could do in these cycles",
         "rows": "layers and phases summed",
-        "proven": "those whose mapping is proven the best",
+        "proven": f"those whose mapping is proven the best of those with {Searched.WHOLE}",
         "gap": "the largest of the others; empty: no bound is known",
         "ideal": "layers and phases whose work_spread is 'even (ideal)'",
         **MACHINE_AREA,

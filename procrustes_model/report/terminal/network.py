@@ -11,7 +11,7 @@ from procrustes_model.report.terminal.area import describe_area
 from procrustes_model.report.terminal.sparse import describe_ideal
 from procrustes_model.report.terminal.table import ASCII_BOX, BOX, Style, labelled, render_table
 from procrustes_model.report.terminal.units import ENERGY_UNITS, four_digits
-from procrustes_model.vocabulary import ALL_PHASES, Phase, WorkSpread
+from procrustes_model.vocabulary import ALL_PHASES, Phase, Searched, WorkSpread
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -143,7 +143,7 @@ def _describe_proofs(result: NetworkResult) -> str:
     """Return how many searches proved their mapping the best, and what to do about the others."""
     cases = {row.case.key: row.case for row in result.rows}
     open_ = [case for case in cases.values() if not case.proven]
-    text = f"{len(cases) - len(open_)} of {len(cases)} searches"
+    text = f"{len(cases) - len(open_)} of {len(cases)} searches, of mappings with {Searched.WHOLE}"
     ended = sum(case.limit is None for case in open_)
     if ended:
         text += f"; {ended} went to their end, with bounds that leave a gap"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from procrustes_model.objective import gap_to, parse_objective
+from procrustes_model.objective import gap_to
 from procrustes_model.report.terminal.units import format_energy
 
 if TYPE_CHECKING:
@@ -37,20 +37,19 @@ def format_progress(progress: Progress, limit: float | None) -> str:
 def format_certificate(found: SearchResult) -> str:
     """Return what a search can say about its mapping, as a few lines of text."""
     certificate = found.certificate
-    if certificate.proven:
-        aim = parse_objective(found.objective)
-        lines = [f"Proven       no mapping{aim.within} has {aim.better}"]
-    elif certificate.lower_bound > 0:
-        ended = "; the search went to its end" if certificate.complete else ""
-        less = f"{certificate.gap:.1%} less"
-        lines = [f"Not proven   a mapping may have up to {less}{ended}"]
-    else:
-        lines = ["Not proven   this search knows no lower bound"]
+    title, claim = found.claim.split(": ", 1)
+    lines = [f"{title:<12} {claim}"]
+    if not certificate.proven:
+        if certificate.complete:
+            lines.append("Ended        the search went to its end, with bounds that leave a gap")
+        elif certificate.crowded:
+            lines.append("Left out     what there was no memory for")
     if certificate.whole is not None:
         gain = 1 - certificate.value / certificate.whole if certificate.whole else 0.0
         better = f"this one has {gain:.1%} less" if gain > 0 else "this one is as good"
         lines.append(f"Whole passes best mapping proven; {better}")
-    lines.append(f"Mapspace     {_short(certificate.mapspace)} mappings")
+    if certificate.mapspace is not None:
+        lines.append(f"Mapspace     {_short(certificate.mapspace)} mappings")
     if certificate.patterns:
         lines.append(
             f"Bypass       {certificate.patterns_pruned} of {certificate.patterns} choices excluded whole"
