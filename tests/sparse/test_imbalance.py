@@ -18,6 +18,8 @@ from procrustes_model import (
     measure_imbalance,
     plot_imbalance,
 )
+from procrustes_model.kernels.imbalance.policies import OWN
+from procrustes_model.kernels.imbalance.sampled import grouped_largest
 
 
 @pytest.mark.parametrize("phase", ["forward", "update"])
@@ -129,6 +131,23 @@ def test_groups_that_are_cut_or_short_wait_as_long_as_masks_do(
     expected, work = on_a_square(case, policy, rows)
     assert work.of.basis == "sampled"
     assert work.ratios == pytest.approx((expected.before, expected.after), rel=0.02)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("groups", "length", "along", "across", "apart", "fibres", "largest"),
+    [
+        ((1, 2), 4, 1, 2, 1, 1, 1),  # neighbours share a group: one has it all
+        ((1, 2), 4, 1, 2, 2, 1, 0.75),  # they do not: each has one or none
+        ((2, 4), 6, 2, 3, 1, 3, 6),  # the last has a group of two, kept whole
+        ((1, 4), 12, 6, 1, 1, 2, 3),  # one element waits for nobody
+    ],
+)
+def test_small_arrays_by_hand(
+    groups: tuple[int, int], length: int, along: int, across: int, apart: int, fibres: int, largest: float
+) -> None:
+    found = grouped_largest(np.array([*groups, 0]), length, along, across, apart, fibres, 1, 1, False, OWN)
+    assert found == pytest.approx(largest, rel=0.02)
 
 
 @pytest.mark.parametrize(
