@@ -269,10 +269,10 @@ class Space:
         return math.prod(self.counts.tolist())
 
     @contextmanager
-    def hurried(self, grace: float = 0.0) -> Iterator[None]:
-        """Let what is done inside take no more than half of the time that is left, or `grace` seconds."""
+    def hurried(self, share: float = HURRIED, grace: float = 0.0) -> Iterator[None]:
+        """Let what is done inside take no more than a share of the time that is left, or `grace` seconds."""
         whole = self.deadline
-        self.deadline = whole.part(HURRIED, grace)
+        self.deadline = whole.part(share, grace)
         try:
             yield
         finally:
@@ -472,7 +472,7 @@ class Space:
         int or None
         """
         try:
-            with self.hurried(GRACE):
+            with self.hurried(1.0, GRACE):
                 ordered = count_orders(list_loops(), list_chains(self.rules.outside), self.deadline)
         except OutOfTime:
             return None
