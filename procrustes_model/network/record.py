@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from procrustes_model.mapper.result import SearchResult
     from procrustes_model.model.result import Result
     from procrustes_model.network.case import Case
+    from procrustes_model.spec.mapping import Mapping as LoopNest
 
 FORMAT = "procrustes_case"
 _SEALED = 3
@@ -259,18 +260,21 @@ def best_of(before: CaseRecord, after: CaseRecord) -> CaseRecord:
     return replace(before, gap=gap, limit=after.limit)
 
 
-def with_result(record: CaseRecord, case: Case, result: Result) -> CaseRecord:
-    """Return the record of a case that has the mapping of another one; nothing is proven of it.
+def with_result(record: CaseRecord, case: Case, mapping: LoopNest, result: Result) -> CaseRecord:
+    """Return the record of a case whose mapping follows from that of another one; nothing is proven of it.
 
     Parameters
     ----------
     record : CaseRecord
         The other one: of the same problem.
     case : Case
+    mapping : Mapping
+        For this case.
     result : Result
-        What the mapping costs here.
+        What it costs here.
     """
-    return replace(record, key=case.key, proven=False, gap=None, **_numbers(result))
+    nest = _plain(mapping.to_dict())
+    return replace(record, key=case.key, mapping=nest, proven=False, gap=None, **_numbers(result))
 
 
 def _numbers(result: Result) -> dict[str, Any]:

@@ -241,8 +241,12 @@ def _evaluated(
     records: Mapping[str, CaseRecord],
     progress: Callable[[RunProgress], None] | None,
 ) -> Iterator[tuple[str, CaseRecord]]:
-    """Yield the cases of sparse plans, each with the mapping that the dense plan has there."""
+    """Yield the cases of sparse plans, each with the mapping that the dense plan has there.
+
+    Levels keep what the design saves accesses of, also where the dense mapping bypasses them.
+    """
     from procrustes_model.model.evaluate import evaluate
+    from procrustes_model.model.sparse.effects import keeping_what_saves
     from procrustes_model.spec.load import load_mapping
 
     at = {(entry.layer, entry.phase): entry.key for entry in dense.entries}
@@ -256,13 +260,15 @@ def _evaluated(
         record = records[at[layer, phase]]
         mapping = load_mapping(record.mapping, case.architecture, case.problem)
         assert case.zeros is not None
+        design = case.zeros.sparsity.phase(case.problem.phase)
+        mapping = keeping_what_saves(design, case.problem, mapping)
         try:
             result = evaluate(case.architecture, case.problem, mapping, **case.zeros.arguments())
         except SpecError as error:
             hint = "its best dense mapping does not do for the sparse design: choose mappings 'each'"
             message = f"{layer} ({phase}): {error.issues[0].message}"
             raise SpecError(Issue(message, hint)) from None
-        found = with_result(record, case, result)
+        found = with_result(record, case, mapping, result)
         if progress is not None:
             progress(RunProgress(number, len(wanted), 0, number / len(wanted), found))
         yield key, found

@@ -80,3 +80,25 @@ def check_effects(phase: SparsePhase, name: str, problem: Problem, mapping: Mapp
             issues.append(mapping.issue(f"{message} skip its zeros", hint, places[innermost]))
     if issues:
         raise SpecError(issues)
+
+
+def keeping_what_saves(phase: SparsePhase, problem: Problem, mapping: Mapping) -> Mapping:
+    """Return a mapping found without a design, where levels keep the tensors whose accesses it saves there.
+
+    Parameters
+    ----------
+    phase : SparsePhase
+    problem : Problem
+    mapping : Mapping
+        Of a machine with all levels that the design names.
+    """
+    saved = {(action.level, action.target) for action in phase.actions}
+    levels = []
+    for level in mapping.levels:
+        keep = tuple(
+            tensor.name
+            for tensor in problem.tensors
+            if tensor.name in level.keep or (level.level, tensor.name) in saved
+        )
+        levels.append(level.model_copy(update={"keep": keep}))
+    return mapping.model_copy(update={"levels": tuple(levels)})
