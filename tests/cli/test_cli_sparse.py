@@ -145,6 +145,7 @@ sparsity:
   densities: {Weights: 0.5}
   formats: {Weights: {"*": bitmask}}
   compute: {skip: Weights}
+  phases: {weight_update: {compute: {}}}
 """
 
 
@@ -155,7 +156,7 @@ def test_a_design_without_balancing_says_so_once(run: Run, tmp_path: Path) -> No
     done = run(*arguments, "skips.yaml")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Imbalance    no balancing stated: work spread evenly (ideal)") == 2
-    # The weight update reads no weights: nothing is skipped in it.
+    # In the weight update nothing is skipped.
     assert done.stdout.count("Imbalance    none: all processing elements have the same work") == 1
     said = " ".join(done.stdout.split())
     assert said.count("cycles are a lower bound") == 1

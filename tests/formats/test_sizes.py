@@ -135,16 +135,17 @@ def test_sizes_in_all_patterns(name: str, tile: dict[str, int], value_bits: int)
 @pytest.mark.parametrize("tile", [{"K": 4}, {"I": 2, "K": 2}, {"I": 2, "K": 4}], ids="x".join)
 @pytest.mark.parametrize(("along", "group"), [("K", (1, 4)), ("K", (1, 2)), ("I", (1, 2)), ("K", (2, 3))])
 def test_sizes_of_groups(name: str, tile: dict[str, int], along: str, group: tuple[int, int]) -> None:
-    """Of 2 x 4 elements in n:m groups, in the mean over all masks of this kind."""
+    """Of 2 x 4 elements in n:m groups, the last perhaps shorter, in the mean over all masks of this kind."""
     (n, m), bounds = group, {"I": 2, "J": 1, "K": 4}
-    chosen, lines = list(itertools.combinations(range(m), n)), 8 // bounds[along]
-    groups = -(-bounds[along] // m)
+    length, lines = bounds[along], 8 // bounds[along]
+    groups = [range(first, min(first + m, length)) for first in range(0, length, m)]
+    chosen = [itertools.combinations(group, min(n, len(group))) for group in groups]
+    fibers = [sum(picked, ()) for picked in itertools.product(*chosen)]
     sizes = []
-    for picked in itertools.product(chosen, repeat=lines * groups):
-        tensor = np.zeros((lines * groups, m), np.int64)
-        for one, places in zip(tensor, picked, strict=True):
-            one[list(places)] = 1
-        rows = tensor.reshape(lines, groups * m)[:, : bounds[along]]
+    for picked in itertools.product(fibers, repeat=lines):
+        rows = np.zeros((lines, length), np.int64)
+        for row, places in zip(rows, picked, strict=True):
+            row[list(places)] = 1
         sizes += written(name, (rows if along == "K" else rows.T).reshape(2, 1, 4), tile, 5)
     density = {"model": "structured", "nonzeros": n, "group": m, "along": along}
     found = near(name, tile, 5, {"densities": {"A": density}, "capacity": {"size": "average"}}, bounds=bounds)

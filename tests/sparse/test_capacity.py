@@ -17,10 +17,11 @@ from procrustes_model import evaluate, load_architecture, load_mapping, load_pro
 from procrustes_model.kernels.sparse.entries import expected_zeros
 from procrustes_model.kernels.sparse.fullest import hypergeometric_quantile, structured_quantile
 from procrustes_model.kernels.sparse.groups import zeros_in_groups
+from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.optimal.relaxation import Relaxation
 from procrustes_model.model.sparse.lower import lower_sparsity
 from tests.amount import amount
-from tests.mapper.sparse_cases import make_design
+from tests.mapper.sparse_cases import drop_idle, make_design
 from tests.naive.fullest import least_of, share_of_hypergeometric, shares_of_groups
 from tests.strategies import Spec, architectures, mappings, problems
 
@@ -70,7 +71,7 @@ def test_quantiles_of_wide_distributions() -> None:
     ]
     assert sum(above[3:]) <= 0.01 < sum(above)
     fibers = 80_000  # of a single position of a group of 1:2 each
-    found = structured_quantile(1, 2, np.array([1, 1]), fibers, 1, share)
+    found = structured_quantile(1, 2, np.array([1, 1]), fibers, 1, share, 0)
     above = [math.exp(ways(fibers, k) - fibers * math.log(2)) for k in range(found - 1, found + 2_000)]
     assert sum(above[3:]) <= 0.01 < sum(above)
 
@@ -82,7 +83,7 @@ def test_quantiles_of_groups(m: int, data: st.DataObject, share: float) -> None:
     n, side, fibers = data.draw(st.integers(1, m)), data.draw(st.integers(1, 9)), data.draw(st.integers(1, 3))
     extent = data.draw(st.sampled_from([one for one in range(1, side + 1) if side % one == 0]))
     starts = np.bincount(np.arange(0, side, extent) % m, minlength=m)
-    found = structured_quantile(n, m, starts, fibers, extent, share)
+    found = structured_quantile(n, m, starts, fibers, extent, share, 0)
     assert found == least_of(shares_of_groups(n, m, side, fibers, extent), share)
 
 
@@ -176,7 +177,7 @@ def test_zeros_that_end_a_run_of_groups(group: tuple[int, int], data: st.DataObj
             zeros = 0 if value else zeros + 1
             ends += zeros > 0 and zeros % run == 0
     starts = np.eye(m, dtype=np.int64)[start]
-    found = zeros_in_groups(n, m, starts, side, inner, blocks * side * inner, run)
+    found = zeros_in_groups(n, m, starts, side, inner, blocks * side * inner, run, 0, side)
     assert found == pytest.approx(ends / tries, rel=1e-12, abs=1e-15)
 
 
@@ -204,6 +205,10 @@ def cases(draw: st.DrawFn) -> tuple[Spec, Spec, Spec, Spec]:
 def test_bounds_of_searches_are_below_what_is_stored(case: tuple[Spec, Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
     mapping = load_mapping(case[2], architecture, problem)
+    drop_idle(case[3], architecture, problem, load_constraints(None))
+    innermost = architecture.levels[-1].name
+    if skipped := case[3]["sparsity"].get("compute", {}).get("skip"):
+        case[3]["sparsity"]["formats"][skipped].setdefault(innermost, "bitmask")
     sparsity = load_sparsity(case[3])
     design = lower_sparsity(architecture, problem, sparsity)
     kept = np.ones((len(architecture.levels), len(problem.tensors)), np.int64)

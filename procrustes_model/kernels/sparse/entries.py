@@ -21,7 +21,12 @@ from procrustes_model.kernels.sparse.arrays import (
     DensityArrays,
     TermArrays,
 )
-from procrustes_model.kernels.sparse.groups import count_starts, measure_groups, zeros_in_groups
+from procrustes_model.kernels.sparse.groups import (
+    count_starts,
+    measure_groups,
+    split_last,
+    zeros_in_groups,
+)
 from procrustes_model.kernels.sparse.masks import MaskArrays, bit_strides, repeat_offsets
 
 _LONGEST = 1 << 22
@@ -194,7 +199,8 @@ def _zeros_of_groups(
     outside = count_fibers(problem, tensor, extent, grouped + 1 - first)
     inner = length * count_fibers(problem, tensor, extent, ranks) // outside
     starts = count_starts(problem, grouped, extent, m)
-    return zeros_in_groups(densities.group[tensor, 0], m, starts, side, inner, length, run)
+    short, last = split_last(problem, grouped, side, m)
+    return zeros_in_groups(densities.group[tensor, 0], m, starts, side, inner, length, run, short, last)
 
 
 @kernel

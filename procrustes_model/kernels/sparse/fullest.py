@@ -17,7 +17,7 @@ from procrustes_model.kernels.sparse.arrays import (
     FullestArrays,
 )
 from procrustes_model.kernels.sparse.entries import count_fibers
-from procrustes_model.kernels.sparse.groups import count_starts, measure_groups
+from procrustes_model.kernels.sparse.groups import count_starts, measure_groups, split_last
 
 _WIDEST, _WIDEST_GROUPS = 1e6, 1e4
 """Variance beyond which a quantile is that of normal distributions, right to a nonzero or two."""
@@ -239,7 +239,19 @@ def _mixed_quantile(mean: float, variance: Floats, starts: Ints, low: int, high:
 
 
 @kernel
-def structured_quantile(n: int, m: int, starts: Ints, fibers: int, extent: int, share: float) -> int:
+def _of_last(n: int, m: int, extent: int, short: int) -> tuple[int, Floats]:
+    """Return nonzeros that a fiber ending in a `short` group has for sure, and how likely it has more."""
+    kept = min(n, short)
+    if extent <= short:
+        return 0, _of_group(kept, short, extent)
+    first = (extent - short) % m
+    return kept + (extent - short) // m * n, _of_group(n, m, first)
+
+
+@kernel
+def structured_quantile(
+    n: int, m: int, starts: Ints, fibers: int, extent: int, share: float, short: int
+) -> int:
     """Return the least number that the nonzeros of a share of tiles of n:m groups do not exceed.
 
     Parameters
@@ -254,11 +266,21 @@ def structured_quantile(n: int, m: int, starts: Ints, fibers: int, extent: int, 
         Positions of a tile along the groups.
     share : float
         As in `hypergeometric_quantile`.
+    short : int
+        Positions of a shorter last group, which one of the tiles has; 0: none.
     """
     fewest, most = fibers * extent, 0
     variance = np.zeros(m)
+    many_of = starts.copy()
+    if short:
+        many_of[(short - extent) % m] -= 1
+        base, last_of = _of_last(n, m, extent, short)
+        low = 0
+        while last_of[low] <= 0:
+            low += 1
+        fewest, most = min(fewest, fibers * (base + low)), max(most, fibers * (base + len(last_of) - 1))
     for start in range(m):
-        if starts[start] == 0:
+        if many_of[start] == 0:
             continue
         first, last, whole = _pieces(n, m, start, extent)
         few, many = whole, whole
@@ -272,12 +294,17 @@ def structured_quantile(n: int, m: int, starts: Ints, fibers: int, extent: int, 
     if variance.max() > _WIDEST_GROUPS:
         return _mixed_quantile(fibers * extent * (n / m), variance, starts, fewest, most, share)
     tally = np.zeros(most - fewest + 1)
+    if short:
+        base, last_of = _of_last(n, m, extent, short)
+        begin, p = _of_many(last_of, fibers)
+        begin += fibers * base - fewest
+        tally[begin : begin + len(p)] += p
     for start in range(m):
-        if starts[start] > 0:
+        if many_of[start] > 0:
             first, last, whole = _pieces(n, m, start, extent)
             begin, p = _of_many(_added(_of_group(n, m, first), _of_group(n, m, last)), fibers)
             begin += fibers * whole - fewest
-            tally[begin : begin + len(p)] += starts[start] * p
+            tally[begin : begin + len(p)] += many_of[start] * p
     beyond, allowed = 0.0, tally.sum() * (1 - share * (1 - SLACK))
     k = most
     while k > fewest and beyond + tally[k - fewest] <= allowed:
@@ -304,7 +331,8 @@ def _find_most(
     rank = problem.rank[tensor, along]
     side, _ = measure_groups(problem, rank, extent)
     starts = count_starts(problem, rank, extent, m)
-    return structured_quantile(n, m, starts, words // side, side, share)
+    short, _ = split_last(problem, rank, side, m)
+    return structured_quantile(n, m, starts, words // side, side, share, short)
 
 
 @kernel
