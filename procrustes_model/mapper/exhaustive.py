@@ -12,7 +12,7 @@ from procrustes_model.kernels.search.candidates import list_all
 from procrustes_model.kernels.search.exhaustive import try_all
 from procrustes_model.kernels.search.finish import Bench
 from procrustes_model.mapper.deadline import OutOfTime
-from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.incumbent import Incumbent, select
 from procrustes_model.mapper.random_search import WALK, search_random
 from procrustes_model.mapper.space import Space
 from procrustes_model.mapper.sparse_cost import SparseCost
@@ -68,8 +68,9 @@ def _measure_all(
         written, more = list_all(
             space.model, splits, count, space.rules.outside, position, TRIED, bench, nests
         )
-        if written:
-            incumbent.measured += cost.choose(nests, written, incumbent, counted=None)
+        for part in cost.batches(select(nests, slice(written))):
+            incumbent.deadline.check()
+            incumbent.measured += cost.choose(part, incumbent)
 
 
 def _too_large(what: str) -> SpecError:

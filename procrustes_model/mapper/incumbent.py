@@ -48,8 +48,8 @@ class Progress:
     share: float
 
 
-def select(nests: NestArrays, rows: Ints) -> NestArrays:
-    """Return copies of some mappings of a batch."""
+def select(nests: NestArrays, rows: Ints | slice) -> NestArrays:
+    """Return some mappings of a batch: copies, but where rows are a slice."""
     return NestArrays(nests.temporal[rows], nests.order[rows], nests.spatial[rows], nests.keep[rows])
 
 

@@ -8,6 +8,7 @@ and one with smaller sets is never better.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,10 @@ from procrustes_model.kernels.dense.arrays import Ints
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED
 
 Profile = tuple[str, frozenset[int], tuple[object, ...]]
+Profiles = tuple[Profile, ...]
+Order = tuple[int, ...]
+MayFollow = Callable[[int, list[int]], bool]
+"""Whether a dimension may be the next loop outwards while others of a list are still to be placed."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def _add_loop(reuse: _Reuse, d: int, rank: int, slides: bool, kind: int) -> _Reu
     return replace(reuse, settled=True)
 
 
-def _is_dominated(profiles: tuple[Profile, ...], others: tuple[Profile, ...]) -> bool:
+def is_dominated(profiles: Profiles, others: Profiles) -> bool:
     """Say whether an order with the profiles `others` reuses every tensor at least as much."""
     return all(
         mine == theirs or (mine[0] == "plain" and theirs[1] >= mine[1])
@@ -83,9 +88,53 @@ def _is_dominated(profiles: tuple[Profile, ...], others: tuple[Profile, ...]) ->
     )
 
 
-def list_orders(
-    loops: Sequence[int], coefficient: Ints, kind: Ints, may_follow: Callable[[int, list[int]], bool]
-) -> list[tuple[int, ...]]:
+class _Walk:
+    """Places loops from the innermost outwards and keeps account of what every tensor reuses."""
+
+    def __init__(self, loops: Sequence[int], coefficient: Ints, kind: Ints, may_follow: MayFollow) -> None:
+        self.tensors = range(len(coefficient))
+        self.ranks = [_ranks(coefficient[t]) for t in self.tensors]
+        self.kind, self.may_follow = kind, may_follow
+        # a tensor that no loop moves is settled: all loops are inside its innermost relevant one
+        self.start = tuple(_Reuse(settled=all(self.ranks[t][0][d] < 0 for d in loops)) for t in self.tensors)
+
+    def choices(self, rest: list[int], reuse: tuple[_Reuse, ...]) -> list[int]:
+        """Return the loops of which one has to come next: none of the others can lead to more reuse."""
+        open_ = [t for t in self.tensors if not reuse[t].settled]
+        choices = [d for d in rest if self.may_follow(d, rest)]
+        if not open_:
+            return choices[:1]
+        if not any(reuse[t].run for t in open_):
+            return [d for d in choices if all(self.ranks[t][0][d] < 0 for t in open_)][:1] or choices
+        return choices
+
+    def add(self, reuse: tuple[_Reuse, ...], d: int) -> tuple[_Reuse, ...]:
+        """Return what is reused after the loop over `d` is placed outside all before."""
+        return tuple(
+            _add_loop(reuse[t], d, self.ranks[t][0][d], self.ranks[t][1][d], int(self.kind[t]))
+            for t in self.tensors
+        )
+
+    def profiles(self, order: Order) -> Profiles:
+        """Return what an order reuses, once loops that can only gain further in are moved there."""
+        rest, reuse, wanted = list(order), self.start, list(order)
+        while rest:
+            choices = self.choices(rest, reuse)
+            d = next(d for d in wanted if d in choices)
+            rest.remove(d)
+            wanted.remove(d)
+            reuse = self.add(reuse, d)
+        return tuple(one.profile() for one in reuse)
+
+    def own_profiles(self, order: Order) -> Profiles:
+        """Return what an order itself reuses."""
+        reuse = self.start
+        for d in order:
+            reuse = self.add(reuse, d)
+        return tuple(one.profile() for one in reuse)
+
+
+def list_orders(loops: Sequence[int], coefficient: Ints, kind: Ints, may_follow: MayFollow) -> list[Order]:
     """Return one order, innermost first, for each way of reuse that no other makes superfluous.
 
     Parameters
@@ -103,36 +152,43 @@ def list_orders(
     list of tuple of int
         Empty where no order is allowed.
     """
-    tensors = range(len(coefficient))
-    ranks = [_ranks(coefficient[t]) for t in tensors]
-    found: dict[tuple[Profile, ...], tuple[int, ...]] = {}
+    walk = _Walk(loops, coefficient, kind, may_follow)
+    found: dict[Profiles, Order] = {}
 
-    def place(rest: list[int], order: tuple[int, ...], reuse: tuple[_Reuse, ...]) -> None:
+    def place(rest: list[int], order: Order, reuse: tuple[_Reuse, ...]) -> None:
         if not rest:
             found.setdefault(tuple(one.profile() for one in reuse), order)
             return
-        open_ = [t for t in tensors if not reuse[t].settled]
-        choices = [d for d in rest if may_follow(d, rest)]
-        if not open_:
-            choices = choices[:1]
-        elif not any(reuse[t].run for t in open_):
-            free = [d for d in choices if all(ranks[t][0][d] < 0 for t in open_)]
-            choices = free[:1] or choices
-        for d in choices:
-            after = tuple(
-                _add_loop(reuse[t], d, ranks[t][0][d], ranks[t][1][d], int(kind[t])) for t in tensors
-            )
-            place([e for e in rest if e != d], (*order, d), after)
+        for d in walk.choices(rest, reuse):
+            place([e for e in rest if e != d], (*order, d), walk.add(reuse, d))
 
-    # a tensor that no loop moves is settled: all loops are inside its innermost relevant one
-    start = tuple(_Reuse(settled=all(ranks[t][0][d] < 0 for d in loops)) for t in tensors)
-    place(list(loops), (), start)
+    place(list(loops), (), walk.start)
     profiles = list(found)
     return [
         found[mine]
         for mine in profiles
-        if not any(other != mine and _is_dominated(mine, other) for other in profiles)
+        if not any(other != mine and is_dominated(mine, other) for other in profiles)
     ]
+
+
+def group_orders(
+    loops: Sequence[int], coefficient: Ints, kind: Ints, may_follow: MayFollow
+) -> dict[Order, dict[Order, Profiles]]:
+    """Return all orders that are allowed, each under the one of `list_orders` that reuses no less.
+
+    The parameters are those of `list_orders`. With each order comes what it reuses itself.
+    """
+    walk = _Walk(loops, coefficient, kind, may_follow)
+    groups: dict[Order, dict[Order, Profiles]] = {
+        order: {} for order in list_orders(loops, coefficient, kind, may_follow)
+    }
+    profiles = {order: walk.profiles(order) for order in groups}
+    for order in itertools.permutations(loops):
+        if all(may_follow(d, list(order[i:])) for i, d in enumerate(order)):
+            mine = walk.profiles(order)
+            leader = next(of for of in groups if mine == profiles[of] or is_dominated(mine, profiles[of]))
+            groups[leader][order] = walk.own_profiles(order)
+    return groups
 
 
 def find_mirror(coefficient: Ints, bounds: Ints) -> Ints:

@@ -36,8 +36,8 @@ class Certificate:
     proven : bool
         Whether no mapping of the space is better.
     complete : bool
-        Whether the search went to its end. Where something is zero, bounds are not exact, and a gap may be
-        left all the same.
+        Whether the search went to its end. Where something is zero, a gap may be left all the same: where no
+        exact bound is known, or mappings have too many orders to measure all.
     crowded : bool
         Whether it left parts out for which there was no memory.
     value, lower_bound : float

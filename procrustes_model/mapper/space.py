@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from procrustes_model.mapper.constraints import Constraints, Rules, make_rules
 from procrustes_model.mapper.deadline import Deadline, OutOfTime
 from procrustes_model.mapper.lattice import list_divisors, list_primes, make_lattice
 from procrustes_model.mapper.optimal.relaxation import Relaxation
-from procrustes_model.mapper.orders import find_mirror, list_orders
+from procrustes_model.mapper.orders import MayFollow, Order, Profiles, find_mirror, group_orders, list_orders
 from procrustes_model.mapper.size import Packing, count_orders, count_splits, list_chains
 from procrustes_model.mapper.sparse_cost import SparseCost
 from procrustes_model.model.batch import BatchEvaluator
@@ -51,6 +52,8 @@ HURRIED = 0.5
 
 MOST_DIMENSIONS = 16
 """Tables hold an entry for every set of dimensions."""
+
+R = TypeVar("R")
 
 
 def _coefficients(problem: ProblemArrays) -> Ints:
@@ -123,29 +126,40 @@ def _classes(model: Model) -> tuple[Ints, Ints]:
 
 
 _OrderKey = tuple[tuple[int, ...], tuple[int, ...], bytes, bytes, bytes]
-_ORDERS: dict[_OrderKey, list[tuple[int, ...]]] = {}
+_Lister = Callable[[tuple[int, ...], Ints, Ints, MayFollow], R]
+_ORDERS: dict[_OrderKey, list[Order]] = {}
+_GROUPS: dict[_OrderKey, dict[Order, dict[Order, Profiles]]] = {}
 _MOST_KNOWN = 2**14
+_MOST_GROUPED = 2**9
+"""Sets of loops whose orders are kept: of groups fewer, for they hold all orders."""
 
 
-def _list_orders(
-    model: Model, loops: tuple[int, ...], before: Bools, deadline: Deadline
-) -> list[tuple[int, ...]]:
-    """Return the orders of `loops`; kept, for layers of a network differ in their bounds only.
+def _find_orders(
+    known: dict[_OrderKey, R],
+    most: int,
+    find: _Lister[R],
+    model: Model,
+    loops: int,
+    before: Bools,
+    deadline: Deadline,
+) -> R:
+    """Return what `find` says of the orders of `loops` (bits); kept, for layers differ in their bounds only.
 
     `before`: bool[D, D], whether the first dimension's loop must lie outside the second's.
     """
     coefficient, kind = model.coefficient, model.kind
-    key = (loops, coefficient.shape, coefficient.tobytes(), kind.tobytes(), before.tobytes())
-    if key not in _ORDERS:
+    named = tuple(d for d in range(len(before)) if loops >> d & 1)
+    key = (named, coefficient.shape, coefficient.tobytes(), kind.tobytes(), before.tobytes())
+    if key not in known:
 
         def may_follow(d: int, rest: list[int]) -> bool:
             deadline.check()
             return not any(before[d, e] for e in rest if e != d)
 
-        if len(_ORDERS) >= _MOST_KNOWN:
-            _ORDERS.clear()
-        _ORDERS[key] = list_orders(loops, coefficient, kind, may_follow)
-    return _ORDERS[key]
+        if len(known) >= most:
+            known.clear()
+        known[key] = find(named, coefficient, kind, may_follow)
+    return known[key]
 
 
 def _make_orders(model: Model, rules: Rules, deadline: Deadline, *, free: bool) -> Orders:
@@ -163,8 +177,7 @@ def _make_orders(model: Model, rules: Rules, deadline: Deadline, *, free: bool) 
         for loops in range(1 << dimensions):
             if loops & ~looped:
                 continue
-            named = tuple(d for d in range(dimensions) if loops >> d & 1)
-            found = _list_orders(model, named, outside, deadline)
+            found = _find_orders(_ORDERS, _MOST_KNOWN, list_orders, model, loops, outside, deadline)
             rows[level, loops] = len(listed), len(listed) + len(found)
             listed += found
     table = np.full((len(listed), dimensions), -1, np.int64)
@@ -376,6 +389,16 @@ class Space:
         columns, rows = self.architecture.fanout(level)
         _, on_x, on_y = self.rules.factors[level]
         return spatial_vectors(self.lattice, columns, rows, on_x, on_y)
+
+    def group_orders(self, level: int, loops: int) -> dict[Order, dict[Order, Profiles]]:
+        """Return `group_orders` of a set of loops (bits) at a level; kept.
+
+        Raises
+        ------
+        OutOfTime
+        """
+        outside, most = self.rules.outside[level], _MOST_GROUPED
+        return _find_orders(_GROUPS, most, group_orders, self.model, loops, outside, self.deadline)
 
     def patterns(self) -> Iterator[Bools]:
         """Yield every choice of what levels keep, bool[L, T]."""

@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import Floats, Ints, NestArrays
+from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.dense.nest import flatten
 from procrustes_model.kernels.imbalance.tiles import find_tiles
 from procrustes_model.kernels.search.arrays import Lattice
 from procrustes_model.kernels.search.candidates import settle_orders
 from procrustes_model.kernels.search.goal import is_better
 from procrustes_model.mapper.deadline import Deadline, slices
-from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.incumbent import Incumbent, select
 from procrustes_model.mapper.optimal.relaxation import COUNTED_AT_A_TIME, Relaxation
+from procrustes_model.mapper.optimal.sensitivity import Sensitivity, find_sensitivity, minds_layout
 from procrustes_model.model.batch import BatchEvaluator, BatchResult
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.masks import lower_masks
@@ -38,14 +38,15 @@ LIKELY = 0.99
 """Share of tiles that must fit before masks are counted: the fullest tile that could occur rarely does."""
 
 COUNTED = 4
-"""Mappings of each batch that are counted on masks, the most promising by their densities."""
+"""Mappings of each batch that are counted on masks first, the most promising by their densities."""
+
+BATCH = 4096
+"""Mappings that are measured between looks at the time limit."""
+
+LOOKED_AT = 2e7
+"""The same on masks, in elements: then of as few mappings."""
 
 BLOCK = 256
-
-
-def _pick(nests: NestArrays, rows: Any) -> NestArrays:
-    """Return some of the mappings."""
-    return NestArrays(nests.temporal[rows], nests.order[rows], nests.spatial[rows], nests.keep[rows])
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class SparseCost:
     _quick: BatchEvaluator = field(init=False)
     _evaluator: BatchEvaluator = field(init=False)
     _memos: list[Memo] = field(default_factory=list)
+    _known: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._evaluator = self._quick = BatchEvaluator(self.design)
@@ -91,16 +93,35 @@ class SparseCost:
             self._expected = replace(self.design, masks=without, share=share, deviations=deviations)
             self._quick = BatchEvaluator(self._expected)
 
+    def minds(self, keep: Bools) -> Sensitivity:
+        """Return what of mappings that keep `keep`, bool[L, T], decides the boxes of actions."""
+        return find_sensitivity(self.design, keep)
+
     @property
-    def minds_order(self) -> bool:
-        """Whether the order of the innermost loops changes the cost."""
-        return len(self.design.actions.level) > 0
+    def on_masks(self) -> bool:
+        """Whether mappings are counted on masks, which takes up to a thousand times longer."""
+        return self._quick is not self._evaluator
+
+    @property
+    def batch(self) -> int:
+        """How many mappings are measured between looks at the time limit."""
+        if not self.on_masks:
+            return BATCH
+        elements = int(self.design.densities.size[self.design.masks.known].sum())
+        return int(min(BATCH, max(1, LOOKED_AT // max(1, elements))))
 
     @property
     def minds_dimensions(self) -> bool:
-        """Whether dimensions that play the same part in every tensor may still differ."""
-        grouped = (self.design.densities.group[:, 1] > 0).any()
-        return bool(grouped or self.design.masks.known.any())
+        """Whether dimensions that play the same part in every tensor may still differ.
+
+        They do in n:m groups and masks, in formats that tell ranks apart, and where boxes of actions take
+        spatial loops in the order of dimensions.
+        """
+        design = self.design
+        grouped = (design.densities.group[:, 1] > 0).any()
+        ranked = (design.formats.terms.depth[design.formats.compressed] > 0).any()
+        laid = minds_layout(design, self.relaxation.may_keep)
+        return bool(grouped or ranked or laid or design.masks.known.any())
 
     def measure(self, nests: NestArrays, threads: int = 1) -> BatchResult:
         """Evaluate mappings, their orders settled; see `BatchEvaluator.evaluate`."""
@@ -132,40 +153,28 @@ class SparseCost:
         settle_orders(nests)
         evaluate_block(self._expected, nests, bench.sparse, bench.memo)
 
-    def choose(
-        self,
-        nests: NestArrays,
-        count: int,
-        incumbent: Incumbent,
-        threads: int = 1,
-        *,
-        counted: int | None = COUNTED,
-    ) -> int:
-        """Measure the first `count` mappings, offer each to the incumbent, and return how many are valid.
+    def batches(self, nests: NestArrays) -> Iterator[NestArrays]:
+        """Yield mappings, as many as are measured between looks at the time limit."""
+        for first in range(0, len(nests.temporal), self.batch):
+            yield select(nests, slice(first, first + self.batch))
 
-        Where there are masks, only the `counted` most promising mappings are counted on them, one by one
-        until the time is out; None means all.
-        """
-        part = _pick(nests, slice(count))
-        if counted is not None and self._quick is not self._evaluator:
-            settle_orders(part)
-            found = self._quick.evaluate(*part, threads=threads, accesses=False)
-            late = found.cycles.astype(float)
-            score = np.where(found.status == 0, incumbent.score_all(found.energy_pj, late), np.inf)
-            beyond = ~incumbent.objective.allows(found.energy_pj, late)
-            part = _pick(part, np.lexsort((score, beyond))[:counted])
-        valid, size = 0, len(part.temporal) if self._quick is self._evaluator else 1
-        for first in range(0, len(part.temporal), max(1, size)):
-            if first and incumbent.late:
-                break
-            few = _pick(part, slice(first, first + size))
-            found = self.measure(few, threads)
-            valid += int(found.valid.sum())
-            for n in np.flatnonzero(found.valid).tolist():
-                energy, cycles = float(found.energy_pj[n]), float(found.cycles[n])
-                if is_better(incumbent.goal, energy, cycles):
-                    incumbent.offer(energy, cycles, _pick(few, slice(n, n + 1)))
-        return valid
+    def choose(self, nests: NestArrays, incumbent: Incumbent, threads: int = 1) -> int:
+        """Measure mappings, offer each to the incumbent, and return how many are valid."""
+        found = self.measure(nests, threads)
+        for n in np.flatnonzero(found.valid).tolist():
+            energy, cycles = float(found.energy_pj[n]), float(found.cycles[n])
+            if is_better(incumbent.goal, energy, cycles):
+                incumbent.offer(energy, cycles, select(nests, np.array([n])))
+        return int(found.valid.sum())
+
+    def most_promising(self, nests: NestArrays, incumbent: Incumbent, threads: int = 1) -> NestArrays:
+        """Return the few mappings that cost least by the densities of masks, measured in no time."""
+        settle_orders(nests)
+        found = self._quick.evaluate(*nests, threads=threads, accesses=False)
+        late = found.cycles.astype(float)
+        score = np.where(found.status == 0, incumbent.score_all(found.energy_pj, late), np.inf)
+        beyond = ~incumbent.objective.allows(found.energy_pj, late)
+        return select(nests, np.lexsort((score, beyond))[:COUNTED])
 
     def least_work(
         self, lattice: Lattice, child: Ints, spread: Ints, deadline: Deadline | None = None
@@ -197,13 +206,15 @@ class SparseCost:
         points = (lattice.indices[:, own] * lattice.stride[own]).sum(axis=1)
         keys = points[child] * len(points) + points[spread]
         unique, inverse = np.unique(keys, return_inverse=True)
+        new = np.array([key for key in unique.tolist() if key not in self._known], np.int64)
         size = float(design.densities.size[tensor])
-        if design.is_counted and len(unique) * size > MOST_COUNTED:
+        if design.is_counted and len(new) * size > MOST_COUNTED:
             return np.full(len(child), time)
-        work = np.empty(len(unique))
         block = max(1, min(BLOCK, int(COUNTED_AT_A_TIME / size))) if design.is_counted else BLOCK
-        for part in slices(len(unique), block, deadline or Deadline()):
-            work[part] = self._work(lattice, unique[part] // len(points), unique[part] % len(points))
+        for part in slices(len(new), block, deadline or Deadline()):
+            found = self._work(lattice, new[part] // len(points), new[part] % len(points))
+            self._known.update(zip(new[part].tolist(), found.tolist(), strict=True))
+        work = np.array([self._known[key] for key in unique.tolist()])
         return np.asarray(np.maximum(work, met)[inverse] * (time / met))
 
     def _work(self, lattice: Lattice, tiles: Ints, spreads: Ints) -> Floats:

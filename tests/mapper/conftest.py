@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from procrustes_model.kernels.cache import COMPILED
+from procrustes_model.mapper import sparse_cost
 from procrustes_model.mapper.imperfect import walk
 from procrustes_model.mapper.optimal import search
 
@@ -15,5 +16,6 @@ def short_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     if not COMPILED:
         monkeypatch.setattr(search, "WALK", 200)
         monkeypatch.setattr(search, "SPARSE_WALK", 40)
-        monkeypatch.setattr(search, "CANDIDATES", 64)
+        monkeypatch.setattr(search, "BATCH", 64)
+        monkeypatch.setattr(sparse_cost, "BATCH", 64)
         monkeypatch.setattr(walk, "STEPS", 20)

@@ -4,9 +4,11 @@ Boundaries of the nest are vectors on the lattice of divisors. From outside in, 
 grown: everything outside a boundary is decided, so the energy of every transfer that is complete there is
 exact. Three arguments keep their number small, none of which can lose the best mapping:
 
-- orders: one per way of reuse (`orders.list_orders`);
+- orders: one per way of reuse (`orders.list_orders`; `optimal.variants` says why this does where something is
+  zero, and where not);
 - dominance: of two labels at the same boundary with as many instances, one that has spent no more and will
-  have to fetch no tile more often replaces the other (`search_labels.find_undominated`);
+  have to fetch no tile more often replaces the other (`kernels.search.labels.find_undominated`); not where
+  something is zero and so what is spent is a bound itself;
 - bounds: energy spent, plus a lower bound of all inside (`tables`), against the best mapping so far.
 """
 
@@ -25,7 +27,6 @@ import numpy as np
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
 from procrustes_model.kernels.search.arrays import POINT, SLACK, SPREAD, UNITS, Model, Pairs, Pattern
 from procrustes_model.kernels.search.bounds import least_steps
-from procrustes_model.kernels.search.candidates import list_candidates
 from procrustes_model.kernels.search.expand import (
     HOPELESS,
     MEASURED,
@@ -42,9 +43,11 @@ from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory
 from procrustes_model.mapper.optimal.relaxation import Relaxation
 from procrustes_model.mapper.optimal.tables import OutOfMemory, Tables
+from procrustes_model.mapper.optimal.variants import Variants
 from procrustes_model.mapper.random_search import SPARSE_WALK, WALK, search_random
 from procrustes_model.mapper.result import Certificate
 from procrustes_model.mapper.space import Space
+from procrustes_model.mapper.sparse_cost import BATCH
 
 FIRST_CHUNK, LARGEST_CHUNK = 64, 200_000
 """Labels that are followed to the end before the next ones: a few at first, to find good mappings early."""
@@ -63,9 +66,6 @@ SLICES = 8
 
 WALKS = 8
 """Random walks before the search: what they find lets bounds cut from the start."""
-
-CANDIDATES = 4096
-"""Whole mappings that are measured at a time where something is zero."""
 
 SPARSE_WALKS = 32
 """The same where something is zero, and walks are shorter."""
@@ -94,6 +94,8 @@ class Optimal:
     model: Model = field(init=False)
     counted: Ints = field(default_factory=lambda: np.zeros(6, np.int64))
     dominated: int = 0
+    ahead: bool = False
+    first_bound: float = 0.0
     complete: bool = True
     crowded: bool = False
     apart: float | None = None
@@ -122,26 +124,40 @@ class Optimal:
             try:
                 self.tables = Tables(self.space)
                 self._bound_apart()
-                self._search_patterns(pool)
+                queue = self._rank_patterns()
+                if self.space.cost is not None and self.space.cost.on_masks:
+                    self._look_ahead(queue, pool)
+                self._search_patterns(queue, pool)
             except OutOfTime:
                 self._leave_open(max(self.known, self._least_of_all()))
         return self._certify()
 
-    def _search_patterns(self, pool: ThreadPoolExecutor) -> None:
+    def _search_patterns(self, queue: list[tuple[float, int, Bools]], pool: ThreadPoolExecutor) -> None:
         """Search what levels may keep, choice by choice."""
-        incumbent, queue = self.incumbent, self._rank_patterns()
+        incumbent = self.incumbent
         sound = self.space.cost is None or self.space.cost.relaxation.is_valid
         for i, (bound, _, keep) in enumerate(queue):
             if incumbent.late:
                 self._leave_open(bound)
                 return
-            incumbent.lower_bound = bound if sound else self.apart or 0.0
-            incumbent.share, self.least_open = i / len(queue), bound
+            left = max(self.first_bound, min(bound, self.open_bound, self.closest))
+            incumbent.lower_bound = left if sound else self.apart or 0.0
+            incumbent.share, self.least_open = 0.0 if self.ahead else i / len(queue), bound
             incumbent.tell()
             try:
                 self._search_pattern(keep, bound, pool)
             except OutOfTime:
                 self.complete = False  # what is left has said so
+
+    def _look_ahead(self, queue: list[tuple[float, int, Bools]], pool: ThreadPoolExecutor) -> None:
+        """Search with few mappings of each batch measured: for a good one and a first bound."""
+        before = self.counted.copy(), self.dominated, self.patterns_pruned, self.crowded
+        self.ahead = True
+        self._search_patterns(queue, pool)
+        self.first_bound = min(self.open_bound, self.closest)
+        self.counted, self.dominated, self.patterns_pruned, self.crowded = before
+        self.ahead, self.complete, self.least_open = False, True, 0.0
+        self.open_bound = self.closest = math.inf
 
     def _least_of_all(self) -> float:
         """Return what the objective of no mapping falls below, before anything has been looked at."""
@@ -177,7 +193,8 @@ class Optimal:
     def _certify(self) -> Certificate:
         incumbent, counted = self.incumbent, self.counted.tolist()
         # Plain numbers, whatever the kernels returned: certificates are written as JSON.
-        bound = float(max(0.0, min(incumbent.value, self.open_bound, self.closest)))
+        left = max(self.first_bound, min(self.open_bound, self.closest))
+        bound = float(max(0.0, min(incumbent.value, left)))
         cost = self.space.cost
         if cost is not None and not cost.relaxation.is_valid:
             if self.apart is None:
@@ -312,6 +329,10 @@ class Optimal:
                 continue
             mine, rest = (labels[chunk][hopeful], marks[chunk][hopeful]), chunk.start
             try:
+                if stage == 2 * (self.space.levels - 1) and self.space.cost is not None:
+                    rest = last  # what is left of the chunk is noted
+                    self._finish_sparse(pattern, *mine)
+                    continue
                 if stage == 2 * (self.space.levels - 1):
                     self._finish(pattern, *mine, pool)
                     continue
@@ -416,6 +437,8 @@ class Optimal:
         if not parts:
             return np.zeros((0, model.columns.width), np.int64), np.zeros((0, 3))
         labels, marks = np.concatenate(parts), np.concatenate(costs)
+        if self.space.cost is not None and self.space.cost.relaxation.is_valid:
+            return labels, marks  # what is spent is a bound itself
         by_cost = np.lexsort((np.arange(len(labels)), marks[:, SPENT], labels[:, UNITS], labels[:, POINT]))
         kept, position = np.ones(len(labels), np.bool_), np.zeros(2, np.int64)
         while position[0] < len(labels):
@@ -429,10 +452,6 @@ class Optimal:
         """Measure the whole mappings of labels at the innermost level."""
         space, incumbent, goal = self.space, self.incumbent, self.incumbent.goal
         innermost = space.levels - 1
-        if space.cost is not None:
-            self._finish_sparse(pattern, labels, marks)
-            return
-
         last = self.tables.spatial_points(innermost)
 
         def work(part: slice, tally: Ints) -> list[tuple[int, int, float, float]]:
@@ -471,33 +490,41 @@ class Optimal:
         incumbent.deadline.check()
 
     def _finish_sparse(self, pattern: Pattern, labels: Ints, marks: Floats) -> None:
-        """Measure the whole mappings of labels at the innermost level under the sparse design."""
-        space, incumbent, cost = self.space, self.incumbent, self.space.cost
+        """Measure the whole mappings of labels at the innermost level under the sparse design.
+
+        What is measured bounds nothing but itself: only labels of which something is not measured lower the
+        certificate.
+
+        Raises
+        ------
+        OutOfTime
+            What is left open is noted.
+        """
+        incumbent, cost, first = self.incumbent, self.space.cost, 0
         assert cost is not None
-        innermost = space.levels - 1
-        position, nests = np.zeros(2, np.int64), space.nests(CANDIDATES)
-        self.closest = min(self.closest, *incumbent.score_bounds(marks[:, BOUND], marks[:, STEPS]))
-        while position[0] < len(labels) and not incumbent.late:
-            written = list_candidates(
-                self.model,
-                space.lattice,
-                space.orders,
-                pattern.keep,
-                space.parts,
-                self.tables.spatial_points(innermost),
-                space.rules.factors[innermost, 0],
-                space.rules.outside[innermost],
-                cost.minds_order,
-                labels,
-                marks,
-                incumbent.goal,
-                position,
-                nests,
-            )
-            if written:
-                self.counted[MEASURED] += written
-                cost.choose(nests, written, incumbent, self.threads)
-        incumbent.deadline.check()
+        scores = incumbent.score_bounds(marks[:, BOUND], marks[:, STEPS])
+        variants = Variants(self.space, pattern.keep)
+        last = self.tables.spatial_points(self.space.levels - 1)
+        if self.ahead:
+            self.closest = min(self.closest, float(scores.min()))
+            for _, found in variants.list_whole(last, labels, marks, incumbent, BATCH):
+                for part in cost.batches(cost.most_promising(found, incumbent, self.threads)):
+                    incumbent.deadline.check()
+                    cost.choose(part, incumbent, self.threads)
+            return
+        try:
+            for first, found in variants.list_whole(last, labels, marks, incumbent, cost.batch):
+                for batch in variants.expand(found):
+                    for part in cost.batches(batch):
+                        incumbent.deadline.check()
+                        self.counted[MEASURED] += len(part.temporal)
+                        cost.choose(part, incumbent, self.threads)
+                if variants.left_out:
+                    variants.left_out = False
+                    self.closest = min(self.closest, float(scores[first:].min()))
+        except OutOfTime:
+            self._leave_open(float(scores[first:].min()))
+            raise
 
     def _close(self, label: Ints, spread: int) -> Ints:
         """Return a label with the order of its innermost level set."""

@@ -350,7 +350,8 @@ class Tables:
             return self.reach
         pace, level, lattice = self.reach.copy(), cost.design.balance.array - 1, self.space.lattice
         of = pairs[level]
-        useful = of.units * (model.work / of.work) * self.reach[level + 1, of.child]
+        share = np.divide(model.work, of.work, out=np.ones(len(of.work)), where=of.work > 0)  # 0 of 0: all
+        useful = of.units * share * self.reach[level + 1, of.child]
         units = np.zeros(pace.shape[1])
         np.maximum.at(units, np.repeat(np.arange(len(of.start) - 1), np.diff(of.start)), useful)
         units = -units
