@@ -157,6 +157,10 @@ def train_cost(request: TrainRequest) -> TrainCost:
     count = len(records)
     if request.mappings == "dense":
         records |= dict(_evaluated(dense, list(plans.values()), records, request.progress))
+        left = _without(_together(list(plans.values())), records)
+        if left.cases:
+            records |= find_records(left, request)
+            count += len(left.cases)
     parts = [
         PartCost(part.iterations, _kept(net, state), _rows(plans[_key(state)], records))
         for part, state in zip(run.parts, states, strict=True)
@@ -231,6 +235,12 @@ def _together(plans: Sequence[Plan]) -> Plan:
     return replace(plans[0], entries=tuple(entry for plan in plans for entry in plan.entries), cases=cases)
 
 
+def _without(plan: Plan, records: Mapping[str, CaseRecord]) -> Plan:
+    """Return what a plan has that no record is known of."""
+    entries = tuple(entry for entry in plan.entries if entry.key not in records)
+    return replace(plan, entries=entries, cases={entry.key: plan.cases[entry.key] for entry in entries})
+
+
 def _rows(plan: Plan, records: Mapping[str, CaseRecord]) -> tuple[Row, ...]:
     return tuple(Row(entry, records[entry.key]) for entry in plan.entries)
 
@@ -243,7 +253,8 @@ def _evaluated(
 ) -> Iterator[tuple[str, CaseRecord]]:
     """Yield the cases of sparse plans, each with the mapping that the dense plan has there.
 
-    Levels keep what the design saves accesses of, also where the dense mapping bypasses them.
+    Levels keep what the design saves accesses of, also where the dense mapping bypasses them; cases for which
+    this does not do, since it does not fit, are left out.
     """
     from procrustes_model.model.evaluate import evaluate
     from procrustes_model.model.sparse.effects import keeping_what_saves
@@ -264,10 +275,8 @@ def _evaluated(
         mapping = keeping_what_saves(design, case.problem, mapping)
         try:
             result = evaluate(case.architecture, case.problem, mapping, **case.zeros.arguments())
-        except SpecError as error:
-            hint = "its best dense mapping does not do for the sparse design: choose mappings 'each'"
-            message = f"{layer} ({phase}): {error.issues[0].message}"
-            raise SpecError(Issue(message, hint)) from None
+        except SpecError:
+            continue
         found = with_result(record, case, mapping, result)
         if progress is not None:
             progress(RunProgress(number, len(wanted), 0, number / len(wanted), found))
