@@ -152,14 +152,19 @@ def compare_modes(runs: Sequence[Run], folder: Path, seconds: float) -> list[Com
 
 
 def compare(mapping: str, run: Run, row: Row, machine: Architecture) -> Compared:
-    """Evaluate the last mask of one layer by its density and as it is."""
+    """Evaluate the last mask of one layer by its density and as it is.
+
+    A mapping for dense training keeps what the design saves accesses of, whether it fits or not.
+    """
     design, problem = load_sparsity(DESIGN), load_problem({"problem": row.entry.problem})
-    schedule = load_mapping(row.case.mapping, machine, problem)
+    found = load_mapping(row.case.mapping, machine, problem)
+    schedule = keeping_what_saves(design.phase(problem.phase), problem, found)
     mask = weights_mask(run.masks.mask(row.layer), problem)
     density = float(mask.mean())
     known = {"Weights": density}
-    expected = evaluate(machine, problem, schedule, sparsity=design, densities=known)
-    counted = evaluate(machine, problem, schedule, sparsity=design, masks={"Weights": mask})
+    ask = {"sparsity": design, "check_capacity": False}
+    expected = evaluate(machine, problem, schedule, densities=known, **ask)
+    counted = evaluate(machine, problem, schedule, masks={"Weights": mask}, **ask)
     return Compared(
         mapping=mapping,
         factor=run.factor,

@@ -40,7 +40,7 @@ def test_density_one_equals_the_dense_model(case: tuple[Spec, Spec, Spec]) -> No
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
     mapping = load_mapping(case[2], architecture, problem)
     dense = evaluate(architecture, problem, mapping)
-    levels = [level.name for level in architecture.levels]
+    levels = [level.level for level in mapping.levels if problem.output.name in level.keep]
     full = {
         tensor.name: np.ones(tensor_shape(problem, tensor.name), np.bool_)
         for tensor in problem.tensors
@@ -69,7 +69,7 @@ def test_density_one_equals_the_dense_model(case: tuple[Spec, Spec, Spec]) -> No
 def test_counts_fall_with_density(case: tuple[Spec, Spec, Spec], one: float, other: float) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
     mapping = load_mapping(case[2], architecture, problem)
-    levels = [level.name for level in architecture.levels]
+    levels = [level.level for level in mapping.levels if problem.output.name in level.keep]
     sparser, denser = (
         evaluate(
             architecture, problem, mapping, sparsity=load_sparsity(skip_design(problem, levels, density))

@@ -91,7 +91,6 @@ def read_of_b(level: str) -> list[dict[str, str]]:
         (OVER_N, {}, "even"),
         (ALONE, {}, "even"),
         (OVER_MK, {"compute": {"gate": "A"}}, "even"),
-        (OVER_MK, {"formats": {}}, "even"),  # what is not compressed is not skipped
         (OVER_MK, {"densities": {"A": 1.0}}, "even"),
         (OVER_MK, {"densities": {"A": 0.0}}, "even"),
         (OVER_MK, {"densities": {"A": {"model": "fixed", "density": 0.5}}}, "even"),
