@@ -19,27 +19,26 @@ from procrustes_model.kernels.dense.arrays import (
     Floats,
     Ints,
     NestArrays,
-    ProblemArrays,
 )
 from procrustes_model.kernels.dense.buffers import make_costs, make_room
-from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED, SLIDING, Columns, Lattice, Model, Orders
+from procrustes_model.kernels.search.arrays import SKEWED, Lattice, Model, Orders
 from procrustes_model.kernels.search.finish import Bench
 from procrustes_model.kernels.search.lattice import spatial_vectors
 from procrustes_model.kernels.search.walk import Freedom
 from procrustes_model.mapper.constraints import Constraints, Rules, make_rules
 from procrustes_model.mapper.deadline import Deadline, OutOfTime
+from procrustes_model.mapper.dense_model import make_model
 from procrustes_model.mapper.lattice import list_divisors, list_primes, make_lattice
 from procrustes_model.mapper.optimal.relaxation import Relaxation
 from procrustes_model.mapper.orders import MayFollow, Order, Profiles, find_mirror, group_orders, list_orders
 from procrustes_model.mapper.size import Packing, count_orders, count_splits, list_chains
 from procrustes_model.mapper.sparse_cost import SparseCost
 from procrustes_model.model.batch import BatchEvaluator
-from procrustes_model.model.design import Design, lower_dense
+from procrustes_model.model.design import lower_dense
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
 from procrustes_model.spec.problem import Problem
-from procrustes_model.vocabulary import Compute, Price
 
 MOST_BYTES = 1_000_000_000
 """Room for tables over the lattice: of the two gigabytes that a search may take, what it can plan for."""
@@ -54,57 +53,6 @@ MOST_DIMENSIONS = 16
 """Tables hold an entry for every set of dimensions."""
 
 R = TypeVar("R")
-
-
-def _coefficients(problem: ProblemArrays) -> Ints:
-    tensors, dimensions = problem.rank.shape
-    most = int(np.diff(problem.rank_start).max())
-    matrix = np.zeros((tensors, max(most, 1), dimensions), np.int64)
-    for t in range(tensors):
-        for r, rank in enumerate(range(problem.rank_start[t], problem.rank_start[t + 1])):
-            for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
-                matrix[t, r, problem.term_dimension[term]] += problem.term_coefficient[term]
-    return matrix
-
-
-def _columns(levels: int, tensors: int) -> Columns:
-    shared, home, fresh, whole, part, step, run, traffic = (3 + i * tensors for i in range(8))
-    path = traffic + 2 * levels
-    order = path + 2 * levels
-    return Columns(shared, home, fresh, whole, part, step, run, traffic, path, order, width=order + levels)
-
-
-def _make_model(design: Design, least_units: int) -> Model:
-    problem, machine = design.problem, design.machine
-    coefficient, mesh = _coefficients(problem), machine.fanout.prod(axis=1).tolist()
-    kind = np.where(problem.skewed, SKEWED, np.where(problem.sliding, SLIDING, SIMPLE)).astype(np.int64)
-    output = np.arange(len(kind)) == problem.output
-    price = machine.price[:, :, : Price.UPDATE + 1] * machine.split[:, :, None]
-    return Model(
-        problem=problem,
-        machine=machine,
-        coefficient=coefficient,
-        output=output,
-        kind=kind,
-        irrelevant=np.asarray(~coefficient.any(axis=1)),
-        bounds=problem.bounds,
-        computes=problem.computes,
-        pack=machine.pack,
-        energy=price,
-        served=machine.served,
-        word=price / machine.pack[:, :, None] + machine.served,
-        whole=True,
-        moved=np.ones((*machine.pack.shape, 2)),
-        work=1.0,
-        uneven=False,
-        bandwidth=machine.bandwidth,
-        limited=bool(np.isfinite(machine.bandwidth).any()),
-        rules=design.rules,
-        base=problem.computes * (float(machine.compute_price[Compute.DONE]) + machine.served_compute),
-        least_units=least_units,
-        rough=np.array([math.prod(mesh[: max(level - 1, 0)]) > 1 for level in range(len(mesh))]),
-        columns=_columns(*machine.pack.shape),
-    )
 
 
 def _classes(model: Model) -> tuple[Ints, Ints]:
@@ -231,7 +179,7 @@ class Space:
         problem = design.problem
         self.divisors, self.counts = list_divisors(problem.bounds)
         self.rules = make_rules(self.constraints, self.architecture, self.problem, self.divisors)
-        self.model = _make_model(design, self.rules.least_units)
+        self.model = make_model(design, self.rules.least_units)
         if self.design is not None:
             self._keep_what_saves(self.design)
             self.cost = SparseCost(self.problem, self.design, Relaxation(self.design, self.rules.keep))
