@@ -23,6 +23,7 @@ from procrustes_model import (
     train_cost,
 )
 from procrustes_model.files import write_atomically
+from procrustes_model.model.sparse.effects import keeping_what_saves
 from procrustes_model.network.train_cost import TrainCost
 from procrustes_model.report.terminal.units import format_count, format_energy
 from procrustes_model.spec.load import load_network
@@ -161,10 +162,12 @@ def compare(mapping: str, run: Run, row: Row, machine: Architecture) -> Compared
     schedule = keeping_what_saves(design.phase(problem.phase), problem, found)
     mask = weights_mask(run.masks.mask(row.layer), problem)
     density = float(mask.mean())
-    known = {"Weights": density}
-    ask = {"sparsity": design, "check_capacity": False}
-    expected = evaluate(machine, problem, schedule, densities=known, **ask)
-    counted = evaluate(machine, problem, schedule, masks={"Weights": mask}, **ask)
+    expected, counted = (
+        evaluate(
+            machine, problem, schedule, sparsity=design, densities=known, masks=masks, check_capacity=False
+        )
+        for known, masks in (({"Weights": density}, None), (None, {"Weights": mask}))
+    )
     return Compared(
         mapping=mapping,
         factor=run.factor,
