@@ -157,10 +157,6 @@ def train_cost(request: TrainRequest) -> TrainCost:
     count = len(records)
     if request.mappings == "dense":
         records |= dict(_evaluated(dense, list(plans.values()), records, request.progress))
-        left = _without(_together(list(plans.values())), records)
-        if left.cases:
-            records |= find_records(left, request)
-            count += len(left.cases)
     parts = [
         PartCost(part.iterations, _kept(net, state), _rows(plans[_key(state)], records))
         for part, state in zip(run.parts, states, strict=True)
@@ -235,12 +231,6 @@ def _together(plans: Sequence[Plan]) -> Plan:
     return replace(plans[0], entries=tuple(entry for plan in plans for entry in plan.entries), cases=cases)
 
 
-def _without(plan: Plan, records: Mapping[str, CaseRecord]) -> Plan:
-    """Return what a plan has that no record is known of."""
-    entries = tuple(entry for entry in plan.entries if entry.key not in records)
-    return replace(plan, entries=entries, cases={entry.key: plan.cases[entry.key] for entry in entries})
-
-
 def _rows(plan: Plan, records: Mapping[str, CaseRecord]) -> tuple[Row, ...]:
     return tuple(Row(entry, records[entry.key]) for entry in plan.entries)
 
@@ -253,11 +243,11 @@ def _evaluated(
 ) -> Iterator[tuple[str, CaseRecord]]:
     """Yield the cases of sparse plans, each with the mapping that the dense plan has there.
 
-    Levels keep what the design saves accesses of, also where the dense mapping bypasses them; cases for which
-    this does not do, since it does not fit, are left out.
+    Levels keep what the design saves accesses of, also where the dense mapping bypasses them; where this does
+    not fit, nothing is saved there.
     """
     from procrustes_model.model.evaluate import evaluate
-    from procrustes_model.model.sparse.effects import keeping_what_saves
+    from procrustes_model.model.sparse.effects import keeping_what_saves, without_idle
     from procrustes_model.spec.load import load_mapping
 
     at = {(entry.layer, entry.phase): entry.key for entry in dense.entries}
@@ -271,12 +261,19 @@ def _evaluated(
         record = records[at[layer, phase]]
         mapping = load_mapping(record.mapping, case.architecture, case.problem)
         assert case.zeros is not None
-        design = case.zeros.sparsity.phase(case.problem.phase)
-        mapping = keeping_what_saves(design, case.problem, mapping)
+        design, ask = case.zeros.sparsity, case.zeros.arguments()
+        kept = keeping_what_saves(design.phase(case.problem.phase), case.problem, mapping)
         try:
-            result = evaluate(case.architecture, case.problem, mapping, **case.zeros.arguments())
+            result = evaluate(case.architecture, case.problem, kept, **ask)
+            mapping = kept
         except SpecError:
-            continue
+            ask["sparsity"] = without_idle(design, case.problem, mapping)
+            try:
+                result = evaluate(case.architecture, case.problem, mapping, **ask)
+            except SpecError as error:
+                hint = "its best dense mapping does not do for the sparse design: choose mappings 'each'"
+                message = f"{layer} ({phase}): {error.issues[0].message}"
+                raise SpecError(Issue(message, hint)) from None
         found = with_result(record, case, mapping, result)
         if progress is not None:
             progress(RunProgress(number, len(wanted), 0, number / len(wanted), found))

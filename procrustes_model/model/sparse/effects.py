@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.formats import FORMATS
+from procrustes_model.vocabulary import Phase
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
@@ -102,3 +103,25 @@ def keeping_what_saves(phase: SparsePhase, problem: Problem, mapping: Mapping) -
         )
         levels.append(level.model_copy(update={"keep": keep}))
     return mapping.model_copy(update={"levels": tuple(levels)})
+
+
+def without_idle(sparsity: Sparsity, problem: Problem, mapping: Mapping) -> Sparsity:
+    """Return a design without what has no effect on a mapping in the problem's phase.
+
+    Parameters
+    ----------
+    sparsity : Sparsity
+    problem : Problem
+    mapping : Mapping
+    """
+    phase = sparsity.phase(problem.phase)
+    kept = {level.level: level.keep for level in mapping.levels}
+    skipped = []
+    for tensor in phase.compute.skip:
+        innermost = [level for level, tensors in kept.items() if tensor in tensors][-1]
+        if tensor == problem.output.name or FORMATS[phase.format_of(tensor, innermost).kind].compressed:
+            skipped.append(tensor)
+    actions = tuple(action for action in phase.actions if action.target in kept[action.level])
+    compute = phase.compute.model_copy(update={"skip": tuple(skipped)})
+    changed = phase.model_copy(update={"actions": actions, "compute": compute})
+    return sparsity.model_copy(update={str(problem.phase or Phase.FORWARD): changed})
