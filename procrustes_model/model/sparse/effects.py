@@ -39,12 +39,26 @@ def idle_on(
             path = ("actions", number, "level")
             issues.append(sparsity.issue(message, "name a level that keeps it", problem.phase, path))
     for name in phase.compute.skip:
-        kinds = [phase.format_of(name, level.name).kind for level in levels.values() if level.may_keep(name)]
-        if name != problem.output.name and not any(FORMATS[kind].compressed for kind in kinds):
+        holders = [level.name for level in levels.values() if level.may_keep(name)]
+        if not any(_is_skipped(phase, problem, name, level) for level in holders):
             message = f"'{name}' never arrives compressed: its zeros cannot be skipped"
             hint = f"give it a format under 'formats', or write 'gate: {name}'"
             issues.append(sparsity.issue(message, hint, problem.phase, ("compute", "skip")))
     return issues
+
+
+def _server_of(mapping: Mapping, tensor: str) -> tuple[int, str]:
+    """Return the number and name of the innermost level that keeps a tensor: what serves compute units."""
+    kept = [(i, level.level) for i, level in enumerate(mapping.levels) if tensor in level.keep]
+    return kept[-1]
+
+
+def _is_skipped(phase: SparsePhase, problem: Problem, tensor: str, level: str) -> bool:
+    """Return whether the zeros of a tensor that comes from a level can be skipped.
+
+    They are not stored there; zeros of the output, which does not come from anywhere, always can.
+    """
+    return tensor == problem.output.name or FORMATS[phase.format_of(tensor, level).kind].compressed
 
 
 def check_effects(phase: SparsePhase, name: str, problem: Problem, mapping: Mapping) -> None:
@@ -72,13 +86,11 @@ def check_effects(phase: SparsePhase, name: str, problem: Problem, mapping: Mapp
             hint = "keep it there, or take the action out of the design"
             issues.append(mapping.issue(message, hint, places[action.level]))
     for tensor in phase.compute.skip:
-        if tensor == problem.output.name:
-            continue
-        innermost = [level.level for level in mapping.levels if tensor in level.keep][-1]
-        if not FORMATS[phase.format_of(tensor, innermost).kind].compressed:
+        number, innermost = _server_of(mapping, tensor)
+        if not _is_skipped(phase, problem, tensor, innermost):
             message = f"compute units get '{tensor}' from {innermost}, uncompressed: the design {name} cannot"
             hint = f"keep it where it is compressed, or give it a format at {innermost}"
-            issues.append(mapping.issue(f"{message} skip its zeros", hint, places[innermost]))
+            issues.append(mapping.issue(f"{message} skip its zeros", hint, number))
     if issues:
         raise SpecError(issues)
 
@@ -116,12 +128,12 @@ def without_idle(sparsity: Sparsity, problem: Problem, mapping: Mapping) -> Spar
     """
     phase = sparsity.phase(problem.phase)
     kept = {level.level: level.keep for level in mapping.levels}
-    skipped = []
-    for tensor in phase.compute.skip:
-        innermost = [level for level, tensors in kept.items() if tensor in tensors][-1]
-        if tensor == problem.output.name or FORMATS[phase.format_of(tensor, innermost).kind].compressed:
-            skipped.append(tensor)
     actions = tuple(action for action in phase.actions if action.target in kept[action.level])
-    compute = phase.compute.model_copy(update={"skip": tuple(skipped)})
+    skipped = tuple(
+        tensor
+        for tensor in phase.compute.skip
+        if _is_skipped(phase, problem, tensor, _server_of(mapping, tensor)[1])
+    )
+    compute = phase.compute.model_copy(update={"skip": skipped})
     changed = phase.model_copy(update={"actions": actions, "compute": compute})
     return sparsity.model_copy(update={str(problem.phase or Phase.FORWARD): changed})
