@@ -212,3 +212,36 @@ def cases(draw: st.DrawFn, most: int = 160) -> tuple[Spec, Spec, Spec]:
     problem = draw(problems(most))
     mapping = draw(mappings(problem, draw(st.integers(1, 4))))
     return draw(architectures(mapping)), problem, mapping
+
+
+STRIDED: dict[str, Spec] = {
+    "every second": {"dimensions": ["C", "P"], "tensors": {"X": ["C", "P"], "Z": ["C", "P*2"]}},
+    "backward": {"dimensions": ["C", "R", "P"], "tensors": {"X": ["C", "P"], "W": ["R"], "Z": ["P*3 + R"]}},
+    "dilated": {
+        "dimensions": ["A", "R", "P"],
+        "tensors": {"X": ["A", "P"], "W": ["R"], "Z": ["P + R*4 + A*2"]},
+    },
+    "diagonal": {"dimensions": ["A", "B"], "tensors": {"X": ["A", "B"], "Z": ["A", "A + B"]}},
+    "diagonal of two": {"dimensions": ["A", "B"], "tensors": {"X": ["A", "B"], "Z": ["A + B*3", "A*2"]}},
+}
+"""Problems whose output Z has words that no computation reaches, in the whole or in tiles."""
+
+
+@st.composite
+def strided_cases(draw: st.DrawFn) -> tuple[Spec, Spec, Spec]:
+    """Draw a problem of `STRIDED`, a mapping onto two or three levels, and a machine that it fits."""
+    name = draw(st.sampled_from(sorted(STRIDED)))
+    dimensions = STRIDED[name]["dimensions"]
+    tensors = {
+        tensor: {"projection": ranks} | ({"output": True} if tensor == "Z" else {})
+        for tensor, ranks in STRIDED[name]["tensors"].items()
+    }
+    problem: Spec = {
+        "problem": {
+            "name": name,
+            "shape": {"name": name, "dimensions": dimensions, "tensors": tensors},
+            "dimensions": {d: draw(st.sampled_from([1, 2, 3, 4, 6, 8])) for d in dimensions},
+        }
+    }
+    mapping = draw(mappings(problem, draw(st.integers(2, 3))))
+    return draw(architectures(mapping)), problem, mapping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -192,8 +193,17 @@ def find_sharing(nest: SymbolicNest, tensor: Tensor, level: int, names: Sequence
     return Sharing(names[level], names[level + 1], tuple(loops), still, instances, distinct, counted)
 
 
-def find_touched(nest: SymbolicNest, tensor: Tensor, level: int, name: str) -> Part:
-    """Return how many different words of `tensor` one instance of `level` ever accumulates."""
+def find_touched(nest: SymbolicNest, tensor: Tensor, level: int, within: int, name: str) -> Part:
+    """Return how many different words of `tensor` are in the tiles of `within` that come to one of `level`.
+
+    Those are the words that the instance accumulates and, where tiles have gaps, what lies in these.
+    """
+    sides = {
+        dimension: math.prod(loop.bound for loop in nest.below(within) if loop.dimension == dimension)
+        for dimension in {loop.dimension for loop in nest.loops}
+    }
+    if _has_gaps(nest, tensor, sides):
+        return nest.part(f"touched_{name}", sympy.Integer(_count_covered(nest, tensor, level, sides)))
     own = [loop for loop in nest.loops if loop.axis == "temporal" or loop.level >= level]
     one = sympy.Integer(1)
     offsets: Offsets = {}
@@ -205,6 +215,43 @@ def find_touched(nest: SymbolicNest, tensor: Tensor, level: int, name: str) -> P
         if held[-1] + 1 != len(held):
             listed[dimension] = held
     return nest.part(f"touched_{name}", _distinct(nest, tensor, offsets, listed)[0])
+
+
+def _has_gaps(nest: SymbolicNest, tensor: Tensor, sides: dict[str, int]) -> bool:
+    """Say whether a tile is a box with words that no computation reaches; `sides` : of the tile."""
+    box = math.prod(
+        1 + sum(term.coefficient * (sides.get(term.dimension, 1) - 1) for term in rank)
+        for rank in tensor.ranks
+    )
+    offsets = {d: (sympy.Integer(side), sympy.Integer(1)) for d, side in sides.items()}
+    return box > nest.value(_distinct(nest, tensor, offsets)[0])
+
+
+def _count_covered(nest: SymbolicNest, tensor: Tensor, level: int, sides: dict[str, int]) -> int:
+    """Count the words in the tiles that come to an instance one by one, at the mapping's bounds."""
+    own = [loop for loop in nest.loops if loop.axis == "temporal" or loop.level >= level]
+    words = 1
+    for group in _connected({d: mine for d in sides if (mine := _ranks(tensor, d))}):
+        ranks = sorted(set().union(*(_ranks(tensor, d) for d in group)))
+        boxes: set[tuple[tuple[int, int], ...]] = {((0, 0),) * len(ranks)}
+        for d in group:
+            held = _list_held(nest, d, [loop for loop in own if loop.dimension == d])
+            steps = [coefficient_of(tensor, rank, d) for rank in ranks]
+            boxes = {
+                tuple(
+                    (low + step * at, high + step * (at + sides[d] - 1))
+                    for (low, high), step in zip(box, steps, strict=True)
+                )
+                for box in boxes
+                for at in held
+                if at % sides[d] == 0
+            }
+        words *= len({point for box in boxes for point in itertools.product(*map(_between, box))})
+    return words
+
+
+def _between(ends: tuple[int, int]) -> range:
+    return range(ends[0], ends[1] + 1)
 
 
 def _list_held(nest: SymbolicNest, dimension: str, own: Sequence[Loop]) -> tuple[int, ...]:

@@ -71,8 +71,11 @@ def explain(
     sharing = tuple(find_sharing(nest, spec, i, names) for i in range(index, child) if nest.fanout(i))
     uses = [served.words, *(one.distinct for one in sharing)]
     departures = nest.part(f"departures_{level}", product(one.symbol for one in uses), uses)
-    touched = find_touched(nest, spec, index, level) if spec.is_output else None
-    reads, fills, updates = _actions(nest, arrivals.words if outer else None, departures, touched)
+    touched = find_touched(nest, spec, index, child, level) if spec.is_output else None
+    covered = find_touched(nest, spec, index, index, f"{level}_fills") if spec.is_output else None
+    if touched and covered and touched.value == covered.value:
+        covered = touched
+    reads, fills, updates = _actions(nest, arrivals.words if outer else None, departures, touched, covered)
     return Explanation(
         architecture=architecture.name,
         problem=problem.name,
@@ -89,6 +92,7 @@ def explain(
         sharing=sharing,
         departures=departures,
         touched=touched,
+        covered=covered if outer else touched,
         reads=reads,
         fills=fills,
         updates=updates,
@@ -142,15 +146,15 @@ def _find(
 
 
 def _actions(
-    nest: SymbolicNest, arrivals: Part | None, departures: Part, touched: Part | None
+    nest: SymbolicNest, arrivals: Part | None, departures: Part, touched: Part | None, covered: Part | None
 ) -> tuple[Part, Part, Part]:
     """Return reads, fills and updates; an output skips the first read and fill of every word it touches."""
     zero = sympy.Integer(0)
-    if touched is None:
+    if touched is None or covered is None:
         fills = nest.part("fills", arrivals.symbol, [arrivals]) if arrivals else nest.part("fills", zero)
         return nest.part("reads", departures.symbol, [departures]), fills, nest.part("updates", zero)
     reads = _beyond_first(nest, "reads", departures, touched)
-    fills = _beyond_first(nest, "fills", arrivals, touched) if arrivals else nest.part("fills", zero)
+    fills = _beyond_first(nest, "fills", arrivals, covered) if arrivals else nest.part("fills", zero)
     return reads, fills, nest.part("updates", departures.symbol, [departures])
 
 

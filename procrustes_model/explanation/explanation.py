@@ -42,7 +42,10 @@ class Explanation:
     sharing : tuple of Sharing
         One per fan-out between the two.
     touched : Part or None
-        For an output, the distinct words that one instance ever accumulates.
+        For an output, the distinct words that one instance ever accumulates, and gaps in tiles of what it
+        serves.
+    covered : Part or None
+        The same with the gaps in the instance's own tiles; `touched` where that is no more.
     instances, tile, reads, fills, updates : Part
         Instances used; the rest is per instance.
     """
@@ -62,6 +65,7 @@ class Explanation:
     sharing: tuple[Sharing, ...]
     departures: Part
     touched: Part | None
+    covered: Part | None
     reads: Part
     fills: Part
     updates: Part
@@ -195,11 +199,19 @@ def _sharing(sharing: Sharing, e: Explanation) -> list[str]:
 def _touched(e: Explanation) -> list[str]:
     if e.touched is None:
         return []
-    return [
-        "Touched: distinct words an instance ever adds to; the first sum into each needs no read or fill",
-        *_equation(str(e.touched.symbol), e.touched, e),
-        "",
+    parts = [e.touched] if e.covered is None or e.covered is e.touched else [e.touched, e.covered]
+    lines = [
+        "Touched: distinct words an instance ever adds to; the first sum into each needs no read or fill"
     ]
+    if len(parts) > 1:
+        text = (
+            "Tiles have gaps, words that nothing is added to: those in tiles of what is served count for "
+            "reads, those in the instance's own for fills."
+        )
+        lines += _wrap(text, _INDENT)
+    for part in parts:
+        lines += _equation(str(part.symbol), part, e)
+    return [*lines, ""]
 
 
 def _result(e: Explanation) -> list[str]:

@@ -25,6 +25,7 @@ from procrustes_model.kernels.dense.arrays import (
     RuleArrays,
 )
 from procrustes_model.kernels.dense.cost import cost_nests
+from procrustes_model.kernels.dense.covered import count_covered
 from procrustes_model.kernels.dense.nest import (
     check_nests,
     count_transfers,
@@ -128,6 +129,7 @@ def count_nests(
     if rules.forgetful:
         count_forgetful_transfers(problem, loops, counts.tile, counts.moved, status)
     count_distinct(problem, loops, counts.distinct, room.touched)
+    count_covered(problem, loops, nests.keep, room.touched)
     count_accesses(problem, loops, nests.keep, room.touched, counts, status)
     if rules.all_fills:
         count_fills_of_outputs(counts.moved, nests.keep, problem.output, counts.accesses)

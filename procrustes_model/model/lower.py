@@ -84,6 +84,7 @@ def lower_problem(problem: Problem) -> ProblemArrays:
         sliding=sliding,
         skewed=skewed,
         output=output,
+        gapped=bool(skewed[output] or (coefficient_of[output] > 1).any()),
         computes=problem.computes,
     )
 

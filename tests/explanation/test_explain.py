@@ -18,7 +18,7 @@ from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.load import load_architecture, load_mapping, load_problem
 from procrustes_model.spec.mapping import Mapping
 from procrustes_model.spec.problem import Problem
-from tests.strategies import Spec, cases
+from tests.strategies import Spec, cases, strided_cases
 
 Specs = tuple[Architecture, Problem, Mapping]
 
@@ -64,6 +64,13 @@ def test_every_shipped_mapping_is_covered() -> None:
 @given(cases(most=4000))
 @settings(max_examples=150)
 def test_equals_the_kernels_on_random_cases(case: tuple[Spec, Spec, Spec]) -> None:
+    architecture, problem = load_architecture(case[0]), load_problem(case[1])
+    check((architecture, problem, load_mapping(case[2], architecture, problem)))
+
+
+@given(strided_cases())
+@settings(max_examples=60)
+def test_equals_the_kernels_where_tiles_have_gaps(case: tuple[Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
     check((architecture, problem, load_mapping(case[2], architecture, problem)))
 

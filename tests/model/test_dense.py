@@ -9,7 +9,7 @@ from procrustes_model import evaluate, load_architecture, load_mapping, load_pro
 from tests.amount import amount
 from tests.naive import dense as naive
 from tests.naive.compare import assert_same
-from tests.strategies import SHAPES, Spec, cases
+from tests.strategies import SHAPES, Spec, cases, strided_cases
 
 pytestmark = pytest.mark.quick
 
@@ -25,7 +25,10 @@ def test_counts_energy_and_cycles_equal_the_naive_twin(case: tuple[Spec, Spec, S
 @settings(max_examples=amount(200, 5))
 @given(cases())
 def test_transfers_are_those_of_a_buffer_that_forgets(case: tuple[Spec, Spec, Spec]) -> None:
-    """A buffer that always keeps its overlap is never worse, and the same where tiles cannot overlap."""
+    """Where tiles of a tensor cannot overlap in part, that is one that always keeps what it holds.
+
+    Elsewhere it may need more, or less: the second iteration of a loop stands for all later ones.
+    """
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
     mapping = load_mapping(case[2], architecture, problem)
     loops = naive.list_loops(problem, mapping)
@@ -35,10 +38,8 @@ def test_transfers_are_those_of_a_buffer_that_forgets(case: tuple[Spec, Spec, Sp
         for tensor in problem.tensors:
             tile = naive.bounding_box(naive.touched(tensor, inner))
             modelled = naive.walk_transfers(tensor, tile, outer)
-            best = naive.walk_transfers_in_order(tensor, tile, outer)
-            assert best <= modelled or problem.shape in ("three_in_a_rank", "diagonal")
-            if all(len(rank) == 1 for rank in tensor.ranks) and problem.shape in ("matmul", "five"):
-                assert best == modelled
+            if all(len(rank) == 1 for rank in tensor.ranks):
+                assert naive.walk_transfers_in_order(tensor, tile, outer) == modelled
 
 
 def test_an_interleaved_share_of_a_sliding_output() -> None:
@@ -74,7 +75,7 @@ def test_an_interleaved_share_of_a_sliding_output() -> None:
     architecture, transposed = load_architecture(machine), load_problem(problem)
     mapping = load_mapping(nest, architecture, transposed)
     loops, output = naive.list_loops(transposed, mapping), transposed.output
-    assert naive.count_accumulated(transposed, loops, output, 1) == 5
+    assert naive.count_covered(transposed, loops, output, 1, within=2) == 5
     counts = evaluate(architecture, transposed, mapping).tensor("L1", output.name)
     assert (counts.reads, counts.fills, counts.updates) == (1, 0, 6)
 
@@ -105,3 +106,38 @@ def test_elements_that_a_backward_convolution_accumulates(
     counts = evaluate("procrustes_16x16_horowitz", problem, {"mapping": nest}).tensor("RegFile", "Inputs")
     assert counts.updates - counts.reads == 16 * accumulated
     assert counts.fills >= 0
+
+
+@settings(max_examples=amount(300, 60))
+@given(strided_cases())
+def test_gaps_in_tiles_of_an_output_are_fetched_once_they_were_written(
+    case: tuple[Spec, Spec, Spec],
+) -> None:
+    architecture, problem = load_architecture(case[0]), load_problem(case[1])
+    mapping = load_mapping(case[2], architecture, problem)
+    assert_same(evaluate(architecture, problem, mapping), naive.evaluate(architecture, problem, mapping))
+
+
+@pytest.mark.parametrize(("inner", "fills"), [("P=4", 0), ("P=2", 0)])
+def test_every_second_word_of_an_output(inner: str, fills: int) -> None:
+    """Of boxes of 7 or 3 words, 4 or 2 are added to; the others come along, for the first time."""
+    problem = load_problem(
+        {
+            "problem": {
+                "name": "p",
+                "shape": {
+                    "name": "every second",
+                    "dimensions": ["P"],
+                    "tensors": {"X": {"projection": ["P"]}, "Z": {"projection": ["P*2"], "output": True}},
+                },
+                "dimensions": {"P": 8},
+            }
+        }
+    )
+    steps = 8 // int(inner[2:])
+    nest = [{"level": "DRAM", "temporal": f"P={steps}"}, {"level": "GlobalBuffer", "temporal": inner}]
+    nest.append({"level": "RegFile"})
+    counts = evaluate("procrustes_16x16_horowitz", problem, {"mapping": {"levels": nest}})
+    outer = counts.tensor("DRAM", "Z")
+    assert counts.tensor("GlobalBuffer", "Z").fills == fills
+    assert (outer.reads, outer.updates) == (0, steps * (2 * int(inner[2:]) - 1))

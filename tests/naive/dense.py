@@ -126,27 +126,37 @@ def count_sharing(tensor: Tensor, network: list[NestLoop], child: set[Point]) ->
     return len(held)
 
 
-def count_accumulated(problem: Problem, loops: list[NestLoop], tensor: Tensor, level: int) -> int:
-    """Return how many elements of an output the first instance of a level accumulates over the run.
+def count_covered(problem: Problem, loops: list[NestLoop], tensor: Tensor, level: int, within: int) -> int:
+    """Return how many words of an output are in tiles of level `within` that come to an instance of `level`.
 
     It comes to the positions of a dimension at which no spatial loop further out is beyond its first step.
     """
     outer = [loop for loop in loops if loop.spatial and loop.level < level]
-    held = {
+    side = dict.fromkeys(problem.dimensions, 1)
+    for loop in loops:
+        if loop.level >= within:
+            side[loop.dimension] *= loop.bound
+    starts = {
         dimension: [
             at
-            for at in range(bound)
+            for at in range(0, bound, side[dimension])
             if not any(loop.dimension == dimension and at // loop.step % loop.bound for loop in outer)
         ]
         for dimension, bound in problem.dimensions.items()
     }
-    return len(
-        {
-            tuple(sum(term.coefficient * at[term.dimension] for term in rank) for rank in tensor.ranks)
-            for index in itertools.product(*held.values())
-            for at in [dict(zip(held, index, strict=True))]
-        }
-    )
+    words: set[Point] = set()
+    for index in itertools.product(*starts.values()):
+        first = dict(zip(starts, index, strict=True))
+        last = {d: min(at + side[d], problem.dimensions[d]) - 1 for d, at in first.items()}
+        box = [
+            range(
+                sum(term.coefficient * first[term.dimension] for term in rank),
+                sum(term.coefficient * last[term.dimension] for term in rank) + 1,
+            )
+            for rank in tensor.ranks
+        ]
+        words.update(itertools.product(*box))
+    return len(words)
 
 
 def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str, dict[str, int]]:
@@ -164,7 +174,7 @@ def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str
 
     counts: dict[str, dict[str, int]] = {}
     into_child = math.prod(loop.bound for loop in loops if not loop.spatial)
-    tiles = 1
+    tiles, child = 1, levels
     for level in range(levels - 1, -1, -1):
         network = [loop for loop in loops if loop.level == level and loop.spatial]
         tiles *= count_sharing(tensor, network, tile(level + 1))
@@ -173,14 +183,17 @@ def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str
         outer = [loop for loop in loops if loop.level < level and not loop.spatial]
         moved = walk_transfers(tensor, tile(level), outer)
         served = into_child * tiles
-        fresh = count_accumulated(problem, loops, tensor, level) if tensor.is_output else 0
+        new, fresh = (
+            count_covered(problem, loops, tensor, level, within) if tensor.is_output else 0
+            for within in (child, level)
+        )
         counts[mapping.levels[level].level] = {
             "tile_words": len(tile(level)),
-            "reads": max(0, served - fresh),
+            "reads": max(0, served - new),
             "fills": max(0, moved - fresh) if level else 0,
             "updates": served if tensor.is_output else 0,
         }
-        into_child, tiles = moved, 1
+        into_child, tiles, child = moved, 1, level
     return counts
 
 

@@ -172,9 +172,9 @@ def first_tile(
     return tile(tensor, within, next(visits_of(problem, mapping, level, inside=inside)))
 
 
-def count_accumulated(problem: Problem, mapping: Mapping, tensor: Tensor, level: int) -> int:
-    """Return how many elements of an output one instance of a level accumulates."""
-    if all(len(rank) == 1 for rank in tensor.ranks):
+def count_covered(problem: Problem, mapping: Mapping, tensor: Tensor, level: int, within: int) -> int:
+    """Return how many words of an output are in tiles of level `within` that one instance of a level gets."""
+    if all(len(rank) == 1 and rank[0].coefficient == 1 for rank in tensor.ranks):
         elements = size(first_tile(problem, mapping, tensor, 0))
         for outer in range(level):
             elements *= size(first_tile(problem, mapping, tensor, outer + 1))
@@ -184,7 +184,7 @@ def count_accumulated(problem: Problem, mapping: Mapping, tensor: Tensor, level:
             elements //= spread
         return elements
     # No reference tells what a sum of dimensions reaches in an output.
-    return dense.count_accumulated(problem, dense.list_loops(problem, mapping), tensor, level)
+    return dense.count_covered(problem, dense.list_loops(problem, mapping), tensor, level, within)
 
 
 def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str, dict[str, int]]:
@@ -193,7 +193,7 @@ def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str
     levels = len(mapping.levels)
     counts: dict[str, dict[str, int]] = {}
     into_child = sum(visit.weight for visit in visits_of(problem, mapping, levels))
-    tiles = 1
+    tiles, child = 1, levels
     for level in range(levels - 1, -1, -1):
         network: list[dense.NestLoop] = [loop for loop in loops if loop.level == level and loop.spatial]
         tiles *= dense.count_sharing(tensor, network, {(0,) * len(tensor.ranks)})
@@ -201,14 +201,17 @@ def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str
             continue
         moved = count_transfers(problem, mapping, tensor, level)
         served = into_child * tiles
-        fresh = count_accumulated(problem, mapping, tensor, level) if tensor.is_output else 0
+        new, fresh = (
+            count_covered(problem, mapping, tensor, level, within) if tensor.is_output else 0
+            for within in (child, level)
+        )
         counts[mapping.levels[level].level] = {
             "tile_words": size(first_tile(problem, mapping, tensor, level)),
-            "reads": max(0, served - fresh),
+            "reads": max(0, served - new),
             "fills": max(0, moved - fresh) if level else 0,
             "updates": served if tensor.is_output else 0,
         }
-        into_child, tiles = moved, 1
+        into_child, tiles, child = moved, 1, level
     return counts
 
 

@@ -43,8 +43,8 @@ def count_accesses(
     problem : ProblemArrays
     loops : LoopArrays
     keep : bool[N, L, T]
-    touched : int64[N, L]
-        Output elements that one instance accumulates.
+    touched : int64[N, L, 2]
+        Output words that come for the first time, to be read and to be filled; of `Room`.
     counts : CountArrays
         `tile`, `moved` and `distinct` are read; `accesses` and `instances` are filled in.
     status : int64[N]
@@ -72,11 +72,11 @@ def count_accesses(
                 if is_beyond(from_child, tiles):
                     status[n] = OVERFLOW
                 served = from_child * tiles
-                fresh = 0
+                new = fresh = 0
                 if tensor == problem.output:
-                    fresh = touched[n, level]
+                    new, fresh = touched[n, level, 0], touched[n, level, 1]
                     accesses[n, level, tensor, UPDATE] = served
-                accesses[n, level, tensor, READ] = max(0, served - fresh)
+                accesses[n, level, tensor, READ] = max(0, served - new)
                 if level:
                     accesses[n, level, tensor, FILL] = max(0, moved[n, level, tensor] - fresh)
                 from_child = moved[n, level, tensor]

@@ -61,6 +61,9 @@ class ProblemArrays(NamedTuple):
         Whether a dimension indexes two ranks: `rank` and `coefficient` do not tell all.
     output : int
         Index of the tensor that is written.
+    gapped : bool
+        Whether tiles of the output may have words that no computation reaches: where a coefficient is above
+        1, or a dimension indexes two ranks.
     computes : int
         Operations: the product of the bounds.
     """
@@ -75,6 +78,7 @@ class ProblemArrays(NamedTuple):
     sliding: Bools
     skewed: Bools
     output: int
+    gapped: bool
     computes: int
 
 
@@ -228,8 +232,9 @@ class Room(NamedTuple):
     Attributes
     ----------
     loops : LoopArrays
-    touched : int64[N, L]
-        Output elements that one instance accumulates.
+    touched : int64[N, L, 2]
+        Output words that are read for the first time, and filled: those in tiles of what is served, and in
+        the instance's own. That is what the instance accumulates, and gaps in these tiles.
     counts : CountArrays
     status : int64[N]
         OK, or why a mapping is not valid.

@@ -39,7 +39,7 @@ def make_room(mappings: int, levels: int, dimensions: int, tensors: int) -> Room
     """Allocate what counting a batch of `mappings` nests fills in."""
     return Room(
         loops=make_loops(mappings, levels, dimensions),
-        touched=np.empty((mappings, levels), np.int64),
+        touched=np.empty((mappings, levels, 2), np.int64),
         counts=make_counts(mappings, levels, tensors),
         status=np.zeros(mappings, np.int64),
     )

@@ -114,7 +114,7 @@ def distinct_positions(problem: ProblemArrays, tensor: int, factors: Ints, steps
 
 
 @kernel
-def _is_held(below: Ints, spread: Ints, level: int, dimension: int, position: int) -> bool:
+def is_held(below: Ints, spread: Ints, level: int, dimension: int, position: int) -> bool:
     """Say whether the first instance of a level comes to a position of a dimension.
 
     Spatial loops further out give it to others unless their index is 0. `below` : int64[L + 1, D]. `spread`:
@@ -140,7 +140,7 @@ def _mark_sums(
         for value in range(largest + 1):
             once[value] = reached[value]
         for i in range(1, bounds[d]):
-            if not _is_held(below, spread, level, d, i):
+            if not is_held(below, spread, level, d, i):
                 continue
             step = i * problem.term_coefficient[term]
             for value in range(step, largest + 1):
@@ -164,11 +164,11 @@ def _list_held(
             continue
         held = 0
         for position in range(bounds[d]):
-            held += 1 if _is_held(below, spread, level, d, position) else 0
+            held += 1 if is_held(below, spread, level, d, position) else 0
         at = np.empty(held, np.int64)
         held = 0
         for position in range(bounds[d]):
-            if _is_held(below, spread, level, d, position):
+            if is_held(below, spread, level, d, position):
                 at[held] = position
                 held += 1
         scale = 1
@@ -261,8 +261,9 @@ def count_distinct(problem: ProblemArrays, loops: LoopArrays, distinct: Ints, to
     loops : LoopArrays
     distinct : int64[N, L, T]
         Filled in: different tiles among the instances below one instance of a level.
-    touched : int64[N, L]
-        Filled in: different elements of the output that one instance of a level accumulates over the run.
+    touched : int64[N, L, 2]
+        Filled in, twice: different elements of the output that one instance of a level accumulates over the
+        run.
     """
     rank_start, term_start = problem.rank_start, problem.term_start
     term_dimension, sliding, skewed = problem.term_dimension, problem.sliding, problem.skewed
@@ -296,4 +297,4 @@ def count_distinct(problem: ProblemArrays, loops: LoopArrays, distinct: Ints, to
                 total *= reach[n, level, term_dimension[term]]
             if sliding[output] or skewed[output]:
                 total = touched_positions(problem, output, below[n], spread[n], level, reach[n, level])
-            touched[n, level] = total
+            touched[n, level, 0] = touched[n, level, 1] = total

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from procrustes_model.kernels.dense.arrays import READ, Bools, Floats, Ints, LoopArrays, ProblemArrays
+from procrustes_model.kernels.dense.arrays import (
+    READ,
+    Bools,
+    CountArrays,
+    Floats,
+    Ints,
+    LoopArrays,
+    ProblemArrays,
+)
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import BalanceArrays, TileArrays
 
@@ -152,22 +160,20 @@ def find_tiles(
 
 @kernel
 def count_pointers(
-    balance: BalanceArrays, tiles: TileArrays, accesses: Ints, keep: Bools, instances: Ints, size: int,
-    pointers: Floats,
+    balance: BalanceArrays, tiles: TileArrays, dense: CountArrays, keep: Bools, size: int, pointers: Floats,
 ) -> None:  # fmt: skip
     """Count the pointer reads of the balancer: for every piece of every tile, each time the tensor is read.
 
-    Where the pointers' level does not keep the tensor, it is read at the next level further out that does;
-    of several instances each reads what it hands on.
+    Each instance of the pointers' level reads those of what it hands on, also where the level does not keep
+    the tensor: one read further out may then serve several instances.
 
     Parameters
     ----------
     balance : BalanceArrays
     tiles : TileArrays
-    accesses : int64[N, L, T, 3]
+    dense : CountArrays
         If nothing were zero.
     keep : bool[N, L, T]
-    instances : int64[N, L + 1]
     size : int
         Elements of the balanced tensor.
     pointers : float64[N]
@@ -177,9 +183,11 @@ def count_pointers(
         pointers[n] = 0.0
         if balance.pointer_level < 0 or tiles.cut[n] < 0:
             continue
-        level = balance.pointer_level
-        while level > 0 and not keep[n, level, balance.tensor]:
+        level, tensor, served = balance.pointer_level, balance.tensor, 1
+        while level > 0 and not keep[n, level, tensor]:
             level -= 1
-        read = float(accesses[n, level, balance.tensor, READ]) * instances[n, level]
+            served *= dense.distinct[n, level, tensor]
+        each = float(dense.accesses[n, level, tensor, READ]) / served
+        read = each * dense.instances[n, balance.pointer_level]
         pieces = tiles.rounds[n] * tiles.parts[n] * float(balance.pieces)
         pointers[n] = balance.pointer_reads * pieces * (read / size)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Bools, Floats, Ints
+from procrustes_model.kernels.dense.covered import covered_positions
 from procrustes_model.kernels.dense.nest import copy_row, is_beyond
 from procrustes_model.kernels.dense.sharing import distinct_positions, touched_positions
 from procrustes_model.kernels.jit import kernel
@@ -326,17 +327,21 @@ def _note_traffic(model: Model, label: Ints, level: int, tensor: int, read: int,
 
 
 @kernel
-def _touched(model: Model, lattice: Lattice, label: Ints, level: int, tensor: int, reach: Ints) -> int:
-    """Return the elements that an instance of a level accumulates; `reach` : int64[D], its positions."""
-    dimensions = len(reach)
+def _touched(model: Model, lattice: Lattice, label: Ints, level: int, tensor: int, point: int) -> int:
+    """Return the words of the output in tiles at `point` that come to an instance of a level."""
+    dimensions = len(model.bounds)
     path = model.columns.path
     below, spread = np.ones((level + 1, dimensions), np.int64), np.ones((level, dimensions), np.int64)
+    reach = model.bounds.copy()
+    for outer in range(level):
+        around, within = label[path + 2 * outer + 1], label[path + 2 * outer + 2]
+        for d in range(dimensions):
+            below[outer + 1, d] = lattice.value[within, d]
+            spread[outer, d] = lattice.value[around, d] // lattice.value[within, d]
+            reach[d] //= spread[outer, d]
+    if model.problem.gapped:
+        return covered_positions(model.problem, below, spread, level, reach, lattice.value[point])
     if model.kind[tensor] != SIMPLE:
-        for outer in range(level):
-            around, within = label[path + 2 * outer + 1], label[path + 2 * outer + 2]
-            for d in range(dimensions):
-                below[outer + 1, d] = lattice.value[within, d]
-                spread[outer, d] = lattice.value[around, d] // lattice.value[within, d]
         return touched_positions(model.problem, tensor, below, spread, level, reach)
     return distinct_positions(model.problem, tensor, reach, lattice.value[0])
 
@@ -357,7 +362,6 @@ def _cross(
         label[UNITS] *= lattice.value[spread, d]
     label[POINT] = label[at.path + 2 * inner] = child
     energy = 0.0
-    reach = np.empty(dimensions, np.int64)
     for t in range(len(model.kind)):
         label[at.shared + t] *= distinct_positions(
             model.problem, t, lattice.value[spread], lattice.value[child]
@@ -371,10 +375,11 @@ def _cross(
         served = filled * label[at.shared + t]
         read, updated = served, 0
         if model.output[t]:
-            for d in range(dimensions):
-                reach[d] = model.bounds[d] // lattice.value[label[SPREAD], d]
-            fresh = _touched(model, lattice, label, inner, t, reach)
-            read, updated = max(0, served - label[at.fresh + t]), served
+            fresh = _touched(model, lattice, label, inner, t, child)
+            new = label[at.fresh + t]
+            if model.problem.gapped:
+                new = _touched(model, lattice, label, p, t, child)
+            read, updated = max(0, served - new), served
             filled = max(0, filled - fresh)
             label[at.fresh + t] = fresh
         energy += label[at.home + t] * (

@@ -268,10 +268,10 @@ def _is_as_good(model: Model, a: Ints, b: Ints) -> bool:
 def _touches_no_less(model: Model, lattice: Lattice, a: Ints, b: Ints) -> bool:
     """Say whether instances further in touch no fewer output elements, and are as even, under `a` as `b`.
 
-    Where an output's rank sums dimensions, it counts at which steps they are spread.
+    Where an output's rank sums dimensions, or its tiles have gaps, it counts at which steps they are spread.
     """
     path = model.columns.path
-    slides = False
+    slides = model.problem.gapped
     for t in range(len(model.kind)):
         slides = slides or (model.output[t] and model.kind[t] != SIMPLE)
     if a[SPREAD] == b[SPREAD]:

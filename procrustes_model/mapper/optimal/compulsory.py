@@ -122,7 +122,7 @@ class Compulsory:
 
     def _unfinished(self, t: int, level: int, words: Floats) -> Floats:
         """Return how many of the words of an output are more than first accumulations, at least."""
-        if self.space.model.kind[t] != SIMPLE:
+        if self.space.model.kind[t] != SIMPLE or self.space.model.problem.gapped:
             return np.zeros_like(words)
         return np.asarray(np.maximum(0.0, words - self.elements[t] * self._sharing(t, 0, level)))
 

@@ -290,11 +290,11 @@ class Optimal:
         return label, np.array([[model.base, bound, self.tables.fewest_steps()]])
 
     def _touched(self, tensor: int) -> int:
-        """Return the different elements of a tensor that the whole problem touches."""
+        """Return the most different words of a tensor that tiles of the whole problem have."""
         from procrustes_model.kernels.dense.sharing import distinct_positions
 
         model = self.space.model
-        if not model.output[tensor]:
+        if not model.output[tensor] or model.problem.gapped:
             return int(box_words(model.coefficient[tensor], model.bounds))
         ones = np.ones_like(model.bounds)
         return int(distinct_positions(model.problem, tensor, model.bounds, ones))

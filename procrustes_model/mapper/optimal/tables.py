@@ -210,15 +210,18 @@ class Tables:
         return self._spread[key]
 
     def _touched(self, tensor: int, points: Ints) -> Floats:
-        """Bound the output elements that an instance touches when the bounds are spread over others.
+        """Bound the output words that tiles of an instance have when the bounds are spread over others.
 
         What it comes to may have holes: a rank takes no more values than the whole problem's, nor than its
-        dimensions have combinations.
+        dimensions have combinations. Where tiles have gaps, a box of so many combinations has as many times
+        the largest coefficient.
         """
         model = self.space.model
         coefficient = model.coefficient[tensor]
         rest = (model.bounds // self.space.lattice.value[points]).astype(float)
         combinations = np.stack([rest[:, row != 0].prod(axis=1) for row in coefficient], axis=1)
+        if model.problem.gapped:
+            combinations *= np.maximum(1, coefficient.max(axis=1))
         return np.asarray(np.minimum(combinations, 1.0 + coefficient @ (model.bounds - 1)).prod(axis=1))
 
     def _bound(

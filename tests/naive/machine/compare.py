@@ -29,7 +29,6 @@ class Reason(Enum):
     SLIDING_WALK = "tiles of a sliding tensor that fall back"
     SLIDING_ZEROS = "nonzeros of a sliding operand"
     SLIDING_BLOCKS = "pointers of a sliding operand"
-    GAPS = "sums of a sliding output whose tiles have gaps"
     SLIDING_SUMS = "sums of a sliding output"
     SLIDING_POINTERS = "pointers of the balancer, for a sliding operand"
 
@@ -122,8 +121,6 @@ def _why_sums(machine: Machine, level: str, tensor: str, action: str, end: int |
     one = nest.tensors[tensor]
     if end is not None and not walks_agree(nest, one, end):
         return Reason.SLIDING_WALK
-    if any(len(nest.box(tensor, i)) > len(touched(one, nest.loops_below(i))) for i in (at, end or at)):
-        return Reason.GAPS
     return Reason.SLIDING_SUMS
 
 

@@ -1,0 +1,221 @@
+"""How many words of the output the tiles of one instance cover, with what no computation reaches.
+
+A tile is a bounding box. Where a rank's index has a coefficient above 1, as in the backward phase of a
+strided convolution, or a dimension indexes two ranks, a box may have gaps: words that are moved with it,
+although nothing is ever added to them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import Bools, Ints, LoopArrays, ProblemArrays
+from procrustes_model.kernels.dense.sharing import MOST_MARKED, is_held, touched_positions
+from procrustes_model.kernels.jit import kernel
+
+
+@kernel
+def has_gaps(problem: ProblemArrays, extent: Ints) -> bool:
+    """Say whether a box of the output over `extent`, int64[D], has words that no computation reaches.
+
+    Sums are without gaps where, from the smallest step on, none is longer than what the smaller ones reach.
+    """
+    output = problem.output
+    for rank in range(problem.rank_start[output], problem.rank_start[output + 1]):
+        length, done = 1, 0
+        while True:
+            least, along = 0, -1
+            for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+                d, step = problem.term_dimension[term], problem.term_coefficient[term]
+                if extent[d] > 1 and step > done and (least == 0 or step < least):
+                    least, along = step, d
+            if along < 0:
+                break
+            if least > length or (problem.skewed[output] and _ranks_of(problem, along) > 1):
+                return True
+            for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+                if problem.term_coefficient[term] == least:
+                    length += least * (extent[problem.term_dimension[term]] - 1)
+            done = least
+    return False
+
+
+@kernel
+def _ranks_of(problem: ProblemArrays, dimension: int) -> int:
+    """Return how many ranks of the output a dimension indexes."""
+    first, end = problem.rank_start[problem.output], problem.rank_start[problem.output + 1]
+    ranks = 0
+    for term in range(problem.term_start[first], problem.term_start[end]):
+        ranks += 1 if problem.term_dimension[term] == dimension else 0
+    return ranks
+
+
+@kernel
+def _list_starts(
+    below: Ints, spread: Ints, level: int, dimension: int, bound: int, length: int, start: Ints
+) -> int:
+    """List where the pieces of a dimension start that an instance comes to; return how many."""
+    count = 0
+    for at in range(0, bound, length):
+        if is_held(below, spread, level, dimension, at):
+            start[count] = at
+            count += 1
+    return count
+
+
+@kernel
+def _cover_rank(
+    problem: ProblemArrays, rank: int, below: Ints, spread: Ints, level: int, within: Ints
+) -> int:
+    """Count the different values of one rank in boxes over `within`: their ends are noted, and added up."""
+    most = largest = 1
+    start = np.empty(problem.bounds.max(), np.int64)
+    for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+        d = problem.term_dimension[term]
+        most *= _list_starts(below, spread, level, d, problem.bounds[d], within[d], start)
+        largest += problem.term_coefficient[term] * (problem.bounds[d] - 1)
+    if largest > MOST_MARKED or most > MOST_MARKED:
+        return int(largest)
+    first, last = np.zeros(most, np.int64), np.zeros(most, np.int64)
+    listed = 1
+    for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+        d, step = problem.term_dimension[term], problem.term_coefficient[term]
+        count = _list_starts(below, spread, level, d, problem.bounds[d], within[d], start)
+        for i in range(count - 1, -1, -1):
+            length = min(within[d], problem.bounds[d] - start[i])
+            for j in range(listed):
+                first[i * listed + j] = first[j] + step * start[i]
+                last[i * listed + j] = last[j] + step * (start[i] + length - 1)
+        listed *= count
+    ends = np.zeros(largest + 1, np.int64)
+    for i in range(listed):
+        ends[first[i]] += 1
+        ends[last[i] + 1] -= 1
+    covered = boxes = 0
+    for end in ends:
+        boxes += int(end)
+        covered += 1 if boxes > 0 else 0
+    return covered
+
+
+@kernel
+def _cover_skewed(
+    problem: ProblemArrays, below: Ints, spread: Ints, level: int, within: Ints, size: int
+) -> int:
+    """Count the different words of the output in boxes over `within`: of `size` words, each is marked."""
+    output = problem.output
+    first_rank, end_rank = problem.rank_start[output], problem.rank_start[output + 1]
+    ranks = end_rank - first_rank
+    reached = np.zeros(size, np.bool_)
+    side, at, low, high = np.ones((4, ranks), np.int64)
+    for r in range(ranks):
+        for term in range(problem.term_start[first_rank + r], problem.term_start[first_rank + r + 1]):
+            side[r] += problem.term_coefficient[term] * (problem.bounds[problem.term_dimension[term]] - 1)
+    dimensions = len(within)
+    start = np.zeros((dimensions, problem.bounds.max()), np.int64)
+    count, place = np.ones((2, dimensions), np.int64)
+    total = 1
+    for d in range(dimensions):
+        if problem.rank[output, d] >= 0:
+            count[d] = _list_starts(below, spread, level, d, problem.bounds[d], within[d], start[d])
+        total *= count[d]
+    for number in range(total):
+        rest = number
+        for d in range(dimensions):
+            place[d] = start[d, rest % count[d]]
+            rest //= count[d]
+        words = 1
+        for r in range(ranks):
+            low[r] = high[r] = 0
+            for term in range(problem.term_start[first_rank + r], problem.term_start[first_rank + r + 1]):
+                d, step = problem.term_dimension[term], problem.term_coefficient[term]
+                low[r] += step * place[d]
+                high[r] += step * (min(place[d] + within[d], problem.bounds[d]) - 1)
+            words *= high[r] - low[r] + 1
+            at[r] = low[r]
+        for _ in range(words):
+            key = 0
+            for r in range(ranks):
+                key = key * side[r] + at[r]
+            reached[key] = True
+            for r in range(ranks - 1, -1, -1):
+                at[r] += 1
+                if at[r] <= high[r]:
+                    break
+                at[r] = low[r]
+    covered = 0
+    for hit in reached:
+        covered += 1 if hit else 0
+    return covered
+
+
+@kernel
+def covered_positions(
+    problem: ProblemArrays, below: Ints, spread: Ints, level: int, reach: Ints, within: Ints
+) -> int:
+    """Count the different words of the output in the tiles that come to one instance of a level over the run.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    below : int64[L + 1, D]
+        Positions inside a level, of all its loops.
+    spread : int64[L, D]
+        Over the instances below a level.
+    level : int
+    reach : int64[D]
+        Positions that the instance comes to.
+    within : int64[D]
+        Positions that a tile covers, at this level or further in.
+
+    Returns
+    -------
+    int
+        Exact up to `MOST_MARKED` values, boxes or words; beyond, the most that there can be.
+    """
+    output = problem.output
+    if not has_gaps(problem, within):
+        return touched_positions(problem, output, below, spread, level, reach)
+    size = 1
+    for rank in range(problem.rank_start[output], problem.rank_start[output + 1]):
+        side = 1
+        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+            side += problem.term_coefficient[term] * (problem.bounds[problem.term_dimension[term]] - 1)
+        size *= side
+    if problem.skewed[output] and size <= MOST_MARKED:
+        return _cover_skewed(problem, below, spread, level, within, size)
+    covered = 1
+    for rank in range(problem.rank_start[output], problem.rank_start[output + 1]):
+        covered *= _cover_rank(problem, rank, below, spread, level, within)
+    return covered
+
+
+@kernel
+def count_covered(problem: ProblemArrays, loops: LoopArrays, keep: Bools, touched: Ints) -> None:
+    """Count the output words that are moved with tiles which have gaps.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    loops : LoopArrays
+    keep : bool[N, L, T]
+    touched : int64[N, L, 2]
+        Replaced; see `Room`.
+    """
+    if not problem.gapped:
+        return
+    mappings, levels, _ = keep.shape
+    for n in range(mappings):
+        child = levels
+        for level in range(levels - 1, -1, -1):
+            for side in range(2):
+                touched[n, level, side] = covered_positions(
+                    problem,
+                    loops.below[n],
+                    loops.spread[n],
+                    level,
+                    loops.reach[n, level],
+                    loops.below[n, level if side else child],
+                )
+            if keep[n, level, problem.output]:
+                child = level
