@@ -78,6 +78,9 @@ class TrainCost:
         Distinct states of the network.
     searches : int
         Distinct searches; what a folder had kept counts too.
+    unsaved : tuple of (str, Phase)
+        Layers and phases whose best dense mapping has no room for what the design saves, so that in some part
+        nothing is saved there.
     """
 
     architecture: str
@@ -90,6 +93,7 @@ class TrainCost:
     dense: PartCost
     states: int
     searches: int
+    unsaved: tuple[tuple[str, Phase], ...] = ()
 
     @property
     def iterations(self) -> int:
@@ -155,8 +159,9 @@ def train_cost(request: TrainRequest) -> TrainCost:
     searched = [dense, *plans.values()] if request.mappings == "each" else [dense]
     records = find_records(_together(searched), request)
     count = len(records)
+    unsaved: set[str] = set()
     if request.mappings == "dense":
-        records |= dict(_evaluated(dense, list(plans.values()), records, request.progress))
+        records |= dict(_evaluated(dense, list(plans.values()), records, unsaved, request.progress))
     parts = [
         PartCost(part.iterations, _kept(net, state), _rows(plans[_key(state)], records))
         for part, state in zip(run.parts, states, strict=True)
@@ -172,6 +177,14 @@ def train_cost(request: TrainRequest) -> TrainCost:
         dense=PartCost(run.iterations, 1.0, _rows(dense, records)),
         states=len(distinct),
         searches=count,
+        unsaved=tuple(
+            dict.fromkeys(
+                (entry.layer, entry.phase)
+                for plan in plans.values()
+                for entry in plan.entries
+                if entry.key in unsaved
+            )
+        ),
     )
 
 
@@ -239,12 +252,13 @@ def _evaluated(
     dense: Plan,
     plans: Sequence[Plan],
     records: Mapping[str, CaseRecord],
+    unsaved: set[str],
     progress: Callable[[RunProgress], None] | None,
 ) -> Iterator[tuple[str, CaseRecord]]:
     """Yield the cases of sparse plans, each with the mapping that the dense plan has there.
 
     Levels keep what the design saves accesses of, also where the dense mapping bypasses them; where this does
-    not fit, nothing is saved there.
+    not fit, nothing is saved there, and `unsaved` gets the case's key.
     """
     from procrustes_model.model.evaluate import evaluate
     from procrustes_model.model.sparse.effects import keeping_what_saves, without_idle
@@ -268,6 +282,7 @@ def _evaluated(
             mapping = kept
         except SpecError:
             ask["sparsity"] = without_idle(design, case.problem, mapping)
+            unsaved.add(key)
             try:
                 result = evaluate(case.architecture, case.problem, mapping, **ask)
             except SpecError as error:

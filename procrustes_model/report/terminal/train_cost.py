@@ -8,6 +8,7 @@ from procrustes_model.report.terminal.units import format_count, format_energy, 
 from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS
 
 _MOST_ROWS = 60
+_MOST_NAMED = 4
 
 
 def format_train_cost(cost: TrainCost, clock_ghz: float | None = None) -> str:
@@ -58,6 +59,10 @@ def format_train_cost(cost: TrainCost, clock_ghz: float | None = None) -> str:
     ideal = describe_ideal(row.case.result for part in cost.parts for row in part.rows)
     if ideal is not None:
         lines.append(f"{ideal[0].upper()}{ideal[1:]}.")
+    if cost.unsaved:
+        names = [f"{layer} ({phase})" for layer, phase in cost.unsaved]
+        shown = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
+        lines.append(f"Nothing saved in {len(names)}, whose dense mapping has no room for it: {shown}")
     lines.append("Layers and phases run one after the other; what is no multiply-accumulate is not counted.")
     return "\n".join(lines)
 
