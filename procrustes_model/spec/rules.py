@@ -38,6 +38,11 @@ class Rules(Frozen):
         "moves while it stays, at compute units in one step; joined: parts of a tile are joined to fill an "
         "access, and those that meet the leader in turn save nothing",
     )
+    capacity: Literal["together", "added"] = Field(
+        default="together",
+        description="what tensors with masks take in a level; together: the size of the tiles that lie there "
+        "at the same time has to fit; added: that of each tensor alone, added up",
+    )
     gated_operands: Literal["take_cycle", "dropped"] = Field(
         default="take_cycle",
         description="what a computation does whose operand's access is gated; take_cycle: it is gated too; "

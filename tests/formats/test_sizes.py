@@ -177,3 +177,35 @@ def test_a_tensor_of_one_bit_pays_once(name: str) -> None:
         design["formats"] = {"A": {"*": form | {"partial_blocks": "dropped"}}}
         found = evaluate(machine, problem, mapping, sparsity=load_sparsity({"sparsity": design}))
         assert found.sparse("Near", "A").actual[1] == 250_880
+
+
+@pytest.mark.parametrize(("balanced", "spread", "halved"), [(None, "N", 1), ("B", "N", 1), ("A", "K", 2)])
+@pytest.mark.parametrize("block", ["tile", "half_tile"])
+def test_a_block_that_is_a_tile_is_one_of_the_tensor_that_is_stored(
+    block: str, balanced: str | None, spread: str, halved: int
+) -> None:
+    """Of A, 4 x 2 elements a unit; halves where balancing cuts K, but not where it cuts N."""
+    level = {"word_bits": 1, "energy_pj": {"read": 1, "write": 1}}
+    levels = [{"name": "Far", "mesh_x": 1, **level}, {"name": "Unit", "mesh_x": 2, **level}]
+    machine = load_architecture(
+        {"architecture": {"name": "m", "levels": levels, "compute": {"energy_pj": 1}}}
+    )
+    problem = load_problem(
+        {"problem": {"name": "p", "shape": "matmul", "dimensions": {"M": 8, "K": 4, "N": 4}}}
+    )
+    rest = "N" if spread == "K" else "K"
+    nest = [
+        {"level": "Far", "temporal": f"M=2 {rest}=2", "spatial_x": f"{spread}=2"},
+        {"level": "Unit", "temporal": "M=4 K=2 N=2"},
+    ]
+    content: dict[str, Any] = {
+        "name": "d",
+        "formats": {"A": {"Far": {"kind": "csb", "pointer_bits": 60, "block": block}}},
+        "capacity": {"size": "average"},
+    }
+    if balanced:
+        content["balancing"] = {"policy": "half_tile", "tensor": balanced}
+    mapping = load_mapping({"mapping": {"levels": nest}}, machine, problem)
+    found = evaluate(machine, problem, mapping, sparsity=load_sparsity({"sparsity": content}))
+    blocks = 4 * (halved if block == "half_tile" else 1)
+    assert found.sparse("Far", "A").stored_words == 32 + blocks * 60  # of one bit, where it is says all

@@ -1,11 +1,14 @@
-"""How many nonzeros tiles have, by counting placements: shares as fractions."""
+"""How full tiles are that have to fit: by counting placements, and by looking at every one."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections import Counter
+from collections.abc import Callable, Mapping
 from fractions import Fraction
+
+from procrustes_model import Problem
 
 
 def share_of_hypergeometric(size: int, nonzeros: int, elements: int) -> dict[int, Fraction]:
@@ -50,3 +53,17 @@ def least_of(shares: dict[int, Fraction], share: float) -> int:
         if reached >= Fraction(share) * (1 - Fraction(1, 10**12) * (share < 1)):
             return number
     return max(shares)
+
+
+def least_together(
+    problem: Problem, extent: Mapping[str, int], sizes: Mapping[str, Callable[..., float]], share: float
+) -> float:
+    """Return the least size that a share of the tiles of several tensors together do not exceed.
+
+    Tiles cover `extent`; `sizes` has, by tensor, the size of the tile that starts at a position. Every place
+    of the tiles counts once.
+    """
+    steps = [range(0, bound, extent[d]) for d, bound in problem.dimensions.items()]
+    places = [dict(zip(problem.dimensions, place, strict=True)) for place in itertools.product(*steps)]
+    found = sorted(sum(size(place) for size in sizes.values()) for place in places)
+    return next(size for size in found if sum(one <= size for one in found) >= share * len(found) - 1e-9)

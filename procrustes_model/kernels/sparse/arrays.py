@@ -138,6 +138,8 @@ class FormatArrays(NamedTuple):
         Whether a nonzero takes no data where metadata say where it is: of one bit, it is known to be 1.
     block : int64[L, T]
         Positions of a block; WHOLE_TILE, HALF_TILE.
+    array : int
+        The level of whose instances these are tiles: the processing elements.
     dropped : bool[L, T]
         Whether a block that is not full has no metadata.
     bits : int64[L, T]
@@ -149,6 +151,7 @@ class FormatArrays(NamedTuple):
     padded: Bools
     implied: Bools
     block: Ints
+    array: int
     dropped: Bools
     bits: Ints
 
@@ -301,6 +304,9 @@ class SparseCountArrays(NamedTuple):
         Words of metadata per instance.
     stored : float64[N, L, T]
         Words of a tile that has to fit, metadata included.
+    held : float64[N, L]
+        Words of the tiles of all tensors that have to fit together: their sum, but of tensors with masks
+        what lies there at the same time.
     entries : float64[N, L, T]
         Expected entries of a tile in a format that has them: its nonzeros, and zeros that end a run.
     computes : float64[N, 3]
@@ -316,6 +322,7 @@ class SparseCountArrays(NamedTuple):
     skipped: Floats
     metadata: Floats
     stored: Floats
+    held: Floats
     entries: Floats
     computes: Floats
     work: Floats

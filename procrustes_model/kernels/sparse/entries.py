@@ -27,7 +27,7 @@ from procrustes_model.kernels.sparse.groups import (
     split_last,
     zeros_in_groups,
 )
-from procrustes_model.kernels.sparse.masks import MaskArrays, bit_strides, repeat_offsets
+from procrustes_model.kernels.sparse.masks import MaskArrays, bit_strides, list_tiles, repeat_offsets
 
 _LONGEST = 1 << 22
 """Positions of a fiber that are walked; of a longer one, positions are taken to be independent."""
@@ -205,9 +205,9 @@ def _zeros_of_groups(
 
 @kernel
 def count_entries(
-    problem: ProblemArrays, masks: MaskArrays, tensor: int, extent: Ints, ranks: int, run: int
+    problem: ProblemArrays, masks: MaskArrays, tensor: int, extent: Ints, ranks: int, run: int, apart: Ints
 ) -> Ints:
-    """Return the entries of every tile of a tensor, int64[tiles], counted on its mask.
+    """Return the entries of every tile of a tensor, int64[tiles], counted on its mask, as `list_tiles` lists.
 
     Parameters
     ----------
@@ -219,33 +219,24 @@ def count_entries(
     ranks : int
         How many of the tensor's first ranks make a fiber each of their positions.
     run : int
+    apart : int64[D]
+        Filled in.
     """
     first, end = problem.rank_start[tensor], problem.rank_start[tensor + 1]
     stride = np.empty(len(masks.side), np.int64)
     bit_strides(problem, masks, tensor, stride)
-    tiles: int = 1
-    volume: int = 1
-    for rank in range(first, end):
-        side = 1
-        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
-            d = problem.term_dimension[term]
-            side += problem.term_coefficient[term] * (extent[d] - 1)
-            tiles *= problem.bounds[d] // extent[d]
-        volume *= side
-    offset, base = np.zeros(volume, np.int64), np.empty(tiles, np.int64)
-    base[0] = masks.bit_start[tensor]
-    listed = placed = 1
+    volume = count_fibers(problem, tensor, extent, end - first)
+    offset = np.zeros(volume, np.int64)
+    listed = 1
     for rank in range(end - 1, first - 1, -1):  # the innermost first, so that positions are in order
         side = 1
         for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
-            d = problem.term_dimension[term]
-            side += problem.term_coefficient[term] * (extent[d] - 1)
-            step = problem.term_coefficient[term] * extent[d] * stride[rank]
-            placed = repeat_offsets(base, placed, problem.bounds[d] // extent[d], step)
+            side += problem.term_coefficient[term] * (extent[problem.term_dimension[term]] - 1)
         listed = repeat_offsets(offset, listed, side, stride[rank])
+    base = list_tiles(problem, tensor, extent, stride, masks.bit_start[tensor], apart)
     length = volume // count_fibers(problem, tensor, extent, ranks)
-    found = np.zeros(tiles, np.int64)
-    for i in range(tiles):
+    found = np.zeros(len(base), np.int64)
+    for i in range(len(base)):
         for start in range(0, volume, length):
             zeros = 0
             for position in range(start, start + length):
@@ -281,11 +272,13 @@ def fill_entries_by_mask(
         Replaced.
     """
     mappings, levels, tensors = entries.shape
+    apart = np.empty(len(problem.bounds), np.int64)
     for n in range(mappings):
         for level in range(levels):
             for t in range(tensors):
                 run = terms.run[level, t]
                 if status[n] != OK or not masks.known[t] or run == 0 or not keep[n, level, t]:
                     continue
-                found = count_entries(problem, masks, t, loops.below[n, level], terms.fibers[level, t], run)
+                extent, fibers = loops.below[n, level], terms.fibers[level, t]
+                found = count_entries(problem, masks, t, extent, fibers, run, apart)
                 entries[n, level, t] = found.mean()

@@ -214,11 +214,37 @@ def data_of(padded: bool, implied: bool, held: tuple[float, float], bits: float)
 
 
 @kernel
-def positions_of(block: int, elements: int, cut: bool) -> int:
-    """Return the positions of a block, given those of the tile of a processing element."""
-    if block in (WHOLE_TILE, HALF_TILE):
-        return elements // 2 if block == HALF_TILE and cut else elements
-    return block
+def size_of(
+    formats: FormatArrays, level: int, tensor: int, spans: Ints, words: int, held: tuple[float, float],
+    block: int,
+) -> float:  # fmt: skip
+    """Return the words of the level that a compressed tile takes, metadata included; see `tile_bits`."""
+    bits = tile_bits(formats.terms, level, tensor, spans, words, held, block)
+    data = data_of(formats.padded[level, tensor], formats.implied[level, tensor], held, bits)
+    return float(data + bits / formats.bits[level, tensor])
+
+
+@kernel
+def block_of(
+    problem: ProblemArrays,
+    formats: FormatArrays,
+    tiles: TileArrays,
+    tile: Ints,
+    n: int,
+    level: int,
+    tensor: int,
+) -> int:
+    """Return the positions of a block of a tensor; `tile` : int64[N, L, T].
+
+    A tile of a processing element is that of the tensor itself; it is halved where balancing cuts a dimension
+    that the tensor has.
+    """
+    block = formats.block[level, tensor]
+    if block != WHOLE_TILE and block != HALF_TILE:
+        return int(block)
+    words, cut = tile[n, formats.array, tensor], tiles.cut[n]
+    halved = block == HALF_TILE and cut >= 0 and problem.rank[tensor, cut] >= 0
+    return int(words // 2 if halved else words)
 
 
 @kernel
@@ -255,7 +281,7 @@ def compress(
     counts : SparseCountArrays
         `actual` shrinks; `metadata` and `stored` are filled in. Reads `entries`.
     """
-    terms, blocks, dropped, word_bits = formats.terms, formats.block, formats.dropped, formats.bits
+    terms, dropped, word_bits = formats.terms, formats.dropped, formats.bits
     actual, gated, metadata, stored = counts.actual, counts.gated, counts.metadata, counts.stored
     below, output = loops.below, problem.output
     mappings, levels, tensors, _ = accesses.shape
@@ -272,7 +298,7 @@ def compress(
                 child = level
                 if not formats.compressed[level, t]:
                     continue
-                block = positions_of(blocks[level, t], tiles.elements[n], tiles.cut[n] >= 0)
+                block = block_of(problem, formats, tiles, tile, n, level, t)
                 extent, depth = below[n, level], terms.depth[level, t]
                 measure_spans(problem, t, extent, depth, spans)
                 words, word = tile[n, level, t], word_bits[level, t]

@@ -172,6 +172,43 @@ def repeat_offsets(offset: Ints, count: int, times: int, step: int) -> int:
 
 
 @kernel
+def list_tiles(
+    problem: ProblemArrays, tensor: int, extent: Ints, stride: Ints, start: int, apart: Ints
+) -> Ints:
+    """Return where every tile of a tensor starts, int64[tiles].
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    tensor : int
+    extent : int64[D]
+        Of the tiles, side by side.
+    stride : int64[K]
+        How far apart neighbours along a rank lie.
+    start : int
+        Where the first tile starts.
+    apart : int64[D]
+        Filled in: how far apart in the list neighbours along a dimension are; 0: the tensor does not have it.
+    """
+    tiles: int = 1
+    for rank in range(problem.rank_start[tensor], problem.rank_start[tensor + 1]):
+        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+            d = problem.term_dimension[term]
+            tiles *= problem.bounds[d] // extent[d]
+    base = np.empty(tiles, np.int64)
+    base[0] = start
+    apart[:] = 0
+    placed = 1
+    for rank in range(problem.rank_start[tensor], problem.rank_start[tensor + 1]):
+        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+            d = problem.term_dimension[term]
+            apart[d] = placed
+            step = problem.term_coefficient[term] * extent[d] * stride[rank]
+            placed = repeat_offsets(base, placed, problem.bounds[d] // extent[d], step)
+    return base
+
+
+@kernel
 def sum_boxes(values: NDArray[Any], base: Ints, shift: int, offset: Ints, sign: Ints, count: Ints) -> None:
     """Add up the values at `offset` from every entry of `base`: corners in a table, or elements of a mask.
 

@@ -190,9 +190,7 @@ class Relaxation:
         """Return the least bits of metadata per position of a tile."""
         design = self.design
         block = int(design.formats.block[level, tensor])
-        sizes, balanced = design.densities.size, design.balance.tensor
-        # A tile of processing elements is one of the balanced tensor.
-        largest = block if block > 0 else int(max(sizes[tensor], sizes[balanced] if balanced >= 0 else 1))
+        largest = block if block > 0 else int(design.densities.size[tensor])
         return float(least_bits(design.formats.terms, level, tensor, self.density(tensor), largest))
 
     def _access(self, level: int, tensor: int, action: int, first: int) -> float:

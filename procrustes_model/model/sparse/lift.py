@@ -78,12 +78,12 @@ def _overfull(design: SparseDesign, levels: tuple[LevelResult, ...], mapping: Ma
     """Return an issue for every level whose tiles do not fit."""
     issues = []
     for i, level in enumerate(levels):
-        stored = 0.0
-        sizes = []
-        for counts in level.tensors:
-            words = counts.tile_words if design.capacity_size == "dense" else sparse_of(counts).stored_words
-            stored += words
-            sizes.append(f"{counts.tensor} {words:,.0f}")
+        dense = design.capacity_size == "dense"
+        stored = sum(counts.tile_words for counts in level.tensors) if dense else level.used_words
+        sizes = [
+            f"{counts.tensor} {counts.tile_words if dense else sparse_of(counts).stored_words:,.0f}"
+            for counts in level.tensors
+        ]
         if level.capacity_words is not None and stored > level.capacity_words:
             issues.append(
                 mapping.issue(
@@ -122,8 +122,8 @@ def _lift_levels(
             for t, tensor in enumerate(problem.tensors)
             if tensor.name in mapping.levels[i].keep
         )
-        stored = sum(counts.sparse.stored_words for counts in tensors)
-        levels.append(lift_level(architecture, i, tensors, as_count(stored), buffers.dense, buffers.costs))
+        held = float(buffers.counts.held[0, i])
+        levels.append(lift_level(architecture, i, tensors, as_count(held), buffers.dense, buffers.costs))
     return tuple(levels)
 
 

@@ -72,6 +72,8 @@ class SparseDesign(Design):
     compressed : bool[L, T]
     capacity_size, overflow : str
         As the design says.
+    adds_sizes : bool
+        Whether what has to fit is found tensor by tensor, also where several masks are known.
     share : float
         Of the tiles that must fit; 1: all that can occur.
     deviations : float
@@ -89,6 +91,7 @@ class SparseDesign(Design):
     compressed: Bools
     capacity_size: str
     overflow: str
+    adds_sizes: bool
     share: float
     deviations: float
 
@@ -201,8 +204,8 @@ def lower_sparsity(
     problem_arrays = lower_problem(problem)
     chosen, found = _choose_zeros(phase, densities or {}, masks or {}, names)
     actions = _lower_actions(phase, len(problem.tensors), names)
-    formats = _lower_formats(phase, architecture, problem, names)
     balance = _lower_balance(phase, len(architecture.levels), names)
+    formats = _lower_formats(phase, architecture, problem, balance.array, names)
     if not names.issues:
         names.issues += idle_on(architecture, sparsity, phase, problem)
     if names.issues:
@@ -234,6 +237,7 @@ def lower_sparsity(
         compressed=formats.compressed,
         capacity_size=phase.capacity.size,
         overflow=phase.capacity.overflow,
+        adds_sizes=rules.capacity == "added",
         share=share,
         deviations=NormalDist().inv_cdf(share) if share < 1 else math.inf,
     )
@@ -421,7 +425,7 @@ def _lower_actions(phase: SparsePhase, tensors: int, names: _Names) -> ActionArr
 
 
 def _lower_formats(
-    phase: SparsePhase, architecture: Architecture, problem: Problem, names: _Names
+    phase: SparsePhase, architecture: Architecture, problem: Problem, array: int, names: _Names
 ) -> FormatArrays:
     for name, by_level in phase.formats.items():
         names.tensor(name, "formats", name)
@@ -442,6 +446,7 @@ def _lower_formats(
         padded=terms.run * (names.rules.stored_zeros == "stored") > 0,
         implied=implied & (lower_bits(architecture, problem) == 1),
         block=np.array([[_positions(one.block, problem) for one in row] for row in stored], np.int64),
+        array=array,
         dropped=np.array([[one.partial_blocks == "dropped" for one in row] for row in stored], np.bool_),
         bits=np.array(
             [[level.word_bits for _ in problem.tensors] for level in architecture.levels], np.int64

@@ -34,7 +34,7 @@ from procrustes_model.kernels.sparse.arrays import (
     TileArrays,
 )
 from procrustes_model.kernels.sparse.boxes import find_boxes, find_joined_boxes
-from procrustes_model.kernels.sparse.capacity import check_stored, fill_fullest_by_mask, grow_stored, spill
+from procrustes_model.kernels.sparse.capacity import add_stored, check_held, grow_stored, spill
 from procrustes_model.kernels.sparse.combine import combine_accesses, combine_computes
 from procrustes_model.kernels.sparse.costs import cost_sparse, find_steps
 from procrustes_model.kernels.sparse.empty import find_empty
@@ -46,6 +46,7 @@ from procrustes_model.kernels.sparse.empty_on_masks import (
 from procrustes_model.kernels.sparse.entries import fill_entries, fill_entries_by_mask
 from procrustes_model.kernels.sparse.formats import compress, find_compressed
 from procrustes_model.kernels.sparse.fullest import FoundArrays, fill_fullest, make_found
+from procrustes_model.kernels.sparse.sizes_on_masks import fill_fullest_by_mask, fit_jointly
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.policies import NO_POLICY
 
@@ -159,6 +160,7 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
             skipped=np.zeros((*kept, 3)),
             metadata=np.zeros((*kept, 3)),
             stored=np.zeros(kept),
+            held=np.zeros((mappings, levels)),
             entries=np.zeros(kept),
             computes=np.zeros((mappings, 3)),
             work=np.ones(mappings),
@@ -263,20 +265,35 @@ def _fit(
 ) -> None:
     """Check what has to fit, or spill what does not."""
     machine, tile, counts, status = design.machine, buffers.dense.tile, buffers.counts, buffers.status
-    if design.capacity_size == "dense":
-        if check:
-            check_capacity(machine, nests.keep, tile, status)
-        return
-    if design.capacity_size != "average":
-        problem, loops, formats, known = design.problem, buffers.loops, design.formats, design.masks.known
+    formats, known, together = design.formats, design.masks.known, np.zeros(counts.held.shape)
+    if design.capacity_size not in ("dense", "average"):
+        problem, loops = design.problem, buffers.loops
         fill_fullest(problem, loops, design.densities, formats, known, tile, buffers.fullest, found)
         if known.any():
             fill_fullest_by_mask(problem, loops, design.masks, formats, nests.keep, status, buffers.fullest)
+        if np.sum(known) > 1 and not design.adds_sizes:
+            fit_jointly(
+                problem,
+                loops,
+                design.masks,
+                formats,
+                buffers.tiles,
+                tile,
+                nests.keep,
+                design.share,
+                counts.stored,
+                status,
+                together,
+            )
         grow_stored(problem, loops, formats, buffers.tiles, tile, buffers.fullest, counts.stored)
-    if design.overflow == "spill":
+    add_stored(counts.stored, together, known, formats.compressed, counts.held)
+    if design.capacity_size == "dense":
+        if check:
+            check_capacity(machine, nests.keep, tile, status)
+    elif design.overflow == "spill":
         spill(machine.capacity, buffers.dense.instances, nests.keep, counts, status)
     elif check:
-        check_stored(machine.capacity, counts.stored, status)
+        check_held(machine.capacity, counts.held, status)
 
 
 def _balance(
@@ -289,7 +306,7 @@ def _balance(
     find_work(design, buffers, memo, before=before)
     dense, size = buffers.dense, int(design.densities.size[tensor])
     pointers = buffers.counts.pointers
-    count_pointers(balance, buffers.tiles, dense.accesses, nests.keep, dense.instances, size, pointers)
+    count_pointers(balance, buffers.tiles, dense, nests.keep, size, pointers)
 
 
 def find_work(
