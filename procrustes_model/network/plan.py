@@ -21,7 +21,7 @@ from procrustes_model.workloads.layer import problem_content
 
 if TYPE_CHECKING:
     from procrustes_model.network.work import Design, Work
-    from procrustes_model.spec.network import NetworkLayer
+    from procrustes_model.spec.network import Layer
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.zeros import Zeros
 
@@ -84,7 +84,7 @@ class _Planner:
     entries: list[Entry] = field(default_factory=list)
     cases: dict[str, Case] = field(default_factory=dict)
 
-    def add(self, layer: NetworkLayer, phase: Phase, state: LayerState) -> None:
+    def add(self, layer: Layer, phase: Phase, state: LayerState) -> None:
         work = self.work
         content = problem_content(
             layer, phase, batch=work.batch, network=work.network.name, as_published=work.as_published
@@ -95,7 +95,7 @@ class _Planner:
 
     def _enter(
         self,
-        layer: NetworkLayer,
+        layer: Layer,
         content: dict[str, Any],
         problem: Problem,
         design: Design,

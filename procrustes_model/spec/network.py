@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from procrustes_model.errors import SpecError
+from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Name, Text
 from procrustes_model.versions import KEY, VERSIONS
 
@@ -110,6 +111,9 @@ class NetworkLayer(Frozen):
         return per_position * math.prod(self.output_size) * self.rows * self.count
 
 
+Layer = NetworkLayer | ProblemLayer
+
+
 class Network(Frozen):
     """Layers in the order in which a sample passes them."""
 
@@ -121,7 +125,9 @@ class Network(Frozen):
         default=None, description="shape of one sample; empty: layers say their own"
     )
     batch: Count = Field(default=1, description="samples per training step, unless a run says otherwise")
-    layers: tuple[NetworkLayer, ...] = Field(min_length=1, description="layers, first to last")
+    layers: tuple[Annotated[Layer, Field(discriminator="kind")], ...] = Field(
+        min_length=1, description="layers, first to last"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Network:
@@ -142,10 +148,10 @@ class Network(Frozen):
         return sum(layer.weights for layer in self.layers)
 
     @property
-    def distinct(self) -> dict[NetworkLayer, tuple[str, ...]]:
+    def distinct(self) -> dict[Layer, tuple[str, ...]]:
         """The layers that differ in more than their name, each with the names of all that are like it."""
-        first: dict[NetworkLayer, NetworkLayer] = {}
-        alike: dict[NetworkLayer, list[str]] = {}
+        first: dict[Layer, Layer] = {}
+        alike: dict[Layer, list[str]] = {}
         for layer in self.layers:
             one = first.setdefault(layer.model_copy(update={"name": "-"}), layer)
             alike.setdefault(one, []).append(layer.name)
@@ -194,10 +200,12 @@ def _network_text(network: Network) -> str:
 
 
 def _item(
-    layer: NetworkLayer, flow: tuple[int, int, int] | None
+    layer: Layer, flow: tuple[int, int, int] | None
 ) -> tuple[dict[str, Any], tuple[int, int, int] | None]:
     """Return a layer as a file writes it, and the channels, rows and columns that flow on."""
-    written = {"name": layer.name, "kind": layer.kind}
+    written: dict[str, Any] = {"name": layer.name, "kind": layer.kind}
+    if isinstance(layer, ProblemLayer):
+        return written | _problem_keys(layer), None
     if layer.kind == "matmul":
         item = {**written, "m": layer.rows, "k": layer.in_channels, "n": layer.out_channels}
         if not layer.has_weights:
@@ -229,6 +237,16 @@ def _item(
     return item, (layer.out_channels, *layer.output_size)
 
 
+def _problem_keys(layer: ProblemLayer) -> dict[str, Any]:
+    if not all(rank for tensor in layer.problem.tensors for rank in (tensor.ranks or ((),))):
+        raise SpecError(f"layer '{layer.name}' has a tensor with an index that no dimension moves")
+    content = layer.problem.to_dict()
+    item = {"shape": content["shape"], "dimensions": content["dimensions"]}
+    if layer.batch_dimension is not None:
+        item["batch_dimension"] = layer.batch_dimension
+    return item | ({} if layer.count == 1 else {"count": layer.count})
+
+
 def _core(layer: NetworkLayer) -> dict[str, Any]:
     keys = ("name", "kind", "in_channels", "out_channels", "groups", "has_weights")
     return {key: getattr(layer, key) for key in keys}
@@ -243,6 +261,10 @@ def _check(layer: NetworkLayer, as_written: NetworkLayer) -> None:
 def _value(value: Any) -> str:
     if isinstance(value, tuple):
         return str(value[0]) if value[0] == value[1] else f"[{value[0]}, {value[1]}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_scalar(key)}: {_value(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, bool):
         return "true" if value else "false"
     return _scalar(value) if isinstance(value, str) else str(value)

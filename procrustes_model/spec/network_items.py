@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from procrustes_model.spec.network import Padding, Pair
-from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Name, build, keys_of
+from procrustes_model.spec.network_problem import find_faults
+from procrustes_model.spec.problem import Problem
+from procrustes_model.spec.problem_reader import CONTENT, read_content
+from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Identifier, Name, build, keys_of
 from procrustes_model.spec.text.document import Document, missing_key
 from procrustes_model.spec.text.words import PAIRS, did_you_mean, shorten
 from procrustes_model.spec.text.yaml_text import Path
@@ -99,6 +102,24 @@ class MatmulItem(Repeated):
     count: Count = Field(default=1, description="separate products per sample, such as attention heads")
 
 
+class ProblemItem(Repeated):
+    """Any problem, for one sample, as problem files write it: a shape, bounds and coefficients."""
+
+    other_keys: ClassVar[tuple[str, ...]] = ("kind", *CONTENT)
+
+    batch_dimension: Identifier | None = Field(
+        default=None, description="the dimension whose bound the batch multiplies; empty: one is added"
+    )
+    count: Count = Field(default=1, description="separate copies per sample, where there are no weights")
+    _problem: Problem | None = PrivateAttr(default=None)
+
+    @property
+    def problem(self) -> Problem:
+        """What `read_item` read."""
+        assert self._problem is not None
+        return self._problem
+
+
 class UncountedItem(Frozen):
     """Something without multiply-accumulates."""
 
@@ -131,6 +152,7 @@ KINDS: dict[str, type[Frozen]] = {
     "depthwise": DepthwiseItem,
     "fully_connected": FullyConnectedItem,
     "matmul": MatmulItem,
+    "problem": ProblemItem,
     "pool": PoolItem,
     "global_pool": GlobalPoolItem,
 }
@@ -140,8 +162,8 @@ _KIND_OF = {
     "groups": ("grouped",),
     "branch": ("conv", "grouped", "depthwise"),
     "concatenate": ("conv", "grouped"),
-    "repeat": ("conv", "grouped", "depthwise", "fully_connected", "matmul"),
-    "first": ("conv", "grouped", "depthwise", "fully_connected", "matmul"),
+    "repeat": ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
+    "first": ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
 }
 
 
@@ -183,10 +205,40 @@ def read_item(written: Any, path: Path, document: Document) -> Frozen | None:
             (*path, key), f"a layer of kind {kind} takes no '{key}'", _advice(kind, key), key=True
         )
         del data[key]
+    if kind == "problem":
+        return read_problem_item(data, path, document)
     for key, least in _PAIRS.items():
         if key in data:
             data[key] = _pair(data[key], least, (*path, key), document)
     item = build(KINDS[kind], data, document, path)
+    return item if len(document.issues) == before else None
+
+
+def read_problem_item(written: dict[str, Any], path: Path, document: Document) -> ProblemItem | None:
+    """Return an item that is a problem.
+
+    Parameters
+    ----------
+    written : dict
+        Its keys but for its kind.
+    path, document
+        As `read_item` takes them.
+
+    Returns
+    -------
+    ProblemItem or None
+        None where there is an issue.
+    """
+    before = len(document.issues)
+    item = build(
+        ProblemItem, {key: value for key, value in written.items() if key not in CONTENT}, document, path
+    )
+    problem = read_content("-", written, path, document)
+    if item is None or problem is None:
+        return None
+    for fault in find_faults(problem, item.batch_dimension, item.count):
+        document.complain((*path, fault.key), fault.message, fault.hint)
+    item._problem = problem
     return item if len(document.issues) == before else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from procrustes_model.spec.network import InputShape, Network, NetworkLayer
+from procrustes_model.spec.network import InputShape, Layer, Network, NetworkLayer
 from procrustes_model.spec.network_items import (
     ConvItem,
     DepthwiseItem,
@@ -15,11 +15,13 @@ from procrustes_model.spec.network_items import (
     GroupItem,
     MatmulItem,
     PoolItem,
+    ProblemItem,
     Repeated,
     UncountedItem,
     WindowItem,
     read_item,
 )
+from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.schema import Frozen, build
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.words import shorten
@@ -130,7 +132,7 @@ def _is_layer(item: Frozen) -> bool:
     return not isinstance(item, UncountedItem)
 
 
-def _layers(steps: list[_Step], shape: InputShape | None, document: Document) -> list[NetworkLayer]:
+def _layers(steps: list[_Step], shape: InputShape | None, document: Document) -> list[Layer]:
     """Return the layers with their shapes; after the first that has none, nothing more can be said."""
     flow = _Map(shape.channels, (shape.height, shape.width)) if shape else _Map()
     layers = []
@@ -138,7 +140,7 @@ def _layers(steps: list[_Step], shape: InputShape | None, document: Document) ->
     for step in steps:
         before = len(document.issues)
         data, after = _run(step, flow, document)
-        layer = build(NetworkLayer, data, document, step.path) if data else None
+        layer = _build(data, step.path, document)
         if len(document.issues) > before:
             break
         if layer is not None:
@@ -146,16 +148,25 @@ def _layers(steps: list[_Step], shape: InputShape | None, document: Document) ->
                 message = f"the name '{layer.name}' is taken by an earlier layer"
                 document.complain((*step.path, "name"), message, "give every layer a name of its own")
             taken.add(layer.name)
-            if getattr(step.item, "concatenate", False) and layer.output_size != layer.input_size:
-                message = f"the output of '{layer.name}' has another size than its input"
-                document.complain(
-                    (*step.path, "concatenate"), message, "only maps of one size can be concatenated"
-                )
+            if isinstance(layer, NetworkLayer) and isinstance(step.item, WindowItem):
+                if getattr(step.item, "concatenate", False) and layer.output_size != layer.input_size:
+                    message = f"the output of '{layer.name}' has another size than its input"
+                    document.complain(
+                        (*step.path, "concatenate"), message, "only maps of one size can be concatenated"
+                    )
+                after = replace(after, size=layer.output_size)
             layers.append(layer)
-            size = layer.output_size if isinstance(step.item, WindowItem) else after.size
-            after = replace(after, size=size)
         flow = flow if isinstance(step.item, WindowItem) and step.item.branch else after
     return layers
+
+
+def _build(data: dict[str, Any], path: Path, document: Document) -> Layer | None:
+    """Return a layer; None of pooling, and where there is an issue."""
+    if not data:
+        return None
+    if data["kind"] == "problem":
+        return build(ProblemLayer, data, document, path)
+    return build(NetworkLayer, data, document, path)
 
 
 def _run(step: _Step, flow: _Map, document: Document) -> tuple[dict[str, Any], _Map]:
@@ -168,6 +179,9 @@ def _run(step: _Step, flow: _Map, document: Document) -> tuple[dict[str, Any], _
     if isinstance(item, MatmulItem):
         data = {"in_channels": item.k, "out_channels": item.n, "rows": item.m, "has_weights": item.weights}
         return {"name": step.name, "kind": "matmul", "count": item.count, **data}, _Map()
+    if isinstance(item, ProblemItem):
+        kept = {"problem": item.problem, "batch_dimension": item.batch_dimension, "count": item.count}
+        return {"name": step.name, "kind": "problem", **kept}, _Map()
     if isinstance(item, FullyConnectedItem):
         inputs = item.input_channels or _flattened(flow)
         if inputs is None:

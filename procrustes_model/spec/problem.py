@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -40,6 +41,11 @@ class Tensor(Frozen):
             for term in self.ranks[rank]
         )
         return "+".join(terms) or "0"
+
+    @property
+    def dimensions(self) -> frozenset[str]:
+        """The dimensions that move an index."""
+        return frozenset(term.dimension for rank in self.ranks for term in rank)
 
 
 class Problem(Frozen):
@@ -93,3 +99,30 @@ class Problem(Frozen):
     def computes(self) -> int:
         """The number of multiply-accumulates: the product of all bounds."""
         return math.prod(self.dimensions.values())
+
+    def lengths(self, tensor: Tensor) -> tuple[int, ...]:
+        """Return the length of every rank of a tensor of the problem: its largest index and one."""
+        return tuple(
+            1 + sum(term.coefficient * (self.dimensions[term.dimension] - 1) for term in rank)
+            for rank in tensor.ranks
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of a problem file, its shape in place: `load_problem` reads it back.
+
+        A tensor without ranks, or a rank that nothing moves, is none that a file can describe.
+        """
+        names = {name: name for name in self.dimensions}
+        tensors: dict[str, dict[str, Any]] = {}
+        for tensor in self.tensors:
+            tensors[tensor.name] = {} if tensor.role is None else {"role": tensor.role.value}
+            tensors[tensor.name]["projection"] = [
+                tensor.index_text(rank, names) for rank in range(len(tensor.ranks))
+            ]
+            if tensor.is_output:
+                tensors[tensor.name]["output"] = True
+        shape: dict[str, Any] = {"name": self.shape}
+        if self.phase is not None:
+            shape["phase"] = self.phase.value
+        shape |= {"dimensions": list(self.dimensions), "tensors": tensors}
+        return {"name": self.name, "shape": shape, "dimensions": dict(self.dimensions)}

@@ -17,7 +17,8 @@ from procrustes_model.spec.text.expressions import ExpressionError
 from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, is_name, shorten
 from procrustes_model.spec.text.yaml_text import Path
 
-_KEYS = ["name", "shape", "dimensions", "coefficients", "description"]
+CONTENT = ("shape", "dimensions", "coefficients")
+_KEYS = ["name", *CONTENT, "description"]
 
 
 def read_problem(document: Document) -> Problem:
@@ -38,27 +39,50 @@ def read_problem(document: Document) -> Problem:
         With every issue found, those of its shape included.
     """
     content = document.section("problem")
+    path: Path = ("problem",)
     for key in content:
         if key == "phase":
             hint = "the shape says it: conv, conv_backward, conv_weight_update, ..."
-            document.complain(("problem", key), "a problem has no key 'phase'", hint, key=True)
+            document.complain((*path, key), "a problem has no key 'phase'", hint, key=True)
         elif key not in _KEYS:
-            unknown_key(document, ("problem", key), _KEYS)
-    check_description(content, ("problem",), document)
-    name = _name(content, document)
-    shape = _shape(content, document)
-    bounds = _bounds(content, shape, document)
-    coefficients = _coefficients(content, shape, document)
-    tensors = _tensors(shape, coefficients) if shape else ()
-    if shape and shape.document is not document:
-        document.issues.extend(shape.document.issues)
-    document.raise_issues()
-    assert shape is not None
-    data = {"name": name, "shape": shape.name, "phase": shape.phase, "dimensions": bounds, "tensors": tensors}
-    problem = build(Problem, data, document, ("problem",))
+            unknown_key(document, (*path, key), _KEYS)
+    check_description(content, path, document)
+    problem = read_content(_name(content, document), content, path, document)
     document.raise_issues()
     assert problem is not None
     return problem
+
+
+def read_content(name: str, content: dict[str, Any], path: Path, document: Document) -> Problem | None:
+    """Return the problem of a shape, bounds and coefficients that stand at a path.
+
+    Parameters
+    ----------
+    name : str
+        What results call it.
+    content : dict
+        With the keys `CONTENT`; the caller looks for others.
+    path : tuple
+        Where it stands.
+    document : Document
+        Gets the issues, those of the shape included.
+
+    Returns
+    -------
+    Problem or None
+        None where there is an issue.
+    """
+    before = len(document.issues)
+    shape = _shape(content, path, document)
+    bounds = _bounds(content, shape, path, document)
+    coefficients = _coefficients(content, shape, path, document)
+    tensors = _tensors(shape, coefficients) if shape else ()
+    if shape and shape.document is not document:
+        document.issues.extend(shape.document.issues)
+    if shape is None or not bounds or len(document.issues) > before:
+        return None
+    data = {"name": name, "shape": shape.name, "phase": shape.phase, "dimensions": bounds, "tensors": tensors}
+    return build(Problem, data, document, path)
 
 
 def _name(content: dict[str, Any], document: Document) -> str:
@@ -69,12 +93,13 @@ def _name(content: dict[str, Any], document: Document) -> str:
         document.complain(
             ("problem", "name"), f"'name' must be text of 1 to 100 printable characters, is {shorten(name)}"
         )
+        return "-"
     return str(name)
 
 
-def _shape(content: dict[str, Any], document: Document) -> Shape | None:
+def _shape(content: dict[str, Any], above: Path, document: Document) -> Shape | None:
     """Return the shape, named or written in place; None where it cannot be read."""
-    path: Path = ("problem", "shape")
+    path: Path = (*above, "shape")
     written = content.get("shape")
     if "shape" not in content:
         missing_key(document, path, content, _KEYS, "such as 'shape: conv'")
@@ -106,9 +131,9 @@ def _shape(content: dict[str, Any], document: Document) -> Shape | None:
         return None
 
 
-def _bounds(content: dict[str, Any], shape: Shape | None, document: Document) -> dict[str, int]:
+def _bounds(content: dict[str, Any], shape: Shape | None, above: Path, document: Document) -> dict[str, int]:
     """Return the bound of every dimension, in the shape's order."""
-    path: Path = ("problem", "dimensions")
+    path: Path = (*above, "dimensions")
     written = content.get("dimensions")
     if "dimensions" not in content:
         missing_key(document, path, content, _KEYS, "such as {M: 64, K: 64, N: 64}")
@@ -134,7 +159,7 @@ def _bounds(content: dict[str, Any], shape: Shape | None, document: Document) ->
         bounds[name] = 1 if problem else value
     if not shape:
         return {}
-    _check_missing(written, shape, document)
+    _check_missing(written, shape, path, document)
     if math.prod(bounds.values()) > LARGEST_PRODUCT:
         document.complain(
             path, "the product of the bounds is more than 2^62", "counts would not be exact", key=True
@@ -142,13 +167,12 @@ def _bounds(content: dict[str, Any], shape: Shape | None, document: Document) ->
     return {name: bounds.get(name, 1) for name in shape.dimensions}
 
 
-def _check_missing(written: dict[str, Any], shape: Shape, document: Document) -> None:
+def _check_missing(written: dict[str, Any], shape: Shape, path: Path, document: Document) -> None:
     unknown = [name for name in written if name not in shape.dimensions]
     missing = [name for name in shape.dimensions if name not in written]
     # A misspelt dimension is one issue, not two.
     missing = [name for name in missing if not any(closest(wrong, missing) == name for wrong in unknown)]
     if missing:
-        path: Path = ("problem", "dimensions")
         what = (
             f"missing dimension{'s' if len(missing) > 1 else ''} {', '.join(missing)} of shape {shape.name}"
         )
@@ -159,8 +183,10 @@ def _all(shape: Shape) -> str:
     return f"its dimensions are {', '.join(shape.dimensions)}"
 
 
-def _coefficients(content: dict[str, Any], shape: Shape | None, document: Document) -> dict[str, int]:
-    path: Path = ("problem", "coefficients")
+def _coefficients(
+    content: dict[str, Any], shape: Shape | None, above: Path, document: Document
+) -> dict[str, int]:
+    path: Path = (*above, "coefficients")
     written = content.get("coefficients")
     values = dict(shape.coefficients) if shape else {}
     if written is None:

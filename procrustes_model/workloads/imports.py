@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.spec.network import InputShape, Network, NetworkLayer
+from procrustes_model.spec.network import InputShape, Layer, Network, NetworkLayer
+from procrustes_model.spec.network_problem import ProblemLayer
 
 _NAME_LENGTH = 90
 _LISTED = 12
@@ -25,14 +26,14 @@ class Collector:
     ----------
     batch : int
         Samples that the sizes are for; what is gathered is per sample.
-    layers : list of (str, dict)
-        Name, and fields of `NetworkLayer`.
+    layers : list of (str, dict or ProblemLayer)
+        Name, and fields of `NetworkLayer` or a layer for one sample.
     left_out : list of str
         What multiplies and cannot be a layer, with the reason.
     """
 
     batch: int = 1
-    layers: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    layers: list[tuple[str, dict[str, Any] | ProblemLayer]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
     def convolve(
@@ -120,6 +121,10 @@ class Collector:
             data |= {"kind": "matmul", "rows": rows, "count": total // self.batch, "has_weights": False}
         self.layers.append((name, data))
 
+    def add(self, layer: ProblemLayer) -> None:
+        """Add a layer that is a problem, for one sample; see `problem_layers`."""
+        self.layers.append((layer.name, layer))
+
     def leave_out(self, what: str) -> None:
         """Note an operator that multiplies and cannot be a layer."""
         self.left_out.append(what)
@@ -153,10 +158,15 @@ class Collector:
             raise SpecError(
                 Issue("there is no layer to import", "it has no convolution or matrix product", file)
             )
-        layers, wrong = [], []
-        for title, data in zip(_names([name for name, _ in self.layers]), self.layers, strict=True):
+        layers: list[Layer] = []
+        wrong = []
+        titles = _names([name for name, _ in self.layers])
+        for title, (_, data) in zip(titles, self.layers, strict=True):
+            if isinstance(data, ProblemLayer):
+                layers.append(data.model_copy(update={"name": title}))
+                continue
             try:
-                layers.append(NetworkLayer(name=title, **data[1]))
+                layers.append(NetworkLayer(name=title, **data))
             except ValidationError as error:
                 reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
                 wrong.append(Issue(f"layer '{title}': {reason}", file=file))

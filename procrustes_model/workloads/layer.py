@@ -7,24 +7,28 @@ stride 1 at the output's size.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.vocabulary import PHASES, Phase
+from procrustes_model.spec.network_problem import ProblemLayer
+from procrustes_model.spec.problem import Term
+from procrustes_model.vocabulary import PHASES, Phase, Role
+from procrustes_model.workloads.phases import in_phase
 
 if TYPE_CHECKING:
-    from procrustes_model.spec.network import NetworkLayer
+    from procrustes_model.spec.network import Layer, NetworkLayer
     from procrustes_model.spec.problem import Problem
 
 
 def training_problem(
-    layer: NetworkLayer, phase: Phase | str, *, batch: int = 1, network: str = "", as_published: bool = False
+    layer: Layer, phase: Phase | str, *, batch: int = 1, network: str = "", as_published: bool = False
 ) -> Problem:
     """Return one training phase of a layer as a problem.
 
     Parameters
     ----------
-    layer : NetworkLayer
+    layer : NetworkLayer or ProblemLayer
     phase : str
         'forward', 'backward' or 'weight_update'.
     batch : int
@@ -38,7 +42,7 @@ def training_problem(
     -------
     Problem
         A product of two activations is a grouped problem, one group per sample and copy; its second operand
-        is called Weights.
+        is called Weights. So are tensors of a `ProblemLayer` called by their roles: Weights, Inputs, Outputs.
 
     Raises
     ------
@@ -52,12 +56,17 @@ def training_problem(
 
 
 def problem_content(
-    layer: NetworkLayer, phase: Phase | str, *, batch: int = 1, network: str = "", as_published: bool = False
+    layer: Layer, phase: Phase | str, *, batch: int = 1, network: str = "", as_published: bool = False
 ) -> dict[str, Any]:
     """Return what a problem file of one training phase of a layer holds; see `training_problem`."""
     phase = Phase.parse(phase)
     if batch < 1:
         raise SpecError(Issue(f"a batch has at least one sample, is {batch}"))
+    where = f"{network}/" if network else ""
+    name = f"{where}{layer.name}_{phase.short}"
+    if isinstance(layer, ProblemLayer):
+        own = in_phase(_of_batch(layer, batch), phase)
+        return {**own.to_dict(), "name": name}
     shape, dimensions = _bounds(layer, batch)
     spatial = shape in ("conv", "grouped", "depthwise")
     coefficients = {}
@@ -71,9 +80,8 @@ def problem_content(
     suffix = phase.suffix
     if as_published and shape == "conv" and phase == Phase.BACKWARD:
         suffix = "_backward_gather"
-    where = f"{network}/" if network else ""
     content: dict[str, Any] = {
-        "name": f"{where}{layer.name}_{phase.short}",
+        "name": name,
         "shape": shape + suffix,
         "dimensions": dimensions,
     }
@@ -83,13 +91,51 @@ def problem_content(
 
 
 def training_problems(
-    layer: NetworkLayer, *, batch: int = 1, network: str = "", as_published: bool = False
+    layer: Layer, *, batch: int = 1, network: str = "", as_published: bool = False
 ) -> dict[Phase, Problem]:
     """Return all training phases of a layer; see `training_problem`."""
     return {
         phase: training_problem(layer, phase, batch=batch, network=network, as_published=as_published)
         for phase in PHASES
     }
+
+
+def _of_batch(layer: ProblemLayer, batch: int) -> Problem:
+    """Return the forward phase of a layer for a batch, its tensors called by their roles.
+
+    A batch that no dimension counts is a new one, N, of the input and the output: all samples have the same
+    weights. Of two activations each sample and each copy has its own: they are groups, G, as of a matmul.
+    """
+    roles = {name: role for role, name in layer.roles.items()}
+    dimensions = dict(layer.problem.dimensions)
+    added: dict[str, frozenset[Role | None]] = {}
+    copies = layer.count
+    if layer.batch_dimension is not None:
+        dimensions[layer.batch_dimension] *= batch
+    elif layer.has_weights:
+        name = _free_name(("N", "batch"), dimensions)
+        dimensions[name], added[name] = batch, frozenset({Role.INPUT, Role.OUTPUT})
+    else:
+        copies *= batch
+    if not layer.has_weights and (layer.batch_dimension is None or copies > 1):
+        name = _free_name(("G", "copies"), dimensions)
+        dimensions[name], added[name] = copies, frozenset(Role)
+    tensors = []
+    for tensor in layer.problem.tensors:
+        role = roles.get(tensor.name)
+        ranks = tuple((Term(dimension=name),) for name, of in added.items() if role in of) + tensor.ranks
+        called = {"ranks": ranks, "role": role, "name": tensor.name if role is None else role.tensor}
+        tensors.append(tensor.model_copy(update=called))
+    update = {"dimensions": dimensions, "tensors": tuple(tensors)}
+    return layer.problem.model_copy(update=update)
+
+
+def _free_name(wanted: tuple[str, ...], taken: Container[str]) -> str:
+    """Return the first of the names that is not taken, or the last with as many underscores as it needs."""
+    free = next((name for name in wanted if name not in taken), wanted[-1])
+    while free in taken:
+        free += "_"
+    return free
 
 
 def _bounds(layer: NetworkLayer, batch: int) -> tuple[str, dict[str, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from procrustes_model.errors import SpecError
-from procrustes_model.spec.network import Network, NetworkLayer
+from procrustes_model.spec.network import Layer, Network
 from procrustes_model.spec.network_density import DensityProfile, DensityRule
 from procrustes_model.spec.text.words import did_you_mean
 
@@ -83,7 +83,7 @@ def layer_densities(
     return {name: fixed[name] if name in fixed else spread[name] for name in layers}
 
 
-def _check_names(fixed: Mapping[str, float], layers: Mapping[str, NetworkLayer], network: Network) -> None:
+def _check_names(fixed: Mapping[str, float], layers: Mapping[str, Layer], network: Network) -> None:
     for name in fixed:
         if name not in layers:
             hint = did_you_mean(name, layers)
@@ -92,7 +92,7 @@ def _check_names(fixed: Mapping[str, float], layers: Mapping[str, NetworkLayer],
             )
 
 
-def _spread(layers: list[NetworkLayer], rule: DensityRule, budget: float) -> dict[str, float]:
+def _spread(layers: list[Layer], rule: DensityRule, budget: float) -> dict[str, float]:
     """Return densities in proportion to the rule's, those above 1 cut to 1, with `budget` weights in all.
 
     In order of falling proportion, the layers that are cut come first, so that one pass finds them.

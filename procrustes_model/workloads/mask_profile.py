@@ -14,7 +14,7 @@ from procrustes_model.spec.text.words import did_you_mean, is_name
 from procrustes_model.vocabulary import Role
 
 if TYPE_CHECKING:
-    from procrustes_model.spec.network import Network, NetworkLayer
+    from procrustes_model.spec.network import Layer, Network
     from procrustes_model.spec.problem import Problem
     from procrustes_model.training.mask_densities import MaskDensities
     from procrustes_model.training.masks import MaskFile
@@ -57,7 +57,7 @@ def match_layers(masks: MaskDensities, network: Network) -> dict[str, str]:
     return {name: name for name in layers if name in masks.names}
 
 
-def _match_in_order(masks: MaskDensities, network: Network, layers: list[NetworkLayer]) -> dict[str, str]:
+def _match_in_order(masks: MaskDensities, network: Network, layers: list[Layer]) -> dict[str, str]:
     start = f"no layer of this file is called like one of {network.name}"
     hint = f"layers of {network.name}: {', '.join(layer.name for layer in layers[:16])}"
     if len(layers) != len(masks.names):
@@ -70,7 +70,7 @@ def _match_in_order(masks: MaskDensities, network: Network, layers: list[Network
     return {layer.name: name for layer, name in zip(layers, masks.names, strict=True)}
 
 
-def _same_weights(shape: tuple[int, ...], layer: NetworkLayer) -> bool:
+def _same_weights(shape: tuple[int, ...], layer: Layer) -> bool:
     """Return whether a file's shape is that of a layer's weights: outputs first, as in PyTorch."""
     wanted = layer.weight_shape[::-1] if layer.kind == "matmul" else layer.weight_shape
     return shape == wanted or _core(shape) == _core(wanted)

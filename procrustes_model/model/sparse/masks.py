@@ -30,10 +30,7 @@ def tensor_shape(problem: Problem, name: str) -> tuple[int, ...]:
     """
     for tensor in problem.tensors:
         if tensor.name == name:
-            return tuple(
-                1 + sum(term.coefficient * (problem.dimensions[term.dimension] - 1) for term in rank)
-                for rank in tensor.ranks
-            )
+            return problem.lengths(tensor)
     raise KeyError(name)
 
 
