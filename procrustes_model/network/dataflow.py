@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.mapper.constraints import Constraints, LevelRules, LoopRules, load_constraints
-from procrustes_model.vocabulary import ANY_DATAFLOW
+from procrustes_model.spec.network_problem import stands_alone
+from procrustes_model.vocabulary import ANY_DATAFLOW, Role
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
@@ -19,9 +20,12 @@ def dataflow_constraints(
 ) -> tuple[Constraints, str]:
     """Return a dataflow as constraints for one problem, and a note where the problem bends it.
 
-    A depthwise layer has no K: its output channels are C, and CK becomes CN, as in the Procrustes authors'
-    scripts. The channels of a grouped layer are those of all its groups: K and C may be spread together with
-    G. Another dimension that the layer lacks counts as 1, as the map of a fully connected layer in PQ.
+    What K, C and N are in a problem its roles say: output channels move an index of the weights and the
+    output, input channels of the weights and the input, samples of the input and the output; each of its own.
+    Where several do, the one of that name is taken, or all where none has it. What moves an index of all
+    three counts groups, which may be spread together with K and C. A depthwise layer has nothing else: its
+    channels C are groups of one, and CK becomes CN, as in the Procrustes authors' scripts. P and Q are taken
+    by their names. What the layer lacks counts as 1, as the map of a fully connected layer in PQ.
 
     Parameters
     ----------
@@ -57,19 +61,43 @@ def dataflow_constraints(
     return replace(written, levels=(level,)), note
 
 
+_MOVES: dict[str, frozenset[Role]] = {
+    "K": frozenset({Role.WEIGHTS, Role.OUTPUT}),
+    "C": frozenset({Role.WEIGHTS, Role.INPUT}),
+    "N": frozenset({Role.INPUT, Role.OUTPUT}),
+}
+"""The tensors of which a dimension of a dataflow moves an index of its own; it moves none of the third."""
+
+
 def _adapt(dimensions: list[str], problem: Problem) -> list[tuple[str, ...]]:
     """Return, for each side of the array, the dimensions of the problem that stand for one of a dataflow."""
-    has = problem.dimensions
-    if "C" in has and "K" not in has:
-        wanted = ["C" if one == "K" else one for one in dimensions]
-        if wanted == ["C", "C"]:
-            wanted[1] = "N"
-        dimensions = wanted
-    grouped = ("G",) if "G" in has else ()
-    return [
-        tuple(name for name in (one, *(grouped if one in ("C", "K") else ())) if name in has)
-        for one in dimensions
-    ]
+    sides = [_standing_for(name, problem) for name in dimensions]
+    if sides[0] and sides[0] == sides[1]:
+        sides[1] = _standing_for("N", problem)
+    return sides
+
+
+def _standing_for(name: str, problem: Problem) -> tuple[str, ...]:
+    """Return the dimensions of the problem that stand for one of a dataflow."""
+    if name not in _MOVES:
+        return (name,) if name in problem.dimensions else ()
+    fitting = _moving(_MOVES[name], problem)
+    own = (name,) if name in fitting else fitting
+    return own if name == "N" else own + _moving(frozenset(Role), problem)
+
+
+def _moving(roles: frozenset[Role], problem: Problem) -> tuple[str, ...]:
+    """Return the dimensions that move an index of their own of the tensors of these roles, and no other."""
+    tensors = {problem.role_of(tensor.name): tensor for tensor in problem.tensors}
+    return tuple(
+        name
+        for name in problem.dimensions
+        if all(
+            stands_alone(name, tensor) if role in roles else name not in tensor.dimensions
+            for role, tensor in tensors.items()
+            if role is not None
+        )
+    )
 
 
 def _above_array(architecture: Architecture) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def side_of(problem: Problem, rank: tuple[Term, ...]) -> int:
     """Return how many elements a tensor has along one of its ranks."""
-    return 1 + sum(term.coefficient * (problem.dimensions[term.dimension] - 1) for term in rank)
+    return problem.length(rank)
 
 
 def rank_of_groups(problem: Problem, tensor: str, density: Density) -> tuple[Term, ...] | None:

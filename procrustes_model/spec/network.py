@@ -238,8 +238,6 @@ def _item(
 
 
 def _problem_keys(layer: ProblemLayer) -> dict[str, Any]:
-    if not all(rank for tensor in layer.problem.tensors for rank in (tensor.ranks or ((),))):
-        raise SpecError(f"layer '{layer.name}' has a tensor with an index that no dimension moves")
     content = layer.problem.to_dict()
     item = {"shape": content["shape"], "dimensions": content["dimensions"]}
     if layer.batch_dimension is not None:

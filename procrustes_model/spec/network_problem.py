@@ -88,10 +88,8 @@ class ProblemLayer(Frozen):
         """Lengths of the weights' ranks, a first one of groups with the next; () without weights."""
         if not self.has_weights:
             return ()
-        tensors = {tensor.name: tensor for tensor in self.problem.tensors}
-        weights = tensors[self.problem.roles[Role.WEIGHTS]]
-        lengths = self.problem.lengths(weights)
-        if has_groups(self.problem):
+        lengths = self.problem.lengths(_by_role(self.problem)[Role.WEIGHTS])
+        if groups_of_channels(self.problem):
             return (lengths[0] * lengths[1], *lengths[2:])
         return lengths
 
@@ -115,20 +113,27 @@ def layer_roles(problem: Problem) -> dict[Role, str]:
     return roles
 
 
-def has_groups(problem: Problem) -> bool:
-    """Return whether the first rank of the weights counts groups, and the second the channels of each.
-
-    Groups move an index of all tensors; channels, an index of their own of either the input or the output.
-    """
-    tensors = {role: _tensor(problem, name) for role, name in layer_roles(problem).items()}
+def leading_groups(problem: Problem) -> bool:
+    """Return whether the first rank of the weights counts groups: it is an index of all three tensors."""
+    tensors = _by_role(problem)
     ranks = tensors[Role.WEIGHTS].ranks
-    if len(ranks) < 2 or not all(len(rank) == 1 for rank in ranks[:2]):
+    if len(tensors) < len(Role) or not ranks or len(ranks[0]) != 1:
         return False
-    group, channel = ranks[0][0].dimension, ranks[1][0].dimension
-    sides = (tensors[Role.INPUT], tensors[Role.OUTPUT])
-    return all(group in one.dimensions for one in sides) and [
-        stands_alone(channel, one) for one in sides
-    ].count(True) == 1 == sum(channel in one.dimensions for one in sides)
+    return all(stands_alone(ranks[0][0].dimension, tensor) for tensor in tensors.values())
+
+
+def groups_of_channels(problem: Problem) -> bool:
+    """Return whether the second rank of the weights, after one of groups, counts the channels of each.
+
+    Those are an index of either the input or the output; the taps of a kernel share one with positions.
+    """
+    tensors = _by_role(problem)
+    ranks = tensors[Role.WEIGHTS].ranks
+    if not leading_groups(problem) or len(ranks) < 2 or len(ranks[1]) != 1:
+        return False
+    channel = ranks[1][0].dimension
+    moved = [one for role, one in tensors.items() if role != Role.WEIGHTS and channel in one.dimensions]
+    return len(moved) == 1 and stands_alone(channel, moved[0])
 
 
 def stands_alone(dimension: str, tensor: Tensor) -> bool:
@@ -177,13 +182,17 @@ def _role_faults(problem: Problem, roles: dict[Role, str]) -> Iterator[Fault]:
         message = f"none of the tensors {names} has the role {' or '.join(missing)}"
         hint = f"state it in shape {problem.shape}, such as 'role: {missing[0]}' beside a projection"
         yield Fault("shape", message, hint)
-    elif roles[Role.OUTPUT] != problem.output.name:
+        return
+    if roles[Role.OUTPUT] != problem.output.name:
         message = f"the forward phase writes the tensor of role output, not '{problem.output.name}'"
         yield Fault("shape", message)
-    for role in Role:
-        taken = next((one.name for one in problem.tensors if one.name == role.tensor), None)
-        if not missing and taken is not None and taken not in roles.values():
-            yield Fault("shape", f"'{taken}' is what results call the tensor of role {role}", "rename it")
+    for tensor in problem.tensors:
+        reserved = Role.of_tensor(tensor.name)
+        if reserved is not None and tensor.name not in problem.roles.values():
+            message = f"'{tensor.name}' is what results call the tensor of role {reserved}, and has no role"
+            yield Fault("shape", message, "state it, or rename the tensor")
+        if not tensor.ranks or not all(tensor.ranks):  # only in Python: no file can say it
+            yield Fault("shape", f"no dimension moves an index of tensor '{tensor.name}'")
 
 
 def _batch_faults(
@@ -201,5 +210,6 @@ def _batch_faults(
             yield Fault("batch_dimension", message)
 
 
-def _tensor(problem: Problem, name: str) -> Tensor:
-    return next(tensor for tensor in problem.tensors if tensor.name == name)
+def _by_role(problem: Problem) -> dict[Role, Tensor]:
+    tensors = {tensor.name: tensor for tensor in problem.tensors}
+    return {role: tensors[name] for role, name in layer_roles(problem).items()}

@@ -100,12 +100,13 @@ class Problem(Frozen):
         """The number of multiply-accumulates: the product of all bounds."""
         return math.prod(self.dimensions.values())
 
+    def length(self, rank: tuple[Term, ...]) -> int:
+        """Return how many elements a tensor has along one of its ranks: its largest index and one."""
+        return 1 + sum(term.coefficient * (self.dimensions[term.dimension] - 1) for term in rank)
+
     def lengths(self, tensor: Tensor) -> tuple[int, ...]:
-        """Return the length of every rank of a tensor of the problem: its largest index and one."""
-        return tuple(
-            1 + sum(term.coefficient * (self.dimensions[term.dimension] - 1) for term in rank)
-            for rank in tensor.ranks
-        )
+        """Return the length of every rank of a tensor of the problem."""
+        return tuple(map(self.length, tensor.ranks))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of a problem file, its shape in place: `load_problem` reads it back.

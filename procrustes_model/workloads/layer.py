@@ -36,7 +36,8 @@ def training_problem(
     network : str
         Put before the layer's name.
     as_published : bool
-        Take stride and dilation as 1 at the output's size, and the backward phase in its gather form.
+        Take stride and dilation as 1 at the output's size, and the backward phase in its gather form; a
+        `ProblemLayer` stays as it is written.
 
     Returns
     -------

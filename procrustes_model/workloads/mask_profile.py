@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.spec.network_density import ActivationDensity, DensityProfile, WeightDensity
+from procrustes_model.spec.network_problem import ProblemLayer, groups_of_channels, leading_groups
 from procrustes_model.spec.text.words import did_you_mean, is_name
 from procrustes_model.vocabulary import Role
 
@@ -72,6 +73,8 @@ def _match_in_order(masks: MaskDensities, network: Network, layers: list[Layer])
 
 def _same_weights(shape: tuple[int, ...], layer: Layer) -> bool:
     """Return whether a file's shape is that of a layer's weights: outputs first, as in PyTorch."""
+    if isinstance(layer, ProblemLayer):
+        return _fits(shape, layer.problem)
     wanted = layer.weight_shape[::-1] if layer.kind == "matmul" else layer.weight_shape
     return shape == wanted or _core(shape) == _core(wanted)
 
@@ -160,7 +163,7 @@ def weights_mask(mask: NDArray[np.bool_], problem: Problem, file: str | None = N
     ----------
     mask : bool[K, C, R, S] or bool[K, C]
         As PyTorch keeps weights. Of grouped convolutions K counts the outputs of all groups, of depthwise
-        ones C is 1.
+        ones C is 1; of transposed ones C stands first, and counts the inputs of all groups.
     problem : Problem
         With a tensor of that role.
     file : str, optional
@@ -176,21 +179,17 @@ def weights_mask(mask: NDArray[np.bool_], problem: Problem, file: str | None = N
     SpecError
         When the problem has no such tensor or its shape is another one.
     """
-    from procrustes_model.model.sparse.masks import tensor_shape
-
     weights = problem.roles.get(Role.WEIGHTS)
     if weights is None:
         names = ", ".join(tensor.name for tensor in problem.tensors)
         message = f"{problem.name} has no weights to be masked, its tensors are {names}"
         raise SpecError(Issue(message, f"one of them needs the role {Role.WEIGHTS}", file))
-    wanted = tensor_shape(problem, weights)
+    wanted = _lengths(problem)
+    fits = _fits(mask.shape, problem)
     if mask.ndim == len(wanted) and _inputs_first(problem):
         mask = np.ascontiguousarray(mask.swapaxes(0, 1))
     shape = mask.shape
-    same = _core(shape) == _core(wanted)
-    depthwise = len(wanted) == 3 and shape == (wanted[0], 1, *wanted[1:])
-    grouped = len(wanted) == 5 and shape == (wanted[0] * wanted[1], *wanted[2:])
-    if not (same or depthwise or grouped):
+    if not fits:
         ranks: Any = next(tensor.ranks for tensor in problem.tensors if tensor.name == weights)
         order = ", ".join("+".join(term.dimension for term in rank) for rank in ranks)
         message = f"the masks have shape {list(shape)}, the weights of {problem.name} {list(wanted)}"
@@ -198,10 +197,30 @@ def weights_mask(mask: NDArray[np.bool_], problem: Problem, file: str | None = N
     return mask.reshape(wanted)
 
 
-def _inputs_first(problem: Problem) -> bool:
-    """Return whether the weights of a problem have inputs in the first rank and outputs in the second one.
+def _lengths(problem: Problem) -> tuple[int, ...]:
+    """Return the lengths of the ranks of a problem's weights."""
+    name = problem.roles[Role.WEIGHTS]
+    return next(problem.lengths(tensor) for tensor in problem.tensors if tensor.name == name)
 
-    Inputs are what the input's indices share with them, outputs what those of the output do.
+
+def _fits(shape: tuple[int, ...], problem: Problem) -> bool:
+    """Return whether a file's shape is that of a problem's weights."""
+    wanted = _lengths(problem)
+    if len(shape) == len(wanted) and _inputs_first(problem):
+        shape = (shape[1], shape[0], *shape[2:])
+    first, rest = wanted[:1], wanted[1:]
+    if _core(shape) == _core(wanted):
+        return True
+    if groups_of_channels(problem):
+        return shape == (first[0] * rest[0], *rest[1:])
+    return leading_groups(problem) and shape == (*first, 1, *rest)
+
+
+def _inputs_first(problem: Problem) -> bool:
+    """Return whether a problem's weights have inputs in the first rank and outputs in the second, a file not.
+
+    Inputs are what the input's indices share with them, outputs what those of the output do. The weights of
+    a transposed convolution, whose kernel moves over the output, have inputs first in files too.
     """
     roles = {role: name for role, name in problem.roles.items() if role != Role.WEIGHTS}
     ranks = {tensor.name: tensor.ranks for tensor in problem.tensors}
@@ -214,5 +233,10 @@ def _inputs_first(problem: Problem) -> bool:
             if mine & {term.dimension for other in ranks[name] for term in other}
         }
 
-    several = len(ranks[problem.roles[Role.WEIGHTS]]) > 1
-    return several and partners(0) == {Role.INPUT} and partners(1) == {Role.OUTPUT}
+    weights = ranks[problem.roles[Role.WEIGHTS]]
+    taps = {term.dimension for rank in weights for term in rank}
+    written = ranks.get(roles.get(Role.OUTPUT, ""), ())
+    transposed = any(len(rank) > 1 and taps & {term.dimension for term in rank} for rank in written)
+    return (
+        len(weights) > 1 and not transposed and partners(0) == {Role.INPUT} and partners(1) == {Role.OUTPUT}
+    )

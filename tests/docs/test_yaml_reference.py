@@ -20,6 +20,7 @@ from procrustes_model.spec import (
 from procrustes_model.spec.architecture_reader import _TOP_KEYS as ARCHITECTURE_KEYS
 from procrustes_model.spec.mapping_reader import _KEYS as MAPPING_KEYS
 from procrustes_model.spec.mapping_reader import _LEVEL_KEYS as LEVEL_KEYS
+from procrustes_model.spec.network_items import ProblemItem
 from procrustes_model.spec.network_reader import _TOP_KEYS as NETWORK_KEYS
 from procrustes_model.spec.problem_reader import _KEYS as PROBLEM_KEYS
 from procrustes_model.spec.schema import Frozen, keys_of
@@ -47,6 +48,7 @@ READERS = {
     "sparsity": [*SPARSITY_KEYS, *SPARSITY_SECTIONS, "phases"],
     "action": ACTION_KEYS,
     "network": NETWORK_KEYS,
+    "ProblemItem": keys_of(ProblemItem),
 }
 """Keys that are read by hand, by table."""
 BY_READERS = {

@@ -20,6 +20,9 @@ from procrustes_model.workloads.mask_profile import (
     profile_from_masks,
     weights_mask,
 )
+from procrustes_model.workloads.problem_layers import einsum, transposed_convolution
+from tests.workloads.test_problem_layers import NETWORK as PROBLEMS
+from tests.workloads.test_problem_layers import of
 
 NETWORK = load_network(
     {
@@ -150,3 +153,46 @@ def test_densities_of_what_is_read() -> None:
         "weight_update": {"Inputs": 0.4, "Outputs": 0.2},
     }
     assert densities_in_phase(densities, 0, 1, training_problem(layer("conv"), "forward")) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("up", (4, 6, 3, 2)),
+        ("up_grouped", (4, 3, 3)),
+        ("volume", (4, 3, 1, 3, 2)),
+        ("volume_grouped", (4, 3, 2, 2, 2)),
+        ("gates", (8, 6)),
+        ("gates_grouped", (8, 3)),
+        ("own", (5, 4)),
+    ],
+)
+def test_masks_of_the_shape_that_frameworks_keep(name: str, shape: tuple[int, ...]) -> None:
+    layer = of(name)
+    masks = np.random.default_rng(0).random((1, *shape)) < 0.5
+    nothing = np.full(1, np.nan)
+    file = MaskFile((LayerMasks(name, masks, nothing, nothing, nothing),), (0,))
+    assert match_layers(file.densities(), PROBLEMS) == {name: name}
+    for phase in PHASES:
+        problem = training_problem(layer, phase, batch=2)
+        arranged = weights_mask(masks[0], problem)
+        assert np.array_equal(arranged.ravel(), masks[0].ravel())
+        weights = next(tensor for tensor in problem.tensors if tensor.name == "Weights")
+        assert arranged.shape == problem.lengths(weights)
+    longer = (*shape[:-1], shape[-1] + 1)
+    other = np.ones((1, *longer), np.bool_)
+    wrong = MaskFile((LayerMasks(name, other, nothing, nothing, nothing),), (0,))
+    with pytest.raises(SpecError, match=rf"the weights of '{name}' have shape .*, in odd "):
+        match_layers(wrong.densities(), PROBLEMS)
+    with pytest.raises(SpecError, match="the masks have shape"):
+        weights_mask(other[0], training_problem(layer, "forward"))
+
+
+def test_masks_of_a_product_whose_weights_stand_inputs_first() -> None:
+    layer = einsum("a", "bc,ck->bk", {"b": 1, "c": 3, "k": 5}, weights=1, batch="b")
+    mask = np.random.default_rng(0).random((5, 3)) < 0.5
+    assert np.array_equal(weights_mask(mask, training_problem(layer, "backward")), mask.T)
+    # Transposed, with as many outputs as inputs: nothing but the kernel's place tells them apart.
+    square = transposed_convolution("t", weight=(3, 3, 2), size=(4,))
+    taken = np.random.default_rng(0).random((3, 3, 2)) < 0.5
+    assert np.array_equal(weights_mask(taken, training_problem(square, "backward")), taken)

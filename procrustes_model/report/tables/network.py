@@ -38,7 +38,7 @@ LAYER_COLUMNS: Mapping[str, str] = MappingProxyType(
         "architecture": "name of the architecture",
         "network": "name of the network",
         "layer": "name of the layer",
-        "kind": "conv, grouped, depthwise, fully_connected or matmul",
+        "kind": "conv, grouped, depthwise, fully_connected, matmul or problem",
         "phase": "forward, backward or weight_update",
         "design": "name of the sparse design, or dense",
         "batch": "samples per training step",
