@@ -8,7 +8,17 @@ from procrustes_model.errors import SpecError
 from procrustes_model.network.dataflow import dataflow_constraints
 from procrustes_model.network.request import check_dataflow
 from procrustes_model.spec.load import load_architecture, load_problem
+from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.problem import Problem
+from procrustes_model.vocabulary import PHASES
+from procrustes_model.workloads.layer import training_problem
+from procrustes_model.workloads.problem_layers import (
+    convolution,
+    einsum,
+    problem_layer,
+    recurrent_product,
+    transposed_convolution,
+)
 
 MACHINE = load_architecture("procrustes_16x16")
 
@@ -48,6 +58,52 @@ def test_what_is_spread(shape: str, dataflow: str, columns: str, rows: str) -> N
     assert level.loops["spatial_x"].dimensions == tuple(columns)
     assert level.loops["spatial_y"].dimensions == tuple(rows)
     assert (note == "") == (columns + rows == dataflow)
+
+
+SIZES = dict.fromkeys("bhqkd", 2)
+OWN = {
+    "transposed": transposed_convolution("t", weight=(2, 2, 2, 2), size=(2, 2), stride=(2, 2)),
+    "transposed_grouped": transposed_convolution("t", weight=(4, 2, 2), size=(2,), groups=2),
+    "volume": convolution("v", weight=(2, 2, 2, 2, 2), size=(3, 3, 3)),
+    "recurrent": recurrent_product("r", inputs=2, outputs=2, steps=2),
+    "matmul": problem_layer("m", "matmul", dict.fromkeys("MKN", 2), batch_dimension="M"),
+    "scores": einsum("s", "bhqd,bhkd->bhqk", SIZES, weights=None, batch="b"),
+    "tokens": einsum("e", "bqd,kd->bqk", SIZES, weights=1, batch="b"),
+    "products": einsum("p", "bd,d->bd", SIZES, weights=1, batch="b"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "dataflow", "columns", "rows"),
+    [
+        ("transposed", "KN", "K", "N"),
+        ("transposed", "CK", "C", "K"),
+        ("transposed", "PQ", "P", "Q"),
+        ("transposed_grouped", "CK", "CG", "KG"),
+        ("volume", "CN", "C", "N"),
+        ("volume", "PQ", "P", "Q"),
+        ("recurrent", "KN", "K", "N"),
+        ("recurrent", "PQ", "", ""),
+        ("matmul", "KN", "N", "M"),  # its N are outputs, its K is summed over, its M are rows
+        ("matmul", "CK", "K", "N"),
+        ("scores", "KN", "kbh", "q"),
+        ("scores", "CK", "dbh", "kbh"),
+        ("tokens", "KN", "k", "bq"),
+        ("tokens", "CN", "d", "bq"),
+        ("products", "KN", "d", "b"),
+        ("products", "CK", "d", "b"),
+    ],
+)
+@pytest.mark.parametrize("phase", PHASES)
+def test_roles_say_what_is_spread(name: str, dataflow: str, columns: str, rows: str, phase: str) -> None:
+    layer: ProblemLayer = OWN[name]
+    constraints, note = dataflow_constraints(dataflow, MACHINE, training_problem(layer, phase, batch=2))
+    (level,) = constraints.levels
+    assert level.loops["spatial_x"].dimensions == tuple(columns)
+    assert level.loops["spatial_y"].dimensions == tuple(rows)
+    sides = ("+".join(columns) or "1", "+".join(rows) or "1")
+    spread = f"{dataflow}: {sides[0]} over columns, {sides[1]} over rows"
+    assert note == ("" if columns + rows == dataflow else spread)
 
 
 def test_any_is_free_and_the_array_is_found() -> None:
