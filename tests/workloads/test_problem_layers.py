@@ -133,6 +133,26 @@ def test_transposed_convolutions_multiply_what_their_definition_does(data: st.Da
     assert np.array_equal(crop(full, padding, wanted.shape[2:]), wanted)
 
 
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_the_definitions_are_those_of_pytorch(axes: int, groups: int) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    functional, rng = torch.nn.functional, np.random.default_rng(axes)
+    stride, dilation, padding, more = ((3, 2, 1), (1, 2, 2), (1, 0, 1), (2, 1, 0))
+    asked = {"groups": groups, "stride": stride[:axes], "dilation": dilation[:axes]}
+    x = rng.integers(-4, 5, (2, 4, *(5, 5, 3)[:axes]))
+    w = rng.integers(-4, 5, (4, 4 // groups, *(2, 3, 2)[:axes]))
+    given = torch.tensor(x).double(), torch.tensor(w).double()
+    edges = padding[:axes]
+    wanted = getattr(functional, f"conv{axes}d")(*given, padding=edges, **asked)
+    assert np.array_equal(convolve(x, w, before=edges, after=edges, **asked)[0], wanted.numpy())
+    wanted = getattr(functional, f"conv_transpose{axes}d")(
+        *given, padding=edges, output_padding=more[:axes], **asked
+    )
+    found = convolve_transposed(x, w, padding=edges, output_padding=more[:axes], **asked)
+    assert np.array_equal(found, wanted.numpy())
+
+
 @pytest.mark.parametrize(
     ("equation", "weights", "batch"),
     [
