@@ -235,7 +235,8 @@ class Relaxation:
                 else:
                     # what leaves for good is known: every element once
                     touched = box_words(model.coefficient[t], model.bounds)
-                    extra = words if model.kind[t] == SIMPLE and not loses_blocks else 0.0
+                    surely = model.kind[t] == SIMPLE and not model.problem.gapped and not loses_blocks
+                    extra = words if surely else 0.0
                     done = self._price(level, t, UPDATE) / model.pack[level, t]
                     one = self._metadata_price(level, t, UPDATE)
                     spared = (1 - density) * (done + per_use[level, t, UPDATE])
