@@ -8,7 +8,7 @@ from procrustes_model.report.terminal.units import format_count, format_energy, 
 from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS
 
 _MOST_ROWS = 60
-_MOST_NAMED = 4
+_MOST_NAMED = 2
 
 
 def format_train_cost(cost: TrainCost, clock_ghz: float | None = None) -> str:
@@ -62,7 +62,7 @@ def format_train_cost(cost: TrainCost, clock_ghz: float | None = None) -> str:
     if cost.unsaved:
         names = [f"{layer} ({phase})" for layer, phase in cost.unsaved]
         shown = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
-        lines.append(f"Nothing saved in {len(names)}, whose dense mapping has no room for it: {shown}")
+        lines.append(f"Nothing saved for lack of room in {len(names)} layers and phases: {shown}")
     lines.append("Layers and phases run one after the other; what is no multiply-accumulate is not counted.")
     return "\n".join(lines)
 
