@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -161,15 +160,13 @@ def find_masks(path: Path | None, problem: Problem, sparsity: Sparsity) -> dict[
     """
     if path is None:
         return {}
-    from procrustes_model.model.sparse.masks import check_mask_file, strangers
+    from procrustes_model.model.sparse.masks import list_arrays, strangers
 
-    check_mask_file(path)
-    if not path.is_file():
+    if not path.exists():
         raise SpecError(Issue("--masks: there is no such file", file=str(path)))
+    inside = list_arrays(path)
     names = [tensor.name for tensor in problem.tensors]
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            inside = {member.removesuffix(".npy") for member in archive.namelist()}
+    if inside is not None:
         if issues := strangers(inside, problem, path):
             raise SpecError(issues)
         if not inside:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from procrustes_model.array_files import quote
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.spec.text.words import did_you_mean
 
@@ -35,6 +36,8 @@ class MaskDensities:
         What the masks are of.
     file : str, optional
         Where this was read.
+    notes : tuple of str
+        What else is to be known of them, a sentence each.
 
     Raises
     ------
@@ -51,6 +54,7 @@ class MaskDensities:
     gradients: Floats
     source: str = ""
     file: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         wanted = (len(self.steps), len(self.names))
@@ -94,10 +98,11 @@ class MaskDensities:
             if len(self.names) == 1:
                 return 0
             has = f"this file has masks of {len(self.names)} layers"
-            some = f"name one of them (--layer): {list_names(self.names)}" if self.names else None
+            names = list_names([quote(name)[1:-1] for name in self.names])
+            some = f"name one of them (--layer): {names}" if self.names else None
             raise SpecError(Issue(has, some, self.file))
         if name not in self.names:
-            raise SpecError(Issue(f"no layer '{name[:100]}'", did_you_mean(name, self.names), self.file))
+            raise SpecError(Issue(f"no layer {quote(name)}", did_you_mean(name, self.names), self.file))
         return self.names.index(name)
 
     def find_step(self, step: int | None) -> int:

@@ -22,7 +22,8 @@ array                    type and shape              meaning
 =======================  ==========================  =====================================================
 
 ``metadata`` holds ``format`` ("procrustes_masks"), ``version`` (see `versions`), ``layers`` (names, in the
-order of the densities' columns) and ``source`` (what the masks are of).
+order of the densities' columns), ``source`` (what the masks are of) and, where there is something to say,
+``notes`` (sentences: what of a checkpoint is in no layer).
 """
 
 from __future__ import annotations
@@ -30,8 +31,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,11 +42,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from procrustes_model.array_files import MOST_UNPACKED, Archive, opened, quote
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.training.mask_densities import MaskDensities
+from procrustes_model.training.mask_densities import MaskDensities, list_names
 from procrustes_model.versions import KEY, VERSIONS, check_version
 
 _FORMAT = "procrustes_masks"
+_MOST_RANKS = 63  # an array has 64, and the steps are one
 _DENSITIES = ("storage_density", "weight_density", "activation_density", "gradient_density")
 
 
@@ -117,6 +119,8 @@ class MaskFile:
         Iterations, ascending.
     source : str
         What the masks are of.
+    notes : tuple of str
+        What else is to be known of them, a sentence each.
 
     Raises
     ------
@@ -127,11 +131,13 @@ class MaskFile:
     layers: tuple[LayerMasks, ...]
     steps: tuple[int, ...]
     source: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [layer.name for layer in self.layers]
         if len(set(names)) < len(names):
-            raise ValueError(f"layers share a name: {', '.join(names)}")
+            twice = [quote(name) for name, number in Counter(names).items() if number > 1]
+            raise ValueError(f"layers share a name: {list_names(twice)}")
         if any(second <= first for first, second in zip(self.steps, self.steps[1:], strict=False)):
             raise ValueError(f"steps {self.steps} do not ascend")
         for layer in self.layers:
@@ -154,6 +160,7 @@ class MaskFile:
             activations=table("activation_density"),
             gradients=table("gradient_density"),
             source=self.source,
+            notes=self.notes,
         )
 
     def mask(self, layer: str, step: int | None = None) -> NDArray[np.bool_]:
@@ -190,6 +197,8 @@ def save_masks(path: str | os.PathLike[str], masks: MaskFile) -> None:
     layers = masks.layers
     names = [layer.name for layer in layers]
     metadata = {"format": _FORMAT, KEY: VERSIONS["mask"], "layers": names, "source": masks.source}
+    if masks.notes:
+        metadata["notes"] = list(masks.notes)
     arrays: dict[str, Any] = {
         "metadata": np.array(json.dumps(metadata, ensure_ascii=True)),
         "steps": np.array(masks.steps, np.int64),
@@ -230,13 +239,18 @@ def load_masks(path: str | os.PathLike[str]) -> MaskFile:
     SpecError
         When the file cannot be read or is not such a file.
     """
-    with _opened(path) as (loaded, metadata):
-        steps = loaded["steps"]
-        densities = {kind: loaded[kind] for kind in _DENSITIES}
+    with _opened(path) as (archive, metadata):
+        steps = _steps(archive)
+        densities = {kind: archive.read(kind).astype(np.float64) for kind in _DENSITIES}
+        names, shapes = _layers(archive, metadata)
+        elements = len(steps) * sum(prod(shape) for shape in shapes)
+        if elements > MOST_UNPACKED:
+            raise ValueError(f"all masks together have {elements:,} elements; load_mask reads one of them")
         layers = tuple(
-            _layer(name, loaded, densities, column) for column, name in enumerate(metadata["layers"])
+            _layer(name, shape, archive, densities, column)
+            for column, (name, shape) in enumerate(zip(names, shapes, strict=True))
         )
-        return MaskFile(layers, tuple(int(step) for step in steps), str(metadata["source"]))
+        return MaskFile(layers, steps, str(metadata["source"]), _notes(metadata))
 
 
 def load_mask_densities(path: str | os.PathLike[str]) -> MaskDensities:
@@ -255,19 +269,20 @@ def load_mask_densities(path: str | os.PathLike[str]) -> MaskDensities:
     SpecError
         When the file cannot be read or is not such a file.
     """
-    file = os.fspath(path)
-    with _opened(path) as (loaded, metadata):
-        names = tuple(str(name) for name in metadata["layers"])
+    with _opened(path) as (archive, metadata):
+        names, shapes = _layers(archive, metadata)
+        tables = {kind: archive.read(kind).astype(np.float64) for kind in _DENSITIES}
         return MaskDensities(
             names=names,
-            shapes=tuple(tuple(int(side) for side in loaded[f"shape/{name}"]) for name in names),
-            steps=tuple(int(step) for step in loaded["steps"]),
-            storage=np.asarray(loaded["storage_density"], np.float64),
-            weights=np.asarray(loaded["weight_density"], np.float64),
-            activations=np.asarray(loaded["activation_density"], np.float64),
-            gradients=np.asarray(loaded["gradient_density"], np.float64),
+            shapes=shapes,
+            steps=_steps(archive),
+            storage=tables["storage_density"],
+            weights=tables["weight_density"],
+            activations=tables["activation_density"],
+            gradients=tables["gradient_density"],
             source=str(metadata["source"]),
-            file=file,
+            file=os.fspath(path),
+            notes=_notes(metadata),
         )
 
 
@@ -298,12 +313,12 @@ def load_mask(
     column = densities.find_layer(layer)
     name = densities.names[column]
     if np.isnan(densities.weights[row, column]) and densities.sizes[column]:
-        message = f"the mask of '{name}' is unknown at step {densities.steps[row]}"
+        message = f"the mask of {quote(name)} is unknown at step {densities.steps[row]}"
         raise SpecError(Issue(message, "what the layer multiplied with was not seen", densities.file))
-    with _opened(path) as (loaded, _):
-        masks = _unpack(name, loaded, slice(row, row + 1))
+    with _opened(path) as (archive, _):
+        masks = _unpack(name, densities.shapes[column], archive, slice(row, row + 1))
         if len(masks) != 1:
-            raise ValueError(f"'{name}' has fewer masks than there are steps")
+            raise ValueError(f"{quote(name)} has fewer masks than there are steps")
         mask: NDArray[np.bool_] = masks[0]
         return mask
 
@@ -311,67 +326,106 @@ def load_mask(
 def is_mask_file(path: str | os.PathLike[str]) -> bool:
     """Return whether a file is one that `save_masks` wrote, by the names of its arrays."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return {"metadata.npy", "steps.npy", "weight_density.npy"} <= set(archive.namelist())
-    except (OSError, zipfile.BadZipFile):
+        with opened(path) as file:
+            return {"metadata", "steps", "weight_density"} <= set(Archive(file).names)
+    except (OSError, ValueError):
         return False
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[Any, dict[str, Any]]]:
+def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[Archive, dict[str, Any]]]:
     """Open a file of masks; whatever is wrong with it becomes a SpecError."""
     file = os.fspath(path)
     try:
-        # Opened here, since NumPy leaves files open that it cannot read.
-        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as loaded:
-            if "metadata" not in loaded.files:
-                raise SpecError(
-                    Issue("this is no file of masks", "an .npz with 'metadata' is expected", file)
-                )
-            metadata = json.loads(str(loaded["metadata"]))
+        with opened(path) as stream:
+            archive = Archive(stream)
+            hint = "'procrustes masks from-checkpoint' makes one of weights or masks"
+            if "metadata" not in archive:
+                raise SpecError(Issue("this is no file of masks", hint, file))
+            metadata = json.loads(str(archive.read("metadata")))
             if metadata["format"] != _FORMAT:
-                raise SpecError(Issue("this is no file of masks", None, file))
+                raise SpecError(Issue("this is no file of masks", hint, file))
             check_version("mask", metadata, file)
-            yield loaded, metadata
+            yield archive, metadata
     except SpecError:
         raise
     except OSError as error:
         raise SpecError(Issue(f"cannot be read: {error.strerror or error}", None, file)) from None
     except KeyError as error:
-        raise SpecError(Issue(f"this file of masks lacks {error}", None, file)) from None
-    except (
-        ValueError,
-        TypeError,
-        IndexError,
-        AttributeError,
-        EOFError,
-        zlib.error,
-        zipfile.BadZipFile,
-    ) as error:
+        lacking = quote(str(error.args[0]))
+        raise SpecError(Issue(f"this file of masks lacks {lacking}", None, file)) from None
+    except (ValueError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise SpecError(Issue(f"this is no valid file of masks: {error}", None, file)) from None
 
 
-def _layer(name: str, loaded: Any, densities: dict[str, Any], column: int) -> LayerMasks:
+def _steps(archive: Archive) -> tuple[int, ...]:
+    """Return the steps of an opened file."""
+    steps = archive.read("steps")
+    # An empty list of numbers is one of floats to NumPy.
+    if steps.ndim != 1 or (steps.size and steps.dtype.kind not in "iu"):
+        raise ValueError(f"steps are {steps.dtype}{list(steps.shape)}, whole numbers are expected")
+    return tuple(int(step) for step in steps)
+
+
+def _layers(
+    archive: Archive, metadata: dict[str, Any]
+) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
+    """Return names and shapes of the layers of an opened file."""
+    names = metadata["layers"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("'layers' are not a list of names")
+    if len(set(names)) < len(names):
+        raise ValueError("names of layers are not unique")
+    shapes = []
+    for name in names:
+        sides = archive.read(f"shape/{name}")
+        if sides.ndim != 1 or sides.size > _MOST_RANKS or sides.dtype.kind not in "iu" or (sides < 0).any():
+            said = str(sides.reshape(-1)[:_MOST_RANKS].tolist())[:100]
+            raise ValueError(f"the shape of {quote(name)} is {said}, not whole numbers from 0")
+        shape = tuple(int(side) for side in sides)
+        packed, dtype = archive.header(f"mask/{name}")
+        if dtype != np.uint8 or len(packed) != 2 or packed[1] != -(-prod(shape) // 8):
+            has = f"packed bits {dtype}{list(packed)}"
+            raise ValueError(f"{quote(name)} of shape {str(list(shape))[:100]} has {has}")
+        shapes.append(shape)
+    return tuple(names), tuple(shapes)
+
+
+def _notes(metadata: dict[str, Any]) -> tuple[str, ...]:
+    notes = metadata.get("notes", [])
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        raise ValueError("'notes' are not a list of sentences")
+    return tuple(notes)
+
+
+def _layer(
+    name: str, shape: tuple[int, ...], archive: Archive, densities: dict[str, Any], column: int
+) -> LayerMasks:
     """Return one layer of an opened file."""
-    masks = _unpack(name, loaded, slice(None))
+    masks = _unpack(name, shape, archive, slice(None))
     columns = {kind: values[:, column] for kind, values in densities.items()}
     known = ~np.isnan(columns.pop("weight_density"))
     # Of no weights there is no density.
     return LayerMasks(name, masks, **columns, known=None if known.all() or not masks[:1].size else known)
 
 
-def _unpack(name: str, loaded: Any, rows: slice) -> NDArray[np.bool_]:
+def _unpack(name: str, shape: tuple[int, ...], archive: Archive, rows: slice) -> NDArray[np.bool_]:
     """Return masks of a layer of an opened file: bool[steps, ...]."""
-    packed, shape = loaded[f"mask/{name}"], tuple(int(side) for side in loaded[f"shape/{name}"])
+    packed = archive.read(f"mask/{name}")
     elements = prod(shape)
-    if packed.ndim != 2 or packed.shape[1] != -(-elements // 8):
-        raise ValueError(f"'{name}' of shape {shape} has packed bits of shape {packed.shape}")
-    bits = np.unpackbits(packed[rows], axis=1, count=elements)
-    masks: NDArray[np.bool_] = bits.astype(np.bool_).reshape(len(bits), *shape)
+    packed = packed[rows]
+    if len(packed) * elements > MOST_UNPACKED:
+        raise ValueError(
+            f"{quote(name)} has {len(packed) * elements:,} elements, too many to be read at once"
+        )
+    bits = np.unpackbits(packed, axis=1, count=elements)
+    masks: NDArray[np.bool_] = bits.view(np.bool_).reshape(len(bits), *shape)
     return masks
 
 
-def only_masks(masks: Sequence[tuple[str, NDArray[np.bool_]]], source: str) -> MaskFile:
+def only_masks(
+    masks: Sequence[tuple[str, NDArray[np.bool_]]], source: str, notes: tuple[str, ...] = ()
+) -> MaskFile:
     """Return masks of one moment, of which nothing else is known.
 
     Parameters
@@ -380,6 +434,8 @@ def only_masks(masks: Sequence[tuple[str, NDArray[np.bool_]]], source: str) -> M
         Names and masks of the layers.
     source : str
         What they are of.
+    notes : tuple of str
+        See `MaskFile`.
 
     Returns
     -------
@@ -391,4 +447,4 @@ def only_masks(masks: Sequence[tuple[str, NDArray[np.bool_]]], source: str) -> M
         LayerMasks(name, mask[np.newaxis], np.array([mask.mean() if mask.size else 0.0]), unknown, unknown)
         for name, mask in masks
     )
-    return MaskFile(tuple(layers), (0,), source)
+    return MaskFile(tuple(layers), (0,), source, notes)

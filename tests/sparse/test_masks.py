@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem, load_sparsity
+from procrustes_model.model.lower import lower_problem
+from procrustes_model.model.sparse import masks as masks_module
 from procrustes_model.model.sparse.imbalance import measure_imbalance
-from procrustes_model.model.sparse.masks import read_mask, tensor_shape
+from procrustes_model.model.sparse.lower import lower_sparsity
+from procrustes_model.model.sparse.masks import lower_masks, read_mask, tensor_shape
 from procrustes_model.policies import POLICIES
 from tests.amount import amount
 from tests.naive import sparse as naive
@@ -154,6 +158,60 @@ def test_files_that_hold_no_mask_are_refused(forward: Any, tmp_path: Any) -> Non
         read_mask(tmp_path / "text.npy", problem, "Weights")
     with pytest.raises(SpecError, match="is a directory"):
         read_mask(tmp_path, problem, "Weights")
+
+
+@pytest.mark.quick
+def test_pipes_and_files_of_other_kinds_are_refused(forward: Any, tmp_path: Any) -> None:
+    _, problem, _ = forward
+    (tmp_path / "zero.npy").symlink_to("/dev/zero")
+    with pytest.raises(SpecError, match="a device or socket, not a file"):
+        read_mask(tmp_path / "zero.npy", problem, "Weights")
+    with zipfile.ZipFile(tmp_path / "model.pt", "w") as archive:
+        archive.writestr("model/data.pkl", b"")
+    with pytest.raises(SpecError, match="a file of PyTorch; 'procrustes masks from-checkpoint' makes masks"):
+        read_mask(tmp_path / "model.pt", problem, "Weights")
+    np.savez(tmp_path / "short.npz", Weights=np.ones((256, 256, 3, 3)))
+    content = (tmp_path / "short.npz").read_bytes()
+    (tmp_path / "short.npz").write_bytes(content.replace(b"(256, 256, 3, 3)", b"(256, 999, 3, 3)"))
+    with pytest.raises(SpecError, match=r"shape \[256, 999, 3, 3\] and type float64, and 4,718,592 bytes"):
+        read_mask(tmp_path / "short.npz", problem, "Weights")
+
+
+@pytest.mark.quick
+def test_masks_that_are_too_large_are_refused(tmp_path: Any) -> None:
+    """Before they are read: of the file there is only the header."""
+    large = {"name": "large", "shape": "fully_connected", "dimensions": {"C": 15_000, "K": 15_000, "N": 1}}
+    problem, machine = load_problem({"problem": large}), load_architecture("procrustes_16x16")
+    (tmp_path / "none.npy").write_bytes(b"\x93NUMPY")
+    for source in (tmp_path / "none.npy", np.broadcast_to(True, (15_000, 15_000))):
+        with pytest.raises(
+            SpecError, match=r"'Weights' \(225,000,000 elements\) would take 2.5 GB, more than 2"
+        ):
+            lower_sparsity(machine, problem, load_sparsity("procrustes"), masks={"Weights": source})
+
+
+@pytest.mark.quick
+def test_tables_take_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is that of the tables that are made: to the byte, of one mask and of two."""
+    tensors = {"A": {"projection": ["2*M + K"]}, "B": {"projection": ["K", "M"]}}
+    tensors["Z"] = {"projection": ["M"], "output": True}
+    shape = {"dimensions": ["M", "K"], "tensors": tensors}
+    problem = load_problem({"problem": {"name": "two", "shape": shape, "dimensions": {"M": 5, "K": 3}}})
+    arrays = lower_problem(problem)
+    every = {name: np.ones(tensor_shape(problem, name), bool) for name in ("A", "B")}
+    for names in (["A"], ["B"], ["A", "B"]):
+        chosen = {name: every[name] for name in names}
+        sizes = {name: lower_masks(problem, arrays, {name: every[name]}).table.nbytes for name in names}
+        tables = lower_masks(problem, arrays, chosen).table.nbytes
+        assert tables == sum(sizes.values())
+        needed = tables + (max(sizes.values()) if len(names) > 1 else 0)
+        needed += 3 * sum(mask.size for mask in chosen.values())
+        monkeypatch.setattr(masks_module, "MOST_BYTES", needed)
+        lower_masks(problem, arrays, chosen)
+        monkeypatch.setattr(masks_module, "MOST_BYTES", needed - 1)
+        with pytest.raises(SpecError, match="say densities instead of masks"):
+            lower_masks(problem, arrays, chosen)
+        monkeypatch.undo()
 
 
 @pytest.mark.quick

@@ -17,7 +17,7 @@ from procrustes_model.kernels.imbalance.tiles import find_tiles
 from procrustes_model.kernels.sparse.masks import MaskArrays
 from procrustes_model.model.lower import lower_mapping
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
-from procrustes_model.model.sparse.masks import lower_masks, tensor_shape
+from procrustes_model.model.sparse.masks import check_tables, lower_masks, tensor_shape
 from procrustes_model.model.sparse.steps import SparseBuffers, make_buffers
 
 if TYPE_CHECKING:
@@ -244,6 +244,7 @@ def _find_work(
     if rule.draw is None or tiles.alike[0] == tiles.pieced[0] == 0:
         return "even", [_even_work(design, buffers)]
     name, elements = problem.tensors[tensor].name, int(tiles.rounds[0] * tiles.parts[0])
+    check_tables(problem, design.problem, [name])
     rng = np.random.default_rng(seed)
     work: list[tuple[Floats | Ints, Floats | Ints]] = []
     for _ in range(samples or min(_MOST_MASKS, math.ceil(_ENOUGH_ELEMENTS / elements))):

@@ -33,7 +33,7 @@ from procrustes_model.model.design import Design, lower_rules
 from procrustes_model.model.lower import lower_bits, lower_machine, lower_problem
 from procrustes_model.model.sparse.effects import idle_on
 from procrustes_model.model.sparse.formats import is_implied, lower_terms
-from procrustes_model.model.sparse.masks import lower_masks, read_mask
+from procrustes_model.model.sparse.masks import check_tables, lower_masks, read_mask
 from procrustes_model.policies import POLICIES, Policy
 from procrustes_model.shipped import list_shipped
 from procrustes_model.spec.groups import keeps, rank_of_groups, settle, side_of
@@ -210,6 +210,7 @@ def lower_sparsity(
         names.issues += idle_on(architecture, sparsity, phase, problem)
     if names.issues:
         raise SpecError(names.issues)
+    check_tables(problem, problem_arrays, found)
     read = {name: read_mask(mask, problem, name) for name, mask in found.items()}
     mask_arrays = lower_masks(problem, problem_arrays, read)
     rules_of = _density_rules(problem, chosen, mask_arrays)

@@ -35,6 +35,8 @@ def format_masks(masks: MaskDensities, step: int | None = None) -> str:
         columns = zip(masks.steps, masks.total("weights"), masks.total("storage"), strict=True)
         steps += [[f"{number:,}", _share(weights), _share(stored)] for number, weights, stored in columns]
         blocks.append(_table(steps, left=0))
+    if masks.notes:
+        blocks.append("\n".join(_printable(note, 1000) for note in masks.notes[:100]))
     blocks.append("Densities: parts of all weights, inputs and gradients of outputs. -: unknown.")
     return "\n\n".join(blocks)
 
@@ -47,10 +49,10 @@ def _sides(shape: tuple[int, ...]) -> str:
     return "x".join(str(side) for side in shape)
 
 
-def _printable(text: str) -> str:
+def _printable(text: str, most: int = 60) -> str:
     """Return text that cannot upset a terminal, cut where it is endless."""
-    shown = "".join(one if one.isprintable() else "?" for one in text)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+    shown = "".join(one if one.isprintable() else "?" for one in text[: most + 1])
+    return shown if len(shown) <= most else f"{shown[: most - 3]}..."
 
 
 def _table(cells: list[list[str]], left: int = 2) -> str:
