@@ -20,7 +20,10 @@ app = typer.Typer(
 @app.command(name="from-checkpoint")
 def from_checkpoint_command(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Weights: .pt, .pth, .safetensors or .npz.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Weights: .pt, .pth, .ckpt, .bin, .safetensors, .npz, an index or a folder."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.npz", help="The file of masks to write.")],
     threshold: Annotated[
@@ -30,6 +33,16 @@ def from_checkpoint_command(
     keep: Annotated[
         float | None,
         typer.Option(metavar="PART", help="Keep this part of all weights, the largest, such as 0.1."),
+    ] = None,
+    entry: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Container with the weights, such as model_ema; '.' is the whole file."
+        ),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(metavar="NETWORK", help="File or name; what is no layer of it is no weight."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -43,9 +56,17 @@ def from_checkpoint_command(
                 Issue("--out: files of masks end in .npz", f"such as {out.stem or 'masks'}.npz", str(out))
             )
         check_outputs({"--out": out}, (str(checkpoint),))
-        from procrustes_model.training.checkpoints import masks_from_checkpoint
+        from procrustes_model.training.checkpoints import find_masks, read_checkpoint
+        from procrustes_model.training.masks import save_masks
 
-        masks = masks_from_checkpoint(checkpoint, out, threshold=threshold, keep=keep)
+        found = read_checkpoint(checkpoint, entry)
+        if network is not None:
+            from procrustes_model.spec.load import load_network
+            from procrustes_model.workloads.checkpoint_layers import layers_of
+
+            found = layers_of(found, load_network(network))
+        masks = find_masks(found, threshold=threshold, keep=keep)
+        save_masks(out, masks)
         if not quiet:
             from procrustes_model.report.terminal.masks import format_masks
 

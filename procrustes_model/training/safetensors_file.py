@@ -4,30 +4,52 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+from procrustes_model.array_files import opened, quote, size_of
+from procrustes_model.training.stored import FLOAT, OTHER, Stored, kind_of, values_of_8_bits
+
+_TYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "|i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "|u1",
+    "BOOL": "|u1",
+    "BF16": "<u2",
+    "F8_E4M3": "|u1",
+    "F8_E5M2": "|u1",
+    "F8_E8M0": "|u1",
+}
+_OF_8_BITS = {"F8_E4M3": (4, "nan"), "F8_E5M2": (5, "ieee")}
 _LONGEST_HEADER = 100_000_000
+_MOST_RANKS = 64
 
 
-def read_safetensors(path: str | os.PathLike[str]) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Read the floating-point tensors of a file, one at a time, in the order they are stored in.
+def list_safetensors(path: str | os.PathLike[str]) -> list[Stored]:
+    """Return the tensors of a file, in the order they are stored in, without their numbers.
 
     Parameters
     ----------
     path : path
 
-    Yields
-    ------
-    name : str
-    values : float[...]
-        bfloat16 becomes float32, without loss.
+    Returns
+    -------
+    list of Stored
+        bfloat16 and floats of 8 bits are read as float32, without loss. Types that are not known here are of
+        the kind `OTHER`.
 
     Raises
     ------
@@ -35,41 +57,100 @@ def read_safetensors(path: str | os.PathLike[str]) -> Iterator[tuple[str, NDArra
         When the file cannot be opened.
     ValueError
         When it is not a valid .safetensors file.
-
-    Notes
-    -----
-    Tensors of other types, such as integers and 8-bit floats, are left out.
     """
-    size = Path(path).stat().st_size
-    with Path(path).open("rb") as file:
+    with opened(path) as file:
+        size = size_of(file)
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, _LONGEST_HEADER):
             raise ValueError(f"the header is said to have {length} bytes, the file has {size}")
-        try:
-            header = json.loads(file.read(length))
-            entries = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
-            entries.sort(key=lambda item: int(item[1]["data_offsets"][0]))
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-            raise ValueError(f"the header is no valid JSON header: {error}") from None
-        for name, entry in entries:
-            if isinstance(entry.get("dtype"), str) and entry["dtype"] in _TYPES:
-                yield name, _read(file, name, entry, 8 + length, size)
+        header = _parse(file.read(length))
+    start = 8 + length
+    entries = [(name, *_check(name, entry, size - start)) for name, entry in header.items()]
+    entries.sort(key=lambda entry: entry[3])
+    for (name, *_, (_, end)), (other, *_, (begin, _)) in pairwise(entries):
+        if begin < end:
+            raise ValueError(f"{quote(name)} and {quote(other)} share bytes of the file")
+    return [_stored(path, start, *entry) for entry in entries]
 
 
-def _read(file: Any, name: str, entry: dict[str, Any], start: int, size: int) -> NDArray[Any]:
-    """Read one tensor; its data is at an offset from `start`."""
+def _parse(text: bytes) -> dict[str, Any]:
+    """Return the header but for what is said of the file as a whole."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("a name stands in it twice")
+        return found
+
     try:
-        first, last = (int(offset) for offset in entry["data_offsets"])
-        shape = tuple(int(side) for side in entry["shape"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"'{name}' has no valid shape and offsets: {error}") from None
-    dtype = np.dtype(_TYPES[entry["dtype"]])
-    elements = prod(shape)
-    in_file = 0 <= first <= last <= size - start
-    if not in_file or any(side < 0 for side in shape) or last - first != elements * dtype.itemsize:
-        raise ValueError(f"'{name}' of shape {list(shape)} does not fit its offsets {first} to {last}")
-    file.seek(start + first)
-    values = np.frombuffer(file.read(last - first), dtype)
-    if entry["dtype"] == "BF16":
+        header = json.loads(text, object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the header is no valid JSON header: {error}") from None
+    if not isinstance(header, dict):
+        raise ValueError("the header is no valid JSON header: an object is expected")
+    header.pop("__metadata__", None)
+    return header
+
+
+def _check(name: str, entry: Any, there: int) -> tuple[str, tuple[int, ...], tuple[int, int]]:
+    """Return type, shape and offsets of a tensor whose data is among bytes that are there."""
+    fields = entry if isinstance(entry, dict) else {}
+    kind: Any
+    shape: Any
+    offsets: Any
+    kind, shape, offsets = (fields.get(key) for key in ("dtype", "shape", "data_offsets"))
+    if not (isinstance(kind, str) and _are_whole(shape) and _are_whole(offsets) and len(offsets) == 2):
+        raise ValueError(f"{quote(name)} has no valid type, shape and offsets")
+    first, last = offsets
+    if not first <= last <= there or len(shape) > _MOST_RANKS:
+        raise ValueError(f"{quote(name)} has no valid shape and offsets: {there} bytes are there")
+    if kind in _TYPES and last - first != prod(shape) * np.dtype(_TYPES[kind]).itemsize:
+        raise ValueError(
+            f"{quote(name)} of shape {str(shape)[:100]} does not fit its offsets {first} to {last}"
+        )
+    return kind, tuple(shape), (first, last)
+
+
+def _are_whole(numbers: Any) -> bool:
+    """Return whether these are whole numbers from 0 on."""
+    return isinstance(numbers, list) and all(type(one) is int and one >= 0 for one in numbers)
+
+
+def _stored(
+    path: str | os.PathLike[str],
+    start: int,
+    name: str,
+    kind: str,
+    shape: tuple[int, ...],
+    offsets: tuple[int, int],
+) -> Stored:
+    if kind in _OF_8_BITS or kind in ("BF16", "F8_E8M0"):
+        numbers = FLOAT
+    elif kind in _TYPES:
+        numbers = kind_of(np.dtype(np.bool_) if kind == "BOOL" else np.dtype(_TYPES[kind]))
+    else:
+        numbers = OTHER
+    read = partial(_read, path, kind, shape, start + offsets[0], offsets[1] - offsets[0])
+    return Stored((name,), shape, numbers, kind, read)
+
+
+def _read(
+    path: str | os.PathLike[str], kind: str, shape: tuple[int, ...], start: int, size: int
+) -> NDArray[Any]:
+    """Read the numbers of one tensor."""
+    with opened(path) as file:
+        file.seek(start)
+        content = file.read(size)
+    if len(content) != size:
+        raise ValueError("the file became shorter while it was read")
+    values: NDArray[Any] = np.frombuffer(content, np.dtype(_TYPES[kind]))
+    if kind == "BF16":
         values = (values.astype(np.uint32) << 16).view(np.float32)
+    elif kind == "F8_E8M0":
+        # Powers of two alone, as scales are.
+        values = np.where(values == 255, np.nan, np.exp2(values.astype(np.float32) - 127)).astype(np.float32)
+    elif kind in _OF_8_BITS:
+        values = values_of_8_bits(*_OF_8_BITS[kind])[values]
+    elif kind == "BOOL":
+        values = values != 0
     return values.reshape(shape)

@@ -76,6 +76,44 @@ def test_from_checkpoint(run: Run, checkpoint: Path, tmp_path: Path) -> None:
             assert np.array_equal(layer.masks[0], np.abs(weights[f"{layer.name}.weight"]) > 0.5)
 
 
+def test_what_is_no_weight_is_listed(run: Run, tmp_path: Path) -> None:
+    """By both commands, with names that cannot upset a terminal."""
+    weights = {
+        "conv.weight": np.ones((8, 4, 3, 3)),
+        "\x1b[31mbias": np.ones(8),
+        "cls_token": np.ones((1, 1, 4)),
+    }
+    np.savez(tmp_path / "model.npz", **weights)
+    done = run("masks", "from-checkpoint", "model.npz", "--out", "masks.npz")
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = run("masks", "show", "masks.npz").stdout
+    for text in (done.stdout, shown):
+        assert "No weights of a layer (fewer than two dimensions): '\\x1b[31mbias'." in text
+        assert "No weights of a layer (tokens and positions): 'cls_token'." in text
+        assert "\x1b" not in text
+
+
+def test_entry_and_network(run: Run, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    weights = {"fc.weight": torch.zeros(5, 7), "embed.weight": torch.zeros(9, 7)}
+    averages = {name: torch.ones_like(one) for name, one in weights.items()}
+    torch.save({"model": weights, "model_ema": averages}, tmp_path / "model.pth.tar")
+    (tmp_path / "net.yaml").write_text(
+        "network:\n  name: small\n  input: {channels: 7, height: 1, width: 1}\n  layers:\n"
+        "    - {name: fc, kind: fully_connected, input_channels: 7, channels: 5}\n",
+        encoding="utf-8",
+    )
+    command = ("masks", "from-checkpoint", "model.pth.tar", "--out", "masks.npz")
+    done = run(*command, "--network", "net.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Taken of the file: 'model'; there is also 'model_ema' (--entry)." in done.stdout
+    assert "No weights of a layer (no layer of small): 'embed.weight'." in done.stdout
+    assert [one.name for one in load_masks(tmp_path / "masks.npz").layers] == ["fc"]
+    assert not load_masks(tmp_path / "masks.npz").mask("fc").any()
+    assert run(*command, "--entry", "model_ema", "-q").returncode == 0
+    assert load_masks(tmp_path / "masks.npz").mask("fc").all()
+
+
 def test_show(run: Run, recorded: Path, tmp_path: Path) -> None:
     del recorded
     done = run("masks", "show", "recorded.npz", "--step", "0", "--csv", "masks.csv")
@@ -113,6 +151,11 @@ def test_show(run: Run, recorded: Path, tmp_path: Path) -> None:
         ),
         (("from-checkpoint", "recorded.npz", "--out", "out.npz"), "this is a file of masks already"),
         (("from-checkpoint", "model.h5", "--out", "out.npz"), "it ends in .pt, .pth, .safetensors, .npz"),
+        (("from-checkpoint", "model.npz", "--out", "out.npz", "--entry", "ema"), "no entry 'ema'"),
+        (
+            ("from-checkpoint", "model.npz", "--out", "out.npz", "--network", "vgg_s"),
+            "are those of a layer of",
+        ),
         (("show", "model.npz"), "model.npz: this is no file of masks"),
         (("show", "none.npz"), "none.npz: cannot be read"),
         (("show", "recorded.npz", "--step", "3"), "step 3 was not recorded; recorded are 0, 100"),
