@@ -20,6 +20,7 @@ from procrustes_model import (
 )
 from procrustes_model.kernels.imbalance.policies import OWN
 from procrustes_model.kernels.imbalance.sampled import grouped_largest
+from procrustes_model.model.sparse import imbalance
 
 
 @pytest.mark.parametrize("phase", ["forward", "update"])
@@ -36,6 +37,21 @@ def test_sampled_work_is_as_expected(phase: str, density: float, request: pytest
     assert work.ratios == pytest.approx((expected.before, expected.after), rel=0.02)
     again = measure_imbalance(architecture, problem, mapping, design, densities=given, seed=1)
     np.testing.assert_array_equal(work.before, again.before)
+
+
+def test_work_that_is_too_much_is_refused(forward: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is listed: 80 bytes of every element for every mask."""
+    design, given = load_sparsity("procrustes"), {"Weights": 0.3}
+    elements = measure_imbalance(*forward, design, densities=given, samples=1).before.size
+    monkeypatch.setattr(imbalance, "MOST_BYTES", 80 * 3 * elements)
+    assert measure_imbalance(*forward, design, densities=given, samples=3).of.masks == 3
+    with pytest.raises(
+        SpecError, match=f"of {elements:,} processing elements for each of 4 masks.*fewer samples"
+    ):
+        measure_imbalance(*forward, design, densities=given, samples=4)
+    monkeypatch.setattr(imbalance, "MOST_BYTES", 80 * elements - 1)
+    with pytest.raises(SpecError, match="larger tiles below the array"):
+        measure_imbalance(*forward, design, {"Weights": np.ones((256, 256, 3, 3), bool)})
 
 
 @pytest.mark.parametrize("density", [0.0, 1.0, {"model": "fixed", "density": 0.3}])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from procrustes_model.errors import SpecError
+from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import Floats, Ints
 from procrustes_model.kernels.dense.nest import flatten
 from procrustes_model.kernels.imbalance.counted import measure_work
@@ -17,7 +17,7 @@ from procrustes_model.kernels.imbalance.tiles import find_tiles
 from procrustes_model.kernels.sparse.masks import MaskArrays
 from procrustes_model.model.lower import lower_mapping
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
-from procrustes_model.model.sparse.masks import check_tables, lower_masks, tensor_shape
+from procrustes_model.model.sparse.masks import MOST_BYTES, check_tables, lower_masks, tensor_shape
 from procrustes_model.model.sparse.steps import SparseBuffers, make_buffers
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _ENOUGH_ELEMENTS = 1 << 16
 _MOST_MASKS = 100
 """Masks are drawn until so many processing elements have been seen, or so many masks."""
+_BYTES_PER_ELEMENT = 80
+"""Work without and with balancing, of each mask, of all, and relative to the mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,20 +239,38 @@ def _find_work(
     design: SparseDesign, problem: Problem, buffers: SparseBuffers, samples: int | None, seed: int
 ) -> tuple[str, list[tuple[Floats | Ints, Floats | Ints]]]:
     """Return on what basis work is found, and the work without and with balancing, mask by mask."""
+    tensor, tiles = design.balance.tensor, buffers.tiles
+    elements = int(tiles.rounds[0]) * int(tiles.parts[0])
+    _check_memory(elements)
     if design.is_counted:
         return "counted", [_count_work(design, buffers, design.masks)]
-    tensor, tiles = design.balance.tensor, buffers.tiles
     rule = design.density_rules[tensor]
     if rule.draw is None or tiles.alike[0] == tiles.pieced[0] == 0:
         return "even", [_even_work(design, buffers)]
-    name, elements = problem.tensors[tensor].name, int(tiles.rounds[0] * tiles.parts[0])
+    name = problem.tensors[tensor].name
+    number = samples or min(_MOST_MASKS, math.ceil(_ENOUGH_ELEMENTS / elements))
+    _check_memory(elements, number)
     check_tables(problem, design.problem, [name])
     rng = np.random.default_rng(seed)
     work: list[tuple[Floats | Ints, Floats | Ints]] = []
-    for _ in range(samples or min(_MOST_MASKS, math.ceil(_ENOUGH_ELEMENTS / elements))):
+    for _ in range(number):
         mask = rule.draw(*_drawn_from(design, problem), rng)
         work.append(_count_work(design, buffers, lower_masks(problem, design.problem, {name: mask})))
     return "sampled", work
+
+
+def _check_memory(elements: int, masks: int = 1) -> None:
+    """Raise a SpecError where the work of all elements would take more than `MOST_BYTES`."""
+    needed = _BYTES_PER_ELEMENT * elements * masks
+    if needed > MOST_BYTES:
+        of = f" for each of {masks:,} masks" if masks > 1 else ""
+        message = (
+            f"work is listed of {elements:,} processing elements{of}, which would take {needed / 1e9:.1f} GB"
+        )
+        hint = "take a mapping with larger tiles below the array" + (
+            ", or fewer samples" if masks > 1 else ""
+        )
+        raise SpecError(Issue(f"{message}, more than {MOST_BYTES / 1e9:g}", hint))
 
 
 def _drawn_from(design: SparseDesign, problem: Problem) -> tuple[tuple[int, ...], int, tuple[int, int], int]:
