@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from procrustes_model.array_files import quote
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.workloads.mask_profile import _same_weights
+from procrustes_model.workloads.mask_profile import same_weights
 
 if TYPE_CHECKING:
-    from procrustes_model.spec.network import Network, NetworkLayer
+    from procrustes_model.spec.network import Layer, Network
     from procrustes_model.training.checkpoints import Checkpoint
     from procrustes_model.training.weight_parts import Weight
 
@@ -42,7 +42,7 @@ def layers_of(checkpoint: Checkpoint, network: Network) -> Checkpoint:
     named = [weight for weight in checkpoint.weights if layer_name(weight.name) in layers]
     for weight in named:
         layer = layers[layer_name(weight.name)]
-        if not _same_weights(weight.shape, layer):
+        if not same_weights(weight.shape, layer):
             differ = f"{quote(weight.name)} has shape {list(weight.shape)}, in {network.name} "
             raise SpecError(Issue(f"{differ}{list(layer.weight_shape)}", None, checkpoint.file))
     chosen = named or _in_order(checkpoint.weights, list(layers.values()))
@@ -59,12 +59,12 @@ def layers_of(checkpoint: Checkpoint, network: Network) -> Checkpoint:
     return replace(checkpoint, weights=tuple(chosen), left=(*checkpoint.left, *left))
 
 
-def _in_order(weights: Sequence[Weight], layers: Sequence[NetworkLayer]) -> list[Weight]:
+def _in_order(weights: Sequence[Weight], layers: Sequence[Layer]) -> list[Weight]:
     """Return for every layer the next weights of its shape; none where a layer finds none."""
     rest = iter(weights)
     chosen = []
     for layer in layers:
-        weight = next((one for one in rest if _same_weights(one.shape, layer)), None)
+        weight = next((one for one in rest if same_weights(one.shape, layer)), None)
         if weight is None:
             return []
         chosen.append(weight)

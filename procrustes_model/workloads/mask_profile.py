@@ -50,7 +50,7 @@ def match_layers(masks: MaskDensities, network: Network) -> dict[str, str]:
         if name not in layers:
             message = f"the network {network.name} has no layer '{name[:100]}'"
             issues.append(Issue(message, did_you_mean(name, layers), masks.file))
-        elif not _same_weights(shape, layers[name]):
+        elif not same_weights(shape, layers[name]):
             message = f"the weights of '{name}' have shape {list(shape)}, in {network.name} "
             issues.append(Issue(f"{message}{list(layers[name].weight_shape)}", None, masks.file))
     if issues:
@@ -65,13 +65,13 @@ def _match_in_order(masks: MaskDensities, network: Network, layers: list[Layer])
         message = f"{start}, and in order they do not match: {len(masks.names)} and {len(layers)} layers"
         raise SpecError(Issue(message, hint, masks.file))
     for name, shape, layer in zip(masks.names, masks.shapes, layers, strict=True):
-        if not _same_weights(shape, layer):
+        if not same_weights(shape, layer):
             differ = f"'{name}' has shape {list(shape)}, '{layer.name}' {list(layer.weight_shape)}"
             raise SpecError(Issue(f"{start}, and in order they do not match: {differ}", hint, masks.file))
     return {layer.name: name for layer, name in zip(layers, masks.names, strict=True)}
 
 
-def _same_weights(shape: tuple[int, ...], layer: Layer) -> bool:
+def same_weights(shape: tuple[int, ...], layer: Layer) -> bool:
     """Return whether a file's shape is that of a layer's weights: outputs first, as in PyTorch."""
     if isinstance(layer, ProblemLayer):
         return _fits(shape, layer.problem)
