@@ -1,106 +1,24 @@
-"""Constraints on mappings: as a user writes them, and as the searches obey them."""
+"""Constraints on mappings as the searches obey them."""
 
 from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Mapping as AbstractMapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import Bools, Ints
+from procrustes_model.mapper.constraints_reader import read_constraints
+from procrustes_model.mapper.level_rules import KINDS, Constraints, LevelRules, LoopRules
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.problem import Problem
-from procrustes_model.spec.text.document import Document, open_document, unknown_key
-from procrustes_model.spec.text.words import PAIRS, did_you_mean, shorten
-from procrustes_model.spec.text.yaml_text import Path
-
-KINDS = ("temporal", "spatial_x", "spatial_y")
-_FACTOR = re.compile(r"([^\s,=<>]+)\s*(=|<=|>=)\s*(\d+)")
-_KEYS = ("factors", "order", "dimensions")
-
-
-@dataclass(frozen=True)
-class FactorRule:
-    """A bound on one factor.
-
-    Attributes
-    ----------
-    dimension : str
-    relation : str
-        '=', '<=' or '>='.
-    value : int
-    """
-
-    dimension: str
-    relation: str
-    value: int
-
-    def allows(self, factor: int) -> bool:
-        """Say whether `factor` obeys the rule."""
-        if self.relation == "=":
-            return factor == self.value
-        return factor <= self.value if self.relation == "<=" else factor >= self.value
-
-    def __str__(self) -> str:
-        return f"{self.dimension}{self.relation}{self.value}"
-
-
-@dataclass(frozen=True)
-class LoopRules:
-    """Rules for the loops of one kind at one level.
-
-    Attributes
-    ----------
-    factors : tuple of FactorRule
-    dimensions : tuple of str, optional
-        The only dimensions that may have a loop; None means any.
-    order : tuple of str
-        Dimensions in the order in which their loops must nest, outermost first; others stand anywhere.
-    """
-
-    factors: tuple[FactorRule, ...] = ()
-    dimensions: tuple[str, ...] | None = None
-    order: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class LevelRules:
-    """Rules for one level.
-
-    Attributes
-    ----------
-    level : str
-    loops : dict
-        'temporal', 'spatial_x', 'spatial_y' to `LoopRules`.
-    keep, bypass : tuple of str
-        Tensors that must, or must not, be kept; the others are free.
-    """
-
-    level: str
-    loops: dict[str, LoopRules] = field(default_factory=dict)
-    keep: tuple[str, ...] = ()
-    bypass: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Constraints:
-    """All rules that a search obeys.
-
-    Attributes
-    ----------
-    levels : tuple of LevelRules
-    min_utilization : float
-        Least share of the compute units that a mapping must use.
-    name : str
-    """
-
-    levels: tuple[LevelRules, ...] = ()
-    min_utilization: float = 0.0
-    name: str = "constraints"
+from procrustes_model.spec.text.document import open_document
+from procrustes_model.spec.text.words import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -124,144 +42,21 @@ class Rules:
     least_units: int
 
 
-def _words(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return tuple(value.replace(",", " ").split())
-    return tuple(str(item) for item in value or ())
-
-
-class _Reader:
-    """Turns a document into `Constraints`, noting every issue with its place.
-
-    Without an architecture and a problem, only the form is checked.
-    """
-
-    def __init__(
-        self, document: Document, architecture: Architecture | None, problem: Problem | None
-    ) -> None:
-        self.document, self.architecture, self.problem = document, architecture, problem
-        self.levels = [level.name for level in architecture.levels] if architecture else None
-        self.dimensions = list(problem.dimensions) if problem else None
-        self.tensors = [tensor.name for tensor in problem.tensors] if problem else None
-
-    def names(self, value: Any, known: list[str] | None, what: str, path: Path) -> tuple[str, ...]:
-        names = _words(value)
-        for name in names:
-            if known is not None and name not in known:
-                self.document.complain(path, f"unknown {what} '{name}'", did_you_mean(name, known))
-        return tuple(name for name in names if known is None or name in known)
-
-    def keys(self, content: AbstractMapping[str, Any], known: tuple[str, ...], path: Path) -> None:
-        for key in content:
-            if key not in known:
-                unknown_key(self.document, (*path, key), list(known))
-
-    def pairs(self, value: Any, path: Path) -> AbstractMapping[str, Any]:
-        if isinstance(value, AbstractMapping):
-            return value
-        self.document.complain(path, f"must be {PAIRS}, is {shorten(value)}")
-        return {}
-
-    def factors(self, value: Any, path: Path) -> tuple[FactorRule, ...]:
-        text = value if isinstance(value, str) else " ".join(_words(value))
-        rules = []
-        for name, relation, number in _FACTOR.findall(text):
-            if self.names([name], self.dimensions, "dimension", path):
-                rules.append(FactorRule(name, relation, int(number[:20])))
-        rest = _FACTOR.sub(" ", text).replace(",", " ").strip()
-        if rest:
-            self.document.complain(
-                path, f"'{rest[:60]}' is no rule for a factor", "write K=16, K<=16 or K>=2"
-            )
-        return tuple(rules)
-
-    def loops(self, content: Any, path: Path) -> LoopRules:
-        if not isinstance(content, AbstractMapping):
-            return LoopRules(self.factors(content, path))
-        self.keys(content, _KEYS, path)
-        only, order = content.get("dimensions"), _words(content.get("order"))
-        for name in dict.fromkeys(name for name in order if order.count(name) > 1):
-            self.document.complain((*path, "order"), f"'{name}' stands twice in this order", "once is enough")
-        return LoopRules(
-            self.factors(content.get("factors") or "", (*path, "factors")),
-            None if only is None else self.names(only, self.dimensions, "dimension", (*path, "dimensions")),
-            self.names(content.get("order"), self.dimensions, "dimension", (*path, "order")),
-        )
-
-    def level(self, value: Any, path: Path) -> LevelRules | None:
-        content = self.pairs(value, path)
-        self.keys(content, ("level", *KINDS, "keep", "bypass"), path)
-        if "level" not in content:
-            self.document.complain(path, "the level that is constrained is missing", "write level: NAME")
-            return None
-        name = str(content["level"])
-        if not self.names([name], self.levels, "level", (*path, "level")):
-            return None
-        rules = {kind: self.loops(content[kind], (*path, kind)) for kind in KINDS if kind in content}
-        keep = self.names(content.get("keep"), self.tensors, "tensor", (*path, "keep"))
-        bypass = self.names(content.get("bypass"), self.tensors, "tensor", (*path, "bypass"))
-        self.check_keep(name, keep, bypass, path)
-        return LevelRules(name, rules, keep, bypass)
-
-    def check_keep(self, name: str, keep: tuple[str, ...], bypass: tuple[str, ...], path: Path) -> None:
-        for tensor in keep:
-            if tensor in bypass:
-                self.document.complain((*path, "bypass"), f"'{tensor}' cannot be both kept and bypassed")
-        if self.architecture is None or self.levels is None:
-            return
-        allowed = self.architecture.levels[self.levels.index(name)].tensors
-        for tensor in keep:
-            if allowed is not None and tensor not in allowed:
-                self.document.complain(
-                    (*path, "keep"),
-                    f"{name} cannot keep '{tensor}': the architecture allows {', '.join(allowed)}",
-                )
-        if bypass and self.levels[0] == name:
-            self.document.complain(
-                (*path, "bypass"), "the outermost level keeps every tensor", "remove the bypass"
-            )
-
-    def read(self) -> Constraints:
-        content, path = self.document.section("constraints"), ("constraints",)
-        self.keys(content, ("name", "min_utilization", "levels"), path)
-        share = content.get("min_utilization", 0.0)
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-            self.document.complain(
-                (*path, "min_utilization"),
-                f"'min_utilization' must be a number from 0 to 1, is {shorten(share)}",
-            )
-            share = 0.0
-        written = content.get("levels") or ()
-        if not isinstance(written, list | tuple):
-            self.document.complain((*path, "levels"), f"'levels' must be a list, is {shorten(written)}")
-            written = ()
-        rules = [self.level(level, (*path, "levels", i)) for i, level in enumerate(written)]
-        seen: set[str] = set()
-        for i, rule in enumerate(rules):
-            if rule and rule.level in seen:
-                self.document.complain((*path, "levels", i), f"level '{rule.level}' stands twice")
-            if rule:
-                seen.add(rule.level)
-        self.document.raise_issues()
-        return Constraints(
-            tuple(rule for rule in rules if rule), float(share), str(content.get("name", "constraints"))
-        )
-
-
 def load_constraints(
     source: str | os.PathLike[str] | AbstractMapping[str, Any] | Constraints | None,
     architecture: Architecture | None = None,
-    problem: Problem | None = None,
+    problem: Problem | Sequence[Problem] | None = None,
 ) -> Constraints:
     """Return the constraints that a file, a shipped name or a dict describes.
 
     Parameters
     ----------
     source : path, str, mapping, Constraints or None
-        A YAML file, a name, parsed content, or constraints, which are returned as is; None means none.
+        A YAML file, a name, parsed content, or constraints, whose names are checked; None means none.
     architecture : Architecture, optional
-    problem : Problem, optional
-        What the names of levels, tensors and dimensions are checked against.
+    problem : Problem or sequence of Problem, optional
+        What the names of levels, tensors and dimensions are checked against. Of several problems each must be
+        one of some; `for_problem` then leaves to each what it has.
 
     Returns
     -------
@@ -274,9 +69,62 @@ def load_constraints(
     """
     if source is None:
         return Constraints()
+    problems = [problem] if isinstance(problem, Problem) else problem
     if isinstance(source, Constraints):
+        if architecture is not None and problems is not None:
+            _check_names(source, architecture, problems)
         return source
-    return _Reader(open_document(source, "constraints"), architecture, problem).read()
+    return read_constraints(open_document(source, "constraints"), architecture, problems)
+
+
+def _check_names(constraints: Constraints, architecture: Architecture, problems: Sequence[Problem]) -> None:
+    """Raise where constraints made in Python name what does not exist."""
+    levels = [level.name for level in architecture.levels]
+    dimensions = [name for problem in problems for name in problem.dimensions]
+    tensors = [tensor.name for problem in problems for tensor in problem.tensors]
+    issues = []
+    for rules in constraints.levels:
+        named = [("level", (rules.level,), levels), ("tensor", (*rules.keep, *rules.bypass), tensors)]
+        for loops in rules.loops.values():
+            of_loops = (rule.dimension for rule in loops.factors)
+            named.append(("dimension", (*of_loops, *loops.order, *(loops.dimensions or ())), dimensions))
+        issues += [
+            Issue(
+                f"unknown {sort} '{name[:60]}'", did_you_mean(name, known), f"constraints {constraints.name}"
+            )
+            for sort, names, known in named
+            for name in names
+            if name not in known
+        ]
+    if issues:
+        raise SpecError(list(dict.fromkeys(issues)))
+
+
+def for_problem(constraints: Constraints, problem: Problem) -> Constraints:
+    """Return constraints without the rules on dimensions and tensors that a problem lacks.
+
+    Parameters
+    ----------
+    constraints : Constraints
+        Made for several problems, such as those of the layers of a network.
+    problem : Problem
+    """
+    tensors = {tensor.name for tensor in problem.tensors}
+    levels = []
+    for rules in constraints.levels:
+        loops = {}
+        for kind, one in rules.loops.items():
+            only = one.dimensions
+            loops[kind] = LoopRules(
+                tuple(rule for rule in one.factors if rule.dimension in problem.dimensions),
+                None if only is None else tuple(name for name in only if name in problem.dimensions),
+                tuple(name for name in one.order if name in problem.dimensions),
+            )
+        keep, bypass = (
+            tuple(name for name in names if name in tensors) for names in (rules.keep, rules.bypass)
+        )
+        levels.append(LevelRules(rules.level, loops, keep, bypass))
+    return replace(constraints, levels=tuple(levels))
 
 
 def make_rules(

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from procrustes_model.errors import Issue
 from procrustes_model.kernels.dense.arrays import UNLIMITED
-from procrustes_model.mapper.constraints import Constraints, LevelRules, LoopRules
 from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.level_rules import Constraints, LevelRules, LoopRules
 from procrustes_model.mapper.random_search import begin, make_ways, search_random
 from procrustes_model.mapper.space import Space
 from procrustes_model.objective import OBJECTIVES, Objective

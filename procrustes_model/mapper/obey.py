@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from procrustes_model.mapper.constraints import KINDS, Constraints, make_rules
+from procrustes_model.mapper.constraints import make_rules
+from procrustes_model.mapper.level_rules import KINDS, Constraints
 from procrustes_model.model.lower import lower_mapping
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.mapping import Mapping

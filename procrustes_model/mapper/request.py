@@ -12,8 +12,8 @@ from procrustes_model.objective import OBJECTIVES, Objective, parse_objective
 from procrustes_model.options import Request, argument, beside, option
 
 if TYPE_CHECKING:
-    from procrustes_model.mapper.constraints import Constraints
     from procrustes_model.mapper.incumbent import Progress
+    from procrustes_model.mapper.level_rules import Constraints
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.rules import Rules

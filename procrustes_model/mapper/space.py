@@ -25,10 +25,11 @@ from procrustes_model.kernels.search.arrays import SKEWED, Lattice, Model, Order
 from procrustes_model.kernels.search.finish import Bench
 from procrustes_model.kernels.search.lattice import spatial_vectors
 from procrustes_model.kernels.search.walk import Freedom
-from procrustes_model.mapper.constraints import Constraints, Rules, make_rules
+from procrustes_model.mapper.constraints import Rules, make_rules
 from procrustes_model.mapper.deadline import Deadline, OutOfTime
 from procrustes_model.mapper.dense_model import make_model
 from procrustes_model.mapper.lattice import list_divisors, list_primes, make_lattice
+from procrustes_model.mapper.level_rules import Constraints
 from procrustes_model.mapper.optimal.relaxation import Relaxation
 from procrustes_model.mapper.orders import MayFollow, Order, Profiles, find_mirror, group_orders, list_orders
 from procrustes_model.mapper.size import Packing, count_orders, count_splits, list_chains

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from procrustes_model.mapper.constraints import Constraints
+    from procrustes_model.mapper.level_rules import Constraints
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.zeros import Zeros

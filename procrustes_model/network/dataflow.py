@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.mapper.constraints import Constraints, LevelRules, LoopRules, load_constraints
+from procrustes_model.mapper.constraints import load_constraints
+from procrustes_model.mapper.level_rules import Constraints, LevelRules, LoopRules
 from procrustes_model.spec.network_problem import stands_alone
 from procrustes_model.vocabulary import ANY_DATAFLOW, Role
 

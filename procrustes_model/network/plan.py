@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.fingerprint import program_fingerprint
 from procrustes_model.kernels.dense.arrays import Bools
-from procrustes_model.mapper.constraints import Constraints
+from procrustes_model.mapper.constraints import for_problem
+from procrustes_model.mapper.level_rules import Constraints
 from procrustes_model.model.sparse.dense import costs_as_dense
 from procrustes_model.network.case import Case
 from procrustes_model.network.dataflow import dataflow_constraints
@@ -104,7 +105,7 @@ class _Planner:
         phase: Phase = problem.phase or Phase.FORWARD
         zeros = None if design.sparsity is None else zeros_of(problem, design.sparsity, state)
         if self.work.constraints is not None:
-            constraints, note = self.work.constraints, ""
+            constraints, note = for_problem(self.work.constraints, problem), ""
         else:
             constraints, note = dataflow_constraints(design.dataflow, self.work.architecture, problem)
         # A design that leaves a phase dense costs there what the dense machine costs: that is one case.

@@ -33,7 +33,7 @@ from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.vocabulary import ANY_DATAFLOW, DATAFLOWS, PHASES, Phase, Role
 
 if TYPE_CHECKING:
-    from procrustes_model.mapper.constraints import Constraints
+    from procrustes_model.mapper.level_rules import Constraints
     from procrustes_model.network.progress import RunProgress
     from procrustes_model.objective import Objective
     from procrustes_model.spec.architecture import Architecture

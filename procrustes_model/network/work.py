@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.fingerprint import program_fingerprint
-from procrustes_model.mapper.constraints import Constraints, load_constraints
+from procrustes_model.mapper.constraints import load_constraints
+from procrustes_model.mapper.level_rules import Constraints
 from procrustes_model.network.densities import LayerState, check_used, find_states, unused_tensors
 from procrustes_model.network.request import NetworkRequest, RunRequest
 from procrustes_model.options import options_of
@@ -20,8 +21,10 @@ from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.load import load_architecture, load_network, load_sparsity
 from procrustes_model.spec.network import Network
 from procrustes_model.spec.network_density import DensityProfile, load_density
+from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.sparsity import SparsePhase, Sparsity
 from procrustes_model.vocabulary import PHASES, Phase
+from procrustes_model.workloads.layer import training_problem
 
 DENSE = "dense"
 Asked = TypeVar("Asked", bound=NetworkRequest)
@@ -101,7 +104,9 @@ def load_work(request: NetworkRequest) -> Work:
     """
     request = _load(request)
     machine = cast("Architecture", request.architecture)
-    rules = None if request.constraints is None else load_constraints(request.constraints, machine)
+    rules = None
+    if request.constraints is not None:
+        rules = load_constraints(request.constraints, machine, _kinds_of_problems(request))
     request = replace(request, constraints=rules)
     flow = request.dataflow if rules is None else rules.name
     designs = [_design(cast("Sparsity | None", request.sparsity), flow)]
@@ -118,6 +123,19 @@ def load_work(request: NetworkRequest) -> Work:
         )
     phases = cast("tuple[Phase, ...]", request.phases)
     return replace(work, designs=tuple(designs), phases=phases, as_published=request.as_published)
+
+
+def _kinds_of_problems(request: NetworkRequest) -> list[Problem]:
+    """Return a problem of each shape that a network has: their dimensions and tensors are those of all."""
+    network = cast("Network", request.network)
+    phases, as_published = PHASES, False
+    if isinstance(request, RunRequest):
+        phases, as_published = cast("tuple[Phase, ...]", request.phases), request.as_published
+    return [
+        training_problem(layer, phase, as_published=as_published)
+        for layer in {(one.kind, one.has_weights, one.groups > 1): one for one in network.layers}.values()
+        for phase in phases
+    ]
 
 
 def _load(request: Asked) -> Asked:

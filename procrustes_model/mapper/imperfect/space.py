@@ -17,9 +17,9 @@ import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
-from procrustes_model.mapper.constraints import KINDS
 from procrustes_model.mapper.deadline import Deadline, OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.level_rules import KINDS
 from procrustes_model.mapper.size import Packing
 from procrustes_model.mapper.space import Space
 

@@ -106,7 +106,8 @@ def _constraints(dump: Mapping[str, Any]) -> dict[str, Any]:
         level: dict[str, Any] = {"level": rules["level"]}
         for kind, loops in rules["loops"].items():
             factors = [f"{one['dimension']}{one['relation']}{one['value']}" for one in loops["factors"]]
-            level[kind] = {"factors": " ".join(factors), "order": " ".join(loops["order"])}
+            level[kind] = {"factors": factors, "order": list(loops["order"])}
+            level[kind] = {key: words for key, words in level[kind].items() if words}
             if loops["dimensions"] is not None:
                 level[kind]["dimensions"] = list(loops["dimensions"])
         levels.append(level | {key: list(rules[key]) for key in ("keep", "bypass")})
