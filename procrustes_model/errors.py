@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from procrustes_model.printable import printable
+
 
 @dataclass(frozen=True)
 class Issue:
@@ -31,7 +33,8 @@ class Issue:
     def __str__(self) -> str:
         where = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         text = f"{where}: {self.message}" if where else self.message
-        return f"{text}; {self.hint}" if self.hint else text
+        # Whatever a user wrote stays on its line, and tells a terminal nothing.
+        return printable(f"{text}; {self.hint}" if self.hint else text)
 
 
 class SpecError(ValueError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import json
+import math
 import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from procrustes_model.versions import CSV_VERSION, KEY
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a formula of a spreadsheet starts with."""
 
 
 def check_writable(path: str | Path) -> None:
@@ -65,10 +70,7 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
     check_writable(path)
     data = content.encode("utf-8") if isinstance(content, str) else content
     if _is_special(Path(path)):
-        try:
-            Path(path).write_bytes(data)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from error
+        _write_straight(Path(path), data)
         return
     target = _real(Path(path))
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
@@ -89,10 +91,25 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def _write_straight(path: Path, data: bytes) -> None:
+    """Write to a device, or to a pipe that somebody reads: opening another one would wait for ever."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "wb") as file:
+            if hasattr(os, "set_blocking"):
+                os.set_blocking(descriptor, True)
+            file.write(data)
+    except OSError as error:
+        reason = "nothing reads this pipe" if error.errno == errno.ENXIO else error.strerror
+        raise OSError(error.errno, reason, str(path)) from error
+
+
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Return rows as CSV: a header, commas, quotes only where needed (RFC 4180), lines that end in LF.
 
-    Floats are written with all their digits, so that reading gives the same number back.
+    Floats are written with all their digits, so that reading gives the same number back. A text that a
+    spreadsheet would run as a formula gets an apostrophe in front, which spreadsheets take as the mark of a
+    text; numbers stay numbers.
 
     Parameters
     ----------
@@ -104,8 +121,36 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**row, KEY: CSV_VERSION} for row in rows)
+    writer.writerows(
+        {column: _no_formula(value) for column, value in {**row, KEY: CSV_VERSION}.items()} for row in rows
+    )
     return buffer.getvalue()
+
+
+def _no_formula(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def json_text(data: Any, *, indent: int = 2, sort_keys: bool = False) -> str:
+    """Return data as JSON with a line end: UTF-8 as it is, no NaN and no infinity, which JSON does not have.
+
+    Parameters
+    ----------
+    data : Any
+        A number that is not finite is written as null.
+    indent : int
+    sort_keys : bool
+    """
+    text = json.dumps(_finite(data), indent=indent, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False)
+    return text + "\n"
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def _real(path: Path) -> Path:

@@ -5,8 +5,10 @@ Nothing heavy is imported before a verb runs, so that ``--help`` and shell compl
 
 from __future__ import annotations
 
+import io
 import sys
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, Any
 
 import typer
 
@@ -23,7 +25,11 @@ from procrustes_model.cli import (
     train_cost,
     validate,
 )
-from procrustes_model.cli.errors import reported_errors
+from procrustes_model.cli.errors import BAD_INPUT, open_streams, reported_errors
+from procrustes_model.cli.say import say
+
+_UsageError: Any = typer.BadParameter.__base__
+"""Of all wrong options and arguments; Typer exports this one of them."""
 
 app = typer.Typer(
     help="Access counts, energy and cycles of DNN accelerators, from architecture, problem and mapping.",
@@ -53,7 +59,7 @@ def _print_version(wanted: bool) -> None:
     from procrustes_model import __version__
 
     with reported_errors():
-        typer.echo(f"procrustes {__version__}")
+        say(f"procrustes {__version__}")
     raise typer.Exit
 
 
@@ -70,12 +76,29 @@ def _options(
 
 def main() -> None:
     """Run the command line and exit with its status: 0, or 2 for bad input, 130 when interrupted."""
+    open_streams()
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding lacks is no reason to fail.
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure:
             reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="procrustes")
+        sys.exit(_run())
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _run() -> int:
+    """Run the command line and return its status."""
+    try:
+        # Also here, for what is printed before a verb runs, such as help.
+        with reported_errors():
+            return int(app(prog_name="procrustes", standalone_mode=False) or 0)
+    except typer.Exit as ended:
+        return ended.exit_code
+    except _UsageError as error:
+        with suppress(OSError):
+            text = io.StringIO()
+            error.show(text)
+            say(text.getvalue(), err=True, nl=False)
+        return BAD_INPUT

@@ -18,6 +18,7 @@ from procrustes_model.cli.outputs import (
     write_results,
 )
 from procrustes_model.cli.requests import flattened
+from procrustes_model.cli.say import say
 from procrustes_model.cli.sparse_options import SparseOptions
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def evaluate_command(
         for phased in sparse.in_phases(work):
             one = _evaluate(machine, phased, schedule, sparse)
             if results and not quiet:
-                typer.echo("")
+                say("")
             results.append(one)
             if not quiet:
                 print_result(one, machine, phased, schedule)
@@ -62,7 +63,7 @@ def evaluate_command(
             if len(results) > 1:
                 from procrustes_model.report.terminal.phases import format_phases
 
-                typer.echo(f"\n{format_phases(results)}")
+                say(f"\n{format_phases(results)}")
             print_assumptions(results)
             print_written(outputs)
 

@@ -8,6 +8,7 @@ import typer
 
 from procrustes_model.cli.errors import reported_errors
 from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, ProblemArgument, load_all
+from procrustes_model.cli.say import say
 from procrustes_model.errors import SpecError
 
 
@@ -49,4 +50,4 @@ def explain_command(
         specs = load_all(architecture, problem, mapping)
         from procrustes_model.explanation.explain import explain
 
-        typer.echo(explain(*specs, level, tensor).to_text())
+        say(explain(*specs, level, tensor).to_text())

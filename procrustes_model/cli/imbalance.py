@@ -12,6 +12,7 @@ import typer
 from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, ProblemArgument, load_all
 from procrustes_model.cli.outputs import announce_compiling, check_outputs, print_written, quick_start
 from procrustes_model.cli.requests import flattened
+from procrustes_model.cli.say import say
 from procrustes_model.cli.sparse_options import SparseOptions
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import FILE, WHOLE
@@ -106,12 +107,12 @@ def _print(work: WorkArrays, *, first: bool) -> None:
 
     of = work.of
     phase = f" ({of.phase.replace('_', ' ')})" if of.phase else ""
-    typer.echo(
+    say(
         f"{'' if first else chr(10)}{of.problem}{phase} on {of.architecture}, "
         f"mapping {of.mapping}, design {of.sparsity}"
     )
-    typer.echo(f"{describe_work(of, work.before.shape[1], work.before.shape[0])}\n")
-    typer.echo(format_imbalance(work.histogram(_ROWS), unicode=Style.of(sys.stdout).unicode))
+    say(f"{describe_work(of, work.before.shape[1], work.before.shape[0])}\n")
+    say(format_imbalance(work.histogram(_ROWS), unicode=Style.of(sys.stdout).unicode))
 
 
 def _write(histograms: list[ImbalanceHistogram], csv: Path | None, plot: Path | None) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from procrustes_model.cli.errors import reported_errors
 from procrustes_model.cli.outputs import check_outputs, print_written
+from procrustes_model.cli.say import say
 from procrustes_model.errors import Issue, SpecError
 
 if TYPE_CHECKING:
@@ -52,12 +53,12 @@ def import_command(
             file, name=name, batch=batch, input_shape=_shape(input_shape), partial=partial
         )
         if out is None:
-            typer.echo(network.to_yaml(), nl=False)
+            say(network.to_yaml(), nl=False)
             return
         from procrustes_model.files import write_atomically
 
         write_atomically(out, network.to_yaml())
-        typer.echo(_summary(network))
+        say(_summary(network))
         print_written({"--out": out})
 
 

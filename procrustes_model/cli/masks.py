@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from procrustes_model.cli.errors import reported_errors
+from procrustes_model.cli.say import say
 from procrustes_model.errors import Issue, SpecError
 
 app = typer.Typer(
@@ -70,8 +71,8 @@ def from_checkpoint_command(
         if not quiet:
             from procrustes_model.report.terminal.masks import format_masks
 
-            typer.echo(format_masks(masks.densities()))
-            typer.echo("")
+            say(format_masks(masks.densities()))
+            say("")
             print_written({"--out": out})
 
 
@@ -106,10 +107,10 @@ def show_command(
 
         check_outputs({"--csv": csv}, (str(masks),))
         found = load_mask_densities(masks)
-        typer.echo(format_masks(found, step))
+        say(format_masks(found, step))
         if csv is not None:
             from procrustes_model.files import write_atomically
 
             write_atomically(csv, masks_text(found))
-            typer.echo("")
+            say("")
             print_written({"--csv": csv})

@@ -12,6 +12,7 @@ import typer
 
 from procrustes_model.cli.outputs import announce_compiling
 from procrustes_model.cli.requests import flattened
+from procrustes_model.cli.say import say
 from procrustes_model.cli.search import INTERRUPTED
 from procrustes_model.network.request import RunRequest
 
@@ -41,6 +42,7 @@ def network_command(
 
     Layers of equal shape are searched once. With --out, an interrupted run goes on where it was.
     """
+    from procrustes_model.network.files import plain_name
     from procrustes_model.network.run import run_network
     from procrustes_model.spec.load import load_architecture, load_network
 
@@ -51,7 +53,7 @@ def network_command(
 
         check_plotting()
     if folder is None and (csv or html or figures):
-        folder = Path(f"{net.name}_{machine.name}")
+        folder = Path(f"{plain_name(net.name)}_{plain_name(machine.name)}")
     if not quiet:
         announce_compiling("walk" if request.sparsity is None else "list_candidates")
     with CaseProgress(folder, quiet) as show:
@@ -60,11 +62,12 @@ def network_command(
     command = shlex.join(["procrustes", "network", *request.decisive().to_words()])
     written = [] if folder is None else _write(result, folder, csv, figures, command if html else None)
     if not quiet:
-        from procrustes_model.report.terminal.network import print_run
+        from procrustes_model.report.terminal.network import format_run
+        from procrustes_model.report.terminal.table import Style
 
-        print_run(result)
+        say(format_run(result, Style.of(sys.stdout)), styled=True)
         if written:
-            typer.echo(f"Wrote {', '.join(written)} into {folder}/")
+            say(f"Wrote {', '.join(written)} into {folder}/")
 
 
 def _write(result: NetworkResult, folder: Path, csv: bool, figures: bool, command: str | None) -> list[str]:
@@ -89,9 +92,9 @@ def _write(result: NetworkResult, folder: Path, csv: bool, figures: bool, comman
 def print_damaged(damaged: Sequence[Issue]) -> None:
     """Say on stderr which files of a folder are not used, a line each; of many, the first ones."""
     for issue in damaged[:_SHOWN]:
-        typer.echo(f"warning: {issue}", err=True)
+        say(f"warning: {issue}", err=True)
     if len(damaged) > _SHOWN:
-        typer.echo(f"warning: and {len(damaged) - _SHOWN} more files of cases", err=True)
+        say(f"warning: and {len(damaged) - _SHOWN} more files of cases", err=True)
 
 
 class CaseProgress:
@@ -118,12 +121,12 @@ class CaseProgress:
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
             self.bar = Progress(
-                TextColumn("{task.fields[cases]}"),
+                TextColumn("{task.fields[cases]}", markup=False),
                 BarColumn(bar_width=24),
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 console=Console(stderr=True),
                 transient=True,
             )
@@ -135,7 +138,7 @@ class CaseProgress:
         if self.bar is not None:
             self.bar.stop()
         if kind is not None and issubclass(kind, KeyboardInterrupt):
-            typer.echo(self.farewell(), err=True)
+            say(self.farewell(), err=True)
             raise typer.Exit(INTERRUPTED) from None
 
     def __call__(self, progress: Any) -> None:
@@ -156,7 +159,7 @@ class CaseProgress:
         if not self.quiet:
             print_damaged(damaged)
             there = f", {kept} of them already in {self.folder}/" if kept else ""
-            typer.echo(f"{total} different cases{there}", err=True)
+            say(f"{total} different cases{there}", err=True)
 
     def farewell(self) -> str:
         """Return what to say when the run is interrupted."""

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from procrustes_model.cli.say import say
 from procrustes_model.errors import Issue, SpecError
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def announce_compiling(kernel: str) -> None:
             if cache_directory()
             else "each time: there is no folder for them that can be written"
         )
-        typer.echo(f"compiling kernels ({when}) ...", err=True)
+        say(f"compiling kernels ({when}) ...", err=True)
 
 
 @contextmanager
@@ -85,16 +84,16 @@ def print_result(result: Result, architecture: Architecture, problem: Problem, m
     from procrustes_model.report.terminal.table import Style, format_summary, format_table
 
     phase = f" ({result.phase.replace('_', ' ')})" if result.phase else ""
-    typer.echo(f"{result.problem}{phase} on {result.architecture}, mapping {result.mapping}")
-    typer.echo(f"\n{format_nest(architecture, problem, mapping)}\n")
-    typer.echo(format_table(result, Style.of(sys.stdout)))
-    typer.echo(f"\n{format_summary(result, architecture)}")
+    say(f"{result.problem}{phase} on {result.architecture}, mapping {result.mapping}")
+    say(f"\n{format_nest(architecture, problem, mapping)}\n")
+    say(format_table(result, Style.of(sys.stdout)), styled=True)
+    say(f"\n{format_summary(result, architecture)}")
     from procrustes_model.model.sparse.result import SparseResult
 
     if isinstance(result, SparseResult):
         from procrustes_model.report.terminal.sparse import format_sparse
 
-        typer.echo(f"\n{format_sparse(result)}")
+        say(f"\n{format_sparse(result)}")
 
 
 def print_assumptions(results: Sequence[Result]) -> None:
@@ -104,7 +103,7 @@ def print_assumptions(results: Sequence[Result]) -> None:
 
     ideal = describe_ideal(result.to_dict() for result in results)
     if ideal is not None:
-        typer.echo("\n" + "\n".join(labelled("Note", [ideal])))
+        say("\n" + "\n".join(labelled("Note", [ideal])))
 
 
 def write_results(
@@ -130,4 +129,4 @@ def print_written(outputs: dict[str, Path | None]) -> None:
     """Say which files were written."""
     for path in outputs.values():
         if path is not None:
-            typer.echo(f"Wrote {path}")
+            say(f"Wrote {path}")

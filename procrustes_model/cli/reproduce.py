@@ -11,6 +11,7 @@ import typer
 from procrustes_model.cli.network import print_damaged
 from procrustes_model.cli.outputs import announce_compiling, print_written
 from procrustes_model.cli.requests import flattened
+from procrustes_model.cli.say import say
 from procrustes_model.cli.search import INTERRUPTED
 from procrustes_model.reproduction.request import EVERYTHING, ReproduceRequest, Run
 
@@ -50,11 +51,11 @@ def reproduce_command(
             with show:
                 answer = reproduce(watched.about(name))
             if not quiet:
-                typer.echo(f"{chr(10) if number else ''}{answer.text}\n")
+                say(f"{chr(10) if number else ''}{answer.text}\n", styled=True)
                 print_written({path.suffix: path for path in answer.files})
     except KeyboardInterrupt:
         kept = f"what is finished is kept in {request.out}/"
-        typer.echo(f"Interrupted; {kept}: the same command goes on", err=True)
+        say(f"Interrupted; {kept}: the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -64,8 +65,8 @@ def _list(quiet: bool) -> None:
     if quiet:
         return
     for one in load_study().items.values():
-        typer.echo(f"{one.name:<10} {one.title}")
-    typer.echo(f"{EVERYTHING:<10} all of these")
+        say(f"{one.name:<10} {one.title}")
+    say(f"{EVERYTHING:<10} all of these")
 
 
 class _Progress:
@@ -88,9 +89,9 @@ class _Progress:
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
             self.bar = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=24),
-                TextColumn("{task.fields[cases]}"),
+                TextColumn("{task.fields[cases]}", markup=False),
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(),
@@ -121,4 +122,4 @@ class _Progress:
             cases = f"{progress.done} of {progress.total} cases"
             self.bar.update(self.task, completed=progress.share, cases=cases)
         elif not self.quiet and progress.done == progress.kept and missing:
-            typer.echo(f"{self.title}: {missing} cases to search", err=True)
+            say(f"{self.title}: {missing} cases to search", err=True)

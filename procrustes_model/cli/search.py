@@ -22,6 +22,7 @@ from procrustes_model.cli.outputs import (
     write_results,
 )
 from procrustes_model.cli.requests import flattened
+from procrustes_model.cli.say import say
 from procrustes_model.cli.sparse_options import PhaseChoice, SparseOptions
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import FILE
@@ -96,7 +97,7 @@ def search_command(
             if len(results) > 1:
                 from procrustes_model.report.terminal.phases import format_phases
 
-                typer.echo(f"\n{format_phases([one.result for one in results])}")
+                say(f"\n{format_phases([one.result for one in results])}")
             print_assumptions([one.result for one in results])
             print_written(_existing(outputs))
     if results[-1].interrupted:
@@ -169,9 +170,9 @@ def _search_front(request: FrontRequest, path: Path, line: _ProgressLine | None,
     else:
         write_atomically(path, front_text(front))
     if not quiet:
-        typer.echo(format_front(front))
+        say(format_front(front))
         print_assumptions([point.result for point in front])
-        typer.echo(f"Wrote {path}")
+        say(f"Wrote {path}")
 
 
 def _mapping_files(out: Path | None, phase: PhaseChoice | None) -> dict[str, Path | None]:
@@ -193,19 +194,17 @@ def _print(found: SearchResult, request: SearchRequest, *, apart: bool) -> None:
     from procrustes_model.spec.load import load_architecture, load_problem
 
     if apart:
-        typer.echo("")
+        say("")
     machine, problem = load_architecture(request.architecture), load_problem(request.problem)
     print_result(found.result, machine, problem, found.mapping)
-    typer.echo(f"\n{format_certificate(found)}")
+    say(f"\n{format_certificate(found)}")
 
 
 def _write(
     found: list[SearchResult], mappings: dict[str, Path | None], csv: Path | None, json: Path | None
 ) -> None:
     """Write the outputs asked for."""
-    import json as json_module
-
-    from procrustes_model.files import write_atomically
+    from procrustes_model.files import json_text, write_atomically
 
     for one, path in zip(found, mappings.values(), strict=False):
         if path is not None:
@@ -213,8 +212,7 @@ def _write(
     write_results([one.result for one in found], csv)
     if json is not None:
         content = [one.to_dict() for one in found]
-        text = json_module.dumps(content[0] if len(content) == 1 else content, indent=2)
-        write_atomically(json, text + "\n")
+        write_atomically(json, json_text(content[0] if len(content) == 1 else content))
 
 
 class _ProgressLine:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from procrustes_model.cli.errors import reported_errors
+from procrustes_model.cli.say import say
 from procrustes_model.errors import Issue, SpecError
 
 
@@ -41,10 +42,10 @@ def list_command(
         from procrustes_model.shipped import list_shipped
 
         if kind is not None:
-            typer.echo("\n".join(list_shipped(kind.singular)))
+            say("\n".join(list_shipped(kind.singular)))
             return
         blocks = [[f"{one}:", *(f"  {name}" for name in list_shipped(one.singular))] for one in Kind]
-        typer.echo("\n\n".join("\n".join(block) for block in blocks))
+        say("\n\n".join("\n".join(block) for block in blocks))
 
 
 def _complete_name(incomplete: str) -> list[str]:
@@ -79,4 +80,4 @@ def show_command(
             raise SpecError(
                 Issue(f"'{name}' is among the {kinds}", f"add --kind {found[0]} or another of them")
             )
-        typer.echo(resolve(found[0].singular, name).read_text(encoding="utf-8"), nl=False)
+        say(resolve(found[0].singular, name).read_text(encoding="utf-8"), nl=False)

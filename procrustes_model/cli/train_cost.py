@@ -11,6 +11,7 @@ import typer
 from procrustes_model.cli.network import CaseProgress
 from procrustes_model.cli.outputs import announce_compiling, check_outputs, print_written
 from procrustes_model.cli.requests import flattened
+from procrustes_model.cli.say import say
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.request import TrainRequest
 
@@ -52,5 +53,5 @@ def _write(cost: TrainCost, csv: Path | None, clock_ghz: float | None, quiet: bo
     if csv is not None:
         write_atomically(csv, train_cost_text(cost))
     if not quiet:
-        typer.echo(format_train_cost(cost, clock_ghz))
+        say(format_train_cost(cost, clock_ghz))
         print_written({"--csv": csv})

@@ -11,6 +11,7 @@ import typer
 
 from procrustes_model.cli.errors import BAD_INPUT, print_issues, reported_errors
 from procrustes_model.cli.inputs import complete_shipped
+from procrustes_model.cli.say import say
 from procrustes_model.errors import Issue, SpecError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def validate_command(
         failed = False
         for file in files:
             try:
-                typer.echo(f"{file}: ok, {_check(file, target)}")
+                say(f"{file}: ok, {_check(file, target)}")
             except SpecError as error:
                 print_issues(error.issues)
                 failed = True

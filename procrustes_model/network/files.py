@@ -63,7 +63,7 @@ def _distinct(parts: dict[K, tuple[str, ...]]) -> dict[K, str]:
     Characters that file names should not have become ``_``. Of names that are alike then, also but for the
     case of letters, those that were plain keep theirs, and others get a number.
     """
-    plain = {key: tuple(map(_plain, words)) for key, words in parts.items()}
+    plain = {key: tuple(map(plain_name, words)) for key, words in parts.items()}
     taken: set[str] = set()
     names = {}
     for key in sorted(
@@ -77,8 +77,8 @@ def _distinct(parts: dict[K, tuple[str, ...]]) -> dict[K, str]:
     return names
 
 
-def _plain(name: str) -> str:
-    """Return a name as part of a file name."""
+def plain_name(name: str) -> str:
+    """Return a name as part of a file name: no folder, and nothing hidden."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", name).lstrip(".")[:_LONGEST] or "_"
 
 

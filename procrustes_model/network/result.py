@@ -279,6 +279,8 @@ def load_run(folder: str | Path) -> NetworkResult:
     """
     path = Path(folder) / RUN_FILE
     try:
+        if path.exists() and not path.is_file():  # reading a pipe would never end
+            raise SpecError(Issue("the record of a run must be a file", None, str(path)))
         text = path.read_text(encoding="utf-8")
         data = json.loads(text)
         if data["format"] != FORMAT:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from procrustes_model.printable import printable
 from procrustes_model.vocabulary import Phase
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -136,4 +137,4 @@ def _check(model: type[BaseModel], content: Mapping[str, Any]) -> None:
 
 def shown(text: str, most: int = 300) -> str:
     """Return what a damaged file may have a part in, as a message can hold it: printable, and not long."""
-    return "".join(one if one.isprintable() else "?" for one in text[:most])
+    return printable(text[:most])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from procrustes_model.files import write_atomically
+from procrustes_model import files
 from procrustes_model.model.result import Result
 
 
@@ -29,7 +28,7 @@ def json_text(results: Result | Sequence[Result]) -> str:
         if alone is not None
         else [result.to_dict() for result in cast("Sequence[Result]", results)]
     )
-    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    return files.json_text(data, sort_keys=True)
 
 
 def write_json(result: Result, path: str | Path) -> None:
@@ -40,4 +39,4 @@ def write_json(result: Result, path: str | Path) -> None:
     OSError
         When the file cannot be written.
     """
-    write_atomically(path, json_text(result))
+    files.write_atomically(path, json_text(result))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from procrustes_model.printable import printable
 from procrustes_model.training.mask_densities import MaskDensities
 
 
@@ -51,7 +52,7 @@ def _sides(shape: tuple[int, ...]) -> str:
 
 def _printable(text: str, most: int = 60) -> str:
     """Return text that cannot upset a terminal, cut where it is endless."""
-    shown = "".join(one if one.isprintable() else "?" for one in text[: most + 1])
+    shown = printable(text[: most + 1])
     return shown if len(shown) <= most else f"{shown[: most - 3]}..."
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -154,11 +153,9 @@ def _describe_proofs(result: NetworkResult) -> str:
     return text
 
 
-def print_run(result: NetworkResult) -> None:
-    """Print tables and notes to standard output."""
-    style = Style.of(sys.stdout)
-    text = f"{format_layers(result, style)}\n\n{format_totals(result, style)}\n\n{format_notes(result)}"
-    sys.stdout.write(text + "\n")
+def format_run(result: NetworkResult, style: Style | None = None) -> str:
+    """Return tables and notes."""
+    return f"{format_layers(result, style)}\n\n{format_totals(result, style)}\n\n{format_notes(result)}"
 
 
 def _new_table(style: Style, caption: str) -> Table:

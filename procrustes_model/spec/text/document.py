@@ -13,7 +13,7 @@ from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, shorten, with_article
-from procrustes_model.spec.text.yaml_text import MAX_DEPTH, MAX_NODES, Path, Place, parse_yaml
+from procrustes_model.spec.text.yaml_text import MAX_DEPTH, MAX_NODES, SURROGATE, Path, Place, parse_yaml
 from procrustes_model.versions import KEY, SPECIFICATIONS, version_problem
 
 MAX_BYTES = 2**20
@@ -201,8 +201,8 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     Raises
     ------
     SpecError
-        Where the file is missing, a directory, unreadable, empty, not UTF-8, larger than `MAX_BYTES`, or
-        not one plain YAML document.
+        Where the file is missing, a directory, a pipe or device, unreadable, empty, not UTF-8, larger than
+        `MAX_BYTES`, or not one plain YAML document.
     """
     file = os.fspath(path)
     text = _decode(_read_bytes(file), file)
@@ -220,7 +220,8 @@ def _read_bytes(file: str) -> bytes:
     content = b""
     try:
         status = pathlib.Path(file).stat()
-        readable = not stat.S_ISDIR(status.st_mode) and status.st_size <= MAX_BYTES
+        # Opening a pipe would wait until somebody writes to it.
+        readable = stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES
         if readable:
             with pathlib.Path(file).open("rb") as stream:
                 content = stream.read(MAX_BYTES + 1)
@@ -233,6 +234,8 @@ def _read_bytes(file: str) -> bytes:
         raise SpecError(Issue(f"cannot be read: {reason}", None, file[:200])) from None
     if stat.S_ISDIR(status.st_mode):
         raise SpecError(Issue("this is a directory", "give a YAML file", file))
+    if not stat.S_ISREG(status.st_mode):
+        raise SpecError(Issue("this is no regular file", "give a YAML file, no pipe or device", file))
     if status.st_size > MAX_BYTES:
         raise SpecError(_too_large(file, status.st_size))
     if len(content) > MAX_BYTES:
@@ -311,13 +314,16 @@ def _copy(value: Any, path: Path, document: Document, budget: list[int]) -> Any:
     if isinstance(value, Mapping):
         copied = {}
         for key, item in value.items():
-            if not isinstance(key, str):
+            if not isinstance(key, str) or SURROGATE.search(key):
                 document.complain(path, f"the key {shorten(key)} must be text")
                 continue
             copied[key] = _copy(item, (*path, key), document, budget)
         return copied
     if isinstance(value, (list, tuple)):
         return [_copy(item, (*path, index), document, budget) for index, item in enumerate(value)]
+    if isinstance(value, str) and SURROGATE.search(value):
+        document.complain(path, f"half of a character in {shorten(value)}")
+        return None
     if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, numbers.Integral):

@@ -20,6 +20,8 @@ MAX_DEPTH = 32
 MAX_NODES = 100_000
 _MAX_DIGITS = 40
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""What no text in UTF-8 can hold, but escapes can write."""
 _NULL = re.compile(r"~|null|Null|NULL|")
 _TRUE = re.compile(r"true|True|TRUE")
 _FALSE = re.compile(r"false|False|FALSE")
@@ -148,6 +150,8 @@ class _Builder:
         self.stack.pop()
 
     def _scalar(self, event: Any) -> None:
+        if not event.value.isascii() and SURROGATE.search(event.value):
+            self._fail(event, "half of a character", "write it as it is, or all of it as one escape")
         if self._wants_key():
             self._key(event)
             return
