@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from procrustes_model.errors import Issue
 from procrustes_model.spec.area import Area
@@ -18,6 +18,7 @@ from procrustes_model.spec.schema import (
     Placed,
     Positive,
     Text,
+    check_once,
 )
 from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.vocabulary import Phase, Served
@@ -71,7 +72,7 @@ class StorageLevel(Frozen):
     area_um2: NonNegative | None = Field(
         default=None, description="area of one instance in square micrometres"
     )
-    tensors: tuple[Name, ...] | None = Field(
+    tensors: Annotated[tuple[Name, ...], AfterValidator(check_once)] | None = Field(
         default=None, description="the only tensors that may be kept here; empty: any"
     )
     attributes: dict[str, float | str] = Field(
@@ -103,7 +104,7 @@ class ComponentUse(Frozen):
     action: Literal["read", "fill", "update", "compute"] = Field(
         description="what counts as one use per word"
     )
-    phases: tuple[Phase, ...] | None = Field(
+    phases: Annotated[tuple[Phase, ...], Field(min_length=1), AfterValidator(check_once)] | None = Field(
         default=None, description="the only phases in which it works; empty: all"
     )
 
@@ -139,6 +140,8 @@ class Component(Frozen):
     def _check(self) -> Component:
         if self.use is None and (self.energy_pj or self.when != Served.ALWAYS):
             raise ValueError("works on nothing: 'energy_pj' and 'when' need 'use', power alone does not")
+        if self.use is None and not self.power_pj_per_cycle and self.area_um2 is None:
+            raise ValueError("costs nothing: give it 'use', 'power_pj_per_cycle' or 'area_um2'")
         return self
 
 

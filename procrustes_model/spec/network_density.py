@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from procrustes_model.spec.schema import Frozen, Name, Text, build, keys_of
+from procrustes_model.spec.schema import Frozen, Name, PartError, Text, build, keys_of
 from procrustes_model.spec.text.document import Document, unknown_key
 from procrustes_model.spec.text.words import PAIRS, shorten
 from procrustes_model.spec.text.yaml_text import Path
@@ -39,7 +39,15 @@ class WeightDensity(Frozen):
     def _check(self) -> WeightDensity:
         if self.overall is not None and self.times_fewer is not None:
             raise ValueError("'overall' and 'times_fewer' are both given; keep one")
+        if self.kept is None and "rule" in self.model_fields_set:
+            message = "'rule' has no effect without 'overall' or 'times_fewer': there is nothing to spread"
+            raise PartError(("rule",), message)
         return self
+
+    @model_serializer(mode="wrap")
+    def _write_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what has an effect, so that what is written can be read again."""
+        return {key: value for key, value in write(self).items() if key != "rule" or self.kept is not None}
 
     @property
     def kept(self) -> float | None:

@@ -11,8 +11,8 @@ from procrustes_model.spec.network_problem import find_faults
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.problem_reader import CONTENT, read_content
 from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Identifier, Name, build, keys_of
-from procrustes_model.spec.text.document import Document, missing_key
-from procrustes_model.spec.text.words import PAIRS, did_you_mean, shorten
+from procrustes_model.spec.text.document import Document, missing_key, unknown_key
+from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, shorten
 from procrustes_model.spec.text.yaml_text import Path
 
 MAX_REPEAT = 1000
@@ -192,7 +192,7 @@ def read_item(written: Any, path: Path, document: Document) -> Frozen | None:
         return build(GroupItem, _without(written, "layers"), document, path)
     kind = written.get("kind")
     if "kind" not in written:
-        missing_key(document, (*path, "kind"), written, _all_keys(), f"one of {', '.join(KINDS)}")
+        _check_without_kind(written, path, document)
         return None
     if not isinstance(kind, str) or kind not in KINDS:
         hint = did_you_mean(kind, KINDS) if isinstance(kind, str) else f"one of {', '.join(KINDS)}"
@@ -242,12 +242,23 @@ def read_problem_item(written: dict[str, Any], path: Path, document: Document) -
     return item if len(document.issues) == before else None
 
 
+def _check_without_kind(written: dict[str, Any], path: Path, document: Document) -> None:
+    """Note what is wrong with an item that is neither a layer nor a group: as a rule, a misspelt key."""
+    keys = _all_keys()
+    for key in written:
+        if key not in keys:
+            unknown_key(document, (*path, key), keys)
+    if not any(closest(key, keys) == "layers" for key in written if key not in keys):
+        missing_key(document, (*path, "kind"), written, keys, f"one of {', '.join(KINDS)}")
+
+
 def _without(written: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in written.items() if name != key}
 
 
 def _all_keys() -> list[str]:
-    return sorted({key for model in KINDS.values() for key in keys_of(model)})
+    models: list[type[Frozen]] = [*KINDS.values(), GroupItem]
+    return sorted({key for model in models for key in keys_of(model)})
 
 
 def _advice(kind: str, key: str) -> str:

@@ -106,7 +106,9 @@ def _expand(written: Any, path: Path, document: Document) -> list[_Step]:
     steps: list[_Step] = []
     for index, one in enumerate(written):
         place = (*path, index)
+        known = len(document.issues)
         item = read_item(one, place, document)
+        assert item is not None or len(document.issues) > known, "no layer is left out without a word"
         if isinstance(item, GroupItem):
             # Read once, so that a group that repeats says an issue once.
             once = _expand(one["layers"], (*place, "layers"), document)

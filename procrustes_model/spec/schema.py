@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
@@ -46,6 +46,50 @@ class UnknownWordError(ValueError):
         super().__init__(f"must be one of {', '.join(names)}")
         near = closest(word, names)
         self.hint = None if near is None else f"did you mean '{near}'?"
+
+
+class PartError(ValueError):
+    """What is wrong with one part of a description because of others: mostly that it would have no effect.
+
+    Parameters
+    ----------
+    path : tuple of str and int
+        Where it stands in the description: keys as a user writes them, and indices.
+    message, hint : str
+        As `Issue` takes them.
+    """
+
+    def __init__(self, path: Path, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.hint = hint
+
+
+def check_needs(given: Iterable[str], needs: Mapping[str, tuple[str, ...]], has: Iterable[str]) -> None:
+    """Raise a `PartError` for a key that is given and has no effect without another one.
+
+    Parameters
+    ----------
+    given : iterable of str
+        Keys that a user states.
+    needs : mapping of str to tuple of str
+        By key, those that it needs.
+    has : iterable of str
+        Keys with a value that has an effect.
+    """
+    for key in given:
+        for needed in needs.get(key, ()):
+            if needed not in has:
+                raise PartError((key,), f"'{key}' has no effect without '{needed}'")
+
+
+def check_once(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names, or raise where one stands twice; for `AfterValidator`."""
+    found = tuple(names)
+    for name in found:
+        if found.count(name) > 1:
+            raise ValueError(f"has '{name}' twice")
+    return found
 
 
 def one_of(known: Iterable[str]) -> Callable[[str], str]:
@@ -146,6 +190,8 @@ def _translate(model: type[Frozen], detail: dict[str, Any], document: Document, 
         missing_key(document, place, value, keys_of(inner), _description(inner, str(place[-1])))
     elif kind == "default_factory_not_called":
         pass  # the field it is made from has an issue of its own
+    elif kind == "value_error" and isinstance(error := detail["ctx"]["error"], PartError):
+        document.complain((*place, *error.path), str(error), error.hint, key=True)
     elif kind == "value_error":
         whole = isinstance(value, (dict, BaseModel))
         error = detail["ctx"]["error"]

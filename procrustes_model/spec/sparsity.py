@@ -28,8 +28,11 @@ from procrustes_model.spec.schema import (
     Identifier,
     Name,
     NonNegative,
+    PartError,
     Placed,
     Text,
+    check_needs,
+    check_once,
     one_of,
 )
 from procrustes_model.spec.text.words import did_you_mean
@@ -56,6 +59,7 @@ DensityName = Annotated[str, Field(strict=True), AfterValidator(one_of(DENSITIES
 PolicyName = Annotated[str, Field(strict=True), AfterValidator(one_of(POLICIES))]
 
 
+Names = Annotated[tuple[Name, ...], AfterValidator(check_once)]
 FormatName = Annotated[str, Field(strict=True), AfterValidator(one_of(FORMATS))]
 
 EVERY_LEVEL = "*"
@@ -164,21 +168,46 @@ class Action(Frozen):
         description="gate: takes the cycle; skip: takes neither cycle nor energy"
     )
     target: Name = Field(description="the tensor whose accesses are saved")
-    on: tuple[Name, ...] = Field(min_length=1, description="tensors whose empty tiles save them")
+    on: Names = Field(min_length=1, description="tensors whose empty tiles save them")
 
 
 class ComputeActions(Frozen):
     """Computations that are not done because an operand is zero."""
 
-    skip: tuple[Name, ...] = Field(
+    skip: Names = Field(
         default=(),
         description="operands whose zeros take neither cycle nor energy; they must arrive compressed, "
         "but for the output, of which only what is not zero is computed",
     )
-    gate: tuple[Name, ...] = Field(default=(), description="operands whose zeros take the cycle only")
+    gate: Names = Field(default=(), description="operands whose zeros take the cycle only")
     gated_energy: Share = Field(
-        default=0.0, description="energy of a gated computation as a share of a done one"
+        default=0.0, description="energy of a gated computation as a share of a done one; gate"
     )
+
+    @model_validator(mode="after")
+    def _check_effect(self) -> ComputeActions:
+        for name in self.gate:
+            if name in self.skip:
+                message = f"'gate' has '{name}', which is skipped already"
+                raise PartError(("gate",), message, "keep one of them")
+        check_needs(self.model_fields_set, {"gated_energy": ("gate",)}, ["gate"] if self.gate else [])
+        return self
+
+    @model_serializer(mode="wrap")
+    def _write_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what has an effect, so that what is written can be read again."""
+        return {key: value for key, value in write(self).items() if key != "gated_energy" or self.gate}
+
+
+_BALANCING_NEEDS = {
+    "policy": ("tensor",),
+    "array": ("tensor",),
+    "pointer_level": ("tensor", "pointer_reads"),
+    "pointer_reads": ("tensor", "pointer_level"),
+    "pointer_share": ("pointer_reads",),
+    "pointer_energy": ("pointer_reads",),
+}
+"""By key, those without which it has no effect."""
 
 
 class Balancing(Frozen):
@@ -203,6 +232,29 @@ class Balancing(Frozen):
     pointer_energy: NonNegative = Field(
         default=1.0, description="energy of such a read, in reads of that level"
     )
+
+    @model_validator(mode="after")
+    def _check_effect(self) -> Balancing:
+        given = [
+            key for key in type(self).model_fields if key in self.model_fields_set and key != "policy"
+        ] + (["policy"] if POLICIES[self.policy].balances else [])
+        check_needs(given, _BALANCING_NEEDS, self._used())
+        return self
+
+    def _used(self) -> list[str]:
+        """Return the keys on which others depend and that have a value with an effect."""
+        named = [key for key in ("tensor", "pointer_level") if getattr(self, key) is not None]
+        return [*named, "pointer_reads"] if self.pointer_reads else named
+
+    @model_serializer(mode="wrap")
+    def _write_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what has an effect, so that what is written can be read again."""
+        used = self._used()
+        return {
+            key: value
+            for key, value in write(self).items()
+            if value is not None and all(needed in used for needed in _BALANCING_NEEDS.get(key, ()))
+        }
 
 
 class Capacity(Frozen):
@@ -247,6 +299,19 @@ class SparsePhase(Frozen):
     balancing: Balancing = Field(default=Balancing(), description="imbalance, and what is done about it")
     capacity: Capacity = Field(default=Capacity(), description="what has to fit")
     rules: Rules = Field(default=Rules(), description="differences to this model's own rules")
+
+    @model_validator(mode="after")
+    def _check_actions(self) -> SparsePhase:
+        """Raise where an action has no effect beside another one on the same level and tensor."""
+        for number, action in enumerate(self.actions):
+            for other in self.actions[:number]:
+                shared = [name for name in action.on if name in other.on]
+                if shared and (action.level, action.target) == (other.level, other.target):
+                    message = (
+                        f"accesses of '{action.target}' at {action.level} are saved on '{shared[0]}' twice"
+                    )
+                    raise PartError(("actions", number), message, "keep one of them")
+        return self
 
     def format_of(self, tensor: str, level: str) -> Format:
         """Return how a level stores a tensor: as said for it, for every level, or else with its zeros."""
