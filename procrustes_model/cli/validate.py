@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,14 +34,16 @@ def validate_command(
         str | None,
         typer.Option(
             metavar="ARCH",
-            help="Check mappings for this architecture.",
+            help="Check mappings and constraints for this architecture.",
             autocompletion=_complete_architecture,
         ),
     ] = None,
     problem: Annotated[
         str | None,
         typer.Option(
-            metavar="PROBLEM", help="Check mappings for this problem.", autocompletion=_complete_problem
+            metavar="PROBLEM",
+            help="Check mappings, constraints, and what others name for this problem.",
+            autocompletion=_complete_problem,
         ),
     ] = None,
 ) -> None:
@@ -49,59 +52,82 @@ def validate_command(
     A mapping is checked for its form alone, or with --arch and --problem for whether it fits them.
     """
     with reported_errors():
-        target = _target(arch, problem)
+        from procrustes_model.spec.load import load_architecture, load_problem
+
+        target = _Target(
+            None if arch is None else load_architecture(arch),
+            None if problem is None else load_problem(problem),
+        )
         failed = False
         for file in files:
             try:
-                say(f"{file}: ok, {_check(file, target)}")
+                say(f"{file}: ok, {target.check(file)}")
             except SpecError as error:
                 print_issues(error.issues)
                 failed = True
+        unused = [option for option, given in (("--arch", arch), ("--problem", problem)) if given is not None]
+        unused = [option for option in unused if option not in target.used]
+        if unused and not failed:
+            raise SpecError(Issue(f"no file is checked for {' and '.join(unused)}", "leave it out"))
     if failed:
         raise typer.Exit(BAD_INPUT)
 
 
-def _target(arch: str | None, problem: str | None) -> tuple[Architecture, Problem] | None:
-    """Return what mappings are checked against; None where nothing is given."""
-    from procrustes_model.spec.load import load_architecture, load_problem
+@dataclass
+class _Target:
+    """What files are checked for; `used` are the options that have been."""
 
-    if arch is None and problem is None:
-        return None
-    if arch is None or problem is None:
-        raise SpecError("a mapping is checked with both --arch and --problem, or with neither")
-    return load_architecture(arch), load_problem(problem)
+    architecture: Architecture | None
+    problem: Problem | None
+    used: set[str] = field(default_factory=set)
 
+    def check(self, file: str) -> str:
+        """Load one file and return what it is, such as ``architecture simple``."""
+        from procrustes_model.spec.text.document import SECTIONS, read_document
 
-def _check(file: str, target: tuple[Architecture, Problem] | None) -> str:
-    """Load one file and return what it is, such as ``architecture simple``."""
-    from procrustes_model.spec.load import load_mapping
-    from procrustes_model.spec.text.document import SECTIONS, read_document
+        path = _find(file)
+        data = read_document(path).data
+        kind = next((key for key in SECTIONS if isinstance(data, dict) and key in data), None)
+        if kind is None:
+            from procrustes_model.spec.text.words import closest
 
-    path = _find(file)
-    data = read_document(path).data
-    kind = next((key for key in SECTIONS if isinstance(data, dict) and key in data), None)
-    if kind is None:
-        from procrustes_model.spec.text.words import closest
+            first = next(iter(data), "") if isinstance(data, dict) else ""
+            near = closest(str(first), SECTIONS)
+            hint = f"did you mean '{near}'?" if near else None
+            raise SpecError(
+                Issue(f"none of the keys {', '.join(SECTIONS)} starts this file", hint, str(path), 1, 1)
+            )
+        if kind == "mapping":
+            return self._mapping(path)
+        if kind == "constraints":
+            from procrustes_model.mapper.constraints import load_constraints
 
-        first = next(iter(data), "") if isinstance(data, dict) else ""
-        near = closest(str(first), SECTIONS)
-        hint = f"did you mean '{near}'?" if near else None
-        raise SpecError(
-            Issue(f"none of the keys {', '.join(SECTIONS)} starts this file", hint, str(path), 1, 1)
-        )
-    if kind == "mapping":
-        if target is None:
-            from procrustes_model.cli.mapping_alone import check_mapping_alone
+            self.used |= {"--arch", "--problem"}
+            return f"constraints {load_constraints(path, self.architecture, self.problem).name}"
+        spec = _loader(kind)(path)
+        if kind in ("architecture", "sparsity"):
+            from procrustes_model.spec.tensors import misspelt_tensors
 
+            self.used.add("--problem")
+            if issues := misspelt_tensors(spec, self.problem):
+                raise SpecError(issues)
+        return f"{kind} {getattr(spec, 'name', '')}".rstrip()
+
+    def _mapping(self, path: Path) -> str:
+        from procrustes_model.cli.mapping_alone import check_mapping_alone
+        from procrustes_model.spec.load import load_mapping
+
+        self.used |= {"--arch", "--problem"}
+        if self.architecture is None and self.problem is None:
             return f"mapping {check_mapping_alone(path)} (form only)"
-        return f"mapping {load_mapping(path, *target).name}"
-    return f"{kind} {_loader(kind)(path).name}"
+        if self.architecture is None or self.problem is None:
+            raise SpecError("a mapping is checked with both --arch and --problem, or with neither")
+        return f"mapping {load_mapping(path, self.architecture, self.problem).name}"
 
 
 def _loader(kind: str) -> Callable[[Path], Any]:
-    """Return what loads files of one kind, mappings aside."""
+    """Return what loads files of one kind, mappings and constraints aside."""
     homes = {
-        "constraints": "mapper.constraints",
         "density": "spec.network_density",
         "schedule": "spec.schedule",
         "shape": "spec.shape",

@@ -17,6 +17,7 @@ from procrustes_model.kernels.dense.arrays import (
     ProblemArrays,
 )
 from procrustes_model.model.components import Working, serves_computes, words_served
+from procrustes_model.spec.tensors import strange_tensors
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.vocabulary import Action, Compute, Price
 
@@ -109,8 +110,10 @@ def lower_machine(
     Raises
     ------
     SpecError
-        When a tensor with bits of its own is none of the problem's, or a component works on no level.
+        When the architecture names a tensor that does not exist, or a component works on no level.
     """
+    if issues := strange_tensors(architecture, problem):
+        raise SpecError(issues)
     levels = architecture.levels
     shape = (len(levels), len(problem.tensors))
     ports = [(level.read_bandwidth, level.write_bandwidth, level.shared_bandwidth) for level in levels]

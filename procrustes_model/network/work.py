@@ -23,6 +23,7 @@ from procrustes_model.spec.network import Network
 from procrustes_model.spec.network_density import DensityProfile, load_density
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.sparsity import SparsePhase, Sparsity
+from procrustes_model.spec.tensors import strange_tensors
 from procrustes_model.vocabulary import PHASES, Phase
 from procrustes_model.workloads.layer import training_problem
 
@@ -104,9 +105,12 @@ def load_work(request: NetworkRequest) -> Work:
     """
     request = _load(request)
     machine = cast("Architecture", request.architecture)
+    problems = _kinds_of_problems(request)
+    if issues := strange_tensors(machine, problems[0]):  # here, and not once in every layer and phase
+        raise SpecError(issues)
     rules = None
     if request.constraints is not None:
-        rules = load_constraints(request.constraints, machine, _kinds_of_problems(request))
+        rules = load_constraints(request.constraints, machine, problems)
     request = replace(request, constraints=rules)
     flow = request.dataflow if rules is None else rules.name
     designs = [_design(cast("Sparsity | None", request.sparsity), flow)]

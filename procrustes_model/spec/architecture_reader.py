@@ -11,7 +11,7 @@ from procrustes_model.spec.schema import LARGEST_BOUND, Origin, build
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.expressions import ExpressionError, evaluate, parse
 from procrustes_model.spec.text.words import IDENTIFIER_RULE, PAIRS, did_you_mean, is_identifier, shorten
-from procrustes_model.spec.text.yaml_text import Path
+from procrustes_model.spec.text.yaml_text import Path, Place
 
 _TOP_KEYS = ["name", "description", "attributes", "bits", "levels", "compute", "components"]
 _LEVEL_NUMBERS = (
@@ -73,7 +73,13 @@ def read_architecture(document: Document) -> Architecture:
     architecture = build(Architecture, {**title, **parts}, document, path)
     document.raise_issues()
     assert architecture is not None
-    places = {(*path, "bits", name): document.place((*path, "bits", name), key=True) for name in bits}
+    places: dict[Path, Place] = {
+        (*path, "bits", name): document.place((*path, "bits", name), key=True) for name in bits
+    }
+    for index, level in enumerate(architecture.levels):
+        for position in range(len(level.tensors or ())):
+            tensor = (*path, "levels", index, "tensors", position)
+            places[tensor] = document.place(tensor)
     for index, component in enumerate(architecture.components):
         if component.use is not None and component.use.tensor is not None:
             tensor = (*path, "components", index, "use", "tensor")

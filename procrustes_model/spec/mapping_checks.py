@@ -8,8 +8,8 @@ from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.mapping_passes import check_passes
 from procrustes_model.spec.mapping_written import WrittenLevel
 from procrustes_model.spec.problem import Problem
+from procrustes_model.spec.tensors import strange_tensors
 from procrustes_model.spec.text.document import Document
-from procrustes_model.spec.text.words import closest
 from procrustes_model.spec.text.yaml_text import Path
 
 _Place = tuple[int, str, int]  # level, kind of loop, factor
@@ -127,7 +127,7 @@ def check_fanout(levels: list[WrittenLevel], architecture: Architecture, documen
 def check_keep(
     levels: list[WrittenLevel], architecture: Architecture, problem: Problem, document: Document
 ) -> None:
-    """Note tensors that the outermost level does not keep, and restrictions that name no tensor.
+    """Note tensors that the outermost level does not keep, and those of the architecture that do not exist.
 
     Parameters
     ----------
@@ -152,15 +152,4 @@ def check_keep(
         else:
             hint = f"{outermost.name} is outermost and must keep every tensor"
         document.complain((*levels[0].path, "keep"), message, hint)
-    _check_restrictions(architecture, problem, document)
-
-
-def _check_restrictions(architecture: Architecture, problem: Problem, document: Document) -> None:
-    """Note a level's `tensors` that look misspelt; names of another problem's tensors are fine."""
-    names = [tensor.name for tensor in problem.tensors]
-    for level in architecture.levels:
-        for name in level.tensors or ():
-            near = closest(name, names)
-            if name not in names and near is not None and near not in (level.tensors or ()):
-                message = f"{architecture.name} allows '{name}' at {level.name}, no tensor of {problem.name}"
-                document.complain(("mapping",), message, f"did you mean '{near}'?", key=True)
+    document.issues += strange_tensors(architecture, problem)

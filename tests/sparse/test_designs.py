@@ -333,9 +333,10 @@ def test_a_component_of_a_tensor_that_does_not_exist_is_refused(forward: Any, tm
     file = tmp_path / "machine.yaml"
     file.write_text(text.replace("{level: RegFile, tensor: Weights,", "{level: RegFile, tensor: Weigths,"))
     wrong = "has no tensor 'Weigths' for component 'WeightRecompute'; did you mean 'Weights'?"
-    with pytest.raises(SpecError, match=f"machine.yaml:57:37: .*{re.escape(wrong)}"):
-        evaluate(file, problem, mapping, sparsity="procrustes")
-    assert evaluate(file, problem, mapping).energy_pj > 0  # it does not work there
+    for design in ("procrustes", "dense", None):  # also where it does not work
+        given = {} if design is None else {"sparsity": design}
+        with pytest.raises(SpecError, match=f"machine.yaml:57:37: .*{re.escape(wrong)}"):
+            evaluate(file, problem, mapping, **given)
 
 
 def test_loops_with_one_iteration_do_not_matter() -> None:
