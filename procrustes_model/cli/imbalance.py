@@ -20,6 +20,9 @@ from procrustes_model.options import Request, option
 
 if TYPE_CHECKING:
     from procrustes_model.model.sparse.imbalance import ImbalanceHistogram, WorkArrays
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.mapping import Mapping
+    from procrustes_model.spec.problem import Problem
 
 _ROWS = 16
 """Bins on the terminal, at most."""
@@ -64,29 +67,36 @@ def imbalance_command(
         machine, work, schedule = load_all(architecture, problem, mapping)
         if not quiet:
             announce_compiling("measure_work")
-        from procrustes_model.model.sparse.imbalance import measure_imbalance
-
-        measured: list[WorkArrays] = []
-        for phased in sparse.in_phases(work):
-            zeros = sparse.find(phased)
-            assert zeros is not None
-            balanced = zeros.sparsity.phase(phased.phase).balancing.tensor
-            if options.samples is not None and balanced in zeros.masks:
-                raise SpecError(Issue(f"--samples are random masks; {balanced} has one", "leave it out"))
-            one = measure_imbalance(
-                machine,
-                phased,
-                schedule,
-                **zeros.arguments(),
-                samples=options.samples,
-                seed=options.seed,
-            )
+        measured = [_measure(machine, phased, schedule, sparse, options) for phased in sparse.in_phases(work)]
+        random = options.given("samples", "seed")
+        if random and all(one.of.basis != "sampled" for one in measured):
+            message = f"{' and '.join(random)}: there are no random masks, the work is {measured[0].of.basis}"
+            raise SpecError(Issue(message, "leave it out"))
+        for number, one in enumerate(measured):
             if not quiet:
-                _print(one, first=not measured)
-            measured.append(one)
+                _print(one, first=number == 0)
         _write([one.histogram(options.bins) for one in measured], options.csv, options.plot)
         if not quiet:
             print_written(outputs)
+
+
+def _measure(
+    machine: Architecture,
+    problem: Problem,
+    mapping: Mapping,
+    sparse: SparseOptions,
+    options: HistogramOptions,
+) -> WorkArrays:
+    """Return the work of processing elements in a problem's phase."""
+    from procrustes_model.model.sparse.imbalance import measure_imbalance
+
+    zeros = sparse.find(problem)
+    assert zeros is not None
+    balanced = zeros.sparsity.phase(problem.phase).balancing.tensor
+    if options.samples is not None and balanced in zeros.masks:
+        raise SpecError(Issue(f"--samples are random masks; {balanced} has one", "leave it out"))
+    asked = {**zeros.arguments(), "samples": options.samples, "seed": options.seed}
+    return measure_imbalance(machine, problem, mapping, **asked)
 
 
 def _check_plot(plot: Path | None) -> None:

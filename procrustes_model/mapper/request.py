@@ -141,6 +141,10 @@ class SearchRequest(MapperRequest):
             raise SpecError(
                 Issue("shorter last passes are not searched under other rules", "leave out one of them")
             )
+        if self.method == "exhaustive" and not self.imperfect and self.given("seed"):
+            raise SpecError(
+                Issue("method 'exhaustive' tries every mapping: a seed decides nothing", "leave it out")
+            )
         if self.mappings is not None and self.method != "random" and not self.imperfect:
             raise SpecError(
                 Issue(f"method '{self.method}' has no budget of mappings", "method 'random', or seconds")

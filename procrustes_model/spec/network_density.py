@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from procrustes_model.spec.schema import Frozen, Name, PartError, Text, build, keys_of
+from procrustes_model.spec.schema import Frozen, Name, PartError, Text, Unsigned, build, keys_of
 from procrustes_model.spec.text.document import Document, unknown_key
 from procrustes_model.spec.text.words import PAIRS, shorten
 from procrustes_model.spec.text.yaml_text import Path
 
 DensityRule = Literal["uniform", "erdos_renyi_kernel"]
 Part = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
-Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False), Unsigned]
 Factor = Annotated[float, Field(strict=True, ge=1, le=1e9, allow_inf_nan=False)]
 
 

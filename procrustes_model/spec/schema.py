@@ -35,7 +35,9 @@ Identifier = Annotated[str, Field(strict=True), AfterValidator(_identifier)]
 Text = Annotated[str, Field(strict=True, max_length=10_000)]
 Count = Annotated[int, Field(strict=True, ge=1, le=LARGEST_BOUND)]
 Positive = Annotated[float, Field(strict=True, gt=0, le=1e15, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(strict=True, ge=0, le=1e15, allow_inf_nan=False)]
+Unsigned = AfterValidator(lambda number: number + 0.0)
+"""Makes zero of a negative zero, which results would show with its sign."""
+NonNegative = Annotated[float, Field(strict=True, ge=0, le=1e15, allow_inf_nan=False), Unsigned]
 
 
 class UnknownWordError(ValueError):

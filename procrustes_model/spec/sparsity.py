@@ -43,7 +43,7 @@ from procrustes_model.vocabulary import PHASES, Phase
 def _share(number: float) -> float:
     if not 0 <= number <= 1:
         raise ValueError("must be from 0 to 1")
-    return number
+    return number + 0.0  # no negative zero
 
 
 def _inner_share(number: float) -> float:
