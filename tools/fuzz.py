@@ -7,10 +7,11 @@ misspelt, keys added, values of other types and ranges, things deleted, doubled,
 bytes overwritten. Each is read in this process as the commands read it. Two things are findings:
 
 - an exception that is no SpecError, or a reader that takes longer than `LONGEST`;
-- an unknown name that is accepted: a key was misspelt or added, and the file is read with the same result.
+- an unknown name that is accepted: a key or a word was misspelt or a key added, and the file is read with the
+  same result.
 
-Prints what was tried and each finding with the number that `--only` repeats. Ends with status 1 where there is
-one, with 0 otherwise. The same seed tries the same damages.
+Prints what was tried and each finding with the number that `--only` repeats. Ends with status 1 where there
+is one, with 0 otherwise. The same seed tries the same damages.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ def damaged(subject: Subject, rng: random.Random) -> tuple[bytes, Mutation]:
     if subject.suffix == ".json" and rng.random() < 0.9:
         data, mutation = mutate_data(json.loads(subject.content), rng)
         # A case may have more keys than are read, and its results are checked by evaluating it again.
-        mutation = mutation._replace(key=False)
+        mutation = mutation._replace(name=False)
         if subject.kind == "case" and isinstance(data, dict):
             return sealed(data), mutation
         return json.dumps(data).encode("utf-8", "surrogatepass"), mutation
@@ -207,7 +208,7 @@ class Bench:
             where = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "no file of the program"
             note("traceback", f"{type(error).__name__} at {where}: {str(error)[:80]!r}")
         else:
-            if mutation.key and not is_free(subject, mutation) and same(result, self._clean(subject)):
+            if mutation.name and not is_free(subject, mutation) and same(result, self._clean(subject)):
                 note("unknown name", f"{kind} accepts it without an effect")
 
     def _read(self, subject: Subject, content: bytes) -> Any:

@@ -29,12 +29,12 @@ class Mutation(NamedTuple):
     ----------
     what : str
         In words, for the report.
-    key : bool
-        Whether all it did was to misspell a key, or to add one: that must not go unnoticed.
+    name : bool
+        Whether all it did was to misspell a key or a word, or to add a key: that must not go unnoticed.
     """
 
     what: str
-    key: bool = False
+    name: bool = False
 
 
 class _Spot(NamedTuple):
@@ -80,7 +80,7 @@ def _rename(spot: _Spot, rng: random.Random) -> Mutation | None:
     items = [(new if key == spot.key else key, value) for key, value in spot.container.items()]
     spot.container.clear()
     spot.container.update(items)
-    return Mutation(f"key {shown(spot.path)} becomes {new!r}", key=True)
+    return Mutation(f"key {shown(spot.path)} becomes {new!r}", name=True)
 
 
 def _add(spot: _Spot, rng: random.Random) -> Mutation | None:
@@ -90,7 +90,7 @@ def _add(spot: _Spot, rng: random.Random) -> Mutation | None:
     if key in spot.container:
         return None
     spot.container[key] = copy.deepcopy(rng.choice(WEIRD))
-    return Mutation(f"key {key!r} beside {shown(spot.path)}", key=True)
+    return Mutation(f"key {key!r} beside {shown(spot.path)}", name=True)
 
 
 def _replace(spot: _Spot, rng: random.Random) -> Mutation:
@@ -130,7 +130,9 @@ def _change(spot: _Spot, rng: random.Random) -> Mutation | None:
             [-value, value * 10**12, value + 0.5, value * 2, value - 1, 0, 10**40]
         )
     elif isinstance(value, str):
-        spot.container[spot.key] = misspell(value, rng)
+        spot.container[spot.key] = new = misspell(value, rng)
+        words = value.split() != new.split() and spot.key not in _PROSE
+        return Mutation(f"{shown(spot.path)}, {value!r:.40}, becomes {new!r:.40}", name=words)
     else:
         return None
     return Mutation(f"{shown(spot.path)} becomes {spot.container[spot.key]!r:.40}")
@@ -152,6 +154,8 @@ _DAMAGES: tuple[_Damage, ...] = (
     _swap,
 )  # fmt: skip
 _PASSES = 50
+_PROSE = ("name", "description", "source")
+"""Keys of texts for readers, some of which go nowhere."""
 _PIECES = (b"\x00", b"\xff", b"\x1b[31m", b"\t", b"'", b"{", b"&a ", b"!!x ", b"\r", "\u2028é".encode())
 
 
