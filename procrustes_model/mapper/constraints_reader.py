@@ -52,11 +52,9 @@ class _Known:
     def problem(self, name: str) -> tuple[str, str | None] | None:
         """Return a message and a hint where a name is none of these."""
         if self.names is not None:
-            return (
-                None
-                if name in self.names
-                else (f"unknown {self.sort} '{name[:60]}'", did_you_mean(name, self.names))
-            )
+            if name in self.names:
+                return None
+            return f"unknown {self.sort} '{name[:60]}'", did_you_mean(name, self.names)
         right = is_identifier(name) if self.sort == "dimension" else is_name(name)
         return None if right else (f"{shorten(name)} is no name of a {self.sort}", None)
 
@@ -154,8 +152,8 @@ class _Reader:
 
     def check_keep(self, name: str, keep: tuple[str, ...], bypass: tuple[str, ...], path: Path) -> None:
         """Note tensors that a level cannot both keep and bypass, or that it never or always keeps."""
-        for tensor in keep:
-            if tensor in bypass:
+        for tensor in set(keep) & set(bypass):
+            if tensor in keep:
                 self.document.complain((*path, "bypass"), f"'{tensor}' cannot be both kept and bypassed")
         if self.architecture is None:
             return
@@ -187,7 +185,7 @@ class _Reader:
         """Return the names under a key, None where there is no such key; each may stand once."""
         if key not in content:
             return None
-        found: list[str] = []
+        found: dict[str, None] = {}
         for word in self.words(content[key], (*path, key), f"{known.sort}s"):
             if (problem := known.problem(word.text)) is not None:
                 self.document.complain(word.path, *problem, offset=word.offset)
@@ -195,7 +193,7 @@ class _Reader:
                 message = f"'{word.text}' stands twice"
                 self.document.complain(word.path, message, "once is enough", offset=word.offset)
             else:
-                found.append(word.text)
+                found[word.text] = None
         return tuple(found)
 
     def words(self, written: Any, path: Path, what: str) -> list[_Word]:
@@ -223,7 +221,7 @@ class _Reader:
         texts = [(path, written)]
         if isinstance(written, list):
             texts = [((*path, index), item) for index, item in enumerate(written)]
-        rules: list[FactorRule] = []
+        rules: dict[tuple[str, str], FactorRule] = {}
         for place, text in texts:
             if not isinstance(text, str) or not text.strip(" ,"):
                 message = f"rules for factors are written 'K=16 P<=7', this is {shorten(text)}"
@@ -233,11 +231,11 @@ class _Reader:
                 rule = self.factor(token, place)
                 if rule is None:
                     continue
-                if any((one.dimension, one.relation) == (rule.dimension, rule.relation) for one in rules):
+                if (rule.dimension, rule.relation) in rules:
                     message = f"'{rule.dimension}{rule.relation}' stands twice"
                     self.document.complain(place, message, "keep one of them", offset=token.start())
-                rules.append(rule)
-        return tuple(rules)
+                rules[rule.dimension, rule.relation] = rule
+        return tuple(rules.values())
 
     def factor(self, token: re.Match[str], path: Path) -> FactorRule | None:
         """Return the rule of one token such as `P<=7`."""

@@ -20,6 +20,7 @@ from procrustes_model.spec.schema import (
     Text,
     check_once,
 )
+from procrustes_model.spec.text.words import shorten
 from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.vocabulary import Phase, Served
 
@@ -174,7 +175,8 @@ class Architecture(Title, Placed):
             raise ValueError(f"names of levels and components must differ: {', '.join(names)}")
         units = self.instances(len(self.levels))
         if units > LARGEST_BOUND:
-            raise ValueError(f"the meshes multiply to {units} compute units, more than {LARGEST_BOUND}")
+            shown = shorten(units)
+            raise ValueError(f"the meshes multiply to {shown} compute units, more than {LARGEST_BOUND}")
         return self
 
     def issue(self, message: str, hint: str | None, path: Path) -> Issue:

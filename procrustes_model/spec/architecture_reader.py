@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import ChainMap
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -215,16 +217,17 @@ def _attributes(written: Any, path: Path, before: Values, document: Document) ->
         document.complain(path, f"'attributes' must be {PAIRS}, is {shorten(written)}")
         return {}
     values: Values = {}
+    known = ChainMap(values, before)
     for name, value in written.items():
         place = (*path, name)
         if not is_identifier(name):
             document.complain(
                 place, f"the name of attribute '{name[:60]}' must be {IDENTIFIER_RULE}", key=True
             )
-        elif isinstance(value, str) and not _is_arithmetic(value, {**before, **values}):
+        elif isinstance(value, str) and not _is_arithmetic(value, known):
             values[name] = value
         else:
-            number = _number(value, place, {**before, **values}, document)
+            number = _number(value, place, known, document)
             if isinstance(number, (int, float)) and not isinstance(number, bool) and number - number == 0:
                 values[name] = number
             else:
@@ -233,7 +236,7 @@ def _attributes(written: Any, path: Path, before: Values, document: Document) ->
     return values
 
 
-def _is_arithmetic(text: str, names: Values) -> bool:
+def _is_arithmetic(text: str, names: Mapping[str, float | str]) -> bool:
     """Return whether a text attribute is meant as an expression: it parses, and not as one unknown word."""
     try:
         used = parse(text).names
@@ -246,17 +249,17 @@ def _evaluated(
     item: dict[str, Any], keys: tuple[str, ...], path: Path, names: Values, document: Document
 ) -> dict[str, Any]:
     """Return a copy of `item` in which the values of `keys` are numbers where they were expressions."""
+    wanted = set(keys)
     return {
-        key: _number(value, (*path, key), names, document) if key in keys else value
+        key: _number(value, (*path, key), names, document) if key in wanted else value
         for key, value in item.items()
     }
 
 
-def _number(value: Any, path: Path, names: Values, document: Document) -> Any:
+def _number(value: Any, path: Path, names: Mapping[str, float | str], document: Document) -> Any:
     """Return the value of an expression; anything else as it is; 1 where there is an issue."""
     if not isinstance(value, str):
         return value
-    numbers = {name: number for name, number in names.items() if not isinstance(number, str)}
     try:
         expression = parse(value)
         for name in expression.names:
@@ -264,7 +267,7 @@ def _number(value: Any, path: Path, names: Values, document: Document) -> Any:
                 message = f"attribute '{name}' is the text {shorten(names[name])}, not a number"
                 document.complain(path, message, "an expression may use attributes that stand before it")
                 return 1
-        result = evaluate(expression, numbers)
+        result = evaluate(expression, names)
     except ExpressionError as error:
         document.complain(path, error.message, error.hint, offset=error.offset)
         return 1

@@ -15,7 +15,7 @@ from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
 from procrustes_model.spec.mapping_checks import check_bounds, check_fanout, check_keep
 from procrustes_model.spec.mapping_written import LOOP_KEYS, WrittenLevel
 from procrustes_model.spec.problem import Problem
-from procrustes_model.spec.schema import Origin, build
+from procrustes_model.spec.schema import LARGEST_PRODUCT, Origin, build
 from procrustes_model.spec.shape import bound_problem
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, is_name, shorten
@@ -228,9 +228,10 @@ class _Reader:
             self.document.complain(path, message, offset=token.start(2))
             self.unclear.add(name)
         elif name in factors:
-            hint = f"merge them into {name}={factors[name] * int(value)}"
+            merged = min(factors[name] * int(value), LARGEST_PRODUCT)
+            hint = f"merge them into {name}={merged}"
             self.document.complain(path, f"{name} stands twice among these loops", hint, offset=offset)
-            factors[name] *= int(value)
+            factors[name] = merged
             if token[3] or name in level.last:
                 self.unclear.add(name)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -256,6 +257,7 @@ def _without(written: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in written.items() if name != key}
 
 
+@cache
 def _all_keys() -> list[str]:
     models: list[type[Frozen]] = [*KINDS.values(), GroupItem]
     return sorted({key for model in models for key in keys_of(model)})

@@ -88,9 +88,11 @@ def check_needs(given: Iterable[str], needs: Mapping[str, tuple[str, ...]], has:
 def check_once(names: Iterable[str]) -> tuple[str, ...]:
     """Return names, or raise where one stands twice; for `AfterValidator`."""
     found = tuple(names)
+    seen = set()
     for name in found:
-        if found.count(name) > 1:
+        if name in seen:
             raise ValueError(f"has '{name}' twice")
+        seen.add(name)
     return found
 
 

@@ -157,7 +157,7 @@ def _dimensions(content: dict[str, Any], path: Path, document: Document) -> tupl
     elif not isinstance(written, list) or not written:
         message = f"a shape's 'dimensions' must be a list of names, is {shorten(written)}"
         document.complain(place, message, "such as [M, K, N]")
-    names: list[str] = []
+    names: dict[str, None] = {}
     for index, name in enumerate(written if isinstance(written, list) else []):
         if not isinstance(name, str) or not is_identifier(name):
             message = f"the name of a dimension must be {IDENTIFIER_RULE}; is {shorten(name)}"
@@ -165,7 +165,7 @@ def _dimensions(content: dict[str, Any], path: Path, document: Document) -> tupl
         elif name in names:
             document.complain((*place, index), f"duplicate dimension '{name}'")
         else:
-            names.append(name)
+            names[name] = None
     return tuple(names)
 
 

@@ -186,8 +186,9 @@ class ComputeActions(Frozen):
 
     @model_validator(mode="after")
     def _check_effect(self) -> ComputeActions:
+        skipped = set(self.skip)
         for name in self.gate:
-            if name in self.skip:
+            if name in skipped:
                 message = f"'gate' has '{name}', which is skipped already"
                 raise PartError(("gate",), message, "keep one of them")
         check_needs(self.model_fields_set, {"gated_energy": ("gate",)}, ["gate"] if self.gate else [])
@@ -303,14 +304,13 @@ class SparsePhase(Frozen):
     @model_validator(mode="after")
     def _check_actions(self) -> SparsePhase:
         """Raise where an action has no effect beside another one on the same level and tensor."""
+        saved: set[tuple[str, str, str]] = set()
         for number, action in enumerate(self.actions):
-            for other in self.actions[:number]:
-                shared = [name for name in action.on if name in other.on]
-                if shared and (action.level, action.target) == (other.level, other.target):
-                    message = (
-                        f"accesses of '{action.target}' at {action.level} are saved on '{shared[0]}' twice"
-                    )
-                    raise PartError(("actions", number), message, "keep one of them")
+            here = [(action.level, action.target, leader) for leader in action.on]
+            if twice := next((one for one in here if one in saved), None):
+                message = f"accesses of '{twice[1]}' at {twice[0]} are saved on '{twice[2]}' twice"
+                raise PartError(("actions", number), message, "keep one of them")
+            saved.update(here)
         return self
 
     def format_of(self, tensor: str, level: str) -> Format:
