@@ -38,6 +38,7 @@ from fuzz_mutations import Mutation, mutate_bytes, mutate_data, mutate_text, to_
 from fuzz_subjects import CLEAN, Subject, sealed, subjects
 
 from procrustes_model.errors import SpecError
+from procrustes_model.printable import printable_block
 from procrustes_model.spec.text.yaml_text import parse_yaml
 
 LONGEST = 5.0
@@ -199,7 +200,7 @@ class Bench:
                 result = self._read(subject, content)
         except SpecError as error:
             summary.refused[kind] += 1
-            if not all(line.isprintable() for line in str(error).split("\n")):
+            if printable_block(str(error)) != str(error):
                 note("traceback", "a message with control characters")
         except TooSlowError:
             note("traceback", f"longer than {LONGEST:g} s")

@@ -6,6 +6,7 @@ import csv
 from dataclasses import fields, replace
 from pathlib import Path
 
+from procrustes_model.files import csv_text
 from procrustes_model.model.components import ComponentResult
 from procrustes_model.model.result import LevelResult, Result
 from procrustes_model.model.tidy import TIDY_COLUMNS
@@ -92,3 +93,9 @@ def test_lines_end_as_the_standard_says(result: Result, tmp_path: Path) -> None:
     data = path.read_bytes()
     assert data.endswith(b"\n")
     assert data.count(b"\n") == 11 and b"\r" not in data
+
+
+def test_no_text_is_a_formula() -> None:
+    row = {"a": "=1+1", "b": "+x", "c": -1.5, "d": "-x", "e": "@x", "f": "\tx", "g": "a=b", "h": -2}
+    line = csv_text([*row, "version"], [row]).splitlines()[1]
+    assert line == "'=1+1,'+x,-1.5,'-x,'@x,'\tx,a=b,-2,2"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
+from procrustes_model import files
 from procrustes_model.model.result import Result
 from procrustes_model.report.tables.json import json_text, write_json
 
@@ -31,3 +33,9 @@ def test_areas_and_the_spread_of_work(result: Result) -> None:
 def test_keys_are_sorted(result: Result) -> None:
     keys = list(json.loads(json_text(result)))
     assert keys == sorted(keys)
+
+
+def test_json_has_no_number_that_is_none() -> None:
+    data = {"a": math.inf, "b": [math.nan, 1.5, (-math.inf, True)], "c": "inf"}
+    read = json.loads(files.json_text(data, indent=0))
+    assert read == {"a": None, "b": [None, 1.5, [None, True]], "c": "inf"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +98,11 @@ def test_data_that_contains_itself() -> None:
     data["architecture"] = data
     with pytest.raises(SpecError, match="nested too deep"):
         load_architecture(data)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in (tmp_path / "pipe", "/dev/zero", "/dev/null"):
+        with pytest.raises(SpecError, match="no regular file; give a YAML file"):
+            load_architecture(name)
