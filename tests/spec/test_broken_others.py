@@ -209,7 +209,7 @@ def test_a_negative_zero_is_zero(architecture_data: dict[str, Any]) -> None:
 
 def test_half_of_a_character_is_no_text(architecture_data: dict[str, Any]) -> None:
     architecture_data["architecture"]["description"] = "\ud800"
-    with pytest.raises(SpecError, match=r"architecture.description: half of a character in '\\\\ud800'"):
+    with pytest.raises(SpecError, match=r"architecture\.description: half of a character"):
         load_architecture(architecture_data)
 
 
