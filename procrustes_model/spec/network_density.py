@@ -8,7 +8,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from procrustes_model.spec.schema import Frozen, Name, PartError, Text, Unsigned, build, keys_of
+from procrustes_model.errors import Issue
+from procrustes_model.spec.schema import (
+    Frozen,
+    Name,
+    Origin,
+    PartError,
+    Placed,
+    Text,
+    Unsigned,
+    build,
+    keys_of,
+)
 from procrustes_model.spec.text.document import Document, unknown_key
 from procrustes_model.spec.text.words import PAIRS, shorten
 from procrustes_model.spec.text.yaml_text import Path
@@ -62,7 +73,7 @@ class ActivationDensity(Frozen):
     layers: dict[Name, Share] = Field(default={}, description="by layer: density of its input")
 
 
-class DensityProfile(Frozen):
+class DensityProfile(Placed):
     """Densities of the weights and activations of a network."""
 
     name: Name = Field(description="what results call it")
@@ -72,6 +83,13 @@ class DensityProfile(Frozen):
     activations: ActivationDensity = Field(
         default=ActivationDensity(), description="activations that are not zero"
     )
+
+    def issue(self, message: str, hint: str | None, path: Path) -> Issue:
+        """Return an issue that points at the key at `path` in the profile's file, if it has one."""
+        origin = self._origin
+        if origin.file is None:
+            return Issue(message, hint)
+        return Issue(message, hint, origin.file, *origin.by_path.get(path, ()))
 
 
 def load_density(source: str | os.PathLike[str] | Mapping[str, Any] | DensityProfile) -> DensityProfile:
@@ -108,7 +126,8 @@ def load_density(source: str | os.PathLike[str] | Mapping[str, Any] | DensityPro
     profile = build(DensityProfile, data, document, ("density",))
     document.raise_issues()
     assert profile is not None
-    return profile
+    places = {key: document.place(key, key=True) for key in document.keys}
+    return profile.read_from(Origin(document.file, by_path=places))
 
 
 def _section(model: type[Frozen], written: Any, path: Path, document: Document) -> Frozen:

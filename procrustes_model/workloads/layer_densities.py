@@ -134,20 +134,25 @@ def profile_densities(network: Network, profile: DensityProfile) -> dict[str, La
     SpecError
         Where the profile names a layer that is not the network's, or its densities do not give its total.
     """
-    kept = profile.weights.kept
-    if kept is None:
-        _check_names(
-            profile.weights.layers, {layer.name: layer for layer in network.layers if layer.weights}, network
-        )
-        weights: Mapping[str, float] = profile.weights.layers
-    else:
-        weights = layer_densities(network, profile.weights.rule, kept, profile.weights.layers)
-    activations = profile.activations
     names = {layer.name: layer for layer in network.layers}
-    for name in activations.layers:
-        if name not in names:
-            hint = did_you_mean(name, names)
-            raise SpecError(f"{network.name} has no layer '{name[:100]}'" + (f"; {hint}" if hint else ""))
+    weighted = {layer.name: layer for layer in network.layers if layer.weights}
+    issues = []
+    for section, stated, allowed in (
+        ("weights", profile.weights, weighted),
+        ("activations", profile.activations, names),
+    ):
+        for name in stated.layers:
+            if name not in allowed:
+                what = " with weights" if section == "weights" else ""
+                message = f"{network.name} has no layer '{name[:100]}'{what}"
+                path = ("density", section, "layers", name)
+                issues.append(profile.issue(message, did_you_mean(name, allowed), path))
+    if issues:
+        raise SpecError(issues)
+    kept, activations = profile.weights.kept, profile.activations
+    weights: Mapping[str, float] = profile.weights.layers
+    if kept is not None:
+        weights = layer_densities(network, profile.weights.rule, kept, weights)
     densities = {}
     for name in names:
         known = activations.layers.get(name, activations.default)

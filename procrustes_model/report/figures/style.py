@@ -86,7 +86,11 @@ def figure_bytes(figure: Figure, ending: str) -> bytes:
     # Without a date and with fixed names of parts, the same figure is the same file.
     metadata: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(ending, {})
     import matplotlib as mpl
+    from matplotlib.text import Text
 
-    with mpl.rc_context({"svg.hashsalt": "procrustes"}):
+    # A name with dollars is a name, and no formula.
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    with mpl.rc_context({"svg.hashsalt": "procrustes", "text.parse_math": False}):
         figure.savefig(buffer, format=ending[1:], dpi=200, metadata=metadata)
     return buffer.getvalue()
