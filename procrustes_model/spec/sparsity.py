@@ -181,7 +181,8 @@ class ComputeActions(Frozen):
     )
     gate: Names = Field(default=(), description="operands whose zeros take the cycle only")
     gated_energy: Share = Field(
-        default=0.0, description="energy of a gated computation as a share of a done one; gate"
+        default=0.0,
+        description="energy of a gated computation as a share of a done one; with gate, here or in an action",
     )
 
     @model_validator(mode="after")
@@ -191,13 +192,12 @@ class ComputeActions(Frozen):
             if name in skipped:
                 message = f"'gate' has '{name}', which is skipped already"
                 raise PartError(("gate",), message, "keep one of them")
-        check_needs(self.model_fields_set, {"gated_energy": ("gate",)}, ["gate"] if self.gate else [])
         return self
 
     @model_serializer(mode="wrap")
     def _write_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what has an effect, so that what is written can be read again."""
-        return {key: value for key, value in write(self).items() if key != "gated_energy" or self.gate}
+        return {key: value for key, value in write(self).items() if key != "gated_energy" or value}
 
 
 _BALANCING_NEEDS = {

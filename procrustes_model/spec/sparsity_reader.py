@@ -48,6 +48,8 @@ def read_sparsity(document: Document) -> Sparsity:
     build(Sparsity, {**title, **blank}, document, path)
     document.raise_issues()
     phases = {phase.value: _merged(shared, overrides.get(phase)) for phase in PHASES}
+    _check_gated_energy(phases, document)
+    document.raise_issues()
     design = build(Sparsity, {**title, **phases}, document, path)
     document.raise_issues()
     places = {part: document.place(part) for part in (*document.keys, *document.values)}
@@ -83,6 +85,25 @@ def _merged(shared: SparsePhase | None, override: SparsePhase | None) -> SparseP
         value = getattr(override, key)
         changed[key] = {**getattr(shared, key), **value} if key in _MERGED else value
     return shared.model_copy(update=changed)
+
+
+def _check_gated_energy(phases: dict[str, SparsePhase], document: Document) -> None:
+    """Note an energy of gated computations that no phase for which it is stated has."""
+    for name, phase in phases.items():
+        sharing = [one for one in phases.values() if one.compute is phase.compute]
+        if "gated_energy" not in phase.compute.model_fields_set or any(map(_gates_computations, sharing)):
+            continue
+        key: Path = ("compute", "gated_energy")
+        own: Path = ("sparsity", "phases", name, *key)
+        is_own = own in document.keys if document.keys else len(sharing) == 1
+        message = "'gated_energy' has no effect without 'gate', here or in an action"
+        document.complain(own if is_own else ("sparsity", *key), message, key=True)
+
+
+def _gates_computations(phase: SparsePhase) -> bool:
+    """Say whether computations may be gated: by themselves, or as the access of an operand is."""
+    with_access = phase.rules.gated_operands == "take_cycle"
+    return bool(phase.compute.gate) or (with_access and any(one.kind == "gate" for one in phase.actions))
 
 
 def _phase(sections: dict[str, Any], path: Path, document: Document) -> SparsePhase | None:

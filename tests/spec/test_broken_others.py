@@ -139,6 +139,17 @@ def test_constraints_of_several_problems_leave_to_each_what_it_has() -> None:
         load_constraints(both, machine, problems[1])
 
 
+@pytest.mark.parametrize("phases", [{}, {"backward": {"actions": []}}])
+def test_gates_of_accesses_gate_computations_too(phases: dict[str, Any]) -> None:
+    gate = [{"level": "L", "gate": "A", "on": "W"}]
+    content: dict[str, Any] = {"name": "d", "compute": {"gated_energy": 0.5}, "phases": phases}
+    stated = load_sparsity({"sparsity": {**content, "actions": gate}})
+    assert stated.forward.compute.model_dump() == {"skip": (), "gate": (), "gated_energy": 0.5}
+    for other in ({}, {"actions": gate, "rules": {"gated_operands": "dropped"}}):
+        with pytest.raises(SpecError, match=r"sparsity\.compute\.gated_energy: 'gated_energy' has no effect"):
+            load_sparsity({"sparsity": {**content, **other}})
+
+
 @pytest.mark.parametrize(("section", "column", "message"), DESIGN_CASES)
 def test_design(section: str, column: int, message: str, write: Any) -> None:
     path = write(f"sparsity:\n  name: d\n  {section}\n")

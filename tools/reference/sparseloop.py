@@ -44,13 +44,13 @@ def sparsity_spec(case: Case) -> dict[str, Any]:
         for action in sparsity["actions"]
     ]
     operands = [name for name, tensor in case["problem"]["tensors"].items() if not tensor["output"]]
-    compute = {"gate": operands} if sparsity["compute"] == "gating" else {}
+    compute = {"gate": operands, "gated_energy": 1.0} if sparsity["compute"] == "gating" else {}
     return {
         "sparsity": {
             "name": f"case {case['id']}",
             "densities": densities,
             "actions": actions,
-            "compute": {**compute, "gated_energy": 1.0},
+            "compute": compute,
             "rules": {
                 "rounding": "whole_words",
                 "access_box": "joined",
