@@ -131,7 +131,7 @@ def _change(spot: _Spot, rng: random.Random) -> Mutation | None:
         )
     elif isinstance(value, str):
         spot.container[spot.key] = new = misspell(value, rng)
-        words = value.split() != new.split() and spot.key not in _PROSE
+        words = "".join(value.split()) != "".join(new.split()) and spot.key not in _PROSE
         return Mutation(f"{shown(spot.path)}, {value!r:.40}, becomes {new!r:.40}", name=words)
     else:
         return None

@@ -54,12 +54,14 @@ def make_design(rng: random.Random, problem: dict[str, Any], levels: list[str]) 
         if rng.random() < 0.8:
             chosen = levels if rng.random() < 0.6 else rng.sample(levels, k=1)
             design["formats"][name] = {level: _format(rng, own[name]) for level in chosen}
-    actions = []
+    actions: dict[tuple[str, str, str], dict[str, str]] = {}
     for _ in range(rng.choice([0, 0, 1, 1, 2])):
         leader = rng.choice(sparse)
         target = rng.choice([name for name in tensors if name != leader])
-        actions.append({"level": rng.choice(levels), rng.choice(["skip", "gate"]): target, "on": leader})
-    design["actions"] = actions
+        level, kind = rng.choice(levels), rng.choice(["skip", "gate"])
+        # Accesses are saved on one and the same tensor once.
+        actions.setdefault((level, target, leader), {"level": level, kind: target, "on": leader})
+    design["actions"] = list(actions.values())
     if rng.random() < 0.7:
         design["compute"] = {rng.choice(["skip", "skip", "gate"]): rng.choice(sparse)}
     if rng.random() < 0.7:
