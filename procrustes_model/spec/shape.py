@@ -116,7 +116,6 @@ def read_shape(content: dict[str, Any], path: Path, document: Document) -> Shape
     -------
     Shape
     """
-    known = len(document.issues)
     for key in content:
         if key not in _KEYS:
             unknown_key(document, (*path, key), _KEYS)
@@ -134,11 +133,6 @@ def read_shape(content: dict[str, Any], path: Path, document: Document) -> Shape
     coefficients = _coefficients(content.get("coefficients"), dimensions, (*path, "coefficients"), document)
     tensors = _tensors(content, path, document)
     _check_roles(tensors, phase, (*path, "tensors"), document)
-    used = {name for one in tensors for rank in one.projections for name in rank.expression.names}
-    for coefficient in coefficients:
-        if coefficient not in used and len(document.issues) == known:
-            message = f"coefficient '{coefficient}' stands in no projection"
-            document.complain((*path, "coefficients", coefficient), message, "leave it out", key=True)
     return Shape(name, phase, dimensions, coefficients, tensors, document)
 
 
