@@ -19,8 +19,9 @@ from procrustes_model.network.request import NetworkRequest, RunRequest
 from procrustes_model.options import options_of
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.load import load_architecture, load_network, load_sparsity
-from procrustes_model.spec.network import Network
+from procrustes_model.spec.network import Layer, Network
 from procrustes_model.spec.network_density import DensityProfile, load_density
+from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.sparsity import SparsePhase, Sparsity
 from procrustes_model.spec.tensors import strange_tensors
@@ -135,11 +136,21 @@ def _kinds_of_problems(request: NetworkRequest) -> list[Problem]:
     phases, as_published = PHASES, False
     if isinstance(request, RunRequest):
         phases, as_published = cast("tuple[Phase, ...]", request.phases), request.as_published
+    kinds = {_kind_of_problem(layer): layer for layer in network.layers}
     return [
         training_problem(layer, phase, as_published=as_published)
-        for layer in {(one.kind, one.has_weights, one.groups > 1): one for one in network.layers}.values()
+        for layer in kinds.values()
         for phase in phases
     ]
+
+
+def _kind_of_problem(layer: Layer) -> tuple[object, ...]:
+    """Return what is the same of layers whose problems have the same dimensions and tensors."""
+    if isinstance(layer, ProblemLayer):
+        problem = layer.problem
+        names = (tuple(problem.dimensions), tuple(tensor.name for tensor in problem.tensors))
+        return (layer.kind, layer.batch_dimension, layer.has_weights, names)
+    return (layer.kind, layer.has_weights, layer.groups > 1)
 
 
 def _load(request: Asked) -> Asked:
