@@ -37,7 +37,10 @@ from .spec.problem import Problem as Problem
 from .spec.rules import Rules as Rules
 from .spec.sparsity import Sparsity as Sparsity
 from .workloads.from_onnx import network_from_onnx as network_from_onnx
-from .workloads.from_torch import network_from_torch as network_from_torch
+from .workloads.from_torch import (
+    masks_from_module as masks_from_module,
+    network_from_torch as network_from_torch,
+)
 from .workloads.layer import training_problem as training_problem, training_problems as training_problems
 
 __version__: str

@@ -145,19 +145,25 @@ def _states_of_masks(
 ) -> dict[str, LayerState]:
     """Return what a file of masks knows; layers that it has not, or whose weights are unknown, are dense."""
     from procrustes_model.training.masks import load_mask, load_mask_densities
-    from procrustes_model.workloads.mask_profile import match_layers
+    from procrustes_model.workloads.layer_matching import layer_mask, match_layers, part_in
 
     found = load_mask_densities(path)
     row = found.find_step(step)
     states = {layer.name: LayerState(1.0) for layer in network.layers}
+    layers = {layer.name: layer for layer in network.layers}
     for name, in_file in match_layers(found, network).items():
         column = found.names.index(in_file)
-        weights = _known(found.weights[row, column])
+        weights, mask = _known(found.weights[row, column]), None
+        is_part = part_in(layers[name], in_file) is not None
+        if weights is not None and (use_masks or is_part):
+            mask = layer_mask(load_mask(path, in_file, found.steps[row]), layers[name], in_file)
+        if mask is not None and is_part:
+            weights = float(mask.mean())
         states[name] = LayerState(
             1.0 if weights is None else weights,
             _known(found.activations[row, column]),
             _known(found.gradients[row, column]),
-            load_mask(path, in_file, found.steps[row]) if use_masks and weights is not None else None,
+            mask if use_masks else None,
         )
     return states
 

@@ -57,6 +57,10 @@ class NetworkLayer(Frozen):
         default=True, description="whether the second operand is weights, not activations"
     )
     count: Count = Field(default=1, description="separate copies per sample, such as attention heads")
+    inputs_first: bool = Field(
+        default=False,
+        description="whether a checkpoint keeps the weights of a product as inputs, outputs, as GPT-2's does",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> NetworkLayer:
@@ -67,6 +71,8 @@ class NetworkLayer(Frozen):
             raise ValueError("a depthwise layer has as many groups and outputs as input channels")
         if self.has_weights and self.count > 1:
             raise ValueError("copies of a layer with weights are layers of their own")
+        if self.inputs_first and not (self.has_weights and self.is_product):
+            raise ValueError("'inputs_first' is said of weights that are a matrix, or several in groups")
         spans = zip(self.kernel, self.dilation, self.input_size, self.padding, strict=True)
         for kernel, dilation, size, padding in spans:
             span = (kernel - 1) * dilation + 1
@@ -77,6 +83,13 @@ class NetworkLayer(Frozen):
         if self.macs > LARGEST_PRODUCT:
             raise ValueError("more than 2^62 multiply-accumulates")
         return self
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it multiplies matrices: no window moves."""
+        return self.kind in ("matmul", "fully_connected") or (
+            self.kind == "grouped" and self.kernel == (1, 1)
+        )
 
     @property
     def output_size(self) -> tuple[int, int]:
@@ -128,6 +141,13 @@ class Network(Frozen):
     layers: tuple[Annotated[Layer, Field(discriminator="kind")], ...] = Field(
         min_length=1, description="layers, first to last"
     )
+    other_tensors: tuple[Name, ...] = Field(
+        default=(),
+        description="tensors of a checkpoint that are no layer's weights, named as layers are",
+    )
+    tied_tensors: tuple[tuple[Name, Name], ...] = Field(
+        default=(), description="pairs of another name that the weights of a layer may have, and the layer's"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Network:
@@ -153,7 +173,8 @@ class Network(Frozen):
         first: dict[Layer, Layer] = {}
         alike: dict[Layer, list[str]] = {}
         for layer in self.layers:
-            one = first.setdefault(layer.model_copy(update={"name": "-"}), layer)
+            same = {"name": "-"} if isinstance(layer, ProblemLayer) else {"name": "-", "inputs_first": False}
+            one = first.setdefault(layer.model_copy(update=same), layer)
             alike.setdefault(one, []).append(layer.name)
         return {layer: tuple(names) for layer, names in alike.items()}
 
@@ -192,7 +213,12 @@ def _network_text(network: Network) -> str:
         shape = network.input
         flow = (shape.channels, shape.height, shape.width)
         lines.append(f"  input: {{channels: {shape.channels}, height: {shape.height}, width: {shape.width}}}")
-    lines += [f"  batch: {network.batch}", "  layers:"]
+    lines += [f"  batch: {network.batch}"]
+    if network.other_tensors:
+        lines.append(f"  other_tensors: {_value(list(network.other_tensors))}")
+    if network.tied_tensors:
+        lines.append(f"  tied_tensors: {_value([list(pair) for pair in network.tied_tensors])}")
+    lines.append("  layers:")
     for layer in network.layers:
         item, flow = _item(layer, flow)
         lines.append("    - {" + ", ".join(f"{key}: {_value(value)}" for key, value in item.items()) + "}")
@@ -211,13 +237,13 @@ def _item(
         if not layer.has_weights:
             item |= {"weights": False, "count": layer.count}
         _check(layer, NetworkLayer(**{**_core(layer), "rows": layer.rows, "count": layer.count}))
-        return item, None
+        return item | _order(layer), None
     if layer.kind == "fully_connected":
         _check(layer, NetworkLayer(**_core(layer)))
         item = {**written, "channels": layer.out_channels}
         if flow is None or math.prod(flow) != layer.in_channels:
             item["input_channels"] = layer.in_channels
-        return item, (layer.out_channels, 1, 1)
+        return item | _order(layer), (layer.out_channels, 1, 1)
     window = ("kernel", "stride", "padding", "dilation", "input_size")
     _check(layer, NetworkLayer(**{**_core(layer), **{key: getattr(layer, key) for key in window}}))
     if (layer.kind == "conv") != (layer.groups == 1) and layer.kind != "depthwise":
@@ -226,7 +252,7 @@ def _item(
     if layer.kind != "depthwise":
         item["channels"] = layer.out_channels
     if layer.kind == "grouped":
-        item["groups"] = layer.groups
+        item |= {"groups": layer.groups} | _order(layer)
     item["kernel"] = layer.kernel
     defaults = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
     item |= {key: getattr(layer, key) for key, usual in defaults.items() if getattr(layer, key) != usual}
@@ -245,8 +271,12 @@ def _problem_keys(layer: ProblemLayer) -> dict[str, Any]:
     return item | ({} if layer.count == 1 else {"count": layer.count})
 
 
+def _order(layer: NetworkLayer) -> dict[str, Any]:
+    return {"inputs_first": True} if layer.inputs_first else {}
+
+
 def _core(layer: NetworkLayer) -> dict[str, Any]:
-    keys = ("name", "kind", "in_channels", "out_channels", "groups", "has_weights")
+    keys = ("name", "kind", "in_channels", "out_channels", "groups", "has_weights", "inputs_first")
     return {key: getattr(layer, key) for key in keys}
 
 

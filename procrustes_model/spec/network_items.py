@@ -43,6 +43,11 @@ class Repeated(Item):
         return [f"{self.name}_{number}" for number in range(start, start + self.repeat)]
 
 
+_INPUTS_FIRST: Any = Field(
+    default=False, strict=True, description="whether a checkpoint keeps its weights as inputs, outputs"
+)
+
+
 class WindowItem(Repeated):
     """A layer whose kernels move over a map."""
 
@@ -82,6 +87,7 @@ class GroupedItem(ConvItem):
     """A convolution in groups of channels that share no weights."""
 
     groups: Count = Field(description="groups of channels")
+    inputs_first: bool = _INPUTS_FIRST
 
 
 class FullyConnectedItem(Repeated):
@@ -89,6 +95,7 @@ class FullyConnectedItem(Repeated):
 
     channels: Count = Field(description="outputs")
     input_channels: Count | None = Field(default=None, description="inputs, where not those before it")
+    inputs_first: bool = _INPUTS_FIRST
 
 
 class MatmulItem(Repeated):
@@ -101,6 +108,7 @@ class MatmulItem(Repeated):
         default=True, strict=True, description="whether B is weights, rather than activations"
     )
     count: Count = Field(default=1, description="separate products per sample, such as attention heads")
+    inputs_first: bool = _INPUTS_FIRST
 
 
 class ProblemItem(Repeated):

@@ -28,7 +28,7 @@ from procrustes_model.spec.text.words import shorten
 from procrustes_model.spec.text.yaml_text import Path
 
 MAX_LAYERS = 10_000
-_TITLE = ["name", "description", "source", "dataset", "input", "batch"]
+_TITLE = ["name", "description", "source", "dataset", "input", "batch", "other_tensors", "tied_tensors"]
 _TOP_KEYS = [*_TITLE, "layers"]
 _EXAMPLE = "such as [{name: conv1, kind: conv, channels: 64, kernel: 3, padding: 1}]"
 
@@ -180,6 +180,7 @@ def _run(step: _Step, flow: _Map, document: Document) -> tuple[dict[str, Any], _
         return {}, _Map(flow.channels, (1, 1))
     if isinstance(item, MatmulItem):
         data = {"in_channels": item.k, "out_channels": item.n, "rows": item.m, "has_weights": item.weights}
+        data |= {"inputs_first": item.inputs_first}
         return {"name": step.name, "kind": "matmul", "count": item.count, **data}, _Map()
     if isinstance(item, ProblemItem):
         kept = {"problem": item.problem, "batch_dimension": item.batch_dimension, "count": item.count}
@@ -188,7 +189,7 @@ def _run(step: _Step, flow: _Map, document: Document) -> tuple[dict[str, Any], _
         inputs = item.input_channels or _flattened(flow)
         if inputs is None:
             _unknown(step, ["input_channels"], document)
-        data = {"in_channels": inputs or 1, "out_channels": item.channels}
+        data = {"in_channels": inputs or 1, "out_channels": item.channels, "inputs_first": item.inputs_first}
         return {"name": step.name, "kind": "fully_connected", **data}, _Map(item.channels, (1, 1))
     assert isinstance(item, WindowItem)
     return _window(step, item, flow, document)
@@ -209,11 +210,13 @@ def _window(step: _Step, item: WindowItem, flow: _Map, document: Document) -> tu
         outputs = item.channels
     if isinstance(item, GroupedItem):
         kind, groups = "grouped", item.groups
+    first = isinstance(item, GroupedItem) and item.inputs_first
     data: dict[str, Any] = {
         "in_channels": channels,
         "out_channels": outputs,
         "groups": groups,
         "input_size": size,
+        "inputs_first": first,
     }
     data |= {key: getattr(item, key) for key in ("kernel", "stride", "padding", "dilation")}
     together = isinstance(item, ConvItem) and item.concatenate

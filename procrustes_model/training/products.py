@@ -21,8 +21,16 @@ _MATRIX_PRODUCTS = {
     "baddbmm": (1, 2),
     "addmv": (1, 2),
     "_addmm_activation": (1, 2),
+    "_int_mm": (0, 1),
+    "_scaled_mm": (0, 1),
+    "vdot": (0, 1),
 }
-_WEIGHTS_LAST = {"linear": (0, 1), "convolution": (0, 1), "_convolution": (0, 1)}
+_WEIGHTS_LAST = {
+    "linear": (0, 1),
+    "convolution": (0, 1),
+    "_convolution": (0, 1),
+    "_weight_int8pack_mm": (0, 1),
+}
 _PLACES = _MATRIX_PRODUCTS | _WEIGHTS_LAST
 """By ATen operator: which arguments it multiplies."""
 

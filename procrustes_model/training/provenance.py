@@ -51,6 +51,12 @@ class Provenance:
             found = self._held.get(storage, NOTHING)
             self._held[storage] = found if layer is None else found | {layer}
 
+    def compute(self, tensor: torch.Tensor, layer: Any) -> None:
+        """Note what is computed of a layer's weights alone, until something else is written there."""
+        storage = storage_of(tensor)
+        if storage is not None and storage not in self._held:
+            self._computed[storage] = self._computed.get(storage, NOTHING) | {layer}
+
     def flow(self, tensors: Iterable[torch.Tensor]) -> None:
         """Note activations or gradients."""
         for tensor in tensors:

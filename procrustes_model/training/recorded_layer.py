@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from procrustes_model.training.names import WEIGHT
 from procrustes_model.training.products import dense
 from procrustes_model.training.torch_library import torch
 
@@ -23,8 +24,6 @@ LAYERS = (
     torch.nn.ConvTranspose3d,
 )
 """Modules that are always recorded, with the weights that they call 'weight'."""
-
-WEIGHT = "weight"
 
 _COMPUTE = ("forward", "_conv_forward")
 _ADDING = Lock()
@@ -187,17 +186,32 @@ class RecordedLayer:
         )
 
 
+class Source(Protocol):
+    """What tensors are computed of."""
+
+    @property
+    def elements(self) -> int:
+        """How many weights there are."""
+
+    @property
+    def order(self) -> Any:
+        """Its place among all of the model."""
+
+
+OneSource = TypeVar("OneSource", bound=Source)
+
+
 def choose_layer(
-    sources: Collection[RecordedLayer], tensor: torch.Tensor, preferred: Collection[RecordedLayer]
-) -> RecordedLayer:
+    sources: Collection[OneSource], tensor: torch.Tensor, preferred: Collection[OneSource]
+) -> OneSource:
     """Return whose weights a tensor is that is computed of those of several layers.
 
     Parameters
     ----------
-    sources : collection of RecordedLayer
+    sources : collection of RecordedLayer, or of others that have elements and an order
         Not empty.
     tensor : torch.Tensor
-    preferred : collection of RecordedLayer
+    preferred : collection of the same
         They come first, then those with as many weights as the tensor has, then the model's first.
     """
     return min(

@@ -15,11 +15,11 @@ from typing import Any
 
 from torch.utils.weak import TensorWeakRef
 
+from procrustes_model.training.names import WEIGHT, is_parametrization
 from procrustes_model.training.products import Product, find_product, tensors_in
 from procrustes_model.training.provenance import Provenance, storage_of
 from procrustes_model.training.recorded_layer import (
     LAYERS,
-    WEIGHT,
     Counted,
     RecordedLayer,
     choose_layer,
@@ -106,7 +106,7 @@ class Watch:
 
     def __init__(self, model: torch.nn.Module, is_on: Callable[[], bool]) -> None:
         self._is_on = is_on
-        self._modules = {name: one for name, one in model.named_modules() if not _is_parametrization(name)}
+        self._modules = {name: one for name, one in model.named_modules() if not is_parametrization(name)}
         self._layers: dict[tuple[str, str], RecordedLayer] = {}
         self._provenance = Provenance()
         self._thread = _Thread()
@@ -209,7 +209,7 @@ class Watch:
         """Note what a module holds, and what the modules in it do."""
         for inner, one in module.named_modules() if deep else [("", module)]:
             place = f"{name}.{inner}" if name and inner else name or inner
-            if _is_parametrization(place):
+            if is_parametrization(place):
                 continue
             for tensor, held in held_weights(one):
                 self._provenance.hold(held, self._layer(place, tensor))
@@ -316,8 +316,3 @@ def _function_of(results: Iterable[Any]) -> Any:
         if tensor is not None and isinstance(tensor.grad_fn, torch.autograd.function.BackwardCFunction):
             return tensor.grad_fn
     return None
-
-
-def _is_parametrization(name: str) -> bool:
-    """Return whether a module computes weights of another one."""
-    return "parametrizations" in name.split(".")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from procrustes_model.array_files import quote
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.workloads.mask_profile import same_weights
+from procrustes_model.workloads.layer_matching import fits, kept_shape, match_names
 
 if TYPE_CHECKING:
     from procrustes_model.spec.network import Layer, Network
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def layers_of(checkpoint: Checkpoint, network: Network) -> Checkpoint:
     """Return a checkpoint with the weights of a network's layers only; the others are listed as left out.
 
-    Weights are matched by name. Where no name is the same, in order: each layer's are the next of its shape.
+    Weights are matched by name, as `match_layers` does. Where no name is the same, in order: each layer's are
+    the next of its shape.
 
     Parameters
     ----------
@@ -39,12 +40,15 @@ def layers_of(checkpoint: Checkpoint, network: Network) -> Checkpoint:
     from procrustes_model.training.weight_parts import LeftOut
 
     layers = {layer.name: layer for layer in network.layers if layer.weights}
-    named = [weight for weight in checkpoint.weights if layer_name(weight.name) in layers]
-    for weight in named:
-        layer = layers[layer_name(weight.name)]
-        if not same_weights(weight.shape, layer):
+    weights = {layer_name(weight.name): weight for weight in checkpoint.weights}
+    found = match_names({name: weight.shape for name, weight in weights.items()}, network)
+    for name, there in found.items():
+        weight, layer = weights[there], layers[name]
+        if not fits(weight.shape, layer, there):
             differ = f"{quote(weight.name)} has shape {list(weight.shape)}, in {network.name} "
-            raise SpecError(Issue(f"{differ}{list(layer.weight_shape)}", None, checkpoint.file))
+            raise SpecError(Issue(f"{differ}{list(kept_shape(layer))}", None, checkpoint.file))
+    matched = set(found.values())
+    named = [weight for name, weight in weights.items() if name in matched]
     chosen = named or _in_order(checkpoint.weights, list(layers.values()))
     if not chosen:
         message = f"no weights of this checkpoint are those of a layer of {network.name}"
@@ -61,10 +65,12 @@ def layers_of(checkpoint: Checkpoint, network: Network) -> Checkpoint:
 
 def _in_order(weights: Sequence[Weight], layers: Sequence[Layer]) -> list[Weight]:
     """Return for every layer the next weights of its shape; none where a layer finds none."""
+    from procrustes_model.training.checkpoints import layer_name
+
     rest = iter(weights)
     chosen = []
     for layer in layers:
-        weight = next((one for one in rest if same_weights(one.shape, layer)), None)
+        weight = next((one for one in rest if fits(one.shape, layer, layer_name(one.name))), None)
         if weight is None:
             return []
         chosen.append(weight)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.spec.network import InputShape, Layer, Network, NetworkLayer
 from procrustes_model.spec.network_problem import ProblemLayer
+from procrustes_model.workloads.problem_layers import convolution, transposed_convolution
 
 _NAME_LENGTH = 90
 _LISTED = 12
@@ -30,11 +31,14 @@ class Collector:
         Name, and fields of `NetworkLayer` or a layer for one sample.
     left_out : list of str
         What multiplies and cannot be a layer, with the reason.
+    notes : list of str
+        What multiplies and need not be a layer, with the reason.
     """
 
     batch: int = 1
     layers: list[tuple[str, dict[str, Any] | ProblemLayer]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def convolve(
         self,
@@ -47,14 +51,16 @@ class Collector:
         dilation: Sequence[int] = (),
         before: Sequence[int] = (),
         after: Sequence[int] | None = None,
-    ) -> None:
-        """Add a convolution over one or two axes.
+        images: int | None = None,
+        transposed: bool = False,
+    ) -> bool:
+        """Add a convolution over one to three axes.
 
         Parameters
         ----------
         name : str
         weight : sequence of int
-            Output channels, input channels of one group, kernel.
+            Output channels, input channels of one group, kernel; of a transposed one input channels first.
         size : sequence of int
             Positions of the input along each axis, unpadded.
         groups : int
@@ -62,11 +68,38 @@ class Collector:
             1 where empty.
         before, after : sequence of int
             Zeros at the start and at the end of each axis; `after` is as `before` where it is not given.
+            Of a transposed convolution they change no product.
+        images : int, optional
+            Of all samples together: more than these where frames, views or patches lie in the batch.
+        transposed : bool
+
+        Returns
+        -------
+        bool
+            Whether it is a layer now; if not, it is left out.
         """
         axes = len(size)
-        if axes not in (1, 2):
-            self.leave_out(f"'{name}': a convolution over {axes} axes; 1 and 2 are supported")
-            return
+        images = self.batch if images is None else images
+        if axes not in (1, 2, 3):
+            self.leave_out(f"'{name}': a convolution over {axes} axes; 1 to 3 are supported")
+            return False
+        if images % self.batch:
+            message = f"its {images} images are not a multiple of the batch of {self.batch}"
+            self.leave_out(f"'{name}': {message}; import it with a batch of 1")
+            return False
+        if axes == 3 or transposed or images > self.batch:
+            return self._convolve_problem(
+                name,
+                {
+                    "weight": weight,
+                    "size": size,
+                    "groups": groups,
+                    "stride": stride,
+                    "dilation": dilation,
+                    "images": images // self.batch,
+                },
+                {} if transposed else {"before": before, "after": after},
+            )
         ones, zeros = (1,) * axes, (0,) * axes
         before = tuple(before) or zeros
         pads = list(zip(before, before if after is None else tuple(after) or zeros, strict=True))
@@ -90,10 +123,33 @@ class Collector:
                 },
             )
         )
+        return True
+
+    def _convolve_problem(self, name: str, fields: dict[str, Any], padding: dict[str, Any]) -> bool:
+        """Add a convolution that is a problem, a transposed one where it takes no padding."""
+        make = convolution if padding else transposed_convolution
+        try:
+            # What is not printable in a name is replaced later.
+            layer = make("layer", **fields, **padding)
+        except SpecError as error:
+            reasons = "; ".join(one.message.removeprefix("layer 'layer': ") for one in error.issues)
+            self.leave_out(f"'{name}': {reasons}")
+            return False
+        self.layers.append((name, layer))
+        return True
 
     def multiply(
-        self, name: str, rows: int, inner: int, columns: int, *, weights: bool, copies: int = 1
-    ) -> None:
+        self,
+        name: str,
+        rows: int,
+        inner: int,
+        columns: int,
+        *,
+        weights: bool,
+        copies: int = 1,
+        inputs_first: bool = False,
+        groups: int = 1,
+    ) -> bool:
         """Add the product of a (rows, inner) and an (inner, columns) matrix.
 
         Parameters
@@ -105,13 +161,22 @@ class Collector:
             Whether the second matrix is weights.
         copies : int
             Products of two activations, of all samples together.
+        inputs_first : bool
+            Whether the weights are kept as (inner, columns), rather than (columns, inner).
+        groups : int
+            Separate matrices of weights, each with `rows` of its own.
+
+        Returns
+        -------
+        bool
+            Whether it is a layer now; if not, it is left out.
         """
         total = rows if weights else copies
         if total % self.batch:
             what = "rows" if weights else "products"
             message = f"its {total} {what} are not a multiple of the batch of {self.batch}"
             self.leave_out(f"'{name}': {message}; import it with a batch of 1")
-            return
+            return False
         data: dict[str, Any] = {"in_channels": inner, "out_channels": columns}
         if weights and total == self.batch:
             data |= {"kind": "fully_connected"}
@@ -119,7 +184,13 @@ class Collector:
             data |= {"kind": "matmul", "rows": rows // self.batch}
         else:
             data |= {"kind": "matmul", "rows": rows, "count": total // self.batch, "has_weights": False}
+        if weights and groups > 1:
+            data = {"kind": "grouped", "in_channels": inner * groups, "out_channels": columns * groups}
+            data |= {"groups": groups, "input_size": (1, rows // self.batch)}
+        if weights and inputs_first:
+            data |= {"inputs_first": True}
         self.layers.append((name, data))
+        return True
 
     def add(self, layer: ProblemLayer) -> None:
         """Add a layer that is a problem, for one sample; see `problem_layers`."""
@@ -129,8 +200,21 @@ class Collector:
         """Note an operator that multiplies and cannot be a layer."""
         self.left_out.append(what)
 
+    def note(self, what: str) -> None:
+        """Note a product that is no layer's, such as one that prepares weights: it stands in no one's way."""
+        self.notes.append(what)
+
     def network(
-        self, name: str, *, source: str, shape: Sequence[int], batch: int, partial: bool, file: str | None
+        self,
+        name: str,
+        *,
+        source: str,
+        shape: Sequence[int],
+        batch: int,
+        partial: bool,
+        file: str | None,
+        other_tensors: Sequence[str] = (),
+        tied_tensors: Sequence[tuple[str, str]] = (),
     ) -> Network:
         """Return the network.
 
@@ -144,6 +228,8 @@ class Collector:
             Leave out what cannot be a layer, and say so in the description.
         file : str or None
             For messages.
+        other_tensors, tied_tensors
+            As `Network` has them.
 
         Raises
         ------
@@ -172,9 +258,8 @@ class Collector:
                 wrong.append(Issue(f"layer '{title}': {reason}", file=file))
         if wrong:
             raise SpecError(wrong)
-        description = ""
-        if self.left_out:
-            description = "left out: " + "; ".join(_counted(self.left_out))
+        said = {"left out": self.left_out, "no layers": self.notes}
+        description = "; ".join(f"{what}: {'; '.join(_counted(some))}" for what, some in said.items() if some)
         return Network(
             name=clean_name(name) or "network",
             description=description[:10_000],
@@ -182,6 +267,8 @@ class Collector:
             input=_input(shape),
             batch=batch,
             layers=tuple(layers),
+            other_tensors=tuple(dict.fromkeys(map(clean_name, other_tensors))),
+            tied_tensors=tuple((clean_name(one), clean_name(layer)) for one, layer in tied_tensors),
         )
 
 

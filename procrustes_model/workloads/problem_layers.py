@@ -83,6 +83,7 @@ def convolution(
     dilation: Sequence[int] = (),
     before: Sequence[int] = (),
     after: Sequence[int] | None = None,
+    images: int = 1,
 ) -> ProblemLayer:
     """Return a convolution over one, two or three axes.
 
@@ -99,6 +100,8 @@ def convolution(
     before, after : sequence of int
         Zeros at the start and at the end of each axis, 0 where empty; `after` is as `before` where it is not
         given.
+    images : int
+        Of one sample, such as frames or views, all with the same weights.
 
     Returns
     -------
@@ -124,7 +127,7 @@ def convolution(
     return _channelled(
         name,
         "conv",
-        {**_window_bounds(weight[2:], places), **channels},
+        {**_window_bounds(weight[2:], places), **channels, "N": images},
         groups=groups,
         weights=("K", "C", *_KERNEL[-axes:]),
         inputs=("C", *_window(stride, dilation, axes)),
@@ -140,6 +143,7 @@ def transposed_convolution(
     groups: int = 1,
     stride: Sequence[int] = (),
     dilation: Sequence[int] = (),
+    images: int = 1,
 ) -> ProblemLayer:
     """Return a transposed convolution over one, two or three axes.
 
@@ -158,6 +162,8 @@ def transposed_convolution(
     groups : int
     stride, dilation : sequence of int
         Of outputs, by axis; 1 where empty.
+    images : int
+        Of one sample, such as frames or views, all with the same weights.
 
     Returns
     -------
@@ -174,7 +180,7 @@ def transposed_convolution(
     return _channelled(
         name,
         "transposed_conv",
-        {**_window_bounds(weight[2:], size), **channels},
+        {**_window_bounds(weight[2:], size), **channels, "N": images},
         groups=groups,
         weights=("C", "K", *_KERNEL[-axes:]),
         inputs=("C", *_MAP[-axes:]),
@@ -309,7 +315,7 @@ def _channelled(
         Indices of the tensors, channels first.
     """
     apart = ("G",) if groups > 1 else ()
-    bounds = {**bounds, "N": 1, **dict.fromkeys(apart, groups)}
+    bounds = {"N": 1, **bounds, **dict.fromkeys(apart, groups)}
     projections = {
         Role.WEIGHTS: (*apart, *weights),
         Role.INPUT: ("N", *apart, *inputs),

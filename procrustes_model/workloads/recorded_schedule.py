@@ -9,7 +9,8 @@ import numpy as np
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.spec.network_density import ActivationDensity
 from procrustes_model.spec.schedule import Schedule, SchedulePart
-from procrustes_model.workloads.mask_profile import match_layers, profile_from_masks
+from procrustes_model.workloads.layer_matching import match_layers
+from procrustes_model.workloads.mask_profile import profile_from_masks
 
 if TYPE_CHECKING:
     from procrustes_model.spec.network import Network

@@ -185,23 +185,23 @@ def test_what_torch_imports_cannot_do_is_listed(torch: Any) -> None:
         def __init__(self) -> None:
             super().__init__()
             self.fine = nn.Conv2d(3, 3, 3)
-            self.up = nn.ConvTranspose2d(3, 3, 2, 2)
-            self.volume = nn.Conv3d(3, 3, 1)
+            self.mixed = nn.Bilinear(6, 6, 2)
 
         def forward(self, x: Any) -> Any:
-            y = torch.fft.fft(self.up(self.fine(x))).real
-            return self.volume(y.unsqueeze(2))
+            y = torch.fft.fft(self.fine(x)).real
+            kernel = y.mean((2, 3)).view(3, 1, 1, 1)
+            return self.mixed(nn.functional.conv2d(y, kernel, groups=3), y)
 
     module, example = Odd(), torch.zeros(1, 3, 8, 8)
     with pytest.raises(SpecError) as error:
         network_from_torch(module, example)
     said = str(error.value)
-    assert "'up': a transposed convolution" in said
-    assert "'volume': a convolution over 3 axes" in said
+    assert "'convolution': a convolution with weights computed of activations" in said
+    assert "'mixed': operator aten::_trilinear" in said
     assert "fft" in said
     network = network_from_torch(module, example, partial=True)
     assert [one.name for one in network.layers] == ["fine"]
-    assert "'up': a transposed convolution" in network.description
+    assert "'mixed': operator aten::_trilinear" in network.description
     with pytest.raises(SpecError, match=r"no layer to import"):
         network_from_torch(nn.ReLU(), example)
     with pytest.raises(SpecError, match=r"no samples"):
