@@ -18,8 +18,9 @@ from torch.nn.utils import prune
 
 from procrustes_model.errors import SpecError
 from procrustes_model.spec.load import load_network
-from procrustes_model.training.checkpoints import masks_from_checkpoint
+from procrustes_model.training.checkpoints import find_masks, masks_from_checkpoint, read_checkpoint
 from procrustes_model.training.masks import load_mask, save_masks
+from procrustes_model.workloads.checkpoint_layers import layers_of
 from procrustes_model.workloads.from_torch import masks_from_module, network_from_torch
 from procrustes_model.workloads.layer_matching import layer_mask, match_layers
 from tests.workloads.torch_families import FAMILIES, Conv1D
@@ -207,3 +208,16 @@ def test_shapes_that_do_not_agree_are_said_as_files_have_them(tmp_path: Path) ->
     torch.save({"qkv.weight": torch.zeros(3, 4)}, tmp_path / "short.pt")
     with pytest.raises(SpecError, match=r"weights of 'qkv' have shape \[3, 4\], in n \[4, 4\]"):
         match_layers(masks_from_checkpoint(tmp_path / "short.pt").densities(), names)
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "vit", "experts"])
+def test_what_is_no_layer_takes_no_part_in_keep(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module, example = FAMILIES[name]()
+    network = network_from_torch(module, example)
+    torch.save(module.state_dict(), tmp_path / "own.pt")
+    masks = find_masks(layers_of(read_checkpoint(tmp_path / "own.pt"), network), keep=0.25)
+    found = match_layers(masks.densities(), network)
+    assert set(found) == {layer.name for layer in network.layers if layer.weights}
+    assert set(found.values()) == {one.name for one in masks.layers}
+    assert sum(int(one.masks.sum()) for one in masks.layers) == round(network.weights / 4)
