@@ -143,7 +143,7 @@ class Network(Frozen):
     )
     other_tensors: tuple[Name, ...] = Field(
         default=(),
-        description="tensors of a checkpoint that are no layer's weights, named as layers are",
+        description="tensors of a checkpoint that are no layer's weights, named as layers; '*': also others",
     )
     tied_tensors: tuple[tuple[Name, Name], ...] = Field(
         default=(), description="pairs of another name that the weights of a layer may have, and the layer's"

@@ -104,7 +104,9 @@ class Collector:
         before = tuple(before) or zeros
         pads = list(zip(before, before if after is None else tuple(after) or zeros, strict=True))
         # Padding that differs at the two ends: the rest counts as input, which gives the same outputs.
-        size = [n + sum(pad) - 2 * min(pad) for n, pad in zip(size, pads, strict=True)]
+        # Padding that is negative crops, as what is not there.
+        both = [max(0, min(pad)) for pad in pads]
+        size = [n + sum(pad) - 2 * common for n, pad, common in zip(size, pads, both, strict=True)]
         inputs, outputs = weight[1] * groups, weight[0]
         kind = "conv" if groups == 1 else "depthwise" if groups == inputs == outputs else "grouped"
         self.layers.append(
@@ -118,7 +120,7 @@ class Collector:
                     "kernel": _two(weight[2:], 1),
                     "stride": _two(tuple(stride) or ones, 1),
                     "dilation": _two(tuple(dilation) or ones, 1),
-                    "padding": _two([min(pad) for pad in pads], 0),
+                    "padding": _two(both, 0),
                     "input_size": _two(size, 1),
                 },
             )

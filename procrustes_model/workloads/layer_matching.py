@@ -35,8 +35,9 @@ def match_layers(masks: MaskDensities, network: Network) -> dict[str, str]:
     Layers are matched by name. What DataParallel or torch.compile put before names does not matter; layers
     that are uses of one tensor (``fc_1``, ``fc_2``) or parts of it (``qkv[0:64]``, ``experts[3]``) all match
     it, and weights that are tied match by any of their names. Tensors that the network lists as no layer's
-    weights are left out. Where a file and a network share no name at all, layers are matched in order,
-    provided that all their shapes agree.
+    weights are left out; where its list is open (``*``), any, once every layer has found its own. Where a
+    file and a network share no name at all, layers are matched in order, provided that all their shapes
+    agree.
 
     Parameters
     ----------
@@ -57,7 +58,10 @@ def match_layers(masks: MaskDensities, network: Network) -> dict[str, str]:
     shapes = dict(zip(masks.names, masks.shapes, strict=True))
     found = match_names(shapes, network)
     others = _Names(network.other_tensors)
-    rest = [name for name in masks.names if name not in set(found.values()) and others.find(name) is None]
+    matched = set(found.values())
+    rest = [name for name in masks.names if name not in matched and others.find(name) is None]
+    if "*" in network.other_tensors and len(found) == len(layers):
+        rest = []
     if not found:
         return _match_in_order(masks, network, rest)
     issues = []
