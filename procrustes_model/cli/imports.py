@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,25 +33,43 @@ def import_command(
             metavar="1x3x224x224", help="Shape of the first input, samples first, where the file leaves it."
         ),
     ] = None,
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LENGTH",
+            help="Length of an axis that the file names and leaves open; may be repeated.",
+        ),
+    ] = None,
+    batch_axis: Annotated[
+        int | None,
+        typer.Option(help="The axis of the first input that counts samples; default: the first, as a rule."),
+    ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Leave out operators that are not supported, and list them.")
     ] = False,
 ) -> None:
     """Import the layers of an ONNX model as a network file.
 
-    Convolutions (one or two axes, groups, stride, dilation, padding), fully connected layers and matrix
-    products become layers. What has no multiplications, such as pooling or activation functions, is no
-    layer; what multiplies and cannot be a layer is an error, or with --partial a line of output.
+    Convolutions (up to three axes, also transposed), fully connected and recurrent layers, matrix products,
+    einsums and attention become layers, also as quantising tools write them. What has no multiplications,
+    such as pooling or activation functions, is no layer; what multiplies and cannot be a layer is an error,
+    or with --partial a line of output.
     """
     with reported_errors():
         check_outputs({"--out": out}, (file,))
         from procrustes_model.workloads.from_onnx import network_from_onnx
 
-        if not Path(file).is_file():
+        if not Path(file).exists():
             hint = "a shipped network needs no import" if _ships(file) else None
             raise SpecError(Issue("no such file", hint, file))
         network = network_from_onnx(
-            file, name=name, batch=batch, input_shape=_shape(input_shape), partial=partial
+            file,
+            name=name,
+            batch=batch,
+            batch_axis=batch_axis,
+            input_shape=_shape(input_shape),
+            axes=_axes(axis or ()),
+            partial=partial,
         )
         if out is None:
             say(network.to_yaml(), nl=False)
@@ -75,6 +94,20 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
         message = f"--input-shape must be sizes such as 1x3x224x224, is '{text[:60]}'"
         raise SpecError(Issue(message))
     return tuple(int(part) for part in re.split("[x,]", text))
+
+
+def _axes(texts: Iterable[str]) -> dict[str, int]:
+    """Return the lengths of axes with names, each from NAME=LENGTH."""
+    lengths: dict[str, int] = {}
+    for text in texts:
+        name, _, length = text.rpartition("=")
+        if not name or not re.fullmatch(r"\d{1,9}", length):
+            raise SpecError(
+                Issue(f"--axis must be a name and a length such as sequence=128, is '{text[:60]}'")
+            )
+        if lengths.setdefault(name, int(length)) != int(length):
+            raise SpecError(Issue(f"--axis gives '{name[:60]}' two lengths, {lengths[name]} and {length}"))
+    return lengths
 
 
 def _summary(network: Network) -> str:
