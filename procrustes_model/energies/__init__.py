@@ -1,0 +1,1 @@
+"""Energies, areas and leakage of parts by their class, from tables that ship with their provenance."""
