@@ -56,15 +56,29 @@ def _complete_name(incomplete: str) -> list[str]:
 
 def show_command(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A name that 'list' shows.", autocompletion=_complete_name)
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A name that 'list' shows; with --resolved also a file.",
+            autocompletion=_complete_name,
+        ),
     ],
     kind: Annotated[
         Kind | None,
         typer.Option(help="Where two kinds have the same name, the one to show.", show_default=False),
     ] = None,
+    resolved: Annotated[
+        bool,
+        typer.Option(
+            "--resolved", help="An architecture with every number in place, and where each comes from."
+        ),
+    ] = False,
 ) -> None:
-    """Print the YAML of something that ships."""
+    """Print the YAML of something that ships, or all numbers of an architecture."""
     with reported_errors():
+        if resolved:
+            _show_resolved(name, kind)
+            return
         from procrustes_model.shipped import list_shipped, resolve
         from procrustes_model.spec.text.words import did_you_mean
 
@@ -81,3 +95,12 @@ def show_command(
                 Issue(f"'{name}' is among the {kinds}", f"add --kind {found[0]} or another of them")
             )
         say(resolve(found[0].singular, name).read_text(encoding="utf-8"), nl=False)
+
+
+def _show_resolved(name: str, kind: Kind | None) -> None:
+    from procrustes_model.report.terminal.resolved import format_resolved
+    from procrustes_model.spec.load import load_architecture
+
+    if kind not in (None, Kind.ARCHITECTURES):
+        raise SpecError(Issue("--resolved shows architectures", f"leave out --kind {kind}"))
+    say(format_resolved(load_architecture(name)), nl=False)

@@ -98,14 +98,14 @@ def _check(capacity: float, width: float, device: str, node: float) -> None:
         message = f"technology {node:g} nm is outside the sram table"
         raise EstimateError(message, f"it goes from {nodes[0]:g} to {nodes[-1]:g} nm", "technology")
     if not LEAST_BYTES <= capacity <= MOST_BYTES:
-        message = f"a capacity of {capacity:,g} bytes is outside the sram table"
+        message = f"a capacity of {capacity:,.12g} bytes is outside the sram table"
         raise EstimateError(message, f"it goes from {LEAST_BYTES} B to {MOST_BYTES >> 20} MB", "capacity")
     if not LEAST_BITS <= width <= MOST_BITS:
         message = f"a width of {width:g} bits is outside the sram table"
         raise EstimateError(message, f"it goes from {LEAST_BITS} to {MOST_BITS} bits", "width")
     rows = capacity * 8 / width
     if rows < LEAST_ROWS:
-        message = f"{capacity:,g} bytes, {width:g} bits wide, are {rows:g} rows: outside the sram table"
+        message = f"{capacity:,.12g} bytes, {width:g} bits wide, are {rows:g} rows: outside the sram table"
         hint = f"it starts at {LEAST_ROWS} rows: use class regfile, a larger capacity or a smaller width"
         raise EstimateError(message, hint, "width")
 

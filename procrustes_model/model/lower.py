@@ -151,7 +151,7 @@ def lower_machine(
         served=served,
         served_compute=float(per_compute),
         serves=bool(served.any()),
-        power=float(sum(one.power_pj_per_cycle * one.instances for one in architecture.components)),
+        power=architecture.power_pj_per_cycle,
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from procrustes_model.errors import Issue
 from procrustes_model.spec.area import Area
+from procrustes_model.spec.estimates import TABLE_KEYS
 from procrustes_model.spec.schema import (
     LARGEST_BOUND,
     Count,
@@ -26,6 +27,17 @@ from procrustes_model.vocabulary import Phase, Served
 
 BALANCING_PART = "balancing"
 """What results call the pointers of the balancer, beside levels and components."""
+
+LEAKAGE_PART = "leakage"
+"""What results call the leakage of all parts together, beside them."""
+
+_TAKEN = {BALANCING_PART: "of what balancing costs", LEAKAGE_PART: "of the leakage of all parts"}
+"""Names that no level or component may have, and whose they are."""
+
+
+CLOCK_HINT = "write 'clock: 1 GHz' for the architecture, or 'leakage_mw: 0' to leave leakage out"
+_LEAKAGE = "mW that one instance leaks, used or not; needs the machine's clock"
+_ORIGINS = "where figures come from that are not by hand, by key: what tables gave"
 
 
 class AccessEnergy(Frozen):
@@ -47,7 +59,7 @@ class AccessEnergy(Frozen):
 class StorageLevel(Frozen):
     """One level of storage; all its instances are alike."""
 
-    other_keys: ClassVar[tuple[str, ...]] = ("capacity",)
+    other_keys: ClassVar[tuple[str, ...]] = ("capacity", *TABLE_KEYS)
 
     name: Name = Field(description="what mappings and results call the level")
     kind: Text = Field(
@@ -73,6 +85,10 @@ class StorageLevel(Frozen):
     area_um2: NonNegative | None = Field(
         default=None, description="area of one instance in square micrometres"
     )
+    leakage_mw: NonNegative | None = Field(default=None, description=_LEAKAGE)
+    access_ns: NonNegative | None = Field(
+        default=None, description="time of one access in nanoseconds; for the reader"
+    )
     tensors: Annotated[tuple[Name, ...], AfterValidator(check_once)] | None = Field(
         default=None, description="the only tensors that may be kept here; empty: any"
     )
@@ -80,6 +96,7 @@ class StorageLevel(Frozen):
         default={}, description="values that expressions may use, and notes"
     )
     source: Text = Field(default="", description="where the numbers come from")
+    origins: dict[Name, Text] | None = Field(default=None, description=_ORIGINS)
 
     def may_keep(self, tensor: str) -> bool:
         """Return whether the level may keep a tensor."""
@@ -89,12 +106,17 @@ class StorageLevel(Frozen):
 class ComputeLevel(Frozen):
     """The units that compute, below the innermost storage level."""
 
+    other_keys: ClassVar[tuple[str, ...]] = TABLE_KEYS
+
     name: Name = Field(default="MAC", description="what results call it")
+    kind: Text = Field(default="", validation_alias="class", description="the sort of unit, such as mac")
     mesh_x: Count = Field(default=1, description="units (columns) below each instance of the innermost level")
     mesh_y: Count = Field(default=1, description="units (rows) below each instance of the innermost level")
     energy_pj: NonNegative = Field(description="pJ per computation, a multiply-accumulate")
     area_um2: NonNegative | None = Field(default=None, description="area of one unit in square micrometres")
+    leakage_mw: NonNegative | None = Field(default=None, description=_LEAKAGE)
     source: Text = Field(default="", description="where the numbers come from")
+    origins: dict[Name, Text] | None = Field(default=None, description=_ORIGINS)
 
 
 class ComponentUse(Frozen):
@@ -119,7 +141,10 @@ class ComponentUse(Frozen):
 class Component(Frozen):
     """A unit beside storage and compute, such as one that supports sparse training."""
 
+    other_keys: ClassVar[tuple[str, ...]] = TABLE_KEYS
+
     name: Name = Field(description="what results call it")
+    kind: Text = Field(default="", validation_alias="class", description="the sort of unit, such as adc")
     instances: Count = Field(default=1, description="how many there are in the whole machine")
     energy_pj: NonNegative = Field(default=0.0, description="pJ per use")
     power_pj_per_cycle: NonNegative = Field(
@@ -128,6 +153,7 @@ class Component(Frozen):
     area_um2: NonNegative | None = Field(
         default=None, description="area of one instance in square micrometres"
     )
+    leakage_mw: NonNegative | None = Field(default=None, description=_LEAKAGE)
     use: ComponentUse | None = Field(default=None, description="what it works on; empty: power only")
     when: Served = Field(
         default=Served.ALWAYS,
@@ -136,6 +162,7 @@ class Component(Frozen):
         "power is spent in any case",
     )
     source: Text = Field(default="", description="where the numbers come from")
+    origins: dict[Name, Text] | None = Field(default=None, description=_ORIGINS)
 
     @model_validator(mode="after")
     def _check(self) -> Component:
@@ -154,6 +181,9 @@ class Title(Frozen):
     bits: dict[Name, Count] = Field(
         default={}, description="bits of an element by tensor, at every level; others: the level's word_bits"
     )
+    clock_ghz: Positive | None = Field(
+        default=None, validation_alias="clock", description="clock in GHz; empty: results have no time"
+    )
 
 
 class Architecture(Title, Placed):
@@ -169,15 +199,24 @@ class Architecture(Title, Placed):
         if not self.levels:
             raise ValueError("at least one storage level is needed")
         names += [component.name for component in self.components]
-        if BALANCING_PART in names:
-            raise ValueError(f"the name '{BALANCING_PART}' is that of what balancing costs: choose another")
+        for name, whose in _TAKEN.items():
+            if name in names:
+                raise ValueError(f"the name '{name}' is that {whose}: choose another")
         if len(set(names)) < len(names):
             raise ValueError(f"names of levels and components must differ: {', '.join(names)}")
         units = self.instances(len(self.levels))
         if units > LARGEST_BOUND:
             shown = shorten(units)
             raise ValueError(f"the meshes multiply to {shown} compute units, more than {LARGEST_BOUND}")
+        if self.clock_ghz is None and (leaking := self._leaking):
+            raise ValueError(f"{leaking[0]} leaks, and without a clock that is no energy: {CLOCK_HINT}")
         return self
+
+    @property
+    def _leaking(self) -> list[str]:
+        """Names of the parts that leak."""
+        parts: list[StorageLevel | ComputeLevel | Component] = [*self.levels, self.compute, *self.components]
+        return [one.name for one in parts if one.leakage_mw]
 
     def issue(self, message: str, hint: str | None, path: Path) -> Issue:
         """Return an issue that points at the part at `path` in the architecture's file, if it has one."""
@@ -209,6 +248,34 @@ class Architecture(Title, Placed):
         parts.append((self.compute.name, self.compute.area_um2, self.instances(len(self.levels))))
         parts += [(one.name, one.area_um2, one.instances) for one in self.components]
         return Area({name: None if area is None else area * count for name, area, count in parts})
+
+    @property
+    def leakage_mw(self) -> dict[str, float]:
+        """Leakage of all instances, in mW, of the parts that leak."""
+        parts = [(one.name, one.leakage_mw, self.instances(index)) for index, one in enumerate(self.levels)]
+        parts.append((self.compute.name, self.compute.leakage_mw, self.instances(len(self.levels))))
+        parts += [(one.name, one.leakage_mw, one.instances) for one in self.components]
+        return {name: leakage * count for name, leakage, count in parts if leakage}
+
+    def leakage_pj(self, cycles: int) -> dict[str, float]:
+        """Return the energy, in pJ, of all instances of the parts that leak, while cycles pass."""
+        clock = self.clock_ghz or math.inf
+        return {name: leakage / clock * cycles for name, leakage in self.leakage_mw.items()}
+
+    @property
+    def power_pj_per_cycle(self) -> float:
+        """Energy that is spent in a cycle whatever is done: the power of components, and all leakage."""
+        components = sum(one.power_pj_per_cycle * one.instances for one in self.components)
+        return float(components + sum(self.leakage_pj(1).values()))
+
+    def at_clock(self, clock_ghz: float) -> Architecture:
+        """Return the same machine with another clock."""
+        return self.model_copy(update={"clock_ghz": clock_ghz})
+
+    @property
+    def as_priced(self) -> Architecture:
+        """What energies in pJ and cycles depend on: without the clock where nothing leaks."""
+        return self if self.leakage_mw else self.model_copy(update={"clock_ghz": None})
 
     def fanout(self, level: int) -> tuple[int, int]:
         """Return the columns and rows of instances below each instance of storage level `level`."""

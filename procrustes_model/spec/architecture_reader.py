@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections import ChainMap
-from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
 
-from procrustes_model.spec.architecture import Architecture, Component, ComputeLevel, StorageLevel, Title
-from procrustes_model.spec.schema import LARGEST_BOUND, Origin, build
+from procrustes_model.spec.architecture import (
+    CLOCK_HINT,
+    Architecture,
+    Component,
+    ComputeLevel,
+    StorageLevel,
+    Title,
+)
+from procrustes_model.spec.estimates import MACHINE_KEYS, Estimates
+from procrustes_model.spec.schema import Origin, build
+from procrustes_model.spec.text.amounts import QUANTITIES, split_unit
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
-from procrustes_model.spec.text.expressions import ExpressionError, evaluate, parse
-from procrustes_model.spec.text.words import IDENTIFIER_RULE, PAIRS, did_you_mean, is_identifier, shorten
+from procrustes_model.spec.text.words import PAIRS, did_you_mean, shorten
 from procrustes_model.spec.text.yaml_text import Path, Place
+from procrustes_model.spec.values import Values, evaluated, read_amount, read_attributes, read_capacity
 
-_TOP_KEYS = ["name", "description", "attributes", "bits", "levels", "compute", "components"]
+_TOP_KEYS = [
+    *("name", "description", "attributes", "bits", "clock", *MACHINE_KEYS, "mixed_families"),
+    *("levels", "compute", "components"),
+]
 _LEVEL_NUMBERS = (
     "mesh_x",
     "mesh_y",
@@ -26,15 +34,12 @@ _LEVEL_NUMBERS = (
     "write_bandwidth",
     "shared_bandwidth",
     "area_um2",
+    "leakage_mw",
+    "access_ns",
 )
 _COMPUTE_EXAMPLE = "such as compute: {name: MAC, energy_pj: 4.6}"
-_COMPUTE_NUMBERS = ("mesh_x", "mesh_y", "energy_pj", "area_um2")
-_COMPONENT_NUMBERS = ("instances", "energy_pj", "power_pj_per_cycle", "area_um2")
-_BITS = {"B": 8, "bytes": 8, "KB": 8 * 2**10, "MB": 8 * 2**20, "GB": 8 * 2**30, "bits": 1, "bit": 1}
-_CAPACITY = re.compile(r"(.*[\s0-9)])\s*(B|bytes|KB|MB|GB|words|word|bits|bit)", re.DOTALL)
-_UNITS = "words, bits, B, KB, MB or GB (1 KB = 1024 B)"
-
-Values = dict[str, float | str]
+_COMPUTE_NUMBERS = ("mesh_x", "mesh_y", "energy_pj", "area_um2", "leakage_mw")
+_COMPONENT_NUMBERS = ("instances", "energy_pj", "power_pj_per_cycle", "area_um2", "leakage_mw")
 
 
 def read_architecture(document: Document) -> Architecture:
@@ -59,16 +64,23 @@ def read_architecture(document: Document) -> Architecture:
     for key in content:
         if key not in _TOP_KEYS:
             unknown_key(document, (*path, key), _TOP_KEYS)
-    shared = _attributes(content.get("attributes"), (*path, "attributes"), {}, document)
+    shared = read_attributes(content.get("attributes"), (*path, "attributes"), {}, document)
     bits = {} if content.get("bits") is None else content["bits"]
     if isinstance(bits, dict):
-        bits = _evaluated(bits, tuple(bits), (*path, "bits"), shared, document)
-    levels = _levels(content, shared, document)
-    compute = _compute(content, shared, document)
-    components = _components(content, shared, document)
+        bits = evaluated(bits, tuple(bits), (*path, "bits"), shared, document)
+    estimates = Estimates(content, shared, document)
+    levels = _levels(content, shared, estimates, document)
+    compute = _compute(content, shared, estimates, document)
+    components = _components(content, shared, estimates, document)
+    estimates.check_families()
     _check_names(content, document)
     title: dict[str, Any] = {key: content[key] for key in ("name", "description") if key in content}
     title["bits"] = bits
+    if content.get("clock") is not None:
+        clock = (*path, "clock")
+        title["clock"] = read_amount(content["clock"], clock, shared, document, QUANTITIES["frequency"])
+    else:
+        _check_leakage([*levels, compute, *components], document)
     build(Title, title, document, path)
     document.raise_issues()
     parts = {"levels": levels, "compute": compute, "components": components}
@@ -89,7 +101,9 @@ def read_architecture(document: Document) -> Architecture:
     return architecture.read_from(Origin(document.file, by_path=places))
 
 
-def _levels(content: dict[str, Any], shared: Values, document: Document) -> list[StorageLevel | None]:
+def _levels(
+    content: dict[str, Any], shared: Values, estimates: Estimates, document: Document
+) -> list[StorageLevel | None]:
     path: Path = ("architecture", "levels")
     written = content.get("levels")
     if "levels" not in content:
@@ -101,27 +115,31 @@ def _levels(content: dict[str, Any], shared: Values, document: Document) -> list
     for index, item in enumerate(written if isinstance(written, list) else []):
         place = (*path, index)
         if isinstance(item, dict):
-            levels.append(build(StorageLevel, _level_numbers(item, place, shared, document), document, place))
+            numbers = _level_numbers(item, place, shared, estimates, document)
+            levels.append(build(StorageLevel, numbers, document, place))
         else:
             document.complain(place, f"a storage level must be {PAIRS}, is {shorten(item)}")
     return levels
 
 
-def _level_numbers(item: dict[str, Any], path: Path, shared: Values, document: Document) -> dict[str, Any]:
-    """Return a level's keys with every expression evaluated and its capacity in words."""
-    own = _attributes(item.get("attributes"), (*path, "attributes"), shared, document)
+def _level_numbers(
+    item: dict[str, Any], path: Path, shared: Values, estimates: Estimates, document: Document
+) -> dict[str, Any]:
+    """Return a level's keys with every expression evaluated, its capacity in words, and its figures."""
+    own = read_attributes(item.get("attributes"), (*path, "attributes"), shared, document)
     names = {**shared, **own}
     written_words = item.get("capacity_words")
-    if isinstance(written_words, str) and _CAPACITY.fullmatch(written_words.strip()):
+    amount = split_unit(written_words) if isinstance(written_words, str) else None
+    if isinstance(written_words, str) and amount and amount[1] in QUANTITIES["capacity"].units:
         message = f"'capacity_words' must be a number without a unit, is {shorten(written_words)}"
         document.complain(
             (*path, "capacity_words"), message, f"write 'capacity: {written_words.strip()[:60]}'"
         )
         item = {**item, "capacity_words": 1}
-    level = _evaluated(item, _LEVEL_NUMBERS, path, names, document)
+    level = evaluated(item, _LEVEL_NUMBERS, path, names, document)
     if isinstance(level.get("energy_pj"), dict):
         keys = ("read", "write", "update")
-        level["energy_pj"] = _evaluated(level["energy_pj"], keys, (*path, "energy_pj"), names, document)
+        level["energy_pj"] = evaluated(level["energy_pj"], keys, (*path, "energy_pj"), names, document)
     if "attributes" in item:
         level["attributes"] = own
     if "capacity" in level:
@@ -131,13 +149,15 @@ def _level_numbers(item: dict[str, Any], path: Path, shared: Values, document: D
                 (*path, "capacity"), "'capacity' and 'capacity_words' are both given", "keep one", key=True
             )
         elif written is not None:
-            level["capacity_words"] = _capacity(
+            level["capacity_words"] = read_capacity(
                 written, level.get("word_bits"), (*path, "capacity"), names, document
             )
-    return level
+    return estimates.fill_level(item, level, path, names)
 
 
-def _compute(content: dict[str, Any], shared: Values, document: Document) -> ComputeLevel | None:
+def _compute(
+    content: dict[str, Any], shared: Values, estimates: Estimates, document: Document
+) -> ComputeLevel | None:
     path: Path = ("architecture", "compute")
     if "compute" not in content:
         missing_key(document, path, content, _TOP_KEYS, _COMPUTE_EXAMPLE)
@@ -146,10 +166,13 @@ def _compute(content: dict[str, Any], shared: Values, document: Document) -> Com
     if not isinstance(written, dict):
         document.complain(path, f"'compute' must be {PAIRS}, is {shorten(written)}", _COMPUTE_EXAMPLE)
         return None
-    return build(ComputeLevel, _evaluated(written, _COMPUTE_NUMBERS, path, shared, document), document, path)
+    numbers = evaluated(written, _COMPUTE_NUMBERS, path, shared, document)
+    return build(ComputeLevel, estimates.fill_unit(written, numbers, path, shared), document, path)
 
 
-def _components(content: dict[str, Any], shared: Values, document: Document) -> list[Component | None]:
+def _components(
+    content: dict[str, Any], shared: Values, estimates: Estimates, document: Document
+) -> list[Component | None]:
     path: Path = ("architecture", "components")
     written = content.get("components")
     if written is None:
@@ -162,12 +185,22 @@ def _components(content: dict[str, Any], shared: Values, document: Document) -> 
     for index, item in enumerate(written):
         place = (*path, index)
         if isinstance(item, dict):
-            numbers = _evaluated(item, _COMPONENT_NUMBERS, place, shared, document)
-            components.append(build(Component, numbers, document, place))
+            numbers = evaluated(item, _COMPONENT_NUMBERS, place, shared, document)
+            components.append(
+                build(Component, estimates.fill_unit(item, numbers, place, shared), document, place)
+            )
             _check_use(item.get("use"), (*place, "use"), content, document)
         else:
             document.complain(place, f"a component must be {PAIRS}, is {shorten(item)}")
     return components
+
+
+def _check_leakage(parts: list[StorageLevel | ComputeLevel | Component | None], document: Document) -> None:
+    """Note the first part that leaks where there is no clock: how much that is cannot be said."""
+    part = next((one for one in parts if one is not None and one.leakage_mw), None)
+    if part is not None:
+        message = f"{part.name} leaks {part.leakage_mw:g} mW, and without a clock that is no energy"
+        document.complain(("architecture", "clock"), message, CLOCK_HINT, key=True)
 
 
 def _check_use(use: Any, path: Path, content: dict[str, Any], document: Document) -> None:
@@ -207,91 +240,3 @@ def _check_names(content: dict[str, Any], document: Document) -> None:
             if name in seen:
                 document.complain(path, f"the name '{name[:60]}' stands above already", "rename one of them")
             seen.add(name)
-
-
-def _attributes(written: Any, path: Path, before: Values, document: Document) -> Values:
-    """Return attributes by name, each a number or, where it is no expression, a text."""
-    if written is None:
-        return {}
-    if not isinstance(written, dict):
-        document.complain(path, f"'attributes' must be {PAIRS}, is {shorten(written)}")
-        return {}
-    values: Values = {}
-    known = ChainMap(values, before)
-    for name, value in written.items():
-        place = (*path, name)
-        if not is_identifier(name):
-            document.complain(
-                place, f"the name of attribute '{name[:60]}' must be {IDENTIFIER_RULE}", key=True
-            )
-        elif isinstance(value, str) and not _is_arithmetic(value, known):
-            values[name] = value
-        else:
-            number = _number(value, place, known, document)
-            if isinstance(number, (int, float)) and not isinstance(number, bool) and number - number == 0:
-                values[name] = number
-            else:
-                document.complain(place, f"attribute '{name}' must be a number or text, is {shorten(value)}")
-                values[name] = 1
-    return values
-
-
-def _is_arithmetic(text: str, names: Mapping[str, float | str]) -> bool:
-    """Return whether a text attribute is meant as an expression: it parses, and not as one unknown word."""
-    try:
-        used = parse(text).names
-    except ExpressionError:
-        return False
-    return not used or any(name in names for name in used)
-
-
-def _evaluated(
-    item: dict[str, Any], keys: tuple[str, ...], path: Path, names: Values, document: Document
-) -> dict[str, Any]:
-    """Return a copy of `item` in which the values of `keys` are numbers where they were expressions."""
-    wanted = set(keys)
-    return {
-        key: _number(value, (*path, key), names, document) if key in wanted else value
-        for key, value in item.items()
-    }
-
-
-def _number(value: Any, path: Path, names: Mapping[str, float | str], document: Document) -> Any:
-    """Return the value of an expression; anything else as it is; 1 where there is an issue."""
-    if not isinstance(value, str):
-        return value
-    try:
-        expression = parse(value)
-        for name in expression.names:
-            if isinstance(names.get(name), str):
-                message = f"attribute '{name}' is the text {shorten(names[name])}, not a number"
-                document.complain(path, message, "an expression may use attributes that stand before it")
-                return 1
-        result = evaluate(expression, names)
-    except ExpressionError as error:
-        document.complain(path, error.message, error.hint, offset=error.offset)
-        return 1
-    return float(result) if isinstance(result, Fraction) else result
-
-
-def _capacity(value: Any, word_bits: Any, path: Path, names: Values, document: Document) -> int:
-    """Return a capacity with its unit, such as `128 KB`, in words."""
-    match = _CAPACITY.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        hint = f"such as '128 KB'; the unit is {_UNITS}"
-        document.complain(path, f"'capacity' must be a number and a unit, is {shorten(value)}", hint)
-        return 1
-    amount = _number(match[1], path, names, document)
-    if match[2] in ("words", "word"):
-        words = Fraction(amount)
-    elif isinstance(word_bits, int) and word_bits >= 1:
-        words = Fraction(amount) * _BITS[match[2]] / word_bits
-    else:
-        return 1  # word_bits has an issue of its own
-    if words.denominator != 1 or not 1 <= words <= LARGEST_BOUND:
-        shown = int(words) if words.denominator == 1 else float(words)
-        of_bits = "" if match[2] in ("words", "word") else f" of {word_bits} bits"
-        message = f"the capacity {value.strip()} is {shown} words{of_bits}"
-        document.complain(path, message, f"it must be a whole number from 1 to {LARGEST_BOUND}")
-        return 1
-    return int(words)

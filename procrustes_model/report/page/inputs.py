@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.network.request import RunRequest
 from procrustes_model.options import options_of
+from procrustes_model.spec.architecture_written import without_defaults, write_architecture
 from procrustes_model.spec.network import Network
 from procrustes_model.versions import with_version
 from procrustes_model.vocabulary import PHASES
@@ -76,21 +77,12 @@ def sparsity_file(design: str) -> str:
     return f"sparsity_{design.replace('/', '_')}.yaml"
 
 
-def _architecture(dump: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an architecture as a file writes it."""
-    data: dict[str, Any] = _without_defaults(dump)
-    for level in data["levels"]:
-        level["class"] = level.pop("kind", "sram")
-        level["energy_pj"] = level.pop("energy")
-    return data
-
-
 def _sparsity(dump: Mapping[str, Any]) -> dict[str, Any]:
     """Return a sparse design as a file writes it, each phase in full."""
-    data: dict[str, Any] = _without_defaults({key: value for key, value in dump.items() if key not in PHASES})
+    data: dict[str, Any] = without_defaults({key: value for key, value in dump.items() if key not in PHASES})
     data["phases"] = {}
     for phase in PHASES:
-        section = _without_defaults(dump[phase])
+        section = without_defaults(dump[phase])
         section["actions"] = [
             {"level": one["level"], one["kind"]: one["target"], "on": one["on"]}
             for one in dump[phase]["actions"]
@@ -114,13 +106,6 @@ def _constraints(dump: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": dump["name"], "min_utilization": dump["min_utilization"], "levels": levels}
 
 
-def _without_defaults(value: Any) -> Any:
-    """Return nested data without what is empty."""
-    if isinstance(value, Mapping):
-        return {key: _without_defaults(one) for key, one in value.items() if one is not None and one != ""}
-    return [_without_defaults(one) for one in value] if isinstance(value, list | tuple) else value
-
-
 def _yaml(data: dict[str, Any]) -> str:
     import yaml
 
@@ -130,9 +115,9 @@ def _yaml(data: dict[str, Any]) -> str:
 
 
 _WRITERS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "architecture": lambda given: _yaml({"architecture": _architecture(given)}),
+    "architecture": lambda given: _yaml({"architecture": write_architecture(given)}),
     "network": lambda given: Network(**given).to_yaml(),
     "sparsity": lambda given: _yaml({"sparsity": _sparsity(given)}),
     "constraints": lambda given: _yaml({"constraints": _constraints(given)}),
-    "density": lambda given: _yaml({"density": _without_defaults(given)}),
+    "density": lambda given: _yaml({"density": without_defaults(given)}),
 }

@@ -1,0 +1,37 @@
+"""From an architecture back to what a file says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def without_defaults(value: Any) -> Any:
+    """Return nested data without what is empty."""
+    if isinstance(value, Mapping):
+        return {key: without_defaults(one) for key, one in value.items() if one is not None and one != ""}
+    return [without_defaults(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def write_architecture(dump: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an architecture as a file writes it.
+
+    Parameters
+    ----------
+    dump : mapping
+        As `Architecture.model_dump` returns it.
+
+    Returns
+    -------
+    dict
+        What stands below the key ``architecture``; reading it gives an equal architecture.
+    """
+    data: dict[str, Any] = without_defaults(dump)
+    if "clock_ghz" in data:
+        data["clock"] = f"{data.pop('clock_ghz')!r} GHz"
+    for part in (*data["levels"], data["compute"], *data["components"]):
+        if "kind" in part:
+            part["class"] = part.pop("kind")
+    for level in data["levels"]:
+        level["energy_pj"] = level.pop("energy")
+    return data
