@@ -24,7 +24,12 @@ def train_cost_command(
     request: TrainRequest,
     clock_ghz: Annotated[
         float | None,
-        typer.Option(metavar="GHZ", min=1e-6, max=1e6, help="Clock of the machine: adds time to cycles."),
+        typer.Option(
+            metavar="GHZ",
+            min=1e-6,
+            max=1e6,
+            help="Clock, in place of the machine's: adds time, sets what leaks.",
+        ),
     ] = None,
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per part and phase.")
@@ -40,12 +45,17 @@ def train_cost_command(
 
     if not quiet:
         announce_compiling("walk")
+    if clock_ghz is not None:
+        from procrustes_model.spec.load import load_architecture
+
+        machine = load_architecture(request.architecture).at_clock(clock_ghz)
+        request = replace(request, architecture=machine)
     with CaseProgress(None if request.out is None else Path(request.out), quiet) as show:
         cost = train_cost(replace(request, progress=show))
-    _write(cost, csv, clock_ghz, quiet)
+    _write(cost, csv, quiet)
 
 
-def _write(cost: TrainCost, csv: Path | None, clock_ghz: float | None, quiet: bool) -> None:
+def _write(cost: TrainCost, csv: Path | None, quiet: bool) -> None:
     from procrustes_model.files import write_atomically
     from procrustes_model.report.tables.train_cost import train_cost_text
     from procrustes_model.report.terminal.train_cost import format_train_cost
@@ -53,5 +63,5 @@ def _write(cost: TrainCost, csv: Path | None, clock_ghz: float | None, quiet: bo
     if csv is not None:
         write_atomically(csv, train_cost_text(cost))
     if not quiet:
-        say(format_train_cost(cost, clock_ghz))
+        say(format_train_cost(cost))
         print_written({"--csv": csv})

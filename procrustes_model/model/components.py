@@ -1,7 +1,7 @@
 """Units beside storage and compute: when they work, what they do, and what that costs.
 
 A component spends energy for every word that its level reads, fills or updates, or for every computation that
-is done, and power while time passes, used or not.
+is done, and power while time passes, used or not. All parts may leak while time passes.
 """
 
 from __future__ import annotations
@@ -45,6 +45,38 @@ class ComponentResult:
     uses: float
     energy_pj: float
     area_um2: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leakage:
+    """What a part leaks while a mapping runs.
+
+    Attributes
+    ----------
+    name : str
+        Of a level, the compute level or a component.
+    instances : int
+        That the machine has: they leak, used or not.
+    power_mw : float
+        Of all instances.
+    energy_pj : float
+        Power times time.
+    """
+
+    name: str
+    instances: int
+    power_mw: float
+    energy_pj: float
+
+
+def lift_leakage(architecture: Architecture, cycles: int) -> tuple[Leakage, ...]:
+    """Return what the parts of an architecture leak in a number of cycles; those that do."""
+    levels = enumerate([*(level.name for level in architecture.levels), architecture.compute.name])
+    instances = {name: architecture.instances(index) for index, name in levels}
+    instances |= {one.name: one.instances for one in architecture.components}
+    power = architecture.leakage_mw
+    energies = architecture.leakage_pj(cycles)
+    return tuple(Leakage(name, instances[name], power[name], energy) for name, energy in energies.items())
 
 
 Working = dict[str, frozenset[str]]

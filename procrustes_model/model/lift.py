@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import COMPUTING, CostArrays, CountArrays
-from procrustes_model.model.components import lift_components
+from procrustes_model.model.components import lift_components, lift_leakage
 from procrustes_model.model.result import ComputeResult, LevelResult, Result, TensorCounts
 from procrustes_model.vocabulary import Action, Limit, Status
 
@@ -124,6 +124,8 @@ def lift_dense(
         cycles=cycles,
         bottleneck=bottleneck,
         components=lift_components(architecture, problem, design.components, words, problem.computes, cycles),
+        leakage=lift_leakage(architecture, cycles),
+        clock_ghz=architecture.clock_ghz,
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from procrustes_model.files import write_atomically
-from procrustes_model.model.components import ComponentResult
+from procrustes_model.model.components import ComponentResult, Leakage
 from procrustes_model.model.tidy import records_text
+from procrustes_model.model.time import Time
+from procrustes_model.spec.architecture import LEAKAGE_PART
 from procrustes_model.spec.area import Area
 from procrustes_model.vocabulary import Action, WorkSpread
 
@@ -139,6 +141,10 @@ class Result:
         Name of what sets `cycles`; the compute level when nothing is slower.
     components : tuple of ComponentResult
         Units beside levels and compute.
+    leakage : tuple of Leakage
+        Of the parts that leak.
+    clock_ghz : float or None
+        Of the machine; None: there is no time, only cycles.
     """
 
     architecture: str
@@ -150,10 +156,12 @@ class Result:
     cycles: int
     bottleneck: str
     components: tuple[ComponentResult, ...]
+    leakage: tuple[Leakage, ...] = field(default=(), kw_only=True)
+    clock_ghz: float | None = field(default=None, kw_only=True)
 
     @property
     def energy_pj(self) -> float:
-        """Total energy in pJ: storage, metadata, compute, balancing and components.
+        """Total energy in pJ: storage, metadata, compute, balancing, components and leakage.
 
         It is what searches minimise, bound and prove: see `kernels.dense.cost.add_up`.
         """
@@ -169,7 +177,17 @@ class Result:
     @property
     def extras(self) -> tuple[tuple[str, float], ...]:
         """Energy beside levels and compute, as (name, pJ)."""
-        return tuple((one.name, one.energy_pj) for one in self.components)
+        beside = tuple((one.name, one.energy_pj) for one in self.components)
+        if not self.leakage:
+            return beside
+        return (*beside, (LEAKAGE_PART, sum(one.energy_pj for one in self.leakage)))
+
+    @property
+    def time(self) -> Time | None:
+        """Time, power and throughput; None where the machine states no clock."""
+        if self.clock_ghz is None:
+            return None
+        return Time(self.clock_ghz, self.cycles, self.energy_pj, self.dense_computes)
 
     @property
     def dense_computes(self) -> int | float:
@@ -276,15 +294,27 @@ class Result:
 
     def _rows_beside(self) -> list[dict[str, Any]]:
         """Return the rows of what is beside levels and compute."""
-        return [
+        used = [
             {"level": one.name, "tensor": "", "action": "use"}
             | {"count": one.uses / one.instances, "instances": one.instances, "energy_pj": one.energy_pj}
             for one in self.components
+        ]
+        return used + [
+            {"level": one.name, "tensor": "", "action": "leak"}
+            | {"count": self.cycles, "instances": one.instances, "energy_pj": one.energy_pj}
+            for one in self.leakage
         ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as nested plain data, ready for JSON, derived figures included."""
         data = asdict(self)
+        # Machines without a clock have the same content as ever.
+        if not self.leakage:
+            del data["leakage"]
+        if self.time is None:
+            del data["clock_ghz"]
+        else:
+            data |= self.time.to_dict()
         for level, plain in zip(self.levels, data["levels"], strict=True):
             plain["energy_pj"] = level.energy_pj
         data["energy_pj"] = self.energy_pj

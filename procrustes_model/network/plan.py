@@ -127,7 +127,8 @@ class _Planner:
         )
 
     def _case(self, problem: Problem, constraints: Constraints, zeros: Zeros | None) -> Case:
-        architecture, objective = self.work.architecture, self.work.objective
+        # Where nothing leaks, runs at other clocks share their cases.
+        architecture, objective = self.work.architecture.as_priced, self.work.objective
         bounds = "_".join(f"{name}{bound}" for name, bound in problem.dimensions.items())
         plain = problem.model_copy(update={"name": f"{problem.shape}_{bounds}"[:100]})
         described = {

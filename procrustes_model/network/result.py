@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.model.time import Time
 from procrustes_model.network.plan import Entry
 from procrustes_model.network.record import CaseRecord
 from procrustes_model.network.schema import check_run
@@ -104,6 +105,10 @@ class Totals:
     def edp_j_cycles(self) -> float:
         """Energy-delay product: joules times cycles."""
         return self.energy_pj * 1e-12 * self.cycles
+
+    def time(self, clock_ghz: float | None) -> Time | None:
+        """Return time, power and throughput at a clock; None without one."""
+        return None if clock_ghz is None else Time(clock_ghz, self.cycles, self.energy_pj, self.macs)
 
 
 def add_up(rows: Iterable[Row]) -> Totals:
@@ -201,6 +206,12 @@ class NetworkResult:
     def area(self) -> Area:
         """The area of the machine's parts, as far as they state one."""
         return Architecture(**self.inputs["architecture"]).area
+
+    @property
+    def clock_ghz(self) -> float | None:
+        """Clock of the machine; None where it states none."""
+        clock: float | None = self.inputs["architecture"].get("clock_ghz")
+        return clock
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -81,6 +81,8 @@ class TrainCost:
     unsaved : tuple of (str, Phase)
         Layers and phases whose best dense mapping has no room for what the design saves, so that in some part
         nothing is saved there.
+    clock_ghz : float or None
+        Of the machine; None: there is no time, only cycles.
     """
 
     architecture: str
@@ -94,6 +96,7 @@ class TrainCost:
     states: int
     searches: int
     unsaved: tuple[tuple[str, Phase], ...] = ()
+    clock_ghz: float | None = None
 
     @property
     def iterations(self) -> int:
@@ -185,6 +188,7 @@ def train_cost(request: TrainRequest) -> TrainCost:
                 if entry.key in unsaved
             )
         ),
+        clock_ghz=work.architecture.clock_ghz,
     )
 
 

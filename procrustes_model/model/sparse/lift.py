@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import BALANCING, FILL, READ, UPDATE
 from procrustes_model.kernels.sparse.costs import slowest_counts
-from procrustes_model.model.components import lift_components
+from procrustes_model.model.components import lift_components, lift_leakage
 from procrustes_model.model.lift import as_count, lift_compute, lift_level, slowest_of
 from procrustes_model.model.result import LevelResult
 from procrustes_model.model.sparse.lower import SparseDesign
@@ -66,6 +66,8 @@ def lift_sparse(
         cycles=cycles,
         bottleneck=bottleneck,
         components=lift_components(architecture, problem, design.components, words, actual, cycles),
+        leakage=lift_leakage(architecture, cycles),
+        clock_ghz=architecture.clock_ghz,
         sparsity=design.name,
         densities=tuple((t.name, float(design.densities.average[i])) for i, t in enumerate(problem.tensors)),
         computes=SparseComputes(problem.computes, actual, gated, skipped),

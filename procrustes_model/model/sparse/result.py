@@ -155,7 +155,7 @@ class SparseResult(Result):
 
     @property
     def extras(self) -> tuple[tuple[str, float], ...]:
-        """Energy of balancing and of components, as (name, pJ)."""
+        """Energy of balancing, components and leakage, as (name, pJ)."""
         balancing = ((BALANCING_PART, self.imbalance.pointer_energy_pj),) if self.imbalance else ()
         return (*balancing, *super(SparseResult, self).extras)
 
@@ -190,7 +190,7 @@ class SparseResult(Result):
         """Return the rows beyond those of a dense result.
 
         Actions are ``metadata_read``, ``gated_read``, ``skipped_read`` and so on where they are not zero,
-        ``pointer_read`` of the level ``balancing``, and ``use`` of components.
+        ``pointer_read`` of the level ``balancing``, ``use`` of components, and ``leak``.
         """
         rows = [
             row for level in self.levels for counts in level.tensors for row in _saved_rows(level, counts)

@@ -14,6 +14,7 @@ from typing import Any
 from procrustes_model.files import csv_text, write_atomically
 from procrustes_model.model.result import Result
 from procrustes_model.model.tidy import records_text
+from procrustes_model.model.time import TIME_COLUMNS
 from procrustes_model.spec.area import Area
 from procrustes_model.versions import VERSION_COLUMN
 from procrustes_model.vocabulary import WorkSpread
@@ -40,7 +41,7 @@ WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
         "bottleneck": "the level that sets the cycles, or the compute level",
         "utilization": "operations as a share of those that all units could do in these cycles, 0 to 1",
         "array_utilization": "compute units used as a share of those that exist, 0 to 1",
-        "energy_pj": "energy of everything: levels, compute, balancing and components, in pJ",
+        "energy_pj": "energy of everything: levels, compute, balancing, components and leakage, in pJ",
         "energy_per_mac_pj": "energy_pj / operations of the problem, those that zeros save included",
         "energy_per_done_mac_pj": "energy_pj / computes",
         "edp_j_cycles": "energy-delay product: joules times cycles",
@@ -52,9 +53,10 @@ WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
 """Columns of the wide table that every architecture has, in order, and what they mean.
 
 They are followed by one column ``energy_pj_<level>`` per storage level and one per compute level, in pJ; of
-sparse results also ``energy_pj_balancing`` (pointers of pieces of tiles) and ``energy_pj_<component>``.
-Together these make up ``energy_pj``. Last, one column ``area_um2_<part>`` for each of these parts that states
-an area.
+sparse results also ``energy_pj_balancing`` (pointers of pieces of tiles), ``energy_pj_<component>`` and,
+where parts leak, ``energy_pj_leakage``. Together these make up ``energy_pj``. Then one column
+``area_um2_<part>`` for each of these parts that states an area, and, where a machine has a clock,
+`TIME_COLUMNS`.
 """
 
 
@@ -84,7 +86,8 @@ def wide_text(results: Sequence[Result]) -> str:
     Returns
     -------
     str
-        Columns: `WIDE_COLUMNS`, then ``energy_pj_<level>``, ``energy_pj_<extra>`` and ``area_um2_<part>``.
+        Columns: `WIDE_COLUMNS`, then ``energy_pj_<level>``, ``energy_pj_<extra>`` and ``area_um2_<part>``;
+        `TIME_COLUMNS` where any has a clock.
     """
     # A dict keeps the order of first appearance, which a set would not.
     names = dict.fromkeys(level.name for result in results for level in result.levels)
@@ -93,6 +96,8 @@ def wide_text(results: Sequence[Result]) -> str:
     parts = dict.fromkeys(name for result in results for name in _stated(result.area))
     columns = [*WIDE_COLUMNS, *(f"energy_pj_{name}" for name in names)]
     columns += [f"area_um2_{name}" for name in parts]
+    if any(result.time is not None for result in results):
+        columns += TIME_COLUMNS
     return csv_text(columns, (_wide_row(result) for result in results))
 
 
@@ -151,4 +156,4 @@ def _wide_row(result: Result) -> dict[str, Any]:
     row[f"energy_pj_{result.compute.name}"] = result.compute.energy_pj
     row |= {f"energy_pj_{name}": energy for name, energy in result.extras}
     row |= {f"area_um2_{name}": one for name, one in _stated(result.area).items()}
-    return row
+    return row if result.time is None else row | result.time.to_dict()

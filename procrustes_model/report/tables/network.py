@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from procrustes_model.files import csv_text, write_atomically
+from procrustes_model.model.time import TIME_COLUMNS
 from procrustes_model.network.result import NetworkResult, Totals
 from procrustes_model.report.tables.csv import MACHINE_AREA, WORK_SPREAD, area_row
 from procrustes_model.versions import VERSION_COLUMN
@@ -88,7 +89,8 @@ TOTAL_COLUMNS: Mapping[str, str] = MappingProxyType(
         **VERSION_COLUMN,
     }
 )
-"""Columns of ``totals.csv``, a row per phase and design; then ``energy_pj_<level>``."""
+"""Columns of ``totals.csv``, a row per phase and design; then ``energy_pj_<level>``, and `TIME_COLUMNS` where
+the machine has a clock."""
 
 RATIO_COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -121,8 +123,9 @@ def layers_text(result: NetworkResult) -> str:
 
 
 def totals_text(result: NetworkResult) -> str:
-    """Return ``totals.csv``; columns: `TOTAL_COLUMNS`, then ``energy_pj_<level>``."""
-    return csv_text([*TOTAL_COLUMNS, *_energy_columns(result)], _totals(result))
+    """Return ``totals.csv``; columns: `TOTAL_COLUMNS`, ``energy_pj_<level>``, `TIME_COLUMNS` with a clock."""
+    timed = () if result.clock_ghz is None else TIME_COLUMNS
+    return csv_text([*TOTAL_COLUMNS, *_energy_columns(result), *timed], _totals(result))
 
 
 def ratios_text(result: NetworkResult) -> str:
@@ -211,6 +214,7 @@ def _totals(result: NetworkResult) -> Iterator[dict[str, Any]]:
     for design in result.designs:
         for phase in (*result.phases, None):
             total: Totals = result.totals(design, phase)
+            time = total.time(result.clock_ghz)
             yield _head(result) | {
                 "phase": phase or ALL,
                 "design": design,
@@ -227,6 +231,7 @@ def _totals(result: NetworkResult) -> Iterator[dict[str, Any]]:
                 "ideal": total.ideal,
                 **area,
                 **{f"energy_pj_{name}": energy for name, energy in total.energy_by_level.items()},
+                **({} if time is None else time.to_dict()),
             }
 
 

@@ -9,6 +9,7 @@ from procrustes_model.network.result import NetworkResult, Row, Totals, add_up
 from procrustes_model.report.terminal.area import describe_area
 from procrustes_model.report.terminal.sparse import describe_ideal
 from procrustes_model.report.terminal.table import ASCII_BOX, BOX, Style, labelled, render_table
+from procrustes_model.report.terminal.time import describe_time
 from procrustes_model.report.terminal.units import ENERGY_UNITS, four_digits
 from procrustes_model.vocabulary import ALL_PHASES, Phase, Searched, WorkSpread
 
@@ -128,6 +129,7 @@ def format_notes(result: NetworkResult) -> str:
     macs = result.totals(phase=result.phases[0]).macs
     what = f"{result.network}, batch {result.batch}, {len(result.layers)} layers"
     lines.append(f"Network      {what}: {macs:,} multiply-accumulates per phase")
+    lines += labelled("Time", describe_time(result.totals().time(result.clock_ghz)))
     lines += labelled("Area", describe_area(result.area))
     return "\n".join(lines)
 

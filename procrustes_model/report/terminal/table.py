@@ -18,6 +18,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from procrustes_model.report.terminal.area import describe_area
+from procrustes_model.report.terminal.time import describe_time
 from procrustes_model.report.terminal.units import (
     NO_BREAK,
     format_count,
@@ -182,6 +183,7 @@ def format_summary(result: Result, architecture: Architecture | None = None) -> 
             f"{'Energy':<13}{format_energy(result.energy_pj)}",
             f"{'Energy/MAC':<13}{format_energy(result.energy_per_mac_pj)}{_per_done(result)}",
             f"{'EDP':<13}{four_digits(result.edp_j_cycles)} J x cycles",
+            *labelled("Time", describe_time(result.time)),
             *labelled("Area", describe_area(result.area)),
         ]
     )

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from procrustes_model.network.train_cost import PartCost, TrainCost
 from procrustes_model.report.terminal.sparse import describe_ideal
-from procrustes_model.report.terminal.units import format_count, format_energy, four_digits
+from procrustes_model.report.terminal.units import (
+    format_count,
+    format_energy,
+    format_power,
+    format_seconds,
+    four_digits,
+)
 from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS
 
 _MOST_ROWS = 60
 _MOST_NAMED = 2
 
 
-def format_train_cost(cost: TrainCost, clock_ghz: float | None = None) -> str:
+def format_train_cost(cost: TrainCost) -> str:
     """Return the parts of a run, their sum, and the comparison with dense training.
 
     Parameters
     ----------
     cost : TrainCost
-    clock_ghz : float, optional
-        Adds times.
+        With times where its machine has a clock.
     """
     run = cost.dense.iterations * cost.dense.step().energy_pj, cost.dense.cycles
     where = f"{cost.network} on {cost.architecture}, batch {cost.batch}, schedule {cost.schedule}"
@@ -49,9 +54,13 @@ def format_train_cost(cost: TrainCost, clock_ghz: float | None = None) -> str:
     cells.append(_sum("dense", cost.iterations, *run, None))
     lines.append(_table(cells))
     lines += ["", "Less: energy and cycles of dense training over those of the part, times."]
-    if clock_ghz is not None:
-        times = (_duration(number / clock_ghz * 1e-9) for number in (cost.cycles, run[1]))
-        lines.append(f"Time at {clock_ghz:g} GHz: {next(times)}; dense {next(times)}")
+    if cost.clock_ghz is not None:
+        ours, theirs = (number / cost.clock_ghz * 1e-9 for number in (cost.cycles, run[1]))
+        what = f"{format_seconds(ours)}; dense {format_seconds(theirs)}"
+        lines.append(f"Time at {cost.clock_ghz:g} GHz: {what}")
+        if ours and theirs:
+            powers = (format_power(cost.energy_pj * 1e-12 / ours), format_power(run[0] * 1e-12 / theirs))
+            lines.append(f"Power: {powers[0]}; dense {powers[1]}")
     assumed = sum(any(row.entry.assumed for row in part.rows) for part in cost.parts)
     if assumed:
         parts = "1 part" if assumed == 1 else f"{assumed} parts"
@@ -101,10 +110,3 @@ def _table(cells: list[list[str]]) -> str:
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     rows = ([cell.rjust(width) for cell, width in zip(row, widths, strict=True)] for row in cells)
     return "\n".join("  ".join(row).rstrip() for row in rows)
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("days", 86_400.0), ("h", 3_600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3)):
-        if seconds >= length:
-            return f"{four_digits(seconds / length)} {unit}"
-    return f"{four_digits(seconds * 1e6)} us"

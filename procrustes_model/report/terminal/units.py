@@ -9,6 +9,8 @@ NO_BREAK = "\u00a0"
 """A space at which no line ends."""
 
 _AREA_UNITS = (("um2", 1.0), ("mm2", 1e6))
+_POWER_UNITS = (("nW", 1e-9), ("uW", 1e-6), ("mW", 1e-3), ("W", 1.0), ("kW", 1e3))
+_LONG = (("days", 86_400.0), ("h", 3_600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3))
 _COUNT = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12), ("P", 1e15), ("E", 1e18))
 
 
@@ -30,6 +32,29 @@ def format_area(square_micrometres: float) -> str:
     square_micrometres : float
     """
     return _scaled(square_micrometres, _AREA_UNITS)
+
+
+def format_power(watts: float) -> str:
+    """Return a power with four digits and the unit that suits it, such as ``1.234 W``.
+
+    Parameters
+    ----------
+    watts : float
+    """
+    return _scaled(watts, _POWER_UNITS)
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a time with four digits and the unit that suits it, from microseconds to days.
+
+    Parameters
+    ----------
+    seconds : float
+    """
+    for unit, length in _LONG:
+        if seconds >= length:
+            return f"{four_digits(seconds / length)} {unit}"
+    return f"{four_digits(seconds * 1e6)} us"
 
 
 def whole_count(count: float, separator: str = ",") -> str:
