@@ -53,6 +53,23 @@ def test_holds_nothing_but_the_package(installed: Path) -> None:
     assert (package / "__init__.pyi").exists()
 
 
+def test_has_its_tables_of_energies(installed: Path, tmp_path: Path) -> None:
+    machine = """\
+architecture:
+  name: small
+  clock: 1 GHz
+  levels:
+    - {name: DRAM, class: dram, memory: LPDDR4, scope: device, word_bits: 8}
+    - {name: L1, class: sram, capacity: 1 KB, word_bits: 8, technology: 22 nm, device: hp}
+  compute: {class: mac, type: fp, width: 32 bits, technology: 45 nm}
+"""
+    (tmp_path / "small.yaml").write_text(machine, encoding="utf-8")
+    done = run(installed, tmp_path, "show", "small.yaml", "--resolved")
+    assert done.returncode == 0, done.stderr
+    assert "energy_pj: 4.6  # from a table" in done.stdout
+    assert (installed / "procrustes_model" / "energies" / "tables" / "README.md").exists()
+
+
 def test_renders_its_pages(installed: Path, root: Path) -> None:
     templates = Path("procrustes_model", "report", "page", "templates")
     names = {file.name for file in (root / templates).iterdir()}

@@ -168,8 +168,9 @@ class Component(Frozen):
     def _check(self) -> Component:
         if self.use is None and (self.energy_pj or self.when != Served.ALWAYS):
             raise ValueError("works on nothing: 'energy_pj' and 'when' need 'use', power alone does not")
-        if self.use is None and not self.power_pj_per_cycle and self.area_um2 is None:
-            raise ValueError("costs nothing: give it 'use', 'power_pj_per_cycle' or 'area_um2'")
+        spent = self.power_pj_per_cycle or self.leakage_mw
+        if self.use is None and not spent and self.area_um2 is None:
+            raise ValueError("costs nothing: give it 'use', 'power_pj_per_cycle', 'leakage_mw' or 'area_um2'")
         return self
 
 

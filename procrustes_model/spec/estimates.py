@@ -143,7 +143,8 @@ class Estimates:
         if known is not None and known.is_level != (actions == LEVEL_ACTIONS):
             known = None
         own = [key for key in TABLE_KEYS if key in item and (key != "width" or actions == UNIT_ACTIONS)]
-        shared = [key for key in self._machine if known is not None and key in known.keys]
+        takes = KEYS if item.get("estimator", "tables") != "tables" else known.keys if known else ()
+        shared = [key for key in self._machine if key in takes]
         missing = _missing(part, actions)
         if not own and not shared:
             if known is not None and "energy_pj" in missing and "energy_pj" not in part:

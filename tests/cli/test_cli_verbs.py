@@ -76,6 +76,21 @@ def test_show_of_an_unknown_name(run: Run, name: str, near: str) -> None:
     assert done.stderr == f"error: nothing that ships is called '{name}'; did you mean '{near}'?\n"
 
 
+def test_show_resolved(run: Run, tmp_path: Path) -> None:
+    done = run("show", "simple_3level", "--resolved")
+    assert done.returncode == 0, done.stderr
+    assert "      capacity_words: 8192  # by hand, see source\n" in done.stdout
+    (tmp_path / "mine.yaml").write_text(done.stdout, encoding="utf-8")
+    again = run("show", "mine.yaml", "--resolved")
+    assert "capacity_words: 8192" in again.stdout
+    kind = run("show", "matmul/512", "--resolved", "--kind", "problems")
+    assert (kind.returncode, kind.stdout) == (2, "")
+    assert kind.stderr == "error: --resolved shows architectures; leave out --kind problems\n"
+    missing = run("show", "matmul/512", "--resolved")
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert "neither a file nor an architecture that ships" in missing.stderr
+
+
 def test_show_of_an_ambiguous_name(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -296,6 +298,37 @@ def test_an_energy_may_have_a_unit(written: str, value: float, architecture_data
     assert load_architecture(architecture_data).compute.energy_pj == pytest.approx(value, rel=1e-15)
 
 
+class Package:
+    """A stand-in for hwcomponents that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.given: list[dict[str, Any]] = []
+
+    def get_action_cost(self, _: str, given: dict[str, Any], __: str, ___: Any) -> SimpleNamespace:
+        """Return an energy in joules."""
+        self.given.append(given)
+        return SimpleNamespace(energy=5e-13)
+
+    def get_area(self, _: str, __: dict[str, Any]) -> float:
+        """Return square metres."""
+        return 1e-10
+
+    get_leak_power = get_area
+
+
+def test_the_package_is_told_the_node_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch, write: Callable[[str | bytes], Path]
+) -> None:
+    monkeypatch.setitem(sys.modules, "hwcomponents", package := Package())  # type: ignore[arg-type]
+    text = MACHINE.replace("family: horowitz", "estimator: hwcomponents").replace(
+        ", accumulator: 32 bits", ""
+    )
+    compute = load_architecture(write(text)).compute
+    assert (compute.energy_pj, compute.area_um2) == (pytest.approx(0.5), pytest.approx(100.0))
+    assert compute.leakage_mw == pytest.approx(1e-7)
+    assert package.given == [{"tech_node": pytest.approx(45e-9), "width": 8}]
+
+
 def test_the_package_that_estimates_is_asked(
     monkeypatch: pytest.MonkeyPatch, write: Callable[[str | bytes], Path]
 ) -> None:
@@ -303,7 +336,7 @@ def test_the_package_that_estimates_is_asked(
         ("class: mac, type: int, width: 8 bits", "class: IntMAC, estimator: hwcomponents, width: 8 bits")
     )
     text = text.replace(", accumulator: 32 bits, family: horowitz", "")
-    monkeypatch.setitem(__import__("sys").modules, "hwcomponents", None)
+    monkeypatch.setitem(sys.modules, "hwcomponents", None)
     with pytest.raises(SpecError, match="which is not installed") as caught:
         load_architecture(write(text))
     (issue,) = caught.value.issues
