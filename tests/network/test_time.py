@@ -15,9 +15,11 @@ from procrustes_model.network.plan import make_plan
 from procrustes_model.network.request import RunRequest
 from procrustes_model.network.work import load_work, states_of
 from procrustes_model.report.page.inputs import input_files
+from procrustes_model.report.page.network import _cards
 from procrustes_model.report.tables.network import totals_text
 from procrustes_model.report.terminal.network import format_notes, format_totals
 from procrustes_model.report.terminal.train_cost import format_train_cost
+from procrustes_model.report.terminal.units import format_seconds
 from procrustes_model.spec.architecture import Architecture
 
 MACHINE: dict[str, Any] = {
@@ -67,10 +69,11 @@ def test_a_run_has_time_and_leakage() -> None:
     (row, _) = csv.DictReader(io.StringIO(totals_text(run)))
     assert list(row)[-len(TIME_COLUMNS) :] == list(TIME_COLUMNS)
     assert {name: float(row[name]) for name in TIME_COLUMNS} == time.to_dict()
-    assert f"Time         {time.seconds * 1e6:.4g}"[:16] in format_notes(run)
-    assert "at 2 GHz" in format_notes(run)
+    assert f"Time         {format_seconds(time.seconds)} at 2 GHz, " in format_notes(run)
     assert "Other" in format_totals(run)
-    assert load_architecture(machine()) == machine()
+    cards = {card.meaning: card.number for card in _cards(run)}
+    assert cards["at 2 GHz, dense"] == format_seconds(time.seconds)
+    assert any("TOPS/W" in meaning for meaning in cards)
     again = load_architecture_text(input_files(run)["architecture.yaml"])
     assert again == machine()
 

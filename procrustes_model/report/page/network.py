@@ -13,7 +13,14 @@ from procrustes_model.report.page.parts import Card, Cell, Column, Drawing, Filt
 from procrustes_model.report.page.render import render_page
 from procrustes_model.report.terminal.area import describe_area
 from procrustes_model.report.terminal.network import find_ideal
-from procrustes_model.report.terminal.units import format_count, format_energy, format_share, four_digits
+from procrustes_model.report.terminal.units import (
+    format_count,
+    format_energy,
+    format_power,
+    format_seconds,
+    format_share,
+    four_digits,
+)
 from procrustes_model.vocabulary import Searched, WorkSpread
 
 if TYPE_CHECKING:
@@ -142,6 +149,11 @@ def _cards(result: NetworkResult) -> list[Card]:
         (f"{ours.cycles:,}", f"cycles, {result.design}"),
         (format_share(ours.utilization, 1), "utilization"),
     ]
+    if (time := ours.time(result.clock_ghz)) is not None:
+        values += [
+            (format_seconds(time.seconds), f"at {time.clock_ghz:g} GHz, {result.design}"),
+            (format_power(time.power_w), f"{four_digits(time.tops_per_w)} TOPS/W, a MAC as two operations"),
+        ]
     if result.baseline is not None:
         ratio, dense = result.ratio(), result.totals(result.baseline)
         values += [
