@@ -58,7 +58,7 @@ def make_model(design: Design, least_units: int) -> Model:
         served=machine.served,
         word=price / machine.pack[:, :, None] + machine.served,
         whole=True,
-        moved=np.ones((*machine.pack.shape, 2)),
+        moved=np.repeat(machine.scale[:, :, None], 2, axis=2),
         work=1.0,
         uneven=False,
         bandwidth=machine.bandwidth,

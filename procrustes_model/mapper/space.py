@@ -315,7 +315,7 @@ class Space:
         float64[n]
         """
         if self.cost is None:
-            return np.asarray(tiles[kept].sum(axis=0), float)
+            return np.asarray((self.model.machine.scale[level, kept, None] * tiles[kept]).sum(axis=0))
         stored = self.cost.relaxation.stored
         return sum((stored(level, int(t), tiles[t]) for t in np.flatnonzero(kept)), np.zeros(tiles.shape[1]))
 

@@ -90,7 +90,7 @@ def lift_dense(
 ) -> Result:
     """Return the result of a batch of one in which nothing is zero."""
     accesses, tile, instances = counts.accesses[0], counts.tile[0], counts.instances[0]
-    energy = costs.energy[0]
+    energy, bits = costs.energy[0], design.machine.bits
     levels = []
     for i, spec in enumerate(architecture.levels):
         tensors = tuple(
@@ -110,7 +110,13 @@ def lift_dense(
             for t, tensor in enumerate(problem.tensors)
             if tensor.name in mapping.levels[i].keep
         )
-        levels.append(lift_level(architecture, i, tensors, sum(t.tile_words for t in tensors), counts, costs))
+        held = sum(
+            int(tile[i, t]) * int(bits[i, t])
+            for t, tensor in enumerate(problem.tensors)
+            if tensor.name in mapping.levels[i].keep
+        )
+        held = held // spec.word_bits if held % spec.word_bits == 0 else held / spec.word_bits
+        levels.append(lift_level(architecture, i, tensors, held, counts, costs))
     compute = lift_compute(architecture, problem.computes, counts, costs)
     cycles, bottleneck = slowest_of(levels, compute)
     words = accesses * instances[:-1, None, None].astype(float)

@@ -135,8 +135,11 @@ def lower_machine(
     per_compute = sum(
         one.energy_pj for one in architecture.components if one.name in working and serves_computes(one)
     )
+    word_bits = np.array([level.word_bits for level in levels], np.int64)
     return MachineArrays(
         bits=bits,
+        word_bits=word_bits,
+        scale=bits / word_bits[:, None],
         pack=np.maximum(1, moved // bits),
         split=np.maximum(1, -(-bits // moved)),
         words=np.array([level.words_per_access for level in levels], np.int64),

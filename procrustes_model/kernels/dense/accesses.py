@@ -105,15 +105,18 @@ def count_fills_of_outputs(moved: Ints, keep: Bools, output: int, accesses: Ints
 
 @kernel
 def check_capacity(machine: MachineArrays, keep: Bools, tile: Ints, status: Ints) -> None:
-    """Set `status` (int64[N]) to BAD_CAPACITY where the tiles kept at a level exceed its capacity."""
+    """Set `status` (int64[N]) to BAD_CAPACITY where the bits of tiles kept at a level exceed its capacity."""
     mappings, levels, tensors = tile.shape
     for n in range(mappings):
         for level in range(levels):
-            room = machine.capacity[level]
-            if room == UNLIMITED:
+            if machine.capacity[level] == UNLIMITED:
                 continue
+            room = machine.capacity[level] * machine.word_bits[level]
             for tensor in range(tensors):
-                if keep[n, level, tensor]:
-                    room -= tile[n, level, tensor]
-                if room < 0 and status[n] == OK:
-                    status[n] = BAD_CAPACITY
+                if not keep[n, level, tensor]:
+                    continue
+                if is_beyond(tile[n, level, tensor], machine.bits[level, tensor]):
+                    room = -1
+                room -= tile[n, level, tensor] * machine.bits[level, tensor] if room >= 0 else 0
+            if room < 0 and status[n] == OK:
+                status[n] = BAD_CAPACITY

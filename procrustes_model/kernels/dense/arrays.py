@@ -89,6 +89,10 @@ class MachineArrays(NamedTuple):
     ----------
     bits : int64[L, T]
         Of one element.
+    word_bits : int64[L]
+        Of one word of the level, in which capacities and bandwidths are.
+    scale : float64[L, T]
+        Words of the level that one element takes: its bits over those of a word.
     pack, split : int64[L, T]
         Elements that one access moves, and accesses that one element takes: one of the two is 1.
     words : int64[L]
@@ -96,9 +100,10 @@ class MachineArrays(NamedTuple):
     price : float64[L, T, P]
         pJ per access, by `vocabulary.Price`.
     bandwidth : float64[L, 3]
-        Words per cycle and instance to read, to write, and both together; infinite where unlimited.
+        Words of the level per cycle and instance to read, to write, and both together; infinite where
+        unlimited.
     capacity : int64[L]
-        Words; the largest int64 where unlimited.
+        Words of the level; the largest int64 where unlimited.
     fanout : int64[L, 2]
         Instances below one instance of the level, on x and y.
     compute_price : float64[3]
@@ -114,6 +119,8 @@ class MachineArrays(NamedTuple):
     """
 
     bits: Ints
+    word_bits: Ints
+    scale: Floats
     pack: Ints
     split: Ints
     words: Ints

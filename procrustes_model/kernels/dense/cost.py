@@ -174,7 +174,7 @@ def count_cycles(
     words : int64[N, L, T, 3] or float64[N, L, T, 3]
         Read, filled, updated, per instance.
     waiting, metadata : float64[N, L, T, 3]
-        Gated words and words of metadata, which use bandwidth too; without entries where there are none.
+        Gated elements and words of metadata, which use bandwidth too; without entries where there are none.
     costs : CostArrays
         The steps of the compute units, last in `cycles`, are read; the other `cycles`, and `limit`, are
         filled in.
@@ -188,11 +188,12 @@ def count_cycles(
         for level in range(levels):
             read = write = 0.0
             for t in range(tensors):
-                out = float(words[n, level, t, READ])
-                into = float(words[n, level, t, FILL] + words[n, level, t, UPDATE])
+                scale = machine.scale[level, t]
+                out = float(words[n, level, t, READ]) * scale
+                into = float(words[n, level, t, FILL] + words[n, level, t, UPDATE]) * scale
                 if expected:
-                    out += waiting[n, level, t, READ] + metadata[n, level, t, READ]
-                    into += waiting[n, level, t, UPDATE]
+                    out += waiting[n, level, t, READ] * scale + metadata[n, level, t, READ]
+                    into += waiting[n, level, t, UPDATE] * scale
                     into += metadata[n, level, t, FILL] + metadata[n, level, t, UPDATE]
                 read += out / steps
                 write += into / steps

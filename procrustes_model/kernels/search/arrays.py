@@ -97,7 +97,7 @@ class Model(NamedTuple):
     whole : bool
         Whether accesses are whole numbers.
     moved : float64[L, T, 2]
-        Least share of the words read, and written, that use bandwidth.
+        Least words of the level that an element read, or written, takes of its bandwidth.
     work : float
         Least share of the steps that compute units take.
     uneven : bool

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Bools, Floats, Ints
+from procrustes_model.kernels.dense.arrays import COUNT_LIMIT, FILL, READ, UPDATE, Bools, Floats, Ints
 from procrustes_model.kernels.dense.covered import covered_positions
 from procrustes_model.kernels.dense.nest import copy_row, is_beyond
 from procrustes_model.kernels.dense.sharing import distinct_positions, touched_positions
@@ -319,11 +319,11 @@ def _spend(model: Model, level: int, tensor: int, action: int, words: int) -> fl
 
 @kernel
 def _note_traffic(model: Model, label: Ints, level: int, tensor: int, read: int, written: int) -> None:
-    """Add words that use the bandwidth of a level."""
+    """Add the words of a level that elements take of its bandwidth at least."""
     at = model.columns.traffic + 2 * level
     for port in range(2):
         words, share = (read, written)[port], model.moved[level, tensor, port]
-        label[at + port] += words if share == 1 else int(words * share)
+        label[at + port] += words if share == 1 else int(min(words * share, float(COUNT_LIMIT)))
 
 
 @kernel

@@ -144,6 +144,8 @@ class FormatArrays(NamedTuple):
         Whether a block that is not full has no metadata.
     bits : int64[L, T]
         Of a word of the level; metadata are counted in such words, whatever bits elements have.
+    scale : float64[L, T]
+        Words of the level that one element takes.
     """
 
     terms: TermArrays
@@ -154,6 +156,7 @@ class FormatArrays(NamedTuple):
     array: int
     dropped: Bools
     bits: Ints
+    scale: Floats
 
 
 class BalanceArrays(NamedTuple):
@@ -303,7 +306,7 @@ class SparseCountArrays(NamedTuple):
     metadata : float64[N, L, T, 3]
         Words of metadata per instance.
     stored : float64[N, L, T]
-        Words of a tile that has to fit, metadata included.
+        Words of the level that a tile takes which has to fit, metadata included.
     held : float64[N, L]
         Words of the tiles of all tensors that have to fit together: their sum, but of tensors with masks
         what lies there at the same time.

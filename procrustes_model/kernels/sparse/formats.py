@@ -221,7 +221,7 @@ def size_of(
     """Return the words of the level that a compressed tile takes, metadata included; see `tile_bits`."""
     bits = tile_bits(formats.terms, level, tensor, spans, words, held, block)
     data = data_of(formats.padded[level, tensor], formats.implied[level, tensor], held, bits)
-    return float(data + bits / formats.bits[level, tensor])
+    return float(data * formats.scale[level, tensor] + bits / formats.bits[level, tensor])
 
 
 @kernel
@@ -291,7 +291,8 @@ def compress(
             child = levels
             for level in range(levels - 1, -1, -1):
                 metadata[n, level, t] = 0.0
-                stored[n, level, t] = float(tile[n, level, t]) if keep[n, level, t] else 0.0
+                scale = formats.scale[level, t]
+                stored[n, level, t] = tile[n, level, t] * scale if keep[n, level, t] else 0.0
                 inner = child
                 if not keep[n, level, t]:
                     continue
@@ -306,7 +307,7 @@ def compress(
                 bits = tile_bits(terms, level, t, spans, words, held, block)
                 full = block_bits(terms, level, t, block) if dropped[level, t] else 0.0
                 data = data_of(formats.padded[level, t], formats.implied[level, t], held, bits)
-                stored[n, level, t] = data + bits / word
+                stored[n, level, t] = data * scale + bits / word
                 for action in range(3):
                     moved = actual[n, level, t, action] + gated[n, level, t, action]
                     density = dense[n, inner, t] if action == READ else dense[n, level, t]

@@ -133,7 +133,8 @@ class Compulsory:
         if key in self._links:
             return self._links[key]
         capacity = int(model.machine.capacity[level])
-        fits = self.tiles[kept].sum(axis=0) <= (math.inf if capacity == UNLIMITED else capacity)
+        held = (model.machine.scale[level, kept, None] * self.tiles[kept]).sum(axis=0)
+        fits = held <= (math.inf if capacity == UNLIMITED else capacity * (1 + 1e-12))
         once, moved = np.zeros(len(model.kind)), np.zeros_like(self.moved)
         for t in np.flatnonzero(kept).tolist():
             fill = model.word[level, t, FILL]

@@ -254,7 +254,7 @@ class Relaxation:
                     described[action] * self._access(level, t, action, METADATA) * accesses
                 )
                 served[level, t, action] = share[action] * per_use[level, t, action]
-            ported = share + described
+            ported = share * float(design.machine.scale[level, t]) + described
             moved[level, t] = ported[READ], min(ported[FILL], ported[UPDATE])
         return energy, served, moved, constant
 
@@ -317,9 +317,9 @@ class Relaxation:
         float64[n]
         """
         design = self.design
-        elements = words.astype(float)
+        elements, scale = words.astype(float), float(self.design.machine.scale[level, tensor])
         if design.capacity_size == "dense" or not design.compressed[level, tensor]:
-            return elements
+            return elements * scale
         described = elements * (self._bits(level, tensor) / float(design.formats.bits[level, tensor]))
         if design.formats.implied[level, tensor]:
             return np.asarray(described)
@@ -327,8 +327,8 @@ class Relaxation:
         anywhere = design.densities.model[tensor] == HYPERGEOMETRIC and not design.masks.known[tensor]
         if design.capacity_size != "average" and anywhere:
             # What does not fit on average need not be looked at.
-            near = np.flatnonzero(nonzeros + described <= design.machine.capacity[level])
+            near = np.flatnonzero(scale * nonzeros + described <= design.machine.capacity[level])
             share, deviations = design.share, design.deviations
             most = most_of_each(design.densities, tensor, words[near], share, deviations, self._found)
             nonzeros[near] = np.maximum(nonzeros[near], most)
-        return np.asarray(nonzeros + described)
+        return np.asarray(scale * nonzeros + described)

@@ -81,9 +81,13 @@ def _overfull(design: SparseDesign, levels: tuple[LevelResult, ...], mapping: Ma
     issues = []
     for i, level in enumerate(levels):
         dense = design.capacity_size == "dense"
-        stored = sum(counts.tile_words for counts in level.tensors) if dense else level.used_words
+        scales = {tensor.name: float(scale) for tensor, scale in zip(tensors, machine.scale[i], strict=True)}
+        stored = level.used_words
+        if dense:
+            stored = sum(counts.tile_words * scales[counts.tensor] for counts in level.tensors)
         sizes = [
-            f"{counts.tensor} {counts.tile_words if dense else sparse_of(counts).stored_words:,.0f}"
+            f"{counts.tensor} "
+            f"{counts.tile_words * scales[counts.tensor] if dense else sparse_of(counts).stored_words:,.0f}"
             for counts in level.tensors
         ]
         if level.capacity_words is not None and stored > level.capacity_words:

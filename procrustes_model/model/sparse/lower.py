@@ -30,7 +30,7 @@ from procrustes_model.kernels.sparse.empty_on_masks import met_density
 from procrustes_model.kernels.sparse.masks import MaskArrays
 from procrustes_model.model.components import working_components
 from procrustes_model.model.design import Design, lower_rules
-from procrustes_model.model.lower import lower_bits, lower_machine, lower_problem
+from procrustes_model.model.lower import by_level, lower_bits, lower_machine, lower_problem
 from procrustes_model.model.sparse.effects import idle_on
 from procrustes_model.model.sparse.formats import is_implied, lower_terms
 from procrustes_model.model.sparse.masks import check_tables, lower_masks, read_mask
@@ -428,9 +428,9 @@ def _lower_actions(phase: SparsePhase, tensors: int, names: _Names) -> ActionArr
 def _lower_formats(
     phase: SparsePhase, architecture: Architecture, problem: Problem, array: int, names: _Names
 ) -> FormatArrays:
-    for name, by_level in phase.formats.items():
+    for name, formats in phase.formats.items():
         names.tensor(name, "formats", name)
-        for level_name, chosen in by_level.items():
+        for level_name, chosen in formats.items():
             if level_name != EVERY_LEVEL:
                 names.level(level_name, "formats", name, level_name)
             if isinstance(chosen.block, tuple):
@@ -441,17 +441,18 @@ def _lower_formats(
     ]
     terms = lower_terms(stored, [len(tensor.ranks) for tensor in problem.tensors])
     implied = np.array([[is_implied(one) for one in row] for row in stored], np.bool_)
+    bits = lower_bits(architecture, problem)
+    word_bits = by_level([level.word_bits for level in architecture.levels], problem)
     return FormatArrays(
         terms=terms,
         compressed=np.array([[FORMATS[one.kind].compressed for one in row] for row in stored], np.bool_),
         padded=terms.run * (names.rules.stored_zeros == "stored") > 0,
-        implied=implied & (lower_bits(architecture, problem) == 1),
+        implied=implied & (bits == 1),
         block=np.array([[_positions(one.block, problem) for one in row] for row in stored], np.int64),
         array=array,
         dropped=np.array([[one.partial_blocks == "dropped" for one in row] for row in stored], np.bool_),
-        bits=np.array(
-            [[level.word_bits for _ in problem.tensors] for level in architecture.levels], np.int64
-        ),
+        bits=word_bits,
+        scale=bits / word_bits,
     )
 
 
