@@ -110,12 +110,13 @@ def lift_dense(
             for t, tensor in enumerate(problem.tensors)
             if tensor.name in mapping.levels[i].keep
         )
-        held = sum(
+        own = (
             int(tile[i, t]) * int(bits[i, t])
             for t, tensor in enumerate(problem.tensors)
             if tensor.name in mapping.levels[i].keep
         )
-        held = held // spec.word_bits if held % spec.word_bits == 0 else held / spec.word_bits
+        whole, rest = divmod(sum(own), spec.word_bits)
+        held = whole + rest / spec.word_bits if rest else whole
         levels.append(lift_level(architecture, i, tensors, held, counts, costs))
     compute = lift_compute(architecture, problem.computes, counts, costs)
     cycles, bottleneck = slowest_of(levels, compute)

@@ -57,7 +57,7 @@ def test_energy_and_cycles_equal_the_naive_twin(case: tuple[Spec, Spec, Spec], d
 
 
 @pytest.mark.parametrize("design", [None, HALF])
-def test_all_evaluations_agree_and_only_energy_changes(design: Any) -> None:
+def test_all_evaluations_agree_and_counts_stay(design: Any) -> None:
     problem, machine = load_problem(PROBLEM), machine_of({**ALL_WIDTHS, "B": "4 * 3"})
     mapping = load_mapping(LITTLE, machine, problem)
     result = evaluate(machine, problem, mapping, sparsity=design)
@@ -68,7 +68,7 @@ def test_all_evaluations_agree_and_only_energy_changes(design: Any) -> None:
     ):
         assert batch.energy_pj[0] == pytest.approx(result.energy_pj, rel=1e-12)
     before = evaluate(machine_of({}), problem, mapping, sparsity=design)
-    assert result.cycles == before.cycles
+    assert result.cycles > before.cycles
     prices = {"Far": (100, 90, 90), "Near": (5, 4, 6)}
     packs = {"Far": {"A": 12, "B": 4, "Z": 1}, "Near": {"A": 4, "B": 1, "Z": 1}}
     for level, name in itertools.product(prices, ALL_WIDTHS):
@@ -87,6 +87,60 @@ def test_all_evaluations_agree_and_only_energy_changes(design: Any) -> None:
         assert sum(new.metadata) > 0
         assert new.metadata == old.metadata
         assert new.metadata_energy_pj == old.metadata_energy_pj
+
+
+def narrow(**near: Any) -> Any:
+    """Return a machine of two levels, the near one of words of 16 bits, on which A has 4 bits and Z 32."""
+    energy = {"energy_pj": {"read": 1, "write": 1}}
+    levels = [
+        {"name": "Far", "word_bits": 64, **energy},
+        {"name": "Near", "word_bits": 16, **energy, **near},
+    ]
+    content = {"name": "m", "bits": {"A": 4, "Z": 32}, "levels": levels, "compute": {"energy_pj": 1}}
+    return load_architecture({"architecture": content})
+
+
+NARROW = {
+    "mapping": {"levels": [{"level": "Far", "temporal": "K=2"}, {"level": "Near", "temporal": "M=4 N=2"}]}
+}
+"""Of TINY: tiles of 4 elements of A, 2 of B and 8 of Z, which are 16, 32 and 256 bits."""
+
+
+@pytest.mark.parametrize("design", [None, "dense", "average"])
+@pytest.mark.parametrize(("words", "fits"), [(19, True), (18, False)])
+def test_capacity_is_of_bits(words: int, fits: bool, design: str | None) -> None:
+    """In all 304 bits, 19 words of the level."""
+    machine, problem = narrow(capacity_words=words), load_problem(TINY)
+    mapping = load_mapping(NARROW, machine, problem)
+    sparsity = None if design is None else {"sparsity": {"name": "d", "capacity": {"size": design}}}
+    batch = evaluate_batch(machine, problem, *lower_mapping(problem, mapping), sparsity=sparsity)
+    assert bool(batch.valid[0]) is fits
+    if fits:
+        found = evaluate(machine, problem, mapping, sparsity=sparsity)
+        assert found.levels[1].used_words == 19
+    else:
+        with pytest.raises(SpecError, match=r"take 19 words.*its capacity is 18"):
+            evaluate(machine, problem, mapping, sparsity=sparsity)
+
+
+@pytest.mark.parametrize("design", [None, {"sparsity": {"name": "d"}}])
+def test_bandwidth_is_of_bits(design: Any) -> None:
+    """A reads 16 elements of 4 bits, B 16 of 16, Z 8 of 32 once it has been begun: 36 words; 3 a cycle."""
+    machine, problem = narrow(read_bandwidth=1), load_problem(TINY)
+    mapping = load_mapping(NARROW, machine, problem)
+    found = evaluate(machine, problem, mapping, sparsity=design)
+    assert [found.tensor("Near", name).reads for name in "ABZ"] == [16, 16, 8]
+    assert found.levels[1].cycles == found.cycles == 4 + 16 + 16
+
+
+def test_compressed_elements_take_their_bits() -> None:
+    """All 4 elements of A in a tile, of 4 bits each, and a bit for each of the positions."""
+    machine, problem = narrow(), load_problem(TINY)
+    design = {"name": "d", "formats": {"A": {"Near": "bitmask"}}, "capacity": {"size": "average"}}
+    mapping = load_mapping(NARROW, machine, problem)
+    found = evaluate(machine, problem, mapping, sparsity={"sparsity": design})
+    assert sparse_of(found.tensor("Near", "A")).stored_words == (4 * 4 + 4) / 16
+    assert found.levels[1].used_words == (4 * 4 + 4) / 16 + 2 + 16
 
 
 def test_words_as_wide_as_the_level_change_nothing() -> None:

@@ -240,8 +240,9 @@ def charge(
                 accesses = count_accesses(architecture, i, tensor.name, numbers[action])
                 spent += instances * accesses * charge
             energy[level.name, tensor.name] = spent
-            read += numbers["reads"] / steps
-            written += (numbers["fills"] + numbers["updates"]) / steps
+            words = architecture.bits.get(tensor.name, level.word_bits) / level.word_bits
+            read += numbers["reads"] * words / steps
+            written += (numbers["fills"] + numbers["updates"]) * words / steps
         slowdown = 1.0
         for limit, demand in (
             (level.read_bandwidth, read),

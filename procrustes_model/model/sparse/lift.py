@@ -47,7 +47,7 @@ def lift_sparse(
     """
     levels = _lift_levels(architecture, problem, mapping, phase, buffers)
     if buffers.status[0] == Status.BAD_CAPACITY:
-        raise SpecError(_overfull(design, levels, mapping))
+        raise SpecError(_overfull(design, problem, levels, mapping))
     actual, gated, skipped = (float(number) for number in buffers.counts.computes[0])
     compute = lift_compute(architecture, as_count(actual), buffers.dense, buffers.costs)
     cycles, bottleneck = slowest_of(levels, compute)
@@ -76,20 +76,19 @@ def lift_sparse(
     )
 
 
-def _overfull(design: SparseDesign, levels: tuple[LevelResult, ...], mapping: Mapping) -> list[Issue]:
+def _overfull(
+    design: SparseDesign, problem: Problem, levels: tuple[LevelResult, ...], mapping: Mapping
+) -> list[Issue]:
     """Return an issue for every level whose tiles do not fit."""
     issues = []
     for i, level in enumerate(levels):
         dense = design.capacity_size == "dense"
-        scales = {tensor.name: float(scale) for tensor, scale in zip(tensors, machine.scale[i], strict=True)}
-        stored = level.used_words
+        words = {counts.tensor: sparse_of(counts).stored_words for counts in level.tensors}
         if dense:
-            stored = sum(counts.tile_words * scales[counts.tensor] for counts in level.tensors)
-        sizes = [
-            f"{counts.tensor} "
-            f"{counts.tile_words * scales[counts.tensor] if dense else sparse_of(counts).stored_words:,.0f}"
-            for counts in level.tensors
-        ]
+            scale = {tensor.name: design.machine.scale[i, t] for t, tensor in enumerate(problem.tensors)}
+            words = {counts.tensor: counts.tile_words * scale[counts.tensor] for counts in level.tensors}
+        stored = sum(words.values()) if dense else level.used_words
+        sizes = [f"{tensor} {one:,.0f}" for tensor, one in words.items()]
         if level.capacity_words is not None and stored > level.capacity_words:
             issues.append(
                 mapping.issue(
