@@ -159,7 +159,10 @@ def lower_machine(
 
 
 def lower_bits(architecture: Architecture, problem: Problem) -> Ints:
-    """Return the bits of an element, int64[L, T]: the tensor's own, or else those of a word of the level."""
+    """Return the bits of an element, int64[L, T].
+
+    Those that the problem states of the tensor, or else the architecture, or else those of the level's word.
+    """
     tensors = [tensor.name for tensor in problem.tensors]
     issues = [
         architecture.issue(
@@ -173,7 +176,7 @@ def lower_bits(architecture: Architecture, problem: Problem) -> Ints:
     if issues:
         raise SpecError(issues)
     bits = by_level([level.word_bits for level in architecture.levels], problem)
-    for name, own in architecture.bits.items():
+    for name, own in {**architecture.bits, **problem.bits}.items():
         bits[:, tensors.index(name)] = own
     return bits
 

@@ -56,6 +56,9 @@ class Problem(Frozen):
     phase: Phase | None = Field(default=None, description="the training phase, if any")
     dimensions: dict[Identifier, Count] = Field(description="bound of every dimension, in the shape's order")
     tensors: tuple[Tensor, ...] = Field(description="operands, in the shape's order; one is the output")
+    bits: dict[Name, Count] = Field(
+        default={}, description="bits of an element by tensor, whatever the architecture says of it"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Problem:
@@ -71,6 +74,8 @@ class Problem(Frozen):
         stated = [tensor.role for tensor in self.tensors if tensor.role is not None]
         if len(set(stated)) < len(stated):
             raise ValueError(f"tensors share a role: {', '.join(stated)}")
+        if not set(self.bits) <= set(names):
+            raise ValueError(f"bits of {', '.join(sorted(set(self.bits) - set(names)))}, which is no tensor")
         used = {term.dimension for tensor in self.tensors for rank in tensor.ranks for term in rank}
         if not used <= set(self.dimensions):
             raise ValueError(f"no bound for {', '.join(sorted(used - set(self.dimensions)))}")
@@ -126,4 +131,5 @@ class Problem(Frozen):
         if self.phase is not None:
             shape["phase"] = self.phase.value
         shape |= {"dimensions": list(self.dimensions), "tensors": tensors}
-        return {"name": self.name, "shape": shape, "dimensions": dict(self.dimensions)}
+        content = {"name": self.name, "shape": shape, "dimensions": dict(self.dimensions)}
+        return content | ({"bits": dict(self.bits)} if self.bits else {})

@@ -143,6 +143,35 @@ def test_compressed_elements_take_their_bits() -> None:
     assert found.levels[1].used_words == (4 * 4 + 4) / 16 + 2 + 16
 
 
+def test_bits_of_a_problem_replace_those_of_the_machine() -> None:
+    for design in (None, HALF):
+        found = [
+            evaluate(machine_of(bits), {"problem": {**PROBLEM["problem"], **own}}, LITTLE, sparsity=design)
+            for bits, own in (
+                (ALL_WIDTHS, {}),
+                ({**ALL_WIDTHS, "B": 32}, {"bits": {"B": 12}}),
+                ({}, {"bits": ALL_WIDTHS}),
+            )
+        ]
+        assert found[0].to_dict() == found[1].to_dict() == found[2].to_dict()
+    problem = load_problem({"problem": {**PROBLEM["problem"], "bits": {"B": 12}}})
+    assert load_problem({"problem": problem.to_dict()}).bits == {"B": 12}
+
+
+@pytest.mark.parametrize(
+    ("bits", "message"),
+    [
+        ({"C": 8}, "problem.bits.C: the problem little has no tensor 'C' for 'bits'; choose from A, B, Z"),
+        ({"A": 0}, "problem.bits.A: .* must be"),
+        ({"A": True}, "problem.bits.A: .* must be"),
+        ([4], "problem.bits: .* must be"),
+    ],
+)
+def test_wrong_bits_of_a_problem_are_refused(bits: Any, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        load_problem({"problem": {**PROBLEM["problem"], "bits": bits}})
+
+
 def test_words_as_wide_as_the_level_change_nothing() -> None:
     for design in (None, HALF):
         found = [

@@ -206,10 +206,17 @@ def evaluate(architecture: Architecture, problem: Problem, mapping: Mapping) -> 
     return charge(architecture, problem, mapping, counts)
 
 
-def count_accesses(architecture: Architecture, level: int, tensor: str, elements: int) -> int:
-    """Return how many accesses move some elements of a tensor."""
+def bits_of(architecture: Architecture, problem: Problem, level: int, tensor: str) -> int:
+    """Return the bits of an element: the problem's word, or else the architecture's, or a word's."""
+    for stated in (problem.bits, architecture.bits):
+        if tensor in stated:
+            return stated[tensor]
+    return architecture.levels[level].word_bits
+
+
+def count_accesses(architecture: Architecture, level: int, bits: int, elements: int) -> int:
+    """Return how many accesses move some elements of so many bits."""
     one = architecture.levels[level]
-    bits = architecture.bits.get(tensor, one.word_bits)
     access = one.word_bits * one.words_per_access
     if bits > access:
         return elements * math.ceil(bits / access)
@@ -237,10 +244,11 @@ def charge(
             spent = 0.0
             charges = (level.energy.read, level.energy.write, level.energy.update)
             for action, charge in zip(("reads", "fills", "updates"), charges, strict=True):
-                accesses = count_accesses(architecture, i, tensor.name, numbers[action])
+                bits = bits_of(architecture, problem, i, tensor.name)
+                accesses = count_accesses(architecture, i, bits, numbers[action])
                 spent += instances * accesses * charge
             energy[level.name, tensor.name] = spent
-            words = architecture.bits.get(tensor.name, level.word_bits) / level.word_bits
+            words = bits_of(architecture, problem, i, tensor.name) / level.word_bits
             read += numbers["reads"] * words / steps
             written += (numbers["fills"] + numbers["updates"]) * words / steps
         slowdown = 1.0
