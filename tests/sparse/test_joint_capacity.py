@@ -157,3 +157,38 @@ def test_what_lies_together_is_what_has_to_fit(overflow: str) -> None:
         spilled = evaluate(small, problem, mapping, sparsity=added, masks=masks)
         assert spilled.levels[1].used_words == 3
         assert spilled.sparse("L0", "A").actual[0] > found.sparse("L0", "A").actual[0]
+
+
+def test_more_tiles_than_are_listed_at_a_time() -> None:
+    """Elements are tiles, 1.2 million of them: of each tensor 30 % are not zero, and together 9 %."""
+    shape = {
+        "name": "pairs",
+        "dimensions": ["I", "J"],
+        "tensors": {
+            "A": {"projection": ["I", "J"]},
+            "B": {"projection": ["I", "J"]},
+            "Z": {"projection": ["I"], "output": True},
+        },
+    }
+    problem = load_problem({"problem": {"name": "p", "shape": shape, "dimensions": {"I": 1200, "J": 1000}}})
+    rng = np.random.default_rng(0)
+    masks = {name: rng.random((1200, 1000)) < 0.3 for name in "AB"}
+    nest = {
+        "mapping": {
+            "levels": [{"level": "L0", "temporal": "I=1200 J=1000"}, {"level": "L1", "keep": ["A", "B"]}]
+        }
+    }
+    mapping = load_mapping(nest, machine(2), problem)
+    for share, alone, both in ((0.6, 0, 1), (0.8, 1, 1), (0.95, 1, 2)):
+        content = {
+            "name": "d",
+            "formats": {name: {"L1": {"kind": "run_length", "run_bits": 1}} for name in "AB"},
+            "capacity": {"size": "quantile", "quantile": share},
+        }
+        design = load_sparsity({"sparsity": content})
+        found = evaluate(machine(2), problem, mapping, sparsity=design, masks=masks)
+        entry = 1 + 1 / 16
+        mean = [masks[name].mean() * entry for name in "AB"]
+        assert found.levels[1].used_words == pytest.approx(max(both * entry, sum(mean)))
+        for name, one in zip("AB", mean, strict=True):
+            assert found.sparse("L1", name).stored_words == pytest.approx(max(alone * entry, one))

@@ -226,24 +226,32 @@ def count_entries(
     stride = np.empty(len(masks.side), np.int64)
     bit_strides(problem, masks, tensor, stride)
     volume = count_fibers(problem, tensor, extent, end - first)
-    offset = np.zeros(volume, np.int64)
+    rows = count_fibers(problem, tensor, extent, end - first - 1)
+    offset = np.zeros(rows, np.int64)
     listed = 1
-    for rank in range(end - 1, first - 1, -1):  # the innermost first, so that positions are in order
+    for rank in range(end - 2, first - 1, -1):  # the innermost first, so that positions are in order
         side = 1
         for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
             side += problem.term_coefficient[term] * (extent[problem.term_dimension[term]] - 1)
         listed = repeat_offsets(offset, listed, side, stride[rank])
-    base = list_tiles(problem, tensor, extent, stride, masks.bit_start[tensor], apart)
+    base, shift = list_tiles(problem, tensor, extent, stride, masks.bit_start[tensor], apart)
+    width, step = volume // rows, stride[end - 1]
     length = volume // count_fibers(problem, tensor, extent, ranks)
-    found = np.zeros(len(base), np.int64)
-    for i in range(len(base)):
-        for start in range(0, volume, length):
-            zeros = 0
-            for position in range(start, start + length):
+    found = np.zeros(len(base) * len(shift), np.int64)
+    for i in range(len(found)):
+        start = base[i % len(base)] + shift[i // len(base)]
+        zeros = passed = 0
+        for row in range(rows):
+            at = start + offset[row]
+            for _ in range(width):
+                if passed == length:
+                    zeros = passed = 0
+                passed += 1
                 zeros += 1
-                if masks.bits[base[i] + offset[position]] or zeros == run:
+                if masks.bits[at] or zeros == run:
                     found[i] += 1
                     zeros = 0
+                at += step
     return found
 
 

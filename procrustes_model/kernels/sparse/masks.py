@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from procrustes_model.kernels.dense.arrays import Bools, Ints, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 
+MOST_LISTED = 1 << 20
+"""Starts of tiles that are listed at a time."""
+
 
 class MaskArrays(NamedTuple):
     """Masks of all tensors that have one.
@@ -174,8 +177,11 @@ def repeat_offsets(offset: Ints, count: int, times: int, step: int) -> int:
 @kernel
 def list_tiles(
     problem: ProblemArrays, tensor: int, extent: Ints, stride: Ints, start: int, apart: Ints
-) -> Ints:
-    """Return where every tile of a tensor starts, int64[tiles].
+) -> tuple[Ints, Ints]:
+    """List where every tile of a tensor starts: at each of some bases, moved by each of some shifts.
+
+    Tile number i + (how many bases there are) * j is the one at base i, moved by shift j. No more than
+    `MOST_LISTED` bases are listed, so that memory holds.
 
     Parameters
     ----------
@@ -189,23 +195,36 @@ def list_tiles(
         Where the first tile starts.
     apart : int64[D]
         Filled in: how far apart in the list neighbours along a dimension are; 0: the tensor does not have it.
+
+    Returns
+    -------
+    base, shift : int64[...]
     """
-    tiles: int = 1
+    placed: int = 1
+    moved: int = 1
     for rank in range(problem.rank_start[tensor], problem.rank_start[tensor + 1]):
         for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
             d = problem.term_dimension[term]
-            tiles *= problem.bounds[d] // extent[d]
-    base = np.empty(tiles, np.int64)
-    base[0] = start
+            times = problem.bounds[d] // extent[d]
+            if moved > 1 or placed * times > MOST_LISTED:
+                moved *= times
+            else:
+                placed *= times
+    base, shift = np.empty(placed, np.int64), np.empty(moved, np.int64)
+    base[0], shift[0] = start, 0
     apart[:] = 0
-    placed = 1
+    placed = moved = 1
     for rank in range(problem.rank_start[tensor], problem.rank_start[tensor + 1]):
         for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
             d = problem.term_dimension[term]
-            apart[d] = placed
+            times = problem.bounds[d] // extent[d]
+            apart[d] = placed * moved
             step = problem.term_coefficient[term] * extent[d] * stride[rank]
-            placed = repeat_offsets(base, placed, problem.bounds[d] // extent[d], step)
-    return base
+            if moved > 1 or placed * times > MOST_LISTED:
+                moved = repeat_offsets(shift, moved, times, step)
+            else:
+                placed = repeat_offsets(base, placed, times, step)
+    return base, shift
 
 
 @kernel

@@ -7,6 +7,8 @@ of the shared dimensions the tensors' tiles meet in all combinations.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import OK, Bools, Floats, Ints, LoopArrays, ProblemArrays
@@ -47,10 +49,18 @@ def _list_box(problem: ProblemArrays, masks: MaskArrays, tensor: int, side: Ints
 
 
 @kernel
-def count_nonzeros(problem: ProblemArrays, masks: MaskArrays, tensor: int, extent: Ints, apart: Ints) -> Ints:
-    """Return the nonzeros of every tile of a tensor, int64[tiles], in the order of `list_tiles`.
+def _list_all(
+    problem: ProblemArrays, masks: MaskArrays, tensor: int, extent: Ints, apart: Ints
+) -> tuple[Ints, Ints, Ints, Ints, int]:
+    """List the tiles of a tensor, as `list_tiles`, and what is added up in each.
 
-    The tiles are the boxes over `extent`, int64[D], side by side. `apart`, int64[D], is filled in.
+    Returns
+    -------
+    base, shift : int64[...]
+    offset, sign : int64[...]
+        As `sum_boxes` takes them.
+    corners : int
+        How many corners of boxes these are, in the table of sums; 0: elements of the mask.
     """
     first, end = problem.rank_start[tensor], problem.rank_start[tensor + 1]
     side, stride = np.ones(end, np.int64), np.empty(len(masks.side), np.int64)
@@ -74,27 +84,76 @@ def count_nonzeros(problem: ProblemArrays, masks: MaskArrays, tensor: int, exten
             sign[:listed] *= -1
             listed = repeat_offsets(offset, listed, 2, side[rank] * stride[rank])
     start = masks.start[tensor] if corners else masks.bit_start[tensor]
-    base = list_tiles(problem, tensor, extent, stride, start, apart)
-    found = np.empty(len(base), np.int64)
+    base, shift = list_tiles(problem, tensor, extent, stride, start, apart)
+    return base, shift, offset, sign, corners
+
+
+@kernel
+def _count_listed(
+    masks: MaskArrays, base: Ints, shift: int, offset: Ints, sign: Ints, corners: int, found: Ints
+) -> None:
+    """Count the nonzeros of the tiles at one shift, int64[tiles]; see `_list_all`."""
     if corners:
-        sum_boxes(masks.table, base, 0, offset, sign, found)
+        sum_boxes(masks.table, base, shift, offset, sign, found)
     else:
-        sum_boxes(masks.bits, base, 0, offset, sign, found)
+        sum_boxes(masks.bits, base, shift, offset, sign, found)
+
+
+@kernel
+def count_nonzeros(problem: ProblemArrays, masks: MaskArrays, tensor: int, extent: Ints, apart: Ints) -> Ints:
+    """Return the nonzeros of every tile of a tensor, int64[tiles], in the order of `list_tiles`.
+
+    The tiles are the boxes over `extent`, int64[D], side by side. `apart`, int64[D], is filled in.
+    """
+    base, shift, offset, sign, corners = _list_all(problem, masks, tensor, extent, apart)
+    found = np.empty(len(base) * len(shift), np.int64)
+    for j in range(len(shift)):
+        part = found[j * len(base) : (j + 1) * len(base)]
+        _count_listed(masks, base, shift[j], offset, sign, corners, part)
     return found
 
 
 @kernel
-def _pick(found: Ints, most: int, share: float) -> int:
-    """Return the least of the numbers `found`, of at most `most`, that a share of them does not exceed."""
-    tally = np.zeros(most + 1, np.int64)
-    for count in found:
-        tally[count] += 1
-    fit = 0.0
-    for count in range(most):
-        fit += tally[count]
-        if fit >= share * len(found) * (1 - SLACK):
-            return count
-    return int(most)
+def _pick(found: Ints, share: float) -> int:
+    """Return the least of some numbers that a share of them does not exceed; they are sorted."""
+    found.sort()
+    return int(found[max(0, math.ceil(share * len(found) * (1 - SLACK)) - 1)])
+
+
+@kernel
+def _pick_tallied(tally: Ints, share: float) -> int:
+    """Return the least number that a share of all does not exceed; `tally` has how often each occurs."""
+    need = share * tally.sum() * (1 - SLACK)
+    fit = 0
+    for number in range(len(tally)):
+        fit += tally[number]
+        if fit >= need:
+            return number
+    return len(tally) - 1
+
+
+@kernel
+def _pick_nonzeros(
+    problem: ProblemArrays, masks: MaskArrays, tensor: int, extent: Ints, share: float, apart: Ints
+) -> int:
+    """Return the fewest nonzeros that a share of a tensor's tiles do not exceed; see `count_nonzeros`."""
+    base, shift, offset, sign, corners = _list_all(problem, masks, tensor, extent, apart)
+    found = np.empty(len(base), np.int64)
+    _count_listed(masks, base, shift[0], offset, sign, corners, found)
+    if len(shift) == 1:
+        return _pick(found, share)
+    volume = 1
+    for rank in range(problem.rank_start[tensor], problem.rank_start[tensor + 1]):
+        side = 1
+        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+            side += problem.term_coefficient[term] * (extent[problem.term_dimension[term]] - 1)
+        volume *= side
+    tally = np.zeros(volume + 1, np.int64)
+    for j in range(len(shift)):
+        _count_listed(masks, base, shift[j], offset, sign, corners, found)
+        for number in found:
+            tally[number] += 1
+    return _pick_tallied(tally, share)
 
 
 @kernel
@@ -131,11 +190,10 @@ def fill_fullest_by_mask(
                 if status[n] != OK or not kept or not masks.known[t]:
                     continue
                 extent, run = loops.below[n, level], terms.run[level, t]
-                found = count_nonzeros(problem, masks, t, extent, apart)
-                fullest.nonzeros[n, level, t] = _pick(found, found.max(), share)
+                fullest.nonzeros[n, level, t] = _pick_nonzeros(problem, masks, t, extent, share, apart)
                 if run > 0:
                     found = count_entries(problem, masks, t, extent, terms.fibers[level, t], run, apart)
-                    fullest.entries[n, level, t] = _pick(found, found.max(), share)
+                    fullest.entries[n, level, t] = _pick(found, share)
 
 
 @kernel
