@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from procrustes_model import SpecError, evaluate, load_mapping, load_problem, load_sparsity
+from procrustes_model.kernels.cache import COMPILED
 from procrustes_model.spec.problem import Tensor
 from tests.amount import amount
 from tests.naive import formats as twins
@@ -159,6 +160,7 @@ def test_what_lies_together_is_what_has_to_fit(overflow: str) -> None:
         assert spilled.sparse("L0", "A").actual[0] > found.sparse("L0", "A").actual[0]
 
 
+@pytest.mark.skipif(not COMPILED, reason="takes minutes as plain Python")
 def test_more_tiles_than_are_listed_at_a_time() -> None:
     """Elements are tiles, 1.2 million of them: of each tensor 30 % are not zero, and together 9 %."""
     shape = {
