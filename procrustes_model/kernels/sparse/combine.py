@@ -1,8 +1,9 @@
 """What several actions and operands save together.
 
-An event is counted once, however many actions see it: every leader counts with its smallest box that any of
-them looks at, since a larger box that is empty contains it. Different leaders are independent, or counted
-jointly where their masks are known.
+An event is counted once, however many actions see it. Of a leader's boxes one that contains another counts
+for nothing: where it is empty, so is the other. Boxes of which none contains another, such as a row for one
+target and a column for another, are counted together. Different leaders are independent, or counted jointly
+where their masks are known.
 """
 
 from __future__ import annotations
@@ -14,52 +15,163 @@ from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
     GATED,
     SKIPPED,
+    STRUCTURED,
     ActionArrays,
     BoxArrays,
     DensityArrays,
     SavedArrays,
 )
-from procrustes_model.kernels.sparse.joint import count_jointly
+from procrustes_model.kernels.sparse.empty import box_chance, box_empty, box_words
+from procrustes_model.kernels.sparse.joint import count_boxes
 from procrustes_model.kernels.sparse.masks import MaskArrays
 
-NO_BOX, ELEMENT = -1, -2
-"""In place of an action: a tensor leads nothing; what counts is a single element of it."""
+NO_BOX = -1
+"""In place of an action: a tensor leads nothing."""
+
+
+@kernel
+def _contains(problem: ProblemArrays, tensor: int, outer: Ints, inner: Ints) -> bool:
+    """Return whether one box of a tensor, int64[D], contains another that lies around the same element."""
+    contains = True
+    for d in range(len(outer)):
+        contains = contains and (problem.rank[tensor, d] < 0 or outer[d] >= inner[d])
+    return contains
+
+
+@kernel
+def _list_boxes(problem: ProblemArrays, extent: Ints, chosen: Bools, tensor: int, listed: Ints) -> int:
+    """List the chosen boxes of a tensor that contain none of the others; return how many.
+
+    `extent` : int64[A, T, D]. `chosen`: bool[A + 1, T]. `listed`: int64[A + 1], filled in; A is an element.
+    """
+    element = len(chosen) - 1
+    if chosen[element, tensor]:
+        listed[0] = element
+        return 1
+    count = 0
+    for a in range(element):
+        if not chosen[a, tensor]:
+            continue
+        least = True
+        for b in range(element):
+            if a == b or not chosen[b, tensor] or not least:
+                continue
+            if _contains(problem, tensor, extent[a, tensor], extent[b, tensor]):
+                alike = _contains(problem, tensor, extent[b, tensor], extent[a, tensor])
+                least = alike and a < b
+        if least:
+            listed[count] = a
+            count += 1
+    return count
+
+
+@kernel
+def _common(extent: Ints, listed: Ints, count: int, members: int, tensor: int, common: Ints) -> int:
+    """Set `common`, int64[D], to what the boxes of a set have in common; return how many they are."""
+    found = 0
+    for i in range(count):
+        if members >> i & 1:
+            for d in range(len(common)):
+                one = extent[listed[i], tensor, d]
+                common[d] = one if found == 0 else min(common[d], one)
+            found += 1
+    return found
+
+
+@kernel
+def _none_empty(
+    problem: ProblemArrays, densities: DensityArrays, tensor: int, extent: Ints, listed: Ints, count: int
+) -> float:
+    """Return how likely none of several boxes of a tensor is empty, of which none contains another.
+
+    Counted over all sets of boxes: how likely the elements of all of a set are zero, with alternating sign.
+    Elements are those of the boxes, less what pairs have in common, and so on. Of n:m groups what two boxes
+    have beside their common part is taken to be independent.
+    """
+    grouped = densities.model[tensor] == STRUCTURED
+    common = np.empty(len(problem.bounds), np.int64)
+    left = 1.0
+    for members in range(1, 1 << count):
+        words, chance = 0, 1.0
+        size = 0
+        part = members
+        while part > 0:
+            found = _common(extent, listed, count, part, tensor, common)
+            size = max(size, found)
+            if grouped:
+                one = box_chance(problem, densities, tensor, common)
+                if one > 0:
+                    chance *= one if found % 2 else 1 / one
+                else:
+                    chance = 0.0
+                    break
+            else:
+                words += box_words(problem, tensor, common) * (1 if found % 2 else -1)
+            part = (part - 1) & members
+        if not grouped:
+            model, whole = densities.model[tensor], densities.size[tensor]
+            chance = box_empty(model, whole, densities.nonzeros[tensor], densities.average[tensor], words)
+        left += chance if size % 2 == 0 else -chance
+    return max(0.0, left)
 
 
 @kernel
 def _share_left(
     problem: ProblemArrays, densities: DensityArrays, masks: MaskArrays, extent: Ints, empty: Floats,
-    chosen: Ints,
+    chosen: Bools,
 ) -> float:  # fmt: skip
     """Return how likely no chosen box is empty.
 
-    `extent` : int64[A, T, D]. `empty`: float64[A, T]. `chosen`: int64[T], the action whose box counts;
-    NO_BOX, ELEMENT.
+    `extent` : int64[A, T, D]. `empty`: float64[A, T]. `chosen`: bool[A + 1, T], boxes of actions and, last,
+    of a single element.
     """
-    tensors, dimensions = len(chosen), len(problem.bounds)
-    several = 0
+    element, tensors = len(chosen) - 1, len(densities.met)
+    dimensions = len(problem.bounds)
+    listed = np.empty(element + 1, np.int64)
+    owner = np.empty((element + 1) * tensors, np.int64)
+    box = np.ones((len(owner), dimensions), np.int64)
+    known = 0
     for t in range(tensors):
-        if chosen[t] != NO_BOX and masks.known[t]:
-            several += 1
+        for i in range(_list_boxes(problem, extent, chosen, t, listed) if masks.known[t] else 0):
+            owner[known] = t
+            if listed[i] != element:
+                box[known] = np.minimum(extent[listed[i], t], problem.bounds)
+            known += 1
     left = 1.0
     for t in range(tensors):
-        if chosen[t] == NO_BOX or (several > 1 and masks.known[t]):
+        count = _list_boxes(problem, extent, chosen, t, listed)
+        if count == 0 or (known > 1 and masks.known[t]):
             continue
-        left *= densities.met[t] if chosen[t] == ELEMENT else 1 - empty[chosen[t], t]
-    if several > 1:
-        known = np.zeros(tensors, np.bool_)
-        box = np.ones((tensors, dimensions), np.int64)
+        if count > 1:
+            left *= _none_empty(problem, densities, t, extent, listed, count)
+        else:
+            left *= densities.met[t] if listed[0] == element else 1 - empty[listed[0], t]
+    if known > 1:
         positions = 1.0
         for d in range(dimensions):
             positions *= problem.bounds[d]
-        for t in range(tensors):
-            known[t] = chosen[t] != NO_BOX and masks.known[t]
-            if known[t] and chosen[t] != ELEMENT:
-                for d in range(dimensions):
-                    box[t, d] = min(extent[chosen[t], t, d], problem.bounds[d])
         origin = np.zeros(dimensions, np.int64)
-        left *= count_jointly(problem, masks, known, box, origin, problem.bounds) / positions
+        left *= count_boxes(problem, masks, owner[:known], box[:known], origin, problem.bounds) / positions
     return left
+
+
+@kernel
+def _choose(
+    actions: ActionArrays, level: Ints, effective: Bools, at: int, target: int, kind: int, chosen: Bools
+) -> bool:
+    """Choose the leaders' boxes of a kind of action; return whether one is new. Arguments as of `_lead`.
+
+    `chosen` : bool[A + 1, T], changed.
+    """
+    changed = False
+    for a in range(len(level)):
+        if actions.target[a] != target or actions.kind[a] != kind or (at >= 0 and level[a] != at):
+            continue
+        for t in range(effective.shape[1]):
+            if effective[a, t] and not chosen[a, t]:
+                chosen[a, t] = True
+                changed = True
+    return changed
 
 
 @kernel
@@ -117,14 +229,15 @@ def combine_accesses(
     mappings, levels, tensors, _ = saved.left.shape
     left, tilt = saved.left, saved.tilt
     several = np.sum(masks.known) > 1
-    chosen, own = np.empty(tensors, np.int64), np.empty(tensors, np.int64)
+    count = len(actions.level)
+    chosen, own = np.empty((count + 1, tensors), np.bool_), np.empty((count + 1, tensors), np.bool_)
     share = np.empty(2)
     for n in range(mappings):
         left[n] = tilt[n] = 1.0
         if status[n] != OK:
             continue
         for t in range(tensors):
-            chosen[:] = NO_BOX
+            chosen[:] = False
             before = denser = 1.0
             counted = several and masks.known[t] and t != problem.output
             for level in range(levels):
@@ -133,13 +246,13 @@ def combine_accesses(
                 for stage in range(2):
                     kind = SKIPPED if stage == 0 else GATED
                     share[stage] = share[0] if stage else before
-                    if _lead(actions, boxes.level[n], boxes.effective[n], empty[n], level, t, kind, chosen):
+                    if _choose(actions, boxes.level[n], boxes.effective[n], level, t, kind, chosen):
                         share[stage] = _share_left(
                             problem, densities, masks, boxes.extent[n], empty[n], chosen
                         )
                         if counted:
                             own[:] = chosen
-                            own[t] = ELEMENT
+                            own[count, t] = True
                             both = _share_left(problem, densities, masks, boxes.extent[n], empty[n], own)
                             denser = _ratio(both, densities.met[t])
                     left[n, level, t, stage] = share[stage]
@@ -182,7 +295,7 @@ def combine_computes(
         `removed`, `empty` and `computes` are filled in.
     """
     tensors = len(densities.met)
-    chosen, own = np.empty(tensors, np.int64), np.empty(tensors, np.int64)
+    chosen, own = np.empty((len(actions.level) + 1, tensors), np.bool_), np.empty(tensors, np.int64)
     gated = np.empty(tensors)
     for n in range(len(status)):
         saved.removed[n] = 0.0
@@ -201,19 +314,17 @@ def combine_computes(
                 if stage == 1 or actions.dropped:
                     _lead(actions, boxes.level[n], boxes.effective[n], empty[n], -1, t, GATED, own)
                 _take_away(own, empty[n], saved.empty[n], taken, t)
-        chosen[:] = NO_BOX
+        chosen[:] = False
         share = 1.0
         for stage in range(4):
             changed = False
             for t in range(tensors):
                 if stage < 2 and t != problem.output:
                     kind = SKIPPED if stage == 0 else GATED
-                    changed |= _lead(
-                        actions, boxes.level[n], boxes.effective[n], empty[n], -1, t, kind, chosen
-                    )
+                    changed |= _choose(actions, boxes.level[n], boxes.effective[n], -1, t, kind, chosen)
                 met = stage == 2 and actions.skip_compute[t] and (compressed[n, t] or t == problem.output)
                 if met or (stage == 3 and actions.gate_compute[t]):
-                    chosen[t] = ELEMENT
+                    chosen[-1, t] = True
                     changed = True
             if changed:
                 share = _share_left(problem, densities, masks, boxes.extent[n], empty[n], chosen)

@@ -195,6 +195,30 @@ def box_empty(model: int, size: int, nonzeros: int, average: float, words: int) 
 
 
 @kernel
+def box_words(problem: ProblemArrays, tensor: int, extent: Ints) -> int:
+    """Return the elements of a tensor in a box over `extent`, int64[D]."""
+    words = 1
+    for rank in range(problem.rank_start[tensor], problem.rank_start[tensor + 1]):
+        side = 1
+        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+            side += problem.term_coefficient[term] * (extent[problem.term_dimension[term]] - 1)
+        words *= side
+    return int(words)
+
+
+@kernel
+def box_chance(problem: ProblemArrays, densities: DensityArrays, tensor: int, extent: Ints) -> float:
+    """Return how likely a box of a tensor over `extent`, int64[D], is empty."""
+    model = densities.model[tensor]
+    if model == STRUCTURED:
+        return _groups_box_empty(problem, tensor, densities.group[tensor], extent)
+    words = box_words(problem, tensor, extent)
+    return box_empty(
+        model, densities.size[tensor], densities.nonzeros[tensor], densities.average[tensor], words
+    )
+
+
+@kernel
 def find_empty(
     problem: ProblemArrays,
     densities: DensityArrays,
@@ -211,24 +235,11 @@ def find_empty(
     empty : float64[N, A, T]
         Filled in; 0 where a leader is not effective.
     """
-    rank_start, term_start = problem.rank_start, problem.term_start
-    dimension, coefficient = problem.term_dimension, problem.term_coefficient
-    model, size, average, group = densities.model, densities.size, densities.average, densities.group
     extent, effective = boxes.extent, boxes.effective
     mappings, count, tensors, _ = extent.shape
     for n in range(mappings):
         for a in range(count):
             for t in range(tensors):
                 empty[n, a, t] = 0.0
-                if not effective[n, a, t]:
-                    continue
-                if model[t] == STRUCTURED:
-                    empty[n, a, t] = _groups_box_empty(problem, t, group[t], extent[n, a, t])
-                    continue
-                words = 1
-                for rank in range(rank_start[t], rank_start[t + 1]):
-                    side = 1
-                    for term in range(term_start[rank], term_start[rank + 1]):
-                        side += coefficient[term] * (extent[n, a, t, dimension[term]] - 1)
-                    words *= side
-                empty[n, a, t] = box_empty(model[t], size[t], densities.nonzeros[t], average[t], words)
+                if effective[n, a, t]:
+                    empty[n, a, t] = box_chance(problem, densities, t, extent[n, a, t])

@@ -76,6 +76,54 @@ def _count_own(
 
 
 @kernel
+def count_boxes(
+    problem: ProblemArrays, masks: MaskArrays, owner: Ints, box: Ints, origin: Ints, span: Ints
+) -> float:
+    """Count the positions of a region at which none of several boxes is empty; see `count_jointly`.
+
+    `owner` : int64[B], the tensor of each box; one may have several. `box`: int64[B, D].
+    """
+    boxes, dimensions = box.shape
+    users = np.zeros(dimensions, np.int64)
+    step = np.zeros(dimensions, np.int64)
+    for b in range(boxes):
+        for d in range(dimensions):
+            if problem.rank[owner[b], d] >= 0:
+                users[d] += 1
+                step[d] = _gcd(box[b, d], step[d])
+    shared, own = np.empty(dimensions, np.int64), np.empty((boxes, dimensions), np.int64)
+    owned, walks = np.zeros(boxes, np.int64), np.zeros(boxes, np.int64)
+    walked = np.empty((boxes, len(problem.term_dimension)), np.int64)
+    count = 0
+    steps = 1
+    free = 1.0
+    for d in range(dimensions):
+        if users[d] == 0:
+            free *= span[d]
+        elif users[d] > 1:
+            shared[count] = d
+            steps *= (span[d] + step[d] - 1) // step[d]
+            count += 1
+    for b in range(boxes):
+        walks[b] = walked_dimensions(problem, masks, owner[b], walked[b])
+        for d in range(dimensions):
+            if users[d] == 1 and problem.rank[owner[b], d] >= 0:
+                own[b, owned[b]] = d
+                owned[b] += 1
+    at = np.zeros(dimensions, np.int64)
+    total = 0.0
+    for number in range(steps):
+        left = float(_first_of_step(at, step, span, shared, count, number))
+        for b in range(boxes):
+            if left > 0:
+                left *= _count_own(
+                    problem, masks, owner[b], box[b], at, origin, span, own[b], owned[b], walked[b], walks[b]
+                )
+        total += left
+    return total * free
+
+
+@kernel
 def count_jointly(
     problem: ProblemArrays, masks: MaskArrays, chosen: Bools, box: Ints, origin: Ints, span: Ints
 ) -> float:
@@ -98,43 +146,5 @@ def count_jointly(
     float
         Positions of all dimensions, a whole number.
     """
-    tensors, dimensions = box.shape
-    users = np.zeros(dimensions, np.int64)
-    step = np.zeros(dimensions, np.int64)
-    for t in range(tensors):
-        for d in range(dimensions):
-            if chosen[t] and problem.rank[t, d] >= 0:
-                users[d] += 1
-                step[d] = _gcd(box[t, d], step[d])
-    shared, own = np.empty(dimensions, np.int64), np.empty((tensors, dimensions), np.int64)
-    owned = np.zeros(tensors, np.int64)
-    walked = np.empty((tensors, len(problem.term_dimension)), np.int64)
-    walks = np.zeros(tensors, np.int64)
-    count = 0
-    steps = 1
-    free = 1.0
-    for d in range(dimensions):
-        if users[d] == 0:
-            free *= span[d]
-        elif users[d] > 1:
-            shared[count] = d
-            steps *= (span[d] + step[d] - 1) // step[d]
-            count += 1
-    for t in range(tensors):
-        if chosen[t]:
-            walks[t] = walked_dimensions(problem, masks, t, walked[t])
-        for d in range(dimensions):
-            if chosen[t] and users[d] == 1 and problem.rank[t, d] >= 0:
-                own[t, owned[t]] = d
-                owned[t] += 1
-    at = np.zeros(dimensions, np.int64)
-    total = 0.0
-    for number in range(steps):
-        left = float(_first_of_step(at, step, span, shared, count, number))
-        for t in range(tensors):
-            if chosen[t] and left > 0:
-                left *= _count_own(
-                    problem, masks, t, box[t], at, origin, span, own[t], owned[t], walked[t], walks[t]
-                )
-        total += left
-    return total * free
+    owner = np.nonzero(chosen)[0]
+    return count_boxes(problem, masks, owner, box[owner], origin, span)
