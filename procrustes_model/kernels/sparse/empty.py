@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from procrustes_model.kernels.dense.arrays import Floats, Ints, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
@@ -144,6 +146,35 @@ def _sliding_groups_empty(
 
 
 @kernel
+def _count_met(problem: ProblemArrays, rank: int, extent: Ints) -> int:
+    """Return how many different indices a rank takes over `extent`, int64[D]: its side, less the gaps.
+
+    Nothing meets what lies between windows further apart than they are long, or taps of dilated ones.
+    """
+    side, moving, m, n, a, b = 1, 0, 1, 1, 1, 1
+    for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+        positions, step = extent[problem.term_dimension[term]], problem.term_coefficient[term]
+        side += step * (positions - 1)
+        if positions > 1:
+            m, a, n, b = n, b, positions, step
+            moving += 1
+    if moving < 2:
+        return int(n)
+    if moving == 2:
+        g, rest = a, b
+        while rest:
+            g, rest = rest, g % rest
+        return int(m * n - max(0, m - b // g) * max(0, n - a // g))
+    met = np.zeros(side, np.bool_)
+    met[0] = True
+    for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+        step, before = problem.term_coefficient[term], met.copy()
+        for i in range(1, extent[problem.term_dimension[term]]):
+            met[i * step :] |= before[: side - i * step]
+    return int(met.sum())
+
+
+@kernel
 def _groups_box_empty(problem: ProblemArrays, tensor: int, group: Ints, extent: Ints) -> float:
     """Return how likely a box of a tensor of n:m groups is empty.
 
@@ -164,7 +195,7 @@ def _groups_box_empty(problem: ProblemArrays, tensor: int, group: Ints, extent: 
             longest = max(longest, bounds[d])
             grouped = grouped or d == group[2]
         if not grouped:
-            fibres *= side
+            fibres *= _count_met(problem, rank, np.minimum(extent, bounds))
             continue
         along, length = side, whole
         if longest < whole:  # two dimensions move along the rank, or one in steps
@@ -196,13 +227,10 @@ def box_empty(model: int, size: int, nonzeros: int, average: float, words: int) 
 
 @kernel
 def box_words(problem: ProblemArrays, tensor: int, extent: Ints) -> int:
-    """Return the elements of a tensor in a box over `extent`, int64[D]."""
+    """Return the elements of a tensor that something meets in a box over `extent`, int64[D]."""
     words = 1
     for rank in range(problem.rank_start[tensor], problem.rank_start[tensor + 1]):
-        side = 1
-        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
-            side += problem.term_coefficient[term] * (extent[problem.term_dimension[term]] - 1)
-        words *= side
+        words *= _count_met(problem, rank, extent)
     return int(words)
 
 
