@@ -171,8 +171,10 @@ class Result:
     @property
     def computes_per_instance(self) -> int | float:
         """Operations of one used instance, on average; an int where that is whole."""
-        average = self.compute.computes / self.compute.instances_used
-        return int(average) if average.is_integer() else average
+        computes, used = self.compute.computes, self.compute.instances_used
+        if computes % used == 0:
+            return int(computes // used)  # exact beyond 2^53, where a quotient of doubles is not
+        return computes / used
 
     @property
     def extras(self) -> tuple[tuple[str, float], ...]:

@@ -94,3 +94,11 @@ def test_the_limit_is_exact(a: int) -> None:
     assert not is_beyond(np.int64(a), np.int64(most))
     assert is_beyond(np.int64(a), np.int64(most + 1))
     assert is_beyond(np.int64(a), np.int64(2**62)) == (a > 1)
+
+
+def test_records_of_computations_are_exact_beyond_what_a_double_holds() -> None:
+    side = 3**17
+    result = evaluate(_machine(), _problem(side, side), _mapping(side, side))
+    assert side * side > 2**53 and float(side * side) != side * side
+    assert result.computes_per_instance == side * side
+    assert [row["count"] for row in result.to_records() if row["action"] == "compute"] == [side * side]
