@@ -12,8 +12,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.spec.text.foreign import FOREIGN, is_foreign
 from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, shorten, with_article
-from procrustes_model.spec.text.yaml_text import MAX_DEPTH, MAX_NODES, SURROGATE, Path, Place, parse_yaml
+from procrustes_model.spec.text.yaml_text import (
+    MAX_DEPTH,
+    MAX_NODES,
+    SURROGATE,
+    Builder,
+    Path,
+    Place,
+    parse_yaml,
+)
 from procrustes_model.versions import KEY, SPECIFICATIONS, version_problem
 
 MAX_BYTES = 2**20
@@ -202,13 +211,34 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     ------
     SpecError
         Where the file is missing, a directory, a pipe or device, unreadable, empty, not UTF-8, larger than
-        `MAX_BYTES`, or not one plain YAML document.
+        `MAX_BYTES`, not one plain YAML document, or a file of another tool.
+    """
+    document = read_any(path)
+    if is_foreign(document.data):
+        raise SpecError(Issue(*FOREIGN, document.file, 1, 1))
+    return document
+
+
+def read_any(path: str | os.PathLike[str], builder_class: type[Builder] | None = None) -> Document:
+    """Read and parse one YAML file, whatever program it is for.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    builder_class : type, optional
+        As `parse_yaml` takes it.
+
+    Raises
+    ------
+    SpecError
+        See `read_document`.
     """
     file = os.fspath(path)
     text = _decode(_read_bytes(file), file)
     if not text.strip():
         raise SpecError(Issue("the file is empty", None, file))
-    parsed = parse_yaml(text, file)
+    parsed = parse_yaml(text, file, builder_class)
     if parsed.data is None:
         raise SpecError(Issue("the file has no content", None, file))
     document = Document(parsed.data, file, parsed.keys, parsed.values, parsed.text_start)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.spec.text.foreign import FOREIGN, FOREIGN_TAGS
 
 Path = tuple[str | int, ...]
 Place = tuple[int, int]
@@ -55,7 +56,7 @@ class ParsedText:
     issues: list[Issue] = field(default_factory=list)
 
 
-def parse_yaml(text: str, file: str | None) -> ParsedText:
+def parse_yaml(text: str, file: str | None, builder_class: type[Builder] | None = None) -> ParsedText:
     """Read one YAML document.
 
     Parameters
@@ -64,6 +65,8 @@ def parse_yaml(text: str, file: str | None) -> ParsedText:
         The document.
     file : str, optional
         The name to give in messages.
+    builder_class : type, optional
+        A `Builder` that reads a dialect; by default the one of this program's own files.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def parse_yaml(text: str, file: str | None) -> ParsedText:
     try:
         # The constructor itself reads the start of the text, so that it may raise too.
         loader = loader_class(text)
-        builder = _Builder(file)
+        builder = (builder_class or Builder)(file)
         while loader.check_event():
             builder.take(loader.get_event())
     except yaml.YAMLError as error:
@@ -98,8 +101,11 @@ class _Open:
     ignored: bool = False
 
 
-class _Builder:
-    """Turns YAML events into data, one at a time, with its own stack."""
+class Builder:
+    """Turns YAML events into data, one at a time, with its own stack.
+
+    Files of other programs are read by subclasses that allow more of YAML; see `importers.timeloop.dialect`.
+    """
 
     def __init__(self, file: str | None) -> None:
         self.file = file
@@ -136,9 +142,15 @@ class _Builder:
                 event, f"anchor '&{event.anchor}'", "anchors and aliases are not allowed; write it out"
             )
         if event.tag is not None and event.tag != "!":
-            self._fail(event, f"tag '{event.tag}'", "tags are not allowed; write a plain value")
+            self._tag(event)
         if len(self.stack) >= MAX_DEPTH:
             self._fail(event, f"nested more than {MAX_DEPTH} deep", "no specification is that deep")
+
+    def _tag(self, event: Any) -> None:
+        """Take note of a tag: here, refuse it."""
+        if event.tag in FOREIGN_TAGS:
+            self._fail(event, *FOREIGN)
+        self._fail(event, f"tag '{event.tag}'", "tags are not allowed; write a plain value")
 
     def _open(self, event: Any, container: dict[str, Any] | list[Any]) -> None:
         if self._wants_key():

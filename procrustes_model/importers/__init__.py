@@ -1,0 +1,1 @@
+"""Files of other tools, translated into this program's own."""

@@ -1,0 +1,194 @@
+"""Directives of a mapping or a constraint: what they aim at, their factors, their order, what is kept."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from procrustes_model.importers.timeloop.node import Node
+from procrustes_model.spec.text.words import did_you_mean, shorten
+
+KINDS = {
+    "temporal": "temporal",
+    "spatial": "spatial",
+    "bypass": "keep",
+    "bypassing": "keep",
+    "datatype": "keep",
+    "dataspace": "keep",
+    "data_space": "keep",
+}
+"""What a directive says, by the words for its type."""
+
+_FACTOR = re.compile(
+    r"(?P<dimension>[A-Za-z_][A-Za-z0-9_]*)\s*(?P<relation><=|>=|=)\s*(?P<value>[0-9]+)"
+    r"|(?P<letters>[A-Za-z_]+)(?P<digits>[0-9]+)"
+)
+_BETWEEN = re.compile(r"[\s,]+")
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One factor of a directive.
+
+    Attributes
+    ----------
+    dimension : str
+    relation : str
+        '=', '<=' or '>='.
+    value : int
+        At least 1; the full bound where 0 was written.
+    """
+
+    dimension: str
+    relation: str
+    value: int
+
+
+@dataclass
+class Directive:
+    """One entry of a mapping or of constraints.
+
+    Attributes
+    ----------
+    node : Node
+    target : str
+    kind : str
+        'temporal', 'spatial' or 'keep'.
+    factors : list of Factor
+    permutation : list of str
+        Dimensions, innermost first.
+    split : int or None
+        How many dimensions of the permutation lie on X, loops of 1 included; None: not said.
+    keep, bypass : list of str
+    """
+
+    node: Node
+    target: str
+    kind: str
+    factors: list[Factor] = field(default_factory=list)
+    permutation: list[str] = field(default_factory=list)
+    split: int | None = None
+    keep: list[str] = field(default_factory=list)
+    bypass: list[str] = field(default_factory=list)
+
+
+class DirectiveReader:
+    """Reads directives for a problem with some dimensions and tensors.
+
+    Parameters
+    ----------
+    bounds : dict of str to int
+        By dimension.
+    tensors : tuple of str
+    """
+
+    def __init__(self, bounds: dict[str, int], tensors: tuple[str, ...]) -> None:
+        self.bounds = bounds
+        self.tensors = tensors
+
+    def read(self, node: Node, target: str | None = None, kind: str | None = None) -> Directive | None:
+        """Return a directive; None with an issue where its type is unknown.
+
+        Parameters
+        ----------
+        node : Node
+        target, kind : str, optional
+            Where the place of the directive says them, as in a component of version 0.4.
+        """
+        if not isinstance(node.data, dict):
+            node.refuse(f"a directive has a target and a type, this is {shorten(node.data)}")
+            return None
+        if target is None:
+            aim = node.get("target")
+            if aim is None:
+                node.refuse("a directive has no 'target'")
+                return None
+            target = aim.text()
+        if kind is None:
+            said = node.get("type")
+            word = "" if said is None else said.text()
+            if word.replace("-", "_") not in KINDS:
+                where = node if said is None else said
+                where.refuse(f"unknown type {shorten(word)} of a directive", did_you_mean(word, KINDS))
+                return None
+            kind = KINDS[word.replace("-", "_")]
+        directive = Directive(node, target, kind)
+        for key, part in node.items():
+            self._take(directive, key, part)
+        return directive
+
+    def _take(self, directive: Directive, key: str, part: Node) -> None:
+        if key in ("target", "type") or part.data is None:
+            return
+        if key == "factors":
+            directive.factors = self.factors(part)
+        elif key == "permutation":
+            directive.permutation = self.permutation(part)
+        elif key == "split" and directive.kind == "spatial":
+            directive.split = part.count(least=0)
+        elif key in ("keep", "bypass") and directive.kind == "keep":
+            setattr(directive, key, self._kept(part))
+        elif key == "split":
+            part.findings.drop("'split' where nothing is spread", part.place)
+        elif key == "stream" and directive.kind == "keep":
+            part.findings.drop("'stream': that tool reads it and counts the same", "stream")
+        elif key != "name":
+            part.refuse(f"'{part.path[-1]}' of a {directive.kind} directive cannot be said here", key=True)
+
+    def factors(self, node: Node) -> list[Factor]:
+        """Return factors written as ``R=3 P<=7 C1``, as one text or a list of them."""
+        found = []
+        texts = node.list() if isinstance(node.data, list) else [node]
+        for part in texts:
+            rest = part.text().strip()
+            while rest:
+                match = _FACTOR.match(rest)
+                if match is None or (match.end() < len(rest) and not _BETWEEN.match(rest, match.end())):
+                    part.refuse(f"'{rest[:40]}' is no factor", "factors are written R=3 P=1, or R3 P1")
+                    break
+                rest = _BETWEEN.sub("", rest[match.end() :], count=1)
+                factor = self._factor(match, part)
+                if factor is not None:
+                    found.append(factor)
+        names = [factor.dimension for factor in found if factor.relation == "="]
+        for name in {name for name in names if names.count(name) > 1}:
+            node.refuse(f"{name} has two factors here")
+        return found
+
+    def _factor(self, match: re.Match[str], part: Node) -> Factor | None:
+        name = match["dimension"] or match["letters"]
+        if name not in self.bounds:
+            part.refuse(f"unknown dimension '{name}'", did_you_mean(name, self.bounds))
+            return None
+        value = int((match["value"] or match["digits"])[:30])
+        return Factor(name, match["relation"] or "=", value or self.bounds[name])
+
+    def permutation(self, node: Node) -> list[str]:
+        """Return dimensions written as ``PRK``, ``P,R,K`` or a list, innermost first."""
+        names: list[str] = []
+        for part in node.list() if isinstance(node.data, list) else [node]:
+            for word in _BETWEEN.split(part.text().strip()):
+                if word in self.bounds:
+                    names.append(word)
+                elif all(letter in self.bounds for letter in word):
+                    names += word
+                else:
+                    part.refuse(f"unknown dimension in '{word[:40]}'", did_you_mean(word, self.bounds))
+        if len(set(names)) < len(names):
+            node.refuse(f"a dimension stands twice in the permutation {' '.join(names)}")
+        return names
+
+    def _kept(self, node: Node) -> list[str]:
+        names = [part.text() for part in (node.list() if isinstance(node.data, list) else [node])]
+        for name in names:
+            if name not in self.tensors:
+                node.refuse(f"unknown data space '{name[:60]}'", did_you_mean(name, self.tensors))
+        return names
+
+
+def latest(directives: list[Directive]) -> dict[tuple[str, str], Directive]:
+    """Return directives by target and kind; a later one takes the place of an earlier one, as in that tool."""
+    found: dict[tuple[str, str], Directive] = {}
+    for directive in directives:
+        found[directive.target, directive.kind] = directive
+    return found

@@ -1,0 +1,154 @@
+"""From a mapping as Timeloop has it to one of this program."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from procrustes_model.importers.timeloop.directives import Directive, DirectiveReader, latest
+from procrustes_model.importers.timeloop.machine import Level, Machine
+from procrustes_model.importers.timeloop.node import Node
+from procrustes_model.importers.timeloop.problem import TranslatedProblem
+from procrustes_model.spec.text.words import did_you_mean
+
+
+@dataclass
+class Loops:
+    """What one level does.
+
+    Attributes
+    ----------
+    temporal, spatial_x, spatial_y : list of (str, int)
+        Dimension and factor, outermost first; loops of 1 are left out.
+    keep : list of str
+    """
+
+    temporal: list[tuple[str, int]] = field(default_factory=list)
+    spatial_x: list[tuple[str, int]] = field(default_factory=list)
+    spatial_y: list[tuple[str, int]] = field(default_factory=list)
+    keep: list[str] = field(default_factory=list)
+
+    def content(self, level: str) -> dict[str, Any]:
+        """Return what a mapping file has for the level."""
+        found: dict[str, Any] = {"level": level}
+        for key in ("temporal", "spatial_x", "spatial_y"):
+            loops = getattr(self, key)
+            if loops:
+                found[key] = " ".join(f"{name}={factor}" for name, factor in loops)
+        return found | {"keep": self.keep}
+
+
+def ordered(directive: Directive, dimensions: list[str]) -> list[str]:
+    """Return all dimensions, innermost first: those that the permutation leaves out are outermost."""
+    return [*directive.permutation, *(one for one in dimensions if one not in directive.permutation)]
+
+
+def read_directives(
+    nodes: list[Node], machine: Machine, problem: TranslatedProblem
+) -> dict[tuple[str, str], Directive]:
+    """Return directives by the name of their level and their kind, aims checked."""
+    reader = DirectiveReader(problem.bounds, problem.tensors)
+    found = []
+    for node in nodes:
+        directive = reader.read(node)
+        if directive is None:
+            continue
+        level = machine.find(directive.target)
+        if level is None:
+            node.refuse(
+                f"unknown target '{directive.target[:60]}'", did_you_mean(directive.target, machine.targets)
+            )
+            continue
+        directive.target = level.part.name
+        found.append(directive)
+    return latest(found)
+
+
+def read_mapping(
+    nodes: list[Node], machine: Machine, problem: TranslatedProblem, name: str
+) -> dict[str, Any] | None:
+    """Return the mapping; None where there are no directives.
+
+    Parameters
+    ----------
+    nodes : list of Node
+        The directives.
+    machine : Machine
+    problem : TranslatedProblem
+    name : str
+    """
+    if not nodes:
+        return None
+    directives = read_directives(nodes, machine, problem)
+    levels = []
+    for level in machine.levels:
+        loops = Loops(keep=_kept(level, directives.get((level.part.name, "keep")), problem))
+        temporal = directives.get((level.part.name, "temporal"))
+        if temporal is not None:
+            loops.temporal = _loops(temporal, problem)
+        spatial = directives.get((level.part.name, "spatial"))
+        if spatial is not None:
+            _spread(spatial, problem, loops)
+        levels.append((level, loops))
+    _check_bounds(nodes[0], levels, problem)
+    _check_kept(nodes[0], levels, problem)
+    return {"name": name, "levels": [loops.content(level.part.name) for level, loops in levels]}
+
+
+def _kept(level: Level, directive: Directive | None, problem: TranslatedProblem) -> list[str]:
+    """Return the tensors that a level keeps: all that no directive says it bypasses."""
+    if not level.holds:
+        if directive is not None and directive.keep:
+            directive.node.refuse(f"'{level.part.name}' has no room to keep {', '.join(directive.keep)}")
+        return []
+    bypass = () if directive is None else directive.bypass
+    return [tensor for tensor in problem.tensors if tensor not in bypass]
+
+
+def _factors(directive: Directive) -> dict[str, int]:
+    for factor in directive.factors:
+        if factor.relation != "=":
+            directive.node.refuse(
+                f"a mapping states its factors, '{factor.dimension}{factor.relation}{factor.value}' bounds one"
+            )
+    return {factor.dimension: factor.value for factor in directive.factors}
+
+
+def _loops(directive: Directive, problem: TranslatedProblem) -> list[tuple[str, int]]:
+    factors = _factors(directive)
+    outermost_first = reversed(ordered(directive, list(problem.bounds)))
+    return [(name, factors[name]) for name in outermost_first if factors.get(name, 1) > 1]
+
+
+def _spread(directive: Directive, problem: TranslatedProblem, loops: Loops) -> None:
+    """Put spatial loops on X and Y: those before the split of the permutation lie on X."""
+    factors = _factors(directive)
+    names = ordered(directive, list(problem.bounds))
+    split = len(names) if directive.split is None else directive.split
+    for axis, part in (("spatial_x", names[:split]), ("spatial_y", names[split:])):
+        setattr(loops, axis, [(name, factors[name]) for name in reversed(part) if factors.get(name, 1) > 1])
+
+
+def _check_bounds(node: Node, levels: list[tuple[Level, Loops]], problem: TranslatedProblem) -> None:
+    for name, bound in problem.bounds.items():
+        product = math.prod(
+            factor
+            for _, loops in levels
+            for dimension, factor in (*loops.temporal, *loops.spatial_x, *loops.spatial_y)
+            if dimension == name
+        )
+        if product != bound:
+            node.refuse(f"the factors of {name} multiply to {product}, its bound is {bound}")
+
+
+def _check_kept(node: Node, levels: list[tuple[Level, Loops]], problem: TranslatedProblem) -> None:
+    if not levels:
+        return
+    level, loops = levels[0]
+    for tensor in problem.tensors:
+        if tensor not in loops.keep:
+            node.refuse(
+                f"'{level.part.name}', the outermost level, does not keep {tensor}",
+                "a tensor that starts and stays further in cannot be said yet",
+            )

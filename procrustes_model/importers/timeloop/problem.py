@@ -1,0 +1,157 @@
+"""From a problem as Timeloop says it to one of this program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from procrustes_model.importers.timeloop.files import Inputs
+from procrustes_model.importers.timeloop.node import Node
+from procrustes_model.spec.text.words import is_identifier, shorten
+
+_BESIDE = ("shape", "instance", "version", "name", "densities", "data_densities", "type")
+_DENSITIES = ("densities", "data_densities", "commonDensities")
+
+
+@dataclass(frozen=True)
+class TranslatedProblem:
+    """A problem in this program's terms.
+
+    Attributes
+    ----------
+    content : dict
+        As a problem file has it under its key.
+    bounds : dict of str to int
+        By dimension.
+    tensors : tuple of str
+    """
+
+    content: dict[str, Any]
+    bounds: dict[str, int]
+    tensors: tuple[str, ...]
+
+
+def read_problem(inputs: Inputs, name: str) -> TranslatedProblem | None:
+    """Return the problem; None with issues where there is none."""
+    section = inputs.one("problem")
+    if section is None:
+        from procrustes_model.errors import Issue
+
+        files = ", ".join(inputs.files[:3])
+        inputs.findings.issues.append(
+            Issue("there is no problem", "one of the files has the key 'problem'", files or None)
+        )
+        return None
+    shape = section.get("shape")
+    if shape is None or not isinstance(shape.data, dict):
+        where, said = (section, "no shape") if shape is None else (shape, f"the shape {shorten(shape.data)}")
+        where.refuse(f"the problem names {said}", "shapes that ship with that tool are not read: give it in full")
+        return None
+    dimensions = [node.text() for node in _children(shape, "dimensions")]
+    defaults = _coefficients(shape)
+    tensors = _tensors(shape, dimensions, defaults)
+    instance = section.get("instance") or section
+    values = _values(instance, [*dimensions, *defaults], section)
+    bounds = {one: values.get(one, 0) for one in dimensions}
+    for one, bound in bounds.items():
+        if bound == 0:
+            instance.refuse(f"the problem has no bound of {one}", f"such as '{one}: 1'", key=True)
+    title = shape.get("name")
+    content: dict[str, Any] = {
+        "name": name,
+        "shape": {
+            "name": title.text("custom") if title is not None else "custom",
+            "dimensions": dimensions,
+            **({"coefficients": defaults} if defaults else {}),
+            "tensors": tensors,
+        },
+        "dimensions": bounds,
+    }
+    changed = {one: values[one] for one in defaults if values.get(one, defaults[one]) != defaults[one]}
+    if changed:
+        content["coefficients"] = changed
+    return TranslatedProblem(content, bounds, tuple(tensors))
+
+
+def _children(node: Node, key: str) -> list[Node]:
+    part = node.get(key)
+    if part is None:
+        node.refuse(f"the shape has no '{key}'", key=True)
+        return []
+    return part.list()
+
+
+def _coefficients(shape: Node) -> dict[str, int]:
+    found: dict[str, int] = {}
+    part = shape.get("coefficients")
+    for node in part.list() if part is not None else ():
+        name, default = node.get("name"), node.get("default")
+        if name is None:
+            node.refuse("a coefficient has no 'name'")
+            continue
+        found[name.text()] = 1 if default is None else default.count()
+    return found
+
+
+def _values(instance: Node, known: list[str], section: Node) -> dict[str, int]:
+    """Return bounds and coefficients; everything else that stands there is dropped or refused."""
+    found: dict[str, int] = {}
+    for key, node in instance.items():
+        raw = str(node.path[-1])
+        if raw in known:
+            found[raw] = node.count()
+        elif key in _DENSITIES:
+            node.findings.drop("densities: nothing is saved at zeros in a dense design", "densities")
+        elif key not in _BESIDE:
+            node.refuse(f"'{raw}' is neither a dimension nor a coefficient of the shape", key=True)
+    if instance is not section:
+        for key, node in section.items():
+            if key not in _BESIDE:
+                node.refuse(f"unknown key '{node.path[-1]}' in a problem", key=True)
+    return found
+
+
+def _tensors(shape: Node, dimensions: list[str], defaults: dict[str, int]) -> dict[str, dict[str, Any]]:
+    tensors: dict[str, dict[str, Any]] = {}
+    listed = shape.get("data_spaces")
+    if listed is None:
+        shape.refuse("the shape has no 'data-spaces'", key=True)
+        return tensors
+    for node in listed.list():
+        name, written, projection = node.get("name"), node.get("read_write"), node.get("projection")
+        if name is None or projection is None:
+            node.refuse("a data space has a 'name' and a 'projection'")
+            continue
+        ranks = [_rank(rank, dimensions, defaults) for rank in _ranks(projection)]
+        tensors[name.text()] = {
+            "projection": ranks,
+            **({"output": True} if written is not None and written.truth() else {}),
+        }
+    return tensors
+
+
+def _ranks(projection: Node) -> list[Node]:
+    """Return the ranks of a projection: of a list, or by the names that a rank may have in version 0.4."""
+    if isinstance(projection.data, dict):
+        return [node for _, node in projection.items()]
+    return projection.list()
+
+
+def _rank(rank: Node, dimensions: list[str], defaults: dict[str, int]) -> str:
+    """Return a rank, a sum of products, as this program writes it."""
+    if not isinstance(rank.data, list):
+        return _word(rank, dimensions, defaults)
+    terms = []
+    for term in rank.list():
+        factors = term.list() if isinstance(term.data, list) else [term]
+        terms.append(" * ".join(_word(factor, dimensions, defaults) for factor in factors))
+    return " + ".join(terms)
+
+
+def _word(node: Node, dimensions: list[str], defaults: dict[str, int]) -> str:
+    word = node.text()
+    if word not in dimensions and word not in defaults and not word.isdecimal():
+        node.refuse(f"'{word[:60]}' is neither a dimension nor a coefficient of the shape")
+    elif not word.isdecimal() and not is_identifier(word):
+        node.refuse(f"'{word[:60]}' cannot name a dimension here", "letters, digits and underscores may")
+    return word

@@ -1,0 +1,150 @@
+"""Timeloop's files to this program's: what there is, what was found on the way, and the text to write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from procrustes_model.errors import SpecError
+from procrustes_model.importers.timeloop.constraints import read_constraints
+from procrustes_model.importers.timeloop.files import Inputs, read_files
+from procrustes_model.importers.timeloop.machine import read_machine
+from procrustes_model.importers.timeloop.mapping import read_mapping
+from procrustes_model.importers.timeloop.node import Findings, Node
+from procrustes_model.importers.timeloop.problem import read_problem
+from procrustes_model.importers.timeloop.words import NEWEST, NO_EFFECT, SPARSE, YEARS, Year
+from procrustes_model.spec.text.words import did_you_mean
+
+_TRANSLATED = (
+    "architecture",
+    "arch",
+    "problem",
+    "mapping",
+    "ERT",
+    "architecture_constraints",
+    "mapspace_constraints",
+    "mapspace",
+)
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What Timeloop's files say, in this program's terms.
+
+    Attributes
+    ----------
+    files : dict of str to dict
+        Content by name: architecture.yaml, problem.yaml, and where the files have them mapping.yaml,
+        constraints.yaml and rules.yaml.
+    findings : Findings
+        What was dropped, left out, and noted.
+    inputs : tuple of str
+        The files read.
+    rules : str
+        The year whose rules were taken.
+    """
+
+    files: dict[str, dict[str, Any]]
+    findings: Findings
+    inputs: tuple[str, ...]
+    rules: str
+
+
+def translate(
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    name: str = "imported",
+    rules: str = NEWEST,
+    mapping: str | os.PathLike[str] | None = None,
+    partial: bool = False,
+) -> Translation:
+    """Translate the files of one Timeloop design.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Files, or folders of them: architecture, problem, table of energies, and what there is besides.
+    name : str
+        What results call the architecture, the problem and the mapping.
+    rules : {'2025', '2022', '2020'}
+        The year of the tool whose way to count and to price is taken.
+    mapping : path, optional
+        The file whose mapping is taken in place of that of `paths`.
+    partial : bool
+        Leave out what only adds to the results and cannot be said, such as energies of networks, and list it.
+
+    Returns
+    -------
+    Translation
+
+    Raises
+    ------
+    SpecError
+        With everything that would change a number and cannot be said.
+    """
+    if rules not in YEARS:
+        raise SpecError(f"unknown rules '{rules[:60]}'; {did_you_mean(rules, YEARS)}")
+    year = YEARS[rules]
+    inputs = read_files(paths)
+    findings = inputs.findings
+    directives = inputs.listed("mapping")
+    if mapping is not None:
+        other = read_files([mapping])
+        directives = [Node(one.document, one.path, one.data, findings) for one in other.listed("mapping")]
+        findings.issues += other.findings.issues
+    _check_keys(inputs)
+    machine, problem = read_machine(inputs, year), read_problem(inputs, name)
+    mapped = limits = None
+    if problem is not None and machine.levels:
+        mapped = read_mapping(directives, machine, problem, name)
+        limits = read_constraints(inputs, machine, problem)
+    if not partial:
+        findings.issues += findings.left_out
+    findings.refuse()
+    assert problem is not None
+    description = f"imported from Timeloop, rules {rules}"
+    files = {
+        "architecture.yaml": {"architecture": machine.content(name, _with_left_out(description, findings))},
+        "problem.yaml": {"problem": problem.content},
+    }
+    if mapped is not None:
+        files["mapping.yaml"] = {"mapping": mapped}
+    if limits is not None:
+        files["constraints.yaml"] = {"constraints": limits}
+    files |= _rules_file(year, rules)
+    return Translation(files, findings, inputs.files, rules)
+
+
+def _with_left_out(description: str, findings: Findings) -> str:
+    left = dict.fromkeys(issue.message for issue in findings.left_out)
+    return f"{description}; left out: {'; '.join(left)}"[:10_000] if left else description
+
+
+def _rules_file(year: Year, name: str) -> dict[str, dict[str, Any]]:
+    """Return the file with rules of counting, a sparse design that saves nothing; none for this model's own."""
+    differing = year.rules.model_dump(exclude_defaults=True)
+    if not differing:
+        return {}
+    description = "no zeros, only how that year's version counts"
+    content = {"name": f"timeloop_{name}", "description": description, "rules": differing}
+    return {"rules.yaml": {"sparsity": content}}
+
+
+def _check_keys(inputs: Inputs) -> None:
+    """Refuse what makes a design sparse, drop what has no effect, and refuse what is unknown."""
+    for key, nodes in inputs.sections.items():
+        for node in nodes:
+            written = str(node.path[0])
+            if key in _TRANSLATED:
+                continue
+            if key in NO_EFFECT:
+                inputs.findings.drop(f"{written}: {NO_EFFECT[key]}", node.place)
+            elif key in SPARSE:
+                if node.data:
+                    node.refuse(
+                        "sparse optimizations are not translated yet", "only dense designs are", key=True
+                    )
+            else:
+                node.refuse(f"unknown key '{written}'", did_you_mean(written, [*_TRANSLATED, *NO_EFFECT]), key=True)

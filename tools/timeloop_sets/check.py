@@ -1,0 +1,105 @@
+"""Imports one set, evaluates it, and compares it with that tool's output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from procrustes_model import SpecError
+from procrustes_model.importers.timeloop import Translation, translate
+from procrustes_model.importers.timeloop.words import NEWEST
+from procrustes_model.model.evaluator import Evaluator
+from reference.compare import Mismatch
+from timeloop_sets.compare import compare
+from timeloop_sets.expected import read_expected
+
+EQUAL, DIFFERS, REFUSED = "equal", "differs", "refused"
+
+
+@dataclass
+class Verdict:
+    """What came out for one output of a set.
+
+    Attributes
+    ----------
+    name : str
+        The set, and what of it.
+    outcome : str
+        'equal', 'differs' or 'refused'.
+    reasons : list of str
+        Numbers that differ, or what is missing.
+    but : str
+        What an equal one leaves out, or does not compare.
+    """
+
+    name: str
+    outcome: str
+    reasons: list[str] = field(default_factory=list)
+    but: str = ""
+
+
+def read_readme(folder: Path) -> dict[str, str]:
+    """Return what the README of a set states, line by line."""
+    lines = (folder / "README").read_text(encoding="utf-8").splitlines()
+    pairs = (line.partition(":") for line in lines if ":" in line)
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def check_set(folder: Path) -> list[Verdict]:
+    """Check every output of a set: the stored one under its rules, and one of 2025 under those of 2025."""
+    readme = read_readme(folder)
+    verdicts = []
+    for file, rules in (("expected.json", readme.get("rules", NEWEST)), ("expected-head.json", NEWEST)):
+        path = folder / file
+        if not path.is_file():
+            continue
+        name = f"{folder.name}" if file == "expected.json" else f"{folder.name} (2025)"
+        known = readme.get("known", "") if file == "expected.json" else ""
+        verdicts.append(_check(name, folder, path, rules, known))
+    if not verdicts:
+        verdicts.append(Verdict(folder.name, REFUSED, ["there is no expected.json"]))
+    return verdicts
+
+
+def _check(name: str, folder: Path, path: Path, rules: str, known: str) -> Verdict:
+    try:
+        translation, form = _translate(folder, rules)
+    except SpecError as error:
+        return Verdict(name, REFUSED, [str(issue).replace(f"{folder}/", "") for issue in error.issues])
+    try:
+        found = _differences(translation, path)
+    except SpecError as error:
+        return Verdict(name, DIFFERS, [f"cannot be evaluated: {issue}" for issue in error.issues])
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        return Verdict(name, DIFFERS, [f"cannot be compared: {type(error).__name__}: {error}"])
+    but = "; ".join(one for one in (form, _left_out(translation)) if one)
+    if found and known:
+        return Verdict(name, EQUAL, [], f"but for {len(found)} numbers of a stored output known to be wrong: {known}")
+    return Verdict(name, DIFFERS if found else EQUAL, [str(one) for one in found], but)
+
+
+def _left_out(translation: Translation) -> str:
+    left = dict.fromkeys(issue.message for issue in translation.findings.left_out)
+    return f"without {'; '.join(left)}" if left else ""
+
+
+def _translate(folder: Path, rules: str) -> tuple[Translation, str]:
+    """Return the translation of a set's inputs, or of their second form where the first lacks a part."""
+    table = [folder / "ERT.yaml"] if (folder / "ERT.yaml").is_file() else []
+    mapping = folder / "found.map.yaml"
+    found = mapping if mapping.is_file() else None
+    options = {"rules": rules, "mapping": found, "partial": True}
+    return translate([folder / "inputs", *table], **options), ""
+
+
+def _differences(translation: Translation, path: Path) -> list[Mismatch]:
+    files = translation.files
+    expected = read_expected(path)
+    evaluator = Evaluator(
+        files["architecture.yaml"], files["problem.yaml"], sparsity=files.get("rules.yaml")
+    )
+    names = [level.name for level in evaluator.architecture.levels]
+    mapping = files["mapping.yaml"] if "mapping.yaml" in files else expected.mapping(names)
+    result = evaluator.evaluate(mapping)
+    networks = not translation.findings.left_out
+    return compare(expected, evaluator.architecture, result, networks=networks)

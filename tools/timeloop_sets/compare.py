@@ -1,0 +1,135 @@
+"""Compares what this model computes for a set with that tool's output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from procrustes_model import Result
+from procrustes_model.spec.architecture import Architecture
+from reference.compare import Mismatch, exact
+from timeloop_sets.expected import Expected, ExpectedLevel, ExpectedTensor
+
+ENERGY_TOLERANCE = 1e-6
+_COUNTS = {"reads": "reads", "fills": "fills", "updates": "updates", "utilized_capacity": "tile_words"}
+_BANDWIDTHS = {"Read bandwidth": "read_bandwidth", "Write bandwidth": "write_bandwidth"}
+_LEAKAGE = "Leakage energy (total)"
+_PRINTED = 0.0050001
+
+
+def compare(expected: Expected, architecture: Architecture, result: Result, *, networks: bool) -> list[Mismatch]:
+    """Return every number that differs.
+
+    Parameters
+    ----------
+    expected : Expected
+    architecture : Architecture
+        As imported.
+    result : Result
+    networks : bool
+        Whether energies of networks are compared; where the import leaves them out, its report says so.
+    """
+    return list(_compare(expected, architecture, result, networks))
+
+
+def _compare(
+    expected: Expected, architecture: Architecture, result: Result, networks: bool
+) -> Iterator[Mismatch]:
+    wanted = {level.name: level for level in expected.levels}
+    for level in result.levels:
+        if level.name not in wanted:
+            if level.tensors:
+                yield Mismatch(level.name, None, "a level")
+            continue
+        yield from _level(wanted.pop(level.name), architecture, result, level.name)
+    compute = wanted.pop(result.compute.name, None)
+    if compute is None or compute.compute is None:
+        yield Mismatch("compute", "compute units", result.compute.name)
+    else:
+        yield from _compute(compute, architecture, result)
+    for name in wanted:
+        yield Mismatch(name, "a level", None)
+    yield from exact("cycles", expected.cycles, result.cycles)
+    if networks:
+        yield from _near("energy of networks", expected.network, 0.0, None)
+        yield from _near("energy in uJ", expected.energy_uj, result.energy_pj * 1e-6, _PRINTED)
+
+
+def _near(where: str, expected: float, found: float, digits: float | None) -> Iterator[Mismatch]:
+    """Yield a mismatch unless energies agree: to the last printed digit, or else to the tolerance."""
+    off = abs(expected - found)
+    if digits is not None and off <= digits * 1.0001:
+        return
+    if digits is None and math.isclose(expected, found, rel_tol=ENERGY_TOLERANCE, abs_tol=0.0):
+        return
+    yield Mismatch(where, expected, found)
+
+
+def _level(
+    wanted: ExpectedLevel, architecture: Architecture, result: Result, name: str
+) -> Iterator[Mismatch]:
+    index = [level.name for level in result.levels].index(name)
+    spec, level = architecture.levels[index], result.levels[index]
+    kept = {counts.tensor for counts in level.tensors}
+    for tensor in wanted.tensors.keys() ^ kept:
+        yield Mismatch(f"{name} keeps {tensor}", tensor in wanted.tensors, tensor in kept)
+    yield from exact(f"{name} cycles", wanted.cycles, level.cycles)
+    if spec.tensors != ():
+        yield from _specs(wanted.specs, architecture, index)
+    for counts in level.tensors:
+        if counts.tensor in wanted.tensors:
+            yield from _tensor(f"{name} {counts.tensor}", wanted.tensors[counts.tensor], counts)
+    leaked = sum(one.energy_pj for one in result.components if one.name == f"{name} leakage")
+    yield from _near(f"{name} leakage", wanted.specs.get(_LEAKAGE, 0.0), leaked, _PRINTED)
+
+
+def _specs(specs: dict[str, Any], architecture: Architecture, index: int) -> Iterator[Mismatch]:
+    level = architecture.levels[index]
+    size = specs["Effective size"]
+    yield from _same(f"{level.name} size", None if size == "-" else size, level.capacity_words)
+    yield from _same(f"{level.name} word bits", specs["Word bits"], level.word_bits)
+    yield from _same(f"{level.name} words per access", specs["Block size"], level.words_per_access)
+    yield from _same(f"{level.name} instances", _instances(specs), _mesh(architecture, index))
+    for key, attribute in _BANDWIDTHS.items():
+        stated = specs.get(key, "-")
+        yield from _same(f"{level.name} {key}", None if stated == "-" else stated, getattr(level, attribute))
+
+
+def _same(where: str, expected: Any, found: Any) -> Iterator[Mismatch]:
+    if expected != found:
+        yield Mismatch(where, expected, found)
+
+
+def _instances(specs: dict[str, Any]) -> str:
+    return str(specs["Instances"])
+
+
+def _mesh(architecture: Architecture, index: int) -> str:
+    """Return the instances of a level as that tool prints them."""
+    parts = [*architecture.levels, architecture.compute][: index + 1]
+    columns, rows = (math.prod(getattr(one, key) for one in parts) for key in ("mesh_x", "mesh_y"))
+    return f"{columns * rows} ({columns}*{rows})"
+
+
+def _tensor(where: str, wanted: ExpectedTensor, found: Any) -> Iterator[Mismatch]:
+    for key, attribute in _COUNTS.items():
+        yield from exact(f"{where} {key}", wanted.counts[key], getattr(found, attribute))
+    for key, count in wanted.saved.items():
+        yield from exact(f"{where} {key}", count, 0)
+    yield from exact(f"{where} instances", wanted.instances, found.instances)
+    yield from _near(f"{where} energy", wanted.energy, found.energy_pj, wanted.digits)
+
+
+def _compute(wanted: ExpectedLevel, architecture: Architecture, result: Result) -> Iterator[Mismatch]:
+    numbers, found = wanted.compute or {}, result.compute
+    yield from exact("compute cycles", numbers["cycles"], found.cycles)
+    yield from exact("compute instances", numbers["utilized_instances"], found.instances_used)
+    yield from _near("compute energy", numbers["energy"], found.energy_pj, numbers.get("digits"))
+    for key in ("algorithmic_computes", "random_computes"):
+        if key in numbers:
+            yield from exact(key, numbers[key], found.computes)
+    for key in ("gated_computes", "skipped_computes"):
+        yield from exact(key, numbers.get(key, 0), 0)
+    place = _mesh(architecture, len(architecture.levels))
+    yield from _same("compute units", _instances(wanted.specs), place)

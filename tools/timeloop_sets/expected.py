@@ -1,0 +1,186 @@
+"""What a set's output says: numbers by level and tensor, and the nest of loops."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_LOOP = re.compile(r"for (\S+) in \[0:(\d+)(?:,(\d+))?\)(?: \(Spatial-([XY])\))?")
+_COUNTS = ("reads", "fills", "updates", "utilized_capacity")
+_SAVED = tuple(f"{kind}_{action}" for kind in ("gated", "skipped") for action in ("reads", "fills", "updates"))
+_PRINTED = {
+    "reads": "Scalar reads (per-instance)",
+    "fills": "Scalar fills (per-instance)",
+    "updates": "Scalar updates (per-instance)",
+    "utilized_capacity": "Utilized capacity",
+    "instances": "Utilized instances (max)",
+}
+
+
+@dataclass(frozen=True)
+class ExpectedTensor:
+    """One tensor at one level.
+
+    Attributes
+    ----------
+    counts : dict of str to int
+        Per instance: reads, fills, updates, utilized_capacity.
+    saved : dict of str to int
+        Gated and skipped accesses.
+    instances : float
+    energy : float
+        Over all instances, pJ.
+    digits : float or None
+        How far a printed energy may be off; None where it is exact.
+    """
+
+    counts: dict[str, float]
+    saved: dict[str, float]
+    instances: float
+    energy: float
+    digits: float | None
+
+
+@dataclass
+class ExpectedLevel:
+    """One level; compute units have no tensors.
+
+    Attributes
+    ----------
+    name : str
+    specs : dict
+        As printed: size, bits, instances, bandwidths, leakage.
+    cycles : float
+    tensors : dict of str to ExpectedTensor
+        Those that are kept.
+    compute : dict or None
+        Energy, computes and instances of compute units.
+    loops : list of str
+        As printed, outermost first.
+    """
+
+    name: str
+    specs: dict[str, Any]
+    cycles: float
+    tensors: dict[str, ExpectedTensor] = field(default_factory=dict)
+    compute: dict[str, Any] | None = None
+    loops: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The output of one run.
+
+    Attributes
+    ----------
+    levels : list of ExpectedLevel
+        Outermost first.
+    cycles : int
+    energy_uj : float
+        As printed, to two decimals.
+    network : float
+        Energy of networks, pJ.
+    """
+
+    levels: list[ExpectedLevel]
+    cycles: float
+    energy_uj: float
+    network: float
+
+    def mapping(self, known: list[str]) -> dict[str, Any]:
+        """Return the nest as a mapping of this program, for the levels that there are."""
+        found = {level.name: level for level in self.levels}
+        levels = []
+        for name in known:
+            loops: dict[str, list[str]] = {"temporal": [], "spatial_x": [], "spatial_y": []}
+            level = found.get(name)
+            for text in level.loops if level is not None else ():
+                match = _LOOP.fullmatch(text)
+                if match is None:
+                    raise ValueError(f"a loop that cannot be read: {text}")
+                dimension, bound, last, axis = match.groups()
+                loop = f"{dimension}={bound}" + (f"/{last}" if last else "")
+                loops[f"spatial_{axis.lower()}" if axis else "temporal"].append(loop)
+            kept = list(level.tensors) if level is not None else []
+            levels.append({"level": name, **{key: one for key, one in loops.items() if one}, "keep": kept})
+        return {"mapping": {"name": "nest", "levels": levels}}
+
+
+def read_expected(path: Path) -> Expected:
+    """Return the output in a file of a set.
+
+    Raises
+    ------
+    ValueError, KeyError
+        When the file is not in that form.
+    """
+    data = json.loads(path.read_text(encoding="utf-8"))
+    order = data.get("xml_tensor_order")
+    levels = [_level(one, order) for one in data["levels"]]
+    return Expected(
+        levels=levels[::-1],
+        cycles=data["summary"]["Cycles"],
+        energy_uj=data["summary"]["Energy"],
+        network=_network(data),
+    )
+
+
+def _network(data: dict[str, Any]) -> float:
+    exact = data.get("networks_exact")
+    if exact is not None:
+        kinds = ("energy", "link_transfer_energy", "spatial_reduction_energy")
+        stated = sum(value or 0.0 for one in exact for kind in kinds for value in one.get(kind) or ())
+        if stated:
+            return float(stated)
+    printed = [
+        value
+        for one in data.get("networks", {}).values()
+        for numbers in one["tensors"].values()
+        for key, value in numbers.items()
+        if key.endswith("(total)") and isinstance(value, int | float)
+    ]
+    return float(sum(printed))
+
+
+def _level(one: dict[str, Any], order: list[str] | None) -> ExpectedLevel:
+    level = ExpectedLevel(one["name"], one["specs"], one["stats"].get("Cycles", 0), loops=one["loop_nest"])
+    exact = one.get("exact")
+    if exact is not None and exact["kind"] == "arithmetic":
+        level.compute = exact
+    elif exact is not None and order is not None:
+        kept = [name for index, name in enumerate(order) if exact["other"]["keep"][index]]
+        level.tensors = {name: _exact_tensor(exact, order.index(name)) for name in kept}
+    elif one["tensors"]:
+        level.tensors = {name: _printed_tensor(numbers) for name, numbers in one["tensors"].items()}
+    elif "Size" not in one["specs"]:
+        level.compute = {
+            "energy": one["stats"]["Energy (total)"],
+            "digits": 0.005,
+            "cycles": one["stats"]["Cycles"],
+            "utilized_instances": one["stats"]["Utilized instances"],
+        }
+    return level
+
+
+def _exact_tensor(exact: dict[str, Any], index: int) -> ExpectedTensor:
+    instances = exact["utilized_instances"][index]
+    return ExpectedTensor(
+        counts={key: exact[key][index] for key in _COUNTS},
+        saved={key: exact[key][index] for key in _SAVED if key in exact},
+        instances=instances,
+        energy=exact["energy"][index] * instances,
+        digits=None,
+    )
+
+
+def _printed_tensor(numbers: dict[str, Any]) -> ExpectedTensor:
+    return ExpectedTensor(
+        counts={key: numbers[_PRINTED[key]] for key in _COUNTS},
+        saved={},
+        instances=numbers[_PRINTED["instances"]],
+        energy=numbers["Energy (total)"],
+        digits=0.005,
+    )
