@@ -4,8 +4,8 @@
 
 A folder is a set or holds sets: `inputs/`, `ERT.yaml` and `found.map.yaml`, which are imported as
 ``procrustes import timeloop --partial`` does, and `expected.json` with the output, whose nest is taken where
-there is no mapping. Counts, capacities, instances and cycles are compared exactly, energies by level and tensor
-to 1e-6, printed ones to their last digit. Prints a row per output. Exits with 1 where a number differs, with
+there is no mapping. Counts, capacities, instances and cycles are compared exactly, energies by level and
+tensor to 1e-6, printed ones to their last digit. Prints a row per output. Exits with 1 where a number differs, with
 ``--strict`` also where a set is refused, and with 2 where a folder holds no set.
 """
 

@@ -1,15 +1,17 @@
-"""``procrustes import``: a network from an ONNX file."""
+"""``procrustes import``: a network from an ONNX file, or, as a verb of its own, a design of Timeloop."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from procrustes_model.cli.errors import reported_errors
+from procrustes_model.cli.import_timeloop import import_timeloop_command
 from procrustes_model.cli.outputs import check_outputs, print_written
 from procrustes_model.cli.say import say
 from procrustes_model.errors import Issue, SpecError
@@ -18,6 +20,29 @@ if TYPE_CHECKING:
     from procrustes_model.spec.network import Network
 
 
+ONNX = "onnx"
+"""The verb that is meant where none is named."""
+
+
+class _OnnxUnlessNamed(TyperGroup):
+    """Takes `import model.onnx` as `import onnx model.onnx`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the verb in front where none stands there."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [ONNX, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_OnnxUnlessNamed,
+    help="Import a network from an ONNX model (the verb 'onnx' may be left out), or a design of Timeloop.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+
+@app.command(name=ONNX)
 def import_command(
     file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="The ONNX model.")],
     out: Annotated[
@@ -123,3 +148,6 @@ def _summary(network: Network) -> str:
 
 def _many(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+app.command(name="timeloop")(import_timeloop_command)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from reference.compare import Mismatch
 
 from procrustes_model import SpecError
 from procrustes_model.importers.timeloop import Translation, translate
 from procrustes_model.importers.timeloop.words import NEWEST
 from procrustes_model.model.evaluator import Evaluator
-from reference.compare import Mismatch
 from timeloop_sets.compare import compare
 from timeloop_sets.expected import read_expected
 
@@ -72,9 +74,13 @@ def _check(name: str, folder: Path, path: Path, rules: str, known: str) -> Verdi
         return Verdict(name, DIFFERS, [f"cannot be evaluated: {issue}" for issue in error.issues])
     except (ValueError, KeyError, TypeError, IndexError) as error:
         return Verdict(name, DIFFERS, [f"cannot be compared: {type(error).__name__}: {error}"])
+    if form.endswith(".yaml"):
+        found.append(Mismatch("second form", "the same", form))
     but = "; ".join(one for one in (form, _left_out(translation)) if one)
     if found and known:
-        return Verdict(name, EQUAL, [], f"but for {len(found)} numbers of a stored output known to be wrong: {known}")
+        return Verdict(
+            name, EQUAL, [], f"but for {len(found)} numbers of a stored output known to be wrong: {known}"
+        )
     return Verdict(name, DIFFERS if found else EQUAL, [str(one) for one in found], but)
 
 
@@ -84,20 +90,48 @@ def _left_out(translation: Translation) -> str:
 
 
 def _translate(folder: Path, rules: str) -> tuple[Translation, str]:
-    """Return the translation of a set's inputs, or of their second form where the first lacks a part."""
+    """Return the translation of a set's inputs, and what its second form says of it.
+
+    Raises
+    ------
+    SpecError
+        When the inputs cannot be imported, nor a complete second form of them.
+    """
     table = [folder / "ERT.yaml"] if (folder / "ERT.yaml").is_file() else []
     mapping = folder / "found.map.yaml"
-    found = mapping if mapping.is_file() else None
-    options = {"rules": rules, "mapping": found, "partial": True}
-    return translate([folder / "inputs", *table], **options), ""
+
+    def read(path: Path) -> Translation:
+        found = mapping if mapping.is_file() else None
+        return translate([path, *table], rules=rules, mapping=found, partial=True)
+
+    second = [path for path in sorted(folder.glob("also/*.yaml")) if _is_complete(path)]
+    try:
+        first = read(folder / "inputs")
+    except SpecError as error:
+        if not second or not all("there is no problem" in issue.message for issue in error.issues):
+            raise
+        return read(second[0]), f"from also/{second[0].name}: its inputs have no problem"
+    for path in second:
+        other = read(path)
+        for file in ("architecture.yaml", "problem.yaml", "mapping.yaml"):
+            if _content(first, file) != _content(other, file):
+                return first, f"{path.name} imports to another {file}"
+    return first, ""
+
+
+def _is_complete(path: Path) -> bool:
+    """Say whether a second form has all of a design, and not only its architecture."""
+    return "\nproblem:" in path.read_text(encoding="utf-8")
+
+
+def _content(translation: Translation, file: str) -> dict[str, Any]:
+    return translation.files.get(file, {})
 
 
 def _differences(translation: Translation, path: Path) -> list[Mismatch]:
     files = translation.files
     expected = read_expected(path)
-    evaluator = Evaluator(
-        files["architecture.yaml"], files["problem.yaml"], sparsity=files.get("rules.yaml")
-    )
+    evaluator = Evaluator(files["architecture.yaml"], files["problem.yaml"], sparsity=files.get("rules.yaml"))
     names = [level.name for level in evaluator.architecture.levels]
     mapping = files["mapping.yaml"] if "mapping.yaml" in files else expected.mapping(names)
     result = evaluator.evaluate(mapping)

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from reference.compare import Mismatch, exact
+
 from procrustes_model import Result
 from procrustes_model.spec.architecture import Architecture
-from reference.compare import Mismatch, exact
 from timeloop_sets.expected import Expected, ExpectedLevel, ExpectedTensor
 
 ENERGY_TOLERANCE = 1e-6
@@ -18,7 +19,9 @@ _LEAKAGE = "Leakage energy (total)"
 _PRINTED = 0.0050001
 
 
-def compare(expected: Expected, architecture: Architecture, result: Result, *, networks: bool) -> list[Mismatch]:
+def compare(
+    expected: Expected, architecture: Architecture, result: Result, *, networks: bool
+) -> list[Mismatch]:
     """Return every number that differs.
 
     Parameters

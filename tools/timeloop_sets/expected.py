@@ -10,7 +10,9 @@ from typing import Any
 
 _LOOP = re.compile(r"for (\S+) in \[0:(\d+)(?:,(\d+))?\)(?: \(Spatial-([XY])\))?")
 _COUNTS = ("reads", "fills", "updates", "utilized_capacity")
-_SAVED = tuple(f"{kind}_{action}" for kind in ("gated", "skipped") for action in ("reads", "fills", "updates"))
+_SAVED = tuple(
+    f"{kind}_{action}" for kind in ("gated", "skipped") for action in ("reads", "fills", "updates")
+)
 _PRINTED = {
     "reads": "Scalar reads (per-instance)",
     "fills": "Scalar fills (per-instance)",
@@ -151,7 +153,9 @@ def _level(one: dict[str, Any], order: list[str] | None) -> ExpectedLevel:
     if exact is not None and exact["kind"] == "arithmetic":
         level.compute = exact
     elif exact is not None and order is not None:
-        kept = [name for index, name in enumerate(order) if exact["other"]["keep"][index]]
+        # A tensor that is streamed is read and written like one that is kept.
+        keeps = (exact["other"][key] for key in ("keep", "streamed") if key in exact["other"])
+        kept = [name for name, *flags in zip(order, *keeps, strict=False) if any(flags)]
         level.tensors = {name: _exact_tensor(exact, order.index(name)) for name in kept}
     elif one["tensors"]:
         level.tensors = {name: _printed_tensor(numbers) for name, numbers in one["tensors"].items()}

@@ -22,8 +22,13 @@ def read_constraints(inputs: Inputs, machine: Machine, problem: TranslatedProble
     rules: dict[str, dict[str, Any]] = {}
     # Constraints of different files hold together; in one of them a later directive replaces an earlier one.
     for directives in [_in_components(machine, problem), *_in_sections(inputs, machine, problem)]:
-        for (target, kind), directive in latest(directives).items():
-            _add(rules.setdefault(target, {}), kind, directive, problem)
+        for (target, _), directive in latest(directives).items():
+            outermost = target == machine.levels[0].part.name
+            _add(rules.setdefault(target, {}), directive, problem, outermost=outermost)
+    for level in machine.levels:
+        if not level.holds:
+            # That tool's front end puts no loop over time where instances only fan out.
+            rules.setdefault(level.part.name, {})["temporal"] = {"dimensions": []}
     levels = [
         {"level": level.part.name, **rules[level.part.name]}
         for level in machine.levels
@@ -85,8 +90,15 @@ def _in_components(machine: Machine, problem: TranslatedProblem) -> list[Directi
     return found
 
 
-def _add(rules: dict[str, Any], kind: str, directive: Directive, problem: TranslatedProblem) -> None:
+def _add(rules: dict[str, Any], directive: Directive, problem: TranslatedProblem, *, outermost: bool) -> None:
+    """Add what a directive demands to the rules of its level."""
+    kind = directive.kind
     if kind == "keep":
+        for tensor in directive.bypass if outermost else ():
+            directive.node.refuse(
+                f"'{directive.target}', the outermost level, must not keep {tensor}",
+                "a tensor that starts and stays further in cannot be said yet",
+            )
         for key in ("keep", "bypass"):
             merged = [*rules.get(key, ()), *(one for one in getattr(directive, key))]
             if merged:
@@ -101,7 +113,11 @@ def _add(rules: dict[str, Any], kind: str, directive: Directive, problem: Transl
 
 def _limit(rules: dict[str, Any], key: str, directive: Directive, dimensions: list[str]) -> None:
     """Bound the factors of some dimensions."""
-    bounds = [f"{one.dimension}{one.relation}{one.value}" for one in directive.factors if one.dimension in dimensions]
+    bounds = [
+        f"{one.dimension}{one.relation}{one.value}"
+        for one in directive.factors
+        if one.dimension in dimensions
+    ]
     if bounds:
         place = rules.setdefault(key, {})
         place["factors"] = " ".join(dict.fromkeys([*place.get("factors", "").split(), *bounds]))
@@ -137,7 +153,7 @@ def _spread(rules: dict[str, Any], directive: Directive, problem: TranslatedProb
             for key in ("spatial_x", "spatial_y"):
                 _limit(rules, key, directive, [factor.dimension])
             directive.node.findings.note(
-                f"{directive.node.place}: {factor.dimension}<={factor.value} is kept on each axis, not on both together"
+                f"{directive.node.place}: {factor.dimension}<={factor.value} holds on each axis, not on both"
             )
         else:
             directive.node.leave_out(

@@ -1,7 +1,7 @@
 """The YAML that Timeloop reads: anchors, merge keys and a few tags beside what this program's files may have.
 
-Nothing is constructed from a tag; it is noted beside the data. Aliases repeat the events of what they stand for,
-so that the limits on size and depth hold for what is expanded, too.
+Nothing is constructed from a tag; it is noted beside the data. Aliases repeat the events of what they stand
+for, so that the limits on size and depth hold for what is expanded, too.
 """
 
 from __future__ import annotations

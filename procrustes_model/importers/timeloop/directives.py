@@ -59,7 +59,7 @@ class Directive:
         Dimensions, innermost first.
     split : int or None
         How many dimensions of the permutation lie on X, loops of 1 included; None: not said.
-    keep, bypass : list of str
+    keep, bypass, stream : list of str
     """
 
     node: Node
@@ -70,6 +70,7 @@ class Directive:
     split: int | None = None
     keep: list[str] = field(default_factory=list)
     bypass: list[str] = field(default_factory=list)
+    stream: list[str] = field(default_factory=list)
 
 
 class DirectiveReader:
@@ -126,12 +127,10 @@ class DirectiveReader:
             directive.permutation = self.permutation(part)
         elif key == "split" and directive.kind == "spatial":
             directive.split = part.count(least=0)
-        elif key in ("keep", "bypass") and directive.kind == "keep":
+        elif key in ("keep", "bypass", "stream") and directive.kind == "keep":
             setattr(directive, key, self._kept(part))
         elif key == "split":
             part.findings.drop("'split' where nothing is spread", part.place)
-        elif key == "stream" and directive.kind == "keep":
-            part.findings.drop("'stream': that tool reads it and counts the same", "stream")
         elif key != "name":
             part.refuse(f"'{part.path[-1]}' of a {directive.kind} directive cannot be said here", key=True)
 
@@ -187,7 +186,7 @@ class DirectiveReader:
 
 
 def latest(directives: list[Directive]) -> dict[tuple[str, str], Directive]:
-    """Return directives by target and kind; a later one takes the place of an earlier one, as in that tool."""
+    """Return directives by target and kind; a later one replaces an earlier one, as in that tool."""
     found: dict[tuple[str, str], Directive] = {}
     for directive in directives:
         found[directive.target, directive.kind] = directive

@@ -98,7 +98,7 @@ def read_tables(inputs: Inputs) -> dict[str, Table] | None:
         twin = tables.setdefault(last_name(name.text()), table)
         if twin.actions != table.actions:
             node.refuse(
-                f"another table of '{last_name(name.text())}' stands in {twin.node.place}, with other numbers",
+                f"another table of '{last_name(name.text())}' stands in {twin.node.place}, with other prices",
                 "that tool takes tables by the last part of their names",
             )
     return tables

@@ -40,7 +40,9 @@ class Inputs:
         nodes = [node for key in keys for node in self.sections.get(key, ()) if node.data is not None]
         for other in nodes[1:]:
             if other.data != nodes[0].data:
-                other.refuse(f"'{other.path[0]}' stands in {nodes[0].place} already, with other content", key=True)
+                other.refuse(
+                    f"'{other.path[0]}' stands in {nodes[0].place} already, with other content", key=True
+                )
         return nodes[0] if nodes else None
 
     def listed(self, *keys: str) -> list[Node]:

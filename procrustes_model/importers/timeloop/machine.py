@@ -65,8 +65,8 @@ class Machine:
 
     def content(self, name: str, description: str) -> dict[str, Any]:
         """Return what an architecture file has under its key."""
-        found = {"name": name, "description": description, "levels": [one.content for one in self.levels]}
-        found["compute"] = self.compute
+        found: dict[str, Any] = {"name": name, "description": description}
+        found |= {"levels": [one.content for one in self.levels], "compute": self.compute}
         return found | ({"components": self.components} if self.components else {})
 
 
@@ -96,7 +96,9 @@ def read_machine(inputs: Inputs, year: words.Year) -> Machine:
                 f"known ones contain {', '.join((*words.STORAGE_CLASSES, *words.COMPUTE_CLASSES))}",
             )
     if parts and not machine.compute:
-        parts[-1].node.refuse("the architecture has no compute units", "their class contains 'mac' or 'compute'")
+        parts[-1].node.refuse(
+            "the architecture has no compute units", "their class contains 'mac' or 'compute'"
+        )
     _wires(tables)
     _check_names(machine)
     return machine
@@ -115,7 +117,9 @@ def _computes(part: Part) -> bool:
 def _is_network(part: Part) -> bool:
     if not _has(part, words.NETWORK_CLASSES):
         return False
-    part.node.leave_out(f"the network '{part.name}': its energy cannot be said yet", "--partial leaves it out")
+    part.node.leave_out(
+        f"the network '{part.name}': its energy cannot be said yet", "--partial leaves it out"
+    )
     return True
 
 
@@ -156,7 +160,7 @@ def _level(
     content: dict[str, Any] = {"name": part.name, "class": _class(part), **fan, "word_bits": bits}
     capacity = _capacity(part, bits, block)
     if _has(part, words.FANOUT_CLASSES) or capacity == 0:
-        content |= {"tensors": [], "energy_pj": {"read": 0, "write": 0}}
+        content |= {"word_bits": 1, "tensors": [], "energy_pj": {"read": 0, "write": 0}}
         return Level(part, content, own, holds=False)
     if block > 1:
         content["words_per_access"] = block
@@ -199,7 +203,7 @@ def _words_of(part: Part) -> tuple[int, int]:
         assert width is not None
         if width % (bits * cluster):
             part.node.refuse(
-                f"the width of '{part.name}', {width} bits, is no multiple of its words of {bits * cluster} bits"
+                f"the width of '{part.name}', {width} bits, is no multiple of words of {bits * cluster} bits"
             )
         block = max(1, width // (bits * cluster))
     elif width is not None and width != bits * block * cluster:
@@ -264,6 +268,7 @@ def _table(part: Part, tables: dict[str, Table] | None) -> Table | None:
 def _compute(
     part: Part, fan: dict[str, int], tables: dict[str, Table] | None, year: words.Year
 ) -> dict[str, Any]:
+    _check_unsaid(part)
     table = _table(part, tables)
     energy = 0.0 if table is None else table.compute_price(year)
     if year.leakage and table is not None and table.leakage:
@@ -286,6 +291,8 @@ def _leak(machine: Machine, part: Part, tables: dict[str, Table] | None) -> None
 def _check_unsaid(part: Part) -> None:
     """Refuse attributes with an effect that cannot be said, and list those that have none."""
     for key, node in part.attributes.items():
+        if key not in words.READ_ATTRIBUTES and key not in words.UNSAID:
+            node.findings.drop("attributes that only the estimator of energies reads", key)
         if key not in words.UNSAID or node.data == words.UNSAID[key][0]:
             continue
         missing = f"'{node.path[-1]}' of '{part.name}': {words.UNSAID[key][1]}; that cannot be said yet"

@@ -10,6 +10,7 @@ from procrustes_model.importers.timeloop.directives import Directive, DirectiveR
 from procrustes_model.importers.timeloop.machine import Level, Machine
 from procrustes_model.importers.timeloop.node import Node
 from procrustes_model.importers.timeloop.problem import TranslatedProblem
+from procrustes_model.importers.timeloop.words import Year
 from procrustes_model.spec.text.words import did_you_mean
 
 
@@ -66,7 +67,7 @@ def read_directives(
 
 
 def read_mapping(
-    nodes: list[Node], machine: Machine, problem: TranslatedProblem, name: str
+    nodes: list[Node], machine: Machine, problem: TranslatedProblem, year: Year, name: str
 ) -> dict[str, Any] | None:
     """Return the mapping; None where there are no directives.
 
@@ -76,6 +77,7 @@ def read_mapping(
         The directives.
     machine : Machine
     problem : TranslatedProblem
+    year : Year
     name : str
     """
     if not nodes:
@@ -83,7 +85,10 @@ def read_mapping(
     directives = read_directives(nodes, machine, problem)
     levels = []
     for level in machine.levels:
-        loops = Loops(keep=_kept(level, directives.get((level.part.name, "keep")), problem))
+        kept = directives.get((level.part.name, "keep"))
+        loops = Loops(keep=_kept(level, kept, problem))
+        if kept is not None:
+            _check_streams(kept, year)
         temporal = directives.get((level.part.name, "temporal"))
         if temporal is not None:
             loops.temporal = _loops(temporal, problem)
@@ -106,11 +111,21 @@ def _kept(level: Level, directive: Directive | None, problem: TranslatedProblem)
     return [tensor for tensor in problem.tensors if tensor not in bypass]
 
 
+def _check_streams(directive: Directive, year: Year) -> None:
+    """Refuse a tensor that passes through a level and is counted there; where it is kept it counts anyway."""
+    for tensor in directive.stream:
+        if tensor in directive.bypass and year.streams:
+            directive.node.refuse(
+                f"{tensor} streams through '{directive.target}', is read and written there but not kept",
+                "that cannot be said yet; rules 2025 count nothing there",
+            )
+
+
 def _factors(directive: Directive) -> dict[str, int]:
     for factor in directive.factors:
         if factor.relation != "=":
             directive.node.refuse(
-                f"a mapping states its factors, '{factor.dimension}{factor.relation}{factor.value}' bounds one"
+                f"'{factor.dimension}{factor.relation}{factor.value}' is no factor, it bounds one"
             )
     return {factor.dimension: factor.value for factor in directive.factors}
 

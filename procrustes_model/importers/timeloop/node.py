@@ -13,7 +13,6 @@ from procrustes_model.spec.text.words import PAIRS, shorten
 from procrustes_model.spec.text.yaml_text import Path
 
 
-
 @dataclass
 class Findings:
     """What a translation met.
@@ -138,7 +137,7 @@ class Node:
         return str(self.data)
 
     def number(self, names: dict[str, Any] | None = None) -> int | float | None:
-        """Return the number that stands here, or that an expression over `names` gives; None with an issue."""
+        """Return the number that stands here, or of an expression over `names`; None with an issue."""
         if isinstance(self.data, (int, float)) and not isinstance(self.data, bool):
             return self.data
         if isinstance(self.data, str):

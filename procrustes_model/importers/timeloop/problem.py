@@ -45,7 +45,9 @@ def read_problem(inputs: Inputs, name: str) -> TranslatedProblem | None:
     shape = section.get("shape")
     if shape is None or not isinstance(shape.data, dict):
         where, said = (section, "no shape") if shape is None else (shape, f"the shape {shorten(shape.data)}")
-        where.refuse(f"the problem names {said}", "shapes that ship with that tool are not read: give it in full")
+        where.refuse(
+            f"the problem names {said}", "shapes that ship with that tool are not read: give it in full"
+        )
         return None
     dimensions = [node.text() for node in _children(shape, "dimensions")]
     defaults = _coefficients(shape)
@@ -103,7 +105,7 @@ def _values(instance: Node, known: list[str], section: Node) -> dict[str, int]:
         elif key in _DENSITIES:
             node.findings.drop("densities: nothing is saved at zeros in a dense design", "densities")
         elif key not in _BESIDE:
-            node.refuse(f"'{raw}' is neither a dimension nor a coefficient of the shape", key=True)
+            node.findings.drop("sizes that the shape does not use", f"{raw} ({node.place})")
     if instance is not section:
         for key, node in section.items():
             if key not in _BESIDE:

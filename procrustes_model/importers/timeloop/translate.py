@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from procrustes_model.errors import SpecError
@@ -98,7 +99,7 @@ def translate(
     machine, problem = read_machine(inputs, year), read_problem(inputs, name)
     mapped = limits = None
     if problem is not None and machine.levels:
-        mapped = read_mapping(directives, machine, problem, name)
+        mapped = read_mapping(directives, machine, problem, year, name)
         limits = read_constraints(inputs, machine, problem)
     if not partial:
         findings.issues += findings.left_out
@@ -123,7 +124,7 @@ def _with_left_out(description: str, findings: Findings) -> str:
 
 
 def _rules_file(year: Year, name: str) -> dict[str, dict[str, Any]]:
-    """Return the file with rules of counting, a sparse design that saves nothing; none for this model's own."""
+    """Return a sparse design that saves nothing, with rules of counting; none for this model's own."""
     differing = year.rules.model_dump(exclude_defaults=True)
     if not differing:
         return {}
@@ -140,11 +141,14 @@ def _check_keys(inputs: Inputs) -> None:
             if key in _TRANSLATED:
                 continue
             if key in NO_EFFECT:
-                inputs.findings.drop(f"{written}: {NO_EFFECT[key]}", node.place)
+                file = Path(node.document.file or written).name
+                inputs.findings.drop(f"{written}: {NO_EFFECT[key]}", file)
             elif key in SPARSE:
                 if node.data:
                     node.refuse(
                         "sparse optimizations are not translated yet", "only dense designs are", key=True
                     )
             else:
-                node.refuse(f"unknown key '{written}'", did_you_mean(written, [*_TRANSLATED, *NO_EFFECT]), key=True)
+                node.refuse(
+                    f"unknown key '{written}'", did_you_mean(written, [*_TRANSLATED, *NO_EFFECT]), key=True
+                )

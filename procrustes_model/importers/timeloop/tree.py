@@ -101,7 +101,9 @@ def _named(node: Node) -> tuple[str, int]:
 
 
 def _words(node: Node) -> str:
-    return " ".join(part.text().lower() for part in (node.get("class"), node.get("subclass")) if part is not None)
+    return " ".join(
+        part.text().lower() for part in (node.get("class"), node.get("subclass")) if part is not None
+    )
 
 
 def _trees(listed: Node | None, instances: int) -> Iterator[Part]:
@@ -171,7 +173,7 @@ def _constraints(node: Node) -> Node | None:
 
 
 def _fan_out(node: Node, around: _Around, parts: list[Part]) -> _Around:
-    """Add the level from which a node's instances fan out, where there are several, and return what is below."""
+    """Add the level from which a node's instances fan out, if there are several; return what is below."""
     spatial = node.get("spatial")
     counts = [1, 1]
     for axis, key in enumerate(MESHES):
@@ -216,7 +218,7 @@ def _refuse_sparse(node: Node) -> None:
 
 
 def _flat(section: Node) -> Iterator[Part]:
-    """Yield the components of version 0.1: a list of storage, innermost first, and the arithmetic below it."""
+    """Yield the components of version 0.1: a list of storage, innermost first, and the arithmetic."""
     storage, arithmetic = section.get("storage"), section.get("arithmetic")
     nodes = [] if storage is None else storage.list()
     for node in reversed(nodes):
@@ -225,8 +227,8 @@ def _flat(section: Node) -> Iterator[Part]:
     if arithmetic is None:
         section.refuse("the architecture has no 'arithmetic'", key=True)
         return
-    name = arithmetic.get("name")
-    yield _flat_part(arithmetic, "MAC" if name is None else name.text(), "compute")
+    title = arithmetic.get("name")
+    yield _flat_part(arithmetic, "MAC" if title is None else title.text(), "compute")
 
 
 def _flat_part(node: Node, name: str, kind: str) -> Part:

@@ -52,6 +52,25 @@ UNSAID: Mapping[str, tuple[object, str]] = MappingProxyType(
 )
 """Attributes with an effect that cannot be said, the value that has none, and what is missing."""
 
+READ_ATTRIBUTES = frozenset(
+    (
+        *WORD_BITS,
+        *BLOCK,
+        *WIDTH,
+        *DEPTH,
+        *ENTRIES,
+        *KILOBYTES,
+        *BUFFERING,
+        *BANDWIDTHS,
+        *OLD_BANDWIDTH,
+        *MESHES,
+        *GIVEN_ENERGY,
+        "instances",
+        "technology",
+    )
+)
+"""Attributes that are translated; all others are for the estimator of energies, but for the ones above."""
+
 NETWORK_ATTRIBUTES = ("network_read", "network_fill", "network_drain", "network_update")
 
 SPARSE = ("sparse_optimizations",)
@@ -97,19 +116,22 @@ class Year:
         Whether updates have a price of their own; else they cost a write.
     leakage : bool
         Whether instances leak.
+    streams : bool
+        Whether a tensor that a level bypasses and streams is read and written there.
     """
 
     rules: Rules
     dearest: bool = False
     own_updates: bool = False
     leakage: bool = False
+    streams: bool = True
 
 
 YEARS: Mapping[str, Year] = MappingProxyType(
     {
         "2020": Year(Rules(output_fills="all", access_energy="largest"), dearest=True),
         "2022": Year(Rules(output_fills="all")),
-        "2025": Year(Rules(), own_updates=True, leakage=True),
+        "2025": Year(Rules(), own_updates=True, leakage=True, streams=False),
     }
 )
 """Sets of rules by the year of the tool that follows them."""

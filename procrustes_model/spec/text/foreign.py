@@ -9,7 +9,15 @@ FOREIGN = ("this is a file of Timeloop", "translate it: procrustes import timelo
 
 FOREIGN_TAGS = frozenset(
     f"!{name}"
-    for name in ("Container", "Component", "Parallel", "Hierarchical", "Pipelined", "Nothing", "ArrayContainer")
+    for name in (
+        "Container",
+        "Component",
+        "Parallel",
+        "Hierarchical",
+        "Pipelined",
+        "Nothing",
+        "ArrayContainer",
+    )
 )
 
 _KEYS = frozenset(

@@ -115,6 +115,7 @@ class Builder:
         self.nodes = 0
 
     def take(self, event: Any) -> None:
+        """Take the next event of the text."""
         name = type(event).__name__
         if name == "DocumentStartEvent":
             self.documents += 1
