@@ -5,8 +5,8 @@
 A folder is a set or holds sets: `inputs/`, `ERT.yaml` and `found.map.yaml`, which are imported as
 ``procrustes import timeloop --partial`` does, and `expected.json` with the output, whose nest is taken where
 there is no mapping. Counts, capacities, instances and cycles are compared exactly, energies by level and
-tensor to 1e-6, printed ones to their last digit. Prints a row per output. Exits with 1 where a number differs, with
-``--strict`` also where a set is refused, and with 2 where a folder holds no set.
+tensor to 1e-6, printed ones to their last digit. Prints a row per output. Exits with 1 where a number
+differs, with ``--strict`` also where a set is refused, and with 2 where a folder holds no set.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
-from timeloop_sets.check import DIFFERS, EQUAL, REFUSED, Verdict, check_set  # noqa: E402  (once the path is set)
+from timeloop_sets.check import DIFFERS, EQUAL, KNOWN, REFUSED, Verdict, check_set  # noqa: E402  (once the path is set)
 
 
 def find_sets(folder: Path) -> list[Path]:
@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--most", type=int, default=3, help="reasons shown per output")
     options = parser.parse_args(arguments)
     outcomes: Counter[str] = Counter()
+    partly = 0
     for folder in options.folders:
         sets = find_sets(folder)
         if not sets:
@@ -56,7 +57,11 @@ def main(arguments: list[str] | None = None) -> int:
             for verdict in check_set(one):
                 print_row(verdict, options.most)
                 outcomes[verdict.outcome] += 1
-    print(", ".join(f"{outcomes[key]} {key}" for key in (EQUAL, DIFFERS, REFUSED)))
+                partly += verdict.outcome == EQUAL and verdict.but.startswith("without")
+    totals = [f"{outcomes[key]} {key}" for key in (EQUAL, DIFFERS, REFUSED)]
+    if outcomes[KNOWN]:
+        totals.append(f"{outcomes[KNOWN]} known to be wrong")
+    print(f"{', '.join(totals)}; {partly} of the equal ones without what the import leaves out")
     return 1 if outcomes[DIFFERS] or (options.strict and outcomes[REFUSED]) else 0
 
 

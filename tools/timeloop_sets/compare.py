@@ -89,14 +89,25 @@ def _level(
 
 def _specs(specs: dict[str, Any], architecture: Architecture, index: int) -> Iterator[Mismatch]:
     level = architecture.levels[index]
-    size = specs["Effective size"]
+    size = _stated(specs, "Effective size", "Effective data storage size")
     yield from _same(f"{level.name} size", None if size == "-" else size, level.capacity_words)
-    yield from _same(f"{level.name} word bits", specs["Word bits"], level.word_bits)
-    yield from _same(f"{level.name} words per access", specs["Block size"], level.words_per_access)
+    yield from _same(
+        f"{level.name} word bits", _stated(specs, "Word bits", "Data word bits"), level.word_bits
+    )
+    yield from _same(
+        f"{level.name} words per access",
+        _stated(specs, "Block size", "Data block size"),
+        level.words_per_access,
+    )
     yield from _same(f"{level.name} instances", _instances(specs), _mesh(architecture, index))
     for key, attribute in _BANDWIDTHS.items():
         stated = specs.get(key, "-")
         yield from _same(f"{level.name} {key}", None if stated == "-" else stated, getattr(level, attribute))
+
+
+def _stated(specs: dict[str, Any], *names: str) -> Any:
+    """Return what stands under the first of some names, which differ between versions of that tool."""
+    return next(specs[name] for name in names if name in specs)
 
 
 def _same(where: str, expected: Any, found: Any) -> Iterator[Mismatch]:

@@ -119,19 +119,20 @@ class DirectiveReader:
         return directive
 
     def _take(self, directive: Directive, key: str, part: Node) -> None:
-        if key in ("target", "type") or part.data is None:
-            return
+        """Take one key of a directive; what it does not say leaves things as they are."""
+        said = part.data is not None
         if key == "factors":
-            directive.factors = self.factors(part)
+            directive.factors = self.factors(part) if said else []
         elif key == "permutation":
-            directive.permutation = self.permutation(part)
-        elif key == "split" and directive.kind == "spatial":
-            directive.split = part.count(least=0)
-        elif key in ("keep", "bypass", "stream") and directive.kind == "keep":
-            setattr(directive, key, self._kept(part))
+            directive.permutation = self.permutation(part) if said else []
         elif key == "split":
-            part.findings.drop("'split' where nothing is spread", part.place)
-        elif key != "name":
+            if directive.kind == "spatial":
+                directive.split = part.count(least=0) if said else None
+            else:
+                part.findings.drop("'split' where nothing is spread", part.place)
+        elif key in ("keep", "bypass", "stream") and directive.kind == "keep":
+            setattr(directive, key, self._kept(part) if said else [])
+        elif key not in ("target", "type", "name"):
             part.refuse(f"'{part.path[-1]}' of a {directive.kind} directive cannot be said here", key=True)
 
     def factors(self, node: Node) -> list[Factor]:

@@ -13,8 +13,6 @@ from procrustes_model.importers.timeloop.tree import Part, read_parts
 from procrustes_model.spec.schema import LARGEST_BOUND
 from procrustes_model.spec.text.words import did_you_mean, shorten
 
-_LEAKAGE = "{} leakage"
-
 
 @dataclass
 class Level:
@@ -29,12 +27,15 @@ class Level:
         Columns and rows of instances in the whole machine.
     holds : bool
         Whether it can keep anything.
+    leaks : float
+        Energy that a used instance spends in every cycle, pJ.
     """
 
     part: Part
     content: dict[str, Any]
     mesh: tuple[int, int]
     holds: bool
+    leaks: float = 0.0
 
 
 @dataclass
@@ -47,11 +48,14 @@ class Machine:
         Outermost first.
     compute : dict
     components : list of dict
+    complete : bool
+        Whether every component was understood: else directives may aim at one that was not.
     """
 
     levels: list[Level] = field(default_factory=list)
     compute: dict[str, Any] = field(default_factory=dict)
     components: list[dict[str, Any]] = field(default_factory=list)
+    complete: bool = True
 
     def find(self, target: str) -> Level | None:
         """Return the level that a directive means: by its name, or by the container that fans out from it."""
@@ -87,9 +91,8 @@ def read_machine(inputs: Inputs, year: words.Year) -> Machine:
             machine.compute = _compute(part, fan, tables, year)
         elif _has(part, words.STORAGE_CLASSES):
             machine.levels.append(_level(part, own, fan, tables, year))
-            if year.leakage:
-                _leak(machine, part, tables)
         else:
+            machine.complete = False
             part.node.refuse(
                 f"the class {shorten(part.words or 'none')} of '{part.name}' is unknown",
                 "that tool leaves out such components without a word; "
@@ -170,7 +173,8 @@ def _level(
     table = _table(part, tables)
     content["energy_pj"] = {"read": 0, "write": 0} if table is None else table.access_prices(year)
     _check_unsaid(part)
-    return Level(part, content, own, holds=True)
+    leaks = table.leakage if table is not None and year.leakage else 0.0
+    return Level(part, content, own, holds=True, leaks=leaks)
 
 
 def _class(part: Part) -> str:
@@ -274,18 +278,6 @@ def _compute(
     if year.leakage and table is not None and table.leakage:
         table.node.findings.drop("leakage of compute units: that tool does not charge it", part.name)
     return {"name": part.name, **fan, "energy_pj": energy}
-
-
-def _leak(machine: Machine, part: Part, tables: dict[str, Table] | None) -> None:
-    table = (tables or {}).get(part.name)
-    if table is not None and table.leakage:
-        machine.components.append(
-            {
-                "name": _LEAKAGE.format(part.name),
-                "instances": part.instances,
-                "power_pj_per_cycle": table.leakage,
-            }
-        )
 
 
 def _check_unsaid(part: Part) -> None:

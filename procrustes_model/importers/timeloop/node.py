@@ -108,8 +108,9 @@ class Node:
         seen: dict[str, Any] = {}
         for key, value in self.data.items():
             name = str(key).replace("-", "_")
-            if seen.setdefault(name, value) != value:
+            if name in seen and seen[name] != value:
                 self.at(key, value).refuse(f"'{name}' stands here twice, with two values", key=True)
+            seen[name] = value
             yield name, self.at(key, value)
 
     def get(self, *names: str) -> Node | None:

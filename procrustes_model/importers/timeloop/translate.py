@@ -11,6 +11,7 @@ from typing import Any
 from procrustes_model.errors import SpecError
 from procrustes_model.importers.timeloop.constraints import read_constraints
 from procrustes_model.importers.timeloop.files import Inputs, read_files
+from procrustes_model.importers.timeloop.leakage import add_leakage
 from procrustes_model.importers.timeloop.machine import read_machine
 from procrustes_model.importers.timeloop.mapping import read_mapping
 from procrustes_model.importers.timeloop.node import Findings, Node
@@ -98,8 +99,9 @@ def translate(
     _check_keys(inputs)
     machine, problem = read_machine(inputs, year), read_problem(inputs, name)
     mapped = limits = None
-    if problem is not None and machine.levels:
+    if problem is not None and machine.levels and machine.complete:
         mapped = read_mapping(directives, machine, problem, year, name)
+        add_leakage(machine, mapped)
         limits = read_constraints(inputs, machine, problem)
     if not partial:
         findings.issues += findings.left_out

@@ -1,0 +1,136 @@
+"""Designs of Timeloop are translated to the same model from every dialect, and what is dropped is said."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from procrustes_model.errors import SpecError
+from procrustes_model.importers.timeloop import Translation, translate
+from procrustes_model.importers.timeloop.output import check_translation, file_texts, report_lines
+from procrustes_model.mapper.constraints import load_constraints
+from procrustes_model.model.evaluator import Evaluator
+from procrustes_model.spec.load import load_architecture, load_mapping, load_problem
+from tests.importers.sets import MACHINE, MAPPING, PROBLEM
+
+DIALECTS = ("tree", "nodes", "flat")
+
+
+def read(data: Path, dialect: str, **options: Any) -> Translation:
+    folder = data / "timeloop"
+    return translate([folder / dialect, folder / "ERT.yaml"], **options)
+
+
+def evaluated(files: dict[str, dict[str, Any]]) -> Any:
+    evaluator = Evaluator(files["architecture.yaml"], files["problem.yaml"], sparsity=files.get("rules.yaml"))
+    return evaluator.evaluate(files["mapping.yaml"])
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dialect_gives_the_machine_written_by_hand(data: Path, dialect: str) -> None:
+    found = read(data, dialect)
+    check_translation(found)
+    machine = load_architecture(found.files["architecture.yaml"])
+    own = load_architecture(MACHINE)
+    holding = [level for level in machine.levels if level.tensors != ()]
+    for level, wanted in zip(holding, own.levels, strict=True):
+        assert level.model_copy(update={"kind": ""}) == wanted
+    assert machine.compute == own.compute
+    leaks = {one.name: (one.instances, one.power_pj_per_cycle) for one in machine.components}
+    assert leaks == {"Near leakage": (1, 0.125), "Regs leakage": (8, 0.0625)}
+    problem = load_problem(found.files["problem.yaml"])
+    ranks = [(tensor.name, tensor.is_output, tensor.ranks) for tensor in problem.tensors]
+    wanted_problem = load_problem(PROBLEM)
+    assert problem.dimensions == wanted_problem.dimensions
+    assert ranks == [(one.name, one.is_output, one.ranks) for one in wanted_problem.tensors]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dialect_gives_the_numbers_of_the_machine_written_by_hand(data: Path, dialect: str) -> None:
+    result = evaluated(read(data, dialect).files)
+    own = copy.deepcopy(MACHINE)
+    wanted = evaluated({"architecture.yaml": own, "problem.yaml": PROBLEM, "mapping.yaml": MAPPING})
+    found = {level.name: level for level in result.levels if level.tensors}
+    assert found.keys() == {level.name for level in wanted.levels}
+    for level in wanted.levels:
+        assert found[level.name].tensors == level.tensors
+        assert found[level.name].cycles == level.cycles
+    leakage = (0.125 + 8 * 0.0625) * wanted.cycles
+    assert result.energy_pj == pytest.approx(wanted.energy_pj + leakage, rel=1e-12)
+
+
+def test_rules_of_older_versions_change_what_the_years_say(data: Path) -> None:
+    years = {year: read(data, "tree", rules=year) for year in ("2020", "2022", "2025")}
+    rules = {
+        year: one.files.get("rules.yaml", {}).get("sparsity", {}).get("rules") for year, one in years.items()
+    }
+    assert rules == {
+        "2020": {"output_fills": "all", "access_energy": "largest"},
+        "2022": {"output_fills": "all"},
+        "2025": None,
+    }
+    near = {
+        year: one.files["architecture.yaml"]["architecture"]["levels"][1]["energy_pj"]
+        for year, one in years.items()
+    }
+    assert near["2025"] == {"read": 5.5, "write": 6.25, "update": 6.5}
+    assert near["2022"] == {"read": 5.5, "write": 6.25}
+    assert near["2020"] == {"read": 6.5, "write": 6.5}
+    assert [
+        bool(one.files["architecture.yaml"]["architecture"].get("components")) for one in years.values()
+    ] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_what_is_written_reads_back_and_says_where_it_is_from(data: Path, tmp_path: Path) -> None:
+    found = read(data, "nodes", name="mine", rules="2022")
+    for name, text in file_texts(found).items():
+        assert text.startswith("# From Timeloop, rules 2022: procrustes import timeloop\nversion: 1\n")
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    machine = load_architecture(tmp_path / "architecture.yaml")
+    problem = load_problem(tmp_path / "problem.yaml")
+    assert (machine.name, problem.name) == ("mine", "mine")
+    assert load_mapping(tmp_path / "mapping.yaml", machine, problem).name == "mine"
+    limits = load_constraints(tmp_path / "constraints.yaml", machine, problem)
+    by_level = {level.level: level for level in limits.levels}
+    fan = by_level["inter_PE_spatial"].loops
+    assert (fan["spatial_x"].dimensions, fan["spatial_y"].dimensions) == (("K",), ("C", "R", "P"))
+    assert fan["temporal"].dimensions == ()
+    assert by_level["Near"].keep == ("X", "Y")
+    assert by_level["Regs"].loops["temporal"].order == ("C", "K", "R", "P")
+
+
+def test_the_report_says_what_was_dropped(data: Path) -> None:
+    report = "\n".join(report_lines(read(data, "tree")))
+    assert "levels Far, Near, Regs; compute MAC; Near leakage, Regs leakage;" in report
+    assert "compound_components: how the tables of energies were made: classes.yaml" in report
+    assert "attributes that only the estimator of energies reads: type, n_banks" in report
+    assert "leakage of compute units: that tool does not charge it: MAC" in report
+
+
+def test_without_a_mapping_leakage_of_several_instances_cannot_be_said(data: Path) -> None:
+    folder = data / "timeloop"
+    files = [folder / "tree" / name for name in ("machine.yaml", "layer.yaml")]
+    with pytest.raises(SpecError, match=r"machine\.yaml:22:19: leakage of 'Regs'"):
+        translate([*files, folder / "ERT.yaml"])
+    found = translate([*files, folder / "ERT.yaml"], partial=True)
+    assert "mapping.yaml" not in found.files
+    machine = found.files["architecture.yaml"]["architecture"]
+    assert [one["name"] for one in machine["components"]] == ["Near leakage"]
+    assert "left out: leakage of 'Regs'" in machine["description"]
+
+
+def test_leakage_is_that_of_the_instances_in_use(data: Path, tmp_path: Path) -> None:
+    nest = (data / "timeloop" / "tree" / "nest.yaml").read_text(encoding="utf-8")
+    changed = nest.replace("factors: C=2 K=4,", "factors: C=1 K=4,").replace("R=3 C2", "R=3 C4")
+    (tmp_path / "nest.yaml").write_text(changed, encoding="utf-8")
+    found = read(data, "tree", mapping=tmp_path / "nest.yaml")
+    components = found.files["architecture.yaml"]["architecture"]["components"]
+    assert {one["name"]: one["instances"] for one in components} == {"Near leakage": 1, "Regs leakage": 4}
+    assert found.findings.notes == ["leakage of 'Regs' is that of the 4 of 8 instances that the mapping uses"]
