@@ -134,3 +134,30 @@ def test_leakage_is_that_of_the_instances_in_use(data: Path, tmp_path: Path) -> 
     components = found.files["architecture.yaml"]["architecture"]["components"]
     assert {one["name"]: one["instances"] for one in components} == {"Near leakage": 1, "Regs leakage": 4}
     assert found.findings.notes == ["leakage of 'Regs' is that of the 4 of 8 instances that the mapping uses"]
+
+
+def test_a_last_pass_may_be_shorter(data: Path, tmp_path: Path) -> None:
+    nest = (data / "timeloop" / "tree" / "nest.yaml").read_text(encoding="utf-8")
+    changed = nest.replace("factors: P=4,", "factors: 'P=5,3',")
+    assert changed != nest
+    (tmp_path / "nest.yaml").write_text(changed, encoding="utf-8")
+    found = read(data, "tree", mapping=tmp_path / "nest.yaml")
+    assert found.files["mapping.yaml"]["mapping"]["levels"][2]["temporal"] == "P=5/3"
+    check_translation(found)
+    (tmp_path / "nest.yaml").write_text(nest.replace("factors: P=4,", "factors: 'P=5,2',"), encoding="utf-8")
+    with pytest.raises(SpecError, match=r"cannot be read: .*the loops of P cover 7"):
+        check_translation(read(data, "tree", mapping=tmp_path / "nest.yaml"))
+
+
+def test_what_a_parallel_branch_keeps_passes_by(data: Path, tmp_path: Path) -> None:
+    for name in ("machine", "layer", "nest"):
+        text = (data / "timeloop" / "nodes" / f"{name}.yaml").read_text(encoding="utf-8")
+        text = text.replace("{dataspace: {keep: []}}", "{dataspace: {keep: [X]}}")
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    table = data / "timeloop" / "ERT.yaml"
+    with pytest.raises(SpecError, match="the mapping keeps X at 'Regs', constraints forbid it"):
+        translate([tmp_path, table])
+    with (tmp_path / "nest.yaml").open("a", encoding="utf-8") as file:
+        file.write("  - {target: Regs, type: bypass, bypass: [X]}\n")
+    limits = translate([tmp_path, table]).files["constraints.yaml"]["constraints"]["levels"]
+    assert [one["bypass"] for one in limits if one["level"] == "Regs"] == [["X"]]

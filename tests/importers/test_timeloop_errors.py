@@ -70,7 +70,7 @@ REFUSED = [
     ("layer.yaml", "[[R, Gap], [P, Step]]", "[[R, Gap], [P, Stop]]", "'Stop' is neither a dimension nor a"),
     ("layer.yaml", "problem:", "problems:", "unknown key 'problems'"),
     ("nest.yaml", "factors: P=4", "factors: P=5", "the factors of P multiply to 10, its bound is 8"),
-    ("nest.yaml", "factors: P=4", "factors: 'P=4,2'", "'2' is no factor"),
+    ("nest.yaml", "factors: P=4", "factors: 'P=4,2,1'", "'1' is no factor"),
     ("nest.yaml", "factors: P=4", "factors: P<=4", "'P<=4' is no factor, it bounds one"),
     ("nest.yaml", "target: Regs", "target: Reg", "unknown target 'Reg'; did you mean 'Regs'?"),
     (

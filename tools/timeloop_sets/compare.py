@@ -14,7 +14,11 @@ from timeloop_sets.expected import Expected, ExpectedLevel, ExpectedTensor
 
 ENERGY_TOLERANCE = 1e-6
 _COUNTS = {"reads": "reads", "fills": "fills", "updates": "updates", "utilized_capacity": "tile_words"}
-_BANDWIDTHS = {"Read bandwidth": "read_bandwidth", "Write bandwidth": "write_bandwidth"}
+_BANDWIDTHS = {
+    "Read bandwidth": "read_bandwidth",
+    "Write bandwidth": "write_bandwidth",
+    "Shared bandwidth": "shared_bandwidth",
+}
 _LEAKAGE = "Leakage energy (total)"
 _PRINTED = 0.0050001
 

@@ -9,6 +9,7 @@ from procrustes_model.importers.timeloop.files import Inputs
 from procrustes_model.importers.timeloop.machine import Machine
 from procrustes_model.importers.timeloop.node import Node
 from procrustes_model.importers.timeloop.problem import TranslatedProblem
+from procrustes_model.importers.timeloop.tree import Part
 from procrustes_model.spec.text.words import did_you_mean
 
 _SECTIONS = ("architecture_constraints", "mapspace_constraints", "mapspace")
@@ -35,6 +36,23 @@ def read_constraints(inputs: Inputs, machine: Machine, problem: TranslatedProble
         if rules.get(level.part.name)
     ]
     return {"name": "imported", "levels": levels} if levels else None
+
+
+def check_kept(machine: Machine, mapping: dict[str, Any] | None, limits: dict[str, Any] | None) -> None:
+    """Refuse a mapping that keeps what the constraints forbid, or the other way round: either may be meant."""
+    demanded = {one["level"]: one for one in (limits or {}).get("levels", ())}
+    for level, mapped in zip(machine.levels, (mapping or {}).get("levels", ()), strict=False):
+        rules = demanded.get(level.part.name, {})
+        for tensor in rules.get("bypass", ()):
+            if tensor in mapped["keep"]:
+                level.part.node.refuse(
+                    f"the mapping keeps {tensor} at '{level.part.name}', constraints forbid it"
+                )
+        for tensor in rules.get("keep", ()):
+            if tensor not in mapped["keep"]:
+                level.part.node.refuse(
+                    f"the mapping bypasses {tensor} at '{level.part.name}', constraints keep it"
+                )
 
 
 def _in_sections(inputs: Inputs, machine: Machine, problem: TranslatedProblem) -> list[list[Directive]]:
@@ -74,6 +92,7 @@ def _in_components(machine: Machine, problem: TranslatedProblem) -> list[Directi
     reader = DirectiveReader(problem.bounds, problem.tensors)
     found = []
     for level in machine.levels:
+        found += _passing(level.part, problem)
         part = level.part.constraints
         for key, node in part.items() if part is not None else ():
             if node.data is None or not node.data:
@@ -90,10 +109,18 @@ def _in_components(machine: Machine, problem: TranslatedProblem) -> list[Directi
     return found
 
 
+def _passing(part: Part, problem: TranslatedProblem) -> list[Directive]:
+    """Return that what parallel branches keep passes a part by, where its own constraints do not say more."""
+    for name in part.beside:
+        if name not in problem.tensors:
+            part.node.refuse(f"unknown data space '{name[:60]}'", did_you_mean(name, problem.tensors))
+    return [Directive(part.node, part.name, "beside", bypass=list(part.beside))] if part.beside else []
+
+
 def _add(rules: dict[str, Any], directive: Directive, problem: TranslatedProblem, *, outermost: bool) -> None:
     """Add what a directive demands to the rules of its level."""
     kind = directive.kind
-    if kind == "keep":
+    if kind in ("keep", "beside"):
         for tensor in directive.bypass if outermost else ():
             directive.node.refuse(
                 f"'{directive.target}', the outermost level, must not keep {tensor}",
@@ -113,6 +140,9 @@ def _add(rules: dict[str, Any], directive: Directive, problem: TranslatedProblem
 
 def _limit(rules: dict[str, Any], key: str, directive: Directive, dimensions: list[str]) -> None:
     """Bound the factors of some dimensions."""
+    for factor in directive.factors:
+        if factor.last is not None:
+            directive.node.refuse(f"'{factor}': a shorter last pass cannot be demanded")
     bounds = [
         f"{one.dimension}{one.relation}{one.value}"
         for one in directive.factors

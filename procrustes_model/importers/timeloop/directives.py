@@ -20,8 +20,10 @@ KINDS = {
 """What a directive says, by the words for its type."""
 
 _FACTOR = re.compile(
-    r"(?P<dimension>[A-Za-z_][A-Za-z0-9_]*)\s*(?P<relation><=|>=|=)\s*(?P<value>[0-9]+)"
-    r"|(?P<letters>[A-Za-z_]+)(?P<digits>[0-9]+)"
+    r"(?:(?P<dimension>[A-Za-z_][A-Za-z0-9_]*)\s*(?P<relation><=|>=|=)\s*(?P<value>[0-9]+)"
+    r"|(?P<letters>[A-Za-z_]+)(?P<digits>[0-9]+))"
+    # A number after a comma is how long the loop is in its last pass.
+    r"(?:\s*,\s*(?P<last>[0-9]+))?"
 )
 _BETWEEN = re.compile(r"[\s,]+")
 
@@ -37,11 +39,18 @@ class Factor:
         '=', '<=' or '>='.
     value : int
         At least 1; the full bound where 0 was written.
+    last : int or None
+        Iterations in the last pass, where they are fewer.
     """
 
     dimension: str
     relation: str
     value: int
+    last: int | None = None
+
+    def __str__(self) -> str:
+        """Return the factor as it may be written in those files."""
+        return f"{self.dimension}{self.relation}{self.value}" + (f",{self.last}" if self.last else "")
 
 
 @dataclass
@@ -161,7 +170,13 @@ class DirectiveReader:
             part.refuse(f"unknown dimension '{name}'", did_you_mean(name, self.bounds))
             return None
         value = int((match["value"] or match["digits"])[:30])
-        return Factor(name, match["relation"] or "=", value or self.bounds[name])
+        last = None if match["last"] is None else int(match["last"][:30])
+        if last == value:
+            last = None
+        if last is not None and not 1 <= last < value:
+            part.refuse(f"the last pass of {name} has {last} of {value} iterations")
+            return None
+        return Factor(name, match["relation"] or "=", value or self.bounds[name], last)
 
     def permutation(self, node: Node) -> list[str]:
         """Return dimensions written as ``PRK``, ``P,R,K`` or a list, innermost first."""

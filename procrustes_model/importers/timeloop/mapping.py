@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from procrustes_model.importers.timeloop.directives import Directive, DirectiveReader, latest
+from procrustes_model.importers.timeloop.directives import Directive, DirectiveReader, Factor, latest
 from procrustes_model.importers.timeloop.machine import Level, Machine
 from procrustes_model.importers.timeloop.node import Node
 from procrustes_model.importers.timeloop.problem import TranslatedProblem
@@ -20,14 +20,14 @@ class Loops:
 
     Attributes
     ----------
-    temporal, spatial_x, spatial_y : list of (str, int)
-        Dimension and factor, outermost first; loops of 1 are left out.
+    temporal, spatial_x, spatial_y : list of Factor
+        Outermost first; loops of 1 are left out.
     keep : list of str
     """
 
-    temporal: list[tuple[str, int]] = field(default_factory=list)
-    spatial_x: list[tuple[str, int]] = field(default_factory=list)
-    spatial_y: list[tuple[str, int]] = field(default_factory=list)
+    temporal: list[Factor] = field(default_factory=list)
+    spatial_x: list[Factor] = field(default_factory=list)
+    spatial_y: list[Factor] = field(default_factory=list)
     keep: list[str] = field(default_factory=list)
 
     def content(self, level: str) -> dict[str, Any]:
@@ -36,8 +36,13 @@ class Loops:
         for key in ("temporal", "spatial_x", "spatial_y"):
             loops = getattr(self, key)
             if loops:
-                found[key] = " ".join(f"{name}={factor}" for name, factor in loops)
+                found[key] = " ".join(_written(factor) for factor in loops)
         return found | {"keep": self.keep}
+
+
+def _written(factor: Factor) -> str:
+    """Return a loop as a mapping file has it."""
+    return f"{factor.dimension}={factor.value}" + (f"/{factor.last}" if factor.last is not None else "")
 
 
 def ordered(directive: Directive, dimensions: list[str]) -> list[str]:
@@ -121,39 +126,42 @@ def _check_streams(directive: Directive, year: Year) -> None:
             )
 
 
-def _factors(directive: Directive) -> dict[str, int]:
+def _factors(directive: Directive) -> dict[str, Factor]:
     for factor in directive.factors:
         if factor.relation != "=":
-            directive.node.refuse(
-                f"'{factor.dimension}{factor.relation}{factor.value}' is no factor, it bounds one"
-            )
-    return {factor.dimension: factor.value for factor in directive.factors}
+            directive.node.refuse(f"'{factor}' is no factor, it bounds one")
+    return {factor.dimension: factor for factor in directive.factors if factor.value > 1}
 
 
-def _loops(directive: Directive, problem: TranslatedProblem) -> list[tuple[str, int]]:
+def _loops(directive: Directive, problem: TranslatedProblem) -> list[Factor]:
     factors = _factors(directive)
     outermost_first = reversed(ordered(directive, list(problem.bounds)))
-    return [(name, factors[name]) for name in outermost_first if factors.get(name, 1) > 1]
+    return [factors[name] for name in outermost_first if name in factors]
 
 
 def _spread(directive: Directive, problem: TranslatedProblem, loops: Loops) -> None:
     """Put spatial loops on X and Y: those before the split of the permutation lie on X."""
     factors = _factors(directive)
+    for factor in factors.values():
+        if factor.last is not None:
+            directive.node.refuse(f"'{factor}': a spatial loop with a shorter last pass cannot be said")
     names = ordered(directive, list(problem.bounds))
     split = len(names) if directive.split is None else directive.split
     for axis, part in (("spatial_x", names[:split]), ("spatial_y", names[split:])):
-        setattr(loops, axis, [(name, factors[name]) for name in reversed(part) if factors.get(name, 1) > 1])
+        setattr(loops, axis, [factors[name] for name in reversed(part) if name in factors])
 
 
 def _check_bounds(node: Node, levels: list[tuple[Level, Loops]], problem: TranslatedProblem) -> None:
+    """Refuse factors that do not multiply to their bound; of shorter passes, `load_mapping` does."""
     for name, bound in problem.bounds.items():
-        product = math.prod(
+        factors = [
             factor
             for _, loops in levels
-            for dimension, factor in (*loops.temporal, *loops.spatial_x, *loops.spatial_y)
-            if dimension == name
-        )
-        if product != bound:
+            for factor in (*loops.temporal, *loops.spatial_x, *loops.spatial_y)
+            if factor.dimension == name
+        ]
+        product = math.prod(factor.value for factor in factors)
+        if product != bound and all(factor.last is None for factor in factors):
             node.refuse(f"the factors of {name} multiply to {product}, its bound is {bound}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from procrustes_model.errors import SpecError
-from procrustes_model.importers.timeloop.constraints import read_constraints
+from procrustes_model.importers.timeloop.constraints import check_kept, read_constraints
 from procrustes_model.importers.timeloop.files import Inputs, read_files
 from procrustes_model.importers.timeloop.leakage import add_leakage
 from procrustes_model.importers.timeloop.machine import read_machine
@@ -103,6 +103,7 @@ def translate(
         mapped = read_mapping(directives, machine, problem, year, name)
         add_leakage(machine, mapped)
         limits = read_constraints(inputs, machine, problem)
+        check_kept(machine, mapped, limits)
     if not partial:
         findings.issues += findings.left_out
     findings.refuse()

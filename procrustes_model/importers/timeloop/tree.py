@@ -35,6 +35,8 @@ class Part:
         In version 0.4.
     holder : str
         In version 0.4, the container whose fan-out this is.
+    beside : tuple of str
+        In version 0.4, the tensors that branches parallel to this one keep: they pass this one by.
     """
 
     node: Node
@@ -45,6 +47,7 @@ class Part:
     mesh: tuple[int, int] | None = None
     constraints: Node | None = None
     holder: str = ""
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,8 +143,9 @@ def _hierarchy(nodes: list[Node], around: _Around) -> tuple[list[Part], _Around]
         if tag == "Nothing":
             continue
         if tag in ("Parallel", "Pipelined", "Hierarchical"):
-            found, after = _hierarchy([] if inner is None else inner.list(), around)
-            parts += found
+            branches = [] if inner is None else inner.list()
+            found, after = _hierarchy(branches, around)
+            parts += found if tag != "Parallel" else _passed_by(found, branches)
             if tag == "Hierarchical":
                 around = after
             elif after.mesh != around.mesh:
@@ -166,6 +170,26 @@ def _hierarchy(nodes: list[Node], around: _Around) -> tuple[list[Part], _Around]
         elif tag is None:
             node.refuse("a node without a tag", "such as !Component")
     return parts, around
+
+
+def _passed_by(parts: list[Part], branches: list[Node]) -> list[Part]:
+    """Return the parts of parallel branches, each with what the other branches keep."""
+    kept = {branch.path: _keeps(branch) for branch in branches}
+    found = []
+    for part in parts:
+        own = {path for path in kept if part.node.path[: len(path)] == path}
+        others = [name for path, names in kept.items() if path not in own for name in names]
+        mine = [name for path in own for name in kept[path]]
+        found.append(replace(part, beside=tuple(name for name in others if name not in mine)))
+    return found
+
+
+def _keeps(branch: Node) -> list[str]:
+    """Return the tensors that a branch, one node, says it keeps."""
+    constraints = branch.get("constraints")
+    dataspace = None if constraints is None else constraints.get("dataspace")
+    keep = None if dataspace is None else dataspace.get("keep")
+    return [] if keep is None else [name.text() for name in keep.list()]
 
 
 def _constraints(node: Node) -> Node | None:
