@@ -145,6 +145,8 @@ def test_only_what_adds_to_results_can_be_left_out(small: Path) -> None:
         ({"a.yaml": "a: !Container [1]"}, "tag '!Container' on a list"),
         ({"a.yaml": "a: [" * 40 + "]" * 40}, "nested more than 32 deep"),
         ({"a.yaml": "problem: {a: 1}", "b.yaml": "problem: {a: 2}"}, "'problem' stands in"),
+        ({"a.cfg": "arch: {};"}, "a.cfg: libconfig is not read"),
+        ({"a.yaml": "model: {verbose: true, other: 1}"}, "unknown key 'model'"),
         ({"a.yaml": "\x00"}, "control character 0x00"),
     ],
     ids=lambda value: str(value)[:30] if isinstance(value, str) else "",

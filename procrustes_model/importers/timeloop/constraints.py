@@ -39,7 +39,7 @@ def read_constraints(inputs: Inputs, machine: Machine, problem: TranslatedProble
 
 
 def check_kept(machine: Machine, mapping: dict[str, Any] | None, limits: dict[str, Any] | None) -> None:
-    """Refuse a mapping that keeps what the constraints forbid, or the other way round: either may be meant."""
+    """Refuse a mapping that keeps what constraints forbid, or the other way round: either may be meant."""
     demanded = {one["level"]: one for one in (limits or {}).get("levels", ())}
     for level, mapped in zip(machine.levels, (mapping or {}).get("levels", ()), strict=False):
         rules = demanded.get(level.part.name, {})

@@ -141,6 +141,8 @@ class DirectiveReader:
                 part.findings.drop("'split' where nothing is spread", part.place)
         elif key in ("keep", "bypass", "stream") and directive.kind == "keep":
             setattr(directive, key, self._kept(part) if said else [])
+        elif key == "no_link_transfer":
+            part.findings.drop("'no_link_transfer': elements here take nothing from neighbours", part.place)
         elif key not in ("target", "type", "name"):
             part.refuse(f"'{part.path[-1]}' of a {directive.kind} directive cannot be said here", key=True)
 

@@ -16,6 +16,8 @@ from procrustes_model.spec.text.words import PAIRS, did_you_mean, shorten
 
 MAX_FILES = 200
 _SUFFIXES = (".yaml", ".yml")
+_OTHER = ".cfg"
+"""The ending of files in another language that that tool reads, too."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(one for one in path.rglob("*") if one.suffix in _SUFFIXES and one.is_file())
+            readable = (*_SUFFIXES, _OTHER)
+            inside = sorted(one for one in path.rglob("*") if one.suffix in readable and one.is_file())
             if not inside:
                 raise SpecError(Issue("there is no YAML file in this folder", "they end in .yaml", str(path)))
             found |= dict.fromkeys(inside)
@@ -94,6 +97,10 @@ def read_files(paths: Iterable[str | os.PathLike[str]]) -> Inputs:
     sections: dict[str, list[Node]] = {}
     files = find_files(paths)
     for path in files:
+        if path.suffix == _OTHER:
+            message, hint = "libconfig is not read", "write the same keys and values as YAML"
+            findings.issues.append(Issue(message, hint, str(path)))
+            continue
         document = read_any(path, DialectBuilder)
         findings.issues += document.issues
         top = Node(document, (), document.data, findings)

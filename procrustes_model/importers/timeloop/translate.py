@@ -16,7 +16,7 @@ from procrustes_model.importers.timeloop.machine import read_machine
 from procrustes_model.importers.timeloop.mapping import read_mapping
 from procrustes_model.importers.timeloop.node import Findings, Node
 from procrustes_model.importers.timeloop.problem import read_problem
-from procrustes_model.importers.timeloop.words import NEWEST, NO_EFFECT, SPARSE, YEARS, Year
+from procrustes_model.importers.timeloop.words import NEWEST, NO_EFFECT, SETTINGS, SPARSE, YEARS, Year
 from procrustes_model.spec.text.words import did_you_mean
 
 _TRANSLATED = (
@@ -143,7 +143,11 @@ def _check_keys(inputs: Inputs) -> None:
             written = str(node.path[0])
             if key in _TRANSLATED:
                 continue
-            if key in NO_EFFECT:
+            if key in SETTINGS and all(one in SETTINGS[key] for one, _ in node.items()):
+                inputs.findings.drop(
+                    f"{written}: what that tool prints", Path(node.document.file or written).name
+                )
+            elif key in NO_EFFECT:
                 file = Path(node.document.file or written).name
                 inputs.findings.drop(f"{written}: {NO_EFFECT[key]}", file)
             elif key in SPARSE:

@@ -91,6 +91,9 @@ NO_EFFECT: Mapping[str, str] = MappingProxyType(
 )
 """Top-level keys that change no number, with the reason."""
 
+SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({"model": ("verbose", "version")})
+"""Top-level keys that change no number as long as they hold no other keys than these."""
+
 READS = ("read", "random_read", "vector_read")
 WRITES = ("write", "random_fill", "vector_write", "fill")
 UPDATES = ("update", "random_update")
