@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -31,6 +32,20 @@ def test_other_commands_name_the_one_that_translates(run: Run, small: Path) -> N
         done = run(*command)
         assert (done.returncode, done.stdout) == (2, "")
         assert f"error: small/{file}:{place}: {said}" in done.stderr
+
+
+def test_rules_of_another_version_are_a_file_of_their_own(run: Run, small: Path) -> None:
+    done = run("import", "timeloop", "small", "--out", "new", "--rules", "2022")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("Wrote new/rules.yaml\n")
+    files = [f"new/{name}.yaml" for name in ("architecture", "problem", "mapping")]
+    fills = []
+    for more in ((), ("--sparsity", "new/rules.yaml")):
+        done = run("evaluate", *files, *more, "--json", "result.json", "--quiet")
+        assert (done.returncode, done.stdout) == (0, "")
+        found = json.loads((small.parent / "result.json").read_text(encoding="utf-8"))
+        fills.append(sum(one["fills"] for level in found["levels"] for one in level["tensors"]))
+    assert fills[0] < fills[1], "first fills of outputs count, too"
 
 
 def test_a_refused_design_leaves_no_file(run: Run, tmp_path: Path, small: Path) -> None:

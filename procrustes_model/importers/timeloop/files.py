@@ -15,6 +15,7 @@ from procrustes_model.spec.text.document import read_any
 from procrustes_model.spec.text.words import PAIRS, did_you_mean, shorten
 
 MAX_FILES = 200
+_SHOWN = 3
 _SUFFIXES = (".yaml", ".yml")
 _OTHER = ".cfg"
 """The ending of files in another language that that tool reads, too."""
@@ -46,6 +47,14 @@ class Inputs:
                     f"'{other.path[0]}' stands in {nodes[0].place} already, with other content", key=True
                 )
         return nodes[0] if nodes else None
+
+    def lacks(self, key: str) -> None:
+        """Note that no file has a section that is needed."""
+        more = f" and {len(self.files) - _SHOWN} more" if len(self.files) > _SHOWN else ""
+        files = f"{', '.join(self.files[:_SHOWN])}{more}"
+        self.findings.issues.append(
+            Issue(f"there is no {key}", f"one of the files has the key '{key}'", files)
+        )
 
     def listed(self, *keys: str) -> list[Node]:
         """Return the items of sections that are lists, of all files, one after the other."""

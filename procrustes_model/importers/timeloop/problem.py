@@ -35,12 +35,7 @@ def read_problem(inputs: Inputs, name: str) -> TranslatedProblem | None:
     """Return the problem; None with issues where there is none."""
     section = inputs.one("problem")
     if section is None:
-        from procrustes_model.errors import Issue
-
-        files = ", ".join(inputs.files[:3])
-        inputs.findings.issues.append(
-            Issue("there is no problem", "one of the files has the key 'problem'", files or None)
-        )
+        inputs.lacks("problem")
         return None
     shape = section.get("shape")
     if shape is None or not isinstance(shape.data, dict):

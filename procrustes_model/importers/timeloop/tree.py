@@ -62,11 +62,7 @@ def read_parts(inputs: Inputs) -> list[Part]:
     """Return the components of the architecture, outermost first; empty with an issue where there is none."""
     section = inputs.one("architecture", "arch")
     if section is None:
-        from procrustes_model.errors import Issue
-
-        files = ", ".join(inputs.files[:3])
-        message, hint = "there is no architecture", "one of the files has the key 'architecture'"
-        inputs.findings.issues.append(Issue(message, hint, files or None))
+        inputs.lacks("architecture")
         return []
     if section.get("nodes") is not None:
         return list(_nodes(section))
