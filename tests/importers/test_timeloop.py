@@ -133,7 +133,8 @@ def test_leakage_is_that_of_the_instances_in_use(data: Path, tmp_path: Path) -> 
     found = read(data, "tree", mapping=tmp_path / "nest.yaml")
     components = found.files["architecture.yaml"]["architecture"]["components"]
     assert {one["name"]: one["instances"] for one in components} == {"Near leakage": 1, "Regs leakage": 4}
-    assert found.findings.notes == ["leakage of 'Regs' is that of the 4 of 8 instances that the mapping uses"]
+    (note,) = found.findings.notes
+    assert note.startswith("leakage of 'Regs' is that of 4 of 8 instances, those that this mapping uses;")
 
 
 def test_a_last_pass_may_be_shorter(data: Path, tmp_path: Path) -> None:
@@ -161,3 +162,22 @@ def test_what_a_parallel_branch_keeps_passes_by(data: Path, tmp_path: Path) -> N
         file.write("  - {target: Regs, type: bypass, bypass: [X]}\n")
     limits = translate([tmp_path, table]).files["constraints.yaml"]["constraints"]["levels"]
     assert [one["bypass"] for one in limits if one["level"] == "Regs"] == [["X"]]
+
+
+def test_a_component_may_fan_out_itself(data: Path, tmp_path: Path) -> None:
+    folder = data / "timeloop" / "nodes"
+    machine = (folder / "machine.yaml").read_text(encoding="utf-8")
+    start, end = machine.index("    - !Container\n      name: PE"), machine.index("    - !Parallel")
+    moved = machine[:start] + machine[end:]
+    moved = moved.replace(
+        "          name: Regs\n", "          name: Regs\n          spatial: {meshX: 4, meshY: 2}\n"
+    )
+    moved = moved.replace("    - !Parallel\n      nodes:", "    - !Hierarchical\n      nodes:")
+    (tmp_path / "machine.yaml").write_text(moved, encoding="utf-8")
+    nest = (folder / "nest.yaml").read_text(encoding="utf-8").replace("target: PE", "target: Regs")
+    (tmp_path / "nest.yaml").write_text(nest, encoding="utf-8")
+    own = translate([tmp_path, folder / "layer.yaml", data / "timeloop" / "ERT.yaml"])
+    usual = read(data, "nodes")
+    names = [level["name"] for level in own.files["architecture.yaml"]["architecture"]["levels"]]
+    assert names == ["Far", "Near", "inter_Regs_spatial", "Regs"]
+    assert evaluated(own.files).energy_pj == evaluated(usual.files).energy_pj

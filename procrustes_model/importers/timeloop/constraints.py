@@ -64,7 +64,7 @@ def _in_sections(inputs: Inputs, machine: Machine, problem: TranslatedProblem) -
             directive = reader.read(item)
             if directive is None:
                 continue
-            level = machine.find(directive.target)
+            level = machine.find(directive.target, directive.kind)
             if level is None:
                 hint = did_you_mean(directive.target, machine.targets)
                 item.refuse(f"unknown target '{directive.target[:60]}'", hint)

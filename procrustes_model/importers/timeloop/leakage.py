@@ -45,9 +45,10 @@ def _add(machine: Machine, level: Level, used: int | None) -> None:
             "there is no mapping; --partial leaves it out",
         )
         return
-    if used is not None and used < count:
+    if count > 1:
         level.part.node.findings.note(
-            f"leakage of '{name}' is that of the {used} of {count} instances that the mapping uses"
+            f"leakage of '{name}' is that of {used} of {count} instances, those that this mapping uses; "
+            "that tool charges other mappings for theirs"
         )
     machine.components.append(
         {"name": f"{name} leakage", "instances": used or count, "power_pj_per_cycle": level.leaks}

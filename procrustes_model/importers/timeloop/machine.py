@@ -57,9 +57,14 @@ class Machine:
     components: list[dict[str, Any]] = field(default_factory=list)
     complete: bool = True
 
-    def find(self, target: str) -> Level | None:
-        """Return the level that a directive means: by its name, or by the container that fans out from it."""
-        found = [level for level in self.levels if target in (level.part.name, level.part.holder)]
+    def find(self, target: str, kind: str) -> Level | None:
+        """Return the level that a directive means: by its name, or by the node that fans out from it.
+
+        What a component that fans out spreads, it spreads above itself.
+        """
+        named = [level for level in self.levels if level.part.name == target]
+        fanning = [level for level in self.levels if level.part.holder == target]
+        found = [*fanning, *named] if kind == "spatial" else [*named, *fanning]
         return found[0] if found else None
 
     @property

@@ -60,7 +60,7 @@ def read_directives(
         directive = reader.read(node)
         if directive is None:
             continue
-        level = machine.find(directive.target)
+        level = machine.find(directive.target, directive.kind)
         if level is None:
             node.refuse(
                 f"unknown target '{directive.target[:60]}'", did_you_mean(directive.target, machine.targets)
