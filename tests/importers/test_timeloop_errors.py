@@ -181,3 +181,17 @@ def test_own_files_are_not_taken_for_foreign_ones() -> None:
         {"problem": {"shape": {"tensors": {}}}},
     )
     assert not any(is_foreign(one) for one in (*own, {"constraints": {}}, [], None, {"x": 1}))
+
+
+def test_a_mapping_of_its_own_must_be_one(small: Path) -> None:
+    with pytest.raises(SpecError, match="layer.yaml: there is no mapping; the file has no key 'mapping'"):
+        translate([small], mapping=small / "layer.yaml")
+
+
+def test_messages_hold_nothing_that_a_terminal_acts_on(small: Path) -> None:
+    text = (small / "machine.yaml").read_text(encoding="utf-8")
+    (small / "machine.yaml").write_text(text.replace("name: Near", 'name: "N\\e[31mear"'), encoding="utf-8")
+    said = complaints(small)
+    assert all(one.isprintable() for one in said)
+    assert any("the ERT has no table of 'N\\x1b[31mear'; did you mean 'Near'?" in one for one in said)
+    assert not any("multiply" in one for one in said), "that follows from the name"

@@ -87,7 +87,10 @@ def read_mapping(
     """
     if not nodes:
         return None
+    findings = nodes[0].findings
+    known = len(findings.issues)
     directives = read_directives(nodes, machine, problem)
+    understood = len(findings.issues) == known
     levels = []
     for level in machine.levels:
         kept = directives.get((level.part.name, "keep"))
@@ -101,7 +104,8 @@ def read_mapping(
         if spatial is not None:
             _spread(spatial, problem, loops)
         levels.append((level, loops))
-    _check_bounds(nodes[0], levels, problem)
+    if understood:  # else what is missing follows from what was not understood
+        _check_bounds(nodes[0], levels, problem)
     _check_kept(nodes[0], levels, problem)
     return {"name": name, "levels": [loops.content(level.part.name) for level, loops in levels]}
 

@@ -13,6 +13,11 @@ from procrustes_model.spec.text.words import PAIRS, shorten
 from procrustes_model.spec.text.yaml_text import Path
 
 
+def printable(text: str) -> str:
+    """Return text with what a terminal would act on written out: a name in a file may hold anything."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 @dataclass
 class Findings:
     """What a translation met.
@@ -36,14 +41,14 @@ class Findings:
 
     def drop(self, reason: str, what: str) -> None:
         """Note that something has no effect."""
-        names = self.dropped.setdefault(reason, [])
-        if what not in names:
-            names.append(what)
+        names = self.dropped.setdefault(printable(reason), [])
+        if printable(what) not in names:
+            names.append(printable(what))
 
     def note(self, text: str) -> None:
         """Note how something was translated, once."""
-        if text not in self.notes:
-            self.notes.append(text)
+        if printable(text) not in self.notes:
+            self.notes.append(printable(text))
 
     def refuse(self) -> None:
         """Raise what was found, in the order of files and lines.
@@ -79,7 +84,8 @@ class Node:
 
     def issue(self, message: str, hint: str | None = None, *, key: bool = False) -> Issue:
         """Return an issue that points here."""
-        return Issue(message, hint, self.document.file, *self.document.place(self.path, key=key))
+        place = self.document.place(self.path, key=key)
+        return Issue(printable(message), hint and printable(hint), self.document.file, *place)
 
     def refuse(self, message: str, hint: str | None = None, *, key: bool = False) -> None:
         """Note what cannot be translated."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from procrustes_model.errors import SpecError
+from procrustes_model.errors import Issue, SpecError
 from procrustes_model.importers.timeloop.constraints import check_kept, read_constraints
 from procrustes_model.importers.timeloop.files import Inputs, read_files
 from procrustes_model.importers.timeloop.leakage import add_leakage
@@ -95,7 +95,10 @@ def translate(
     if mapping is not None:
         other = read_files([mapping])
         directives = [Node(one.document, one.path, one.data, findings) for one in other.listed("mapping")]
-        findings.issues += other.findings.issues
+        if not directives:
+            findings.issues.append(
+                Issue("there is no mapping", "the file has no key 'mapping'", str(mapping))
+            )
     _check_keys(inputs)
     machine, problem = read_machine(inputs, year), read_problem(inputs, name)
     mapped = limits = None
