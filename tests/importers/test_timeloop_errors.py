@@ -184,7 +184,7 @@ def test_own_files_are_not_taken_for_foreign_ones() -> None:
 
 
 def test_a_mapping_of_its_own_must_be_one(small: Path) -> None:
-    with pytest.raises(SpecError, match="layer.yaml: there is no mapping; the file has no key 'mapping'"):
+    with pytest.raises(SpecError, match=r"layer\.yaml: there is no mapping; the file has no key 'mapping'"):
         translate([small], mapping=small / "layer.yaml")
 
 

@@ -95,10 +95,10 @@ def translate(
     if mapping is not None:
         other = read_files([mapping])
         directives = [Node(one.document, one.path, one.data, findings) for one in other.listed("mapping")]
-        if not directives:
-            findings.issues.append(
-                Issue("there is no mapping", "the file has no key 'mapping'", str(mapping))
-            )
+        findings.issues += other.findings.issues
+        if not directives and not other.findings.issues:
+            missing = Issue("there is no mapping", "the file has no key 'mapping'", str(mapping))
+            findings.issues.append(missing)
     _check_keys(inputs)
     machine, problem = read_machine(inputs, year), read_problem(inputs, name)
     mapped = limits = None
