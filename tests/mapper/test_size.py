@@ -100,5 +100,5 @@ def test_a_space_beyond_counting_says_so() -> None:
 
 def test_a_dimension_may_stand_once_in_an_order() -> None:
     rules: Any = {"constraints": {"levels": [{"level": "DRAM", "temporal": {"order": ["K", "C", "K"]}}]}}
-    with pytest.raises(SpecError, match="'K' stands twice in this order"):
+    with pytest.raises(SpecError, match="'K' stands twice; once is enough"):
         search("procrustes_16x16", "vgg_s/conv3_2", rules)
