@@ -42,7 +42,7 @@ def mean_of_masks(
 @pytest.mark.parametrize("parts", first_quick((16, 64, 256), 1))
 def test_slowest_element_is_within_two_percent_of_200_masks(parts: int) -> None:
     """Masks of 8 array-level tiles: fewer tell less than 2 % of the mean themselves."""
-    for volume in VOLUMES:
+    for volume in VOLUMES if parts < 256 else VOLUMES[::3]:  # the more elements, the longer masks take
         for density in DENSITIES:
             exact, whole, pair = mean_of_masks(volume // 2, density, parts, 8, 200 if parts > 16 else 800)
             assert expected_largest(volume, exact, parts) == pytest.approx(whole, rel=0.02), (volume, density)
