@@ -52,7 +52,7 @@ def item_text(item: Item, study: Study, rows: Rows, style: Style | None = None) 
     machine = f" on {settings.architecture}" if not item.architectures else ""
     flow = f", dataflow {settings.dataflow}" if not item.dataflows else ""
     batch = f", batch {settings.batch}"
-    if settings.quick:
+    if settings.quick and item.name != CONV512:
         batch = ", first layers only, small batch: these numbers say nothing of the networks"
     designs = f"{settings.sparsity} against {settings.baseline}" if not item.dataflows else settings.sparsity
     parts.append("\n".join(_wrapped(f"{designs}{machine}{flow}{batch}. {_proof(rows)}".strip(), "")))

@@ -150,8 +150,9 @@ def _describe_proofs(result: NetworkResult) -> str:
         text += f"; {ended} went to their end, with bounds that leave a gap"
     limits = [case.limit for case in open_ if case.limit is not None]
     if limits:
-        text += f"; {len(limits)} were stopped after {max(limits):g} s"
-        text += ": with more --seconds and the same --out they go on"
+        stopped, go_on = ("was", "it goes") if len(limits) == 1 else ("were", "they go")
+        text += f"; {len(limits)} {stopped} stopped after {max(limits):g} s"
+        text += f": with more --seconds and the same --out {go_on} on"
     return text
 
 

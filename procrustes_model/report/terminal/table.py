@@ -198,7 +198,7 @@ def labelled(label: str, texts: Sequence[str]) -> list[str]:
 
 def _per_done(result: Result) -> str:
     """Return the energy per operation that is done, where zeros save some."""
-    if result.compute.computes == result.dense_computes:
+    if result.compute.computes in (0, result.dense_computes):
         return ""
     return f" of the dense problem, {format_energy(result.energy_per_done_mac_pj)} per MAC that is done"
 
