@@ -44,8 +44,13 @@ def chosen(architecture: Any, problem: Any) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("name", ["dense", "procrustes", "procrustes_2020"])
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    ("name", "masked"),
+    [
+        ("dense", False),
+        *((name, masked) for name in ("procrustes", "procrustes_2020") for masked in (False, True)),
+    ],
+)
 def test_a_batch_holds_what_single_evaluations_give(name: str, masked: bool, forward: Any) -> None:
     architecture, problem, _ = forward
     mappings = chosen(architecture, problem)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from procrustes_model import (
@@ -356,3 +357,15 @@ def test_loops_with_one_iteration_do_not_matter() -> None:
             result = evaluate(machine, problem, mapping, sparsity=chosen, densities={"Inputs": 0.5})
             energies.add((design, result.energy_pj))
     assert len(energies) == 2
+
+
+@pytest.mark.parametrize("zeros", [{"densities": {"B": 0.5}}, {"masks": {"B": np.ones((2, 2), np.bool_)}}])
+def test_zeros_that_a_design_has_no_use_for_are_refused(zeros: Any) -> None:
+    """They would change nothing: it says something of A only."""
+    level = {"name": "L0", "word_bits": 16, "energy_pj": {"read": 1, "write": 1}}
+    machine = {"architecture": {"name": "m", "levels": [level], "compute": {"energy_pj": 1}}}
+    problem = {"problem": {"name": "p", "shape": "matmul", "dimensions": {"M": 2, "K": 2, "N": 2}}}
+    mapping = {"mapping": {"levels": [{"level": "L0", "temporal": "M=2 K=2 N=2"}]}}
+    design = {"sparsity": {"name": "only_a", "densities": {"A": 0.5}, "formats": {"A": {"L0": "bitmask"}}}}
+    with pytest.raises(SpecError, match="only_a has no use for zeros of 'B', in any phase"):
+        evaluate(machine, problem, mapping, sparsity=design, **zeros)

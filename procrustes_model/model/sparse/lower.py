@@ -139,7 +139,7 @@ class _Names:
         self.tensors = {tensor.name: i for i, tensor in enumerate(problem.tensors)}
         self.levels = {level.name: i for i, level in enumerate(architecture.levels)}
         self.problem = problem
-        self.machine = architecture.name
+        self.machine, self.components = architecture.name, architecture.components
         self.design = design
         self.rules = rules
         self.issues: list[Issue] = []
@@ -265,11 +265,32 @@ def _choose_zeros(
         for name in densities
         if name in masks
     ]
+    useful = _tensors_of(names.design)
+    if any(one.when == Served.PRUNING for one in names.components):
+        useful.add(names.problem.roles.get(Role.WEIGHTS, ""))
+    names.issues += [
+        Issue(
+            f"{names.design.name} has no use for zeros of '{name}', in any phase",
+            "leave out what is said of it, or let the design compress, skip, gate or balance the tensor",
+        )
+        for name in {**densities, **masks}
+        if name not in useful and any(tensor.name == name for tensor in names.problem.tensors)
+    ]
     found = dict(masks)
     for name, density in chosen.items():
         if density.model == "mask" and name not in found:
             found[name] = density.mask
     return chosen, found
+
+
+def _tensors_of(sparsity: Sparsity) -> set[str]:
+    """Return the tensors of which a design says anything, in any phase."""
+    found: set[str] = set()
+    for phase in (sparsity.phase(one) for one in PHASES):
+        found |= {*phase.densities, *phase.formats, *phase.compute.skip, *phase.compute.gate}
+        found |= {name for action in phase.actions for name in (action.target, *action.on)}
+        found |= {name for name in (phase.balancing.tensor,) if name is not None}
+    return found
 
 
 def _served(
