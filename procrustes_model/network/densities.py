@@ -39,6 +39,8 @@ class LayerState:
         Whether `activations` is `UNKNOWN_ACTIVATIONS`, for want of anything known.
     weights_assumed : bool
         Whether `weights` is 1 because a profile says nothing of any layer's.
+    missing : bool
+        Whether `weights` is 1 because a file of masks has none of the layer's.
     """
 
     weights: float | None = None
@@ -47,6 +49,7 @@ class LayerState:
     mask: Bools | None = None
     assumed: bool = False
     weights_assumed: bool = False
+    missing: bool = False
 
 
 def find_states(
@@ -149,7 +152,7 @@ def _states_of_masks(
 
     found = load_mask_densities(path)
     row = found.find_step(step)
-    states = {layer.name: LayerState(1.0) for layer in network.layers}
+    states = {layer.name: LayerState(1.0, missing=bool(layer.weights)) for layer in network.layers}
     layers = {layer.name: layer for layer in network.layers}
     for name, in_file in match_layers(found, network).items():
         column = found.names.index(in_file)

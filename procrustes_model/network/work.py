@@ -238,6 +238,7 @@ def describe(work: Work, states: Mapping[str, LayerState]) -> dict[str, Any]:
             "masked": state.mask is not None,
             "assumed": state.assumed,
         }
+        | ({"missing": True} if state.missing else {})
         for name, state in states.items()
     }
     return {"program": program_fingerprint(), **decisive, "densities": densities}

@@ -153,3 +153,13 @@ def test_masks_that_do_not_fit_are_refused(network: Network, tmp_path: Path) -> 
         find_states(network, masks=tmp_path / "b.npz", step=11)
     with pytest.raises(SpecError, match="given twice: by density and by masks"):
         find_states(network, masks=tmp_path / "b.npz", density={"Weights": 0.1})
+
+
+def test_layers_that_a_file_of_masks_has_not_are_named(network: Network, tmp_path: Path) -> None:
+    masks = _masks(network)
+    save_masks(tmp_path / "part.npz", MaskFile(masks.layers[:1], masks.steps))
+    whole = [layer.name for layer in network.layers if layer.weights]
+    states = find_states(network, masks=tmp_path / "part.npz")
+    missing = [name for name, state in states.items() if state.missing]
+    assert missing == [name for name in whole if name != masks.layers[0].name]
+    assert all(states[name].weights == 1 for name in missing)

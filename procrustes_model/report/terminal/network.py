@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _OTHER = "Other"
+_MOST_NAMED = 4
 
 
 def group_layers(result: NetworkResult) -> list[tuple[str, ...]]:
@@ -122,6 +123,12 @@ def format_notes(result: NetworkResult) -> str:
         lines.append(f"Densities    activations are not known of {len(assumed)} layers: 0.5 assumed")
     if any(one["masked"] for one in densities.values()):
         lines.append("Masks        weights counted forward and backward; density only in the weight update")
+    if missing := [name for name, one in densities.items() if one.get("missing")]:
+        named = ", ".join(missing[:_MOST_NAMED]) + (", ..." if len(missing) > _MOST_NAMED else "")
+        text = (
+            f"the file has none of {len(missing)} of {len(densities)} layers, which count as dense: {named}"
+        )
+        lines += labelled("Masks", [text])
     for note, number in Counter(row.entry.note for row in ours if row.entry.note).items():
         lines.append(f"Dataflow     {note} in {number} of {len(ours)} searches, for want of the dimensions")
     lines += labelled("Imbalance", find_ideal(result))
