@@ -126,7 +126,7 @@ def format_notes(result: NetworkResult) -> str:
     if missing := [name for name, one in densities.items() if one.get("missing")]:
         named = ", ".join(missing[:_MOST_NAMED]) + (", ..." if len(missing) > _MOST_NAMED else "")
         text = (
-            f"the file has none of {len(missing)} of {len(densities)} layers, which count as dense: {named}"
+            f"none in the file for {len(missing)} of {len(densities)} layers, which count as dense: {named}"
         )
         lines += labelled("Masks", [text])
     for note, number in Counter(row.entry.note for row in ours if row.entry.note).items():
