@@ -83,6 +83,11 @@ def misspelt_tensors(spec: Architecture | Sparsity, problem: Problem | None) -> 
     return list(dict.fromkeys(issues))
 
 
+def named_tensors(design: Sparsity) -> set[str]:
+    """Return the tensors of which a sparse design says anything, in any phase."""
+    return {name for name, *_ in _named(design)}
+
+
 _Place = tuple[str, Phase | None, Path]
 """A tensor's name, and the phase and the path where it stands."""
 

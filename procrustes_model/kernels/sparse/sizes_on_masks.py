@@ -14,7 +14,7 @@ import numpy as np
 from procrustes_model.kernels.dense.arrays import OK, Bools, Floats, Ints, LoopArrays, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import FormatArrays, FullestArrays, TileArrays
-from procrustes_model.kernels.sparse.entries import count_entries
+from procrustes_model.kernels.sparse.entries import count_entries, count_fibers
 from procrustes_model.kernels.sparse.formats import block_of, measure_spans, size_of
 from procrustes_model.kernels.sparse.fullest import SLACK
 from procrustes_model.kernels.sparse.masks import (
@@ -142,13 +142,8 @@ def _pick_nonzeros(
     _count_listed(masks, base, shift[0], offset, sign, corners, found)
     if len(shift) == 1:
         return _pick(found, share)
-    volume = 1
-    for rank in range(problem.rank_start[tensor], problem.rank_start[tensor + 1]):
-        side = 1
-        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
-            side += problem.term_coefficient[term] * (extent[problem.term_dimension[term]] - 1)
-        volume *= side
-    tally = np.zeros(volume + 1, np.int64)
+    ranks = problem.rank_start[tensor + 1] - problem.rank_start[tensor]
+    tally = np.zeros(count_fibers(problem, tensor, extent, ranks) + 1, np.int64)
     for j in range(len(shift)):
         _count_listed(masks, base, shift[j], offset, sign, corners, found)
         for number in found:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from procrustes_model.formats import FORMATS
 from procrustes_model.formats.rank import Term
-from procrustes_model.kernels.sparse.arrays import INNERMOST, TermArrays
+from procrustes_model.kernels.sparse.arrays import HALF_TILE, INNERMOST, WHOLE_TILE, TermArrays
 from procrustes_model.spec.sparsity import Format
 from procrustes_model.vocabulary import Quantity
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.problem import Problem
+
+_BLOCKS = {"tile": WHOLE_TILE, "half_tile": HALF_TILE}
 
 
 def lower_terms(stored: Sequence[Sequence[Format]], ranks: Sequence[int]) -> TermArrays:
@@ -72,3 +79,10 @@ def _quantity(term: Term, stored: Format) -> Quantity:
 def _stated(value: float | str, stored: Format) -> float:
     """Return a number as it is, or what a format's key states."""
     return float(getattr(stored, value)) if isinstance(value, str) else float(value)
+
+
+def positions_of(block: int | str | tuple[str, ...], problem: Problem) -> int:
+    """Return the positions of a block, or the constant of one that depends on the mapping."""
+    if isinstance(block, tuple):
+        return math.prod(problem.dimensions.get(dimension, 1) for dimension in block)
+    return _BLOCKS[block] if isinstance(block, str) else block

@@ -18,9 +18,7 @@ from procrustes_model.formats import FORMATS
 from procrustes_model.kernels.dense.arrays import Bools, ProblemArrays
 from procrustes_model.kernels.sparse.arrays import (
     GATED,
-    HALF_TILE,
     SKIPPED,
-    WHOLE_TILE,
     ActionArrays,
     BalanceArrays,
     DensityArrays,
@@ -32,7 +30,7 @@ from procrustes_model.model.components import working_components
 from procrustes_model.model.design import Design, lower_rules
 from procrustes_model.model.lower import by_level, lower_bits, lower_machine, lower_problem
 from procrustes_model.model.sparse.effects import idle_on
-from procrustes_model.model.sparse.formats import is_implied, lower_terms
+from procrustes_model.model.sparse.formats import is_implied, lower_terms, positions_of
 from procrustes_model.model.sparse.masks import check_tables, lower_masks, read_mask
 from procrustes_model.policies import POLICIES, Policy
 from procrustes_model.shipped import list_shipped
@@ -41,6 +39,7 @@ from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.shape import load_shape
 from procrustes_model.spec.sparsity import EVERY_LEVEL, Density, SparsePhase, Sparsity
 from procrustes_model.spec.sparsity_reader import density_of
+from procrustes_model.spec.tensors import named_tensors
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.vocabulary import PHASES, Role, Served
@@ -48,8 +47,6 @@ from procrustes_model.vocabulary import PHASES, Role, Served
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.problem import Problem, Term
-
-_BLOCKS = {"tile": WHOLE_TILE, "half_tile": HALF_TILE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +262,7 @@ def _choose_zeros(
         for name in densities
         if name in masks
     ]
-    useful = _tensors_of(names.design)
+    useful = named_tensors(names.design)
     if any(one.when == Served.PRUNING for one in names.components):
         useful.add(names.problem.roles.get(Role.WEIGHTS, ""))
     names.issues += [
@@ -281,16 +278,6 @@ def _choose_zeros(
         if density.model == "mask" and name not in found:
             found[name] = density.mask
     return chosen, found
-
-
-def _tensors_of(sparsity: Sparsity) -> set[str]:
-    """Return the tensors of which a design says anything, in any phase."""
-    found: set[str] = set()
-    for phase in (sparsity.phase(one) for one in PHASES):
-        found |= {*phase.densities, *phase.formats, *phase.compute.skip, *phase.compute.gate}
-        found |= {name for action in phase.actions for name in (action.target, *action.on)}
-        found |= {name for name in (phase.balancing.tensor,) if name is not None}
-    return found
 
 
 def _served(
@@ -469,19 +456,12 @@ def _lower_formats(
         compressed=np.array([[FORMATS[one.kind].compressed for one in row] for row in stored], np.bool_),
         padded=terms.run * (names.rules.stored_zeros == "stored") > 0,
         implied=implied & (bits == 1),
-        block=np.array([[_positions(one.block, problem) for one in row] for row in stored], np.int64),
+        block=np.array([[positions_of(one.block, problem) for one in row] for row in stored], np.int64),
         array=array,
         dropped=np.array([[one.partial_blocks == "dropped" for one in row] for row in stored], np.bool_),
         bits=word_bits,
         scale=bits / word_bits,
     )
-
-
-def _positions(block: int | str | tuple[str, ...], problem: Problem) -> int:
-    """Return the positions of a block, or the constant of one that depends on the mapping."""
-    if isinstance(block, tuple):
-        return math.prod(problem.dimensions.get(dimension, 1) for dimension in block)
-    return _BLOCKS[block] if isinstance(block, str) else block
 
 
 def _check_block(block: tuple[str, ...], names: _Names, path: Path) -> None:
