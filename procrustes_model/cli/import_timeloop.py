@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from procrustes_model.cli.errors import reported_errors
+from procrustes_model.cli.say import say
 
 
 class Years(StrEnum):
@@ -51,6 +52,6 @@ def import_timeloop_command(
         output.check_translation(translation)
         written = output.write_files(translation, out)
         for line in output.report_lines(translation):
-            typer.echo(line)
+            say(line)
         for path in written:
-            typer.echo(f"Wrote {path}")
+            say(f"Wrote {path}")

@@ -7,15 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.printable import printable
 from procrustes_model.spec.text.document import Document
 from procrustes_model.spec.text.expressions import ExpressionError, evaluate, parse
 from procrustes_model.spec.text.words import PAIRS, shorten
 from procrustes_model.spec.text.yaml_text import Path
-
-
-def printable(text: str) -> str:
-    """Return text with what a terminal would act on written out: a name in a file may hold anything."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 @dataclass
