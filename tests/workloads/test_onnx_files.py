@@ -203,6 +203,7 @@ def test_damaged_files_never_raise_anything_else(file: Path) -> None:
     good = model(nodes, {"x": (1, 3, 5, 5)}, [weights("w", 4, 3, 3, 3), weights("v", 4, 4)])
     content = bytearray(good.SerializeToString())
     random = np.random.default_rng(7)
+    imported = 0
     for _ in range(300):
         damaged = bytearray(content)
         for place in random.integers(0, len(content), 3):
@@ -210,3 +211,5 @@ def test_damaged_files_never_raise_anything_else(file: Path) -> None:
         file.write_bytes(damaged)
         with suppress(SpecError):
             network_from_onnx(file, partial=True)
+            imported += 1
+    assert 0 < imported < 300
