@@ -196,6 +196,7 @@ class Status(IntEnum):
     BAD_KEEP = 4
     BAD_CAPACITY = 5
     BAD_DESIGN = 6
+    BAD_HOME = 7
 
     @property
     def text(self) -> str:
@@ -208,10 +209,29 @@ _REASONS = {
     Status.OVERFLOW: "a count exceeds 2^62, beyond which counts are not exact",
     Status.BAD_FACTORS: "the mapping's loops do not cover the problem's bounds",
     Status.BAD_FANOUT: "the mapping's spatial factors exceed the architecture's fan-out",
-    Status.BAD_KEEP: "the mapping does not keep every tensor at the outermost level",
+    Status.BAD_KEEP: "the mapping does not keep every tensor at the outermost level that may keep it",
     Status.BAD_CAPACITY: "tiles do not fit",
     Status.BAD_DESIGN: "what the sparse design states would save nothing, for what the mapping keeps",
+    Status.BAD_HOME: "a tensor is not whole where it begins and ends: loops further out divide it",
 }
+
+
+class Topology(IntEnum):
+    """How the instances below a level are wired to it; files use the names in lower case.
+
+    Each code is a line in `kernels.dense.wires`; the numbers belong to nobody but kernels.
+    """
+
+    LINK = 0
+    BUS = 1
+    MESH = 2
+    TREE = 3
+    CROSSBAR = 4
+
+    @property
+    def text(self) -> str:
+        """The name that files use."""
+        return self.name.lower()
 
 
 class Limit(IntEnum):

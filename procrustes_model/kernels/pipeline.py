@@ -27,6 +27,7 @@ from procrustes_model.kernels.dense.arrays import (
 from procrustes_model.kernels.dense.cost import cost_nests
 from procrustes_model.kernels.dense.covered import count_covered
 from procrustes_model.kernels.dense.nest import (
+    check_homes,
     check_nests,
     count_transfers,
     flatten,
@@ -113,12 +114,15 @@ def count_nests(
     if scope.known:
         status[:] = OK
     else:
-        check_nests(problem, nests, loops, machine.fanout, status)
+        check_nests(problem, machine, nests, loops, status)
     if last is not None:
         check_passes(problem, passes, fits, status)
+    if machine.home.max() > 0:
+        check_homes(problem, machine, loops, status)
     measure_tiles(problem, loops.below, counts.tile)
-    if scope.fit:
-        check_capacity(machine, nests.keep, counts.tile, status)
+    wide = machine.sums.output >= 0
+    if scope.fit and not wide:
+        check_capacity(machine, nests.keep, counts, status)
     if scope.known and (status != OK).all():
         return
     if last is not None:
@@ -130,9 +134,11 @@ def count_nests(
         count_forgetful_transfers(problem, loops, counts.tile, counts.moved, status)
     count_distinct(problem, loops, counts.distinct, room.touched)
     count_covered(problem, loops, nests.keep, room.touched)
-    count_accesses(problem, loops, nests.keep, room.touched, counts, status)
+    count_accesses(problem, machine, loops, nests.keep, room.touched, counts, status)
+    if scope.fit and wide:
+        check_capacity(machine, nests.keep, counts, status)
     if rules.all_fills:
-        count_fills_of_outputs(counts.moved, nests.keep, problem.output, counts.accesses)
+        count_fills_of_outputs(machine, counts.moved, nests.keep, problem.output, counts.accesses)
     if last is None:
         units = counts.instances.shape[1] - 1
         for n in range(len(status)):
@@ -159,11 +165,10 @@ def evaluate_nests(
     costs : CostArrays
         Filled in where the status is OK.
     """
-    counts, status = room.counts, room.status
-    steps = costs.cycles[:, costs.limit.shape[1]]
+    status = room.status
+    steps = costs.cycles[:, costs.cycles.shape[1] - 1]
     count_nests(problem, machine, rules, scope, nests, last, room, steps)
     if scope.known and (status != OK).all():
         costs.total[:] = np.nan
         return
-    accesses, instances = counts.accesses, counts.instances
-    cost_nests(machine, accesses, instances, problem.computes, rules.dearest, costs, status)
+    cost_nests(problem, machine, nests.keep, room, rules.dearest, costs)

@@ -16,6 +16,7 @@ from procrustes_model.kernels.dense.arrays import Bools, Ints
 from procrustes_model.mapper.constraints_reader import read_constraints
 from procrustes_model.mapper.level_rules import KINDS, Constraints, LevelRules, LoopRules
 from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.homes import find_home, may_keep
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.text.document import open_document
 from procrustes_model.spec.text.words import did_you_mean
@@ -148,7 +149,10 @@ def make_rules(
     factors = np.ones((len(names), 3, *divisors.shape), np.bool_)
     outside = np.zeros((len(names), len(dimensions), len(dimensions)), np.bool_)
     keep = np.array(
-        [[-1 if level.may_keep(tensor) else 0 for tensor in tensors] for level in architecture.levels],
+        [
+            [-1 if may_keep(architecture, problem, level, tensor) else 0 for tensor in tensors]
+            for level in range(len(names))
+        ],
         np.int64,
     )
     for rules in constraints.levels:
@@ -168,6 +172,10 @@ def make_rules(
                 for i, outer in enumerate(loops.order):
                     for inner in loops.order[i + 1 :]:
                         outside[level, dimensions.index(outer), dimensions.index(inner)] = True
-    keep[0] = 1
+    for t, tensor in enumerate(tensors):
+        keep[find_home(architecture, problem, tensor), t] = 1
+    for level, storage in enumerate(architecture.levels):
+        if storage.beside:  # loops of levels side by side stand at the last one
+            factors[level - 1] &= divisors == 1
     units = architecture.instances(len(names))
     return Rules(factors, outside, keep, math.ceil(constraints.min_utilization * units - 1e-9))

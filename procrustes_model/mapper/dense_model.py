@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import Ints, ProblemArrays
+from procrustes_model.kernels.dense.arrays import Floats, Ints, MachineArrays, ProblemArrays
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED, SLIDING, Columns, Model
 from procrustes_model.model.design import Design
-from procrustes_model.vocabulary import Compute, Price
+from procrustes_model.vocabulary import Compute, Price, Topology
 
 
 def _coefficients(problem: ProblemArrays) -> Ints:
@@ -30,6 +30,38 @@ def _columns(levels: int, tensors: int) -> Columns:
     return Columns(shared, home, fresh, whole, part, step, run, traffic, path, order, width=order + levels)
 
 
+def word_prices(machine: MachineArrays, energy: Floats, served: Floats) -> Floats:
+    """Return the least pJ per element that is read, filled, updated, float64[L, T, 3].
+
+    Parameters
+    ----------
+    machine : MachineArrays
+    energy : float64[L, T, 3]
+        Of a pack of elements.
+    served : float64[L, T, 3]
+        That components spend per element.
+    """
+    most = np.concatenate(([1], machine.fanout.prod(axis=1).cumprod()))[:-1]
+    # Of the instances that share a port, all but one may come for nothing.
+    charged = np.minimum(1.0, machine.ports / most)[:, None, None]
+    return np.asarray(energy / machine.pack[:, :, None] * charged + served)
+
+
+_LEAST_HOPS = {Topology.LINK: 1.0, Topology.BUS: 1.0, Topology.MESH: 0.5, Topology.CROSSBAR: 1.0}
+"""Hops that a word takes at least; in a tree it may take none."""
+
+
+def _least_wires(machine: MachineArrays, output: int) -> Floats:
+    """Return the least pJ that networks spend per element that a level reads or updates, float64[L, T, 3]."""
+    wires = machine.wires
+    hops = np.array([_LEAST_HOPS.get(Topology(code), 0.0) if code >= 0 else 0.0 for code in wires.topology])
+    least = np.zeros((*machine.bits.shape, 3))
+    per_bit = (wires.enter + wires.hop * hops)[:, None]
+    least[:, :, Price.READ] = least[:, :, Price.UPDATE] = machine.bits * per_bit
+    least[~wires.sums_return, output, Price.READ] = 0.0
+    return least
+
+
 def make_model(design: Design, least_units: int) -> Model:
     """Return what a search knows of a design, with the prices of the dense machine.
 
@@ -44,6 +76,7 @@ def make_model(design: Design, least_units: int) -> Model:
     kind = np.where(problem.skewed, SKEWED, np.where(problem.sliding, SLIDING, SIMPLE)).astype(np.int64)
     output = np.arange(len(kind)) == problem.output
     price = machine.price[:, :, : Price.UPDATE + 1] * machine.split[:, :, None]
+    timed = bool(np.isfinite(machine.wires.bits_per_cycle).any()) or len(machine.rates.per_cycle) > 0
     return Model(
         problem=problem,
         machine=machine,
@@ -56,14 +89,15 @@ def make_model(design: Design, least_units: int) -> Model:
         pack=machine.pack,
         energy=price,
         served=machine.served,
-        word=price / machine.pack[:, :, None] + machine.served,
+        word=word_prices(machine, price, machine.served) + _least_wires(machine, problem.output),
         whole=True,
         moved=np.repeat(machine.scale[:, :, None], 2, axis=2),
-        work=1.0,
+        work=machine.cycles_per_compute,
         uneven=False,
         bandwidth=machine.bandwidth,
         limited=bool(np.isfinite(machine.bandwidth).any()),
         rules=design.rules,
+        exact=not (timed or machine.through.any()),
         base=problem.computes * (float(machine.compute_price[Compute.DONE]) + machine.served_compute),
         least_units=least_units,
         rough=np.array([math.prod(mesh[: max(level - 1, 0)]) > 1 for level in range(len(mesh))]),

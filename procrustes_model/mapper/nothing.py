@@ -91,8 +91,8 @@ def _least_capacity(space: Space, level: int) -> int | None:
 
 def _is_beyond_counting(space: Space) -> bool:
     """Say whether counts exceed 2^62 where walks begin, with all loops at the outermost level."""
-    freedom, nests = space.freedom(), space.nests(1)
-    begin(space, freedom, make_ways(space, freedom, [0]), nests)
+    nests = space.nests(1)
+    begin(space, make_ways(space, space.freedom(), [0]), nests)
     found = space.cost.measure(nests) if space.cost is not None else space.evaluator.evaluate(*nests)
     return bool(found.status[0] == Status.OVERFLOW)
 

@@ -48,18 +48,15 @@ def make_ways(space: Space, freedom: Freedom, seeds: Sequence[int]) -> Ways:
     )
 
 
-def begin(space: Space, freedom: Freedom, ways: Ways, nests: NestArrays) -> None:
+def begin(space: Space, ways: Ways, nests: NestArrays) -> None:
     """Place walks and the mappings that they look at at their start.
 
-    All loops are at the outermost level, and levels keep what they may keep.
+    Loops are where `Space.start` says, and levels keep what they may keep.
     """
     for batch in (nests, ways.current):
-        for array in (batch.temporal, batch.spatial):
-            array[:] = 1
-        batch.temporal[:, 0] = space.model.bounds
+        start = space.begin(batch)
         batch.order[:] = np.arange(len(space.model.bounds))
-        batch.keep[:] = freedom.keep != 0
-    ways.slot[:] = ways.accepted_slot[:] = 0
+    ways.slot[:] = ways.accepted_slot[:] = start
     ways.accepted[:] = ways.record[:] = np.inf
 
 
@@ -90,7 +87,7 @@ def _walk_dense(
     space: Space, freedom: Freedom, goal: Goal, steps: int, ways: Ways, deadline: Deadline
 ) -> int:
     bench, valid = space.bench(len(ways.state)), 0
-    begin(space, freedom, ways, bench.nests)
+    begin(space, ways, bench.nests)
     for first, last in _parts(steps, PART, ways, deadline):
         valid += walk(space.model, space.divisors, freedom, goal, first, last, steps, HOT, COLD, bench, ways)
     return valid
@@ -101,7 +98,7 @@ def _walk_sparse(
 ) -> int:
     """Walk as `kernels.search.walk.walk` does, with mappings measured under the sparse design."""
     nests, valid = space.nests(len(ways.state)), 0
-    begin(space, freedom, ways, nests)
+    begin(space, ways, nests)
     with cost.workbench(len(ways.state)) as bench:
         costs, status = bench.sparse.costs, bench.sparse.status
         for step, _ in _parts(steps, 1, ways, deadline):

@@ -391,6 +391,41 @@ class Space:
             bool(rules.outside.any()),
         )
 
+    def start(self) -> Ints:
+        """Return where walks begin: of every prime factor of `freedom`, level * 3 + 0 (time), 1 (x) or 2 (y).
+
+        That is the outermost level, or where a tensor begins that must be whole there: spread over instances
+        outside of it as far as there are any, else at that level.
+        """
+        problem, machine, factors = self.model.problem, self.model.machine, self.rules.factors
+        free = machine.fanout.copy()
+        slots = []
+        for d, prime in self.freedom().primes.tolist():
+            home = int(machine.home[problem.rank[:, d] >= 0].max(initial=0))
+            adds = problem.rank[problem.output, d] < 0
+            slot = 3 * home
+            for level in range(int(machine.home[problem.output]) if adds else 0, home):
+                for axis in range(2):
+                    allowed = factors[level, 1 + axis, d, : self.counts[d]].sum() > 1
+                    if slot == 3 * home and allowed and free[level, axis] >= prime:
+                        free[level, axis] //= prime
+                        slot = 3 * level + 1 + axis
+            slots.append(slot)
+        return np.array(slots, np.int64)
+
+    def begin(self, nests: NestArrays) -> Ints:
+        """Place mappings where walks begin, without regard to orders; return `start`."""
+        slots = self.start()
+        nests.temporal[:] = nests.spatial[:] = 1
+        for (d, prime), slot in zip(self.freedom().primes.tolist(), slots.tolist(), strict=True):
+            level, kind = divmod(slot, 3)
+            if kind == 0:
+                nests.temporal[:, level, d] *= prime
+            else:
+                nests.spatial[:, level, kind - 1, d] *= prime
+        nests.keep[:] = self.rules.keep != 0
+        return slots
+
     def nests(self, mappings: int) -> NestArrays:
         """Allocate a batch of mappings."""
         levels, dimensions, tensors = self.levels, len(self.model.bounds), len(self.model.kind)
@@ -407,7 +442,7 @@ class Space:
         return Bench(
             self.nests(mappings),
             make_room(mappings, levels, dimensions, tensors),
-            make_costs(mappings, levels, tensors),
+            make_costs(mappings, self.model.machine),
         )
 
     def size(self) -> int | None:

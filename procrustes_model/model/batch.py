@@ -81,7 +81,7 @@ class _DenseWorker:
         levels, dimensions, tensors = self._shape
         self._size = size
         self._room = make_room(size, levels, dimensions, tensors)
-        self._costs = make_costs(size, levels, tensors)
+        self._costs = make_costs(size, self._design.machine)
 
     def evaluate(self, nests: NestArrays, last: Ints | None, result: BatchResult, block: slice) -> None:
         size = block.stop - block.start

@@ -6,6 +6,7 @@ is done, and power while time passes, used or not. All parts may leak while time
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,8 +18,14 @@ from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.vocabulary import Action, Phase, Served
 
 if TYPE_CHECKING:
-    from procrustes_model.kernels.dense.arrays import Floats
-    from procrustes_model.spec.architecture import Architecture, Component
+    from procrustes_model.kernels.dense.arrays import CostArrays, Floats, Ints
+    from procrustes_model.spec.architecture import (
+        Architecture,
+        Component,
+        ComponentUse,
+        ComputeLevel,
+        StorageLevel,
+    )
     from procrustes_model.spec.problem import Problem
 
 _COMPUTE = "compute"
@@ -38,6 +45,8 @@ class ComponentResult:
         Uses and power together.
     area_um2 : float or None
         Of all instances; None: not stated.
+    cycles : int or None
+        That its uses take; None where it has no rate.
     """
 
     name: str
@@ -45,6 +54,7 @@ class ComponentResult:
     uses: float
     energy_pj: float
     area_um2: float | None
+    cycles: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +66,7 @@ class Leakage:
     name : str
         Of a level, the compute level or a component.
     instances : int
-        That the machine has: they leak, used or not.
+        That leak: those that the machine has, or that a mapping uses where what is not used leaks nothing.
     power_mw : float
         Of all instances.
     energy_pj : float
@@ -69,14 +79,28 @@ class Leakage:
     energy_pj: float
 
 
-def lift_leakage(architecture: Architecture, cycles: int) -> tuple[Leakage, ...]:
-    """Return what the parts of an architecture leak in a number of cycles; those that do."""
-    levels = enumerate([*(level.name for level in architecture.levels), architecture.compute.name])
-    instances = {name: architecture.instances(index) for index, name in levels}
-    instances |= {one.name: one.instances for one in architecture.components}
-    power = architecture.leakage_mw
-    energies = architecture.leakage_pj(cycles)
-    return tuple(Leakage(name, instances[name], power[name], energy) for name, energy in energies.items())
+def lift_leakage(architecture: Architecture, used: Ints, cycles: int) -> tuple[Leakage, ...]:
+    """Return what the parts of an architecture leak in a number of cycles; those that do.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    used : int64[L + 1]
+        Instances that the mapping uses; last, of the compute units.
+    cycles : int
+    """
+    clock = architecture.clock_ghz or math.inf
+    parts = []
+    stages: list[StorageLevel | ComputeLevel] = [*architecture.levels, architecture.compute]
+    for index, part in enumerate(stages):
+        instances = int(used[index]) if part.leakage_gated else architecture.instances(index)
+        parts.append((part.name, instances, part.leakage_mw))
+    parts += [(one.name, one.instances, one.leakage_mw) for one in architecture.components]
+    return tuple(
+        Leakage(name, instances, one * instances, one * instances / clock * cycles)
+        for name, instances, one in parts
+        if one
+    )
 
 
 Working = dict[str, frozenset[str]]
@@ -121,15 +145,33 @@ def working_components(
             message = f"{problem.name} has no tensor '{use.tensor}' for component '{component.name}'"
             path = ("architecture", "components", index, "use", "tensor")
             raise SpecError(architecture.issue(message, did_you_mean(use.tensor, sorted(tensors)), path))
-        served_here = {name for name in served_here if use.tensor in (None, name)}
+        served_here = {name for name in served_here if _serves(use, name, problem, compressed)}
         if served_here:
             working[component.name] = frozenset(served_here)
     return working
 
 
+def _serves(use: ComponentUse, tensor: str, problem: Problem, compressed: Collection[str]) -> bool:
+    """Say whether a component works on words of a tensor."""
+    if use.role == "written":
+        return tensor == problem.output.name
+    if use.role == "read":
+        return tensor != problem.output.name
+    if use.role == "sparse":
+        return tensor in compressed
+    if use.role is not None:
+        return problem.role_of(tensor) == use.role
+    return use.tensor in (None, tensor)
+
+
 def serves_computes(component: Component) -> bool:
     """Say whether a component works once per computation."""
     return component.use is not None and component.use.action == _COMPUTE
+
+
+def has_rate(component: Component, working: Working) -> bool:
+    """Say whether a component works and manages only so much in a cycle."""
+    return component.per_cycle is not None and component.name in working
 
 
 def words_served(
@@ -162,6 +204,7 @@ def lift_components(
     working: Working,
     words: Floats,
     done: float,
+    costs: CostArrays,
     cycles: int,
 ) -> tuple[ComponentResult, ...]:
     """Return what every component of an architecture did.
@@ -176,9 +219,12 @@ def lift_components(
         Read, filled, updated, over all used instances.
     done : float
         Computations done.
+    costs : CostArrays
+        Of a batch of one.
     cycles : int
     """
     found = []
+    rated = iter(costs.cycles[0, 2 * len(architecture.levels) : -1].tolist())
     for one in architecture.components:
         uses = 0.0
         if one.name in working:
@@ -186,5 +232,6 @@ def lift_components(
             uses = done if serves_computes(one) else float((served * words).sum())
         energy = uses * one.energy_pj + one.power_pj_per_cycle * one.instances * cycles
         area = architecture.area.parts[one.name]
-        found.append(ComponentResult(one.name, one.instances, float(uses), energy, area))
+        taken = next(rated) if has_rate(one, working) else None
+        found.append(ComponentResult(one.name, one.instances, float(uses), energy, area, taken))
     return tuple(found)

@@ -129,7 +129,7 @@ class Evaluator:
         last = lower_last_passes(self.problem, schedule) if schedule.imperfect else None
         _, levels, dimensions = nest.temporal.shape
         tensors, design = len(self.problem.tensors), self.design
-        room, costs = make_room(1, levels, dimensions, tensors), make_costs(1, levels, tensors)
+        room, costs = make_room(1, levels, dimensions, tensors), make_costs(1, design.machine)
         evaluate_nests(design.problem, design.machine, design.rules, _ANY_SIZE, nest, last, room, costs)
         check_status(int(room.status[0]), schedule)
         result = lift_dense(self.architecture, self.problem, schedule, design, room.counts, costs)

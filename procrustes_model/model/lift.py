@@ -6,9 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.kernels.dense.arrays import COMPUTING, CostArrays, CountArrays
-from procrustes_model.model.components import lift_components, lift_leakage
-from procrustes_model.model.result import ComputeResult, LevelResult, Result, TensorCounts
+from procrustes_model.kernels.dense.arrays import COMPUTING, CostArrays, CountArrays, MachineArrays
+from procrustes_model.model.components import ComponentResult, lift_components, lift_leakage
+from procrustes_model.model.result import (
+    ComputeResult,
+    LevelResult,
+    NetworkResult,
+    Result,
+    TensorCounts,
+)
 from procrustes_model.vocabulary import Action, Limit, Status
 
 if TYPE_CHECKING:
@@ -72,12 +78,37 @@ def lift_level(
     )
 
 
-def slowest_of(levels: Sequence[LevelResult], compute: ComputeResult) -> tuple[int, str]:
+def slowest_of(
+    levels: Sequence[LevelResult],
+    compute: ComputeResult,
+    beside: Sequence[NetworkResult | ComponentResult],
+) -> tuple[int, str]:
     """Return the cycles of the slowest part of a machine, and its name; compute where nothing is slower."""
-    slowest = max(levels, key=lambda level: level.cycles)
-    if slowest.cycles > compute.cycles:
-        return slowest.cycles, slowest.name
+    parts: list[LevelResult | NetworkResult | ComponentResult] = [*levels, *beside]
+    slowest = max(parts, key=lambda one: one.cycles or 0)
+    if (slowest.cycles or 0) > compute.cycles:
+        return slowest.cycles or 0, slowest.name
     return compute.cycles, compute.name
+
+
+def lift_networks(
+    architecture: Architecture, problem: Problem, counts: CountArrays, costs: CostArrays
+) -> tuple[NetworkResult, ...]:
+    """Return what went over the networks of a machine."""
+    found = []
+    for i, level in enumerate(architecture.levels):
+        if level.network is None:
+            continue
+        energy = {
+            tensor.name: float(costs.wires[0, i, t])
+            for t, tensor in enumerate(problem.tensors)
+            if costs.wires[0, i, t]
+        }
+        limited = level.network.bits_per_cycle is not None
+        cycles = int(costs.cycles[0, len(architecture.levels) + i]) if limited else None
+        used = int(counts.instances[0, i])
+        found.append(NetworkResult(level.name, used, float(costs.traffic[0, i]), energy, cycles))
+    return tuple(found)
 
 
 def lift_dense(
@@ -90,7 +121,7 @@ def lift_dense(
 ) -> Result:
     """Return the result of a batch of one in which nothing is zero."""
     accesses, tile, instances = counts.accesses[0], counts.tile[0], counts.instances[0]
-    energy, bits = costs.energy[0], design.machine.bits
+    energy = costs.energy[0]
     levels = []
     for i, spec in enumerate(architecture.levels):
         tensors = tuple(
@@ -108,10 +139,10 @@ def lift_dense(
                 update_energy_pj=float(energy[i, t, Action.UPDATE]),
             )
             for t, tensor in enumerate(problem.tensors)
-            if tensor.name in mapping.levels[i].keep
+            if tensor.name in mapping.levels[i].keep or accesses[i, t].any()
         )
         own = (
-            int(tile[i, t]) * int(bits[i, t])
+            int(tile[i, t]) * int(_held_bits(design.machine, counts, i, t))
             for t, tensor in enumerate(problem.tensors)
             if tensor.name in mapping.levels[i].keep
         )
@@ -119,8 +150,12 @@ def lift_dense(
         held = whole + rest / spec.word_bits if rest else whole
         levels.append(lift_level(architecture, i, tensors, held, counts, costs))
     compute = lift_compute(architecture, problem.computes, counts, costs)
-    cycles, bottleneck = slowest_of(levels, compute)
     words = accesses * instances[:-1, None, None].astype(float)
+    networks = lift_networks(architecture, problem, counts, costs)
+    components = lift_components(
+        architecture, problem, design.components, words, problem.computes, costs, int(costs.cycles[0].max())
+    )
+    cycles, bottleneck = slowest_of(levels, compute, (*networks, *components))
     return Result(
         architecture=architecture.name,
         problem=problem.name,
@@ -130,10 +165,18 @@ def lift_dense(
         compute=compute,
         cycles=cycles,
         bottleneck=bottleneck,
-        components=lift_components(architecture, problem, design.components, words, problem.computes, cycles),
-        leakage=lift_leakage(architecture, cycles),
+        components=components,
+        networks=networks,
+        leakage=lift_leakage(architecture, instances, cycles),
         clock_ghz=architecture.clock_ghz,
     )
+
+
+def _held_bits(machine: MachineArrays, counts: CountArrays, level: int, tensor: int) -> int:
+    """Return the bits of an element that a level holds: more where it is a sum that is not complete."""
+    if tensor == machine.sums.output and not counts.complete[0, level, 1]:
+        return int(machine.sums.bits[level])
+    return int(machine.bits[level, tensor])
 
 
 def check_fit(levels: Sequence[LevelResult], mapping: Mapping) -> None:

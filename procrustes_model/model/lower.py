@@ -15,11 +15,15 @@ from procrustes_model.kernels.dense.arrays import (
     MachineArrays,
     NestArrays,
     ProblemArrays,
+    RateArrays,
+    SumArrays,
+    WireArrays,
 )
-from procrustes_model.model.components import Working, serves_computes, words_served
+from procrustes_model.model.components import Working, has_rate, serves_computes, words_served
+from procrustes_model.spec.homes import find_home
 from procrustes_model.spec.tensors import strange_tensors
 from procrustes_model.spec.text.words import did_you_mean
-from procrustes_model.vocabulary import Action, Compute, Price
+from procrustes_model.vocabulary import Action, Compute, Price, Topology
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
@@ -118,7 +122,7 @@ def lower_machine(
     shape = (len(levels), len(problem.tensors))
     ports = [(level.read_bandwidth, level.write_bandwidth, level.shared_bandwidth) for level in levels]
     bits = lower_bits(architecture, problem)
-    moved = by_level([level.word_bits * level.words_per_access for level in levels], problem)
+    moved = np.array([level.word_bits * level.words_per_access for level in levels], np.int64)
     # Today metadata have the prices of data.
     price = np.zeros((*shape, len(Price)))
     for i, level in enumerate(levels):
@@ -136,12 +140,14 @@ def lower_machine(
         one.energy_pj for one in architecture.components if one.name in working and serves_computes(one)
     )
     word_bits = np.array([level.word_bits for level in levels], np.int64)
+    instances = [architecture.instances(i) for i in range(len(levels))]
+    pack, split = _lower_packs(bits, moved[:, None])
     return MachineArrays(
         bits=bits,
         word_bits=word_bits,
         scale=bits / word_bits[:, None],
-        pack=np.maximum(1, moved // bits),
-        split=np.maximum(1, -(-bits // moved)),
+        pack=pack,
+        split=split,
         words=np.array([level.words_per_access for level in levels], np.int64),
         price=price,
         bandwidth=np.array([[math.inf if port is None else port for port in row] for row in ports]),
@@ -155,7 +161,70 @@ def lower_machine(
         served_compute=float(per_compute),
         serves=bool(served.any()),
         power=architecture.power_pj_per_cycle,
+        used_power=np.array(architecture.gated_leakage_pj),
+        cycles_per_compute=1.0,
+        ports=np.array(
+            [n // level.cluster_size for n, level in zip(instances, levels, strict=True)], np.int64
+        ),
+        home=np.array(
+            [find_home(architecture, problem, tensor.name) for tensor in problem.tensors], np.int64
+        ),
+        through=np.array([[t.name in level.through for t in problem.tensors] for level in levels]),
+        wires=_lower_wires(architecture),
+        sums=_lower_sums(architecture, problem, bits, moved),
+        rates=_lower_rates(architecture, problem, working),
     )
+
+
+def _lower_packs(bits: Ints, moved: Ints) -> tuple[Ints, Ints]:
+    """Return the elements that an access of `moved` bits moves, and the accesses that an element takes."""
+    return np.maximum(1, moved // bits), np.maximum(1, -(-bits // moved))
+
+
+def _lower_wires(architecture: Architecture) -> WireArrays:
+    """Return the networks below levels."""
+    levels = len(architecture.levels)
+    topology, enter, hop = np.full(levels, -1, np.int64), np.zeros(levels), np.zeros(levels)
+    returns, rate = np.ones(levels, np.bool_), np.full(levels, math.inf)
+    for i, level in enumerate(architecture.levels):
+        if (network := level.network) is not None:
+            topology[i] = Topology[network.topology.upper()]
+            enter[i], hop[i] = network.energy_pj_per_bit, network.hop_pj(architecture.area_below(i))
+            returns[i] = network.sums == "return"
+            rate[i] = network.bits_per_cycle or math.inf
+    return WireArrays(topology, enter, hop, returns, rate, any=bool((topology >= 0).any()))
+
+
+def _lower_sums(architecture: Architecture, problem: Problem, bits: Ints, moved: Ints) -> SumArrays:
+    """Return what partial sums take, where they are wider than the output's elements.
+
+    Raises
+    ------
+    SpecError
+        When they are narrower.
+    """
+    output = next(t for t, tensor in enumerate(problem.tensors) if tensor.is_output)
+    width = architecture.sum_bits
+    if width is not None and width < bits[:, output].max():
+        message = f"partial sums have {width} bits and {problem.output.name} has {bits[:, output].max()}"
+        hint = "a sum is at least as wide as what it becomes"
+        raise SpecError(architecture.issue(message, hint, ("architecture", "sum_bits")))
+    wide = bits[:, output] if width is None else np.full(len(bits), width, np.int64)
+    word_bits = np.array([level.word_bits for level in architecture.levels], np.int64)
+    pack, split = _lower_packs(wide, moved)
+    which = -1 if width is None or (wide == bits[:, output]).all() else output
+    return SumArrays(which, wide, pack, split, wide / word_bits)
+
+
+def _lower_rates(architecture: Architecture, problem: Problem, working: Working) -> RateArrays:
+    """Return what components manage in a cycle, of those that work and have a rate."""
+    rated = [one for one in architecture.components if has_rate(one, working)]
+    words = np.zeros((len(rated), len(architecture.levels), len(problem.tensors), len(Action)))
+    for c, one in enumerate(rated):
+        words[c] = words_served(one, architecture, problem, working[one.name])
+    computes = np.array([float(serves_computes(one)) for one in rated])
+    per_cycle = np.array([(one.per_cycle or math.inf) * one.instances for one in rated])
+    return RateArrays(words, computes, per_cycle)
 
 
 def lower_bits(architecture: Architecture, problem: Problem) -> Ints:

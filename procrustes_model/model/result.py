@@ -10,7 +10,7 @@ from procrustes_model.files import write_atomically
 from procrustes_model.model.components import ComponentResult, Leakage
 from procrustes_model.model.tidy import records_text
 from procrustes_model.model.time import Time
-from procrustes_model.spec.architecture import LEAKAGE_PART
+from procrustes_model.spec.architecture import LEAKAGE_PART, NETWORKS_PART
 from procrustes_model.spec.area import Area
 from procrustes_model.vocabulary import Action, WorkSpread
 
@@ -123,6 +123,40 @@ class ComputeResult:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkResult:
+    """The networks below the instances of a level.
+
+    Attributes
+    ----------
+    level : str
+    instances : int
+        That the mapping uses, one below each instance of the level.
+    bits : float
+        That enter one of them.
+    energy_by_tensor_pj : dict of str to float
+        Over all of them, of the tensors that go over them.
+    cycles : int or None
+        That its bits take; None where it has no limit.
+    """
+
+    level: str
+    instances: int
+    bits: float
+    energy_by_tensor_pj: dict[str, float]
+    cycles: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+        return f"network of {self.level}"
+
+    @property
+    def energy_pj(self) -> float:
+        """Energy of all tensors over all used instances, in pJ."""
+        return sum(self.energy_by_tensor_pj.values())
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """Counts, energy and cycles of one mapping.
 
@@ -141,6 +175,8 @@ class Result:
         Name of what sets `cycles`; the compute level when nothing is slower.
     components : tuple of ComponentResult
         Units beside levels and compute.
+    networks : tuple of NetworkResult
+        Of the levels that have one.
     leakage : tuple of Leakage
         Of the parts that leak.
     clock_ghz : float or None
@@ -156,12 +192,13 @@ class Result:
     cycles: int
     bottleneck: str
     components: tuple[ComponentResult, ...]
+    networks: tuple[NetworkResult, ...] = field(default=(), kw_only=True)
     leakage: tuple[Leakage, ...] = field(default=(), kw_only=True)
     clock_ghz: float | None = field(default=None, kw_only=True)
 
     @property
     def energy_pj(self) -> float:
-        """Total energy in pJ: storage, metadata, compute, balancing, components and leakage.
+        """Total energy in pJ: storage, metadata, compute, balancing, networks, components and leakage.
 
         It is what searches minimise, bound and prove: see `kernels.dense.cost.add_up`.
         """
@@ -180,6 +217,8 @@ class Result:
     def extras(self) -> tuple[tuple[str, float], ...]:
         """Energy beside levels and compute, as (name, pJ)."""
         beside = tuple((one.name, one.energy_pj) for one in self.components)
+        if self.networks:
+            beside = ((NETWORKS_PART, sum(one.energy_pj for one in self.networks)), *beside)
         if not self.leakage:
             return beside
         return (*beside, (LEAKAGE_PART, sum(one.energy_pj for one in self.leakage)))
@@ -296,16 +335,26 @@ class Result:
 
     def _rows_beside(self) -> list[dict[str, Any]]:
         """Return the rows of what is beside levels and compute."""
+        sent = [
+            {"level": one.level, "tensor": tensor, "action": "network"}
+            | {"count": one.bits, "instances": one.instances, "energy_pj": energy}
+            for one in self.networks
+            for tensor, energy in one.energy_by_tensor_pj.items()
+        ]
         used = [
             {"level": one.name, "tensor": "", "action": "use"}
             | {"count": one.uses / one.instances, "instances": one.instances, "energy_pj": one.energy_pj}
             for one in self.components
         ]
-        return used + [
-            {"level": one.name, "tensor": "", "action": "leak"}
-            | {"count": self.cycles, "instances": one.instances, "energy_pj": one.energy_pj}
-            for one in self.leakage
-        ]
+        return (
+            sent
+            + used
+            + [
+                {"level": one.name, "tensor": "", "action": "leak"}
+                | {"count": self.cycles, "instances": one.instances, "energy_pj": one.energy_pj}
+                for one in self.leakage
+            ]
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as nested plain data, ready for JSON, derived figures included."""
@@ -313,6 +362,13 @@ class Result:
         # Machines without a clock have the same content as ever.
         if not self.leakage:
             del data["leakage"]
+        if not self.networks:
+            del data["networks"]
+        for plain, network in zip(data.get("networks", ()), self.networks, strict=True):
+            plain["energy_pj"] = network.energy_pj
+        for plain in data["components"]:
+            if plain["cycles"] is None:
+                del plain["cycles"]
         if self.time is None:
             del data["clock_ghz"]
         else:

@@ -10,12 +10,14 @@ from pydantic import AfterValidator, Field, model_validator
 from procrustes_model.errors import Issue
 from procrustes_model.spec.area import Area
 from procrustes_model.spec.estimates import TABLE_KEYS
+from procrustes_model.spec.interconnect import Network
 from procrustes_model.spec.schema import (
     LARGEST_BOUND,
     Count,
     Frozen,
     Name,
     NonNegative,
+    PartError,
     Placed,
     Positive,
     Text,
@@ -31,11 +33,19 @@ BALANCING_PART = "balancing"
 LEAKAGE_PART = "leakage"
 """What results call the leakage of all parts together, beside them."""
 
-_TAKEN = {BALANCING_PART: "of what balancing costs", LEAKAGE_PART: "of the leakage of all parts"}
+NETWORKS_PART = "networks"
+"""What results call the networks between levels together, beside them."""
+
+_TAKEN = {
+    NETWORKS_PART: "of the networks between levels",
+    BALANCING_PART: "of what balancing costs",
+    LEAKAGE_PART: "of the leakage of all parts",
+}
 """Names that no level or component may have, and whose they are."""
 
 
 CLOCK_HINT = "write 'clock: 1 GHz' for the architecture, or 'leakage_mw: 0' to leave leakage out"
+Names = Annotated[tuple[Name, ...], AfterValidator(check_once)]
 _LEAKAGE = "mW that one instance leaks, used or not; needs the machine's clock"
 _ORIGINS = "where figures come from that are not by hand, by key: what tables gave"
 
@@ -89,14 +99,52 @@ class StorageLevel(Frozen):
     access_ns: NonNegative | None = Field(
         default=None, description="time of one access in nanoseconds; for the reader"
     )
-    tensors: Annotated[tuple[Name, ...], AfterValidator(check_once)] | None = Field(
-        default=None, description="the only tensors that may be kept here; empty: any"
+    tensors: Names | None = Field(
+        default=None,
+        description="the only tensors that may be kept here; empty: any; none ([]): only a fan-out",
     )
     attributes: dict[str, float | str] = Field(
         default={}, description="values that expressions may use, and notes"
     )
+    leakage_gated: bool = Field(
+        default=False, strict=True, description="whether instances that a mapping does not use leak nothing"
+    )
+    cluster_size: Count = Field(
+        default=1, description="instances that share a port: one access serves all of them that are used"
+    )
+    resident: Names = Field(
+        default=(),
+        description="tensors that begin and end here, whole: not fetched from levels further out nor sent",
+    )
+    through: Names = Field(
+        default=(),
+        description="operands that, where they are not kept here, are written and read once on their way in",
+    )
+    beside: bool = Field(
+        default=False,
+        strict=True,
+        description="whether it lies beside the level before it, not below: that one has no loops of its own",
+    )
+    network: Network | None = Field(
+        default=None, description="the wires to what is below; empty: they are free"
+    )
     source: Text = Field(default="", description="where the numbers come from")
     origins: dict[Name, Text] | None = Field(default=None, description=_ORIGINS)
+
+    @model_validator(mode="after")
+    def _check(self) -> StorageLevel:
+        for position, tensor in enumerate(self.resident):
+            if not self.may_keep(tensor):
+                message = f"'{tensor}' is resident here and not among its 'tensors'"
+                raise PartError(("resident", position), message, f"add {tensor} to 'tensors'")
+        if self.leakage_gated and not self.leakage_mw:
+            raise PartError(("leakage_gated",), "'leakage_gated' has no effect without 'leakage_mw'")
+        return self
+
+    @property
+    def stores(self) -> bool:
+        """Whether it may keep any tensor; else it is only a fan-out."""
+        return self.tensors != ()
 
     def may_keep(self, tensor: str) -> bool:
         """Return whether the level may keep a tensor."""
@@ -115,8 +163,17 @@ class ComputeLevel(Frozen):
     energy_pj: NonNegative = Field(description="pJ per computation, a multiply-accumulate")
     area_um2: NonNegative | None = Field(default=None, description="area of one unit in square micrometres")
     leakage_mw: NonNegative | None = Field(default=None, description=_LEAKAGE)
+    leakage_gated: bool = Field(
+        default=False, strict=True, description="whether units that a mapping does not use leak nothing"
+    )
     source: Text = Field(default="", description="where the numbers come from")
     origins: dict[Name, Text] | None = Field(default=None, description=_ORIGINS)
+
+    @model_validator(mode="after")
+    def _check(self) -> ComputeLevel:
+        if self.leakage_gated and not self.leakage_mw:
+            raise PartError(("leakage_gated",), "'leakage_gated' has no effect without 'leakage_mw'")
+        return self
 
 
 class ComponentUse(Frozen):
@@ -124,6 +181,11 @@ class ComponentUse(Frozen):
 
     level: Name = Field(description="a storage level, or the compute level")
     tensor: Name | None = Field(default=None, description="the tensor whose words count; empty: every one")
+    role: Literal["weights", "input", "output", "read", "written", "sparse"] | None = Field(
+        default=None,
+        description="in place of a tensor's name, what it is: its role in training, or what the phase reads "
+        "or writes, or what a sparse design compresses; so one entry serves all phases",
+    )
     action: Literal["read", "fill", "update", "compute"] = Field(
         description="what counts as one use per word"
     )
@@ -133,8 +195,11 @@ class ComponentUse(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> ComponentUse:
-        if self.action == "compute" and self.tensor is not None:
-            raise ValueError("of the action 'compute' takes no 'tensor': it counts computations")
+        for key in ("tensor", "role"):
+            if self.action == "compute" and getattr(self, key) is not None:
+                raise ValueError(f"of the action 'compute' takes no '{key}': it counts computations")
+        if self.tensor is not None and self.role is not None:
+            raise PartError(("role",), "'tensor' and 'role' are both given", "keep one of them")
         return self
 
 
@@ -155,6 +220,9 @@ class Component(Frozen):
     )
     leakage_mw: NonNegative | None = Field(default=None, description=_LEAKAGE)
     use: ComponentUse | None = Field(default=None, description="what it works on; empty: power only")
+    per_cycle: Positive | None = Field(
+        default=None, description="uses that one instance manages in a cycle; empty: no limit"
+    )
     when: Served = Field(
         default=Served.ALWAYS,
         description="when it works: always, or only under a sparse design that does what it serves: "
@@ -166,8 +234,10 @@ class Component(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Component:
-        if self.use is None and (self.energy_pj or self.when != Served.ALWAYS):
-            raise ValueError("works on nothing: 'energy_pj' and 'when' need 'use', power alone does not")
+        if self.use is None and (self.energy_pj or self.per_cycle or self.when != Served.ALWAYS):
+            raise ValueError(
+                "works on nothing: 'energy_pj', 'per_cycle' and 'when' need 'use', power alone does not"
+            )
         spent = self.power_pj_per_cycle or self.leakage_mw
         if self.use is None and not spent and self.area_um2 is None:
             raise ValueError("costs nothing: give it 'use', 'power_pj_per_cycle', 'leakage_mw' or 'area_um2'")
@@ -181,6 +251,10 @@ class Title(Frozen):
     description: Text = Field(default="", description="what it is, for a reader")
     bits: dict[Name, Count] = Field(
         default={}, description="bits of an element by tensor, at every level; others: the level's word_bits"
+    )
+    sum_bits: Count | None = Field(
+        default=None,
+        description="bits of a partial sum; empty: of an element of the output, which a complete one has",
     )
     clock_ghz: Positive | None = Field(
         default=None, validation_alias="clock", description="clock in GHz; empty: results have no time"
@@ -209,9 +283,56 @@ class Architecture(Title, Placed):
         if units > LARGEST_BOUND:
             shown = shorten(units)
             raise ValueError(f"the meshes multiply to {shown} compute units, more than {LARGEST_BOUND}")
+        self._check_levels()
         if self.clock_ghz is None and (leaking := self._leaking):
             raise ValueError(f"{leaking[0]} leaks, and without a clock that is no energy: {CLOCK_HINT}")
         return self
+
+    def _check_levels(self) -> None:
+        """Raise where what a level says does not fit the others."""
+        if not any(level.stores for level in self.levels):
+            raise ValueError("no level may keep a tensor: every 'tensors' is empty")
+        seen: dict[str, str] = {}
+        for index, level in enumerate(self.levels):
+            at: Path = ("levels", index)
+            for position, tensor in enumerate(level.resident):
+                if tensor in seen:
+                    message = f"'{tensor}' is resident at {seen[tensor]} already"
+                    raise PartError((*at, "resident", position), message, "a tensor has one home")
+                seen[tensor] = level.name
+            if self.instances(index) % level.cluster_size:
+                message = f"{level.name} has {self.instances(index)} instances, no whole number of clusters"
+                raise PartError((*at, "cluster_size"), message, f"of {level.cluster_size}")
+            if level.beside and (index == 0 or (level.mesh_x, level.mesh_y) != (1, 1)):
+                message = f"{level.name} lies beside nothing"
+                if index:
+                    message = (
+                        f"{level.name} lies beside {self.levels[index - 1].name} and has a mesh below it"
+                    )
+                raise PartError(
+                    (*at, "beside"), message, "one instance of it lies beside one of the level before"
+                )
+            if level.network is not None:
+                try:
+                    level.network.hop_pj(self.area_below(index))
+                except ValueError as error:
+                    raise PartError((*at, "network"), f"the network of {level.name}: {error}") from None
+
+    def area_below(self, level: int) -> float | None:
+        """Return the area in um2 of one instance of what is below a level, with all inside; None: unknown."""
+        total: float | None = self.compute.area_um2
+        for index in range(len(self.levels) - 1, level, -1):
+            x, y = self.fanout(index)
+            own = 0.0 if not self.levels[index].stores else self.levels[index].area_um2
+            total = None if total is None or own is None else own + total * x * y
+        return total
+
+    def home(self, tensor: str) -> int:
+        """Return the level where a tensor begins and ends: where it is resident, or the outermost storage."""
+        for index, level in enumerate(self.levels):
+            if tensor in level.resident:
+                return index
+        return next(index for index, level in enumerate(self.levels) if level.stores)
 
     @property
     def _leaking(self) -> list[str]:
@@ -258,16 +379,26 @@ class Architecture(Title, Placed):
         parts += [(one.name, one.leakage_mw, one.instances) for one in self.components]
         return {name: leakage * count for name, leakage, count in parts if leakage}
 
-    def leakage_pj(self, cycles: int) -> dict[str, float]:
-        """Return the energy, in pJ, of all instances of the parts that leak, while cycles pass."""
+    @property
+    def gated_leakage_pj(self) -> list[float]:
+        """Energy in pJ per cycle of one used instance, by level and last of the compute units.
+
+        0 where an instance leaks whether it is used or not.
+        """
         clock = self.clock_ghz or math.inf
-        return {name: leakage / clock * cycles for name, leakage in self.leakage_mw.items()}
+        parts: list[StorageLevel | ComputeLevel] = [*self.levels, self.compute]
+        return [(one.leakage_mw or 0.0) / clock if one.leakage_gated else 0.0 for one in parts]
 
     @property
     def power_pj_per_cycle(self) -> float:
-        """Energy that is spent in a cycle whatever is done: the power of components, and all leakage."""
+        """Energy that is spent in a cycle whatever is done: power of components, and leakage not gated."""
         components = sum(one.power_pj_per_cycle * one.instances for one in self.components)
-        return float(components + sum(self.leakage_pj(1).values()))
+        parts: list[StorageLevel | ComputeLevel] = [*self.levels, self.compute]
+        gated = {one.name for one in parts if one.leakage_gated}
+        clock = self.clock_ghz or math.inf
+        return float(
+            components + sum(mw / clock for name, mw in self.leakage_mw.items() if name not in gated)
+        )
 
     def at_clock(self, clock_ghz: float) -> Architecture:
         """Return the same machine with another clock."""

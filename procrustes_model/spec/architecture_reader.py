@@ -13,6 +13,7 @@ from procrustes_model.spec.architecture import (
     Title,
 )
 from procrustes_model.spec.estimates import MACHINE_KEYS, Estimates
+from procrustes_model.spec.interconnect import NETWORK_NUMBERS
 from procrustes_model.spec.schema import Origin, build
 from procrustes_model.spec.text.amounts import QUANTITIES, split_unit
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
@@ -21,7 +22,7 @@ from procrustes_model.spec.text.yaml_text import Path, Place
 from procrustes_model.spec.values import Values, evaluated, read_amount, read_attributes, read_capacity
 
 _TOP_KEYS = [
-    *("name", "description", "attributes", "bits", "clock", *MACHINE_KEYS, "mixed_families"),
+    *("name", "description", "attributes", "bits", "sum_bits", "clock", *MACHINE_KEYS, "mixed_families"),
     *("levels", "compute", "components"),
 ]
 _LEVEL_NUMBERS = (
@@ -36,10 +37,11 @@ _LEVEL_NUMBERS = (
     "area_um2",
     "leakage_mw",
     "access_ns",
+    "cluster_size",
 )
 _COMPUTE_EXAMPLE = "such as compute: {name: MAC, energy_pj: 4.6}"
 _COMPUTE_NUMBERS = ("mesh_x", "mesh_y", "energy_pj", "area_um2", "leakage_mw")
-_COMPONENT_NUMBERS = ("instances", "energy_pj", "power_pj_per_cycle", "area_um2", "leakage_mw")
+_COMPONENT_NUMBERS = ("instances", "energy_pj", "power_pj_per_cycle", "per_cycle", "area_um2", "leakage_mw")
 
 
 def read_architecture(document: Document) -> Architecture:
@@ -76,6 +78,9 @@ def read_architecture(document: Document) -> Architecture:
     _check_names(content, document)
     title: dict[str, Any] = {key: content[key] for key in ("name", "description") if key in content}
     title["bits"] = bits
+    title |= evaluated(
+        {key: content[key] for key in ("sum_bits",) if key in content}, ("sum_bits",), path, shared, document
+    )
     if content.get("clock") is not None:
         clock = (*path, "clock")
         title["clock"] = read_amount(content["clock"], clock, shared, document, QUANTITIES["frequency"])
@@ -91,9 +96,10 @@ def read_architecture(document: Document) -> Architecture:
         (*path, "bits", name): document.place((*path, "bits", name), key=True) for name in bits
     }
     for index, level in enumerate(architecture.levels):
-        for position in range(len(level.tensors or ())):
-            tensor = (*path, "levels", index, "tensors", position)
-            places[tensor] = document.place(tensor)
+        for key in ("tensors", "resident", "through"):
+            for position in range(len(getattr(level, key) or ())):
+                tensor = (*path, "levels", index, key, position)
+                places[tensor] = document.place(tensor)
     for index, component in enumerate(architecture.components):
         if component.use is not None and component.use.tensor is not None:
             tensor = (*path, "components", index, "use", "tensor")
@@ -140,6 +146,11 @@ def _level_numbers(
     if isinstance(level.get("energy_pj"), dict):
         keys = ("read", "write", "update")
         level["energy_pj"] = evaluated(level["energy_pj"], keys, (*path, "energy_pj"), names, document)
+    if isinstance(level.get("network"), dict):
+        level["network"] = evaluated(level["network"], NETWORK_NUMBERS, (*path, "network"), names, document)
+    if level.get("tensors") == []:  # only a fan-out: nothing is read or written there
+        level.setdefault("word_bits", 1)
+        level.setdefault("energy_pj", {"read": 0, "write": 0})
     if "attributes" in item:
         level["attributes"] = own
     if "capacity" in level:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.homes import find_home
 from procrustes_model.spec.mapping_passes import check_passes
 from procrustes_model.spec.mapping_written import WrittenLevel
 from procrustes_model.spec.problem import Problem
@@ -138,18 +139,36 @@ def check_keep(
     document : Document
         Gets the issues.
     """
-    outermost = architecture.levels[0]
     for tensor in problem.tensors:
-        if tensor.name in levels[0].keep:
+        index = find_home(architecture, problem, tensor.name)
+        home = architecture.levels[index]
+        if tensor.name in levels[index].keep:
             continue
         holders = [
             architecture.levels[index].name for index, level in enumerate(levels) if tensor.name in level.keep
         ]
         where = f"only at {', '.join(holders)}" if holders else "nowhere"
         message = f"{tensor.name} is kept {where}"
-        if outermost.tensors is not None and tensor.name not in outermost.tensors:
-            hint = f"{outermost.name} is outermost: add it to its 'tensors' in {architecture.name}"
+        if not home.may_keep(tensor.name):
+            hint = (
+                f"{home.name} is outermost: add it to its 'tensors' in {architecture.name}, or to 'resident'"
+                " of the level where it begins and ends"
+            )
+        elif home.name == architecture.levels[0].name:
+            hint = f"{home.name} is outermost and must keep every tensor"
         else:
-            hint = f"{outermost.name} is outermost and must keep every tensor"
-        document.complain((*levels[0].path, "keep"), message, hint)
+            hint = f"it begins and ends at {home.name}, which must keep it"
+        document.complain((*levels[index].path, "keep"), message, hint)
     document.issues += strange_tensors(architecture, problem)
+
+
+def check_beside(levels: list[WrittenLevel], architecture: Architecture, document: Document) -> None:
+    """Note loops of a level that others lie beside: the loops of all of them stand at the last one."""
+    for index, level in enumerate(architecture.levels):
+        if not level.beside:
+            continue
+        outer = architecture.levels[index - 1].name
+        for key, loops in levels[index - 1].loops.items():
+            if any(factor > 1 for factor in loops.values()):
+                message = f"{level.name} lies beside {outer}, and {outer} has loops of its own"
+                document.complain((*levels[index - 1].path, key), message, f"write them at {level.name}")

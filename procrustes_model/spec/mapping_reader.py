@@ -11,8 +11,9 @@ from pathlib import PurePath
 from typing import Any
 
 from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.homes import may_keep
 from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
-from procrustes_model.spec.mapping_checks import check_bounds, check_fanout, check_keep
+from procrustes_model.spec.mapping_checks import check_beside, check_bounds, check_fanout, check_keep
 from procrustes_model.spec.mapping_written import LOOP_KEYS, WrittenLevel
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Origin, build
@@ -58,6 +59,7 @@ def read_mapping(document: Document, architecture: Architecture, problem: Proble
     check_bounds(levels, reader.unclear, architecture, problem, document)
     check_fanout(levels, architecture, document)
     check_keep(levels, architecture, problem, document)
+    check_beside(levels, architecture, document)
     document.raise_issues()
     built = [
         build(LevelMapping, _level_data(storage.name, level), document, level.path)
@@ -141,8 +143,7 @@ class _Reader:
         return WrittenLevel(("mapping", "levels"), keep=self._allowed(index))
 
     def _allowed(self, index: int) -> tuple[str, ...]:
-        only = self.architecture.levels[index].tensors
-        return tuple(name for name in self.tensors if only is None or name in only)
+        return tuple(name for name in self.tensors if may_keep(self.architecture, self.problem, index, name))
 
     def _level(self, item: Any, path: Path, found: dict[int, WrittenLevel]) -> None:
         if not isinstance(item, dict):

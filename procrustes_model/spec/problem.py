@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Identifier, Name
+from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Identifier, Name, PartError
+from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.vocabulary import Phase, Role
 
 
@@ -59,6 +60,14 @@ class Problem(Frozen):
     bits: dict[Name, Count] = Field(
         default={}, description="bits of an element by tensor, whatever the architecture says of it"
     )
+    starts: dict[Name, Name] = Field(
+        default={},
+        description="operands that are on the chip already: by tensor, the level that holds all of it",
+    )
+    ends: dict[Name, Name] = Field(
+        default={},
+        description="the output, where it stays on the chip: by tensor, the level that holds all of it",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Problem:
@@ -76,6 +85,15 @@ class Problem(Frozen):
             raise ValueError(f"tensors share a role: {', '.join(stated)}")
         if not set(self.bits) <= set(names):
             raise ValueError(f"bits of {', '.join(sorted(set(self.bits) - set(names)))}, which is no tensor")
+        for key in ("starts", "ends"):
+            for name in getattr(self, key):
+                if name not in names:
+                    raise PartError(
+                        (key, name), f"'{name}' is no tensor of {self.name}", did_you_mean(name, names)
+                    )
+                if (name == self.output.name) != (key == "ends"):
+                    hint = "an operand 'starts' at a level, the output 'ends' at one"
+                    raise PartError((key, name), f"'{name}' cannot stand in '{key}'", hint)
         used = {term.dimension for tensor in self.tensors for rank in tensor.ranks for term in rank}
         if not used <= set(self.dimensions):
             raise ValueError(f"no bound for {', '.join(sorted(used - set(self.dimensions)))}")
@@ -85,6 +103,11 @@ class Problem(Frozen):
     def output(self) -> Tensor:
         """The tensor that is accumulated into."""
         return next(tensor for tensor in self.tensors if tensor.is_output)
+
+    @property
+    def homes(self) -> dict[str, str]:
+        """Levels where tensors begin and end, as far as the problem says so."""
+        return {**self.starts, **self.ends}
 
     @property
     def roles(self) -> dict[Role, str]:
@@ -132,4 +155,5 @@ class Problem(Frozen):
             shape["phase"] = self.phase.value
         shape |= {"dimensions": list(self.dimensions), "tensors": tensors}
         content = {"name": self.name, "shape": shape, "dimensions": dict(self.dimensions)}
-        return content | ({"bits": dict(self.bits)} if self.bits else {})
+        own = {key: dict(getattr(self, key)) for key in ("bits", "starts", "ends")}
+        return content | {key: value for key, value in own.items() if value}

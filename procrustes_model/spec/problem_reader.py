@@ -18,7 +18,7 @@ from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, is_na
 from procrustes_model.spec.text.yaml_text import Path
 
 CONTENT = ("shape", "dimensions", "coefficients")
-_KEYS = ["name", *CONTENT, "bits", "description"]
+_KEYS = ["name", *CONTENT, "bits", "starts", "ends", "description"]
 
 
 def read_problem(document: Document) -> Problem:
@@ -50,22 +50,23 @@ def read_problem(document: Document) -> Problem:
     problem = read_content(_name(content, document), content, path, document)
     document.raise_issues()
     assert problem is not None
-    if content.get("bits") is not None:
-        problem = _with_bits(problem, content["bits"], (*path, "bits"), document)
-        document.raise_issues()
+    for key in ("bits", "starts", "ends"):
+        if content.get(key) is not None:
+            problem = _with_own(problem, key, content[key], (*path, key), document)
+            document.raise_issues()
     return problem
 
 
-def _with_bits(problem: Problem, written: Any, path: Path, document: Document) -> Problem:
-    """Return a problem whose tensors have the bits that stand at a path."""
+def _with_own(problem: Problem, key: str, written: Any, path: Path, document: Document) -> Problem:
+    """Return a problem whose tensors have what stands at a path: bits, or where they start or end."""
     names = [tensor.name for tensor in problem.tensors]
     unknown = [name for name in written if name not in names] if isinstance(written, dict) else []
     for name in unknown:
-        message = f"the problem {problem.name} has no tensor '{name[:60]}' for 'bits'"
+        message = f"the problem {problem.name} has no tensor '{name[:60]}' for '{key}'"
         document.complain((*path, name), message, did_you_mean(name, names), key=True)
     if unknown:
         return problem
-    data = {field: getattr(problem, field) for field in Problem.model_fields} | {"bits": written}
+    data = {field: getattr(problem, field) for field in Problem.model_fields} | {key: written}
     return build(Problem, data, document, path[:-1]) or problem
 
 

@@ -44,12 +44,17 @@ def strange_tensors(architecture: Architecture, problem: Problem) -> list[Issue]
             path: Path = ("architecture", "components", number, "use", "tensor")
             issues.append(architecture.issue(message, did_you_mean(name, names), path))
     for number, level in enumerate(architecture.levels):
-        for position, name in enumerate(level.tensors or ()):
-            near = None if name in names or name in shipped_tensors() else closest(name, names)
-            if near is not None and near not in (level.tensors or ()):
-                message = f"{architecture.name} allows '{name}' at {level.name}, no tensor of {problem.name}"
-                path = ("architecture", "levels", number, "tensors", position)
-                issues.append(architecture.issue(message, f"did you mean '{near}'?", path))
+        for key in ("tensors", "resident", "through"):
+            stated = getattr(level, key) or ()
+            for position, name in enumerate(stated):
+                near = None if name in names or name in shipped_tensors() else closest(name, names)
+                if near is not None and near not in stated:
+                    verb = "allows" if key == "tensors" else "has"
+                    message = (
+                        f"{architecture.name} {verb} '{name}' at {level.name}, no tensor of {problem.name}"
+                    )
+                    path = ("architecture", "levels", number, key, position)
+                    issues.append(architecture.issue(message, f"did you mean '{near}'?", path))
     return issues
 
 
@@ -96,8 +101,9 @@ def _named_by_machine(architecture: Architecture) -> Iterator[_Place]:
     for name in architecture.bits:
         yield name, None, ("architecture", "bits", name)
     for number, level in enumerate(architecture.levels):
-        for position, name in enumerate(level.tensors or ()):
-            yield name, None, ("architecture", "levels", number, "tensors", position)
+        for key in ("tensors", "resident", "through"):
+            for position, name in enumerate(getattr(level, key) or ()):
+                yield name, None, ("architecture", "levels", number, key, position)
     for number, component in enumerate(architecture.components):
         if component.use is not None and component.use.tensor is not None:
             yield component.use.tensor, None, ("architecture", "components", number, "use", "tensor")

@@ -18,12 +18,14 @@ from procrustes_model.kernels.dense.arrays import (
     ProblemArrays,
 )
 from procrustes_model.kernels.dense.nest import is_beyond
+from procrustes_model.kernels.dense.wires import sum_bits
 from procrustes_model.kernels.jit import kernel
 
 
 @kernel
 def count_accesses(
     problem: ProblemArrays,
+    machine: MachineArrays,
     loops: LoopArrays,
     keep: Bools,
     touched: Ints,
@@ -36,17 +38,20 @@ def count_accesses(
     transfers are read once per different tile that its siblings hold, network by network. An output is
     updated as often; its first accumulation into an element reads nothing and fetches nothing. The
     elements that an instance touches may be more than real where they are too many to be marked: counts are
-    held at 0.
+    held at 0. What begins and ends at a level is not filled there. A level that words only pass takes in
+    each of them and gives it out again. Sums are complete where each word of the output comes once.
 
     Parameters
     ----------
     problem : ProblemArrays
+    machine : MachineArrays
     loops : LoopArrays
     keep : bool[N, L, T]
     touched : int64[N, L, 2]
         Output words that come for the first time, to be read and to be filled; of `Room`.
     counts : CountArrays
-        `tile`, `moved` and `distinct` are read; `accesses` and `instances` are filled in.
+        `tile`, `moved` and `distinct` are read; `accesses` and `instances` are filled in, and `complete`
+        where partial sums are wider than what leaves.
     status : int64[N]
         Set to OVERFLOW where a count exceeds 2^62.
     """
@@ -64,10 +69,16 @@ def count_accesses(
         for tensor in range(tensors):
             from_child = done
             tiles = 1
+            below = levels
             for level in range(levels - 1, -1, -1):
                 tiles *= distinct[n, level, tensor]
                 accesses[n, level, tensor] = 0
                 if not keep[n, level, tensor]:
+                    if machine.through[level, tensor] and level > machine.home[tensor]:
+                        if is_beyond(from_child, tiles):
+                            status[n] = OVERFLOW
+                        accesses[n, level, tensor, READ] = from_child * tiles
+                        accesses[n, level, tensor, FILL] = from_child * tiles
                     continue
                 if is_beyond(from_child, tiles):
                     status[n] = OVERFLOW
@@ -75,20 +86,29 @@ def count_accesses(
                 new = fresh = 0
                 if tensor == problem.output:
                     new, fresh = touched[n, level, 0], touched[n, level, 1]
+                    if machine.sums.output >= 0:
+                        size, child = counts.tile[n, 0, tensor], counts.instances[n, below]
+                        here = counts.instances[n, level]
+                        counts.complete[n, level, 0] = size % child == 0 and from_child == size // child
+                        counts.complete[n, level, 1] = size % here == 0 and served == size // here
                     accesses[n, level, tensor, UPDATE] = served
                 accesses[n, level, tensor, READ] = max(0, served - new)
-                if level:
+                if level > machine.home[tensor]:
                     accesses[n, level, tensor, FILL] = max(0, moved[n, level, tensor] - fresh)
                 from_child = moved[n, level, tensor]
                 tiles = 1
+                below = level
 
 
 @kernel
-def count_fills_of_outputs(moved: Ints, keep: Bools, output: int, accesses: Ints) -> None:
+def count_fills_of_outputs(
+    machine: MachineArrays, moved: Ints, keep: Bools, output: int, accesses: Ints
+) -> None:
     """Charge also the first fill of every output element, which has nothing to fetch.
 
     Parameters
     ----------
+    machine : MachineArrays
     moved : int64[N, L, T]
         Words transferred into one instance.
     keep : bool[N, L, T]
@@ -98,14 +118,15 @@ def count_fills_of_outputs(moved: Ints, keep: Bools, output: int, accesses: Ints
     """
     mappings, levels, _ = moved.shape
     for n in range(mappings):
-        for level in range(1, levels):
+        for level in range(machine.home[output] + 1, levels):
             if keep[n, level, output]:
                 accesses[n, level, output, FILL] = moved[n, level, output]
 
 
 @kernel
-def check_capacity(machine: MachineArrays, keep: Bools, tile: Ints, status: Ints) -> None:
+def check_capacity(machine: MachineArrays, keep: Bools, counts: CountArrays, status: Ints) -> None:
     """Set `status` (int64[N]) to BAD_CAPACITY where the bits of tiles kept at a level exceed its capacity."""
+    tile = counts.tile
     mappings, levels, tensors = tile.shape
     for n in range(mappings):
         for level in range(levels):
@@ -115,8 +136,9 @@ def check_capacity(machine: MachineArrays, keep: Bools, tile: Ints, status: Ints
             for tensor in range(tensors):
                 if not keep[n, level, tensor]:
                     continue
-                if is_beyond(tile[n, level, tensor], machine.bits[level, tensor]):
+                bits = sum_bits(machine, level, tensor, counts.complete[n, level, 1])
+                if is_beyond(tile[n, level, tensor], bits):
                     room = -1
-                room -= tile[n, level, tensor] * machine.bits[level, tensor] if room >= 0 else 0
+                room -= tile[n, level, tensor] * bits if room >= 0 else 0
             if room < 0 and status[n] == OK:
                 status[n] = BAD_CAPACITY

@@ -28,7 +28,7 @@ METADATA, GATED_PRICE, SKIPPED_PRICE = Price.METADATA_READ.value, Price.GATED.va
 DONE, GATED_COMPUTE, SKIPPED_COMPUTE = (kind.value for kind in Compute)
 """Positions in the last axis of computations and of their prices: `vocabulary.Compute` for kernels."""
 
-OK, OVERFLOW, BAD_FACTORS, BAD_FANOUT, BAD_KEEP, BAD_CAPACITY, BAD_DESIGN = (
+OK, OVERFLOW, BAD_FACTORS, BAD_FANOUT, BAD_KEEP, BAD_CAPACITY, BAD_DESIGN, BAD_HOME = (
     status.value for status in Status
 )
 """What can be said of a mapping: `vocabulary.Status` for kernels."""
@@ -82,6 +82,68 @@ class ProblemArrays(NamedTuple):
     computes: int
 
 
+class WireArrays(NamedTuple):
+    """The networks of a machine, each below one instance of a level.
+
+    Attributes
+    ----------
+    topology : int64[L]
+        `vocabulary.Topology`; -1 where there is no network.
+    enter, hop : float64[L]
+        pJ per bit that enters a network, and per bit and hop.
+    sums_return : bool[L]
+        Whether partial sums that the level reads for what is below come back over its network.
+    bits_per_cycle : float64[L]
+        Of one network; infinite where unlimited.
+    any : bool
+        Whether there is a network that costs energy or time.
+    """
+
+    topology: Ints
+    enter: Floats
+    hop: Floats
+    sums_return: Bools
+    bits_per_cycle: Floats
+    any: bool
+
+
+class SumArrays(NamedTuple):
+    """Partial sums that are wider than what leaves.
+
+    Attributes
+    ----------
+    output : int
+        The tensor; -1 where partial sums are as wide as its elements.
+    bits, pack, split : int64[L]
+        Of a partial sum, as `MachineArrays` has them of an element.
+    scale : float64[L]
+    """
+
+    output: int
+    bits: Ints
+    pack: Ints
+    split: Ints
+    scale: Floats
+
+
+class RateArrays(NamedTuple):
+    """Components that do so much in a cycle and no more: C of them.
+
+    Attributes
+    ----------
+    words : float64[C, L, T, 3]
+        Uses per word read, filled, updated.
+    computes : float64[C]
+        Uses per operation that is done.
+    per_cycle : float64[C]
+        Uses in a cycle, of all instances.
+    """
+
+    words: Floats
+    computes: Floats
+    per_cycle: Floats
+
+
 class MachineArrays(NamedTuple):
     """An architecture as a problem meets it.
 
@@ -116,6 +178,19 @@ class MachineArrays(NamedTuple):
         Whether any component spends energy per word.
     power : float
         pJ per cycle, spent whatever is done.
+    used_power : float64[L + 1]
+        pJ per cycle and instance that a mapping uses; last, of the compute units.
+    cycles_per_compute : float
+        Cycles that a compute unit takes for an operation.
+    ports : int64[L]
+        Instances that accesses are charged for at most: as many as have ports of their own.
+    home : int64[T]
+        The outermost level that may keep the tensor: there it begins and ends.
+    through : bool[L, T]
+        Tensors that a level which does not keep them takes in and gives out again, word by word.
+    wires : WireArrays
+    sums : SumArrays
+    rates : RateArrays
     """
 
     bits: Ints
@@ -133,6 +208,14 @@ class MachineArrays(NamedTuple):
     served_compute: float
     serves: bool
     power: float
+    used_power: Floats
+    cycles_per_compute: float
+    ports: Ints
+    home: Ints
+    through: Bools
+    wires: WireArrays
+    sums: SumArrays
+    rates: RateArrays
 
 
 class RuleArrays(NamedTuple):
@@ -224,6 +307,9 @@ class CountArrays(NamedTuple):
         Different tiles among the instances below one instance of a level.
     instances : int64[N, L + 1]
         Instances used; the last entry counts the compute units.
+    complete : bool[N, L, 2]
+        Whether sums that come to a level are complete: when they leave the instances further in that keep
+        them, and when they arrive. Found where partial sums are wider than what leaves.
     """
 
     accesses: Ints
@@ -231,6 +317,7 @@ class CountArrays(NamedTuple):
     moved: Ints
     distinct: Ints
     instances: Ints
+    complete: Bools
 
 
 class Room(NamedTuple):
@@ -264,12 +351,16 @@ class CostArrays(NamedTuple):
         pJ of their metadata; no mappings where there is none.
     saved : float64[N, L, T, 2, 3]
         pJ of gated and of skipped accesses, by action; no mappings where there are none.
+    wires : float64[N, L, T]
+        pJ of the networks below levels.
+    traffic : float64[N, L]
+        Bits that enter the network below one instance of a level, over the run.
     beside : float64[N, 3]
         pJ of computing, of balancing, and of components.
     total : float64[N]
         pJ of everything; NaN where the mapping is not valid.
-    cycles : int64[N, L + 1]
-        By level; last, of the compute units.
+    cycles : int64[N, 2 L + C + 1]
+        By level, by the network below it, by component that has a rate; last, of the compute units.
     limit : int64[N, L]
         What sets a level's cycles: 0 compute, 1 read, 2 write, 3 shared bandwidth.
     """
@@ -277,6 +368,8 @@ class CostArrays(NamedTuple):
     energy: Floats
     metadata: Floats
     saved: Floats
+    wires: Floats
+    traffic: Floats
     beside: Floats
     total: Floats
     cycles: Ints

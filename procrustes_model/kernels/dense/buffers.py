@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import CostArrays, CountArrays, LoopArrays, Room
+from procrustes_model.kernels.dense.arrays import CostArrays, CountArrays, LoopArrays, MachineArrays, Room
 
 
 def make_loops(mappings: int, levels: int, dimensions: int) -> LoopArrays:
@@ -32,6 +32,7 @@ def make_counts(mappings: int, levels: int, tensors: int) -> CountArrays:
         moved=np.empty(kept, np.int64),
         distinct=np.empty(kept, np.int64),
         instances=np.empty((mappings, levels + 1), np.int64),
+        complete=np.zeros((mappings, levels, 2), np.bool_),
     )
 
 
@@ -45,15 +46,18 @@ def make_room(mappings: int, levels: int, dimensions: int, tensors: int) -> Room
     )
 
 
-def make_costs(mappings: int, levels: int, tensors: int, *, sparse: bool = False) -> CostArrays:
+def make_costs(mappings: int, machine: MachineArrays, *, sparse: bool = False) -> CostArrays:
     """Allocate the costs of a batch of `mappings` nests; with metadata and saved accesses where `sparse`."""
+    levels, tensors = machine.bits.shape
     expected = mappings if sparse else 0
     return CostArrays(
         energy=np.empty((mappings, levels, tensors, 3)),
         metadata=np.zeros((expected, levels, tensors, 3)),
         saved=np.zeros((expected, levels, tensors, 2, 3)),
+        wires=np.zeros((mappings, levels, tensors)),
+        traffic=np.zeros((mappings, levels)),
         beside=np.zeros((mappings, 3)),
         total=np.empty(mappings),
-        cycles=np.empty((mappings, levels + 1), np.int64),
+        cycles=np.ones((mappings, 2 * levels + len(machine.rates.per_cycle) + 1), np.int64),
         limit=np.empty((mappings, levels), np.int64),
     )

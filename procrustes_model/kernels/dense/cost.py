@@ -21,11 +21,16 @@ from procrustes_model.kernels.dense.arrays import (
     OVERFLOW,
     READ,
     UPDATE,
+    Bools,
     CostArrays,
+    CountArrays,
     Floats,
     Ints,
     MachineArrays,
+    ProblemArrays,
+    Room,
 )
+from procrustes_model.kernels.dense.wires import charge_wires, count_component_cycles
 from procrustes_model.kernels.jit import kernel
 
 _NEAR = 1e-13
@@ -55,17 +60,18 @@ def count_packs(words: float, pack: int, whole: bool) -> float:
 
 @kernel
 def charge_words(
-    machine: MachineArrays, words: Ints | Floats, instances: Ints, first: int, whole: bool, dearest: bool,
-    energy: Floats, total: Floats,
+    machine: MachineArrays, words: Ints | Floats, counts: CountArrays, first: int, whole: bool,
+    dearest: bool, energy: Floats, total: Floats,
 ) -> None:  # fmt: skip
-    """Charge every access of every used instance.
+    """Charge every access of every used instance, or of every port where instances share one.
 
     Parameters
     ----------
     machine : MachineArrays
     words : int64[N, L, T, 3] or float64[N, L, T, 3]
         Read, filled, updated, per instance.
-    instances : int64[N, L + 1]
+    counts : CountArrays
+        `instances` and `complete` are read.
     first : int
         The price of a read, in the last axis of prices; those of fills and updates follow.
     whole : bool
@@ -81,11 +87,17 @@ def charge_words(
     for n in range(mappings):
         spent = 0.0
         for level in range(levels):
-            used = instances[n, level]
+            used = min(counts.instances[n, level], machine.ports[level])
             for t in range(tensors):
                 pack, split = machine.pack[level, t], machine.split[level, t]
+                wide_pack, wide_split = pack, split
                 if first == METADATA:
                     pack, split = machine.words[level], 1
+                    wide_pack, wide_split = pack, split
+                elif t == machine.sums.output:
+                    wide_pack, wide_split = machine.sums.pack[level], machine.sums.split[level]
+                    if not counts.complete[n, level, 1]:
+                        pack, split = wide_pack, wide_split
                 if dearest:
                     price = 0.0
                     row = words[n, level, t]
@@ -100,6 +112,8 @@ def charge_words(
                     continue
                 for action in range(actions):
                     packs = split * count_packs(words[n, level, t, action], pack, whole)
+                    if action != UPDATE:
+                        packs = wide_split * count_packs(words[n, level, t, action], wide_pack, whole)
                     one = used * machine.price[level, t, first + action] * packs
                     energy[n, level, t, action] = one
                     spent += one
@@ -160,8 +174,8 @@ def stretch(bandwidth: Floats, level: int, read: float, write: float, steps: int
 
 @kernel
 def count_cycles(
-    machine: MachineArrays, words: Ints | Floats, waiting: Floats, metadata: Floats, costs: CostArrays,
-    status: Ints,
+    machine: MachineArrays, words: Ints | Floats, counts: CountArrays, waiting: Floats, metadata: Floats,
+    costs: CostArrays, status: Ints,
 ) -> None:  # fmt: skip
     """Stretch the steps of the nest, level by level, where a bandwidth falls short.
 
@@ -173,24 +187,38 @@ def count_cycles(
     machine : MachineArrays
     words : int64[N, L, T, 3] or float64[N, L, T, 3]
         Read, filled, updated, per instance.
+    counts : CountArrays
+        `complete` is read.
     waiting, metadata : float64[N, L, T, 3]
         Gated elements and words of metadata, which use bandwidth too; without entries where there are none.
     costs : CostArrays
-        The steps of the compute units, last in `cycles`, are read; the other `cycles`, and `limit`, are
-        filled in.
+        The steps of the compute units, last in `cycles`, are read and made cycles; those of levels, and
+        `limit`, are filled in.
     status : int64[N]
         Set to OVERFLOW where cycles exceed 2^62.
     """
     mappings, levels, tensors, _ = words.shape
     expected = len(waiting) > 0
     for n in range(mappings):
-        steps = costs.cycles[n, levels]
+        last = costs.cycles.shape[1] - 1
+        steps = costs.cycles[n, last]
+        if machine.cycles_per_compute != 1:
+            taken = steps * machine.cycles_per_compute
+            if taken > float(COUNT_LIMIT):
+                status[n] = OVERFLOW
+            else:
+                steps = np.int64(max(1.0, round_up(taken)))
+                costs.cycles[n, last] = steps
         for level in range(levels):
             read = write = 0.0
             for t in range(tensors):
-                scale = machine.scale[level, t]
-                out = float(words[n, level, t, READ]) * scale
-                into = float(words[n, level, t, FILL] + words[n, level, t, UPDATE]) * scale
+                scale = wide = machine.scale[level, t]
+                if t == machine.sums.output:
+                    wide = machine.sums.scale[level]
+                    if not counts.complete[n, level, 1]:
+                        scale = wide
+                out = float(words[n, level, t, READ]) * wide
+                into = float(words[n, level, t, FILL]) * wide + float(words[n, level, t, UPDATE]) * scale
                 if expected:
                     out += waiting[n, level, t, READ] * scale + metadata[n, level, t, READ]
                     into += waiting[n, level, t, UPDATE] * scale
@@ -205,12 +233,13 @@ def count_cycles(
 
 
 @kernel
-def add_up(machine: MachineArrays, costs: CostArrays, status: Ints) -> None:
+def add_up(machine: MachineArrays, instances: Ints, costs: CostArrays, status: Ints) -> None:
     """Add to the energy of accesses, in `total`, all that a mapping spends besides: the one total energy.
 
     Parameters
     ----------
     machine : MachineArrays
+    instances : int64[N, L + 1]
     costs : CostArrays
         With `beside` but for what is spent while time passes. `total` is NaN where `status`, int64[N], is not
         OK.
@@ -219,11 +248,14 @@ def add_up(machine: MachineArrays, costs: CostArrays, status: Ints) -> None:
         if status[n] != OK:
             costs.total[n] = np.nan
             continue
-        if machine.power > 0:
+        power = machine.power
+        for level in range(instances.shape[1]):
+            power += machine.used_power[level] * instances[n, level]
+        if power > 0:
             slowest = costs.cycles[n, 0]
             for level in range(1, costs.cycles.shape[1]):
                 slowest = max(slowest, costs.cycles[n, level])
-            costs.beside[n, COMPONENTS] += machine.power * slowest
+            costs.beside[n, COMPONENTS] += power * slowest
         costs.total[n] += (
             costs.beside[n, COMPUTING] + costs.beside[n, BALANCING] + costs.beside[n, COMPONENTS]
         )
@@ -231,26 +263,29 @@ def add_up(machine: MachineArrays, costs: CostArrays, status: Ints) -> None:
 
 @kernel
 def cost_nests(
-    machine: MachineArrays, words: Ints, instances: Ints, computes: int, dearest: bool, costs: CostArrays,
-    status: Ints,
+    problem: ProblemArrays, machine: MachineArrays, keep: Bools, room: Room, dearest: bool, costs: CostArrays,
 ) -> None:  # fmt: skip
     """Charge a batch in which nothing is zero; the steps of the compute units stand last in `costs.cycles`.
 
     Parameters
     ----------
+    problem : ProblemArrays
     machine : MachineArrays
-    words : int64[N, L, T, 3]
-    instances : int64[N, L + 1]
-    computes : int
+    keep : bool[N, L, T]
+    room : Room
+        As counting fills it in; a status may become OVERFLOW.
     dearest : bool
         As `charge_words` takes it.
     costs : CostArrays
         Filled in.
-    status : int64[N]
     """
+    counts, status = room.counts, room.status
+    words, instances, computes = counts.accesses, counts.instances, problem.computes
     none = np.empty((0, 0, 0, 0))
     costs.total[:] = 0.0
-    charge_words(machine, words, instances, 0, True, dearest, costs.energy, costs.total)
+    charge_words(machine, words, counts, 0, True, dearest, costs.energy, costs.total)
+    if machine.wires.any:
+        charge_wires(problem, machine, keep, room.loops, counts, words, none, costs, status)
     computing = computes * machine.compute_price[DONE]
     for n in range(len(status)):
         costs.beside[n, COMPUTING] = computing
@@ -258,5 +293,9 @@ def cost_nests(
         costs.beside[n, COMPONENTS] = computes * machine.served_compute
     if machine.serves:
         charge_components(machine, words, instances, costs)
-    count_cycles(machine, words, none, none, costs, status)
-    add_up(machine, costs, status)
+    count_cycles(machine, words, counts, none, none, costs, status)
+    if len(machine.rates.per_cycle) > 0:
+        count_component_cycles(
+            machine, instances, words, np.full(len(status), float(computes)), costs, status
+        )
+    add_up(machine, instances, costs, status)

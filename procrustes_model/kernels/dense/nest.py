@@ -11,12 +11,14 @@ import numpy as np
 from procrustes_model.kernels.dense.arrays import (
     BAD_FACTORS,
     BAD_FANOUT,
+    BAD_HOME,
     BAD_KEEP,
     COUNT_LIMIT,
     OK,
     OVERFLOW,
     Ints,
     LoopArrays,
+    MachineArrays,
     NestArrays,
     ProblemArrays,
 )
@@ -117,17 +119,17 @@ def are_well_formed(nests: NestArrays) -> tuple[bool, bool]:
 
 @kernel
 def check_nests(
-    problem: ProblemArrays, nests: NestArrays, loops: LoopArrays, fanout: Ints, status: Ints
+    problem: ProblemArrays, machine: MachineArrays, nests: NestArrays, loops: LoopArrays, status: Ints
 ) -> None:
-    """Check that factors multiply to the bounds, fit the fan-out, and all starts at the outermost level.
+    """Check that factors multiply to the bounds and fit the fan-out, and that tensors are kept at home.
 
     Parameters
     ----------
     problem : ProblemArrays
+    machine : MachineArrays
     nests : NestArrays
     loops : LoopArrays
         As `flatten` leaves them.
-    fanout : int64[L, 2]
     status : int64[N]
         Filled in: OK or what is wrong.
     """
@@ -136,18 +138,44 @@ def check_nests(
     for n in range(mappings):
         status[n] = OK
         for tensor in range(keep.shape[2]):
-            if not keep[n, 0, tensor]:
+            home = machine.home[tensor]
+            if not keep[n, home, tensor]:
                 status[n] = BAD_KEEP
+            for level in range(home):
+                if keep[n, level, tensor]:
+                    status[n] = BAD_KEEP
         for level in range(levels):
             x = y = 1
             for d in range(dimensions):
                 x *= spatial[n, level, 0, d]
                 y *= spatial[n, level, 1, d]
-            if x > fanout[level, 0] or y > fanout[level, 1]:
+            if x > machine.fanout[level, 0] or y > machine.fanout[level, 1]:
                 status[n] = BAD_FANOUT
         for d in range(dimensions):
             if loops.below[n, 0, d] != problem.bounds[d]:
                 status[n] = BAD_FACTORS
+
+
+@kernel
+def check_homes(problem: ProblemArrays, machine: MachineArrays, loops: LoopArrays, status: Ints) -> None:
+    """Check that a tensor which begins further in is whole there: no instance comes to more than its tile.
+
+    Nor may sums of one element lie in several instances of the level where an output ends. `status`,
+    int64[N], becomes BAD_HOME where that does not hold.
+    """
+    for n in range(len(status)):
+        for tensor in range(len(problem.sliding)):
+            home = machine.home[tensor]
+            if home == 0:
+                continue
+            for loop in range(loops.start[n, home], loops.listed[n]):
+                if problem.rank[tensor, loops.dimension[n, loop]] >= 0 and status[n] == OK:
+                    status[n] = BAD_HOME
+            for level in range(home if tensor == problem.output else 0):
+                for d in range(len(problem.bounds)):
+                    apart = loops.spread[n, level, d] > 1 and problem.rank[tensor, d] < 0
+                    if apart and status[n] == OK:
+                        status[n] = BAD_HOME
 
 
 @kernel

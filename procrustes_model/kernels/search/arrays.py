@@ -99,7 +99,7 @@ class Model(NamedTuple):
     moved : float64[L, T, 2]
         Least words of the level that an element read, or written, takes of its bandwidth.
     work : float
-        Least share of the steps that compute units take.
+        Least cycles that compute units take, as a share of the steps.
     uneven : bool
         Whether steps also depend on how the problem is spread over the array.
     bandwidth : float64[L, 3]
@@ -107,6 +107,8 @@ class Model(NamedTuple):
     limited : bool
         Whether any bandwidth is finite.
     rules : RuleArrays
+    exact : bool
+        Whether all that is spent outside a boundary is known there, so that labels can replace each other.
     base : float
         Energy that every mapping spends: that of computing, and where something is zero what is constant
         besides. What is spent while time passes is not in it: see `Goal.power`.
@@ -137,6 +139,7 @@ class Model(NamedTuple):
     bandwidth: Floats
     limited: bool
     rules: RuleArrays
+    exact: bool
     base: float
     least_units: int
     rough: Bools
@@ -309,7 +312,7 @@ class Pattern(NamedTuple):
     ----------
     keep : bool[L, T]
     parent : int64[L + 1, T]
-        The innermost level outside a level that keeps the tensor.
+        The innermost level outside a level that keeps the tensor; -1 where it has not begun.
     inside : float64[L, C + 1, V]
         Least energy of everything inside M(l), by class of the innermost loop outside; last, of any class.
     by_inside : int64[L, V]

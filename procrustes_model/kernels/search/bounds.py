@@ -24,9 +24,9 @@ from procrustes_model.kernels.search.lattice import divide_bounds
 
 @kernel
 def least_steps(computes: int, units: float, work: float) -> float:
-    """Return the steps of a nest that uses `units` compute units, of which each does a share of the work."""
+    """Return the cycles of a nest that uses `units` compute units, of which each does a share of the work."""
     steps = computes / units
-    if work < 1:
+    if work != 1:
         steps *= work * (1 - 1e-12)
     return max(1.0, math.ceil(steps - 1e-9))
 

@@ -10,6 +10,7 @@ from procrustes_model.kernels.dense.arrays import COUNT_LIMIT, FILL, READ, UPDAT
 from procrustes_model.kernels.dense.covered import covered_positions
 from procrustes_model.kernels.dense.nest import copy_row, is_beyond
 from procrustes_model.kernels.dense.sharing import distinct_positions, touched_positions
+from procrustes_model.kernels.dense.wires import sum_bits
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import (
     POINT,
@@ -32,11 +33,13 @@ from procrustes_model.kernels.search.labels import (
     fetched_words,
     grow,
     least_cycles,
+    network_price,
     pair_energy,
     pending_rebate,
     repeat_simple,
     repeat_tile,
 )
+from procrustes_model.kernels.search.lattice import box_words
 
 LISTED = 16
 """Points that are listed in a step: an order that is tried, or a pair that is judged, is a step."""
@@ -310,11 +313,49 @@ def expand_temporal(
 
 
 @kernel
-def _spend(model: Model, level: int, tensor: int, action: int, words: int) -> float:
-    """Return the energy of words that one instance reads, fills or updates."""
-    pack = model.pack[level, tensor]
+def _spend(
+    model: Model, level: int, tensor: int, action: int, words: int, instances: int, wide: bool
+) -> float:
+    """Return the energy of words that each of some instances reads, fills or updates.
+
+    Where `wide`, words are partial sums.
+    """
+    pack, price = model.pack[level, tensor], model.energy[level, tensor, action]
+    machine = model.machine
+    if wide and model.whole and tensor == machine.sums.output:
+        pack, price = (
+            machine.sums.pack[level],
+            machine.price[level, tensor, action] * machine.sums.split[level],
+        )
     packs = float(-((-words) // pack)) if model.whole else words / pack
-    return float(packs * model.energy[level, tensor, action] + words * model.served[level, tensor, action])
+    charged = min(instances, machine.ports[level])
+    return float(charged * packs * price + instances * (words * model.served[level, tensor, action]))
+
+
+@kernel
+def _arrives_home(model: Model, lattice: Lattice, label: Ints, tensor: int) -> bool:
+    """Say whether nothing outside divides a tensor over time, nor sums of an output over instances."""
+    at = model.columns
+    if label[at.whole + tensor] != 1 or label[at.part + tensor] != 0:
+        return False
+    for d in range(len(model.bounds) if model.output[tensor] else 0):
+        if model.irrelevant[tensor, d] and lattice.value[label[SPREAD], d] > 1:
+            return False
+    return True
+
+
+@kernel
+def _pay_wires(
+    model: Model, lattice: Lattice, label: Ints, tensor: int, parent: int, level: int, read: int,
+    updated: int, leaves: bool,
+) -> float:  # fmt: skip
+    """Return the energy of networks that words of a tensor pass, from all instances of its parent."""
+    machine = model.machine
+    shared, alone = network_price(model, lattice, label, tensor, parent, level)
+    down = float(read) * sum_bits(machine, parent, tensor, False)
+    up = float(updated) * sum_bits(machine, parent, tensor, leaves)
+    spent = down * alone + up * shared if model.output[tensor] else down * shared
+    return float(label[model.columns.home + tensor] * spent)
 
 
 @kernel
@@ -363,17 +404,26 @@ def _cross(
     label[POINT] = label[at.path + 2 * inner] = child
     energy = 0.0
     for t in range(len(model.kind)):
+        if model.machine.home[t] > level and not _arrives_home(model, lattice, label, t):
+            return math.inf
         label[at.shared + t] *= distinct_positions(
             model.problem, t, lattice.value[spread], lattice.value[child]
         )
         if not pattern.keep[inner, t]:
             continue
         p = pattern.parent[inner, t]
+        if p < 0:  # it begins here
+            if model.output[t]:
+                label[at.fresh + t] = _touched(model, lattice, label, inner, t, child)
+            label[at.shared + t] = 1
+            label[at.home + t] = label[UNITS]
+            continue
         filled = fetched_words(model, lattice, label, t, child)
         if filled < 0 or is_beyond(filled, label[at.shared + t]):
             return math.inf
         served = filled * label[at.shared + t]
-        read, updated = served, 0
+        read, updated, moved = served, 0, filled
+        leaves = arrives = True
         if model.output[t]:
             fresh = _touched(model, lattice, label, inner, t, child)
             new = label[at.fresh + t]
@@ -382,10 +432,15 @@ def _cross(
             read, updated = max(0, served - new), served
             filled = max(0, filled - fresh)
             label[at.fresh + t] = fresh
-        energy += label[at.home + t] * (
-            _spend(model, p, t, READ, read) + _spend(model, p, t, UPDATE, updated)
-        )
-        energy += label[UNITS] * _spend(model, inner, t, FILL, filled)
+            if model.machine.sums.output >= 0:
+                size = box_words(model.coefficient[t], model.bounds)
+                leaves = size % label[UNITS] == 0 and moved == size // label[UNITS]
+                arrives = size % label[at.home + t] == 0 and served == size // label[at.home + t]
+        energy += _spend(model, p, t, READ, read, label[at.home + t], True)
+        energy += _spend(model, p, t, UPDATE, updated, label[at.home + t], not arrives)
+        energy += _spend(model, inner, t, FILL, filled, label[UNITS], True)
+        if model.machine.wires.any and model.whole:
+            energy += _pay_wires(model, lattice, label, t, p, level, read, updated, leaves)
         _note_traffic(model, label, p, t, read, updated)
         _note_traffic(model, label, inner, t, 0, filled)
         label[at.shared + t] = 1

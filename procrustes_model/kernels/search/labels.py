@@ -12,6 +12,8 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import READ, Bools, Floats, Ints
 from procrustes_model.kernels.dense.nest import is_beyond
+from procrustes_model.kernels.dense.sharing import distinct_positions
+from procrustes_model.kernels.dense.wires import price_wire
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import (
     POINT,
@@ -235,11 +237,73 @@ def pending_rebate(model: Model, pattern: Pattern, label: Ints, level: int) -> f
     for t in range(len(model.kind)):
         if model.output[t]:
             p = pattern.parent[level, t]
-            if model.rough[p]:
+            if p < 0 or model.rough[p]:
                 return 0.0
             words = float(label[at.home + t]) * label[at.fresh + t]
             return float(words * model.word[p, t, READ])
     return 0.0
+
+
+@kernel
+def _instances_between(lattice: Lattice, model: Model, label: Ints, level: int) -> int:
+    """Return the instances used below one instance of a level that a label has passed."""
+    at = model.columns.path + 2 * level
+    spread = label[at + 1] - label[at + 2]
+    units = 1
+    for d in range(len(lattice.stride)):
+        units *= lattice.value[spread, d]
+    return units
+
+
+@kernel
+def network_price(
+    model: Model, lattice: Lattice, label: Ints, tensor: int, parent: int, level: int
+) -> tuple[float, float]:
+    """Return pJ per bit from one instance of a tensor's parent over the networks down to `level`.
+
+    Parameters
+    ----------
+    model : Model
+    lattice : Lattice
+    label : int64[W]
+        At B(level + 1).
+    tensor, parent, level : int
+
+    Returns
+    -------
+    shared, alone : float
+        Of a bit that reaches all instances with the same tile, and of one that reaches one instance.
+    """
+    shared = alone = 0.0
+    copies = 1.0
+    for j in range(parent, level + 1):
+        at = model.columns.path + 2 * j
+        spread = label[at + 1] - label[at + 2]
+        units = float(_instances_between(lattice, model, label, j))
+        different = distinct_positions(
+            model.problem, tensor, lattice.value[spread], lattice.value[label[at + 2]]
+        )
+        receivers = units / different
+        shared += copies * price_wire(model.machine, j, units, receivers)
+        alone += price_wire(model.machine, j, units, 1.0) if model.machine.wires.sums_return[j] else 0.0
+        copies *= receivers
+    return shared, alone
+
+
+@kernel
+def _goes_no_farther(model: Model, lattice: Lattice, pattern: Pattern, a: Ints, b: Ints, level: int) -> bool:
+    """Say whether words that have passed some networks but not arrived pay no more under `a` than `b`."""
+    at = model.columns
+    for t in range(len(model.kind)):
+        p = pattern.parent[level + 1, t]
+        if p < 0 or pattern.keep[level + 1, t]:
+            continue
+        of_a = network_price(model, lattice, a, t, p, level)
+        of_b = network_price(model, lattice, b, t, p, level)
+        sent_a, sent_b = a[at.home + t] * a[at.shared + t], b[at.home + t] * b[at.shared + t]
+        if sent_a * of_a[0] > sent_b * of_b[0] * (1 + 1e-12) or of_a[1] > of_b[1] * (1 + 1e-12):
+            return False
+    return True
 
 
 @kernel
@@ -300,8 +364,9 @@ def _touches_no_less(model: Model, lattice: Lattice, a: Ints, b: Ints) -> bool:
 
 @kernel
 def find_undominated(
-    model: Model, lattice: Lattice, labels: Ints, by_cost: Ints, kept: Bools, position: Ints, most: int
-) -> None:
+    model: Model, lattice: Lattice, pattern: Pattern, level: int, labels: Ints, by_cost: Ints, kept: Bools,
+    position: Ints, most: int,
+) -> None:  # fmt: skip
     """Find the labels that no cheaper one at the same point, with as many instances, replaces.
 
     Ends early after about `most` comparisons; another call goes on.
@@ -310,6 +375,9 @@ def find_undominated(
     ----------
     model : Model
     lattice : Lattice
+    pattern : Pattern
+    level : int
+        Whose network they have passed last; -1: none.
     labels : int64[n, W]
     by_cost : int64[n]
         Rows by point, then instances, then energy spent.
@@ -335,6 +403,10 @@ def find_undominated(
                 kept[j]
                 and _is_as_good(model, other, label)
                 and _touches_no_less(model, lattice, other, label)
+                and (
+                    not model.machine.wires.any
+                    or _goes_no_farther(model, lattice, pattern, other, label, level)
+                )
             ):
                 kept[i] = False
                 break

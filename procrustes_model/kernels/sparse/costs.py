@@ -15,10 +15,13 @@ from procrustes_model.kernels.dense.arrays import (
     READ,
     SKIPPED_COMPUTE,
     UPDATE,
+    Bools,
     CostArrays,
     Floats,
     Ints,
     MachineArrays,
+    ProblemArrays,
+    Room,
     RuleArrays,
 )
 from procrustes_model.kernels.dense.cost import (
@@ -29,6 +32,7 @@ from procrustes_model.kernels.dense.cost import (
     count_packs,
     round_up,
 )
+from procrustes_model.kernels.dense.wires import charge_wires, count_component_cycles
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import BalanceArrays, SparseCountArrays
 
@@ -62,7 +66,8 @@ def charge_saved(
                         packs = machine.split[level, t] * count_packs(
                             words[action], machine.pack[level, t], False
                         )
-                        spent[action] = instances[n, level] * price * packs
+                        used = min(instances[n, level], machine.ports[level])
+                        spent[action] = used * price * packs
                         costs.total[n] += spent[action]
 
 
@@ -153,30 +158,37 @@ def find_steps(
 
 @kernel
 def cost_sparse(
-    machine: MachineArrays, instances: Ints, rules: RuleArrays, balance: BalanceArrays,
-    counts: SparseCountArrays, costs: CostArrays, status: Ints,
+    problem: ProblemArrays, machine: MachineArrays, keep: Bools, room: Room, rules: RuleArrays,
+    balance: BalanceArrays, counts: SparseCountArrays, costs: CostArrays,
 ) -> None:  # fmt: skip
     """Charge a batch under a sparse design; the steps of the compute units stand last in `costs.cycles`.
 
     Parameters
     ----------
+    problem : ProblemArrays
     machine : MachineArrays
-    instances : int64[N, L + 1]
+    keep : bool[N, L, T]
+    room : Room
+        Geometry, and counts if nothing were zero; a status may become OVERFLOW.
     rules : RuleArrays
     balance : BalanceArrays
     counts : SparseCountArrays
     costs : CostArrays
         Filled in.
-    status : int64[N]
     """
+    dense, status, instances = room.counts, room.status, room.counts.instances
     costs.total[:] = 0.0
-    charge_words(machine, counts.actual, instances, 0, False, rules.dearest, costs.energy, costs.total)
-    charge_words(
-        machine, counts.metadata, instances, METADATA, False, rules.dearest, costs.metadata, costs.total
-    )
+    charge_words(machine, counts.actual, dense, 0, False, rules.dearest, costs.energy, costs.total)
+    charge_words(machine, counts.metadata, dense, METADATA, False, rules.dearest, costs.metadata, costs.total)
     charge_saved(machine, instances, counts, costs)
+    if machine.wires.any:
+        charge_wires(problem, machine, keep, room.loops, dense, counts.actual, counts.metadata, costs, status)
     charge_beside(machine, balance, rules.dearest, counts, costs)
     if machine.serves:
         charge_components(machine, counts.actual, instances, costs)
-    count_cycles(machine, counts.actual, counts.gated, counts.metadata, costs, status)
-    add_up(machine, costs, status)
+    count_cycles(machine, counts.actual, dense, counts.gated, counts.metadata, costs, status)
+    if len(machine.rates.per_cycle) > 0:
+        count_component_cycles(
+            machine, instances, counts.actual, counts.computes[:, DONE].copy(), costs, status
+        )
+    add_up(machine, instances, costs, status)

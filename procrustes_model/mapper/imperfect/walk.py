@@ -64,10 +64,9 @@ class _Walker:
             self.divisors[d, : len(row)] = row
 
     def start(self, ways: int) -> _Ways:
-        """Return walks that begin with all loops at the outermost level."""
+        """Return walks that begin with loops where `Space.start` says."""
         nests = self.space.nests(ways)
-        nests.temporal[:, 0] = self.space.model.bounds
-        nests.keep[:] = self.space.rules.keep != 0
+        self.space.begin(nests)
         return _Ways(nests, nests.temporal.copy())
 
     def resize(self, ways: _Ways, rows: Ints) -> None:

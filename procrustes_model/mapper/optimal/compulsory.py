@@ -108,8 +108,9 @@ class Compulsory:
         return float(min(mesh, math.prod(model.bounds[model.irrelevant[t]].tolist())))
 
     def _parents(self, keep: Bools, level: int) -> Ints:
-        """Return by tensor the innermost level outside `level` that keeps it."""
-        return np.array([np.flatnonzero(keep[:level, t])[-1] for t in range(keep.shape[1])])
+        """Return by tensor the innermost level outside `level` that keeps it; -1 where there is none."""
+        outside = [np.flatnonzero(keep[:level, t]) for t in range(keep.shape[1])]
+        return np.array([levels[-1] if len(levels) else -1 for levels in outside])
 
     def _serve(self, t: int, parent: int, level: int, words: Floats) -> Floats:
         """Return the least energy at a parent that hands out `words` to all instances of a level."""
@@ -136,7 +137,7 @@ class Compulsory:
         held = (model.machine.scale[level, kept, None] * self.tiles[kept]).sum(axis=0)
         fits = held <= (math.inf if capacity == UNLIMITED else capacity * (1 + 1e-12))
         once, moved = np.zeros(len(model.kind)), np.zeros_like(self.moved)
-        for t in np.flatnonzero(kept).tolist():
+        for t in np.flatnonzero(kept & (parents >= 0)).tolist():  # what begins here is not filled
             fill = model.word[level, t, FILL]
             for words, into in ((np.array([self.elements[t]]), once[t : t + 1]), (self.moved[t], moved[t])):
                 filled = self._unfinished(t, level, words) if model.output[t] else words

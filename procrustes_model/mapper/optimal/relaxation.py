@@ -23,6 +23,7 @@ from procrustes_model.kernels.sparse.formats import block_bits, least_bits
 from procrustes_model.kernels.sparse.fullest import FoundArrays, make_found, most_of_each
 from procrustes_model.kernels.sparse.joint import count_jointly
 from procrustes_model.mapper.deadline import Deadline, slices
+from procrustes_model.mapper.dense_model import word_prices
 from procrustes_model.model.sparse.lower import SparseDesign
 
 COUNTED_AT_A_TIME = 2e7
@@ -31,7 +32,8 @@ COUNTED_AT_A_TIME = 2e7
 
 def _with_prices(model: Model, energy: Floats, served: Floats) -> Model:
     """Return a model with other prices per pack and, of components, per element (float64[L, T, 3] each)."""
-    return model._replace(energy=energy, served=served, word=energy / model.pack[:, :, None] + served)
+    word = word_prices(model.machine, energy, served)
+    return model._replace(energy=energy, served=served, word=word)
 
 
 def _numbers(chosen: Bools) -> set[int]:
@@ -290,7 +292,8 @@ class Relaxation:
         computing = float(machine.compute_price[DONE]) + machine.served_compute
         base = model.computes * spent * computing + constant
         priced = _with_prices(model, energy, served)
-        return priced._replace(whole=False, moved=moved, work=time, uneven=self.is_uneven, base=base)
+        work = time * machine.cycles_per_compute
+        return priced._replace(whole=False, moved=moved, work=work, uneven=self.is_uneven, base=base)
 
     def forget(self, model: Model) -> Model:
         """Return prices that hold under the older rule of transfers: sliding tiles may come for nothing."""

@@ -429,21 +429,25 @@ class Optimal:
             more = any(
                 reached[first][0] < end - first for first, end in zip(sorted(reached), ends, strict=True)
             )
-            yield *self._undominated([one[0] for one in found], [one[1] for one in found]), more
+            labels_found, costs = [one[0] for one in found], [one[1] for one in found]
+            yield *self._undominated(pattern, (stage + 1) // 2 - 1, labels_found, costs), more
 
-    def _undominated(self, parts: list[Ints], costs: list[Floats]) -> tuple[Ints, Floats]:
-        """Return the labels of some parts that no other one dominates."""
+    def _undominated(
+        self, pattern: Pattern, level: int, parts: list[Ints], costs: list[Floats]
+    ) -> tuple[Ints, Floats]:
+        """Return the labels of some parts, past the network below a level, that no other one dominates."""
         model, lattice = self.model, self.space.lattice
         if not parts:
             return np.zeros((0, model.columns.width), np.int64), np.zeros((0, 3))
         labels, marks = np.concatenate(parts), np.concatenate(costs)
-        if self.space.cost is not None and self.space.cost.relaxation.is_valid:
+        cost = self.space.cost
+        if not model.exact or (cost is not None and cost.relaxation.is_valid):
             return labels, marks  # what is spent is a bound itself
         by_cost = np.lexsort((np.arange(len(labels)), marks[:, SPENT], labels[:, UNITS], labels[:, POINT]))
         kept, position = np.ones(len(labels), np.bool_), np.zeros(2, np.int64)
         while position[0] < len(labels):
             self.incumbent.deadline.check()
-            find_undominated(model, lattice, labels, by_cost, kept, position, STEPS_AT_A_TIME)
+            find_undominated(model, lattice, pattern, level, labels, by_cost, kept, position, STEPS_AT_A_TIME)
         self.dominated += int(len(labels) - kept.sum())
         rows = np.sort(by_cost[kept])
         return labels[rows], marks[rows]

@@ -158,10 +158,10 @@ class Tables:
         return float(update if model.rough[level] else read + update)
 
     def _parents(self, level: int, keep: Bools, tensor: int, *, family: bool) -> list[int]:
-        """Return the levels up to `level` that may be the parent of what lies inside it."""
+        """Return the levels up to `level` that may be the parent of what lies inside; none before a home."""
         if family:
-            return [p for p in range(level + 1) if p == 0 or self.space.rules.keep[p, tensor] != 0]
-        return [int(np.flatnonzero(keep[: level + 1, tensor])[-1])]
+            return [p for p in range(level + 1) if self.space.rules.keep[p, tensor] != 0]
+        return [p for p in range(level + 1) if keep[p, tensor]][-1:]
 
     def _stage(self, model: Model, level: int, keep: Bools, *, family: bool) -> tuple[Spatial, Link]:
         """Describe the spatial loops of a level and the link into the next one."""
@@ -174,6 +174,8 @@ class Tables:
         parent, child, pending = np.zeros(tensors), np.zeros(tensors), 0.0
         for t in range(tensors):
             parents = self._parents(level, keep, t, family=family)
+            if not parents:
+                continue  # it has not begun
             parent[t] = min(self._word_energy(model, p, t) / math.prod(mesh[p:level]) for p in parents)
             if kept[t] and not (model.output[t] and model.rough[inner]):
                 child[t] = model.word[inner, t, FILL]
@@ -321,7 +323,7 @@ class Tables:
         space, self._listed = self.space, 0
         levels, tensors = keep.shape
         points = len(space.lattice.indices)
-        parent = np.zeros((levels + 1, tensors), np.int64)
+        parent = np.full((levels + 1, tensors), -1, np.int64)
         for level in range(1, levels + 1):
             parent[level] = np.where(keep[level - 1], level - 1, parent[level - 1])
         inside = np.empty((levels, len(space.orders.members) + 1, points))

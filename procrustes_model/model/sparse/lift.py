@@ -8,7 +8,7 @@ from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import BALANCING, FILL, READ, UPDATE
 from procrustes_model.kernels.sparse.costs import slowest_counts
 from procrustes_model.model.components import lift_components, lift_leakage
-from procrustes_model.model.lift import as_count, lift_compute, lift_level, slowest_of
+from procrustes_model.model.lift import as_count, lift_compute, lift_level, lift_networks, slowest_of
 from procrustes_model.model.result import LevelResult
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.result import (
@@ -50,9 +50,14 @@ def lift_sparse(
         raise SpecError(_overfull(design, problem, levels, mapping))
     actual, gated, skipped = (float(number) for number in buffers.counts.computes[0])
     compute = lift_compute(architecture, as_count(actual), buffers.dense, buffers.costs)
-    cycles, bottleneck = slowest_of(levels, compute)
     used = buffers.dense.instances[0, :-1, None, None].astype(float)
     words = buffers.counts.actual[0] * used
+    costs, dense = buffers.costs, buffers.dense
+    networks = lift_networks(architecture, problem, dense, costs)
+    components = lift_components(
+        architecture, problem, design.components, words, actual, costs, int(costs.cycles[0].max())
+    )
+    cycles, bottleneck = slowest_of(levels, compute, (*networks, *components))
     imbalance = _lift_imbalance(design, problem, buffers, actual + gated)
     balanced = imbalance.tensor if imbalance is not None and imbalance.in_cycles else None
     uneven = [problem.tensors[t].name for t in find_uneven(design, buffers)]
@@ -65,8 +70,9 @@ def lift_sparse(
         compute=compute,
         cycles=cycles,
         bottleneck=bottleneck,
-        components=lift_components(architecture, problem, design.components, words, actual, cycles),
-        leakage=lift_leakage(architecture, cycles),
+        components=components,
+        networks=networks,
+        leakage=lift_leakage(architecture, dense.instances[0], cycles),
         clock_ghz=architecture.clock_ghz,
         sparsity=design.name,
         densities=tuple((t.name, float(design.densities.average[i])) for i, t in enumerate(problem.tensors)),

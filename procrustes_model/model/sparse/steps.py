@@ -166,7 +166,7 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
             work=np.ones(mappings),
             pointers=np.zeros(mappings),
         ),
-        costs=make_costs(mappings, levels, tensors, sparse=True),
+        costs=make_costs(mappings, design.machine, sparse=True),
         before=np.ones(mappings),
         met=np.ones(mappings),
     )
@@ -206,7 +206,7 @@ def evaluate_block(
     _balance(design, nests, buffers, memo.work, before)
     balanced = balance.tensor >= 0
     find_steps(dense.instances, problem.computes, buffers.met, balanced, counts, costs.cycles[:, -1])
-    cost_sparse(machine, dense.instances, design.rules, balance, counts, costs, status)
+    cost_sparse(problem, machine, nests.keep, buffers.room, design.rules, balance, counts, costs)
 
 
 def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
@@ -289,7 +289,7 @@ def _fit(
     add_stored(counts.stored, together, known, formats.compressed, counts.held)
     if design.capacity_size == "dense":
         if check:
-            check_capacity(machine, nests.keep, tile, status)
+            check_capacity(machine, nests.keep, buffers.dense, status)
     elif design.overflow == "spill":
         spill(machine.capacity, buffers.dense.instances, nests.keep, counts, status)
     elif check:

@@ -1,0 +1,67 @@
+"""Machines with what there is beside plain storage, drawn at random."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+TOPOLOGIES = ("link", "bus", "mesh", "tree", "crossbar")
+
+
+def furnish(rng: random.Random, machine: dict[str, Any], tensors: list[str], output: str) -> None:
+    """Add networks, widths, shared ports, rates, gated leakage and passing words to a machine's content."""
+    content = machine["architecture"]
+    levels = content["levels"]
+    content["clock"] = f"{rng.choice([200, 1000])} MHz"
+    if rng.random() < 0.5:
+        content["bits"] = {name: rng.choice([1, 4, 8, 16]) for name in tensors if rng.random() < 0.6}
+    if rng.random() < 0.5:
+        content["sum_bits"] = rng.choice([16, 24, 48])
+    instances = 1
+    for index, level in enumerate(levels):
+        instances *= level.get("mesh_x", 1) * level.get("mesh_y", 1)
+        if rng.random() < 0.6:
+            level["network"] = make_network(rng)
+        if instances > 1 and rng.random() < 0.3:
+            level["cluster_size"] = rng.choice([n for n in range(2, instances + 1) if instances % n == 0])
+        if rng.random() < 0.3:
+            level |= {"leakage_mw": rng.choice([0.5, 20]), "leakage_gated": rng.random() < 0.7}
+        if index and rng.random() < 0.2:
+            level["through"] = [rng.choice([name for name in tensors if name != output])]
+    components = []
+    for number in range(rng.choice([0, 0, 1, 2])):
+        use: dict[str, Any] = {
+            "level": rng.choice(levels)["name"],
+            "action": rng.choice(["read", "fill", "update"]),
+        }
+        if rng.random() < 0.6:
+            use["role"] = rng.choice(["read", "written"])
+        component = {"name": f"U{number}", "instances": rng.choice([1, 3]), "energy_pj": rng.choice([0, 2.5])}
+        if rng.random() < 0.6:
+            component["per_cycle"] = rng.choice([0.5, 1, 8])
+        components.append(component | {"use": use})
+    content["components"] = components
+
+
+def make_network(rng: random.Random) -> dict[str, Any]:
+    """Return a network that costs something."""
+    network: dict[str, Any] = {"topology": rng.choice(TOPOLOGIES), "sums": rng.choice(["return", "stay"])}
+    network["hop_pj_per_bit"] = rng.choice([0.02, 1.5])
+    if rng.random() < 0.3:
+        network["energy_pj_per_bit"] = rng.choice([0.1, 3])
+    if rng.random() < 0.3:
+        network |= {"wire_pj_per_bit_mm": 0.24, "hop_mm": 0.7}
+    if rng.random() < 0.3:
+        network["bits_per_cycle"] = rng.choice([4, 64, 0.5])
+    return network
+
+
+def settle(rng: random.Random, machine: dict[str, Any], tensors: list[str]) -> None:
+    """Let some tensors begin and end further in."""
+    levels = machine["architecture"]["levels"]
+    for name in tensors:
+        if rng.random() < 0.5:
+            level = rng.choice(levels[1:])
+            if name not in level.get("tensors", [name]):
+                level["tensors"].append(name)
+            level.setdefault("resident", []).append(name)
