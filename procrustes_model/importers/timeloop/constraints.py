@@ -24,8 +24,7 @@ def read_constraints(inputs: Inputs, machine: Machine, problem: TranslatedProble
     # Constraints of different files hold together; in one of them a later directive replaces an earlier one.
     for directives in [_in_components(machine, problem), *_in_sections(inputs, machine, problem)]:
         for (target, _), directive in latest(directives).items():
-            outermost = target == machine.levels[0].part.name
-            _add(rules.setdefault(target, {}), directive, problem, outermost=outermost)
+            _add(rules.setdefault(target, {}), directive, problem)
     for level in machine.levels:
         if not level.holds:
             # That tool's front end puts no loop over time where instances only fan out.
@@ -117,15 +116,10 @@ def _passing(part: Part, problem: TranslatedProblem) -> list[Directive]:
     return [Directive(part.node, part.name, "beside", bypass=list(part.beside))] if part.beside else []
 
 
-def _add(rules: dict[str, Any], directive: Directive, problem: TranslatedProblem, *, outermost: bool) -> None:
+def _add(rules: dict[str, Any], directive: Directive, problem: TranslatedProblem) -> None:
     """Add what a directive demands to the rules of its level."""
     kind = directive.kind
     if kind in ("keep", "beside"):
-        for tensor in directive.bypass if outermost else ():
-            directive.node.refuse(
-                f"'{directive.target}', the outermost level, must not keep {tensor}",
-                "a tensor that starts and stays further in cannot be said yet",
-            )
         for key in ("keep", "bypass"):
             merged = [*rules.get(key, ()), *(one for one in getattr(directive, key))]
             if merged:

@@ -174,6 +174,9 @@ def _level(
         content["words_per_access"] = block
     if capacity is not None:
         content["capacity_words"] = capacity
+    cluster = _find(part, words.CLUSTER) or 1
+    if cluster > 1:
+        content["cluster_size"] = cluster
     content |= _bandwidth(part)
     table = _table(part, tables)
     content["energy_pj"] = {"read": 0, "write": 0} if table is None else table.access_prices(year)

@@ -96,7 +96,7 @@ def read_mapping(
         kept = directives.get((level.part.name, "keep"))
         loops = Loops(keep=_kept(level, kept, problem))
         if kept is not None:
-            _check_streams(kept, year)
+            _pass_through(kept, level, problem, year)
         temporal = directives.get((level.part.name, "temporal"))
         if temporal is not None:
             loops.temporal = _loops(temporal, problem)
@@ -120,14 +120,18 @@ def _kept(level: Level, directive: Directive | None, problem: TranslatedProblem)
     return [tensor for tensor in problem.tensors if tensor not in bypass]
 
 
-def _check_streams(directive: Directive, year: Year) -> None:
-    """Refuse a tensor that passes through a level and is counted there; where it is kept it counts anyway."""
-    for tensor in directive.stream:
-        if tensor in directive.bypass and year.streams:
+def _pass_through(directive: Directive, level: Level, problem: TranslatedProblem, year: Year) -> None:
+    """Let words of tensors pass a level that streams and does not keep them; where kept they count anyway."""
+    for tensor in directive.stream if year.streams else ():
+        if tensor not in directive.bypass:
+            continue
+        if problem.writes(tensor):
             directive.node.refuse(
                 f"{tensor} streams through '{directive.target}', is read and written there but not kept",
-                "that cannot be said yet; rules 2025 count nothing there",
+                "that can be said of operands only; rules 2025 count nothing there",
             )
+        else:
+            level.content.setdefault("through", []).append(tensor)
 
 
 def _factors(directive: Directive) -> dict[str, Factor]:
@@ -172,10 +176,6 @@ def _check_bounds(node: Node, levels: list[tuple[Level, Loops]], problem: Transl
 def _check_kept(node: Node, levels: list[tuple[Level, Loops]], problem: TranslatedProblem) -> None:
     if not levels:
         return
-    level, loops = levels[0]
     for tensor in problem.tensors:
-        if tensor not in loops.keep:
-            node.refuse(
-                f"'{level.part.name}', the outermost level, does not keep {tensor}",
-                "a tensor that starts and stays further in cannot be said yet",
-            )
+        if not any(tensor in loops.keep for _, loops in levels):
+            node.refuse(f"no level keeps {tensor}")

@@ -30,6 +30,10 @@ class TranslatedProblem:
     bounds: dict[str, int]
     tensors: tuple[str, ...]
 
+    def writes(self, tensor: str) -> bool:
+        """Say whether a tensor is the one that is written."""
+        return bool(self.content["shape"]["tensors"][tensor].get("output"))
+
 
 def read_problem(inputs: Inputs, name: str) -> TranslatedProblem | None:
     """Return the problem; None with issues where there is none."""

@@ -12,10 +12,10 @@ from procrustes_model.errors import Issue, SpecError
 from procrustes_model.importers.timeloop.constraints import check_kept, read_constraints
 from procrustes_model.importers.timeloop.files import Inputs, read_files
 from procrustes_model.importers.timeloop.leakage import add_leakage
-from procrustes_model.importers.timeloop.machine import read_machine
+from procrustes_model.importers.timeloop.machine import Machine, read_machine
 from procrustes_model.importers.timeloop.mapping import read_mapping
 from procrustes_model.importers.timeloop.node import Findings, Node
-from procrustes_model.importers.timeloop.problem import read_problem
+from procrustes_model.importers.timeloop.problem import TranslatedProblem, read_problem
 from procrustes_model.importers.timeloop.words import NEWEST, NO_EFFECT, SETTINGS, SPARSE, YEARS, Year
 from procrustes_model.spec.text.words import did_you_mean
 
@@ -106,6 +106,7 @@ def translate(
         mapped = read_mapping(directives, machine, problem, year, name)
         add_leakage(machine, mapped)
         limits = read_constraints(inputs, machine, problem)
+        _settle(machine, mapped, limits, problem)
         check_kept(machine, mapped, limits)
     if not partial:
         findings.issues += findings.left_out
@@ -122,6 +123,33 @@ def translate(
         files["constraints.yaml"] = {"constraints": limits}
     files |= _rules_file(year, rules)
     return Translation(files, findings, inputs.files, rules)
+
+
+def _settle(
+    machine: Machine,
+    mapped: dict[str, Any] | None,
+    limits: dict[str, Any] | None,
+    problem: TranslatedProblem,
+) -> None:
+    """State where tensors begin that the outermost storage does not keep: at the first level that does."""
+    stated = {} if mapped is None else {one["level"]: one["keep"] for one in mapped["levels"]}
+    rules = {} if limits is None else {one["level"]: one for one in limits["levels"]}
+    holding = [level for level in machine.levels if level.holds]
+    for tensor in problem.tensors:
+        outside = []
+        for level in holding:
+            name = level.part.name
+            kept = tensor in stated[name] if stated else tensor not in rules.get(name, {}).get("bypass", ())
+            if kept:
+                break
+            outside.append(name)
+        else:
+            continue
+        if outside:
+            level.content.setdefault("resident", []).append(tensor)
+        for name in outside:  # what the architecture says already
+            if tensor in (bypass := rules.get(name, {}).get("bypass", [])):
+                bypass.remove(tensor)
 
 
 def _with_left_out(description: str, findings: Findings) -> str:

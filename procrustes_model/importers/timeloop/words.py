@@ -39,7 +39,6 @@ GIVEN_ENERGY = ("vector_access_energy",)
 
 UNSAID: Mapping[str, tuple[object, str]] = MappingProxyType(
     {
-        "cluster_size": (1, "one access serves a whole cluster of instances; here each instance has its own"),
         "reduction_supported": (True, "a level that cannot add partial sums"),
         "has_power_gating": (False, "leakage that ends in unused instances"),
         "allow_overbooking": (False, "tiles larger than their level"),
