@@ -132,7 +132,11 @@ def _differences(translation: Translation, path: Path) -> list[Mismatch]:
     expected = read_expected(path)
     evaluator = Evaluator(files["architecture.yaml"], files["problem.yaml"], sparsity=files.get("rules.yaml"))
     names = [level.name for level in evaluator.architecture.levels]
-    mapping = files["mapping.yaml"] if "mapping.yaml" in files else expected.mapping(names)
+    mapping = (
+        files["mapping.yaml"]
+        if "mapping.yaml" in files
+        else expected.mapping(names, evaluator.problem.dimensions)
+    )
     result = evaluator.evaluate(mapping)
     networks = not (translation.findings.left_out and expected.network)
     return compare(expected, evaluator.architecture, result, networks=networks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,8 +93,11 @@ class Expected:
     energy_uj: float
     network: float
 
-    def mapping(self, known: list[str]) -> dict[str, Any]:
-        """Return the nest as a mapping of this program, for the levels that there are."""
+    def mapping(self, known: list[str], bounds: dict[str, int]) -> dict[str, Any]:
+        """Return the nest as a mapping of this program, for the levels that there are.
+
+        Stored nests may lack the loops of the outermost level: what is missing to the `bounds` stood there.
+        """
         found = {level.name: level for level in self.levels}
         levels = []
         for name in known:
@@ -108,7 +112,26 @@ class Expected:
                 loops[f"spatial_{axis.lower()}" if axis else "temporal"].append(loop)
             kept = list(level.tensors) if level is not None else []
             levels.append({"level": name, **{key: one for key, one in loops.items() if one}, "keep": kept})
+        if list(levels[0]) == ["level", "keep"]:
+            levels[0] |= _missing(levels, bounds)
         return {"mapping": {"name": "nest", "levels": levels}}
+
+
+def _missing(levels: list[dict[str, Any]], bounds: dict[str, int]) -> dict[str, list[str]]:
+    """Return the temporal loops that a nest lacks; none where a factor is no divisor."""
+    loops = []
+    for dimension, bound in bounds.items():
+        factors = [
+            int(loop.split("=")[1].split("/")[0])
+            for level in levels
+            for key in ("temporal", "spatial_x", "spatial_y")
+            for loop in level.get(key, ())
+            if loop.split("=")[0] == dimension
+        ]
+        rest, left = divmod(bound, math.prod(factors))
+        if not left and rest > 1:
+            loops.append(f"{dimension}={rest}")
+    return {"temporal": loops} if loops else {}
 
 
 def read_expected(path: Path) -> Expected:

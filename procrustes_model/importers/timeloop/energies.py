@@ -46,16 +46,23 @@ class Table:
             return 0.0
         return found
 
-    def access_prices(self, year: Year) -> dict[str, float]:
-        """Return what a read, a write and an update of a vector of words cost."""
+    def access_prices(self, year: Year, cluster: int = 1) -> dict[str, float]:
+        """Return what a read, a write and an update of a vector of words cost.
+
+        Parameters
+        ----------
+        year : Year
+        cluster : int
+            Instances that share a port. Where all accesses cost the dearest, that tool divides it among them.
+        """
         if year.dearest:
             price = self.dearest
             if price is None:
-                return {"read": self.need(READS), "write": 0.0}
+                return {"read": self.need(READS) / cluster, "write": 0.0}
             named = {"read": self.find(READS), "write": self.find(WRITES)}
             if price in named.values() and None not in named.values():
-                return {key: value for key, value in named.items() if value is not None}
-            return {"read": price, "write": price}
+                return {key: value / cluster for key, value in named.items() if value is not None}
+            return {"read": price / cluster, "write": price / cluster}
         prices = {"read": self.need(READS), "write": self.need(WRITES)}
         update = self.find(UPDATES)
         if year.own_updates and update is not None and update != prices["write"]:

@@ -179,7 +179,7 @@ def _level(
         content["cluster_size"] = cluster
     content |= _bandwidth(part)
     table = _table(part, tables)
-    content["energy_pj"] = {"read": 0, "write": 0} if table is None else table.access_prices(year)
+    content["energy_pj"] = {"read": 0, "write": 0} if table is None else table.access_prices(year, cluster)
     _check_unsaid(part)
     leaks = table.leakage if table is not None and year.leakage else 0.0
     return Level(part, content, own, holds=True, leaks=leaks)

@@ -131,7 +131,7 @@ def _lift_levels(
                 buffers,
             )
             for t, tensor in enumerate(problem.tensors)
-            if tensor.name in mapping.levels[i].keep
+            if tensor.name in mapping.levels[i].keep or buffers.dense.accesses[0, i, t].any()
         )
         held = float(buffers.counts.held[0, i])
         levels.append(lift_level(architecture, i, tensors, as_count(held), buffers.dense, buffers.costs))
