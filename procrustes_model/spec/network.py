@@ -125,6 +125,8 @@ class NetworkLayer(Frozen):
 
 
 Layer = NetworkLayer | ProblemLayer
+_Flow = tuple[int, int, int]
+"""Channels, rows and columns of what flows from layer to layer."""
 
 
 class Network(Frozen):
@@ -181,6 +183,8 @@ class Network(Frozen):
     def to_yaml(self) -> str:
         """Return the network as text that `load_network` reads back to an equal one.
 
+        An `input` that the first layer does not take is left out.
+
         Raises
         ------
         SpecError
@@ -208,8 +212,8 @@ def _network_text(network: Network) -> str:
     lines = [f"{KEY}: {VERSIONS['network']}", "network:", f"  name: {_scalar(network.name)}"]
     texts = {key: getattr(network, key) for key in ("description", "source", "dataset")}
     lines += [f"  {key}: {json.dumps(text, ensure_ascii=False)}" for key, text in texts.items() if text]
-    flow: tuple[int, int, int] | None = None
-    if network.input is not None:
+    flow: _Flow | None = None
+    if network.input is not None and takes_input(network.layers[0], network.input):
         shape = network.input
         flow = (shape.channels, shape.height, shape.width)
         lines.append(f"  input: {{channels: {shape.channels}, height: {shape.height}, width: {shape.width}}}")
@@ -225,9 +229,28 @@ def _network_text(network: Network) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _item(
-    layer: Layer, flow: tuple[int, int, int] | None
-) -> tuple[dict[str, Any], tuple[int, int, int] | None]:
+def takes_input(layer: Layer, shape: InputShape) -> bool:
+    """Say whether a first layer has channels or a size that follow from the shape of a sample."""
+    flow = (shape.channels, shape.height, shape.width)
+    return _own_input(layer, flow) != _own_input(layer, None)
+
+
+def _own_input(layer: Layer, flow: _Flow | None) -> dict[str, Any]:
+    """Return the keys that say what a layer's input is as far as it does not follow from what flows in."""
+    if isinstance(layer, ProblemLayer) or layer.kind == "matmul":
+        return {}
+    if layer.kind == "fully_connected":
+        follows = flow is not None and math.prod(flow) == layer.in_channels
+        return {} if follows else {"input_channels": layer.in_channels}
+    own: dict[str, Any] = {}
+    if flow is None or flow[0] != layer.in_channels:
+        own["input_channels"] = layer.in_channels
+    if flow is None or flow[1:] != layer.input_size:
+        own["input_size"] = layer.input_size
+    return own
+
+
+def _item(layer: Layer, flow: _Flow | None) -> tuple[dict[str, Any], _Flow | None]:
     """Return a layer as a file writes it, and the channels, rows and columns that flow on."""
     written: dict[str, Any] = {"name": layer.name, "kind": layer.kind}
     if isinstance(layer, ProblemLayer):
@@ -240,9 +263,7 @@ def _item(
         return item | _order(layer), None
     if layer.kind == "fully_connected":
         _check(layer, NetworkLayer(**_core(layer)))
-        item = {**written, "channels": layer.out_channels}
-        if flow is None or math.prod(flow) != layer.in_channels:
-            item["input_channels"] = layer.in_channels
+        item = {**written, "channels": layer.out_channels} | _own_input(layer, flow)
         return item | _order(layer), (layer.out_channels, 1, 1)
     window = ("kernel", "stride", "padding", "dilation", "input_size")
     _check(layer, NetworkLayer(**{**_core(layer), **{key: getattr(layer, key) for key in window}}))
@@ -256,11 +277,7 @@ def _item(
     item["kernel"] = layer.kernel
     defaults = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
     item |= {key: getattr(layer, key) for key, usual in defaults.items() if getattr(layer, key) != usual}
-    if flow is None or flow[0] != layer.in_channels:
-        item["input_channels"] = layer.in_channels
-    if flow is None or flow[1:] != layer.input_size:
-        item["input_size"] = layer.input_size
-    return item, (layer.out_channels, *layer.output_size)
+    return item | _own_input(layer, flow), (layer.out_channels, *layer.output_size)
 
 
 def _problem_keys(layer: ProblemLayer) -> dict[str, Any]:

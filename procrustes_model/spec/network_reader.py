@@ -41,6 +41,46 @@ class _Map:
     size: tuple[int, int] | None = None
 
 
+class _Flow:
+    """Notes what shapes the input of layers to come, until one takes it or what flows is replaced.
+
+    That are the network's `input`, and `branch` and `concatenate` of a layer, which groups may repeat.
+    """
+
+    def __init__(self) -> None:
+        self.stated: dict[Path, str] = {}
+        self.used: set[Path] = set()
+        self._waiting: set[Path] = set()
+
+    def state(self, path: Path, message: str) -> None:
+        """Note what stands at a path, and what to say where it has no effect."""
+        self.stated[path] = message
+        self._waiting.add(path)
+
+    def pass_on(self, item: Frozen) -> None:
+        """Note that an item runs on what flows; pooling passes it on."""
+        if isinstance(item, UncountedItem):
+            return
+        if _takes_input(item):
+            self.used |= self._waiting
+        elif getattr(item, "branch", False):
+            return
+        self._waiting.clear()
+
+    def complain(self, document: Document) -> None:
+        """Note what had no effect."""
+        for path, message in self.stated.items():
+            if path not in self.used:
+                document.complain(path, message, key=True)
+
+
+def _takes_input(item: Frozen) -> bool:
+    """Say whether a layer takes channels or a size from what stands before it."""
+    if isinstance(item, WindowItem):
+        return item.input_channels is None or item.input_size is None
+    return isinstance(item, FullyConnectedItem) and item.input_channels is None
+
+
 @dataclass(frozen=True)
 class _Step:
     """One item that runs: a layer of its final name, or pooling."""
@@ -139,8 +179,12 @@ def _layers(steps: list[_Step], shape: InputShape | None, document: Document) ->
     flow = _Map(shape.channels, (shape.height, shape.width)) if shape else _Map()
     layers = []
     taken: set[str] = set()
+    passed = _Flow()
+    if shape:
+        passed.state(("network", "input"), "'input' has no effect: every layer states its own")
     for step in steps:
         before = len(document.issues)
+        passed.pass_on(step.item)
         data, after = _run(step, flow, document)
         layer = _build(data, step.path, document)
         if len(document.issues) > before:
@@ -158,7 +202,13 @@ def _layers(steps: list[_Step], shape: InputShape | None, document: Document) ->
                     )
                 after = replace(after, size=layer.output_size)
             layers.append(layer)
+        for key in ("branch", "concatenate"):
+            if getattr(step.item, key, False):
+                message = f"'{key}' has no effect: no layer takes its input from here"
+                passed.state((*step.path, key), message)
         flow = flow if isinstance(step.item, WindowItem) and step.item.branch else after
+    else:
+        passed.complain(document)
     return layers
 
 

@@ -132,6 +132,7 @@ def read_shape(content: dict[str, Any], path: Path, document: Document) -> Shape
     dimensions = _dimensions(content, path, document)
     coefficients = _coefficients(content.get("coefficients"), dimensions, (*path, "coefficients"), document)
     tensors = _tensors(content, path, document)
+    _check_used(coefficients, dimensions, tensors, (*path, "coefficients"), document)
     _check_roles(tensors, phase, (*path, "tensors"), document)
     return Shape(name, phase, dimensions, coefficients, tensors, document)
 
@@ -182,6 +183,20 @@ def _coefficients(
             document.complain((*path, name), f"coefficient '{name}' must be {problem}, is {shorten(value)}")
         values[name] = 1 if problem else value
     return values
+
+
+def _check_used(
+    coefficients: dict[str, int],
+    dimensions: tuple[str, ...],
+    tensors: tuple[ShapeTensor, ...],
+    path: Path,
+    document: Document,
+) -> None:
+    """Note coefficients that no index uses, unless a name in one is unknown and may be meant for it."""
+    used = {name for one in tensors for index in one.projections for name in index.expression.names}
+    for name in coefficients:
+        if name not in used and not document.issues and used.issubset({*dimensions, *coefficients}):
+            document.complain((*path, name), f"no projection uses the coefficient '{name[:60]}'", key=True)
 
 
 def _tensors(content: dict[str, Any], path: Path, document: Document) -> tuple[ShapeTensor, ...]:

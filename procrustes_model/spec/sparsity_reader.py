@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any, cast
 
+from procrustes_model.formats import FORMATS, takers_of
+from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.schema import Origin, build
 from procrustes_model.spec.sparsity import SparsePhase, Sparsity
 from procrustes_model.spec.text.document import Document, unknown_key
@@ -15,6 +18,7 @@ from procrustes_model.vocabulary import PHASES
 _TITLE = ("name", "description", "source")
 _SECTIONS = tuple(SparsePhase.model_fields)
 _MERGED = ("densities", "formats")
+_Test = Callable[[SparsePhase], bool]
 _ACTION_KEYS = ["level", "skip", "gate", "on"]
 
 
@@ -47,8 +51,10 @@ def read_sparsity(document: Document) -> Sparsity:
     blank = {phase.value: SparsePhase() for phase in PHASES}
     build(Sparsity, {**title, **blank}, document, path)
     document.raise_issues()
+    _check_replaced(content, overrides, document)
     phases = {phase.value: _merged(shared, overrides.get(phase)) for phase in PHASES}
     _check_gated_energy(phases, document)
+    _check_rules(phases, document)
     document.raise_issues()
     design = build(Sparsity, {**title, **phases}, document, path)
     document.raise_issues()
@@ -87,23 +93,82 @@ def _merged(shared: SparsePhase | None, override: SparsePhase | None) -> SparseP
     return shared.model_copy(update=changed)
 
 
+def _check_replaced(
+    content: dict[str, Any], overrides: dict[str, SparsePhase | None], document: Document
+) -> None:
+    """Note what is said for all phases and replaced in every one of them."""
+    own = [phase for name in PHASES if (phase := overrides.get(name)) is not None]
+    if len(own) < len(PHASES):
+        return
+    hint = "take it out, or what replaces it in one of them"
+    for key, written in content.items():
+        if key not in _SECTIONS or not all(key in phase.model_fields_set for phase in own):
+            continue
+        replaced = f"'{key}' is replaced in every phase"
+        if key not in _MERGED:
+            document.complain(("sparsity", key), f"{replaced}: it has no effect here", hint, key=True)
+            continue
+        for tensor in written:
+            if all(tensor in getattr(phase, key) for phase in own):
+                message = f"'{tensor}' is replaced in every phase: it has no effect here"
+                document.complain(("sparsity", key, tensor), message, hint, key=True)
+
+
 def _check_gated_energy(phases: dict[str, SparsePhase], document: Document) -> None:
     """Note an energy of gated computations that no phase for which it is stated has."""
+    message = "'gated_energy' has no effect without 'gate', here or in an action"
+    _check_met(phases, "compute", "gated_energy", _gates_computations, message, document)
+
+
+def _check_rules(phases: dict[str, SparsePhase], document: Document) -> None:
+    """Note rules of counting that differ from this model's own on what no phase has that they hold for."""
+    for key, (needed, is_met) in _RULE_NEEDS.items():
+        own = Rules.model_fields[key].default
+
+        def meets(phase: SparsePhase, key: str = key, own: str = own, is_met: _Test = is_met) -> bool:
+            return getattr(phase.rules, key) == own or is_met(phase)
+
+        _check_met(phases, "rules", key, meets, f"'{key}' has no effect without {needed}", document)
+
+
+def _check_met(
+    phases: dict[str, SparsePhase], section: str, key: str, is_met: _Test, message: str, document: Document
+) -> None:
+    """Note a key of a section that is stated and has no effect in any phase for which it is."""
     for name, phase in phases.items():
-        sharing = [one for one in phases.values() if one.compute is phase.compute]
-        if "gated_energy" not in phase.compute.model_fields_set or any(map(_gates_computations, sharing)):
+        stated = getattr(phase, section)
+        sharing = [one for one in phases.values() if getattr(one, section) is stated]
+        if key not in stated.model_fields_set or any(map(is_met, sharing)):
             continue
-        key: Path = ("compute", "gated_energy")
-        own: Path = ("sparsity", "phases", name, *key)
+        own: Path = ("sparsity", "phases", name, section, key)
         is_own = own in document.keys if document.keys else len(sharing) == 1
-        message = "'gated_energy' has no effect without 'gate', here or in an action"
-        document.complain(own if is_own else ("sparsity", *key), message, key=True)
+        document.complain(own if is_own else ("sparsity", section, key), message, key=True)
 
 
 def _gates_computations(phase: SparsePhase) -> bool:
     """Say whether computations may be gated: by themselves, or as the access of an operand is."""
     with_access = phase.rules.gated_operands == "take_cycle"
     return bool(phase.compute.gate) or (with_access and any(one.kind == "gate" for one in phase.actions))
+
+
+_RULE_NEEDS: dict[str, tuple[str, _Test]] = {
+    "stored_zeros": (
+        f"a format of kind {takers_of('run_bits').replace(' and ', ' or ')}",
+        lambda phase: any(
+            FORMATS[one.kind].runs is not None for levels in phase.formats.values() for one in levels.values()
+        ),
+    ),
+    "access_box": ("actions", lambda phase: bool(phase.actions)),
+    "capacity": (
+        "'capacity: {size: quantile}' or 'maximum'",
+        lambda phase: phase.capacity.size in ("quantile", "maximum"),
+    ),
+    "gated_operands": (
+        "an action that gates",
+        lambda phase: any(one.kind == "gate" for one in phase.actions),
+    ),
+}
+"""By rule, what it says how to count, and whether a phase has it; the others hold for everything."""
 
 
 def _phase(sections: dict[str, Any], path: Path, document: Document) -> SparsePhase | None:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.spec.network import InputShape, Layer, Network, NetworkLayer
+from procrustes_model.spec.network import InputShape, Layer, Network, NetworkLayer, takes_input
 from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.workloads.problem_layers import convolution, transposed_convolution
 
@@ -266,7 +266,7 @@ class Collector:
             name=clean_name(name) or "network",
             description=description[:10_000],
             source=source[:10_000],
-            input=_input(shape),
+            input=_input(shape, layers[0]),
             batch=batch,
             layers=tuple(layers),
             other_tensors=tuple(dict.fromkeys(map(clean_name, other_tensors))),
@@ -311,9 +311,10 @@ def _two(values: Sequence[int], filler: int) -> tuple[int, int]:
     return (values[0], values[1]) if len(values) == 2 else (filler, values[0])
 
 
-def _input(shape: Sequence[int]) -> InputShape | None:
-    """Return the shape of a sample where it is channels and up to two axes."""
+def _input(shape: Sequence[int], first: Layer) -> InputShape | None:
+    """Return the shape of a sample where it is channels and up to two axes, and the first layer takes it."""
     if not 1 <= len(shape) <= 3 or math.prod(shape) < 1:
         return None
     height, width = _two(shape[1:], 1) if len(shape) > 1 else (1, 1)
-    return InputShape(channels=shape[0], height=height, width=width)
+    sample = InputShape(channels=shape[0], height=height, width=width)
+    return sample if takes_input(first, sample) else None

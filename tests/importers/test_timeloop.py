@@ -114,6 +114,16 @@ def test_the_report_says_what_was_dropped(data: Path) -> None:
     assert "leakage of compute units: that tool does not charge it: MAC" in report
 
 
+def test_coefficients_that_no_rank_uses_are_dropped(data: Path, tmp_path: Path) -> None:
+    layer = (data / "timeloop" / "tree" / "layer.yaml").read_text(encoding="utf-8")
+    (tmp_path / "layer.yaml").write_text(layer.replace("[R, Gap]", "[R]"), encoding="utf-8")
+    files = [one for one in sorted((data / "timeloop" / "tree").iterdir()) if one.name != "layer.yaml"]
+    found = translate([*files, tmp_path / "layer.yaml", data / "timeloop" / "ERT.yaml"])
+    assert found.files["problem.yaml"]["problem"]["shape"]["coefficients"] == {"Step": 1}
+    assert "sizes that the shape does not use: Gap" in "\n".join(report_lines(found))
+    check_translation(found)
+
+
 def test_without_a_mapping_leakage_of_several_instances_cannot_be_said(data: Path) -> None:
     folder = data / "timeloop"
     files = [folder / "tree" / name for name in ("machine.yaml", "layer.yaml")]

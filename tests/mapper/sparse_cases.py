@@ -84,6 +84,9 @@ def make_design(rng: random.Random, problem: dict[str, Any], levels: list[str]) 
             "access_energy": rng.choice(["by_action", "largest"]),
             "stored_zeros": rng.choice(["stored", "metadata_only"]),
         }
+        kinds = [one["kind"] for levels in design["formats"].values() for one in levels.values()]
+        if not {"run_length", "delta"}.intersection(kinds):
+            del design["rules"]["stored_zeros"]  # would have no effect
     return {"sparsity": design}
 
 

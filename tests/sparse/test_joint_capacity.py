@@ -137,6 +137,15 @@ def test_tensors_that_are_full_at_different_times_need_room_for_one() -> None:
     assert alone.energy_pj == together.energy_pj
 
 
+def test_sizes_of_fewer_than_two_masks_are_not_added() -> None:
+    problem, nest, masks, content = halves()
+    added = load_sparsity({"sparsity": content | {"rules": {"capacity": "added"}}})
+    mapping = load_mapping(nest, machine(2), problem)
+    del masks["B"]
+    with pytest.raises(SpecError, match="'capacity: added' has no effect on fewer than two masks"):
+        evaluate(machine(2), problem, mapping, sparsity=added, masks=masks)
+
+
 @pytest.mark.parametrize("overflow", ["reject", "spill"])
 def test_what_lies_together_is_what_has_to_fit(overflow: str) -> None:
     problem, nest, masks, content = halves()

@@ -71,7 +71,29 @@ DESIGN_CASES = [
     ("capacity: {quantile: 0.9}", 3, "of size 'dense' takes no 'quantile'"),
     ("capacity: {overflow: spill}", 3, "of size 'dense' cannot spill"),
     ("actions: [{level: L, skip: A, on: W}, {level: L, gate: A, on: [W, X]}]", 41, "saved on 'W' twice"),
+    (
+        "rules: {stored_zeros: metadata_only}",
+        11,
+        "'stored_zeros' has no effect without a format of kind run_length or delta",
+    ),
+    ("rules: {access_box: joined}", 11, "'access_box' has no effect without actions"),
+    ("rules: {capacity: added}", 11, "'capacity' has no effect without 'capacity: {size: quantile}'"),
+    ("rules: {gated_operands: dropped}", 11, "'gated_operands' has no effect without an action that gates"),
 ]
+
+REPLACED = """\
+sparsity:
+  name: d
+  densities: {W: 0.5, X: 0.5}
+  formats:
+    W: {L: bitmask}
+  actions: [{level: L, skip: Z, on: W}]
+  capacity: {size: average}
+  phases:
+    forward: {densities: {W: 0.1}, formats: {W: {L: csr}}, actions: [], capacity: {size: maximum}}
+    backward: {densities: {W: 0.2}, formats: {W: {L: csr}}, actions: [], capacity: {size: maximum}}
+    weight_update: {densities: {W: 0.3}, formats: {W: {L: csr}}, actions: []}
+"""
 
 
 @pytest.mark.parametrize(("item", "line", "column", "message", "hint"), NETWORK_CASES)
@@ -164,6 +186,32 @@ def test_other_keys_without_an_effect(
 ) -> None:
     path = write(text)
     check(lambda: load(path), 1, None, message, None)
+
+
+def test_what_every_phase_replaces(write: Any) -> None:
+    path = write(REPLACED)
+    check(lambda: load_sparsity(path), 3, 15, "'W' is replaced in every phase: it has no effect here", None)
+    with pytest.raises(SpecError) as caught:
+        load_sparsity(path)
+    assert [(one.line, one.column) for one in caught.value.issues] == [(3, 15), (5, 5), (6, 3)]
+    used = REPLACED.replace("W: 0.3", "X: 0.3").replace("W: {L: csr}}, actions: []}", "X: {L: csr}}}")
+    assert load_sparsity(write(used)).weight_update.densities["W"].average == 0.5
+
+
+def test_a_rule_of_one_phase_holds_for_what_that_phase_has(write: Any) -> None:
+    rules = "rules: {access_box: joined, gated_operands: dropped}"
+    actions = "actions: [{level: L, gate: Z, on: W}]"
+    for met in (
+        f"{rules}\n  phases: {{forward: {{{actions}}}}}",
+        f"phases: {{forward: {{{rules}, {actions}}}}}",
+    ):
+        assert load_sparsity(write(f"sparsity:\n  name: d\n  {met}\n")).forward.actions
+    path = write(f"sparsity:\n  name: d\n  phases: {{backward: {{{rules}}}, forward: {{{actions}}}}}\n")
+    check(lambda: load_sparsity(path), 3, 31, "'access_box' has no effect without actions", None)
+    content = {"name": "d", "rules": {"access_box": "joined"}}
+    with pytest.raises(SpecError, match=r"sparsity\.rules\.access_box: 'access_box' has no effect") as caught:
+        load_sparsity({"sparsity": content})
+    assert len(caught.value.issues) == 1
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,8 @@ SHAPE_CASES = [
     ("dimensions: [A, B]", "dimensions: [A, B, A]", 5, 24, "duplicate dimension 'A'", None),
     ("dimensions: [A, B]", "dimensions: [A, B, 3]", 5, 24, "the name of a dimension must be letters", None),
     ("{two: 2}", "{two: -2}", 6, 25, "coefficient 'two' must be at least 1, is -2", None),
+    ("{two: 2}", "{two: 2, pad: 1}", 6, 28, "no projection uses the coefficient 'pad'", None),
+    ("two*B", "towo*B", 9, 28, "unknown name 'towo'", "did you mean 'two'?"),
     ("{two: 2}", "{A: 2}", 6, 20, "coefficient 'A' is a dimension already", None),
     ("    dimensions: [A", "    phase: forwards\n    dimensions: [A", 5, 12, "unknown phase", "'forward'?"),
 ]

@@ -12,7 +12,7 @@ import pytest
 from procrustes_model.errors import SpecError
 from procrustes_model.shipped import list_shipped
 from procrustes_model.spec.load import load_network, load_problem
-from procrustes_model.spec.network import Network, NetworkLayer
+from procrustes_model.spec.network import InputShape, Network, NetworkLayer
 from procrustes_model.workloads.layer import training_problem
 
 PROCRUSTES = {
@@ -266,6 +266,60 @@ def test_every_issue_at_once_with_its_place(tmp_path: Path) -> None:
     assert places == [(3, 3), (6, 50), (7, 23), (11, 54)]
     assert "did you mean 'batch'?" in str(error.value)
     assert "did you mean 'conv'?" in str(error.value)
+
+
+def test_what_no_layer_takes_has_no_effect(tmp_path: Path) -> None:
+    file = tmp_path / "net.yaml"
+    own = "input_channels: 4, input_size: 4"
+    text = (
+        "network:\n"
+        "  name: n\n"
+        "  input: {channels: 4, height: 4, width: 4}\n"
+        "  layers:\n"
+        "    - {kind: pool, kernel: 1}\n"
+        f"    - {{name: a, kind: conv, channels: 4, kernel: 1, OWN}}\n"
+        "    - name: g\n"
+        "      repeat: 2\n"
+        "      layers:\n"
+        "        - {name: b, kind: conv, channels: 4, kernel: 1, branch: true}\n"
+        "        - {name: c, kind: conv, channels: 4, kernel: 1}\n"
+        "        - {name: d, kind: conv, channels: 4, kernel: 1, branch: true}\n"
+        "    - {kind: global_pool}\n"
+        "    - {name: e, kind: conv, channels: 4, kernel: 1, concatenate: true}\n"
+        f"    - {{name: f, kind: conv, channels: 4, kernel: 1, branch: true, {own}}}\n"
+    )
+    file.write_text(text.replace("OWN", own))
+    with pytest.raises(SpecError) as error:
+        load_network(file)
+    said = [(issue.line, issue.column, issue.message) for issue in error.value.issues]
+    assert said == [
+        (3, 3, "'input' has no effect: every layer states its own"),
+        (14, 53, "'concatenate' has no effect: no layer takes its input from here"),
+        (15, 53, "'branch' has no effect: no layer takes its input from here"),
+    ]
+    file.write_text(
+        text.replace("OWN", "input_size: 4")
+        .replace(", concatenate: true", "")
+        .replace(f", branch: true, {own}", "")
+    )
+    network = load_network(file)
+    # The second d is beside the sequence, and what stands after it takes its place's input.
+    assert [layer.name for layer in network.layers] == [
+        "a",
+        *(f"g_{i}_{x}" for i in (1, 2) for x in "bcd"),
+        "e",
+        "f",
+    ]
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_an_input_that_no_layer_takes_is_not_written(channels: int, tmp_path: Path) -> None:
+    layer = NetworkLayer(name="a", kind="conv", in_channels=4, out_channels=4, input_size=(1, 2))
+    network = Network(name="n", input=InputShape(channels=channels, height=5), layers=(layer,))
+    file = tmp_path / "net.yaml"
+    file.write_text(network.to_yaml())
+    kept = network.input if channels == 4 else None
+    assert load_network(file) == network.model_copy(update={"input": kept})
 
 
 def test_shape_issues_have_a_place_and_do_not_cascade(tmp_path: Path) -> None:

@@ -45,17 +45,17 @@ def sparsity_spec(case: Case) -> dict[str, Any]:
     ]
     operands = [name for name, tensor in case["problem"]["tensors"].items() if not tensor["output"]]
     compute = {"gate": operands, "gated_energy": 1.0} if sparsity["compute"] == "gating" else {}
+    # Rules of what a case does not do would be refused.
+    rules = {"rounding": "whole_words"} | ({"access_box": "joined"} if actions else {})
+    if any("gate" in action for action in actions):
+        rules["gated_operands"] = "dropped"
     return {
         "sparsity": {
             "name": f"case {case['id']}",
             "densities": densities,
             "actions": actions,
             "compute": compute,
-            "rules": {
-                "rounding": "whole_words",
-                "access_box": "joined",
-                "gated_operands": "dropped",
-            },
+            "rules": rules,
         }
     }
 

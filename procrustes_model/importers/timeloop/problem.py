@@ -10,6 +10,7 @@ from procrustes_model.importers.timeloop.node import Node
 from procrustes_model.spec.text.words import is_identifier, shorten
 
 _BESIDE = ("shape", "instance", "version", "name", "densities", "data_densities", "type")
+_UNUSED = "sizes that the shape does not use"
 _DENSITIES = ("densities", "data_densities", "commonDensities")
 
 
@@ -51,6 +52,10 @@ def read_problem(inputs: Inputs, name: str) -> TranslatedProblem | None:
     dimensions = [node.text() for node in _children(shape, "dimensions")]
     defaults = _coefficients(shape)
     tensors = _tensors(shape, dimensions, defaults)
+    used = {word for tensor in tensors.values() for rank in tensor["projection"] for word in rank.split()}
+    for one in [one for one in defaults if one not in used]:
+        shape.findings.drop(_UNUSED, one)
+        del defaults[one]
     instance = section.get("instance") or section
     values = _values(instance, [*dimensions, *defaults], section)
     bounds = {one: values.get(one, 0) for one in dimensions}
@@ -104,7 +109,7 @@ def _values(instance: Node, known: list[str], section: Node) -> dict[str, int]:
         elif key in _DENSITIES:
             node.findings.drop("densities: nothing is saved at zeros in a dense design", "densities")
         elif key not in _BESIDE:
-            node.findings.drop("sizes that the shape does not use", f"{raw} ({node.place})")
+            node.findings.drop(_UNUSED, f"{raw} ({node.place})")
     if instance is not section:
         for key, node in section.items():
             if key not in _BESIDE:

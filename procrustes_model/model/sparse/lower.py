@@ -196,6 +196,7 @@ def lower_sparsity(
         `densities` and `masks` both say what is zero in one.
     """
     phase = sparsity.phase(problem.phase)
+    own = rules is None
     rules = phase.rules if rules is None else rules
     names = _Names(architecture, problem, sparsity, rules)
     problem_arrays = lower_problem(problem)
@@ -203,6 +204,8 @@ def lower_sparsity(
     actions = _lower_actions(phase, len(problem.tensors), names)
     balance = _lower_balance(phase, len(architecture.levels), names)
     formats = _lower_formats(phase, architecture, problem, balance.array, names)
+    if own and rules.capacity == "added":
+        _check_added(found, names)
     if not names.issues:
         names.issues += idle_on(architecture, sparsity, phase, problem)
     if names.issues:
@@ -278,6 +281,15 @@ def _choose_zeros(
         if density.model == "mask" and name not in found:
             found[name] = density.mask
     return chosen, found
+
+
+def _check_added(found: Mapping[str, Any], names: _Names) -> None:
+    """Complain of sizes that are added up where no phase has several masks, and so any to add."""
+    stated = [names.design.phase(phase).densities.values() for phase in PHASES]
+    most = max(sum(density.model == "mask" for density in one) for one in stated)
+    if max(len(found), most) < 2:
+        message = "'capacity: added' has no effect on fewer than two masks"
+        names.complain(message, "give a mask of another tensor, or take the rule out", ("rules", "capacity"))
 
 
 def _served(
