@@ -65,3 +65,4 @@ def settle(rng: random.Random, machine: dict[str, Any], tensors: list[str]) -> N
             if name not in level.get("tensors", [name]):
                 level["tensors"].append(name)
             level.setdefault("resident", []).append(name)
+            level["loaded"] = rng.random() < 0.4

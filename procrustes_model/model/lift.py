@@ -130,7 +130,7 @@ def lift_dense(
                 tensor=tensor.name,
                 is_output=tensor.is_output,
                 instances=int(instances[i]),
-                tile_words=int(tile[i, t]),
+                tile_words=int(tile[i, t]) if tensor.name in mapping.levels[i].keep else 0,
                 reads=int(accesses[i, t, Action.READ]),
                 fills=int(accesses[i, t, Action.FILL]),
                 updates=int(accesses[i, t, Action.UPDATE]),

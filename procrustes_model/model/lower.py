@@ -169,6 +169,7 @@ def lower_machine(
         home=np.array(
             [find_home(architecture, problem, tensor.name) for tensor in problem.tensors], np.int64
         ),
+        loads=np.array([level.loaded for level in levels]),
         through=np.array([[t.name in level.through for t in problem.tensors] for level in levels]),
         wires=_lower_wires(architecture),
         sums=_lower_sums(architecture, problem, bits, moved),

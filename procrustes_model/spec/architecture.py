@@ -116,6 +116,11 @@ class StorageLevel(Frozen):
         default=(),
         description="tensors that begin and end here, whole: not fetched from levels further out nor sent",
     )
+    loaded: bool = Field(
+        default=False,
+        strict=True,
+        description="whether operands that are resident here are written once in every evaluation",
+    )
     through: Names = Field(
         default=(),
         description="operands that, where they are not kept here, are written and read once on their way in",
@@ -139,6 +144,8 @@ class StorageLevel(Frozen):
                 raise PartError(("resident", position), message, f"add {tensor} to 'tensors'")
         if self.leakage_gated and not self.leakage_mw:
             raise PartError(("leakage_gated",), "'leakage_gated' has no effect without 'leakage_mw'")
+        if self.loaded and not self.resident:
+            raise PartError(("loaded",), "'loaded' has no effect without 'resident'")
         return self
 
     @property

@@ -160,11 +160,11 @@ def count_covered(problem: Problem, loops: list[NestLoop], tensor: Tensor, level
 
 
 def count_tensor(
-    problem: Problem, mapping: Mapping, tensor: Tensor, home: int = 0
+    problem: Problem, mapping: Mapping, tensor: Tensor, home: int = 0, *, loads: bool = False
 ) -> dict[str, dict[str, int]]:
     """Return by level name the tile, reads, fills and updates of one tensor, per instance.
 
-    Nothing is filled at its `home`.
+    Nothing is filled at its `home`, unless that `loads` it.
     """
     loops = list_loops(problem, mapping)
     levels = len(mapping.levels)
@@ -195,7 +195,7 @@ def count_tensor(
         counts[mapping.levels[level].level] = {
             "tile_words": len(tile(level)),
             "reads": max(0, served - new),
-            "fills": max(0, moved - fresh) if level > home else 0,
+            "fills": max(0, moved - fresh) if level > home or (loads and level == home) else 0,
             "updates": served if tensor.is_output else 0,
         }
         into_child, tiles, child = moved, 1, level

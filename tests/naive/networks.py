@@ -67,7 +67,9 @@ def evaluate(architecture: Architecture, problem: Problem, mapping: Mapping) -> 
     spent = problem.computes * architecture.compute.energy_pj
     for tensor in problem.tensors:
         home = find_home(architecture, problem, tensor.name)
-        for name, numbers in dense.count_tensor(problem, mapping, tensor, home).items():
+        for name, numbers in dense.count_tensor(
+            problem, mapping, tensor, home, loads=levels[home].loaded and not tensor.is_output
+        ).items():
             counts[name, tensor.name] = numbers
         holders = [i for i in range(len(levels)) if tensor.name in mapping.levels[i].keep]
         for i, child in zip(holders, [*holders[1:], len(levels)], strict=True):

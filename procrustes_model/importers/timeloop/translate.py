@@ -147,6 +147,7 @@ def _settle(
             continue
         if outside:
             level.content.setdefault("resident", []).append(tensor)
+            level.content["loaded"] = True  # that tool counts it
         for name in outside:  # what the architecture says already
             if tensor in (bypass := rules.get(name, {}).get("bypass", [])):
                 bypass.remove(tensor)

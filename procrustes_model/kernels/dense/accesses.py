@@ -38,8 +38,9 @@ def count_accesses(
     transfers are read once per different tile that its siblings hold, network by network. An output is
     updated as often; its first accumulation into an element reads nothing and fetches nothing. The
     elements that an instance touches may be more than real where they are too many to be marked: counts are
-    held at 0. What begins and ends at a level is not filled there. A level that words only pass takes in
-    each of them and gives it out again. Sums are complete where each word of the output comes once.
+    held at 0. What begins and ends at a level is not filled there, but for what is loaded. A level that words
+    only pass takes in each of them and gives it out again. Sums are complete where each word of the output
+    comes once.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def count_accesses(
                         counts.complete[n, level, 1] = size % here == 0 and served == size // here
                     accesses[n, level, tensor, UPDATE] = served
                 accesses[n, level, tensor, READ] = max(0, served - new)
-                if level > machine.home[tensor]:
+                if level > machine.home[tensor] or (machine.loads[level] and tensor != problem.output):
                     accesses[n, level, tensor, FILL] = max(0, moved[n, level, tensor] - fresh)
                 from_child = moved[n, level, tensor]
                 tiles = 1

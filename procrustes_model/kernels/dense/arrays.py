@@ -186,6 +186,8 @@ class MachineArrays(NamedTuple):
         Instances that accesses are charged for at most: as many as have ports of their own.
     home : int64[T]
         The outermost level that may keep the tensor: there it begins and ends.
+    loads : bool[L]
+        Whether what begins at a level is written there once.
     through : bool[L, T]
         Tensors that a level which does not keep them takes in and gives out again, word by word.
     wires : WireArrays
@@ -212,6 +214,7 @@ class MachineArrays(NamedTuple):
     cycles_per_compute: float
     ports: Ints
     home: Ints
+    loads: Bools
     through: Bools
     wires: WireArrays
     sums: SumArrays

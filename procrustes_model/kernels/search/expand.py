@@ -415,6 +415,10 @@ def _cross(
         if p < 0:  # it begins here
             if model.output[t]:
                 label[at.fresh + t] = _touched(model, lattice, label, inner, t, child)
+            elif model.machine.loads[inner]:
+                filled = box_words(model.coefficient[t], lattice.value[child])
+                energy += _spend(model, inner, t, FILL, filled, label[UNITS], False)
+                _note_traffic(model, label, inner, t, 0, filled)
             label[at.shared + t] = 1
             label[at.home + t] = label[UNITS]
             continue

@@ -129,6 +129,7 @@ def _lift_levels(
                 t,
                 phase.format_of(tensor.name, spec.name).kind,
                 buffers,
+                passes=tensor.name not in mapping.levels[i].keep,
             )
             for t, tensor in enumerate(problem.tensors)
             if tensor.name in mapping.levels[i].keep or buffers.dense.accesses[0, i, t].any()
@@ -139,7 +140,15 @@ def _lift_levels(
 
 
 def _lift_tensor(
-    level: str, tensor: str, is_output: bool, i: int, t: int, format_name: str, buffers: SparseBuffers
+    level: str,
+    tensor: str,
+    is_output: bool,
+    i: int,
+    t: int,
+    format_name: str,
+    buffers: SparseBuffers,
+    *,
+    passes: bool,
 ) -> SparseTensorCounts:
     counts, costs, dense = buffers.counts, buffers.costs, buffers.dense
     actual, energy = _triple(counts.actual[0, i, t]), _triple(costs.energy[0, i, t])
@@ -149,7 +158,7 @@ def _lift_tensor(
         tensor=tensor,
         is_output=is_output,
         instances=int(dense.instances[0, i]),
-        tile_words=int(dense.tile[0, i, t]),
+        tile_words=0 if passes else int(dense.tile[0, i, t]),
         reads=as_count(actual[READ]),
         fills=as_count(actual[FILL]),
         updates=as_count(actual[UPDATE]),
