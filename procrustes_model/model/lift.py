@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import COMPUTING, CostArrays, CountArrays, MachineArrays
 from procrustes_model.model.components import ComponentResult, lift_components, lift_leakage
+from procrustes_model.model.lower import own_bits
 from procrustes_model.model.result import (
     ComputeResult,
     LevelResult,
@@ -169,6 +170,7 @@ def lift_dense(
         networks=networks,
         leakage=lift_leakage(architecture, instances, cycles),
         clock_ghz=architecture.clock_ghz,
+        bits=own_bits(architecture, problem),
     )
 
 

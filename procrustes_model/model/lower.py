@@ -232,6 +232,7 @@ def lower_bits(architecture: Architecture, problem: Problem) -> Ints:
     """Return the bits of an element, int64[L, T].
 
     Those that the problem states of the tensor, or else the architecture, or else those of the level's word.
+    What networks and schedules state is what their problems state; `spec.widths` has the whole order.
     """
     tensors = [tensor.name for tensor in problem.tensors]
     issues = [
@@ -249,6 +250,14 @@ def lower_bits(architecture: Architecture, problem: Problem) -> Ints:
     for name, own in {**architecture.bits, **problem.bits}.items():
         bits[:, tensors.index(name)] = own
     return bits
+
+
+def own_bits(architecture: Architecture, problem: Problem) -> dict[str, int]:
+    """Return the bits that are stated of tensors, but of those that are the word of all levels anyway."""
+    words = {level.word_bits for level in architecture.levels}
+    stated = {**architecture.bits, **problem.bits}
+    names = [tensor.name for tensor in problem.tensors]
+    return {name: stated[name] for name in names if name in stated and {stated[name]} != words}
 
 
 def by_level(values: list[int], problem: Problem) -> Ints:

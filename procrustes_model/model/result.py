@@ -181,6 +181,8 @@ class Result:
         Of the parts that leak.
     clock_ghz : float or None
         Of the machine; None: there is no time, only cycles.
+    bits : dict of str to int
+        Of an element, by tensor: of those whose elements are not everywhere the level's word.
     """
 
     architecture: str
@@ -195,6 +197,7 @@ class Result:
     networks: tuple[NetworkResult, ...] = field(default=(), kw_only=True)
     leakage: tuple[Leakage, ...] = field(default=(), kw_only=True)
     clock_ghz: float | None = field(default=None, kw_only=True)
+    bits: dict[str, int] = field(default_factory=dict, kw_only=True)
 
     @property
     def energy_pj(self) -> float:
@@ -359,7 +362,9 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as nested plain data, ready for JSON, derived figures included."""
         data = asdict(self)
-        # Machines without a clock have the same content as ever.
+        # Machines without a clock, and elements of a word, have the same content as ever.
+        if not self.bits:
+            del data["bits"]
         if not self.leakage:
             del data["leakage"]
         if not self.networks:

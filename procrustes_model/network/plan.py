@@ -17,6 +17,7 @@ from procrustes_model.network.case import Case
 from procrustes_model.network.dataflow import dataflow_constraints
 from procrustes_model.network.densities import LayerState, zeros_of
 from procrustes_model.spec.load import load_problem
+from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.vocabulary import Phase
 from procrustes_model.workloads.layer import problem_content
 
@@ -37,7 +38,7 @@ class Entry:
     phase : str
     design : str
     problem : dict
-        Content of a problem file: name, shape, dimensions, coefficients.
+        Content of a problem file: name, shape, dimensions, coefficients, bits.
     key : str
         Of its case.
     densities : dict of str to float
@@ -82,13 +83,20 @@ class _Planner:
     """Collects entries and cases."""
 
     work: Work
+    bits: Bits
     entries: list[Entry] = field(default_factory=list)
     cases: dict[str, Case] = field(default_factory=dict)
 
     def add(self, layer: Layer, phase: Phase, state: LayerState) -> None:
         work = self.work
         content = problem_content(
-            layer, phase, batch=work.batch, network=work.network.name, as_published=work.as_published
+            layer,
+            phase,
+            batch=work.batch,
+            network=work.network.name,
+            as_published=work.as_published,
+            shared=work.network.bits,
+            part=self.bits,
         )
         problem = load_problem({"problem": content})
         for design in work.designs:
@@ -157,7 +165,7 @@ class _Planner:
         )
 
 
-def make_plan(work: Work, states: Mapping[str, LayerState]) -> Plan:
+def make_plan(work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS) -> Plan:
     """Return what a run has to do.
 
     Parameters
@@ -165,13 +173,15 @@ def make_plan(work: Work, states: Mapping[str, LayerState]) -> Plan:
     work : Work
     states : mapping of str to LayerState
         By layer; see `find_states`.
+    bits : Bits
+        Of a part of a schedule, in place of what the network says.
 
     Raises
     ------
     SpecError
         When a layer's problem is too large, or the architecture has no array for a dataflow.
     """
-    planner = _Planner(work)
+    planner = _Planner(work, bits)
     for layer in work.network.layers:
         for phase in work.phases:
             planner.add(layer, phase, states[layer.name])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from procrustes_model.model.result import Result
     from procrustes_model.network.case import Case
     from procrustes_model.spec.mapping import Mapping as LoopNest
+    from procrustes_model.spec.problem import Problem
 
 FORMAT = "procrustes_case"
 _SEALED = 3
@@ -41,7 +42,7 @@ class CaseRecord:
     key : str
         Hash of everything that the case depends on; see `Case`.
     problem : dict
-        The problem's ``name``, ``shape``, ``phase`` and ``dimensions``.
+        The problem's ``name``, ``shape``, ``phase`` and ``dimensions``, and ``bits`` where it states some.
     objective : str
         As `parse_objective` reads it.
     mapping : dict
@@ -215,16 +216,9 @@ def describe_case(
     proven, gap, limit
         As `CaseRecord` has them.
     """
-    problem = case.problem
-    head = {
-        "name": problem.name,
-        "shape": problem.shape,
-        "phase": problem.phase,
-        "dimensions": dict(problem.dimensions),
-    }
     return CaseRecord(
         key=case.key,
-        problem=_plain(head),
+        problem=_described(case.problem),
         objective=case.objective,
         mapping=_plain(mapping),
         **_numbers(result),
@@ -232,6 +226,19 @@ def describe_case(
         gap=gap,
         limit=limit,
     )
+
+
+def _described(problem: Problem) -> dict[str, Any]:
+    head = {
+        "name": problem.name,
+        "shape": problem.shape,
+        "phase": problem.phase,
+        "dimensions": dict(problem.dimensions),
+    }
+    if problem.bits:
+        head["bits"] = dict(problem.bits)
+    plain: dict[str, Any] = _plain(head)
+    return plain
 
 
 def best_of(before: CaseRecord, after: CaseRecord) -> CaseRecord:
@@ -266,7 +273,7 @@ def with_result(record: CaseRecord, case: Case, mapping: LoopNest, result: Resul
     Parameters
     ----------
     record : CaseRecord
-        The other one: of the same problem.
+        The other one: of the same problem, but for its bits.
     case : Case
     mapping : Mapping
         For this case.
@@ -274,7 +281,15 @@ def with_result(record: CaseRecord, case: Case, mapping: LoopNest, result: Resul
         What it costs here.
     """
     nest = _plain(mapping.to_dict())
-    return replace(record, key=case.key, mapping=nest, proven=False, gap=None, **_numbers(result))
+    return replace(
+        record,
+        key=case.key,
+        problem=_described(case.problem),
+        mapping=nest,
+        proven=False,
+        gap=None,
+        **_numbers(result),
+    )
 
 
 def _numbers(result: Result) -> dict[str, Any]:

@@ -278,7 +278,7 @@ class TrainRequest(NetworkRequest):
     def check(self) -> None:
         """Raise a SpecError where options do not go together."""
         super().check()
-        if self.sparsity is None:
+        if self.sparsity is None and is_recorded(self.schedule):  # others may state bits
             raise SpecError(Issue("dense training costs what the comparison says", "name a sparse design"))
         if self.iterations is not None and not is_recorded(self.schedule):
             raise SpecError(Issue("iterations are the end of a recorded run", "a schedule file says its own"))

@@ -29,6 +29,7 @@ class _Problem(_Open):
     shape: str
     phase: str | None
     dimensions: dict[str, Whole]
+    bits: dict[str, Whole] = {}
 
 
 class _Compute(_Open):
@@ -51,6 +52,7 @@ class _Result(_Open):
     compute: _Compute
     densities: dict[str, Amount] = {}
     imbalance: _Imbalance | None = None
+    bits: dict[str, Whole] = {}
 
 
 class _Row(_Open):

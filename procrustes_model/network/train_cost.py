@@ -23,6 +23,7 @@ from procrustes_model.spec.network import Network
 from procrustes_model.spec.schedule import Schedule, SchedulePart, load_schedule
 from procrustes_model.spec.sparsity import Sparsity
 from procrustes_model.spec.text.words import did_you_mean
+from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.vocabulary import Phase
 
 
@@ -37,11 +38,14 @@ class PartCost:
         Weights kept / weights, of the whole network.
     rows : tuple of Row
         One training step on the sparse design: every layer and phase.
+    bits : Bits
+        What the part states of the bits of elements.
     """
 
     iterations: int
     weight_density: float
     rows: tuple[Row, ...]
+    bits: Bits = NO_BITS
 
     def step(self, phase: Phase | None = None) -> Totals:
         """Return the cost of one training step, in a phase or all."""
@@ -65,7 +69,7 @@ class TrainCost:
     Attributes
     ----------
     architecture, network, schedule, design : str
-        Names; the design is the sparse one.
+        Names; the design is the sparse one, or 'dense' where only bits change.
     batch : int
         Samples per training step.
     mappings : str
@@ -73,7 +77,7 @@ class TrainCost:
     parts : tuple of PartCost
         First to last.
     dense : PartCost
-        All iterations where nothing is zero, without a sparse design.
+        All iterations where nothing is zero, without a sparse design and without the parts' bits.
     states : int
         Distinct states of the network.
     searches : int
@@ -119,6 +123,20 @@ class TrainCost:
         return all(row.case.proven for part in (*self.parts, self.dense) for row in part.rows)
 
 
+@dataclass(frozen=True, eq=False)
+class _State:
+    """What a part says of the layers, by name, and of bits."""
+
+    layers: dict[str, LayerState]
+    bits: Bits
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What is the same of states that are the same."""
+        known = ((one.weights, one.activations, one.gradients, one.assumed) for one in self.layers.values())
+        return (*known, self.bits)
+
+
 @verb(TrainRequest)
 def train_cost(request: TrainRequest) -> TrainCost:
     """Return energy and cycles of a whole training run, and of dense training.
@@ -140,25 +158,25 @@ def train_cost(request: TrainRequest) -> TrainCost:
     check_engine(request)
     work = load_work(request)
     net, design = work.network, work.designs[0]
-    if design.sparsity is None:
-        raise SpecError(Issue("dense training costs what the comparison says", "name a sparse design"))
     run = _load(request.schedule, net, request.iterations)
     file = os.fspath(request.schedule) if isinstance(request.schedule, str | os.PathLike) else None
     recorded = is_recorded(request.schedule)
+    if design.sparsity is None:
+        _check_dense(run, file)
     states = [
-        _states(net, part, number, file, None if recorded else design.sparsity)
+        _State(_states(net, part, number, file, None if recorded else design.sparsity), part.bits)
         for number, part in enumerate(run.parts, 1)
     ]
-    if recorded:
+    if recorded and design.sparsity is not None:
         check_used(
-            {f"{i} {name}": one for i, state in enumerate(states) for name, one in state.items()},
+            {f"{i} {name}": one for i, state in enumerate(states) for name, one in state.layers.items()},
             design.sparsity,
             recorded=True,
         )
-    distinct = list({_key(state): state for state in states}.values())
+    distinct = {state.key: state for state in states}
     nothing_zero = replace(work, designs=(Design(DENSE, None, design.dataflow),))
     dense = make_plan(nothing_zero, {layer.name: LayerState() for layer in net.layers})
-    plans = {_key(state): make_plan(work, state) for state in distinct}
+    plans = {key: make_plan(work, state.layers, state.bits) for key, state in distinct.items()}
     searched = [dense, *plans.values()] if request.mappings == "each" else [dense]
     records = find_records(_together(searched), request)
     count = len(records)
@@ -166,7 +184,7 @@ def train_cost(request: TrainRequest) -> TrainCost:
     if request.mappings == "dense":
         records |= dict(_evaluated(dense, list(plans.values()), records, unsaved, request.progress))
     parts = [
-        PartCost(part.iterations, _kept(net, state), _rows(plans[_key(state)], records))
+        PartCost(part.iterations, _kept(net, state.layers), _rows(plans[state.key], records), part.bits)
         for part, state in zip(run.parts, states, strict=True)
     ]
     return TrainCost(
@@ -202,6 +220,19 @@ def _load(schedule: Any, network: Network, iterations: int | None) -> Schedule:
     return load_schedule(schedule)
 
 
+def _check_dense(run: Schedule, file: str | None) -> None:
+    """Raise unless the parts of a run state bits, and no zeros, which are those of a sparse design."""
+    if not any(part.bits for part in run.parts):
+        hint = "name a sparse design, or give parts 'bits'"
+        raise SpecError(Issue("dense training costs what the comparison says", hint))
+    blank = SchedulePart(iterations=1)
+    for number, part in enumerate(run.parts, 1):
+        for name in ("weights", "activations", "gradients"):
+            if getattr(part, name) != getattr(blank, name):
+                message = f"part {number}: '{name}' has zeros, and no sparse design says what they save"
+                raise SpecError(Issue(message, "such as --sparsity procrustes", file))
+
+
 def _states(
     network: Network, part: SchedulePart, number: int, file: str | None, sparsity: Sparsity | None
 ) -> dict[str, LayerState]:
@@ -228,11 +259,6 @@ def _states(
     if issues:
         raise SpecError([Issue(f"part {number}: {one.message}", one.hint, file) for one in issues])
     return states
-
-
-def _key(states: Mapping[str, LayerState]) -> tuple[Any, ...]:
-    """Return what is the same of states that are the same."""
-    return tuple((one.weights, one.activations, one.gradients, one.assumed) for one in states.values())
 
 
 def _kept(network: Network, states: Mapping[str, LayerState]) -> float:
@@ -278,21 +304,25 @@ def _evaluated(
     for number, (key, (case, layer, phase)) in enumerate(wanted.items(), 1):
         record = records[at[layer, phase]]
         mapping = load_mapping(record.mapping, case.architecture, case.problem)
-        assert case.zeros is not None
-        design, ask = case.zeros.sparsity, case.zeros.arguments()
-        kept = keeping_what_saves(design.phase(case.problem.phase), case.problem, mapping)
+        ask: dict[str, Any] = {} if case.zeros is None else case.zeros.arguments()
         try:
-            result = evaluate(case.architecture, case.problem, kept, **ask)
-            mapping = kept
-        except SpecError:
-            ask["sparsity"] = without_idle(design, case.problem, mapping)
-            unsaved.add(key)
-            try:
-                result = evaluate(case.architecture, case.problem, mapping, **ask)
-            except SpecError as error:
-                hint = "its best dense mapping does not do for the sparse design: choose mappings 'each'"
-                message = f"{layer} ({phase}): {error.issues[0].message}"
-                raise SpecError(Issue(message, hint)) from None
+            # A case without zeros differs from the dense one in its bits alone.
+            if case.zeros is not None:
+                design = case.zeros.sparsity
+                kept = keeping_what_saves(design.phase(case.problem.phase), case.problem, mapping)
+                try:
+                    result = evaluate(case.architecture, case.problem, kept, **ask)
+                    mapping = kept
+                except SpecError:
+                    ask["sparsity"] = without_idle(design, case.problem, mapping)
+                    unsaved.add(key)
+                    result = evaluate(case.architecture, case.problem, mapping, **ask)
+            else:
+                result = evaluate(case.architecture, case.problem, mapping)
+        except SpecError as error:
+            hint = "its best dense mapping does not do here: choose mappings 'each'"
+            message = f"{layer} ({phase}): {error.issues[0].message}"
+            raise SpecError(Issue(message, hint)) from None
         found = with_result(record, case, mapping, result)
         if progress is not None:
             progress(RunProgress(number, len(wanted), 0, number / len(wanted), found))

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from procrustes_model.errors import SpecError
 from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Name, Text
+from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.versions import KEY, VERSIONS
 
 LayerKind = Literal["conv", "grouped", "depthwise", "fully_connected", "matmul"]
@@ -61,6 +62,7 @@ class NetworkLayer(Frozen):
         default=False,
         description="whether a checkpoint keeps the weights of a product as inputs, outputs, as GPT-2's does",
     )
+    bits: Bits = Field(default=NO_BITS, description="bits of elements by tensor, or by phase and tensor")
 
     @model_validator(mode="after")
     def _check(self) -> NetworkLayer:
@@ -140,6 +142,9 @@ class Network(Frozen):
         default=None, description="shape of one sample; empty: layers say their own"
     )
     batch: Count = Field(default=1, description="samples per training step, unless a run says otherwise")
+    bits: Bits = Field(
+        default=NO_BITS, description="bits of elements of all layers, by tensor or by phase and tensor"
+    )
     layers: tuple[Annotated[Layer, Field(discriminator="kind")], ...] = Field(
         min_length=1, description="layers, first to last"
     )
@@ -218,6 +223,8 @@ def _network_text(network: Network) -> str:
         flow = (shape.channels, shape.height, shape.width)
         lines.append(f"  input: {{channels: {shape.channels}, height: {shape.height}, width: {shape.width}}}")
     lines += [f"  batch: {network.batch}"]
+    if network.bits:
+        lines.append(f"  bits: {_value(network.bits.written)}")
     if network.other_tensors:
         lines.append(f"  other_tensors: {_value(list(network.other_tensors))}")
     if network.tied_tensors:
@@ -225,6 +232,8 @@ def _network_text(network: Network) -> str:
     lines.append("  layers:")
     for layer in network.layers:
         item, flow = _item(layer, flow)
+        if layer.bits:
+            item["bits"] = layer.bits.written
         lines.append("    - {" + ", ".join(f"{key}: {_value(value)}" for key, value in item.items()) + "}")
     return "\n".join(lines) + "\n"
 
@@ -293,7 +302,7 @@ def _order(layer: NetworkLayer) -> dict[str, Any]:
 
 
 def _core(layer: NetworkLayer) -> dict[str, Any]:
-    keys = ("name", "kind", "in_channels", "out_channels", "groups", "has_weights", "inputs_first")
+    keys = ("name", "kind", "in_channels", "out_channels", "groups", "has_weights", "inputs_first", "bits")
     return {key: getattr(layer, key) for key in keys}
 
 

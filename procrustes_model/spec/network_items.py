@@ -8,13 +8,14 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, PrivateAttr, model_validator
 
 from procrustes_model.spec.network import Padding, Pair
-from procrustes_model.spec.network_problem import find_faults
+from procrustes_model.spec.network_problem import find_faults, result_names
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.problem_reader import CONTENT, read_content
 from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Identifier, Name, build, keys_of
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, shorten
 from procrustes_model.spec.text.yaml_text import Path
+from procrustes_model.spec.widths import NO_BITS, ROLE_TENSORS, Bits, read_bits
 
 MAX_REPEAT = 1000
 Times = Annotated[int, Field(strict=True, ge=1, le=MAX_REPEAT)]
@@ -48,7 +49,13 @@ _INPUTS_FIRST: Any = Field(
 )
 
 
-class WindowItem(Repeated):
+class LayerItem(Repeated):
+    """An item that is a layer, or several of them."""
+
+    bits: Bits = Field(default=NO_BITS, description="bits of elements by tensor, or by phase and tensor")
+
+
+class WindowItem(LayerItem):
     """A layer whose kernels move over a map."""
 
     kernel: Pair = Field(description="rows and columns of a kernel: a number, or [rows, columns]")
@@ -90,7 +97,7 @@ class GroupedItem(ConvItem):
     inputs_first: bool = _INPUTS_FIRST
 
 
-class FullyConnectedItem(Repeated):
+class FullyConnectedItem(LayerItem):
     """A fully connected layer; its input is flattened."""
 
     channels: Count = Field(description="outputs")
@@ -98,7 +105,7 @@ class FullyConnectedItem(Repeated):
     inputs_first: bool = _INPUTS_FIRST
 
 
-class MatmulItem(Repeated):
+class MatmulItem(LayerItem):
     """A matrix product Z[m,n] = A[m,k] B[k,n] per sample; B is weights, or activations too."""
 
     m: Count = Field(description="rows of A and Z per sample, such as tokens")
@@ -111,7 +118,7 @@ class MatmulItem(Repeated):
     inputs_first: bool = _INPUTS_FIRST
 
 
-class ProblemItem(Repeated):
+class ProblemItem(LayerItem):
     """Any problem, for one sample, as problem files write it: a shape, bounds and coefficients."""
 
     other_keys: ClassVar[tuple[str, ...]] = ("kind", *CONTENT)
@@ -173,6 +180,7 @@ _KIND_OF = {
     "concatenate": ("conv", "grouped"),
     "repeat": ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
     "first": ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
+    "bits": ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
 }
 
 
@@ -219,6 +227,8 @@ def read_item(written: Any, path: Path, document: Document) -> Frozen | None:
     for key, least in _PAIRS.items():
         if key in data:
             data[key] = _pair(data[key], least, (*path, key), document)
+    if "bits" in data:
+        data["bits"] = read_bits(data["bits"], (*path, "bits"), document)
     item = build(KINDS[kind], data, document, path)
     return item if len(document.issues) == before else None
 
@@ -239,10 +249,12 @@ def read_problem_item(written: dict[str, Any], path: Path, document: Document) -
         None where there is an issue.
     """
     before = len(document.issues)
-    item = build(
-        ProblemItem, {key: value for key, value in written.items() if key not in CONTENT}, document, path
-    )
     problem = read_content("-", written, path, document)
+    own = {key: value for key, value in written.items() if key not in CONTENT}
+    if "bits" in own:
+        names = ROLE_TENSORS if problem is None else tuple(result_names(problem).values())
+        own["bits"] = read_bits(own["bits"], (*path, "bits"), document, names)
+    item = build(ProblemItem, own, document, path)
     if item is None or problem is None:
         return None
     for fault in find_faults(problem, item.batch_dimension, item.count):

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from procrustes_model.spec.problem import Problem, Tensor, Term
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Identifier, Name
 from procrustes_model.spec.text.words import did_you_mean
+from procrustes_model.spec.widths import NO_BITS, Bits, faults_of_bits
 from procrustes_model.vocabulary import Phase, Role
 
 
@@ -44,6 +45,9 @@ class ProblemLayer(Frozen):
         default=None, description="the dimension whose bound the batch multiplies; empty: one is added"
     )
     count: Count = Field(default=1, description="separate copies per sample, of a layer without weights")
+    bits: Bits = Field(
+        default=NO_BITS, description="bits of elements by tensor as results call it, or by phase and tensor"
+    )
 
     @field_validator("problem")
     @classmethod
@@ -56,6 +60,9 @@ class ProblemLayer(Frozen):
         fault = next(find_faults(self.problem, self.batch_dimension, self.count), None)
         if fault is not None:
             raise ValueError(f"{fault.message}; {fault.hint}" if fault.hint else fault.message)
+        wrong = next(faults_of_bits(self.bits.written, result_names(self.problem).values()), None)
+        if wrong is not None:
+            raise ValueError(wrong.message)
         return self
 
     def __hash__(self) -> int:
@@ -66,6 +73,7 @@ class ProblemLayer(Frozen):
                 self.name,
                 self.batch_dimension,
                 self.count,
+                self.bits,
                 problem.shape,
                 problem.phase,
                 problem.tensors,
@@ -111,6 +119,15 @@ def layer_roles(problem: Problem) -> dict[Role, str]:
     if Role.WEIGHTS not in roles and len(others) == 1:
         roles[Role.WEIGHTS] = others[0]
     return roles
+
+
+def result_names(problem: Problem) -> dict[str, str]:
+    """Return what results call each tensor of a layer: by its role, or as it is called where it has none."""
+    roles = {name: role for role, name in layer_roles(problem).items()}
+    return {
+        tensor.name: roles[tensor.name].tensor if tensor.name in roles else tensor.name
+        for tensor in problem.tensors
+    }
 
 
 def leading_groups(problem: Problem) -> bool:

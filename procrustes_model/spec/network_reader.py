@@ -13,6 +13,7 @@ from procrustes_model.spec.network_items import (
     GlobalPoolItem,
     GroupedItem,
     GroupItem,
+    LayerItem,
     MatmulItem,
     PoolItem,
     ProblemItem,
@@ -26,9 +27,12 @@ from procrustes_model.spec.schema import Frozen, build
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.words import shorten
 from procrustes_model.spec.text.yaml_text import Path
+from procrustes_model.spec.widths import read_bits
 
 MAX_LAYERS = 10_000
-_TITLE = ["name", "description", "source", "dataset", "input", "batch", "other_tensors", "tied_tensors"]
+_TITLE = [
+    *("name", "description", "source", "dataset", "input", "batch", "bits", "other_tensors", "tied_tensors")
+]
 _TOP_KEYS = [*_TITLE, "layers"]
 _EXAMPLE = "such as [{name: conv1, kind: conv, channels: 64, kernel: 3, padding: 1}]"
 
@@ -113,6 +117,8 @@ def read_network(document: Document) -> Network:
         if key not in _TOP_KEYS:
             unknown_key(document, (*path, key), _TOP_KEYS)
     title = {key: content[key] for key in _TITLE if key in content}
+    if "bits" in title:
+        title["bits"] = read_bits(title["bits"], (*path, "bits"), document)
     blank = NetworkLayer(name="-", kind="fully_connected", in_channels=1, out_channels=1)
     head = build(Network, {**title, "layers": (blank,)}, document, path)
     steps = _steps(content, document)
@@ -186,6 +192,8 @@ def _layers(steps: list[_Step], shape: InputShape | None, document: Document) ->
         before = len(document.issues)
         passed.pass_on(step.item)
         data, after = _run(step, flow, document)
+        if data and isinstance(step.item, LayerItem):
+            data["bits"] = step.item.bits
         layer = _build(data, step.path, document)
         if len(document.issues) > before:
             break

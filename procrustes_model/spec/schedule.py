@@ -12,6 +12,7 @@ from procrustes_model.spec.network_density import ActivationDensity, DensityProf
 from procrustes_model.spec.schema import Count, Frozen, Name, Text, build, keys_of
 from procrustes_model.spec.text.document import document_from_data, missing_key, read_document, unknown_key
 from procrustes_model.spec.text.words import PAIRS, shorten
+from procrustes_model.spec.widths import NO_BITS, Bits, read_bits
 
 
 class SchedulePart(Frozen):
@@ -25,6 +26,9 @@ class SchedulePart(Frozen):
     gradients: ActivationDensity = Field(
         default=ActivationDensity(),
         description="gradients of outputs that are not zero; empty: what the sparse design says",
+    )
+    bits: Bits = Field(
+        default=NO_BITS, description="bits of elements of all layers, by tensor or by phase and tensor"
     )
 
     def profile(self, name: str) -> DensityProfile:
@@ -79,7 +83,10 @@ def load_schedule(source: str | os.PathLike[str] | Mapping[str, Any] | Schedule)
             place = ("schedule", "parts", number)
             if not isinstance(one, dict):
                 document.complain(place, f"item {number + 1} of 'parts' must be {PAIRS}, is {shorten(one)}")
-            elif (part := build(SchedulePart, one, document, place)) is not None:
+                continue
+            if "bits" in one:
+                one = {**one, "bits": read_bits(one["bits"], (*place, "bits"), document)}
+            if (part := build(SchedulePart, one, document, place)) is not None:
                 parts.append(part)
         data["parts"] = parts if len(parts) == len(written) else [SchedulePart(iterations=1)]
     elif "parts" not in data:

@@ -11,8 +11,9 @@ from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.spec.network_problem import ProblemLayer
+from procrustes_model.spec.network_problem import ProblemLayer, result_names
 from procrustes_model.spec.problem import Term
+from procrustes_model.spec.widths import NO_BITS, Bits, bits_in_phase
 from procrustes_model.vocabulary import PHASES, Phase, Role
 from procrustes_model.workloads.phases import in_phase
 
@@ -57,10 +58,34 @@ def training_problem(
 
 
 def problem_content(
-    layer: Layer, phase: Phase | str, *, batch: int = 1, network: str = "", as_published: bool = False
+    layer: Layer,
+    phase: Phase | str,
+    *,
+    batch: int = 1,
+    network: str = "",
+    as_published: bool = False,
+    shared: Bits = NO_BITS,
+    part: Bits = NO_BITS,
 ) -> dict[str, Any]:
-    """Return what a problem file of one training phase of a layer holds; see `training_problem`."""
+    """Return what a problem file of one training phase of a layer holds.
+
+    Parameters
+    ----------
+    layer, phase, batch, network, as_published
+        As `training_problem` takes them.
+    shared : Bits
+        What the network says of the bits of all layers.
+    part : Bits
+        What a part of a schedule says of them.
+    """
     phase = Phase.parse(phase)
+    content = _content(layer, phase, batch, network, as_published)
+    bits = bits_in_phase(phase, content.get("bits", {}), shared, layer.bits, part)
+    return {**content, "bits": bits} if bits else content
+
+
+def _content(layer: Layer, phase: Phase, batch: int, network: str, as_published: bool) -> dict[str, Any]:
+    """Return the same with the bits that a `ProblemLayer`'s problem states, and no others."""
     if batch < 1:
         raise SpecError(Issue(f"a batch has at least one sample, is {batch}"))
     where = f"{network}/" if network else ""
@@ -108,6 +133,7 @@ def _of_batch(layer: ProblemLayer, batch: int) -> Problem:
     weights. Of two activations each sample and each copy has its own: they are groups, G, as of a matmul.
     """
     roles = {name: role for role, name in layer.roles.items()}
+    called = result_names(layer.problem)
     dimensions = dict(layer.problem.dimensions)
     added: dict[str, frozenset[Role | None]] = {}
     copies = layer.count
@@ -125,9 +151,10 @@ def _of_batch(layer: ProblemLayer, batch: int) -> Problem:
     for tensor in layer.problem.tensors:
         role = roles.get(tensor.name)
         ranks = tuple((Term(dimension=name),) for name, of in added.items() if role in of) + tensor.ranks
-        called = {"ranks": ranks, "role": role, "name": tensor.name if role is None else role.tensor}
-        tensors.append(tensor.model_copy(update=called))
-    update = {"dimensions": dimensions, "tensors": tuple(tensors)}
+        own = {"ranks": ranks, "role": role, "name": called[tensor.name]}
+        tensors.append(tensor.model_copy(update=own))
+    bits = {called[name]: own for name, own in layer.problem.bits.items()}
+    update = {"dimensions": dimensions, "tensors": tuple(tensors), "bits": bits}
     return layer.problem.model_copy(update=update)
 
 

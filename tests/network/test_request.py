@@ -140,14 +140,14 @@ def test_a_density_that_nothing_needs_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"sparsity": None}, "name a sparse design"),
+        ({"sparsity": None, "schedule": "masks.npz"}, "name a sparse design"),
         ({"iterations": 9}, "a schedule file says its own"),
         ({"mappings": "all"}, "unknown mappings 'all'; one of each, dense"),
     ],
 )
 def test_what_a_training_run_refuses(options: dict[str, Any], said: str) -> None:
     with pytest.raises(SpecError, match=said):
-        TrainRequest("procrustes_16x16", TINY, "run.yaml", **options)
+        TrainRequest("procrustes_16x16", TINY, **{"schedule": "run.yaml", **options})
     assert TrainRequest("procrustes_16x16", TINY, "masks.npz", iterations=9).seconds == 60
 
 

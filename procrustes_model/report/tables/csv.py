@@ -55,8 +55,8 @@ WIDE_COLUMNS: Mapping[str, str] = MappingProxyType(
 They are followed by one column ``energy_pj_<level>`` per storage level and one per compute level, in pJ; of
 sparse results also ``energy_pj_balancing`` (pointers of pieces of tiles), ``energy_pj_<component>`` and,
 where parts leak, ``energy_pj_leakage``. Together these make up ``energy_pj``. Then one column
-``area_um2_<part>`` for each of these parts that states an area, and, where a machine has a clock,
-`TIME_COLUMNS`.
+``area_um2_<part>`` for each of these parts that states an area, where a machine has a clock,
+`TIME_COLUMNS`, and ``bits_<tensor>`` of tensors whose elements are not everywhere the level's word.
 """
 
 
@@ -87,7 +87,7 @@ def wide_text(results: Sequence[Result]) -> str:
     -------
     str
         Columns: `WIDE_COLUMNS`, then ``energy_pj_<level>``, ``energy_pj_<extra>`` and ``area_um2_<part>``;
-        `TIME_COLUMNS` where any has a clock.
+        `TIME_COLUMNS` where any has a clock, and ``bits_<tensor>``.
     """
     # A dict keeps the order of first appearance, which a set would not.
     names = dict.fromkeys(level.name for result in results for level in result.levels)
@@ -98,6 +98,7 @@ def wide_text(results: Sequence[Result]) -> str:
     columns += [f"area_um2_{name}" for name in parts]
     if any(result.time is not None for result in results):
         columns += TIME_COLUMNS
+    columns += dict.fromkeys(f"bits_{name}" for result in results for name in result.bits)
     return csv_text(columns, (_wide_row(result) for result in results))
 
 
@@ -156,4 +157,5 @@ def _wide_row(result: Result) -> dict[str, Any]:
     row[f"energy_pj_{result.compute.name}"] = result.compute.energy_pj
     row |= {f"energy_pj_{name}": energy for name, energy in result.extras}
     row |= {f"area_um2_{name}": one for name, one in _stated(result.area).items()}
+    row |= {f"bits_{name}": bits for name, bits in result.bits.items()}
     return row if result.time is None else row | result.time.to_dict()

@@ -54,6 +54,9 @@ LAYER_COLUMNS: Mapping[str, str] = MappingProxyType(
         "density_weights": "nonzeros / weights, where the design has zeros in them in this phase",
         "density_inputs": "nonzeros / input activations, likewise",
         "density_outputs": "nonzeros / output gradients, likewise",
+        "bits_weights": "bits of an element, where they are not everywhere the level's word",
+        "bits_inputs": "the same of input activations, or of their gradients in the backward phase",
+        "bits_outputs": "the same of outputs, or of their gradients in the other phases",
         "activations_assumed": "true where the density of activations is not known",
         "imbalance_before": "work of the slowest processing element / the mean",
         "imbalance_after": "the same after balancing",
@@ -180,6 +183,7 @@ def _layers(result: NetworkResult) -> Iterator[dict[str, Any]]:
     for row in result.rows:
         case, entry = row.case, row.entry
         compute, imbalance = case.result["compute"], case.imbalance or {}
+        bits = case.result.get("bits", {})
         yield _head(result) | {
             "layer": row.layer,
             "kind": entry.kind,
@@ -197,6 +201,9 @@ def _layers(result: NetworkResult) -> Iterator[dict[str, Any]]:
             "density_weights": entry.densities.get("Weights"),
             "density_inputs": entry.densities.get("Inputs"),
             "density_outputs": entry.densities.get("Outputs"),
+            "bits_weights": bits.get("Weights"),
+            "bits_inputs": bits.get("Inputs"),
+            "bits_outputs": bits.get("Outputs"),
             "activations_assumed": _flag(entry.assumed),
             "imbalance_before": imbalance.get("before"),
             "imbalance_after": imbalance.get("after"),

@@ -68,6 +68,7 @@ def format_train_cost(cost: TrainCost, style: Style | None = None) -> str:
     if assumed:
         parts = "1 part" if assumed == 1 else f"{assumed} parts"
         notes.append(f"Density of activations not known in {parts}: {UNKNOWN_ACTIVATIONS} assumed.")
+    notes += _bits(cost)
     ideal = describe_ideal(row.case.result for part in cost.parts for row in part.rows)
     if ideal is not None:
         notes.append(f"{ideal[0].upper()}{ideal[1:]}.")
@@ -78,6 +79,19 @@ def format_train_cost(cost: TrainCost, style: Style | None = None) -> str:
     notes.append("Layers and phases run one after the other; what is no multiply-accumulate is not counted.")
     lines += [line for note in notes for line in wrap(note, style)]
     return "\n".join(lines)
+
+
+def _bits(cost: TrainCost) -> list[str]:
+    """Return a line for each of the first parts that state bits."""
+    stated = [(number, part.bits) for number, part in enumerate(cost.parts, 1) if part.bits]
+    lines = []
+    for number, bits in stated[:_MOST_ROWS]:
+        texts = [
+            f"{tensor} {own}" if phase is None else f"{phase.text} {tensor} {own}"
+            for tensor, phase, own in bits.stated
+        ]
+        lines.append(f"Bits in part {number}: {', '.join(texts)}.")
+    return lines + (["..."] if len(stated) > _MOST_ROWS else [])
 
 
 def _mappings(cost: TrainCost) -> str:
