@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +192,58 @@ def test_a_component_may_fan_out_itself(data: Path, tmp_path: Path) -> None:
     names = [level["name"] for level in own.files["architecture.yaml"]["architecture"]["levels"]]
     assert names == ["Far", "Near", "inter_Regs_spatial", "Regs"]
     assert evaluated(own.files).energy_pj == evaluated(usual.files).energy_pj
+
+
+def changed(data: Path, folder: Path, **replaced: tuple[str, str]) -> Path:
+    """Return a folder with the design in nodes, some text of its files replaced."""
+    shutil.copytree(data / "timeloop" / "nodes", folder)
+    shutil.copy(data / "timeloop" / "ERT.yaml", folder)
+    for name, (old, new) in replaced.items():
+        file = folder / f"{name}.yaml"
+        text = file.read_text(encoding="utf-8")
+        assert text.count(old) == 1, old
+        file.write_text(text.replace(old, new), encoding="utf-8")
+    return folder
+
+
+def test_what_streams_through_a_level_is_read_and_written_there_in_older_versions(
+    data: Path, tmp_path: Path
+) -> None:
+    folder = changed(data, tmp_path / "streams", nest=("bypass: [W]}", "bypass: [W], stream: [W]}"))
+    newer = evaluated(translate([folder], rules="2025").files)
+    assert [one.tensor for one in newer.level("Near").tensors] == ["X", "Y"]
+    older = evaluated(translate([folder], rules="2022").files)
+    passing, sent = older.tensor("Near", "W"), older.tensor("Far", "W")
+    assert (passing.reads, passing.fills, passing.tile_words) == (sent.reads, sent.reads, 0)
+    assert passing.energy_pj > 0
+    assert older.level("Near").used_words == newer.level("Near").used_words
+
+
+def test_clusters_share_a_port(data: Path, tmp_path: Path) -> None:
+    new = "width: 64, cluster_size: 4, write_bandwidth: 4"
+    folder = changed(data, tmp_path / "cluster", machine=("width: 16, write_bandwidth: 4", new))
+    plain, shared = evaluated(read(data, "nodes").files), evaluated(translate([folder]).files)
+    level = {one.name: one for one in translate_levels(folder)}["Regs"]
+    assert (level.cluster_size, level.words_per_access) == (4, 1)
+    for one, other in zip(plain.level("Regs").tensors, shared.level("Regs").tensors, strict=True):
+        assert (one.reads, one.fills, one.updates) == (other.reads, other.fills, other.updates)
+        assert other.energy_pj == pytest.approx(one.energy_pj / 4)
+
+
+def translate_levels(folder: Path) -> Any:
+    return load_architecture(translate([folder]).files["architecture.yaml"]).levels
+
+
+def test_a_tensor_that_the_outermost_level_does_not_keep_begins_further_in(
+    data: Path, tmp_path: Path
+) -> None:
+    line = "  - {target: Near, type: dataspace, keep: [X, Y], bypass: [W]}"
+    folder = changed(
+        data,
+        tmp_path / "resident",
+        nest=(line, f"{line}\n  - {{target: Far, type: dataspace, keep: [X, Y], bypass: [W]}}"),
+    )
+    levels = {one.name: one for one in translate_levels(folder)}
+    assert levels["Regs"].resident == ("W",)
+    with pytest.raises(SpecError, match="not whole where it begins and ends"):
+        evaluated(translate([folder]).files)  # K=2 lies outside

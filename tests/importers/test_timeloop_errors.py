@@ -36,7 +36,7 @@ REFUSED = [
         "machine.yaml:13:7: the class 'vault' of 'Near'",
     ),
     ("machine.yaml", "class: smartbuffer_SRAM", "class: 5", "machine.yaml:13:7: the class '5' of 'Near'"),
-    ("machine.yaml", "datawidth: 16}", "datawidth: 16, cluster_size: 4}", "'cluster_size' of 'Near'"),
+    ("machine.yaml", "datawidth: 16}", "datawidth: 16, cluster_size: 4}", "no multiple of words of 64 bits"),
     ("machine.yaml", "datawidth: 16}", "datawidth: 16, min_utilization: 0.5}", "'min_utilization' of 'Near'"),
     ("machine.yaml", "datawidth: 16}", "datawidth: 16, has_power_gating: true}", "leakage that ends"),
     ("machine.yaml", "datawidth: 16}", "datawidth: 12}", "no multiple of words of 12 bits"),
@@ -162,16 +162,6 @@ def test_aliases_cannot_make_a_file_large(tmp_path: Path) -> None:
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
     (tmp_path / "bomb.yaml").write_text("\n".join(lines), encoding="utf-8")
     assert any("more than 100000 entries" in one for one in complaints(tmp_path))
-
-
-def test_streams_count_in_older_versions(small: Path) -> None:
-    text = (small / "nest.yaml").read_text(encoding="utf-8")
-    (small / "nest.yaml").write_text(
-        text.replace("bypass: [W]", "bypass: [W], stream: [W]"), encoding="utf-8"
-    )
-    translate([small], rules="2025")
-    with pytest.raises(SpecError, match=r"nest\.yaml:4:5: W streams through 'Near'"):
-        translate([small], rules="2022")
 
 
 def test_own_files_are_not_taken_for_foreign_ones() -> None:
