@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from procrustes_model.errors import Issue
 from procrustes_model.spec.area import Area
 from procrustes_model.spec.estimates import TABLE_KEYS
-from procrustes_model.spec.interconnect import Network
+from procrustes_model.spec.interconnect import Interconnect
 from procrustes_model.spec.schema import (
     LARGEST_BOUND,
     Count,
@@ -130,7 +130,7 @@ class StorageLevel(Frozen):
         strict=True,
         description="whether it lies beside the level before it, not below: that one has no loops of its own",
     )
-    network: Network | None = Field(
+    network: Interconnect | None = Field(
         default=None, description="the wires to what is below; empty: they are free"
     )
     source: Text = Field(default="", description="where the numbers come from")

@@ -22,7 +22,7 @@ NETWORK_NUMBERS = (
 TOPOLOGIES = tuple(topology.text for topology in Topology)
 
 
-class Network(Frozen):
+class Interconnect(Frozen):
     """The wires below one instance of a level."""
 
     topology: Literal["link", "bus", "mesh", "tree", "crossbar"] = Field(
@@ -49,7 +49,7 @@ class Network(Frozen):
     source: Text = Field(default="", description="where the numbers come from")
 
     @model_validator(mode="after")
-    def _check(self) -> Network:
+    def _check(self) -> Interconnect:
         if self.hop_mm is not None and not self.wire_pj_per_bit_mm:
             raise PartError(("hop_mm",), "'hop_mm' has no effect without 'wire_pj_per_bit_mm'")
         energy = self.energy_pj_per_bit or self.hop_pj_per_bit or self.wire_pj_per_bit_mm

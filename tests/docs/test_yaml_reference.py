@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 
 from procrustes_model.spec import (
     architecture,
+    interconnect,
     mapping,
     network,
     network_density,
@@ -78,7 +79,17 @@ ELSEWHERE = {
 
 MODELS: dict[str, type[Frozen]] = {
     name: model
-    for module in (architecture, problem, mapping, sparsity, rules, network, network_density, schedule)
+    for module in (
+        architecture,
+        interconnect,
+        problem,
+        mapping,
+        sparsity,
+        rules,
+        network,
+        network_density,
+        schedule,
+    )
     for name, model in inspect.getmembers(module, inspect.isclass)
     if issubclass(model, Frozen) and model.__module__ == module.__name__
 }

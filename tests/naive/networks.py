@@ -13,14 +13,14 @@ from typing import Any
 
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.homes import find_home
-from procrustes_model.spec.interconnect import Network
+from procrustes_model.spec.interconnect import Interconnect
 from procrustes_model.spec.mapping import Mapping
 from procrustes_model.spec.problem import Problem, Tensor
 from tests.naive import dense
 from tests.naive.dense import NestLoop
 
 
-def count_hops(network: Network, instances: int, receivers: float) -> float:
+def count_hops(network: Interconnect, instances: int, receivers: float) -> float:
     """Return the hops of a word that reaches some of the instances."""
     if network.topology == "link":
         return 1.0
