@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -40,14 +42,16 @@ def _channels(case: Case) -> int:
     return case.problem.dimensions["K"]
 
 
-def _die_at(case: Case, limit: float | None, program: str, *, channels: int, times: Path) -> Outcome:
-    """Search a case, but kill this process first at one of them, as often as `times` has lines."""
+def _die_at(
+    case: Case, _: float | None, __: str, *, channels: int, times: Path, found: dict[str, Outcome]
+) -> Outcome:
+    """Say what was found for a case, but kill this process first at one, as often as `times` has lines."""
     if _channels(case) == channels:
         left = times.read_text().splitlines()
         if left:
             times.write_text("\n".join(left[1:]))
             os.kill(os.getpid(), signal.SIGKILL)
-    return solve.solve(case, limit, program)
+    return found[case.key]
 
 
 def _want_memory(case: Case, _: float | None) -> Any:
@@ -59,40 +63,58 @@ def _want_memory(case: Case, _: float | None) -> Any:
 solve_search = solve._search
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A run in which nothing goes wrong: its folder, and what its searches found."""
+
+    folder: Path
+    found: dict[str, Outcome]
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a run in which nothing goes wrong."""
-    folder = tmp_path_factory.mktemp("whole")
-    run_network("simple_3level", NET, out=folder, workers=1, **ASKED)
-    return folder
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    folder, found = tmp_path_factory.mktemp("whole"), {}
+
+    def noted(case: Case, limit: float | None) -> Outcome:
+        found[case.key] = solve.solve(case, limit)
+        return found[case.key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "solve", noted)
+        run_network("simple_3level", NET, out=folder, workers=1, **ASKED)
+    return Whole(folder, found)
 
 
 def _files(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*.*")}
 
 
-def _deadly(monkeypatch: pytest.MonkeyPatch, folder: Path, channels: int, times: int) -> None:
+def _deadly(
+    monkeypatch: pytest.MonkeyPatch, where: ModuleType, folder: Path, whole: Whole, channels: int, times: int
+) -> None:
+    """Let workers die. They search nothing: to load the kernels takes each some seconds."""
     counter = folder / "times"
     counter.write_text("\n".join("x" * times))
-    monkeypatch.setattr(pool, "solve", partial(_die_at, channels=channels, times=counter))
+    deadly = partial(_die_at, channels=channels, times=counter, found=whole.found)
+    monkeypatch.setattr(where, "solve", deadly)
 
 
 def test_who_is_killed_once_is_searched_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whole: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whole: Whole
 ) -> None:
-    _deadly(monkeypatch, tmp_path, 6, 1)
+    _deadly(monkeypatch, pool, tmp_path, whole, 6, 1)
     seen: list[RunProgress] = []
     run_network("simple_3level", NET, out=tmp_path / "run", workers=2, progress=seen.append, **ASKED)
     assert (tmp_path / "times").read_text() == ""
     assert [one.done for one in seen] == [0, 1, 2, 3, 4]
-    assert _files(tmp_path / "run") == _files(whole)
+    assert _files(tmp_path / "run") == _files(whole.folder)
 
 
 @pytest.mark.parametrize("workers", [2, 4])
 def test_who_is_killed_twice_fails_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whole: Path, workers: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whole: Whole, workers: int
 ) -> None:
-    _deadly(monkeypatch, tmp_path, 8, 9)
+    _deadly(monkeypatch, pool, tmp_path, whole, 8, 9)
     with pytest.raises(SpecError, match=r"^c \(forward, dense\): .* was killed, twice; .* fewer --workers"):
         run_network("simple_3level", NET, out=tmp_path / "run", workers=workers, **ASKED)
     assert len((tmp_path / "times").read_text().split()) == 9 - 2
@@ -101,22 +123,22 @@ def test_who_is_killed_twice_fails_alone(
     seen: list[RunProgress] = []
     run_network("simple_3level", NET, out=tmp_path / "run", workers=2, progress=seen.append, **ASKED)
     assert (seen[0].kept, seen[0].damaged) == (3, ())
-    assert _files(tmp_path / "run") == _files(whole)
+    assert _files(tmp_path / "run") == _files(whole.folder)
 
 
-def test_who_is_killed_on_a_cluster_fails_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_who_is_killed_on_a_cluster_fails_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whole: Whole
+) -> None:
     pytest.importorskip("distributed")
     import dask
 
-    counter = tmp_path / "times"
-    counter.write_text("\n".join("x" * 99))
-    monkeypatch.setattr(engine, "solve", partial(_die_at, channels=8, times=counter))
+    _deadly(monkeypatch, engine, tmp_path, whole, 8, 99)
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         pytest.raises(SpecError, match=r"^c \(forward, dense\): .* was killed, twice"),
     ):
         run_network("simple_3level", NET, out=tmp_path / "run", workers=2, engine="dask", **ASKED)
-    assert len(counter.read_text().split()) == 99 - 2
+    assert len((tmp_path / "times").read_text().split()) == 99 - 2
     assert len(list((tmp_path / "run" / "cases").iterdir())) == 3
 
 

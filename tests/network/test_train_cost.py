@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from procrustes_model import TrainCost, evaluate, load_mapping, load_problem, load_sparsity, train_cost
 from procrustes_model.errors import SpecError
+from procrustes_model.network import engine
 from procrustes_model.network.case import Case
 from procrustes_model.report.tables.train_cost import train_cost_text
 from procrustes_model.report.terminal.train_cost import format_train_cost
@@ -51,8 +52,36 @@ SCHEDULE: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Watched:
+    """A run into a folder, and the cases that were searched in it."""
+
+    cost: TrainCost
+    searched: list[Case]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Watched:
+    searched: list[Case] = []
+    solve = engine.solve
+
+    def watch(case: Case, limit: float | None) -> Any:
+        searched.append(case)
+        return solve(case, limit)
+
+    folder = tmp_path_factory.mktemp("each")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "solve", watch)
+        cost = train_cost("procrustes_16x16", NETWORK, SCHEDULE, out=folder, workers=1)
+    return Watched(cost, searched, folder)
+
+
 @pytest.fixture(scope="module", params=["each", "dense"])
 def cost(request: pytest.FixtureRequest) -> TrainCost:
+    if request.param == "each":
+        watched: Watched = request.getfixturevalue("watched")
+        return watched.cost
     return train_cost("procrustes_16x16", NETWORK, SCHEDULE, mappings=request.param, workers=1)
 
 
@@ -134,22 +163,14 @@ def test_work_that_is_taken_to_be_spread_evenly(cost: TrainCost) -> None:
     assert text.count("Cycles are a lower bound: procrustes skips computations for zeros of Weights") == 1
 
 
-def test_each_state_is_searched_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from procrustes_model.network import engine
-
-    searched: list[Case] = []
-    solve = engine.solve
-
-    def watched(case: Case, limit: float | None) -> Any:
-        searched.append(case)
-        return solve(case, limit)
-
-    monkeypatch.setattr(engine, "solve", watched)
-    first = train_cost("procrustes_16x16", NETWORK, SCHEDULE, out=tmp_path, workers=1)
+@pytest.mark.xdist_group("cost")
+def test_each_state_is_searched_once(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = watched.cost
     keys = {row.case.key for part in (*first.parts, first.dense) for row in part.rows}
-    assert len(searched) == len(keys) == first.searches
-    again = train_cost("procrustes_16x16", NETWORK, SCHEDULE, out=tmp_path, workers=1)
-    assert len(searched) == first.searches
+    assert {case.key for case in watched.searched} == keys
+    assert len(watched.searched) == len(keys) == first.searches
+    monkeypatch.setattr(engine, "solve", lambda case, _: pytest.fail(f"{case.key} is searched again"))
+    again = train_cost("procrustes_16x16", NETWORK, SCHEDULE, out=watched.folder, workers=1)
     assert (again.energy_pj, again.cycles) == (first.energy_pj, first.cycles)
 
 
