@@ -28,6 +28,23 @@ WRITTEN = ("--csv", "--html")
 FIXED = ("--batch", "8", "--dataflow", "KN", "--seconds", "0")
 
 
+SMALLER = """\
+network:
+  name: smaller
+  input: {channels: 2, height: 2, width: 1}
+  layers:
+    - {name: first, kind: conv, channels: 4, kernel: 1}
+    - {name: depth, kind: depthwise, kernel: 1}
+"""
+
+
+@pytest.fixture
+def smaller(tmp_path: Path) -> str:
+    """Write a network for which many processes are started, and return its file's name."""
+    (tmp_path / "smaller.yaml").write_text(SMALLER, encoding="utf-8")
+    return "smaller.yaml"
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> str:
     """Write a small network and return its file's name."""
@@ -114,12 +131,12 @@ def test_an_interrupt_keeps_what_is_done(tmp_path: Path, root: Path, tiny: str) 
 
 
 @pytest.mark.parametrize("engine", ["local", "dask"])
-def test_workers_change_nothing(run: Run, tmp_path: Path, tiny: str, engine: str) -> None:
+def test_workers_change_nothing(run: Run, tmp_path: Path, smaller: str, engine: str) -> None:
     pytest.importorskip("joblib")
     if engine == "dask":
         pytest.importorskip("distributed")
     designs = SPARSE if engine == "local" else ()
-    arguments = ("network", "procrustes_16x16", tiny, *FIXED, *designs, *WRITTEN, "--phases", "fw", "--quiet")
+    arguments = ("network", "procrustes_16x16", smaller, *FIXED, *designs, *WRITTEN, "--phases", "fw", "-q")
     one = run(*arguments, "--out", "one", "--workers", "1")
     two = run(*arguments, "--out", "two", "--workers", "2", "--engine", engine)
     assert one.returncode == 0, one.stderr

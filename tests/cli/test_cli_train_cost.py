@@ -13,10 +13,10 @@ from tests.cli.conftest import Run
 NETWORK = """\
 network:
   name: tiny
-  batch: 16
+  batch: 4
   layers:
-    - {name: a, kind: fully_connected, input_channels: 32, channels: 16}
-    - {name: b, kind: fully_connected, channels: 16}
+    - {name: a, kind: fully_connected, input_channels: 8, channels: 4}
+    - {name: b, kind: fully_connected, channels: 4}
 """
 SCHEDULE = """\
 schedule:
@@ -34,7 +34,7 @@ def files(tmp_path: Path) -> None:
 
 
 def test_command(run: Run, tmp_path: Path) -> None:
-    arguments = ("train-cost", "procrustes_16x16", "net.yaml", "--schedule", "run.yaml")
+    arguments = ("train-cost", "procrustes_16x16", "net.yaml", "--schedule", "run.yaml", "--workers", "1")
     done = run(*arguments, "--clock-ghz", "1", "--csv", "cost.csv", "--out", "cases")
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
