@@ -75,7 +75,9 @@ def explain(
     covered = find_touched(nest, spec, index, index, f"{level}_fills") if spec.is_output else None
     if touched and covered and touched.value == covered.value:
         covered = touched
-    reads, fills, updates = _actions(nest, arrivals.words if outer else None, departures, touched, covered)
+    loads = architecture.levels[index].loaded and not outer and not spec.is_output
+    come = arrivals.words if outer or loads else None
+    reads, fills, updates = _actions(nest, come, departures, touched, covered)
     return Explanation(
         architecture=architecture.name,
         problem=problem.name,

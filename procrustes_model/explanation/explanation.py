@@ -129,7 +129,7 @@ def _tile(e: Explanation) -> list[str]:
 
 def _arrivals(e: Explanation) -> list[str]:
     if e.arrivals is None or e.above is None:
-        return [f"Arrivals: none, {e.level} is the outermost level and holds all of {e.tensor.name}", ""]
+        return [f"Arrivals: none, {e.tensor.name} begins and ends at {e.level}, which holds all of it", ""]
     way = f"from {e.above}" if not e.tensor.is_output else f"from {e.above} and go back to it"
     return [f"Arrivals: tiles that come {way}", *_transfers(e.arrivals, e, show_tile=False), ""]
 

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from procrustes_model import SpecError, evaluate, load_architecture, search
+from procrustes_model import (
+    SpecError,
+    evaluate,
+    explain,
+    load_architecture,
+    load_mapping,
+    load_problem,
+    search,
+)
 
 CROSSBAR: dict[str, Any] = {
     "architecture": {
@@ -124,3 +132,12 @@ def test_machines_that_ship_are_searched(machine: str) -> None:
     assert found.certificate.proven
     assert found.result.energy_pj > 0
     assert architecture.levels[0].source
+
+
+def test_what_is_resident_is_explained() -> None:
+    for loaded in (False, True):
+        content = copy.deepcopy(CROSSBAR)
+        content["architecture"]["levels"][2]["loaded"] = loaded
+        machine, layer = load_architecture(content), load_problem(LAYER)
+        found = explain(machine, layer, load_mapping(NEST, machine, layer), "Cell", "Weights")
+        assert (found.reads.value, found.fills.value) == (32, loaded)
