@@ -25,13 +25,15 @@ def make_problem(rng: random.Random) -> dict[str, Any]:
     dimensions, tensors = SHAPES[rng.choice(list(SHAPES))]
     bounds = {name: rng.choice([1, 2, 2, 3, 4, 4, 5, 6, 8, 9, 12]) for name in dimensions}
     output = rng.choice(list(tensors)) if rng.random() < 0.1 else list(tensors)[-1]
+    coefficients = {"s": rng.choice([1, 1, 1, 2, 3]), "d": rng.choice([1, 1, 1, 2])}
+    used = "".join(tensors.values())
     return {
         "problem": {
             "name": "case",
             "shape": {
                 "name": "case",
                 "dimensions": dimensions,
-                "coefficients": {"s": rng.choice([1, 1, 1, 2, 3]), "d": rng.choice([1, 1, 1, 2])},
+                "coefficients": {name: value for name, value in coefficients.items() if name in used},
                 "tensors": {
                     name: {"projection": ranks.split(), **({"output": True} if name == output else {})}
                     for name, ranks in tensors.items()
