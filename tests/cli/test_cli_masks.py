@@ -63,8 +63,9 @@ def test_from_checkpoint(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     done = run("masks", "from-checkpoint", "model.npz", "--keep", "0.2", "--out", "masks.npz")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines[2:6]] == ["Layer", "conv", "fc", "all"]
-    assert lines[5].split()[1:] == ["323", "0.2012", "0.2012"]
+    rows = [line.split() for line in lines[1:8] if line.strip(" ─")]
+    assert [row[0] for row in rows] == ["Layer", "conv", "fc", "all"]
+    assert rows[3][1:] == ["323", "0.2012", "0.2012"]
     assert lines[-1] == "Wrote masks.npz"
     found = load_masks(tmp_path / "masks.npz")
     assert sum(layer.masks.sum() for layer in found.layers) == 65
@@ -99,7 +100,7 @@ def test_entry_and_network(run: Run, tmp_path: Path) -> None:
     averages = {name: torch.ones_like(one) for name, one in weights.items()}
     torch.save({"model": weights, "model_ema": averages}, tmp_path / "model.pth.tar")
     (tmp_path / "net.yaml").write_text(
-        "network:\n  name: small\n  input: {channels: 7, height: 1, width: 1}\n  layers:\n"
+        "network:\n  name: small\n  layers:\n"
         "    - {name: fc, kind: fully_connected, input_channels: 7, channels: 5}\n",
         encoding="utf-8",
     )
