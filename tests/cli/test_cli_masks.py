@@ -63,7 +63,7 @@ def test_from_checkpoint(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     done = run("masks", "from-checkpoint", "model.npz", "--keep", "0.2", "--out", "masks.npz")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    rows = [line.split() for line in lines[1:8] if line.strip(" ─")]
+    rows = [line.split() for line in lines[1:9] if line.strip(" ─")]
     assert [row[0] for row in rows] == ["Layer", "conv", "fc", "all"]
     assert rows[3][1:] == ["323", "0.2012", "0.2012"]
     assert lines[-1] == "Wrote masks.npz"
