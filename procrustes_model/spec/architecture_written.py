@@ -13,6 +13,17 @@ def without_defaults(value: Any) -> Any:
     return [without_defaults(one) for one in value] if isinstance(value, list | tuple) else value
 
 
+_NOTHING_BESIDE = {
+    "leakage_gated": False,
+    "cluster_size": 1,
+    "resident": [],
+    "loaded": False,
+    "through": [],
+    "beside": False,
+}
+"""What parts without anything beside plain storage have: a file says nothing of it."""
+
+
 def write_architecture(dump: Mapping[str, Any]) -> dict[str, Any]:
     """Return an architecture as a file writes it.
 
@@ -32,6 +43,9 @@ def write_architecture(dump: Mapping[str, Any]) -> dict[str, Any]:
     for part in (*data["levels"], data["compute"], *data["components"]):
         if "kind" in part:
             part["class"] = part.pop("kind")
+        for key, nothing in _NOTHING_BESIDE.items():
+            if key in part and part[key] == nothing:
+                del part[key]
     for level in data["levels"]:
         level["energy_pj"] = level.pop("energy")
     return data

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import random
 from typing import Any
 
 import pytest
+import yaml
 
 from procrustes_model import (
     SpecError,
@@ -16,6 +18,9 @@ from procrustes_model import (
     load_problem,
     search,
 )
+from procrustes_model.report.terminal.resolved import format_resolved
+from procrustes_model.spec.architecture_written import write_architecture
+from tests.furnished import furnish
 
 CROSSBAR: dict[str, Any] = {
     "architecture": {
@@ -141,3 +146,17 @@ def test_what_is_resident_is_explained() -> None:
         machine, layer = load_architecture(content), load_problem(LAYER)
         found = explain(machine, layer, load_mapping(NEST, machine, layer), "Cell", "Weights")
         assert (found.reads.value, found.fills.value) == (32, loaded)
+
+
+def test_all_of_a_machine_is_written_and_read_again() -> None:
+    rng = random.Random(5)  # noqa: S311
+    for _ in range(20):
+        content = copy.deepcopy(CROSSBAR)
+        furnish(rng, content, ["Weights", "Inputs", "Outputs"], "Outputs")
+        machine = load_architecture(content)
+        again = load_architecture({"architecture": write_architecture(machine.model_dump(mode="json"))})
+        assert again == machine
+        text = format_resolved(machine)
+        assert load_architecture(yaml.safe_load(text)).model_copy(update={"components": ()}) == (
+            machine.model_copy(update={"components": ()})
+        )

@@ -37,9 +37,9 @@ def format_resolved(architecture: Architecture) -> str:
     """
     data = write_architecture(architecture.model_dump(mode="json"))
     lines = [f"{KEY}: {VERSIONS['architecture']}", "architecture:"]
-    for key in ("name", "description", "clock", "attributes", "bits"):
+    for key in ("name", "description", "clock", "attributes", "bits", "sum_bits"):
         if data.get(key):
-            note = f"  # {BY_HAND}" if key in ("clock", "bits") else ""
+            note = f"  # {BY_HAND}" if key in ("clock", "bits", "sum_bits") else ""
             lines.append(f"  {key}: {_inline(data[key])}{note}")
     lines.append("  levels:")
     for level, of_level in zip(data["levels"], architecture.levels, strict=True):
