@@ -45,7 +45,8 @@ class BatchResult:
         Work of the slowest processing element over the mean, after balancing; 1 where there is none.
     status : int64[N]
         `vocabulary.Status`: 0 valid; 1 a count exceeds 2^62; 2 the loops do not cover the bounds; 3 fan-out
-        exceeded; 4 a tensor is not kept at the outermost level; 5 capacity exceeded.
+        exceeded; 4 a tensor is not kept where it begins, or outside of it; 5 capacity exceeded; 6 a sparse
+        design would save nothing; 7 a tensor is not whole where it begins.
     """
 
     energy_pj: Floats
