@@ -60,7 +60,7 @@ def random_nests(space: Space, steps: int) -> list[NestArrays]:
     """Return mappings that walks pass, most of them valid."""
     freedom = space.freedom()
     ways, nests = make_ways(space, freedom, range(16)), space.nests(16)
-    begin(space, freedom, ways, nests)
+    begin(space, ways, nests)
     met, goal = [], Incumbent(OBJECTIVES["energy"]).goal
     for step in range(steps):
         propose(space.model, space.divisors, freedom, ways, nests, step == 0)
