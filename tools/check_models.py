@@ -90,7 +90,13 @@ def count_macs(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        # Nor are LSTMs counted that oneDNN runs at once.
+        with (
+            FlopCounterMode(display=False) as counter,
+            torch.no_grad(),
+            sdpa_kernel(SDPBackend.MATH),
+            torch.backends.mkldnn.flags(enabled=False),
+        ):
             module(*arguments, **keywords)
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
