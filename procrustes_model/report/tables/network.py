@@ -25,7 +25,8 @@ TIDY_COLUMNS: Mapping[str, str] = MappingProxyType(
         "design": "name of the sparse design, or dense",
         "level": "storage level, compute level, balancing or a component",
         "tensor": "tensor; empty where there is none",
-        "action": "read, fill, update, compute; metadata_, gated_ and skipped_ of these; pointer_read; use",
+        "action": "read, fill, update, compute; metadata_, gated_ and skipped_ of these; pointer_read; use; "
+        "leak; network",
         "count": "words, operations or uses of one used instance",
         "instances": "instances that the mapping uses",
         "energy_pj": "energy of this action over all used instances, in pJ",
