@@ -16,9 +16,9 @@ TIDY_COLUMNS: Mapping[str, str] = MappingProxyType(
         "phase": "forward, backward or weight_update; empty where the problem has none",
         "level": "storage level, or the compute level in the row of the computes",
         "tensor": "tensor; empty in the row of the computes",
-        "action": "read, fill (written from the level above), update (written from below), compute, `use` of a "
-        "component, `leak`, or `network`: what goes over the network below the level, its `count` the bits that "
-        "enter one",
+        "action": "read, fill (written from the level above), update (written from below), compute, `use` "
+        "of a component, `leak`, or `network`: what goes over the network below the level, its `count` the "
+        "bits that enter one",
         "count": "words (for compute: operations) of one used instance",
         "instances": "instances of the level that the mapping uses",
         "energy_pj": "energy of this action over all used instances, in pJ",
