@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Mapping as AbstractMapping
@@ -128,6 +129,21 @@ def for_problem(constraints: Constraints, problem: Problem) -> Constraints:
     return replace(constraints, levels=tuple(levels))
 
 
+def with_machine(constraints: Constraints, architecture: Architecture) -> Constraints:
+    """Return constraints with what the machine itself says of loops.
+
+    Loops of levels that lie side by side stand at the last of them.
+    """
+    alone = {kind: LoopRules(dimensions=()) for kind in KINDS}
+    own = (
+        LevelRules(outer.name, alone)
+        for outer, level in itertools.pairwise(architecture.levels)
+        if level.beside
+    )
+    more = tuple(rules for rules in own if rules not in constraints.levels)
+    return replace(constraints, levels=(*constraints.levels, *more)) if more else constraints
+
+
 def make_rules(
     constraints: Constraints, architecture: Architecture, problem: Problem, divisors: Ints
 ) -> Rules:
@@ -174,8 +190,5 @@ def make_rules(
                         outside[level, dimensions.index(outer), dimensions.index(inner)] = True
     for t, tensor in enumerate(tensors):
         keep[find_home(architecture, problem, tensor), t] = 1
-    for level, storage in enumerate(architecture.levels):
-        if storage.beside:  # loops of levels side by side stand at the last one
-            factors[level - 1] &= divisors == 1
     units = architecture.instances(len(names))
     return Rules(factors, outside, keep, math.ceil(constraints.min_utilization * units - 1e-9))

@@ -25,7 +25,7 @@ from procrustes_model.kernels.search.arrays import SKEWED, Lattice, Model, Order
 from procrustes_model.kernels.search.finish import Bench
 from procrustes_model.kernels.search.lattice import spatial_vectors
 from procrustes_model.kernels.search.walk import Freedom
-from procrustes_model.mapper.constraints import Rules, make_rules
+from procrustes_model.mapper.constraints import Rules, make_rules, with_machine
 from procrustes_model.mapper.deadline import Deadline, OutOfTime
 from procrustes_model.mapper.dense_model import make_model
 from procrustes_model.mapper.lattice import list_divisors, list_primes, make_lattice
@@ -179,6 +179,7 @@ class Space:
         self.evaluator = BatchEvaluator(design)
         problem = design.problem
         self.divisors, self.counts = list_divisors(problem.bounds)
+        self.constraints = with_machine(self.constraints, self.architecture)
         self.rules = make_rules(self.constraints, self.architecture, self.problem, self.divisors)
         self.model = make_model(design, self.rules.least_units)
         if self.design is not None:
@@ -189,8 +190,8 @@ class Space:
     def under(self, constraints: Constraints) -> Space:
         """Return the space under other constraints, as far as walks and counts need it."""
         changed = copy(self)
-        changed.constraints, changed._size = constraints, None
-        changed.rules = make_rules(constraints, self.architecture, self.problem, self.divisors)
+        changed.constraints, changed._size = with_machine(constraints, self.architecture), None
+        changed.rules = make_rules(changed.constraints, self.architecture, self.problem, self.divisors)
         if self.design is not None:
             changed._keep_what_saves(self.design)
         changed.model = self.model._replace(least_units=changed.rules.least_units)

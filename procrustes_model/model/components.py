@@ -15,17 +15,11 @@ import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.spec.text.words import did_you_mean
-from procrustes_model.vocabulary import Action, Phase, Served
+from procrustes_model.vocabulary import Action, Phase, Role, Served
 
 if TYPE_CHECKING:
     from procrustes_model.kernels.dense.arrays import CostArrays, Floats, Ints
-    from procrustes_model.spec.architecture import (
-        Architecture,
-        Component,
-        ComponentUse,
-        ComputeLevel,
-        StorageLevel,
-    )
+    from procrustes_model.spec.architecture import Architecture, Component, ComponentUse
     from procrustes_model.spec.problem import Problem
 
 _COMPUTE = "compute"
@@ -90,17 +84,14 @@ def lift_leakage(architecture: Architecture, used: Ints, cycles: int) -> tuple[L
     cycles : int
     """
     clock = architecture.clock_ghz or math.inf
-    parts = []
-    stages: list[StorageLevel | ComputeLevel] = [*architecture.levels, architecture.compute]
-    for index, part in enumerate(stages):
-        instances = int(used[index]) if part.leakage_gated else architecture.instances(index)
-        parts.append((part.name, instances, part.leakage_mw))
-    parts += [(one.name, one.instances, one.leakage_mw) for one in architecture.components]
-    return tuple(
-        Leakage(name, instances, one * instances, one * instances / clock * cycles)
-        for name, instances, one in parts
-        if one
-    )
+    found = []
+    for index, (part, count) in enumerate(architecture.parts):
+        gated = index < len(used) and getattr(part, "leakage_gated", False)
+        instances = int(used[index]) if gated else count
+        if part.leakage_mw:
+            power = part.leakage_mw * instances
+            found.append(Leakage(part.name, instances, power, power / clock * cycles))
+    return tuple(found)
 
 
 Working = dict[str, frozenset[str]]
@@ -128,7 +119,7 @@ def working_components(
     Raises
     ------
     SpecError
-        When one would work on a tensor that the problem lacks.
+        When one would work on a tensor, or on a role of a tensor, that the problem lacks.
     """
     phase, working = problem.phase or Phase.FORWARD, {}
     for index, component in enumerate(architecture.components):
@@ -145,6 +136,11 @@ def working_components(
             message = f"{problem.name} has no tensor '{use.tensor}' for component '{component.name}'"
             path = ("architecture", "components", index, "use", "tensor")
             raise SpecError(architecture.issue(message, did_you_mean(use.tensor, sorted(tensors)), path))
+        if served_here and use.role in tuple(Role) and use.role not in problem.roles:
+            message = f"no tensor of {problem.name} has the role '{use.role}' of component '{component.name}'"
+            path = ("architecture", "components", index, "use", "role")
+            hint = "state roles in the problem's shape, or 'phases' in which it works"
+            raise SpecError(architecture.issue(message, hint, path))
         served_here = {name for name in served_here if _serves(use, name, problem, compressed)}
         if served_here:
             working[component.name] = frozenset(served_here)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping as AbstractMapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from procrustes_model.errors import SpecError
 from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.imbalance.memo import make_memo
@@ -187,6 +189,16 @@ class Evaluator:
         ------
         ValueError
             When the arrays' shapes disagree, factors are not positive, an order is not a permutation, a last
-            pass is longer than the others, or there are last passes under a sparse design.
+            pass is longer than the others, there are last passes under a sparse design, or a level has loops
+            that another lies beside.
         """
+        for index, level in enumerate(self.architecture.levels):
+            if level.beside and any(_has_loops(factors, index - 1) for factors in (temporal, spatial)):
+                raise ValueError(f"{level.name} lies beside the level before, which has no loops of its own")
         return self._batches.evaluate(temporal, order, spatial, keep, last=last, threads=threads)
+
+
+def _has_loops(factors: ArrayLike, level: int) -> bool:
+    """Say whether any mapping has loops at a level; of other shapes than those of factors, no."""
+    table = np.asarray(factors)
+    return table.ndim > 2 and bool((table[:, level] != 1).any())

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.kernels.dense.arrays import COMPUTING, CostArrays, CountArrays, MachineArrays
+from procrustes_model.kernels.dense.arrays import COMPUTING, CostArrays, CountArrays
+from procrustes_model.kernels.dense.wires import sum_bits
 from procrustes_model.model.components import ComponentResult, lift_components, lift_leakage
 from procrustes_model.model.lower import own_bits
 from procrustes_model.model.result import (
@@ -143,7 +144,7 @@ def lift_dense(
             if tensor.name in mapping.levels[i].keep or accesses[i, t].any()
         )
         own = (
-            int(tile[i, t]) * int(_held_bits(design.machine, counts, i, t))
+            int(tile[i, t]) * sum_bits(design.machine, i, t, counts.complete[0, i, 1])
             for t, tensor in enumerate(problem.tensors)
             if tensor.name in mapping.levels[i].keep
         )
@@ -172,13 +173,6 @@ def lift_dense(
         clock_ghz=architecture.clock_ghz,
         bits=own_bits(architecture, problem),
     )
-
-
-def _held_bits(machine: MachineArrays, counts: CountArrays, level: int, tensor: int) -> int:
-    """Return the bits of an element that a level holds: more where it is a sum that is not complete."""
-    if tensor == machine.sums.output and not counts.complete[0, level, 1]:
-        return int(machine.sums.bits[level])
-    return int(machine.bits[level, tensor])
 
 
 def check_fit(levels: Sequence[LevelResult], mapping: Mapping) -> None:

@@ -170,7 +170,9 @@ def lower_machine(
             [find_home(architecture, problem, tensor.name) for tensor in problem.tensors], np.int64
         ),
         loads=np.array([level.loaded for level in levels]),
-        through=np.array([[t.name in level.through for t in problem.tensors] for level in levels]),
+        through=np.array(
+            [[t.name in level.through and not t.is_output for t in problem.tensors] for level in levels]
+        ),
         wires=_lower_wires(architecture),
         sums=_lower_sums(architecture, problem, bits, moved),
         rates=_lower_rates(architecture, problem, working),

@@ -70,6 +70,7 @@ class StorageLevel(Frozen):
     """One level of storage; all its instances are alike."""
 
     other_keys: ClassVar[tuple[str, ...]] = ("capacity", *TABLE_KEYS)
+    tensor_keys: ClassVar[tuple[str, ...]] = ("tensors", "resident", "through")
 
     name: Name = Field(description="what mappings and results call the level")
     kind: Text = Field(
@@ -344,8 +345,7 @@ class Architecture(Title, Placed):
     @property
     def _leaking(self) -> list[str]:
         """Names of the parts that leak."""
-        parts: list[StorageLevel | ComputeLevel | Component] = [*self.levels, self.compute, *self.components]
-        return [one.name for one in parts if one.leakage_mw]
+        return [one.name for one, _ in self.parts if one.leakage_mw]
 
     def issue(self, message: str, hint: str | None, path: Path) -> Issue:
         """Return an issue that points at the part at `path` in the architecture's file, if it has one."""
@@ -371,20 +371,23 @@ class Architecture(Title, Placed):
         return math.prod(one.mesh_x * one.mesh_y for one in meshes[: level + 1])
 
     @property
+    def parts(self) -> list[tuple[StorageLevel | ComputeLevel | Component, int]]:
+        """Levels, the compute level and components, each with its instances in the whole machine."""
+        stages: list[StorageLevel | ComputeLevel] = [*self.levels, self.compute]
+        counted = [(one, self.instances(index)) for index, one in enumerate(stages)]
+        return [*counted, *((one, one.instances) for one in self.components)]
+
+    @property
     def area(self) -> Area:
         """The area that levels, compute and components state, of all instances."""
-        parts = [(one.name, one.area_um2, self.instances(index)) for index, one in enumerate(self.levels)]
-        parts.append((self.compute.name, self.compute.area_um2, self.instances(len(self.levels))))
-        parts += [(one.name, one.area_um2, one.instances) for one in self.components]
-        return Area({name: None if area is None else area * count for name, area, count in parts})
+        return Area(
+            {one.name: None if one.area_um2 is None else one.area_um2 * count for one, count in self.parts}
+        )
 
     @property
     def leakage_mw(self) -> dict[str, float]:
         """Leakage of all instances, in mW, of the parts that leak."""
-        parts = [(one.name, one.leakage_mw, self.instances(index)) for index, one in enumerate(self.levels)]
-        parts.append((self.compute.name, self.compute.leakage_mw, self.instances(len(self.levels))))
-        parts += [(one.name, one.leakage_mw, one.instances) for one in self.components]
-        return {name: leakage * count for name, leakage, count in parts if leakage}
+        return {one.name: one.leakage_mw * count for one, count in self.parts if one.leakage_mw}
 
     @property
     def gated_leakage_pj(self) -> list[float]:
@@ -393,19 +396,23 @@ class Architecture(Title, Placed):
         0 where an instance leaks whether it is used or not.
         """
         clock = self.clock_ghz or math.inf
-        parts: list[StorageLevel | ComputeLevel] = [*self.levels, self.compute]
-        return [(one.leakage_mw or 0.0) / clock if one.leakage_gated else 0.0 for one in parts]
+        return [
+            (one.leakage_mw or 0.0) / clock if one.leakage_gated else 0.0
+            for one, _ in self.parts
+            if not isinstance(one, Component)
+        ]
 
     @property
     def power_pj_per_cycle(self) -> float:
         """Energy that is spent in a cycle whatever is done: power of components, and leakage not gated."""
         components = sum(one.power_pj_per_cycle * one.instances for one in self.components)
-        parts: list[StorageLevel | ComputeLevel] = [*self.levels, self.compute]
-        gated = {one.name for one in parts if one.leakage_gated}
         clock = self.clock_ghz or math.inf
-        return float(
-            components + sum(mw / clock for name, mw in self.leakage_mw.items() if name not in gated)
+        steady = (
+            one.leakage_mw * count / clock
+            for one, count in self.parts
+            if one.leakage_mw and (isinstance(one, Component) or not one.leakage_gated)
         )
+        return float(components + sum(steady))
 
     def at_clock(self, clock_ghz: float) -> Architecture:
         """Return the same machine with another clock."""

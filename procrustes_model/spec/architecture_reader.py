@@ -96,14 +96,15 @@ def read_architecture(document: Document) -> Architecture:
         (*path, "bits", name): document.place((*path, "bits", name), key=True) for name in bits
     }
     for index, level in enumerate(architecture.levels):
-        for key in ("tensors", "resident", "through"):
+        for key in level.tensor_keys:
             for position in range(len(getattr(level, key) or ())):
                 tensor = (*path, "levels", index, key, position)
                 places[tensor] = document.place(tensor)
     for index, component in enumerate(architecture.components):
-        if component.use is not None and component.use.tensor is not None:
-            tensor = (*path, "components", index, "use", "tensor")
-            places[tensor] = document.place(tensor)
+        for key in ("tensor", "role"):
+            if component.use is not None and getattr(component.use, key) is not None:
+                named = (*path, "components", index, "use", key)
+                places[named] = document.place(named)
     return architecture.read_from(Origin(document.file, by_path=places))
 
 

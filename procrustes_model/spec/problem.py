@@ -155,5 +155,9 @@ class Problem(Frozen):
             shape["phase"] = self.phase.value
         shape |= {"dimensions": list(self.dimensions), "tensors": tensors}
         content = {"name": self.name, "shape": shape, "dimensions": dict(self.dimensions)}
-        own = {key: dict(getattr(self, key)) for key in ("bits", "starts", "ends")}
+        own: dict[str, Any] = {"bits": dict(self.bits)}
+        for key, wanted in (("starts", False), ("ends", True)):  # in another phase another tensor is written
+            own[key] = {
+                name: level for name, level in self.homes.items() if (name == self.output.name) == wanted
+            }
         return content | {key: value for key, value in own.items() if value}

@@ -44,7 +44,7 @@ def strange_tensors(architecture: Architecture, problem: Problem) -> list[Issue]
             path: Path = ("architecture", "components", number, "use", "tensor")
             issues.append(architecture.issue(message, did_you_mean(name, names), path))
     for number, level in enumerate(architecture.levels):
-        for key in ("tensors", "resident", "through"):
+        for key in level.tensor_keys:
             stated = getattr(level, key) or ()
             for position, name in enumerate(stated):
                 near = None if name in names or name in shipped_tensors() else closest(name, names)
@@ -101,7 +101,7 @@ def _named_by_machine(architecture: Architecture) -> Iterator[_Place]:
     for name in architecture.bits:
         yield name, None, ("architecture", "bits", name)
     for number, level in enumerate(architecture.levels):
-        for key in ("tensors", "resident", "through"):
+        for key in level.tensor_keys:
             for position, name in enumerate(getattr(level, key) or ()):
                 yield name, None, ("architecture", "levels", number, key, position)
     for number, component in enumerate(architecture.components):

@@ -12,14 +12,17 @@ import yaml
 from procrustes_model import (
     SpecError,
     evaluate,
+    evaluate_batch,
     explain,
     load_architecture,
     load_mapping,
     load_problem,
     search,
 )
+from procrustes_model.model.lower import lower_mapping
 from procrustes_model.report.terminal.resolved import format_resolved
 from procrustes_model.spec.architecture_written import write_architecture
+from procrustes_model.workloads.phases import in_phase
 from tests.furnished import furnish
 
 CROSSBAR: dict[str, Any] = {
@@ -123,6 +126,85 @@ def test_chained_layers_start_and_end_on_the_chip() -> None:
     problem["problem"]["starts"] = {"Inputs": "Cell"}
     with pytest.raises(SpecError, match="which may not keep it"):
         evaluate(CROSSBAR, problem, NEST)
+
+
+def test_a_role_that_no_tensor_has_is_an_error() -> None:
+    content = copy.deepcopy(CROSSBAR)
+    content["architecture"]["components"][0]["use"]["role"] = "weights"
+    problem = {
+        "problem": {
+            "name": "copy",
+            "shape": {
+                "name": "copy",
+                "dimensions": ["A"],
+                "tensors": {
+                    "Inputs": {"projection": ["A"]},
+                    "Results": {"projection": ["A"], "output": True},
+                },
+            },
+            "dimensions": {"A": 4},
+        }
+    }
+    for level in content["architecture"]["levels"]:
+        level.pop("tensors", None)
+        level.pop("resident", None)
+    nest = {"mapping": {"levels": [{"level": "Buffer", "temporal": "A=4"}]}}
+    with pytest.raises(SpecError, match="no tensor of copy has the role 'weights' of component 'DAC'"):
+        evaluate(content, problem, nest)
+
+
+def test_only_operands_pass_through() -> None:
+    content = copy.deepcopy(CROSSBAR)
+    content["architecture"]["levels"][1] |= {"tensors": ["Inputs"], "through": ["Outputs"]}
+    content["architecture"]["components"] = []
+    result = evaluate(content, LAYER, NEST)
+    assert [one.tensor for one in result.level("Tile").tensors] == ["Inputs"]
+
+
+def test_homes_hold_in_all_phases() -> None:
+    problem = copy.deepcopy(LAYER)
+    problem["problem"] |= {"starts": {"Inputs": "Tile"}, "ends": {"Outputs": "Tile"}}
+    backward = in_phase(load_problem(problem), "backward")
+    assert backward.to_dict()["starts"] == {"Outputs": "Tile"}
+    assert backward.to_dict()["ends"] == {"Inputs": "Tile"}
+    assert load_problem({"problem": backward.to_dict()}).homes == backward.homes
+
+
+SIDE_BY_SIDE: dict[str, Any] = {
+    "architecture": {
+        "name": "side by side",
+        "levels": [
+            {"name": "Far", "word_bits": 8, "energy_pj": {"read": 9, "write": 9}},
+            {"name": "One", "word_bits": 8, "tensors": ["A"], "energy_pj": {"read": 1, "write": 1}},
+            {
+                "name": "Two",
+                "word_bits": 8,
+                "tensors": ["B"],
+                "energy_pj": {"read": 1, "write": 1},
+                "beside": True,
+            },
+        ],
+        "compute": {"energy_pj": 1},
+    }
+}
+PRODUCT = {"problem": {"name": "product", "shape": "matmul", "dimensions": {"M": 4, "K": 3, "N": 2}}}
+
+
+@pytest.mark.parametrize("options", [{}, {"imperfect": True}, {"method": "random", "mappings": 500}])
+def test_levels_side_by_side_share_their_loops(options: dict[str, Any]) -> None:
+    found = search(SIDE_BY_SIDE, PRODUCT, threads=1, **options)
+    one = found.mapping.levels[1]
+    assert (one.temporal, one.spatial_x, one.spatial_y) == ((), (), ())
+
+
+def test_batches_refuse_loops_that_a_level_lies_beside() -> None:
+    machine, problem = load_architecture(SIDE_BY_SIDE), load_problem(PRODUCT)
+    levels = [{"level": "Far", "temporal": "M=4 K=3"}, {"level": "Two", "temporal": "N=2"}]
+    nest = lower_mapping(problem, load_mapping({"mapping": {"levels": levels}}, machine, problem))
+    assert evaluate_batch(machine, problem, *nest).status[0] == 0
+    nest.temporal[0, [1, 2]] = nest.temporal[0, [2, 1]]
+    with pytest.raises(ValueError, match="Two lies beside the level before"):
+        evaluate_batch(machine, problem, *nest)
 
 
 @pytest.mark.parametrize("machine", ["tpu_like", "ipu_like", "crossbar_64x64"])

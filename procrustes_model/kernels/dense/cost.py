@@ -30,32 +30,9 @@ from procrustes_model.kernels.dense.arrays import (
     ProblemArrays,
     Room,
 )
-from procrustes_model.kernels.dense.wires import charge_wires, count_component_cycles
+from procrustes_model.kernels.dense.rounding import count_packs, round_up
+from procrustes_model.kernels.dense.wires import charge_wires
 from procrustes_model.kernels.jit import kernel
-
-_NEAR = 1e-13
-"""A count this near to a whole number, relative to itself, is that number: it carries rounding errors."""
-
-
-@kernel
-def round_up(count: float) -> float:
-    """Return the next whole number, or the one that `count` is but for rounding errors."""
-    nearest = math.floor(count + 0.5)
-    return nearest if abs(count - nearest) <= _NEAR * count else math.ceil(count)
-
-
-@kernel
-def count_packs(words: float, pack: int, whole: bool) -> float:
-    """Return how many times `pack` words are moved to move `words`, the last time perhaps fewer.
-
-    `whole` : whether words are a whole number without rounding errors.
-    """
-    if whole:
-        return float((words + pack - 1) // pack) if pack > 1 else float(words)
-    rounded = round_up(words)
-    if pack == 1:
-        return rounded
-    return math.ceil(rounded / pack) if rounded - words < 0.5 else math.ceil(words / pack)
 
 
 @kernel
@@ -111,9 +88,8 @@ def charge_words(
                         spent += energy[n, level, t, action]
                     continue
                 for action in range(actions):
-                    packs = split * count_packs(words[n, level, t, action], pack, whole)
-                    if action != UPDATE:
-                        packs = wide_split * count_packs(words[n, level, t, action], wide_pack, whole)
+                    size, times = (pack, split) if action == UPDATE else (wide_pack, wide_split)
+                    packs = times * count_packs(words[n, level, t, action], size, whole)
                     one = used * machine.price[level, t, first + action] * packs
                     energy[n, level, t, action] = one
                     spent += one
@@ -121,20 +97,64 @@ def charge_words(
 
 
 @kernel
+def weigh_words(words: Ints | Floats, instances: Ints, weight: Floats, n: int) -> float:
+    """Add up the words of mapping `n` over all used instances, each with its weight.
+
+    Parameters
+    ----------
+    words : int64[N, L, T, 3] or float64[N, L, T, 3]
+        Read, filled, updated, per instance.
+    instances : int64[N, L + 1]
+    weight : float64[L, T, 3]
+    n : int
+    """
+    _, levels, tensors, actions = words.shape
+    total = 0.0
+    for level in range(levels):
+        for t in range(tensors):
+            for action in range(actions):
+                total += instances[n, level] * words[n, level, t, action] * weight[level, t, action]
+    return total
+
+
+@kernel
 def charge_components(
     machine: MachineArrays, words: Ints | Floats, instances: Ints, costs: CostArrays
 ) -> None:
     """Charge what components do for every word, over all used instances; `words` as in `charge_words`."""
-    mappings, levels, tensors, actions = words.shape
-    for n in range(mappings):
-        spent = 0.0
-        for level in range(levels):
-            for t in range(tensors):
-                for action in range(actions):
-                    spent += (
-                        instances[n, level] * words[n, level, t, action] * machine.served[level, t, action]
-                    )
-        costs.beside[n, COMPONENTS] += spent
+    for n in range(len(words)):
+        costs.beside[n, COMPONENTS] += weigh_words(words, instances, machine.served, n)
+
+
+@kernel
+def count_component_cycles(
+    machine: MachineArrays, instances: Ints, words: Ints | Floats, computes: Floats, costs: CostArrays,
+    status: Ints,
+) -> None:  # fmt: skip
+    """Find the cycles of components that do so much in a cycle and no more; all instances share evenly.
+
+    Parameters
+    ----------
+    machine : MachineArrays
+    instances : int64[N, L + 1]
+    words : int64[N, L, T, 3] or float64[N, L, T, 3]
+        Read, filled, updated, per instance.
+    computes : float64[N]
+        Operations that are done.
+    costs : CostArrays
+        The components' `cycles` are filled in.
+    status : int64[N]
+        Set to OVERFLOW where cycles exceed 2^62.
+    """
+    rates, first = machine.rates, 2 * words.shape[1]
+    for n in range(len(words)):
+        for c in range(len(rates.per_cycle)):
+            uses = computes[n] * rates.computes[c] + weigh_words(words, instances, rates.words[c], n)
+            cycles = uses / rates.per_cycle[c]
+            if cycles > float(COUNT_LIMIT):
+                status[n] = OVERFLOW
+            else:
+                costs.cycles[n, first + c] = np.int64(max(1.0, round_up(cycles)))
 
 
 @kernel

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from procrustes_model.kernels.dense.arrays import (
     COUNT_LIMIT,
     OK,
@@ -24,11 +26,9 @@ from procrustes_model.kernels.dense.arrays import (
     MachineArrays,
     ProblemArrays,
 )
+from procrustes_model.kernels.dense.rounding import round_up
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.vocabulary import Topology
-
-_ROUNDING = 1e-13
-"""What a quotient of doubles may lie above the exact one, relative to it."""
 
 _BUS, _MESH = Topology.BUS.value, Topology.MESH.value
 _TREE, _CROSSBAR = Topology.TREE.value, Topology.CROSSBAR.value
@@ -157,41 +157,4 @@ def charge_wires(
             if cycles > float(COUNT_LIMIT):
                 status[n] = OVERFLOW
             else:
-                costs.cycles[n, levels + j] = max(1, math.ceil(cycles * (1 - _ROUNDING)))
-
-
-@kernel
-def count_component_cycles(
-    machine: MachineArrays, instances: Ints, words: Ints | Floats, computes: Floats, costs: CostArrays,
-    status: Ints,
-) -> None:  # fmt: skip
-    """Find the cycles of components that do so much in a cycle and no more; all instances share evenly.
-
-    Parameters
-    ----------
-    machine : MachineArrays
-    instances : int64[N, L + 1]
-    words : int64[N, L, T, 3] or float64[N, L, T, 3]
-        Read, filled, updated, per instance.
-    computes : float64[N]
-        Operations that are done.
-    costs : CostArrays
-        The components' `cycles` are filled in.
-    status : int64[N]
-        Set to OVERFLOW where cycles exceed 2^62.
-    """
-    rates = machine.rates
-    mappings, levels, tensors, actions = words.shape
-    for n in range(mappings):
-        for c in range(len(rates.per_cycle)):
-            uses = computes[n] * rates.computes[c]
-            for level in range(levels):
-                for t in range(tensors):
-                    for action in range(actions):
-                        share = rates.words[c, level, t, action]
-                        uses += share * instances[n, level] * words[n, level, t, action]
-            cycles = uses / rates.per_cycle[c]
-            if cycles > float(COUNT_LIMIT):
-                status[n] = OVERFLOW if status[n] == OK else status[n]
-            else:
-                costs.cycles[n, 2 * levels + c] = max(1, math.ceil(cycles * (1 - _ROUNDING)))
+                costs.cycles[n, levels + j] = np.int64(max(1.0, round_up(cycles)))

@@ -28,11 +28,11 @@ from procrustes_model.kernels.dense.cost import (
     add_up,
     charge_components,
     charge_words,
+    count_component_cycles,
     count_cycles,
-    count_packs,
-    round_up,
 )
-from procrustes_model.kernels.dense.wires import charge_wires, count_component_cycles
+from procrustes_model.kernels.dense.rounding import count_packs, round_up
+from procrustes_model.kernels.dense.wires import charge_wires
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import BalanceArrays, SparseCountArrays
 
