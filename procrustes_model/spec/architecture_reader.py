@@ -95,6 +95,8 @@ def read_architecture(document: Document) -> Architecture:
     places: dict[Path, Place] = {
         (*path, "bits", name): document.place((*path, "bits", name), key=True) for name in bits
     }
+    if architecture.sum_bits is not None:
+        places[*path, "sum_bits"] = document.place((*path, "sum_bits"))
     for index, level in enumerate(architecture.levels):
         for key in level.tensor_keys:
             for position in range(len(getattr(level, key) or ())):

@@ -26,9 +26,9 @@ def shipped_tensors() -> tuple[str, ...]:
 def strange_tensors(architecture: Architecture, problem: Problem) -> list[Issue]:
     """Return an issue for every tensor in an architecture that must be a mistake, with its place there.
 
-    What is said of tensors that shapes that ship have is fine: it is for other problems. A component may name
-    no others, whether it works here or not; what a level may keep may be a tensor of any problem, unless it
-    looks misspelt.
+    What is said of tensors that shapes that ship have is fine: it is for other problems. A component, and
+    what begins at a level or passes it, may name no others, whether that matters here or not; what a level
+    may keep may be a tensor of any problem, unless it looks misspelt.
 
     Parameters
     ----------
@@ -47,13 +47,17 @@ def strange_tensors(architecture: Architecture, problem: Problem) -> list[Issue]
         for key in level.tensor_keys:
             stated = getattr(level, key) or ()
             for position, name in enumerate(stated):
-                near = None if name in names or name in shipped_tensors() else closest(name, names)
-                if near is not None and near not in stated:
-                    verb = "allows" if key == "tensors" else "has"
+                if name in names or name in shipped_tensors():
+                    continue
+                near = closest(name, names)
+                path = ("architecture", "levels", number, key, position)
+                if key != "tensors":
+                    message = f"{problem.name} has no tensor '{name}' for '{key}' of {level.name}"
+                    issues.append(architecture.issue(message, did_you_mean(name, names), path))
+                elif near is not None and near not in stated:
                     message = (
-                        f"{architecture.name} {verb} '{name}' at {level.name}, no tensor of {problem.name}"
+                        f"{architecture.name} allows '{name}' at {level.name}, no tensor of {problem.name}"
                     )
-                    path = ("architecture", "levels", number, key, position)
                     issues.append(architecture.issue(message, f"did you mean '{near}'?", path))
     return issues
 

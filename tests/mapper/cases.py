@@ -6,7 +6,9 @@ import math
 import random
 from typing import Any
 
+from procrustes_model import SpecError, search
 from procrustes_model.mapper.imperfect.space import count_splits, factor_limits
+from procrustes_model.mapper.result import SearchResult
 from procrustes_model.mapper.space import Space
 
 SHAPES: dict[str, tuple[list[str], dict[str, str]]] = {
@@ -119,3 +121,11 @@ def count_combinations(space: Space, *, imperfect: bool = False) -> int:
     ]
     orders = math.factorial(len(bounds)) ** space.levels
     return int(math.prod(splits) * orders << int((space.rules.keep < 0).sum()))
+
+
+def find(*given: Any, method: str) -> SearchResult | None:
+    """Return what a search finds on one thread; None where it says why there is nothing."""
+    try:
+        return search(*given, method=method, threads=1)  # type: ignore[arg-type]
+    except SpecError:
+        return None

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem, search
+from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem
 from procrustes_model.mapper.constraints import load_constraints
-from procrustes_model.mapper.result import SearchResult
 from procrustes_model.mapper.space import Space
 from tests.amount import amount
 from tests.furnished import furnish, settle
-from tests.mapper.cases import count_combinations, make_case
+from tests.mapper.cases import count_combinations, find, make_case
 
 LARGEST = 20_000
 """Mappings of a space that is tried exhaustively."""
@@ -32,13 +31,6 @@ def make_machine(seed: int) -> tuple[Any, Any]:
     return load_architecture(machine), problem
 
 
-def _find(*given: Any, method: str) -> SearchResult | None:
-    try:
-        return search(*given, method=method, threads=1)  # type: ignore[arg-type]
-    except SpecError:
-        return None
-
-
 def check(seed: int) -> int:
     """Search one case by every objective, both ways; return how many searches found a mapping."""
     try:
@@ -51,7 +43,7 @@ def check(seed: int) -> int:
     tried = 0
     for objective in ("energy", "cycles", "edp"):
         given = (architecture, problem, None, objective)
-        best, found = _find(*given, method="exhaustive"), _find(*given, method="optimal")
+        best, found = find(*given, method="exhaustive"), find(*given, method="optimal")
         assert (best is None) == (found is None), (seed, objective)
         if best is None or found is None:
             break

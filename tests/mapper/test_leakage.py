@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem, search
+from procrustes_model import evaluate, load_architecture, load_mapping, load_problem
 from procrustes_model.mapper.constraints import load_constraints
-from procrustes_model.mapper.result import SearchResult
 from procrustes_model.mapper.space import Space
-from tests.mapper.cases import count_combinations, make_case
+from tests.mapper.cases import count_combinations, find, make_case
 
 LARGEST = 20_000
 """Mappings of a space that is tried exhaustively."""
@@ -29,13 +28,6 @@ def leaking(seed: int) -> tuple[Any, Any]:
     return load_architecture(machine), load_problem(problem)
 
 
-def _find(*given: Any, method: str) -> SearchResult | None:
-    try:
-        return search(*given, method=method, threads=1)  # type: ignore[arg-type]
-    except SpecError:
-        return None
-
-
 @pytest.mark.parametrize("first", range(0, 60, 10))
 def test_optimal_equals_exhaustive_where_parts_leak(first: int) -> None:
     tried = 0
@@ -46,7 +38,7 @@ def test_optimal_equals_exhaustive_where_parts_leak(first: int) -> None:
             continue
         for objective in ("energy", "edp", "energy^2*cycles"):
             given = (architecture, problem, rules, objective)
-            best, found = _find(*given, method="exhaustive"), _find(*given, method="optimal")
+            best, found = find(*given, method="exhaustive"), find(*given, method="optimal")
             assert (best is None) == (found is None), (seed, objective)
             if best is None or found is None:
                 break

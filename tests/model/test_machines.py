@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,6 +152,23 @@ def test_a_role_that_no_tensor_has_is_an_error() -> None:
     nest = {"mapping": {"levels": [{"level": "Buffer", "temporal": "A=4"}]}}
     with pytest.raises(SpecError, match="no tensor of copy has the role 'weights' of component 'DAC'"):
         evaluate(content, problem, nest)
+
+
+@pytest.mark.parametrize("key", ["resident", "through"])
+def test_what_names_no_tensor_is_an_error(key: str) -> None:
+    content = copy.deepcopy(CROSSBAR)
+    del content["architecture"]["levels"][2]["tensors"]
+    content["architecture"]["levels"][2][key] = ["Anything"]
+    with pytest.raises(SpecError, match=f"fc has no tensor 'Anything' for '{key}' of Cell"):
+        evaluate(content, LAYER, NEST)
+
+
+def test_sums_narrower_than_elements_are_refused_in_their_line(tmp_path: Path) -> None:
+    content = copy.deepcopy(CROSSBAR)
+    content["architecture"]["sum_bits"] = 4
+    (tmp_path / "narrow.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    with pytest.raises(SpecError, match=r"narrow\.yaml:\d+:\d+: partial sums have 4 bits"):
+        evaluate(load_architecture(tmp_path / "narrow.yaml"), LAYER, NEST)
 
 
 def test_only_operands_pass_through() -> None:
