@@ -119,7 +119,8 @@ class Action(IntEnum):
 class Price(IntEnum):
     """What a storage level charges for; the position in the last axis of a table of prices.
 
-    The first ones are the actions, in their order; the next ones the same of metadata.
+    The first ones are the actions, in their order; the next ones the same of metadata, and of accesses that
+    are gated, and skipped.
     """
 
     READ = 0
@@ -128,8 +129,15 @@ class Price(IntEnum):
     METADATA_READ = 3
     METADATA_FILL = 4
     METADATA_UPDATE = 5
-    GATED = 6
-    SKIPPED = 7
+    GATED_READ = 6
+    GATED_FILL = 7
+    GATED_UPDATE = 8
+    SKIPPED_READ = 9
+    SKIPPED_FILL = 10
+    SKIPPED_UPDATE = 11
+    METADATA_GATED_READ = 12
+    METADATA_GATED_FILL = 13
+    METADATA_GATED_UPDATE = 14
 
 
 class Served(StrEnum):

@@ -28,6 +28,14 @@ def furnish(rng: random.Random, machine: dict[str, Any], tensors: list[str], out
             level |= {"leakage_mw": rng.choice([0.5, 20]), "leakage_gated": rng.random() < 0.7}
         if index and rng.random() < 0.2:
             level["through"] = [rng.choice([name for name in tensors if name != output])]
+    for level in levels:
+        if rng.random() < 0.3:
+            level["energy_pj"] = {**level["energy_pj"], "idle": rng.choice([0.01, 2.0])}
+        if rng.random() < 0.2:
+            level |= {"double_buffered": False, "write_bandwidth": rng.choice([0.5, 2])}
+        elif "capacity_words" in level and rng.random() < 0.5:
+            level |= {"double_buffered": True, "capacity_words": 2 * level["capacity_words"] + 1}
+    compute(rng, content["compute"], len(tensors) == 3, instances > 1)
     components = []
     for number in range(rng.choice([0, 0, 1, 2])):
         use: dict[str, Any] = {
@@ -41,6 +49,16 @@ def furnish(rng: random.Random, machine: dict[str, Any], tensors: list[str], out
             component["per_cycle"] = rng.choice([0.5, 1, 8])
         components.append(component | {"use": use})
     content["components"] = components
+
+
+def compute(rng: random.Random, unit: dict[str, Any], paired: bool, spread: bool) -> None:
+    """Let energy and cycles of computations follow operands, and the array fill and drain."""
+    if paired and rng.random() < 0.5:
+        unit["energy_pj"] = rng.choice(["0.31 * w * x / 64", "w + x", {"forward": "x / 4"}])
+    if rng.random() < 0.5:
+        unit["cycles_per_compute"] = rng.choice([0.5, 3, *(["ceil(w / 4)", "w * x / 256"] if paired else [])])
+    if spread and rng.random() < 0.4:
+        unit["fill_drain_cycles"] = rng.choice([1, 10.5])
 
 
 def make_network(rng: random.Random) -> dict[str, Any]:

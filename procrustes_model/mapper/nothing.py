@@ -72,7 +72,7 @@ def _best_share(space: Space) -> float:
 def _least_capacity(space: Space, level: int) -> int | None:
     """Return the least capacity of a level with which a walk finds a valid mapping."""
     storage = space.architecture.levels[level]
-    low = storage.capacity_words or 0
+    low = storage.usable_words or 0
     high = low
     for _ in range(40):
         high *= 2
@@ -100,7 +100,8 @@ def _is_beyond_counting(space: Space) -> bool:
 def _with_capacity(space: Space, level: int, words: int | None) -> Space:
     if space.design is not None:
         levels = list(space.architecture.levels)
-        levels[level] = levels[level].model_copy(update={"capacity_words": words})
+        whole = None if words is None else words * levels[level].copies
+        levels[level] = levels[level].model_copy(update={"capacity_words": whole})
         architecture = space.architecture.model_copy(update={"levels": tuple(levels)})
         return Space(architecture, space.problem, space.constraints, space.design, space.deadline)
     capacity = space.model.machine.capacity.copy()
@@ -291,7 +292,7 @@ def explain_nothing(space: Space) -> list[Issue]:
             nearest = f"; the nearest miss needs {need:,} words" if need else ""
             issues.append(
                 Issue(
-                    f"fatal: capacity of '{storage.name}', {storage.capacity_words:,} words{nearest}",
+                    f"fatal: capacity of '{storage.name}', {storage.usable_words:,} words{nearest}",
                     f"without it {found:,} of {EFFORT:,} mappings tried are valid",
                     space.architecture.name,
                 )

@@ -53,7 +53,7 @@ class ComponentResult:
 
 @dataclass(frozen=True, slots=True)
 class Leakage:
-    """What a part leaks while a mapping runs.
+    """What a part leaks, or takes idle, while a mapping runs.
 
     Attributes
     ----------
@@ -61,20 +61,24 @@ class Leakage:
         Of a level, the compute level or a component.
     instances : int
         That leak: those that the machine has, or that a mapping uses where what is not used leaks nothing.
-    power_mw : float
-        Of all instances.
+        Idle: that a mapping uses.
+    power_mw : float or None
+        Of all instances; None where the machine has no clock.
     energy_pj : float
         Power times time.
+    action : str
+        leak or idle.
     """
 
     name: str
     instances: int
-    power_mw: float
+    power_mw: float | None
     energy_pj: float
+    action: str = "leak"
 
 
 def lift_leakage(architecture: Architecture, used: Ints, cycles: int) -> tuple[Leakage, ...]:
-    """Return what the parts of an architecture leak in a number of cycles; those that do.
+    """Return what the parts of an architecture leak and take idle in a number of cycles; those that do.
 
     Parameters
     ----------
@@ -91,6 +95,10 @@ def lift_leakage(architecture: Architecture, used: Ints, cycles: int) -> tuple[L
         if part.leakage_mw:
             power = part.leakage_mw * instances
             found.append(Leakage(part.name, instances, power, power / clock * cycles))
+        if index < len(architecture.levels) and (idle := architecture.levels[index].energy.idle):
+            spent = idle * int(used[index])
+            at_clock = spent * architecture.clock_ghz if architecture.clock_ghz else None
+            found.append(Leakage(part.name, int(used[index]), at_clock, spent * cycles, "idle"))
     return tuple(found)
 
 

@@ -43,7 +43,7 @@ def check_status(status: int, mapping: Mapping) -> None:
 
 
 def lift_compute(
-    architecture: Architecture, computes: float, counts: CountArrays, costs: CostArrays
+    architecture: Architecture, design: Design, computes: float, counts: CountArrays, costs: CostArrays
 ) -> ComputeResult:
     """Return what the compute units did."""
     return ComputeResult(
@@ -54,6 +54,7 @@ def lift_compute(
         energy_pj=float(costs.beside[0, COMPUTING]),
         cycles=int(costs.cycles[0, -1]),
         area_um2=architecture.area.parts[architecture.compute.name],
+        cycles_per_compute=design.machine.cycles_per_compute,
     )
 
 
@@ -71,7 +72,7 @@ def lift_level(
         name=level.name,
         instances_used=int(counts.instances[0, index]),
         instances=architecture.instances(index),
-        capacity_words=level.capacity_words,
+        capacity_words=level.usable_words,
         used_words=used_words,
         cycles=int(costs.cycles[0, index]),
         limited_by=Limit(costs.limit[0, index]).text,
@@ -151,7 +152,7 @@ def lift_dense(
         whole, rest = divmod(sum(own), spec.word_bits)
         held = whole + rest / spec.word_bits if rest else whole
         levels.append(lift_level(architecture, i, tensors, held, counts, costs))
-    compute = lift_compute(architecture, problem.computes, counts, costs)
+    compute = lift_compute(architecture, design, problem.computes, counts, costs)
     words = accesses * instances[:-1, None, None].astype(float)
     networks = lift_networks(architecture, problem, counts, costs)
     components = lift_components(

@@ -13,13 +13,16 @@ from procrustes_model.kernels.dense.arrays import (
     UNLIMITED,
     Ints,
     MachineArrays,
+    MetadataArrays,
     NestArrays,
     ProblemArrays,
     RateArrays,
     SumArrays,
+    WaitArrays,
     WireArrays,
 )
 from procrustes_model.model.components import Working, has_rate, serves_computes, words_served
+from procrustes_model.model.computing import find_computing
 from procrustes_model.spec.homes import find_home
 from procrustes_model.spec.tensors import strange_tensors
 from procrustes_model.spec.text.words import did_you_mean
@@ -123,14 +126,14 @@ def lower_machine(
     ports = [(level.read_bandwidth, level.write_bandwidth, level.shared_bandwidth) for level in levels]
     bits = lower_bits(architecture, problem)
     moved = np.array([level.word_bits * level.words_per_access for level in levels], np.int64)
-    # Today metadata have the prices of data.
     price = np.zeros((*shape, len(Price)))
     for i, level in enumerate(levels):
-        price[i, :, Price.READ : Price.UPDATE + 1] = tuple(level.energy.by_action)
-        price[i, :, Price.METADATA_READ : Price.METADATA_UPDATE + 1] = tuple(level.energy.by_action)
-    energy = float(architecture.compute.energy_pj)
+        price[i] = level.energy.prices
+    computing = find_computing(architecture, problem)
     compute_price = np.zeros(len(Compute))
-    compute_price[[Compute.DONE, Compute.GATED]] = energy, energy * gated_energy
+    compute_price[Compute.DONE] = computing.done
+    compute_price[Compute.GATED] = computing.done * gated_energy if gated_energy else computing.gated
+    compute_price[Compute.SKIPPED] = computing.skipped
     served = np.zeros((*shape, len(Action)))
     for component in architecture.components:
         # Also of one that does not work: it is refused where its level does not exist.
@@ -148,11 +151,10 @@ def lower_machine(
         scale=bits / word_bits[:, None],
         pack=pack,
         split=split,
-        words=np.array([level.words_per_access for level in levels], np.int64),
         price=price,
         bandwidth=np.array([[math.inf if port is None else port for port in row] for row in ports]),
         capacity=np.array(
-            [UNLIMITED if level.capacity_words is None else level.capacity_words for level in levels],
+            [UNLIMITED if level.usable_words is None else level.usable_words for level in levels],
             np.int64,
         ),
         fanout=np.array([architecture.fanout(i) for i in range(len(levels))], np.int64),
@@ -161,8 +163,8 @@ def lower_machine(
         served_compute=float(per_compute),
         serves=bool(served.any()),
         power=architecture.power_pj_per_cycle,
-        used_power=np.array(architecture.gated_leakage_pj),
-        cycles_per_compute=1.0,
+        used_power=np.array(architecture.used_pj_per_cycle),
+        cycles_per_compute=computing.cycles,
         ports=np.array(
             [n // level.cluster_size for n, level in zip(instances, levels, strict=True)], np.int64
         ),
@@ -176,6 +178,32 @@ def lower_machine(
         wires=_lower_wires(architecture),
         sums=_lower_sums(architecture, problem, bits, moved),
         rates=_lower_rates(architecture, problem, working),
+        metadata=lower_metadata(architecture),
+        waits=_lower_waits(architecture),
+    )
+
+
+def _lower_waits(architecture: Architecture) -> WaitArrays:
+    """Return when compute units wait, whatever bandwidths are."""
+    serial = np.array([level.double_buffered is False for level in architecture.levels])
+    fill_drain = architecture.compute.fill_drain_cycles
+    return WaitArrays(bool(serial.any() or fill_drain), architecture.array, fill_drain, serial)
+
+
+def lower_metadata(architecture: Architecture) -> MetadataArrays:
+    """Return where levels keep metadata: in words and accesses of the level, or in a store of its own."""
+    levels = architecture.levels
+    stores = [level.metadata for level in levels]
+    kept_in = [level if level.metadata is None else level.metadata for level in levels]
+    word = np.array([level.word_bits for level in levels], np.int64)
+    own = np.array([store is not None for store in stores])
+    limits = [None if store is None else store.capacity_words for store in stores]
+    return MetadataArrays(
+        bits=np.array([one.word_bits for one in kept_in], np.int64),
+        pack=np.array([one.words_per_access for one in kept_in], np.int64),
+        scale=np.where(own, 0.0, 1.0),
+        room=np.where(own, 0.0, 1 / word),
+        capacity=np.array([UNLIMITED if limit is None else limit for limit in limits], np.int64),
     )
 
 

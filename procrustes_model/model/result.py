@@ -65,6 +65,7 @@ class LevelResult:
     instances_used, instances : int
         Instances that the mapping uses, and that the architecture has.
     capacity_words : int or None
+        That tiles may take: half of the level where it is double buffered.
         Words that one instance can hold; None where the level is unlimited.
     used_words : int or float
         Words that one used instance holds, over all tensors; an expected value where something is zero.
@@ -108,9 +109,11 @@ class ComputeResult:
     energy_pj : float
         Over all units, in pJ.
     cycles : int
-        Steps of the loop nest: the cycles when no bandwidth limits.
+        Those of the loop nest: the cycles when no bandwidth limits.
     area_um2 : float or None
         Of all units that the architecture has; None: not stated.
+    cycles_per_compute : float
+        That an operation takes one unit.
     """
 
     name: str
@@ -120,6 +123,7 @@ class ComputeResult:
     energy_pj: float
     cycles: int
     area_um2: float | None = None
+    cycles_per_compute: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +182,7 @@ class Result:
     networks : tuple of NetworkResult
         Of the levels that have one.
     leakage : tuple of Leakage
-        Of the parts that leak.
+        Of the parts that leak, or take energy idle.
     clock_ghz : float or None
         Of the machine; None: there is no time, only cycles.
     bits : dict of str to int
@@ -256,7 +260,8 @@ class Result:
     @property
     def utilization(self) -> float:
         """Operations done as a share of those that all units could do in `cycles`."""
-        return self.compute.computes / (self.compute.instances * self.cycles)
+        busy = self.compute.computes * self.compute.cycles_per_compute
+        return busy / (self.compute.instances * self.cycles)
 
     @property
     def array_utilization(self) -> float:
@@ -353,7 +358,7 @@ class Result:
             sent
             + used
             + [
-                {"level": one.name, "tensor": "", "action": "leak"}
+                {"level": one.name, "tensor": "", "action": one.action}
                 | {"count": self.cycles, "instances": one.instances, "energy_pj": one.energy_pj}
                 for one in self.leakage
             ]
@@ -363,6 +368,8 @@ class Result:
         """Return everything as nested plain data, ready for JSON, derived figures included."""
         data = asdict(self)
         # Machines without a clock, and elements of a word, have the same content as ever.
+        if self.compute.cycles_per_compute == 1:
+            del data["compute"]["cycles_per_compute"]
         if not self.bits:
             del data["bits"]
         if not self.leakage:
@@ -371,6 +378,9 @@ class Result:
             del data["networks"]
         for plain, network in zip(data.get("networks", ()), self.networks, strict=True):
             plain["energy_pj"] = network.energy_pj
+        for plain in data.get("leakage", ()):
+            if plain["action"] == "leak":
+                del plain["action"]
         for plain in data["components"]:
             if plain["cycles"] is None:
                 del plain["cycles"]

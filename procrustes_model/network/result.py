@@ -74,6 +74,8 @@ class Totals:
         If nothing were zero.
     computes : int or float
         Done; an expected value where something is zero.
+    busy : float
+        Cycles of units that they take.
     units : int
         Compute units of the machine.
     energy_by_level : dict of str to float
@@ -89,6 +91,7 @@ class Totals:
     cycles: int
     macs: int
     computes: int | float
+    busy: float
     units: int
     energy_by_level: dict[str, float]
     rows: int
@@ -99,7 +102,7 @@ class Totals:
     @property
     def utilization(self) -> float:
         """Operations done / operations that all units could do in the cycles."""
-        return self.computes / (self.units * self.cycles) if self.cycles else 0.0
+        return self.busy / (self.units * self.cycles) if self.cycles else 0.0
 
     @property
     def edp_j_cycles(self) -> float:
@@ -131,6 +134,7 @@ def add_up(rows: Iterable[Row]) -> Totals:
         cycles=sum(row.case.cycles for row in rows),
         macs=sum(row.macs for row in rows),
         computes=sum(row.case.result["compute"]["computes"] for row in rows),
+        busy=sum(_busy(row.case.result["compute"]) for row in rows),
         units=max((int(row.case.result["compute"]["instances"]) for row in rows), default=0),
         energy_by_level=levels,
         rows=len(rows),
@@ -138,6 +142,11 @@ def add_up(rows: Iterable[Row]) -> Totals:
         ideal=sum(row.case.work_spread == WorkSpread.IDEAL for row in rows),
         gap=None if len(known) < len(open_gaps) else max(known, default=0.0),
     )
+
+
+def _busy(compute: dict[str, Any]) -> float:
+    """Return the cycles of units that the operations of a result take."""
+    return float(compute["computes"] * compute.get("cycles_per_compute", 1))
 
 
 @dataclass(frozen=True)

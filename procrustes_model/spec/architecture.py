@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from procrustes_model.errors import Issue
 from procrustes_model.spec.area import Area
+from procrustes_model.spec.by_width import ByWidth
 from procrustes_model.spec.estimates import TABLE_KEYS
 from procrustes_model.spec.interconnect import Interconnect
 from procrustes_model.spec.schema import (
@@ -50,20 +51,79 @@ _LEAKAGE = "mW that one instance leaks, used or not; needs the machine's clock"
 _ORIGINS = "where figures come from that are not by hand, by key: what tables gave"
 
 
-class AccessEnergy(Frozen):
-    """Energy of one access to one instance of a level."""
+class ActionEnergy(Frozen):
+    """Energy of one access, by action; a number is that of all of them."""
 
-    read: NonNegative = Field(description="pJ per read of words_per_access words")
-    write: NonNegative = Field(description="pJ per write of words_per_access words; pays for fills")
+    takes_number: ClassVar[bool] = True
+
+    read: NonNegative = Field(description="pJ per read")
+    write: NonNegative = Field(description="pJ per write; pays for fills")
     update: NonNegative = Field(
         default_factory=lambda data: data["write"],
-        description="pJ per update (a sum from below) of words_per_access words; default: as write",
+        description="pJ per update, a sum from below; default: as write",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, written: Any) -> Any:
+        is_number = isinstance(written, (int, float)) and not isinstance(written, bool)
+        return {"read": written, "write": written} if is_number and cls.takes_number else written
 
     @property
     def by_action(self) -> tuple[float, float, float]:
         """PJ to read, to fill and to update: a fill is a write."""
         return self.read, self.write, self.update
+
+
+FREE = ActionEnergy(read=0.0, write=0.0)
+
+
+class MetadataEnergy(ActionEnergy):
+    """Energy of one access to metadata."""
+
+    gated: ActionEnergy = Field(
+        default=FREE, description="the same of metadata of accesses that are gated; default: nothing"
+    )
+
+
+class AccessEnergy(ActionEnergy):
+    """Energy of one access, of words_per_access words, to one instance of a level."""
+
+    takes_number: ClassVar[bool] = False
+
+    gated: ActionEnergy = Field(
+        default=FREE, description="pJ of an access that is gated: a number, or by action; default: nothing"
+    )
+    skipped: ActionEnergy = Field(
+        default=FREE, description="pJ of an access that is skipped: a number, or by action; default: nothing"
+    )
+    metadata: MetadataEnergy | None = Field(
+        default=None,
+        description="pJ of an access to metadata: a number, or by action with 'gated'; default: as data",
+    )
+    idle: NonNegative = Field(
+        default=0.0, description="pJ per cycle of an instance that is used, beside what its accesses take"
+    )
+
+    @property
+    def prices(self) -> tuple[float, ...]:
+        """By `vocabulary.Price`."""
+        metadata = self if self.metadata is None else self.metadata
+        gated = FREE if self.metadata is None else self.metadata.gated
+        kinds = (self, metadata, self.gated, self.skipped, gated)
+        return tuple(price for kind in kinds for price in kind.by_action)
+
+
+class MetadataStore(Frozen):
+    """A memory beside a level in which the metadata of its tensors lie."""
+
+    other_keys: ClassVar[tuple[str, ...]] = ("capacity",)
+
+    word_bits: Count = Field(description="bits of one word of metadata")
+    words_per_access: Count = Field(default=1, description="such words that one access moves")
+    capacity_words: Count | None = Field(
+        default=None, description="such words that one instance holds; empty: no limit"
+    )
 
 
 class StorageLevel(Frozen):
@@ -134,6 +194,16 @@ class StorageLevel(Frozen):
     network: Interconnect | None = Field(
         default=None, description="the wires to what is below; empty: they are free"
     )
+    double_buffered: bool | None = Field(
+        default=None,
+        strict=True,
+        description="true: tiles take half of it, so that the next ones come meanwhile; false: units wait "
+        "while it is filled; empty: tiles take all of it, and nothing waits",
+    )
+    metadata: MetadataStore | None = Field(
+        default=None,
+        description="a store of its own for metadata, with ports of its own; empty: they lie with the data",
+    )
     source: Text = Field(default="", description="where the numbers come from")
     origins: dict[Name, Text] | None = Field(default=None, description=_ORIGINS)
 
@@ -145,9 +215,26 @@ class StorageLevel(Frozen):
                 raise PartError(("resident", position), message, f"add {tensor} to 'tensors'")
         if self.leakage_gated and not self.leakage_mw:
             raise PartError(("leakage_gated",), "'leakage_gated' has no effect without 'leakage_mw'")
+        if self.double_buffered and self.capacity_words is None:
+            raise PartError(("double_buffered",), "'double_buffered' has no effect without a capacity")
+        if self.double_buffered and self.capacity_words == 1:
+            raise PartError(("double_buffered",), "one word cannot be halved", "give it 2 words or more")
+        if self.double_buffered is False and self.write_bandwidth is None and self.shared_bandwidth is None:
+            message = "'double_buffered: false' has no effect without 'write_bandwidth' or 'shared_bandwidth'"
+            raise PartError(("double_buffered",), message, "they say how long it takes to fill")
         if self.loaded and not self.resident:
             raise PartError(("loaded",), "'loaded' has no effect without 'resident'")
         return self
+
+    @property
+    def copies(self) -> int:
+        """How many tiles it holds of each that is used: two where it is double buffered."""
+        return 2 if self.double_buffered else 1
+
+    @property
+    def usable_words(self) -> int | None:
+        """Words that the tiles in use may take; None: no limit."""
+        return None if self.capacity_words is None else self.capacity_words // self.copies
 
     @property
     def stores(self) -> bool:
@@ -168,7 +255,24 @@ class ComputeLevel(Frozen):
     kind: Text = Field(default="", validation_alias="class", description="the sort of unit, such as mac")
     mesh_x: Count = Field(default=1, description="units (columns) below each instance of the innermost level")
     mesh_y: Count = Field(default=1, description="units (rows) below each instance of the innermost level")
-    energy_pj: NonNegative = Field(description="pJ per computation, a multiply-accumulate")
+    energy_pj: ByWidth = Field(
+        description="pJ per computation, a multiply-accumulate: a number, an expression over w and x, the "
+        "bits of its operands, or one of these by phase"
+    )
+    gated_energy_pj: ByWidth = Field(
+        default=0.0, description="pJ per gated computation, likewise; a design's gated_energy comes before it"
+    )
+    skipped_energy_pj: ByWidth = Field(default=0.0, description="pJ per skipped computation, likewise")
+    cycles_per_compute: ByWidth = Field(
+        default=1.0,
+        description="cycles that a computation takes one unit, likewise: below 1 where it does "
+        "several in a cycle",
+    )
+    fill_drain_cycles: NonNegative = Field(
+        default=0.0,
+        description="cycles that the array takes to fill and drain for each of its tiles, in which nothing "
+        "is computed; such as 2 * rows + columns - 2 of a systolic one",
+    )
     area_um2: NonNegative | None = Field(default=None, description="area of one unit in square micrometres")
     leakage_mw: NonNegative | None = Field(default=None, description=_LEAKAGE)
     leakage_gated: bool = Field(
@@ -179,6 +283,11 @@ class ComputeLevel(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> ComputeLevel:
+        cycles = self.cycles_per_compute
+        for key, one in (cycles if isinstance(cycles, dict) else {"": cycles}).items():
+            if one == 0:
+                path = ("cycles_per_compute", key) if key else ("cycles_per_compute",)
+                raise PartError(path, f"'{path[-1]}' must be more than 0, is 0")
         if self.leakage_gated and not self.leakage_mw:
             raise PartError(("leakage_gated",), "'leakage_gated' has no effect without 'leakage_mw'")
         return self
@@ -300,6 +409,9 @@ class Architecture(Title, Placed):
         """Raise where what a level says does not fit the others."""
         if not any(level.stores for level in self.levels):
             raise ValueError("no level may keep a tensor: every 'tensors' is empty")
+        if self.compute.fill_drain_cycles and self.array < 0:
+            message = "'fill_drain_cycles' has no effect: there is one compute unit, no array"
+            raise PartError(("compute", "fill_drain_cycles"), message, "give a level or 'compute' a mesh")
         seen: dict[str, str] = {}
         for index, level in enumerate(self.levels):
             at: Path = ("levels", index)
@@ -341,6 +453,12 @@ class Architecture(Title, Placed):
             if tensor in level.resident:
                 return index
         return next(index for index, level in enumerate(self.levels) if level.stores)
+
+    @property
+    def array(self) -> int:
+        """The level below which the array of compute units is: the innermost one with a fan-out, or -1."""
+        levels = range(len(self.levels))
+        return max((i for i in levels if self.fanout(i) != (1, 1)), default=-1)
 
     @property
     def _leaking(self) -> list[str]:
@@ -390,17 +508,19 @@ class Architecture(Title, Placed):
         return {one.name: one.leakage_mw * count for one, count in self.parts if one.leakage_mw}
 
     @property
-    def gated_leakage_pj(self) -> list[float]:
+    def used_pj_per_cycle(self) -> list[float]:
         """Energy in pJ per cycle of one used instance, by level and last of the compute units.
 
-        0 where an instance leaks whether it is used or not.
+        Its idle energy, and its leakage where what is not used leaks nothing.
         """
         clock = self.clock_ghz or math.inf
-        return [
+        spent = [
             (one.leakage_mw or 0.0) / clock if one.leakage_gated else 0.0
             for one, _ in self.parts
             if not isinstance(one, Component)
         ]
+        idle = [level.energy.idle for level in self.levels]
+        return [a + b for a, b in zip(spent, [*idle, 0.0], strict=True)]
 
     @property
     def power_pj_per_cycle(self) -> float:

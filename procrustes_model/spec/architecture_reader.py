@@ -12,6 +12,7 @@ from procrustes_model.spec.architecture import (
     StorageLevel,
     Title,
 )
+from procrustes_model.spec.by_width import read_by_width
 from procrustes_model.spec.estimates import MACHINE_KEYS, Estimates
 from procrustes_model.spec.interconnect import NETWORK_NUMBERS
 from procrustes_model.spec.schema import Origin, build
@@ -19,7 +20,7 @@ from procrustes_model.spec.text.amounts import QUANTITIES, split_unit
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.words import PAIRS, did_you_mean, shorten
 from procrustes_model.spec.text.yaml_text import Path, Place
-from procrustes_model.spec.values import Values, evaluated, read_amount, read_attributes, read_capacity
+from procrustes_model.spec.values import Values, evaluated, read_amount, read_attributes, with_capacity
 
 _TOP_KEYS = [
     *("name", "description", "attributes", "bits", "sum_bits", "clock", *MACHINE_KEYS, "mixed_families"),
@@ -40,7 +41,8 @@ _LEVEL_NUMBERS = (
     "cluster_size",
 )
 _COMPUTE_EXAMPLE = "such as compute: {name: MAC, energy_pj: 4.6}"
-_COMPUTE_NUMBERS = ("mesh_x", "mesh_y", "energy_pj", "area_um2", "leakage_mw")
+_COMPUTE_NUMBERS = ("mesh_x", "mesh_y", "fill_drain_cycles", "area_um2", "leakage_mw")
+_BY_WIDTH = ("energy_pj", "gated_energy_pj", "skipped_energy_pj", "cycles_per_compute")
 _COMPONENT_NUMBERS = ("instances", "energy_pj", "power_pj_per_cycle", "per_cycle", "area_um2", "leakage_mw")
 
 
@@ -95,6 +97,8 @@ def read_architecture(document: Document) -> Architecture:
     places: dict[Path, Place] = {
         (*path, "bits", name): document.place((*path, "bits", name), key=True) for name in bits
     }
+    for key in _BY_WIDTH:
+        places[*path, "compute", key] = document.place((*path, "compute", key))
     if architecture.sum_bits is not None:
         places[*path, "sum_bits"] = document.place((*path, "sum_bits"))
     for index, level in enumerate(architecture.levels):
@@ -147,8 +151,9 @@ def _level_numbers(
         item = {**item, "capacity_words": 1}
     level = evaluated(item, _LEVEL_NUMBERS, path, names, document)
     if isinstance(level.get("energy_pj"), dict):
-        keys = ("read", "write", "update")
-        level["energy_pj"] = evaluated(level["energy_pj"], keys, (*path, "energy_pj"), names, document)
+        level["energy_pj"] = _energies(level["energy_pj"], (*path, "energy_pj"), names, document)
+    if isinstance(level.get("metadata"), dict):
+        level["metadata"] = _metadata_store(level["metadata"], (*path, "metadata"), names, document)
     if isinstance(level.get("network"), dict):
         level["network"] = evaluated(level["network"], NETWORK_NUMBERS, (*path, "network"), names, document)
     if level.get("tensors") == []:  # only a fan-out: nothing is read or written there
@@ -156,17 +161,26 @@ def _level_numbers(
         level.setdefault("energy_pj", {"read": 0, "write": 0})
     if "attributes" in item:
         level["attributes"] = own
-    if "capacity" in level:
-        written = level.pop("capacity")
-        if "capacity_words" in level:
-            document.complain(
-                (*path, "capacity"), "'capacity' and 'capacity_words' are both given", "keep one", key=True
-            )
-        elif written is not None:
-            level["capacity_words"] = read_capacity(
-                written, level.get("word_bits"), (*path, "capacity"), names, document
-            )
+    level = with_capacity(level, path, names, document)
     return estimates.fill_level(item, level, path, names)
+
+
+_ENERGIES = ("read", "write", "update", "gated", "skipped", "metadata", "idle")
+
+
+def _energies(written: dict[str, Any], path: Path, names: Values, document: Document) -> dict[str, Any]:
+    """Return energies with every expression evaluated, also those by action."""
+    energies = evaluated(written, _ENERGIES, path, names, document)
+    for key, value in energies.items():
+        if isinstance(value, dict):
+            energies[key] = _energies(value, (*path, key), names, document)
+    return energies
+
+
+def _metadata_store(written: dict[str, Any], path: Path, names: Values, document: Document) -> dict[str, Any]:
+    """Return the keys of a store of metadata with every expression evaluated, its capacity in words."""
+    keys = ("word_bits", "words_per_access", "capacity_words")
+    return with_capacity(evaluated(written, keys, path, names, document), path, names, document)
 
 
 def _compute(
@@ -181,6 +195,9 @@ def _compute(
         document.complain(path, f"'compute' must be {PAIRS}, is {shorten(written)}", _COMPUTE_EXAMPLE)
         return None
     numbers = evaluated(written, _COMPUTE_NUMBERS, path, shared, document)
+    for key in _BY_WIDTH:
+        if key in numbers:
+            numbers[key] = read_by_width(numbers[key], (*path, key), shared, document)
     return build(ComputeLevel, estimates.fill_unit(written, numbers, path, shared), document, path)
 
 

@@ -20,6 +20,10 @@ _NOTHING_BESIDE = {
     "loaded": False,
     "through": [],
     "beside": False,
+    "fill_drain_cycles": 0.0,
+    "gated_energy_pj": 0.0,
+    "skipped_energy_pj": 0.0,
+    "cycles_per_compute": 1.0,
 }
 """What parts without anything beside plain storage have: a file says nothing of it."""
 
@@ -47,5 +51,17 @@ def write_architecture(dump: Mapping[str, Any]) -> dict[str, Any]:
             if key in part and part[key] == nothing:
                 del part[key]
     for level in data["levels"]:
-        level["energy_pj"] = level.pop("energy")
+        level["energy_pj"] = _write_energy(level.pop("energy"))
     return data
+
+
+def _write_energy(energy: dict[str, Any]) -> dict[str, Any]:
+    """Return the energies of a level without those that are nothing."""
+    free = {"read": 0.0, "write": 0.0, "update": 0.0}
+    if "metadata" in energy and energy["metadata"]["gated"] == free:
+        del energy["metadata"]["gated"]
+    return {
+        key: value
+        for key, value in energy.items()
+        if not (key in ("gated", "skipped") and value == free) and not (key == "idle" and value == 0)
+    }

@@ -16,10 +16,14 @@ from procrustes_model.spec.text.yaml_text import Path
 
 Values = dict[str, float | str]
 
-_BY_KEY = {
+BY_KEY = {
     "read": QUANTITIES["energy"],
     "write": QUANTITIES["energy"],
     "update": QUANTITIES["energy"],
+    "gated": QUANTITIES["energy"],
+    "skipped": QUANTITIES["energy"],
+    "metadata": QUANTITIES["energy"],
+    "idle": QUANTITIES["energy"],
     "energy_pj": QUANTITIES["energy"],
     "area_um2": QUANTITIES["area"],
     "leakage_mw": QUANTITIES["power"],
@@ -73,7 +77,7 @@ def evaluated(
     """
     wanted = set(keys)
     return {
-        key: read_number(value, (*path, key), names, document, _BY_KEY.get(key)) if key in wanted else value
+        key: read_number(value, (*path, key), names, document, BY_KEY.get(key)) if key in wanted else value
         for key, value in item.items()
     }
 
@@ -136,6 +140,23 @@ def read_amount(
     if isinstance(number, float) and quantity.units[written[1]] == 1:
         return number
     return int(exact) if exact.denominator == 1 else float(exact)
+
+
+def with_capacity(part: dict[str, Any], path: Path, names: Values, document: Document) -> dict[str, Any]:
+    """Return the keys of a memory with `capacity`, which has a unit, as `capacity_words`."""
+    if "capacity" not in part:
+        return part
+    written = part["capacity"]
+    part = {key: value for key, value in part.items() if key != "capacity"}
+    if "capacity_words" in part:
+        document.complain(
+            (*path, "capacity"), "'capacity' and 'capacity_words' are both given", "keep one", key=True
+        )
+    elif written is not None:
+        part["capacity_words"] = read_capacity(
+            written, part.get("word_bits"), (*path, "capacity"), names, document
+        )
+    return part
 
 
 def read_capacity(

@@ -16,6 +16,7 @@ from procrustes_model.spec.homes import find_home
 from procrustes_model.spec.interconnect import Interconnect
 from procrustes_model.spec.mapping import Mapping
 from procrustes_model.spec.problem import Problem, Tensor
+from procrustes_model.vocabulary import Phase, Role
 from tests.naive import dense
 from tests.naive.dense import NestLoop
 
@@ -48,6 +49,24 @@ def is_complete(problem: Problem, tensor: Tensor, arrivals: int, times: int) -> 
     return tensor.is_output and arrivals * times == math.prod(problem.lengths(tensor))
 
 
+def per_operand(architecture: Architecture, problem: Problem, amount: Any) -> float:
+    """Return what is said of a computation for the bits of the operands, weights first."""
+    if isinstance(amount, dict):
+        amount = amount[problem.phase or Phase.FORWARD]
+    if not isinstance(amount, str):
+        return float(amount)
+    operands = [tensor.name for tensor in problem.tensors if not tensor.is_output]
+    stated = [problem.roles.get(role) for role in Role]
+    first = sorted(operands, key=lambda name: stated.index(name) if name in stated else 9)
+    bits = []
+    for name in first:
+        inner = [
+            i for i, level in enumerate(architecture.levels) if level.tensors is None or name in level.tensors
+        ]
+        bits.append(dense.bits_of(architecture, problem, inner[-1], name))
+    return float(eval(amount, {"ceil": math.ceil, "w": bits[0], "x": bits[1]}))  # noqa: S307
+
+
 def evaluate(architecture: Architecture, problem: Problem, mapping: Mapping) -> dict[str, Any]:
     """Return counts, energy by level and tensor, networks' energy by level and tensor, and cycles by part."""
     loops = dense.list_loops(problem, mapping)
@@ -61,10 +80,13 @@ def evaluate(architecture: Architecture, problem: Problem, mapping: Mapping) -> 
     sent: dict[tuple[str, str], float] = {}
     traffic: Counter[str] = Counter()
     used: Counter[str] = Counter()
+    filled: Counter[str] = Counter()
     counts: dict[tuple[str, str], dict[str, Any]] = {}
     passing: dict[tuple[str, str], dict[str, int]] = {}
     ported: dict[str, list[float]] = {level.name: [0.0, 0.0] for level in levels}
-    spent = problem.computes * architecture.compute.energy_pj
+    spent = problem.computes * per_operand(architecture, problem, architecture.compute.energy_pj)
+    taken = per_operand(architecture, problem, architecture.compute.cycles_per_compute)
+    steps = max(1, math.ceil(steps * taken * (1 - 1e-12)))
     for tensor in problem.tensors:
         home = find_home(architecture, problem, tensor.name)
         for name, numbers in dense.count_tensor(
@@ -91,6 +113,7 @@ def evaluate(architecture: Architecture, problem: Problem, mapping: Mapping) -> 
             )
             scale = {action: width / level.word_bits for action, width in bits.items()}
             written = numbers["fills"] * scale["fills"] + numbers["updates"] * scale["updates"]
+            filled[level.name] += numbers["fills"] * scale["fills"]
             ported[level.name][0] += numbers["reads"] * scale["reads"] / steps
             ported[level.name][1] += written / steps
             for j in range(i + 1, child):
@@ -156,7 +179,19 @@ def evaluate(architecture: Architecture, problem: Problem, mapping: Mapping) -> 
             cycles[one.name] = max(
                 1, math.ceil(used[one.name] / (one.per_cycle * one.instances) * (1 - 1e-12))
             )
-    total = max(steps, *cycles.values())
+    waits = 0.0
+    array = max((i for i in range(len(levels)) if architecture.fanout(i) != (1, 1)), default=-1)
+    folds = math.prod(loop.bound for loop in loops if not loop.spatial and loop.level <= array)
+    waits += folds * architecture.compute.fill_drain_cycles
+    for level in levels:
+        if level.double_buffered is False:
+            waits += filled[level.name] / min(
+                rate for rate in (level.write_bandwidth, level.shared_bandwidth) if rate is not None
+            )
+    cycles["compute"] = steps + math.ceil(waits * (1 - 1e-12))
+    total = max(cycles.values())
+    for i, level in enumerate(levels):
+        spent += instances[i] * level.energy.idle * total
     for i, part in enumerate([*levels, architecture.compute]):
         if part.leakage_mw:
             leaking = instances[i] if part.leakage_gated else architecture.instances(i)

@@ -22,8 +22,10 @@ Bools = NDArray[np.bool_]
 READ, FILL, UPDATE = (action.value for action in Action)
 """Positions of the actions in the last axis of counts and energies: `vocabulary.Action` for kernels."""
 
-METADATA, GATED_PRICE, SKIPPED_PRICE = Price.METADATA_READ.value, Price.GATED.value, Price.SKIPPED.value
-"""Positions in the last axis of prices, after those of the actions: `vocabulary.Price` for kernels."""
+METADATA, SAVED, METADATA_GATED = (
+    price.value for price in (Price.METADATA_READ, Price.GATED_READ, Price.METADATA_GATED_READ)
+)
+"""Where prices of metadata, of saved accesses and of gated metadata begin: `vocabulary.Price`."""
 
 DONE, GATED_COMPUTE, SKIPPED_COMPUTE = (kind.value for kind in Compute)
 """Positions in the last axis of computations and of their prices: `vocabulary.Compute` for kernels."""
@@ -144,6 +146,51 @@ class RateArrays(NamedTuple):
     per_cycle: Floats
 
 
+class MetadataArrays(NamedTuple):
+    """Where levels keep metadata: beside their data, or in a store of its own.
+
+    Attributes
+    ----------
+    bits : int64[L]
+        Of one word of metadata.
+    pack : int64[L]
+        Such words that one access moves.
+    scale : float64[L]
+        Words of the level that one of them takes at the ports of the data; 0 in a store of its own.
+    room : float64[L]
+        Words of the level that one bit takes there; 0 in a store of its own.
+    capacity : int64[L]
+        Words of metadata that an own store holds; the largest int64 where unlimited, and without one.
+    """
+
+    bits: Ints
+    pack: Ints
+    scale: Floats
+    room: Floats
+    capacity: Ints
+
+
+class WaitArrays(NamedTuple):
+    """When compute units wait, whatever bandwidths are.
+
+    Attributes
+    ----------
+    any : bool
+        Whether they ever do.
+    array : int
+        The level below which the array is that fills and drains.
+    fill_drain : float
+        Cycles that it takes for each of its tiles.
+    serial : bool[L]
+        Levels that are not written while units compute.
+    """
+
+    any: bool
+    array: int
+    fill_drain: float
+    serial: Bools
+
+
 class MachineArrays(NamedTuple):
     """An architecture as a problem meets it.
 
@@ -157,8 +204,6 @@ class MachineArrays(NamedTuple):
         Words of the level that one element takes: its bits over those of a word.
     pack, split : int64[L, T]
         Elements that one access moves, and accesses that one element takes: one of the two is 1.
-    words : int64[L]
-        Words of the level that one access moves. Metadata are counted in such words, whatever elements have.
     price : float64[L, T, P]
         pJ per access, by `vocabulary.Price`.
     bandwidth : float64[L, 3]
@@ -193,6 +238,8 @@ class MachineArrays(NamedTuple):
     wires : WireArrays
     sums : SumArrays
     rates : RateArrays
+    metadata : MetadataArrays
+    waits : WaitArrays
     """
 
     bits: Ints
@@ -200,7 +247,6 @@ class MachineArrays(NamedTuple):
     scale: Floats
     pack: Ints
     split: Ints
-    words: Ints
     price: Floats
     bandwidth: Floats
     capacity: Ints
@@ -219,6 +265,8 @@ class MachineArrays(NamedTuple):
     wires: WireArrays
     sums: SumArrays
     rates: RateArrays
+    metadata: MetadataArrays
+    waits: WaitArrays
 
 
 class RuleArrays(NamedTuple):

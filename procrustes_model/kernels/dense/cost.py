@@ -26,6 +26,7 @@ from procrustes_model.kernels.dense.arrays import (
     CountArrays,
     Floats,
     Ints,
+    LoopArrays,
     MachineArrays,
     ProblemArrays,
     Room,
@@ -69,7 +70,7 @@ def charge_words(
                 pack, split = machine.pack[level, t], machine.split[level, t]
                 wide_pack, wide_split = pack, split
                 if first == METADATA:
-                    pack, split = machine.words[level], 1
+                    pack, split = machine.metadata.pack[level], 1
                     wide_pack, wide_split = pack, split
                 elif t == machine.sums.output:
                     wide_pack, wide_split = machine.sums.pack[level], machine.sums.split[level]
@@ -240,9 +241,10 @@ def count_cycles(
                 out = float(words[n, level, t, READ]) * wide
                 into = float(words[n, level, t, FILL]) * wide + float(words[n, level, t, UPDATE]) * scale
                 if expected:
-                    out += waiting[n, level, t, READ] * scale + metadata[n, level, t, READ]
+                    word = machine.metadata.scale[level]
+                    out += waiting[n, level, t, READ] * scale + metadata[n, level, t, READ] * word
                     into += waiting[n, level, t, UPDATE] * scale
-                    into += metadata[n, level, t, FILL] + metadata[n, level, t, UPDATE]
+                    into += (metadata[n, level, t, FILL] + metadata[n, level, t, UPDATE]) * word
                 read += out / steps
                 write += into / steps
             costs.cycles[n, level], costs.limit[n, level] = stretch(
@@ -250,6 +252,51 @@ def count_cycles(
             )
             if costs.cycles[n, level] < 0:
                 status[n] = OVERFLOW
+
+
+@kernel
+def add_waits(
+    machine: MachineArrays, loops: LoopArrays, words: Ints | Floats, metadata: Floats, costs: CostArrays,
+    status: Ints,
+) -> None:  # fmt: skip
+    """Let compute units wait: while their array fills and drains, and while some levels are filled.
+
+    Tiles of the array are the iterations of the loops outside; last passes count as whole ones.
+
+    Parameters
+    ----------
+    machine : MachineArrays
+    loops : LoopArrays
+    words, metadata
+        As `count_cycles` takes them.
+    costs : CostArrays
+        The cycles of compute units, last in `cycles`, grow.
+    status : int64[N]
+        Set to OVERFLOW where cycles exceed 2^62.
+    """
+    waits, output = machine.waits, machine.sums.output
+    last = costs.cycles.shape[1] - 1
+    for n in range(len(status)):
+        wait = 0.0
+        if waits.fill_drain > 0:
+            tiles = 1.0
+            for loop in range(loops.start[n, waits.array + 1], loops.listed[n]):
+                tiles *= loops.bound[n, loop]
+            wait += tiles * waits.fill_drain
+        for level in range(words.shape[1]):
+            if not waits.serial[level]:
+                continue
+            into = 0.0
+            for t in range(words.shape[2]):
+                scale = machine.sums.scale[level] if t == output else machine.scale[level, t]
+                into += float(words[n, level, t, FILL]) * scale
+                if len(metadata) > 0:
+                    into += metadata[n, level, t, FILL] * machine.metadata.scale[level]
+            wait += into / min(machine.bandwidth[level, 1], machine.bandwidth[level, 2])
+        if costs.cycles[n, last] + wait > float(COUNT_LIMIT):
+            status[n] = OVERFLOW
+        else:
+            costs.cycles[n, last] += np.int64(round_up(wait))
 
 
 @kernel
@@ -314,6 +361,8 @@ def cost_nests(
     if machine.serves:
         charge_components(machine, words, instances, costs)
     count_cycles(machine, words, counts, none, none, costs, status)
+    if machine.waits.any:
+        add_waits(machine, room.loops, words, none, costs, status)
     if len(machine.rates.per_cycle) > 0:
         count_component_cycles(
             machine, instances, words, np.full(len(status), float(computes)), costs, status

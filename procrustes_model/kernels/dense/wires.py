@@ -130,8 +130,8 @@ def charge_wires(
                 down = float(words[n, level, t, READ]) * sum_bits(machine, level, t, False)
                 up = float(words[n, level, t, UPDATE]) * sum_bits(machine, level, t, leaves)
                 if len(metadata) > 0:
-                    down += metadata[n, level, t, READ] * machine.word_bits[level]
-                    up += metadata[n, level, t, UPDATE] * machine.word_bits[level]
+                    down += metadata[n, level, t, READ] * machine.metadata.bits[level]
+                    up += metadata[n, level, t, UPDATE] * machine.metadata.bits[level]
                 copies = 1.0
                 for j in range(level, child):
                     spread = 1.0

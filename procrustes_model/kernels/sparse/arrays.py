@@ -142,8 +142,10 @@ class FormatArrays(NamedTuple):
         The level of whose instances these are tiles: the processing elements.
     dropped : bool[L, T]
         Whether a block that is not full has no metadata.
-    bits : int64[L, T]
-        Of a word of the level; metadata are counted in such words, whatever bits elements have.
+    bits : int64[L]
+        Of a word of metadata, in which these are counted whatever bits elements have.
+    room : float64[L]
+        Words of the level that a bit of metadata takes: 0 in a store of its own.
     scale : float64[L, T]
         Words of the level that one element takes.
     """
@@ -156,6 +158,7 @@ class FormatArrays(NamedTuple):
     array: int
     dropped: Bools
     bits: Ints
+    room: Floats
     scale: Floats
 
 
@@ -306,7 +309,9 @@ class SparseCountArrays(NamedTuple):
     metadata : float64[N, L, T, 3]
         Words of metadata per instance.
     stored : float64[N, L, T]
-        Words of the level that a tile takes which has to fit, metadata included.
+        Words of the level that a tile takes which has to fit, with metadata that lie there.
+    described : float64[N, L, T]
+        Words of metadata of that tile in a store of their own; 0 without one.
     held : float64[N, L]
         Words of the tiles of all tensors that have to fit together: their sum, but of tensors with masks
         what lies there at the same time.
@@ -325,6 +330,7 @@ class SparseCountArrays(NamedTuple):
     skipped: Floats
     metadata: Floats
     stored: Floats
+    described: Floats
     held: Floats
     entries: Floats
     computes: Floats

@@ -24,7 +24,7 @@ from procrustes_model.kernels.sparse.arrays import (
     SparseCountArrays,
     TileArrays,
 )
-from procrustes_model.kernels.sparse.formats import block_of, measure_spans, size_of
+from procrustes_model.kernels.sparse.formats import block_of, measure_spans, size_of, tile_bits
 
 
 @kernel
@@ -65,6 +65,39 @@ def grow_stored(
                 block = block_of(problem, formats, tiles, tile, n, level, t)
                 size = size_of(formats, level, t, spans, tile[n, level, t], held, block)
                 stored[n, level, t] = max(stored[n, level, t], size)
+
+
+@kernel
+def grow_described(
+    problem: ProblemArrays, loops: LoopArrays, formats: FormatArrays, tiles: TileArrays, tile: Ints,
+    nonzeros: Ints | Floats, entries: Ints | Floats, described: Floats,
+) -> None:  # fmt: skip
+    """Give metadata in stores of their own the size of those of fuller tiles.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    loops : LoopArrays
+    formats : FormatArrays
+    tiles : TileArrays
+    tile : int64[N, L, T]
+    nonzeros, entries : int64[N, L, T] or float64[N, L, T]
+        Of the tiles that have to fit.
+    described : float64[N, L, T]
+        Grows.
+    """
+    mappings, levels, tensors = tile.shape
+    spans = np.ones(len(problem.term_start), np.int64)
+    for n in range(mappings):
+        for level in range(levels):
+            for t in range(tensors):
+                if described[n, level, t] == 0:
+                    continue
+                measure_spans(problem, t, loops.below[n, level], formats.terms.depth[level, t], spans)
+                held = (float(nonzeros[n, level, t]), float(entries[n, level, t]))
+                block = block_of(problem, formats, tiles, tile, n, level, t)
+                bits = tile_bits(formats.terms, level, t, spans, tile[n, level, t], held, block)
+                described[n, level, t] = max(described[n, level, t], bits / formats.bits[level])
 
 
 @kernel

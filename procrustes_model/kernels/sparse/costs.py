@@ -10,9 +10,9 @@ from procrustes_model.kernels.dense.arrays import (
     COMPUTING,
     DONE,
     GATED_COMPUTE,
-    GATED_PRICE,
     METADATA,
     READ,
+    SAVED,
     SKIPPED_COMPUTE,
     UPDATE,
     Bools,
@@ -26,6 +26,7 @@ from procrustes_model.kernels.dense.arrays import (
 )
 from procrustes_model.kernels.dense.cost import (
     add_up,
+    add_waits,
     charge_components,
     charge_words,
     count_component_cycles,
@@ -56,13 +57,13 @@ def charge_saved(
         for level in range(levels):
             for t in range(tensors):
                 for kind in range(2):
-                    price = machine.price[level, t, GATED_PRICE + kind]
                     words = counts.gated[n, level, t] if kind == 0 else counts.skipped[n, level, t]
                     spent = costs.saved[n, level, t, kind]
                     spent[:] = 0.0
-                    if price == 0:
-                        continue
                     for action in (READ, UPDATE):
+                        price = machine.price[level, t, SAVED + 3 * kind + action]
+                        if price == 0:
+                            continue
                         packs = machine.split[level, t] * count_packs(
                             words[action], machine.pack[level, t], False
                         )
@@ -187,6 +188,8 @@ def cost_sparse(
     if machine.serves:
         charge_components(machine, counts.actual, instances, costs)
     count_cycles(machine, counts.actual, dense, counts.gated, counts.metadata, costs, status)
+    if machine.waits.any:
+        add_waits(machine, room.loops, counts.actual, counts.metadata, costs, status)
     if len(machine.rates.per_cycle) > 0:
         count_component_cycles(
             machine, instances, counts.actual, counts.computes[:, DONE].copy(), costs, status

@@ -218,10 +218,10 @@ def size_of(
     formats: FormatArrays, level: int, tensor: int, spans: Ints, words: int, held: tuple[float, float],
     block: int,
 ) -> float:  # fmt: skip
-    """Return the words of the level that a compressed tile takes, metadata included; see `tile_bits`."""
+    """Return the words of the level that a compressed tile takes, with the metadata that lie there."""
     bits = tile_bits(formats.terms, level, tensor, spans, words, held, block)
     data = data_of(formats.padded[level, tensor], formats.implied[level, tensor], held, bits)
-    return float(data * formats.scale[level, tensor] + bits / formats.bits[level, tensor])
+    return float(data * formats.scale[level, tensor] + bits * formats.room[level])
 
 
 @kernel
@@ -291,6 +291,7 @@ def compress(
             child = levels
             for level in range(levels - 1, -1, -1):
                 metadata[n, level, t] = 0.0
+                counts.described[n, level, t] = 0.0
                 scale = formats.scale[level, t]
                 stored[n, level, t] = tile[n, level, t] * scale if keep[n, level, t] else 0.0
                 inner = child
@@ -302,12 +303,14 @@ def compress(
                 block = block_of(problem, formats, tiles, tile, n, level, t)
                 extent, depth = below[n, level], terms.depth[level, t]
                 measure_spans(problem, t, extent, depth, spans)
-                words, word = tile[n, level, t], word_bits[level, t]
+                words, word = tile[n, level, t], word_bits[level]
                 held = (words * dense[n, level, t], counts.entries[n, level, t])
                 bits = tile_bits(terms, level, t, spans, words, held, block)
                 full = block_bits(terms, level, t, block) if dropped[level, t] else 0.0
                 data = data_of(formats.padded[level, t], formats.implied[level, t], held, bits)
-                stored[n, level, t] = data * scale + bits / word
+                stored[n, level, t] = data * scale + bits * formats.room[level]
+                if formats.room[level] == 0:
+                    counts.described[n, level, t] = bits / word
                 for action in range(3):
                     moved = actual[n, level, t, action] + gated[n, level, t, action]
                     density = dense[n, inner, t] if action == READ else dense[n, level, t]

@@ -206,7 +206,7 @@ class Relaxation:
 
     def _metadata_price(self, level: int, tensor: int, action: int) -> float:
         """Return what a word of metadata costs at least."""
-        return self._access(level, tensor, action, METADATA) / float(self.design.machine.words[level])
+        return self._access(level, tensor, action, METADATA) / float(self.design.machine.metadata.pack[level])
 
     def _prices(self, model: Model) -> tuple[Floats, Floats, Floats, float]:
         """Return prices per pack and, of components, per element, shares moved, and a constant.
@@ -221,7 +221,7 @@ class Relaxation:
         for level, t in np.ndindex(*self.may_keep.shape):
             density = self.density(t)
             output, shrunk = bool(model.output[t]), bool(formats.compressed[level, t])
-            word = float(formats.bits[level, t])
+            word = float(formats.bits[level])
             words = self._bits(level, t) / word if shrunk else 0.0
             positions, loses_blocks = int(formats.block[level, t]), bool(formats.dropped[level, t])
             if loses_blocks and positions <= 0:
@@ -251,12 +251,13 @@ class Relaxation:
                     constant -= float(3 * units * block * self._metadata_price(level, t, READ))
             for action in (READ, FILL, UPDATE):
                 energy[level, t, action] = share[action] * self._price(level, t, action)
-                accesses = float(model.pack[level, t] / design.machine.words[level])  # 1 without `bits`
+                accesses = float(model.pack[level, t] / design.machine.metadata.pack[level])  # mostly 1
                 energy[level, t, action] += (
                     described[action] * self._access(level, t, action, METADATA) * accesses
                 )
                 served[level, t, action] = share[action] * per_use[level, t, action]
-            ported = share * float(design.machine.scale[level, t]) + described
+            ported = share * float(design.machine.scale[level, t])
+            ported += described * float(design.machine.metadata.scale[level])
             moved[level, t] = ported[READ], min(ported[FILL], ported[UPDATE])
         return energy, served, moved, constant
 
@@ -323,7 +324,7 @@ class Relaxation:
         elements, scale = words.astype(float), float(self.design.machine.scale[level, tensor])
         if design.capacity_size == "dense" or not design.compressed[level, tensor]:
             return elements * scale
-        described = elements * (self._bits(level, tensor) / float(design.formats.bits[level, tensor]))
+        described = elements * (self._bits(level, tensor) * float(design.formats.room[level]))
         if design.formats.implied[level, tensor]:
             return np.asarray(described)
         nonzeros = elements * self.density(tensor)

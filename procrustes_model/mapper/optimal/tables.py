@@ -343,7 +343,8 @@ class Tables:
         cost = self.space.cost
         if not model.uneven or cost is None or level != cost.design.balance.array - 1:
             return np.full(len(child), model.work)
-        return cost.least_work(self.space.lattice, child, spread, self.space.deadline)
+        share = cost.least_work(self.space.lattice, child, spread, self.space.deadline)
+        return share * model.machine.cycles_per_compute
 
     def _pace(self, model: Model, pairs: list[Pairs]) -> Floats:
         """Return the most compute units that can be used, fewer where they wait for each other.

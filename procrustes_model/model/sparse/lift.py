@@ -50,7 +50,7 @@ def lift_sparse(
     if buffers.status[0] == Status.BAD_CAPACITY:
         raise SpecError(_overfull(design, problem, levels, mapping))
     actual, gated, skipped = (float(number) for number in buffers.counts.computes[0])
-    compute = lift_compute(architecture, as_count(actual), buffers.dense, buffers.costs)
+    compute = lift_compute(architecture, design, as_count(actual), buffers.dense, buffers.costs)
     used = buffers.dense.instances[0, :-1, None, None].astype(float)
     words = buffers.counts.actual[0] * used
     costs, dense = buffers.costs, buffers.dense

@@ -28,7 +28,7 @@ from procrustes_model.kernels.sparse.empty_on_masks import met_density
 from procrustes_model.kernels.sparse.masks import MaskArrays
 from procrustes_model.model.components import working_components
 from procrustes_model.model.design import Design, lower_rules
-from procrustes_model.model.lower import by_level, lower_bits, lower_machine, lower_problem
+from procrustes_model.model.lower import by_level, lower_bits, lower_machine, lower_metadata, lower_problem
 from procrustes_model.model.sparse.effects import idle_on
 from procrustes_model.model.sparse.formats import is_implied, lower_terms, positions_of
 from procrustes_model.model.sparse.masks import check_tables, lower_masks, read_mask
@@ -463,6 +463,7 @@ def _lower_formats(
     implied = np.array([[is_implied(one) for one in row] for row in stored], np.bool_)
     bits = lower_bits(architecture, problem)
     word_bits = by_level([level.word_bits for level in architecture.levels], problem)
+    metadata = lower_metadata(architecture)
     return FormatArrays(
         terms=terms,
         compressed=np.array([[FORMATS[one.kind].compressed for one in row] for row in stored], np.bool_),
@@ -471,7 +472,8 @@ def _lower_formats(
         block=np.array([[positions_of(one.block, problem) for one in row] for row in stored], np.int64),
         array=array,
         dropped=np.array([[one.partial_blocks == "dropped" for one in row] for row in stored], np.bool_),
-        bits=word_bits,
+        bits=metadata.bits,
+        room=metadata.room,
         scale=bits / word_bits,
     )
 

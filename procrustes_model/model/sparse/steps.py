@@ -34,7 +34,13 @@ from procrustes_model.kernels.sparse.arrays import (
     TileArrays,
 )
 from procrustes_model.kernels.sparse.boxes import find_boxes, find_joined_boxes
-from procrustes_model.kernels.sparse.capacity import add_stored, check_held, grow_stored, spill
+from procrustes_model.kernels.sparse.capacity import (
+    add_stored,
+    check_held,
+    grow_described,
+    grow_stored,
+    spill,
+)
 from procrustes_model.kernels.sparse.combine import combine_accesses, combine_computes
 from procrustes_model.kernels.sparse.costs import cost_sparse, find_steps
 from procrustes_model.kernels.sparse.empty import find_empty
@@ -160,6 +166,7 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
             skipped=np.zeros((*kept, 3)),
             metadata=np.zeros((*kept, 3)),
             stored=np.zeros(kept),
+            described=np.zeros(kept),
             held=np.zeros((mappings, levels)),
             entries=np.zeros(kept),
             computes=np.zeros((mappings, 3)),
@@ -286,6 +293,15 @@ def _fit(
                 together,
             )
         grow_stored(problem, loops, formats, buffers.tiles, tile, buffers.fullest, counts.stored)
+    if (formats.room == 0).any():
+        fullest = buffers.fullest
+        full = design.capacity_size == "dense"
+        nonzeros, entries = (tile, tile) if full else (fullest.nonzeros, fullest.entries)
+        grow_described(
+            design.problem, buffers.loops, formats, buffers.tiles, tile, nonzeros, entries, counts.described
+        )
+        if check:
+            check_held(machine.metadata.capacity, counts.described.sum(axis=2), status)
     add_stored(counts.stored, together, known, formats.compressed, counts.held)
     if design.capacity_size == "dense":
         if check:
