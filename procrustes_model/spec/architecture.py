@@ -81,8 +81,8 @@ FREE = ActionEnergy(read=0.0, write=0.0)
 class MetadataEnergy(ActionEnergy):
     """Energy of one access to metadata."""
 
-    gated: ActionEnergy = Field(
-        default=FREE, description="the same of metadata of accesses that are gated; default: nothing"
+    gated: ActionEnergy | None = Field(
+        default=None, description="the same of metadata of accesses that are gated; empty: as of the others"
     )
 
 
@@ -109,8 +109,8 @@ class AccessEnergy(ActionEnergy):
     def prices(self) -> tuple[float, ...]:
         """By `vocabulary.Price`."""
         metadata = self if self.metadata is None else self.metadata
-        gated = FREE if self.metadata is None else self.metadata.gated
-        kinds = (self, metadata, self.gated, self.skipped, gated)
+        gated = None if self.metadata is None else self.metadata.gated
+        kinds = (self, metadata, self.gated, self.skipped, gated or metadata)
         return tuple(price for kind in kinds for price in kind.by_action)
 
 

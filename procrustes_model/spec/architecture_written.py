@@ -58,8 +58,6 @@ def write_architecture(dump: Mapping[str, Any]) -> dict[str, Any]:
 def _write_energy(energy: dict[str, Any]) -> dict[str, Any]:
     """Return the energies of a level without those that are nothing."""
     free = {"read": 0.0, "write": 0.0, "update": 0.0}
-    if "metadata" in energy and energy["metadata"]["gated"] == free:
-        del energy["metadata"]["gated"]
     return {
         key: value
         for key, value in energy.items()

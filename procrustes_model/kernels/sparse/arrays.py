@@ -308,6 +308,8 @@ class SparseCountArrays(NamedTuple):
         Words per instance that are accessed; that cost the cycle but no energy; that cost neither.
     metadata : float64[N, L, T, 3]
         Words of metadata per instance.
+    metadata_gated : float64[N, L, T, 3]
+        Of these, of accesses that are gated.
     stored : float64[N, L, T]
         Words of the level that a tile takes which has to fit, with metadata that lie there.
     described : float64[N, L, T]
@@ -329,6 +331,7 @@ class SparseCountArrays(NamedTuple):
     gated: Floats
     skipped: Floats
     metadata: Floats
+    metadata_gated: Floats
     stored: Floats
     described: Floats
     held: Floats

@@ -11,6 +11,7 @@ from procrustes_model.kernels.dense.arrays import (
     DONE,
     GATED_COMPUTE,
     METADATA,
+    METADATA_GATED,
     READ,
     SAVED,
     SKIPPED_COMPUTE,
@@ -70,6 +71,37 @@ def charge_saved(
                         used = min(instances[n, level], machine.ports[level])
                         spent[action] = used * price * packs
                         costs.total[n] += spent[action]
+
+
+@kernel
+def charge_gated_metadata(
+    machine: MachineArrays, instances: Ints, counts: SparseCountArrays, costs: CostArrays
+) -> None:
+    """Charge metadata of gated accesses at their own price, where a level has one.
+
+    Parameters
+    ----------
+    machine : MachineArrays
+    instances : int64[N, L + 1]
+    counts : SparseCountArrays
+    costs : CostArrays
+        With `metadata` at the price of the others; changes, as `total` does.
+    """
+    mappings, levels, tensors, _ = costs.metadata.shape
+    for n in range(mappings):
+        for level in range(levels):
+            used, pack = min(instances[n, level], machine.ports[level]), machine.metadata.pack[level]
+            for t in range(tensors):
+                for action in range(3):
+                    price = machine.price[level, t, METADATA + action]
+                    own = machine.price[level, t, METADATA_GATED + action]
+                    gated = counts.metadata_gated[n, level, t, action]
+                    if own == price or gated == 0:
+                        continue
+                    others = count_packs(counts.metadata[n, level, t, action] - gated, pack, False)
+                    spent = used * (price * others + own * count_packs(gated, pack, False))
+                    costs.total[n] += spent - costs.metadata[n, level, t, action]
+                    costs.metadata[n, level, t, action] = spent
 
 
 @kernel
@@ -181,6 +213,8 @@ def cost_sparse(
     costs.total[:] = 0.0
     charge_words(machine, counts.actual, dense, 0, False, rules.dearest, costs.energy, costs.total)
     charge_words(machine, counts.metadata, dense, METADATA, False, rules.dearest, costs.metadata, costs.total)
+    if not rules.dearest:
+        charge_gated_metadata(machine, instances, counts, costs)
     charge_saved(machine, instances, counts, costs)
     if machine.wires.any:
         charge_wires(problem, machine, keep, room.loops, dense, counts.actual, counts.metadata, costs, status)

@@ -291,6 +291,7 @@ def compress(
             child = levels
             for level in range(levels - 1, -1, -1):
                 metadata[n, level, t] = 0.0
+                counts.metadata_gated[n, level, t] = 0.0
                 counts.described[n, level, t] = 0.0
                 scale = formats.scale[level, t]
                 stored[n, level, t] = tile[n, level, t] * scale if keep[n, level, t] else 0.0
@@ -313,6 +314,7 @@ def compress(
                     counts.described[n, level, t] = bits / word
                 for action in range(3):
                     moved = actual[n, level, t, action] + gated[n, level, t, action]
+                    waiting = gated[n, level, t, action] / moved if moved > 0 else 0.0
                     density = dense[n, inner, t] if action == READ else dense[n, level, t]
                     if data != held[0]:
                         # Nonzeros are none of the data, or zeros come along, as many as in the whole tile.
@@ -330,3 +332,4 @@ def compress(
                         metadata[n, level, t, action] = math.floor(moved / block) * full / word
                     else:
                         metadata[n, level, t, action] = moved * (bits / words) / word
+                    counts.metadata_gated[n, level, t, action] = waiting * metadata[n, level, t, action]

@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import DONE, FILL, METADATA, READ, UPDATE, Bools, Floats, Ints
+from procrustes_model.kernels.dense.arrays import (
+    DONE,
+    FILL,
+    METADATA,
+    METADATA_GATED,
+    READ,
+    UPDATE,
+    Bools,
+    Floats,
+    Ints,
+)
 from procrustes_model.kernels.search.arrays import SIMPLE, Model
 from procrustes_model.kernels.search.lattice import box_words
 from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, SKIPPED, BoxArrays
@@ -196,8 +206,11 @@ class Relaxation:
         return float(least_bits(design.formats.terms, level, tensor, self.density(tensor), largest))
 
     def _access(self, level: int, tensor: int, action: int, first: int) -> float:
-        """Return the price of one access; `first` is that of a read, of data or of metadata."""
-        prices = self.design.machine.price[level, tensor, first : first + 3]
+        """Return the least price of one access; `first` is that of a read, of data or of metadata."""
+        table = self.design.machine.price[level, tensor]
+        prices = table[first : first + 3]
+        if first == METADATA and not self.design.rules.dearest:
+            prices = np.minimum(prices, table[METADATA_GATED : METADATA_GATED + 3])
         return float(prices.max() if self.design.rules.dearest else prices[action])
 
     def _price(self, level: int, tensor: int, action: int) -> float:

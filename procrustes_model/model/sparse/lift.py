@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import BALANCING, FILL, READ, UPDATE
+from procrustes_model.kernels.sparse.capacity import exceeds
 from procrustes_model.kernels.sparse.costs import slowest_counts
 from procrustes_model.model.components import lift_components, lift_leakage
 from procrustes_model.model.lift import as_count, lift_compute, lift_level, lift_networks, slowest_of
@@ -48,7 +49,8 @@ def lift_sparse(
     """
     levels = _lift_levels(architecture, problem, mapping, phase, buffers)
     if buffers.status[0] == Status.BAD_CAPACITY:
-        raise SpecError(_overfull(design, problem, levels, mapping))
+        described = buffers.counts.described[0].sum(axis=1).tolist()
+        raise SpecError(_overfull(design, problem, levels, described, mapping))
     actual, gated, skipped = (float(number) for number in buffers.counts.computes[0])
     compute = lift_compute(architecture, design, as_count(actual), buffers.dense, buffers.costs)
     used = buffers.dense.instances[0, :-1, None, None].astype(float)
@@ -85,7 +87,11 @@ def lift_sparse(
 
 
 def _overfull(
-    design: SparseDesign, problem: Problem, levels: tuple[LevelResult, ...], mapping: Mapping
+    design: SparseDesign,
+    problem: Problem,
+    levels: tuple[LevelResult, ...],
+    described: list[float],
+    mapping: Mapping,
 ) -> list[Issue]:
     """Return an issue for every level whose tiles do not fit."""
     issues = []
@@ -106,6 +112,12 @@ def _overfull(
                     i,
                 )
             )
+        room = int(design.machine.metadata.capacity[i])
+        if exceeds(described[i], room):
+            message = (
+                f"metadata at level '{level.name}' take {described[i]:,.0f} words, their store has {room:,}"
+            )
+            issues.append(mapping.issue(message, "move a factor to a level further out", i))
     return issues or [mapping.issue("tiles do not fit")]
 
 

@@ -165,6 +165,7 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
             gated=np.zeros((*kept, 3)),
             skipped=np.zeros((*kept, 3)),
             metadata=np.zeros((*kept, 3)),
+            metadata_gated=np.zeros((*kept, 3)),
             stored=np.zeros(kept),
             described=np.zeros(kept),
             held=np.zeros((mappings, levels)),
