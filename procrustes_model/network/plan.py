@@ -16,6 +16,7 @@ from procrustes_model.model.sparse.dense import costs_as_dense
 from procrustes_model.network.case import Case
 from procrustes_model.network.dataflow import dataflow_constraints
 from procrustes_model.network.densities import LayerState, zeros_of
+from procrustes_model.spec.homes import find_home
 from procrustes_model.spec.load import load_problem
 from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.vocabulary import Phase
@@ -38,7 +39,7 @@ class Entry:
     phase : str
     design : str
     problem : dict
-        Content of a problem file: name, shape, dimensions, coefficients, bits.
+        Content of a problem file: name, shape, dimensions, coefficients, bits, starts, ends.
     key : str
         Of its case.
     densities : dict of str to float
@@ -99,6 +100,8 @@ class _Planner:
             part=self.bits,
         )
         problem = load_problem({"problem": content})
+        for tensor in problem.homes:
+            find_home(work.architecture, problem, tensor)
         for design in work.designs:
             self._enter(layer, content, problem, design, state)
 

@@ -42,7 +42,8 @@ class CaseRecord:
     key : str
         Hash of everything that the case depends on; see `Case`.
     problem : dict
-        The problem's ``name``, ``shape``, ``phase`` and ``dimensions``, and ``bits`` where it states some.
+        The problem's ``name``, ``shape``, ``phase`` and ``dimensions``, and ``bits``, ``starts`` and ``ends``
+        where it states some.
     objective : str
         As `parse_objective` reads it.
     mapping : dict
@@ -235,8 +236,9 @@ def _described(problem: Problem) -> dict[str, Any]:
         "phase": problem.phase,
         "dimensions": dict(problem.dimensions),
     }
-    if problem.bits:
-        head["bits"] = dict(problem.bits)
+    for key in ("bits", "starts", "ends"):
+        if stated := getattr(problem, key):
+            head[key] = dict(stated)
     plain: dict[str, Any] = _plain(head)
     return plain
 

@@ -30,6 +30,8 @@ class _Problem(_Open):
     phase: str | None
     dimensions: dict[str, Whole]
     bits: dict[str, Whole] = {}
+    starts: dict[str, str] = {}
+    ends: dict[str, str] = {}
 
 
 class _Compute(_Open):

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from procrustes_model.errors import SpecError
 from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Name, Text
+from procrustes_model.spec.stays import NOWHERE, Stays
 from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.versions import KEY, VERSIONS
 
@@ -63,6 +64,12 @@ class NetworkLayer(Frozen):
         description="whether a checkpoint keeps the weights of a product as inputs, outputs, as GPT-2's does",
     )
     bits: Bits = Field(default=NO_BITS, description="bits of elements by tensor, or by phase and tensor")
+    starts: Stays = Field(
+        default=NOWHERE, description="operands that are on the chip already: levels by tensor, or by phase"
+    )
+    ends: Stays = Field(
+        default=NOWHERE, description="results that stay on the chip: levels by tensor, or by phase"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> NetworkLayer:
@@ -232,8 +239,9 @@ def _network_text(network: Network) -> str:
     lines.append("  layers:")
     for layer in network.layers:
         item, flow = _item(layer, flow)
-        if layer.bits:
-            item["bits"] = layer.bits.written
+        for key in _BY_PHASE:
+            if stated := getattr(layer, key):
+                item[key] = stated.written
         lines.append("    - {" + ", ".join(f"{key}: {_value(value)}" for key, value in item.items()) + "}")
     return "\n".join(lines) + "\n"
 
@@ -302,8 +310,12 @@ def _order(layer: NetworkLayer) -> dict[str, Any]:
 
 
 def _core(layer: NetworkLayer) -> dict[str, Any]:
-    keys = ("name", "kind", "in_channels", "out_channels", "groups", "has_weights", "inputs_first", "bits")
-    return {key: getattr(layer, key) for key in keys}
+    keys = ("name", "kind", "in_channels", "out_channels", "groups", "has_weights", "inputs_first")
+    return {key: getattr(layer, key) for key in (*keys, *_BY_PHASE)}
+
+
+_BY_PHASE = ("bits", "starts", "ends")
+"""Keys of all kinds of layers that say something of tensors, by phase or in all of them."""
 
 
 def _check(layer: NetworkLayer, as_written: NetworkLayer) -> None:

@@ -12,6 +12,7 @@ from procrustes_model.spec.network_problem import find_faults, result_names
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.problem_reader import CONTENT, read_content
 from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Identifier, Name, build, keys_of
+from procrustes_model.spec.stays import ENDS, NOWHERE, STARTS, Stays, read_stays
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, shorten
 from procrustes_model.spec.text.yaml_text import Path
@@ -53,6 +54,12 @@ class LayerItem(Repeated):
     """An item that is a layer, or several of them."""
 
     bits: Bits = Field(default=NO_BITS, description="bits of elements by tensor, or by phase and tensor")
+    starts: Stays = Field(
+        default=NOWHERE, description="operands that are on the chip already: levels by tensor, or by phase"
+    )
+    ends: Stays = Field(
+        default=NOWHERE, description="results that stay on the chip: levels by tensor, or by phase"
+    )
 
 
 class WindowItem(LayerItem):
@@ -180,7 +187,10 @@ _KIND_OF = {
     "concatenate": ("conv", "grouped"),
     "repeat": ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
     "first": ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
-    "bits": ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
+    **dict.fromkeys(
+        ("bits", "starts", "ends"),
+        ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
+    ),
 }
 
 
@@ -229,6 +239,7 @@ def read_item(written: Any, path: Path, document: Document) -> Frozen | None:
             data[key] = _pair(data[key], least, (*path, key), document)
     if "bits" in data:
         data["bits"] = read_bits(data["bits"], (*path, "bits"), document)
+    _read_stays(data, path, document)
     item = build(KINDS[kind], data, document, path)
     return item if len(document.issues) == before else None
 
@@ -254,6 +265,7 @@ def read_problem_item(written: dict[str, Any], path: Path, document: Document) -
     if "bits" in own:
         names = ROLE_TENSORS if problem is None else tuple(result_names(problem).values())
         own["bits"] = read_bits(own["bits"], (*path, "bits"), document, names)
+    _read_stays(own, path, document)
     item = build(ProblemItem, own, document, path)
     if item is None or problem is None:
         return None
@@ -261,6 +273,13 @@ def read_problem_item(written: dict[str, Any], path: Path, document: Document) -
         document.complain((*path, fault.key), fault.message, fault.hint)
     item._problem = problem
     return item if len(document.issues) == before else None
+
+
+def _read_stays(data: dict[str, Any], path: Path, document: Document) -> None:
+    """Read where tensors start and end, where that is said."""
+    for key in (STARTS, ENDS):
+        if key in data:
+            data[key] = read_stays(data[key], (*path, key), document)
 
 
 def _check_without_kind(written: dict[str, Any], path: Path, document: Document) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from procrustes_model.spec.problem import Problem, Tensor, Term
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Identifier, Name
+from procrustes_model.spec.stays import NOWHERE, Stays
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.widths import NO_BITS, Bits, faults_of_bits
 from procrustes_model.vocabulary import Phase, Role
@@ -48,6 +49,12 @@ class ProblemLayer(Frozen):
     bits: Bits = Field(
         default=NO_BITS, description="bits of elements by tensor as results call it, or by phase and tensor"
     )
+    starts: Stays = Field(
+        default=NOWHERE, description="operands that are on the chip already: levels by tensor, or by phase"
+    )
+    ends: Stays = Field(
+        default=NOWHERE, description="results that stay on the chip: levels by tensor, or by phase"
+    )
 
     @field_validator("problem")
     @classmethod
@@ -74,6 +81,8 @@ class ProblemLayer(Frozen):
                 self.batch_dimension,
                 self.count,
                 self.bits,
+                self.starts,
+                self.ends,
                 problem.shape,
                 problem.phase,
                 problem.tensors,

@@ -193,7 +193,7 @@ def _layers(steps: list[_Step], shape: InputShape | None, document: Document) ->
         passed.pass_on(step.item)
         data, after = _run(step, flow, document)
         if data and isinstance(step.item, LayerItem):
-            data["bits"] = step.item.bits
+            data |= {"bits": step.item.bits, "starts": step.item.starts, "ends": step.item.ends}
         layer = _build(data, step.path, document)
         if len(document.issues) > before:
             break

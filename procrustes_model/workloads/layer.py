@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.spec.network_problem import ProblemLayer, result_names
 from procrustes_model.spec.problem import Term
+from procrustes_model.spec.stays import ENDS, STARTS
 from procrustes_model.spec.widths import NO_BITS, Bits, bits_in_phase
 from procrustes_model.vocabulary import PHASES, Phase, Role
 from procrustes_model.workloads.phases import in_phase
@@ -80,12 +81,14 @@ def problem_content(
     """
     phase = Phase.parse(phase)
     content = _content(layer, phase, batch, network, as_published)
-    bits = bits_in_phase(phase, content.get("bits", {}), shared, layer.bits, part)
-    return {**content, "bits": bits} if bits else content
+    said: dict[str, Any] = {"bits": bits_in_phase(phase, content.get("bits", {}), shared, layer.bits, part)}
+    for key in (STARTS, ENDS):
+        said[key] = {**content.get(key, {}), **getattr(layer, key).within(key, phase)}
+    return {**content, **{key: one for key, one in said.items() if one}}
 
 
 def _content(layer: Layer, phase: Phase, batch: int, network: str, as_published: bool) -> dict[str, Any]:
-    """Return the same with the bits that a `ProblemLayer`'s problem states, and no others."""
+    """Return the same with what a `ProblemLayer`'s problem says of tensors, and nothing else of them."""
     if batch < 1:
         raise SpecError(Issue(f"a batch has at least one sample, is {batch}"))
     where = f"{network}/" if network else ""

@@ -90,6 +90,26 @@ def make_design(rng: random.Random, problem: dict[str, Any], levels: list[str]) 
     return {"sparsity": design}
 
 
+def add_prices(rng: random.Random, architecture: dict[str, Any]) -> None:
+    """Give a machine prices of what a design saves and of metadata, stores of these, and units that wait."""
+    content = architecture["architecture"]
+    for level in content["levels"]:
+        if rng.random() < 0.5:
+            metadata = {"read": rng.choice([0.1, 3.0]), "write": 0.5}
+            metadata |= {"gated": rng.choice([0.01, 5.0])} if rng.random() < 0.5 else {}
+            level["energy_pj"] = {**level["energy_pj"], "metadata": metadata}
+        if rng.random() < 0.5:
+            level["energy_pj"] = {**level["energy_pj"], "gated": 0.2, "skipped": {"read": 0.05, "write": 0.1}}
+        if rng.random() < 0.3:
+            level["metadata"] = {"word_bits": rng.choice([1, 5]), "words_per_access": rng.choice([1, 3])}
+            if rng.random() < 0.5:
+                level["metadata"]["capacity_words"] = rng.choice([8, 40])
+        if rng.random() < 0.2:
+            level |= {"double_buffered": False, "write_bandwidth": 1.5}
+    content["compute"] |= {"gated_energy_pj": 0.3, "skipped_energy_pj": rng.choice([0, 0.1])}
+    content["compute"]["cycles_per_compute"] = rng.choice([1, 2.5])
+
+
 def drop_idle(content: dict[str, Any], machine: Architecture, problem: Problem, rules: Constraints) -> None:
     """Take out of a design what would have no effect on a machine, and so be refused."""
     design = content["sparsity"]

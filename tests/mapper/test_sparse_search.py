@@ -34,7 +34,7 @@ from procrustes_model.model.sparse.masks import tensor_shape
 from procrustes_model.objective import OBJECTIVES, parse_objective
 from tests.amount import amount, first_quick
 from tests.mapper.cases import count_combinations, make_case
-from tests.mapper.sparse_cases import drop_idle, make_design
+from tests.mapper.sparse_cases import add_prices, drop_idle, make_design
 
 LARGEST = amount(60_000, 150)
 
@@ -44,6 +44,8 @@ def case(seed: int) -> tuple[Any, Any, Any, Any]:
     architecture, problem, rules = make_case(seed)
     rng = random.Random(seed * 7 + 1)  # noqa: S311
     names = [level["name"] for level in architecture["architecture"]["levels"]]
+    if seed % 5 == 2:
+        add_prices(random.Random(seed * 7 + 2), architecture)  # noqa: S311
     design = make_design(rng, problem, names)
     machine, work = load_architecture(architecture), load_problem(problem)
     constraints = load_constraints(rules if rng.random() < 0.4 else None, machine, work)
