@@ -92,7 +92,12 @@ def test_figures_that_are_all_by_hand_ask_no_table(write: Callable[[str | bytes]
     assert machine.levels[1].origins is None
 
 
-ASKING = {"crossbar_64x64", "ipu_like", "tpu_like"}
+ASKING = {
+    "crossbar_64x64",
+    "ipu_like",
+    "simba_like",
+    "tpu_like",
+}
 """Machines that ship and take energies from tables."""
 
 

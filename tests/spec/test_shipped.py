@@ -22,7 +22,10 @@ MAPPED = {
     "resnet18_conv4_2_weight_stationary": "resnet18/conv4_2",
     "resnet18_conv2_2": "resnet18/conv2_2",
 }
-USED = {"ipu_like/resnet18_conv2_2": 16 * 64 * 64, "crossbar_64x64/resnet18_conv2_2": 9 * 64 * 64}
+USED = {
+    "ipu_like/resnet18_conv2_2": 16 * 64 * 64,
+    "crossbar_64x64/resnet18_conv2_2": 9 * 64 * 64,
+}
 """Units that mappings use whose layer has no work for all."""
 
 

@@ -1,0 +1,93 @@
+"""Machines that ship after published ones: peak, sizes, dataflow, and a small ResNet-18."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from procrustes_model import load_architecture, load_mapping, load_network, load_problem, run_network, search
+from procrustes_model.mapper.constraints import load_constraints
+from procrustes_model.mapper.obey import find_breach
+
+PUBLISHED = {
+    "simba_like": 2.048,
+}
+"""TOPS at the machine's clock, a multiply-accumulate as two: Simba's 4 at 2 GHz, the others' as published."""
+MAPPED = {
+    "simba_like": ("simba_like", "resnet18/conv4_2", "resnet18_conv4_2_weight_stationary"),
+}
+"""Constraints, layer and mapping of each."""
+CONSTRAINTS: dict[str, str | None] = {name: of[0] for name, of in MAPPED.items()} | {
+    "tpu_like": None,
+    "ipu_like": None,
+    "crossbar_64x64": None,
+}
+LAYERS = (
+    {"name": "conv1", "kind": "conv", "channels": 8, "kernel": 7, "stride": 2, "padding": 3},
+    {"name": "conv2", "kind": "conv", "channels": 8, "kernel": 3, "padding": 1},
+    {"name": "downsample3", "kind": "conv", "branch": True, "channels": 16, "kernel": 1, "stride": 2},
+    {"name": "conv3", "kind": "conv", "channels": 16, "kernel": 3, "padding": 1, "stride": 2},
+    {"kind": "global_pool"},
+    {"name": "fc", "kind": "fully_connected", "channels": 8},
+)
+"""A layer of each kind that ResNet-18 has."""
+SMALL: dict[str, Any] = {
+    "name": "resnet18_small",
+    "batch": 2,
+    "input": {"channels": 3, "height": 4, "width": 4},
+    "layers": list(LAYERS),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_peaks_are_as_published(name: str) -> None:
+    machine = load_architecture(name)
+    assert machine.clock_ghz is not None
+    peak = 2 * machine.instances(len(machine.levels)) * machine.clock_ghz / 1000
+    assert peak == pytest.approx(PUBLISHED[name], rel=1e-3)
+
+
+def kib(name: str, *levels: str) -> float:
+    """Return what all instances of some levels hold, in KB."""
+    machine = load_architecture(name)
+    names = [level.name for level in machine.levels]
+    bits = 0
+    for index in map(names.index, levels):
+        level = machine.levels[index]
+        assert level.capacity_words is not None
+        bits += machine.instances(index) * level.capacity_words * level.word_bits
+    return bits / 8192
+
+
+def test_sizes_are_as_published() -> None:
+    assert kib("simba_like", "WeightBuffer") == 16 * 32
+    assert kib("simba_like", "InputBuffer") == 16 * 8
+    assert kib("simba_like", "AccumulationBuffer") == 16 * 3
+
+
+@pytest.mark.parametrize("name", MAPPED)
+def test_mappings_obey_the_dataflow_of_their_machine(name: str) -> None:
+    rules, layer, stem = MAPPED[name]
+    machine, problem = load_architecture(name), load_problem(layer)
+    mapping = load_mapping(f"{name}/{stem}", machine, problem)
+    assert find_breach(mapping, load_constraints(rules, machine, problem), machine, problem) is None
+
+
+@pytest.mark.parametrize("name", sorted(set(MAPPED) - {"eyeriss_like"}))
+def test_machines_are_searched_within_their_dataflow(name: str) -> None:
+    layer = {
+        "name": "tiny",
+        "shape": "conv",
+        "dimensions": {"N": 2, "K": 8, "C": 8, "P": 2, "Q": 1, "R": 1, "S": 1},
+    }
+    found = search(name, {"problem": layer}, MAPPED[name][0], threads=1)
+    assert found.certificate.proven
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
+def test_small_resnet18(name: str) -> None:
+    network = load_network({"network": SMALL})
+    found = run_network(name, network, constraints=CONSTRAINTS[name], phases="fw", workers=1, seconds=0.1)
+    assert [row.layer for row in found.rows] == ["conv1", "conv2", "downsample3", "conv3", "fc"]
+    assert all(row.case.energy_pj > 0 for row in found.rows)
