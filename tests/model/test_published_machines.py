@@ -16,6 +16,8 @@ PUBLISHED = {
 """TOPS at the machine's clock, a multiply-accumulate as two: Simba's 4 at 2 GHz, the others' as published."""
 MAPPED = {
     "simba_like": ("simba_like", "resnet18/conv4_2", "resnet18_conv4_2_weight_stationary"),
+    "eyeriss_like": ("row_stationary", "vgg_s/conv3_2", "vgg_s_conv3_2_row_stationary"),
+    "eyeriss_v1": ("row_stationary", "resnet18/conv4_2", "resnet18_conv4_2_row_stationary"),
 }
 """Constraints, layer and mapping of each."""
 CONSTRAINTS: dict[str, str | None] = {name: of[0] for name, of in MAPPED.items()} | {
@@ -64,6 +66,18 @@ def test_sizes_are_as_published() -> None:
     assert kib("simba_like", "WeightBuffer") == 16 * 32
     assert kib("simba_like", "InputBuffer") == 16 * 8
     assert kib("simba_like", "AccumulationBuffer") == 16 * 3
+
+
+def test_eyeriss_v1_is_eyeriss_like_at_relative_costs() -> None:
+    relative, absolute = load_architecture("eyeriss_v1"), load_architecture("eyeriss_like")
+    for mine, other in zip(relative.levels, absolute.levels, strict=True):
+        same = ("name", "mesh_x", "mesh_y", "capacity_words", "word_bits", "tensors")
+        assert [getattr(mine, key) for key in same] == [getattr(other, key) for key in same]
+    assert [level.energy.read for level in relative.levels] == [200, 6, 1, 1, 1]
+    network = relative.levels[1].network
+    assert network is not None
+    assert network.hop_pj_per_bit * 16 == 2
+    assert relative.compute.energy_pj == 1
 
 
 @pytest.mark.parametrize("name", MAPPED)

@@ -20,6 +20,7 @@ MAPPED = {
     "vgg_s_conv3_2_row_stationary": "vgg_s/conv3_2",
     "matmul_512": "matmul/512",
     "resnet18_conv4_2_weight_stationary": "resnet18/conv4_2",
+    "resnet18_conv4_2_row_stationary": "resnet18/conv4_2",
     "resnet18_conv2_2": "resnet18/conv2_2",
 }
 USED = {
