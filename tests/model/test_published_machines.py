@@ -12,12 +12,14 @@ from procrustes_model.mapper.obey import find_breach
 
 PUBLISHED = {
     "simba_like": 2.048,
+    "nvdla_like": 4.096,
 }
 """TOPS at the machine's clock, a multiply-accumulate as two: Simba's 4 at 2 GHz, the others' as published."""
 MAPPED = {
     "simba_like": ("simba_like", "resnet18/conv4_2", "resnet18_conv4_2_weight_stationary"),
     "eyeriss_like": ("row_stationary", "vgg_s/conv3_2", "vgg_s_conv3_2_row_stationary"),
     "eyeriss_v1": ("row_stationary", "resnet18/conv4_2", "resnet18_conv4_2_row_stationary"),
+    "nvdla_like": ("nvdla_like", "resnet18/conv4_2", "resnet18_conv4_2_weight_stationary"),
 }
 """Constraints, layer and mapping of each."""
 CONSTRAINTS: dict[str, str | None] = {name: of[0] for name, of in MAPPED.items()} | {
@@ -66,6 +68,32 @@ def test_sizes_are_as_published() -> None:
     assert kib("simba_like", "WeightBuffer") == 16 * 32
     assert kib("simba_like", "InputBuffer") == 16 * 8
     assert kib("simba_like", "AccumulationBuffer") == 16 * 3
+    assert kib("nvdla_like", "ConvolutionBuffer") == 16 * 32
+
+
+PARTS = [
+    ("nvdla_like", "ConvolutionBuffer", "22 nm", "16 KB", 8, "512 bits"),
+]
+"""Levels that are several memories, and one of these."""
+
+
+@pytest.mark.parametrize(("name", "level", "technology", "capacity", "word_bits", "width"), PARTS)
+def test_levels_of_several_memories_have_the_energies_of_one(
+    name: str, level: str, technology: str, capacity: str, word_bits: int, width: str
+) -> None:
+    mine = next(one for one in load_architecture(name).levels if one.name == level)
+    memory = {"name": "Memory", "class": "sram", "capacity": capacity, "word_bits": word_bits, "width": width}
+    machine = {
+        "name": "one",
+        "technology": technology,
+        "device": "lstp",
+        "clock": "1 GHz",
+        "levels": [{"name": "Outer", "word_bits": 8, "energy_pj": {"read": 0, "write": 0}}, memory],
+        "compute": {"energy_pj": 0},
+    }
+    part = load_architecture({"architecture": machine}).levels[1]
+    assert mine.energy == part.energy
+    assert mine.words_per_access * mine.word_bits == part.words_per_access * part.word_bits
 
 
 def test_eyeriss_v1_is_eyeriss_like_at_relative_costs() -> None:
