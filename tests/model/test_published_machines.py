@@ -12,6 +12,7 @@ from procrustes_model.mapper.obey import find_breach
 
 PUBLISHED = {
     "simba_like": 2.048,
+    "eyeriss_v2": 0.1536,
     "nvdla_like": 4.096,
 }
 """TOPS at the machine's clock, a multiply-accumulate as two: Simba's 4 at 2 GHz, the others' as published."""
@@ -19,6 +20,7 @@ MAPPED = {
     "simba_like": ("simba_like", "resnet18/conv4_2", "resnet18_conv4_2_weight_stationary"),
     "eyeriss_like": ("row_stationary", "vgg_s/conv3_2", "vgg_s_conv3_2_row_stationary"),
     "eyeriss_v1": ("row_stationary", "resnet18/conv4_2", "resnet18_conv4_2_row_stationary"),
+    "eyeriss_v2": ("eyeriss_v2", "resnet18/conv2_2", "resnet18_conv2_2_row_stationary"),
     "nvdla_like": ("nvdla_like", "resnet18/conv4_2", "resnet18_conv4_2_weight_stationary"),
 }
 """Constraints, layer and mapping of each."""
@@ -68,11 +70,14 @@ def test_sizes_are_as_published() -> None:
     assert kib("simba_like", "WeightBuffer") == 16 * 32
     assert kib("simba_like", "InputBuffer") == 16 * 8
     assert kib("simba_like", "AccumulationBuffer") == 16 * 3
+    assert kib("eyeriss_v2", "InputBuffer", "SumBuffer") == 192
     assert kib("nvdla_like", "ConvolutionBuffer") == 16 * 32
 
 
 PARTS = [
     ("nvdla_like", "ConvolutionBuffer", "22 nm", "16 KB", 8, "512 bits"),
+    ("eyeriss_v2", "InputBuffer", "65 nm", "1536 B", 8, "24 bits"),
+    ("eyeriss_v2", "SumBuffer", "65 nm", "1920 B", 20, "20 bits"),
 ]
 """Levels that are several memories, and one of these."""
 

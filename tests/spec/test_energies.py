@@ -94,6 +94,7 @@ def test_figures_that_are_all_by_hand_ask_no_table(write: Callable[[str | bytes]
 
 ASKING = {
     "crossbar_64x64",
+    "eyeriss_v2",
     "ipu_like",
     "nvdla_like",
     "simba_like",

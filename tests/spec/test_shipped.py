@@ -22,6 +22,7 @@ MAPPED = {
     "resnet18_conv4_2_weight_stationary": "resnet18/conv4_2",
     "resnet18_conv4_2_row_stationary": "resnet18/conv4_2",
     "resnet18_conv2_2": "resnet18/conv2_2",
+    "resnet18_conv2_2_row_stationary": "resnet18/conv2_2",
 }
 USED = {
     "ipu_like/resnet18_conv2_2": 16 * 64 * 64,
