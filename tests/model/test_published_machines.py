@@ -14,6 +14,7 @@ PUBLISHED = {
     "simba_like": 2.048,
     "eyeriss_v2": 0.1536,
     "nvdla_like": 4.096,
+    "tensor_core_like": 311.9,
 }
 """TOPS at the machine's clock, a multiply-accumulate as two: Simba's 4 at 2 GHz, the others' as published."""
 MAPPED = {
@@ -22,6 +23,7 @@ MAPPED = {
     "eyeriss_v1": ("row_stationary", "resnet18/conv4_2", "resnet18_conv4_2_row_stationary"),
     "eyeriss_v2": ("eyeriss_v2", "resnet18/conv2_2", "resnet18_conv2_2_row_stationary"),
     "nvdla_like": ("nvdla_like", "resnet18/conv4_2", "resnet18_conv4_2_weight_stationary"),
+    "tensor_core_like": ("tensor_core_like", "resnet18/conv4_2", "resnet18_conv4_2_output_stationary"),
 }
 """Constraints, layer and mapping of each."""
 CONSTRAINTS: dict[str, str | None] = {name: of[0] for name, of in MAPPED.items()} | {
@@ -72,12 +74,14 @@ def test_sizes_are_as_published() -> None:
     assert kib("simba_like", "AccumulationBuffer") == 16 * 3
     assert kib("eyeriss_v2", "InputBuffer", "SumBuffer") == 192
     assert kib("nvdla_like", "ConvolutionBuffer") == 16 * 32
+    assert kib("tensor_core_like", "RegisterFile") == 108 * 256
 
 
 PARTS = [
     ("nvdla_like", "ConvolutionBuffer", "22 nm", "16 KB", 8, "512 bits"),
     ("eyeriss_v2", "InputBuffer", "65 nm", "1536 B", 8, "24 bits"),
     ("eyeriss_v2", "SumBuffer", "65 nm", "1920 B", 20, "20 bits"),
+    ("tensor_core_like", "L2", "22 nm", "512 KB", 8, "512 bits"),
 ]
 """Levels that are several memories, and one of these."""
 

@@ -98,6 +98,7 @@ ASKING = {
     "ipu_like",
     "nvdla_like",
     "simba_like",
+    "tensor_core_like",
     "tpu_like",
 }
 """Machines that ship and take energies from tables."""

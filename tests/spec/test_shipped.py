@@ -21,12 +21,14 @@ MAPPED = {
     "matmul_512": "matmul/512",
     "resnet18_conv4_2_weight_stationary": "resnet18/conv4_2",
     "resnet18_conv4_2_row_stationary": "resnet18/conv4_2",
+    "resnet18_conv4_2_output_stationary": "resnet18/conv4_2",
     "resnet18_conv2_2": "resnet18/conv2_2",
     "resnet18_conv2_2_row_stationary": "resnet18/conv2_2",
 }
 USED = {
     "ipu_like/resnet18_conv2_2": 16 * 64 * 64,
     "crossbar_64x64/resnet18_conv2_2": 9 * 64 * 64,
+    "tensor_core_like/resnet18_conv4_2_output_stationary": 98 * 4 * 256,
 }
 """Units that mappings use whose layer has no work for all."""
 
