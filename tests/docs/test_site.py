@@ -13,6 +13,7 @@ from docs_hooks import command_line
 
 import procrustes_model
 import procrustes_model.training
+from procrustes_model.shipped import list_shipped
 from tests.conftest import ROOT
 from tests.docs.blocks import Block, read_blocks
 
@@ -39,6 +40,12 @@ def test_every_page_is_in_the_navigation_once() -> None:
     assert sorted(pages(navigation)) == sorted(
         page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")
     )
+
+
+def test_every_machine_and_its_constraints_are_in_the_reference() -> None:
+    text = (DOCS / "reference" / "machines.md").read_text(encoding="utf-8")
+    for kind in ("architecture", "constraints"):
+        assert [name for name in list_shipped(kind) if f"`{name}`" not in text] == []
 
 
 def test_every_public_name_is_in_the_reference_once() -> None:
