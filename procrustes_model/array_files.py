@@ -15,6 +15,8 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from procrustes_model.printable import quote
+
 MOST_UNPACKED = 2 * 2**30
 """Bytes that what a file keeps compressed may take: a small file can claim any number of them."""
 
@@ -52,12 +54,6 @@ def _kind_of(path: Path) -> str:
 def size_of(file: BinaryIO) -> int:
     """Return how many bytes an open file has."""
     return os.fstat(file.fileno()).st_size
-
-
-def quote(name: str, most: int = 60) -> str:
-    """Return a name from a file in quotes, cut, and with escapes for what could upset a terminal."""
-    shown = ascii(name[:most]) if not name[:most].isprintable() else repr(name[:most])
-    return shown if len(name) <= most else f"{shown[:-1]}...{shown[-1]}"
 
 
 class Archive:

@@ -33,6 +33,18 @@ def printable(text: str, *, keep: str = "") -> str:
     )
 
 
+def cut(text: str, most: int = 100) -> str:
+    """Return text as `printable` does, and of what is longer than `most` characters the start and "..."."""
+    shown = printable(text[: most + 1])
+    return shown if len(shown) <= most else f"{shown[:most]}..."
+
+
+def quote(name: str, most: int = 100) -> str:
+    """Return a name from a file in quotes, printable and cut."""
+    mark = '"' if "'" in name and '"' not in name else "'"
+    return f"{mark}{cut(name, most)}{mark}"
+
+
 def printable_block(text: str, *, styled: bool = False) -> str:
     """Return the same for text of several lines; with `styled`, colours of this program stay, too."""
     if not styled:

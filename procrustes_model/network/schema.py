@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from procrustes_model.printable import printable
+from procrustes_model.printable import cut
 from procrustes_model.vocabulary import Phase
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -135,10 +135,5 @@ def _check(model: type[BaseModel], content: Mapping[str, Any]) -> None:
         model.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = shown(".".join(map(str, first["loc"])), 100)
+        place = cut(".".join(map(str, first["loc"])), 100)
         raise ValueError(f"{place}: {first['msg'].lower()}") from None
-
-
-def shown(text: str, most: int = 300) -> str:
-    """Return what a damaged file may have a part in, as a message can hold it: printable, and not long."""
-    return printable(text[:most])

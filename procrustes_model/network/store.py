@@ -8,7 +8,8 @@ from pathlib import Path
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.files import check_writable, write_atomically
 from procrustes_model.network.record import CaseRecord
-from procrustes_model.network.schema import KEY_PATTERN, shown
+from procrustes_model.network.schema import KEY_PATTERN
+from procrustes_model.printable import cut
 
 CASES = "cases"
 
@@ -23,7 +24,7 @@ class DamagedCaseError(ValueError):
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(shown(reason))
+        super().__init__(cut(reason, 300))
 
 
 class CaseStore:

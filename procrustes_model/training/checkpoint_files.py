@@ -12,8 +12,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from procrustes_model.array_files import Archive, opened, quote, size_of
+from procrustes_model.array_files import Archive, opened, size_of
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.printable import quote
 from procrustes_model.training.mask_densities import list_names
 from procrustes_model.training.masks import is_mask_file
 from procrustes_model.training.safetensors_file import list_safetensors

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from procrustes_model.array_files import quote
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.printable import quote
 from procrustes_model.training.checkpoint_files import list_tensors, reported
 from procrustes_model.training.containers import WHOLE, choose_entry
 from procrustes_model.training.layer_weights import join_weights

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from procrustes_model.array_files import quote
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.printable import quote
 from procrustes_model.spec.text.words import closest
 from procrustes_model.training.mask_densities import list_names
 from procrustes_model.training.stored import FLOAT, Stored

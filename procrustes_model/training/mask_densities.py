@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from procrustes_model.array_files import quote
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.printable import cut, quote
 from procrustes_model.spec.text.words import did_you_mean
 
 Floats = NDArray[np.float64]
@@ -98,7 +98,7 @@ class MaskDensities:
             if len(self.names) == 1:
                 return 0
             has = f"this file has masks of {len(self.names)} layers"
-            names = list_names([quote(name)[1:-1] for name in self.names])
+            names = list_names([cut(name) for name in self.names])
             some = f"name one of them (--layer): {names}" if self.names else None
             raise SpecError(Issue(has, some, self.file))
         if name not in self.names:

@@ -42,8 +42,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from procrustes_model.array_files import MOST_UNPACKED, Archive, opened, quote
+from procrustes_model.array_files import MOST_UNPACKED, Archive, opened
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.printable import quote
 from procrustes_model.training.mask_densities import MaskDensities, list_names
 from procrustes_model.versions import KEY, VERSIONS, check_version
 

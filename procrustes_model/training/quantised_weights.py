@@ -7,7 +7,8 @@ from math import prod
 
 import numpy as np
 
-from procrustes_model.array_files import MOST_UNPACKED, quote
+from procrustes_model.array_files import MOST_UNPACKED
+from procrustes_model.printable import quote
 from procrustes_model.training.stored import FLOAT, INTEGER, Stored
 from procrustes_model.training.weight_parts import Floats, Tensors, Weight
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from procrustes_model.array_files import opened, quote, size_of
+from procrustes_model.array_files import opened, size_of
+from procrustes_model.printable import quote
 from procrustes_model.training.stored import FLOAT, OTHER, Stored, kind_of, values_of_8_bits
 
 _TYPES = {

@@ -15,8 +15,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from procrustes_model.array_files import MOST_UNPACKED, check_archive, opened, quote
+from procrustes_model.array_files import MOST_UNPACKED, check_archive, opened
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.printable import cut, quote
 from procrustes_model.training.mask_densities import list_names
 from procrustes_model.training.stored import BOOLEAN, FLOAT, INTEGER, OTHER, Stored
 
@@ -95,7 +96,7 @@ def _list_foreign(torch: Any, file: BinaryIO) -> str:
         found = sorted(find(file))
     except Exception:  # noqa: BLE001  # as above
         return ""
-    return f" ({list_names([quote(name)[1:-1] for name in found], 4)})" if found else ""
+    return f" ({list_names([cut(name) for name in found], 4)})" if found else ""
 
 
 def _harmless(torch: Any) -> AbstractContextManager[Any]:
@@ -195,5 +196,5 @@ def _read(torch: Any, tensor: Any, name: str) -> NDArray[Any]:
             dense = dense.float()
         values: NDArray[Any] = dense.resolve_neg().numpy()
     except (RuntimeError, TypeError) as error:
-        raise ValueError(f"{quote(name)}: {quote(str(error), 200)[1:-1]}") from None
+        raise ValueError(f"{quote(name)}: {cut(str(error), 200)}") from None
     return values

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from procrustes_model.array_files import quote
+from procrustes_model.printable import quote
 from procrustes_model.training.stored import OTHER, Stored
 
 Floats = NDArray[Any]

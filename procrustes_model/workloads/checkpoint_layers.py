@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from procrustes_model.array_files import quote
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.printable import quote
 from procrustes_model.workloads.layer_matching import fits, kept_shape, match_names
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from procrustes_model.workloads.onnx_file import Shape, printable
+from procrustes_model.printable import quote
+from procrustes_model.workloads.onnx_file import Shape
 from procrustes_model.workloads.onnx_values import Value
 
 
@@ -57,14 +58,14 @@ class Call:
             raise UnfitError(f"it has no input number {place + 1}")
         if value.shape is None:
             why = f" ({value.why})" if value.why else ""
-            raise UnfitError(f"the shape of '{printable(self.node.input[place])}' is unknown{why}")
+            raise UnfitError(f"the shape of {quote(self.node.input[place])} is unknown{why}")
         return value, value.shape
 
     def shape(self, place: int, axes: int) -> Shape:
         """Return the shape of an input, which must have so many axes."""
         shape = self.known(place)[1]
         if len(shape) != axes:
-            raise UnfitError(f"'{printable(self.node.input[place])}' has {len(shape)} axes, not {axes}")
+            raise UnfitError(f"{quote(self.node.input[place])} has {len(shape)} axes, not {axes}")
         return shape
 
     def number(self, name: str, default: int) -> int:

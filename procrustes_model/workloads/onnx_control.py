@@ -150,4 +150,4 @@ class Control:
     def _leave_out(self, reason: str, start: int) -> None:
         """Leave out the whole node."""
         del self._collector.left_out[start:]
-        self._collector.leave_out(f"'{self._title}': {self._node.op_type}: {reason}, and it multiplies")
+        self._collector.leave_out(f"{self._title}: {self._node.op_type}: {reason}, and it multiplies")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.printable import cut, quote
 from procrustes_model.spec.schema import LARGEST_BOUND, LARGEST_PRODUCT
 from procrustes_model.spec.text.words import did_you_mean
 
@@ -40,11 +41,6 @@ def onnx_library() -> Any:
         message = "importing ONNX needs the package onnx"
         raise SpecError(Issue(message, "pip install 'procrustes-model[onnx]'")) from None
     return onnx
-
-
-def printable(text: str) -> str:
-    """Return a name of a file as messages may show it."""
-    return "".join(one if one.isprintable() else "?" for one in text[:100])
 
 
 def load_model(path: str | os.PathLike[str], file: str) -> Any:
@@ -109,12 +105,12 @@ def _lighten(onnx: Any, model: Any) -> Iterator[str]:
     """Drop the values of large weights, and yield what is wrong with a tensor."""
     for tensor in _tensors(model):
         if any(one < 0 for one in tensor.dims) or math.prod(tensor.dims) > LARGEST_PRODUCT:
-            yield f"the tensor '{printable(tensor.name)}' has shape {_sizes(tensor.dims)}"
+            yield f"the tensor {quote(tensor.name)} has shape {_sizes(tensor.dims)}"
             continue
         count = math.prod(tensor.dims)
         wanted = _bytes(onnx, tensor.data_type, count)
         if tensor.raw_data and wanted is not None and len(tensor.raw_data) != wanted:
-            start = f"the tensor '{printable(tensor.name)}' of shape {_sizes(tensor.dims)}"
+            start = f"the tensor {quote(tensor.name)} of shape {_sizes(tensor.dims)}"
             yield f"{start} has {len(tensor.raw_data)} bytes, not {wanted}"
         elif count > KEPT:
             for one in _CONTENT:
@@ -209,7 +205,7 @@ def close_inputs(
     samples = next((place for place, axis in enumerate(dims[0]) if _counts_samples(axis)), 0)
     if batch_axis is not None:
         if not -len(dims[0]) <= batch_axis < len(dims[0]):
-            has = f"the input '{printable(inputs[0].name)}' has {len(dims[0])} axes"
+            has = f"the input {quote(inputs[0].name)} has {len(dims[0])} axes"
             message = f"{has}, and none of number {batch_axis}"
             raise SpecError(Issue(message, file=file))
         samples = batch_axis % len(dims[0])
@@ -228,7 +224,7 @@ def close_inputs(
             continue
         sizes = [axis.dim_value for axis in dims[index]]
         if max(sizes, default=0) > LARGEST_BOUND or math.prod(sizes) > LARGEST_PRODUCT:
-            message = f"the input '{printable(one.name)}' has shape {_sizes(sizes)}"
+            message = f"the input {quote(one.name)} has shape {_sizes(sizes)}"
             issues.append(Issue(message, "that is too large", file))
     if issues:
         raise SpecError(issues)
@@ -239,11 +235,11 @@ def _said(axes: Mapping[str, int], known: set[str], file: str) -> dict[str, int]
     issues = []
     for name, length in axes.items():
         if name not in known:
-            hint = f"it names {', '.join(map(printable, sorted(known)[:12]))}" if known else "it names none"
-            message = f"no input of the model has an axis called '{printable(name)}'"
-            issues.append(Issue(message, did_you_mean(name, map(printable, known)) or hint, file))
+            hint = f"it names {', '.join(map(cut, sorted(known)[:12]))}" if known else "it names none"
+            message = f"no input of the model has an axis called {quote(name)}"
+            issues.append(Issue(message, did_you_mean(name, known) or hint, file))
         elif length < 1:
-            issues.append(Issue(f"the axis '{printable(name)}' must be at least 1, is {length}", file=file))
+            issues.append(Issue(f"the axis {quote(name)} must be at least 1, is {length}", file=file))
     if issues:
         raise SpecError(issues)
     return dict(axes)
@@ -252,14 +248,12 @@ def _said(axes: Mapping[str, int], known: set[str], file: str) -> dict[str, int]
 def _fix(one: Any, dims: Any, shape: Sequence[int], lengths: dict[str, int], file: str) -> None:
     """Give the first input the shape that was asked for."""
     if len(shape) != len(dims) or min(shape, default=1) < 1:
-        message = (
-            f"the input '{printable(one.name)}' has {len(dims)} axes, not the {len(shape)} of the shape given"
-        )
+        message = f"the input {quote(one.name)} has {len(dims)} axes, not the {len(shape)} of the shape given"
         raise SpecError(Issue(message, "give every axis at least 1, samples first", file))
     for axis, length in zip(dims, shape, strict=True):
         name = axis.dim_param
         if name and lengths.setdefault(name, length) != length:
-            message = f"the axis '{printable(name)}' is said to be {lengths[name]} and {length}"
+            message = f"the axis {quote(name)} is said to be {lengths[name]} and {length}"
             raise SpecError(Issue(message, file=file))
         axis.dim_value = length
 
@@ -282,10 +276,10 @@ def _close(axis: Any, lengths: dict[str, int], default: int) -> None:
 
 def _open_axes(name: str, dims: Any, first: bool, file: str) -> Issue:
     shape = "x".join(
-        printable(axis.dim_param) or str(axis.dim_value if axis.dim_value > 0 else "?") for axis in dims
+        cut(axis.dim_param) or str(axis.dim_value if axis.dim_value > 0 else "?") for axis in dims
     )
     hints = ["--input-shape 1x3x224x224"] if first else []
     if any(axis.dim_param for axis in dims):
         hints.append("--axis sequence=128")
     hint = f"say them, such as {' or '.join(hints)}" if hints else "fix them in the file"
-    return Issue(f"the input '{printable(name)}' leaves axes open: {shape}", hint, file)
+    return Issue(f"the input {quote(name)} leaves axes open: {shape}", hint, file)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.printable import cut, quote
 from procrustes_model.workloads.imports import Collector
 from procrustes_model.workloads.onnx_call import Call, UnfitError
 from procrustes_model.workloads.onnx_control import Control
 from procrustes_model.workloads.onnx_elementwise import WITHOUT_PRODUCTS
-from procrustes_model.workloads.onnx_file import printable
 from procrustes_model.workloads.onnx_names import Namer
 from procrustes_model.workloads.onnx_operators import Operators
 from procrustes_model.workloads.onnx_values import STANDARD, UNKNOWN, Inference, Value, read_shape
@@ -174,7 +174,7 @@ class Reader:
         scope = Scope(graph.node, inference, outer=outer, prefix=prefix, stated=stated)
         for one in graph.initializer:
             if one.name in scope.values:
-                raise self._wrong(f"two initializers are called '{printable(one.name)}'")
+                raise self._wrong(f"two initializers are called {quote(one.name)}")
             scope.values[one.name] = inference.read_tensor(one, name=one.name)
         for one in graph.sparse_initializer:
             shape = tuple(map(int, one.dims))
@@ -186,7 +186,7 @@ class Reader:
         return SpecError(Issue(message, hint, self._file))
 
     def _title(self, node: Any, scope: Scope) -> str:
-        return printable(self.namer.node(node, scope.prefix))
+        return quote(self.namer.node(node, scope.prefix))
 
     def _nodes(self, scope: Scope) -> None:
         for node in scope.nodes:
@@ -199,9 +199,7 @@ class Reader:
                 if not name:
                     continue
                 if name in scope.values:
-                    raise self._wrong(
-                        f"'{printable(name)}' is computed twice, also by '{self._title(node, scope)}'"
-                    )
+                    raise self._wrong(f"{quote(name)} is computed twice, also by {self._title(node, scope)}")
                 stated = scope.stated.get(name, UNKNOWN)
                 if value.shape is None and stated.kind:
                     value = replace(value, kind=value.kind or stated.kind, shape=stated.shape)
@@ -212,9 +210,7 @@ class Reader:
             return None
         value = scope.find(name)
         if value is None:
-            message = (
-                f"'{self._title(node, scope)}' reads '{printable(name)}', which nothing before it computes"
-            )
+            message = f"{self._title(node, scope)} reads {quote(name)}, which nothing before it computes"
             raise self._wrong(message, "nodes stand in the order in which they run, without circles")
         return None if value is _ABSENT else value
 
@@ -233,10 +229,8 @@ class Reader:
         read = self.operators.reader(node)
         if read is None:
             if node.op_type not in WITHOUT_PRODUCTS.get(domain, ()):
-                where = f"{printable(domain)}." if domain else ""
-                self.collector.leave_out(
-                    f"'{self._title(node, scope)}': operator {where}{printable(node.op_type)}"
-                )
+                where = f"{cut(domain)}." if domain else ""
+                self.collector.leave_out(f"{self._title(node, scope)}: operator {where}{cut(node.op_type)}")
             outputs = self._passed(node, inputs, scope)
             if node.op_type == "Identity" and outputs and outputs[0].source:
                 outputs[0] = replace(outputs[0], source=self._renamed(node.output[0], outputs[0]))
@@ -246,7 +240,7 @@ class Reader:
         try:
             own = read(call)
         except UnfitError as error:
-            self.collector.leave_out(f"'{self._title(node, scope)}': {printable(node.op_type)}: {error}")
+            self.collector.leave_out(f"{self._title(node, scope)}: {cut(node.op_type)}: {error}")
             return outputs
         for place, value in enumerate((own or ())[: len(outputs)]):
             if outputs[place].shape is None:
@@ -276,7 +270,7 @@ class Reader:
         before = next((one.why for one in inputs if one is not None and one.shape is None and one.why), "")
         for place, one in enumerate(outputs):
             if one.shape is None:
-                where = f"{printable(node.op_type)} '{self._title(node, scope)}'"
+                where = f"{cut(node.op_type)} {self._title(node, scope)}"
                 why = f"{where}: {one.why}" if one.why and not before else before or f"after {where}"
                 outputs[place] = replace(one, why=why)
         return outputs
@@ -313,11 +307,11 @@ class Reader:
 
     def _call(self, node: Any, function: Any, inputs: list[Value | None], scope: Scope) -> list[Value]:
         """Read the nodes of a function of the model."""
-        called = printable(function.name)
+        called = quote(function.name)
         circle = any(one is function for one in self._running)
         if circle or len(self._running) >= _DEPTH:
             how = "calls itself" if circle else "is called too deep"
-            raise self._wrong(f"the function '{called}' {how}")
+            raise self._wrong(f"the function {called} {how}")
         given = {one.name: one for one in function.attribute_proto} | {
             one.name: one for one in node.attribute
         }
@@ -355,7 +349,7 @@ class Reader:
         except SpecError:
             raise
         except (KeyError, IndexError, TypeError, ValueError):
-            raise self._wrong(f"'{self._title(node, scope)}' is no complete {node.op_type}") from None
+            raise self._wrong(f"{self._title(node, scope)} is no complete {node.op_type}") from None
         return (outputs + [UNKNOWN] * len(node.output))[: len(node.output)]
 
 

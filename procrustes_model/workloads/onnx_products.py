@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from procrustes_model.errors import SpecError
+from procrustes_model.printable import quote
 from procrustes_model.workloads.imports import Collector
 from procrustes_model.workloads.onnx_call import AcrossSamplesError, Call, UnfitError
-from procrustes_model.workloads.onnx_file import Shape, printable
+from procrustes_model.workloads.onnx_file import Shape
 from procrustes_model.workloads.onnx_names import Namer
 from procrustes_model.workloads.onnx_values import UNKNOWN, Value
 from procrustes_model.workloads.problem_layers import einsum
@@ -104,8 +105,8 @@ class Products:
         rows, inner, columns = ours[-2], ours[-1], others[-1]
         if side is None and left.constant and right.constant:
             if left.trained and right.trained and inner > 1:
-                name = printable(self.namer.node(call.node, call.prefix))
-                self.collector.note(f"'{name}': a product of weights only, once for all samples")
+                name = quote(self.namer.node(call.node, call.prefix))
+                self.collector.note(f"{name}: a product of weights only, once for all samples")
             return
         if side is None:
             if len(ours) == 2 and len(others) == 2 and self.collector.batch > 1:
@@ -295,14 +296,14 @@ def _letters(equation: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
     left, arrow, result = equation.partition("->")
     texts = left.split(",")
     if len(texts) != len(shapes) or not texts[0]:
-        raise UnfitError(f"its equation '{printable(equation)}' is not one of {len(shapes)} operands")
+        raise UnfitError(f"its equation {quote(equation)} is not one of {len(shapes)} operands")
     free = [one for one in "αβγδεζηθικλμνξοπρστυφχψω" if one not in equation]
     longest = 0
     for place, text in enumerate(texts):
         if "..." in text:
             spread = len(shapes[place]) - len(text) + 3
             if not 0 <= spread <= len(free):
-                raise UnfitError(f"'{printable(text)}' is not of {len(shapes[place])} axes")
+                raise UnfitError(f"{quote(text)} is not of {len(shapes[place])} axes")
             texts[place] = text.replace("...", "".join(free[len(free) - spread :]))
             longest = max(longest, spread)
     dots = "".join(free[len(free) - longest :])
@@ -317,10 +318,10 @@ def _lengths(texts: Sequence[str], shapes: Sequence[Shape]) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for text, shape in zip(texts, shapes, strict=True):
         if len(text) != len(shape):
-            raise UnfitError(f"'{printable(text)}' is not of {len(shape)} axes")
+            raise UnfitError(f"{quote(text)} is not of {len(shape)} axes")
         for letter, length in zip(text, shape, strict=True):
             known = sizes.get(letter, 1)
             if 1 not in (known, length) and known != length:
-                raise UnfitError(f"'{printable(letter)}' of its equation is {known} and {length}")
+                raise UnfitError(f"{quote(letter)} of its equation is {known} and {length}")
             sizes[letter] = length if known == 1 else known
     return sizes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from procrustes_model.printable import printable
+from procrustes_model.printable import cut
 from procrustes_model.training.mask_densities import MaskDensities
 
 
@@ -28,16 +28,16 @@ def format_masks(masks: MaskDensities, step: int | None = None) -> str:
     for column, (name, shape, size) in enumerate(zip(masks.names, masks.shapes, masks.sizes, strict=True)):
         found = (masks.weights, masks.storage, masks.activations, masks.gradients)
         densities = [_share(float(values[row, column])) for values in found]
-        cells.append([_printable(name), _sides(shape), f"{size:,}", *densities])
+        cells.append([cut(name, 60), _sides(shape), f"{size:,}", *densities])
     cells.append(["all", "", f"{masks.sizes.sum():,}", *total, "", ""])
-    blocks = [f"{_printable(masks.source)}, step {masks.steps[row]:,}", _table(cells)]
+    blocks = [f"{cut(masks.source)}, step {masks.steps[row]:,}", _table(cells)]
     if len(masks.steps) > 1:
         steps = [["Step", "Nonzero", "Stored"]]
         columns = zip(masks.steps, masks.total("weights"), masks.total("storage"), strict=True)
         steps += [[f"{number:,}", _share(weights), _share(stored)] for number, weights, stored in columns]
         blocks.append(_table(steps, left=0))
     if masks.notes:
-        blocks.append("\n".join(_printable(note, 1000) for note in masks.notes[:100]))
+        blocks.append("\n".join(cut(note, 1000) for note in masks.notes[:100]))
     blocks.append("Densities: parts of all weights, inputs and gradients of outputs. -: unknown.")
     return "\n\n".join(blocks)
 
@@ -48,12 +48,6 @@ def _share(value: float) -> str:
 
 def _sides(shape: tuple[int, ...]) -> str:
     return "x".join(str(side) for side in shape)
-
-
-def _printable(text: str, most: int = 60) -> str:
-    """Return text that cannot upset a terminal, cut where it is endless."""
-    shown = printable(text[: most + 1])
-    return shown if len(shown) <= most else f"{shown[: most - 3]}..."
 
 
 def _table(cells: list[list[str]], left: int = 2) -> str:
