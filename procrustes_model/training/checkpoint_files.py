@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ INDEX = ".index.json"
 _FIRST = (f"model.safetensors{INDEX}", "model.safetensors", f"pytorch_model.bin{INDEX}", "pytorch_model.bin")
 """What is read of a folder, the first of them that is there."""
 
-_LARGEST_INDEX = 100_000_000
+_LARGEST_JSON = 100_000_000
 
 
 def list_tensors(path: str | os.PathLike[str]) -> tuple[list[Stored], str | None]:
@@ -76,6 +76,42 @@ def reported(path: str | os.PathLike[str]) -> Iterator[None]:
         raise SpecError(Issue(f"the checkpoint cannot be read: {error}", None, file)) from None
 
 
+def quantised_as(path: str | os.PathLike[str]) -> Mapping[str, Any]:
+    """Return what files beside a checkpoint, or in the folder that is one, say of how it was quantised.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    mapping
+        As ``config.json`` has it under ``quantization_config``, or ``quantize_config.json``, which GPTQ alone
+        writes; empty where neither is.
+
+    Raises
+    ------
+    SpecError
+        When such a file cannot be read.
+    """
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    for name, read in _SAID:
+        if (folder / name).exists():
+            said = read(_read_json(folder / name, "this"))
+            if isinstance(said, dict):
+                return said
+    return {}
+
+
+_SAID: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("config.json", lambda said: said.get("quantization_config") if isinstance(said, dict) else None),
+    (
+        "quantize_config.json",
+        lambda said: {"quant_method": "gptq"} | said if isinstance(said, dict) else None,
+    ),
+)
+
+
 def _choose(folder: Path) -> Path:
     """Return which file of a folder is its checkpoint."""
     with reported(folder):
@@ -113,13 +149,7 @@ def _list_parts(index: Path) -> list[Stored]:
     def refused(message: str, hint: str | None = None) -> SpecError:
         return SpecError(Issue(message, hint, str(index)))
 
-    with reported(index), opened(index) as file:
-        if size_of(file) > _LARGEST_INDEX:
-            raise refused(f"an index of more than {_LARGEST_INDEX:,} bytes is not read")
-        try:
-            content = json.loads(file.read())
-        except (ValueError, RecursionError) as error:
-            raise refused(f"this index is no valid JSON: {error}") from None
+    content = _read_json(index, "this index")
     places = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(places, dict) or not all(isinstance(part, str) for part in places.values()):
         raise refused("this is no index of a checkpoint", "'weight_map' says which tensor is in which file")
@@ -135,6 +165,17 @@ def _list_parts(index: Path) -> list[Stored]:
     return [parts[part][name] for name, part in places.items()] + [
         tensor for part, held in parts.items() for name, tensor in held.items() if places.get(name) != part
     ]
+
+
+def _read_json(path: Path, what: str) -> Any:
+    """Return what a file says; SpecError where it is no JSON."""
+    with reported(path), opened(path) as file:
+        if size_of(file) > _LARGEST_JSON:
+            raise SpecError(Issue(f"{what} has more than {_LARGEST_JSON:,} bytes", None, str(path)))
+        try:
+            return json.loads(file.read())
+        except (ValueError, RecursionError) as error:
+            raise SpecError(Issue(f"{what} is no valid JSON: {error}", None, str(path))) from None
 
 
 def _list_npz(path: str | os.PathLike[str]) -> list[Stored]:

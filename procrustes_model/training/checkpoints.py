@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.printable import quote
-from procrustes_model.training.checkpoint_files import list_tensors, reported
+from procrustes_model.training.checkpoint_files import list_tensors, quantised_as, reported
 from procrustes_model.training.containers import WHOLE, choose_entry
 from procrustes_model.training.layer_weights import join_weights
 from procrustes_model.training.mask_densities import list_names
@@ -152,7 +153,7 @@ def read_checkpoint(path: str | os.PathLike[str], entry: str | None = None) -> C
     tensors, chosen = list_tensors(path)
     found = choose_entry(tensors, entry, file)
     with reported(path):
-        weights, left, are_masks = join_weights(found.tensors)
+        weights, left, are_masks = join_weights(found.tensors, partial(quantised_as, path))
     left += [LeftOut(tensor.name, tensor.shape, why) for tensor, why in found.beside]
     if not weights:
         hint = "weights are numbers with two or more dimensions"

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
+from procrustes_model.training.packed_weights import (
+    join_blocks_of_4_bits,
+    join_grouped,
+    join_rows_of_8_bits,
+    refuse_marlin,
+)
 from procrustes_model.training.quantised_weights import join_bits, join_packed, join_scaled
 from procrustes_model.training.stored import BOOLEAN, FLOAT, INTEGER, Stored
 from procrustes_model.training.weight_parts import Floats, LeftOut, Tensors, Weight
 
 
-def join_weights(tensors: Iterable[tuple[str, Stored]]) -> tuple[list[Weight], list[LeftOut], bool]:
+def join_weights(
+    tensors: Iterable[tuple[str, Stored]], quantised: Callable[[], Mapping[str, Any]] = dict
+) -> tuple[list[Weight], list[LeftOut], bool]:
     """Return the weights of layers, the tensors that are none, and whether the weights are masks.
 
     Parameters
     ----------
     tensors : iterable of (str, Stored)
         Of one container.
+    quantised : callable, optional
+        Returns what is said of how weights were quantised, by files beside the checkpoint.
 
     Returns
     -------
@@ -31,9 +42,10 @@ def join_weights(tensors: Iterable[tuple[str, Stored]]) -> tuple[list[Weight], l
     Raises
     ------
     ValueError
-        When two tensors share a name, or parts of a weight do not fit together.
+        When two tensors share a name, parts of a weight do not fit together, or they are packed in a way that
+        is recognised, and cannot be read.
     """
-    every = Tensors(tensors)
+    every = Tensors(tensors, quantised)
     made = {name: _join(every, name) for name in every.all}
     parts = {part for weight in made.values() if weight is not None for part in weight.made_of}
     weights, left = [], []
@@ -245,5 +257,8 @@ def _outputs_last(every: Tensors, name: str, tensor: Stored) -> Weight | None:
     return Weight(name, shape, lambda: np.moveaxis(tensor.read(), (-1, -2), (0, 1)), (name,))
 
 
-_RULES = (_pruned, _normed, _parametrized, join_bits, join_packed, _with_mask, join_scaled, _outputs_last)
+_RULES = (
+    *(_pruned, _normed, _parametrized, refuse_marlin, join_bits, join_packed, join_grouped),
+    *(join_blocks_of_4_bits, join_rows_of_8_bits, _with_mask, join_scaled, _outputs_last),
+)
 """What may be said of a tensor and others, in this order: the first that fits."""

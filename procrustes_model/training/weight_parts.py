@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,9 +55,24 @@ class LeftOut:
 
 
 class Tensors:
-    """Tensors by name, of which what was joined is taken away."""
+    """Tensors by name, of which what was joined is taken away.
 
-    def __init__(self, tensors: Iterable[tuple[str, Stored]]) -> None:
+    Parameters
+    ----------
+    tensors : iterable of (str, Stored)
+    quantised : callable, optional
+        Returns what is said of how weights were quantised, by files beside the checkpoint.
+
+    Raises
+    ------
+    ValueError
+        When two tensors share a name.
+    """
+
+    def __init__(
+        self, tensors: Iterable[tuple[str, Stored]], quantised: Callable[[], Mapping[str, Any]] = dict
+    ) -> None:
+        self.quantised = quantised
         self.all: dict[str, Stored] = {}
         for name, tensor in tensors:
             if name in self.all:
