@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from procrustes_model.network.result import NetworkResult
+from procrustes_model.network.run import run_network
 from procrustes_model.report.page.network import html_text
 from procrustes_model.report.tables.network import (
     LAYER_COLUMNS,
@@ -23,6 +24,7 @@ from procrustes_model.report.terminal.network import format_layers, format_notes
 from procrustes_model.report.terminal.table import Style
 from procrustes_model.spec.load import load_architecture
 from procrustes_model.vocabulary import Phase
+from tests.network.conftest import TINY
 
 
 def _read(text: str) -> list[dict[str, str]]:
@@ -91,6 +93,33 @@ def test_terminal_tables_name_everything(tiny_run: NetworkResult) -> None:
     notes = format_notes(tiny_run)
     assert "KN: C over columns, N over rows in 3 of 15 searches" in notes
     assert "assumed" not in notes
+
+
+@pytest.mark.parametrize(
+    ("phases", "sparse", "said"),
+    [
+        (("fw",), ["Weights"], ["weights"]),
+        (("fw", "bw"), ["Weights", "Inputs"], ["weights", "activations"]),
+        (("bw",), ["Inputs"], []),
+        (("bw",), ["Outputs"], ["gradients"]),
+    ],
+)
+def test_what_the_design_states_is_said_only_where_it_does(
+    phases: tuple[str, ...], sparse: list[str], said: list[str]
+) -> None:
+    design = {"name": "own", "densities": dict.fromkeys(sparse, 0.5), "compute": {"gate": sparse[0]}}
+    result = run_network(
+        "procrustes_16x16",
+        TINY,
+        phases=phases,
+        batch=2,
+        dataflow="KN",
+        sparsity={"sparsity": design},
+        workers=1,
+        seconds=None,
+    )
+    lines = [line for line in format_notes(result).splitlines() if line.startswith("Densities")]
+    assert lines == [f"Densities    of {what}: what own states, the same for all layers" for what in said]
 
 
 @pytest.fixture

@@ -107,8 +107,8 @@ def html_text(result: NetworkResult, *, command: str | None = None) -> str:
 def notes(result: NetworkResult) -> list[str]:
     """Return what a reader should know: assumptions, what is not proven, dataflows that were bent."""
     found = []
-    assumed = [name for name, one in result.inputs["densities"].items() if one["assumed"]]
-    if assumed and any(row.entry.assumed for row in result.rows):
+    assumed = {row.layer for row in result.rows if row.entry.assumed}
+    if assumed:
         found.append(
             f"Activation densities are not known: 0.5 is assumed in {len(assumed)} of "
             f"{len(result.layers)} layers."

@@ -11,7 +11,8 @@ from procrustes_model.report.terminal.sparse import describe_ideal
 from procrustes_model.report.terminal.table import ASCII_BOX, BOX, Style, labelled, render_table
 from procrustes_model.report.terminal.time import describe_time
 from procrustes_model.report.terminal.units import ENERGY_UNITS, four_digits
-from procrustes_model.vocabulary import ALL_PHASES, Phase, Searched, WorkSpread
+from procrustes_model.vocabulary import ALL_PHASES, Phase, Role, Searched, WorkSpread
+from procrustes_model.workloads.phases import KNOWN_IN
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _OTHER = "Other"
 _MOST_NAMED = 4
+_DENSITIES = {"weights": Role.WEIGHTS, "activations": Role.INPUT, "gradients": Role.OUTPUT}
 
 
 def group_layers(result: NetworkResult) -> list[tuple[str, ...]]:
@@ -107,17 +109,24 @@ def format_totals(result: NetworkResult, style: Style | None = None) -> str:
     return render_table(table, style)
 
 
+def _states_zeros(result: NetworkResult, role: Role) -> bool:
+    """Return whether the design states a density of a role's tensor where it is what is known of a layer."""
+    design = result.inputs["sparsity"] or {}
+    phases = [phase for phase in KNOWN_IN[role] if phase in result.phases and design]
+    stated = [design[phase]["densities"].get(role.tensor) for phase in phases]
+    return any(one is not None and one["model"] != "dense" for one in stated)
+
+
 def format_notes(result: NetworkResult) -> str:
     """Return what a reader must know beside the numbers, a line each."""
     ours = result.select(result.design)
     lines = []
     densities = result.inputs.get("densities", {})
-    if result.inputs["sparsity"]:
-        lines += [
-            f"Densities    of {what}: what {result.design} states, the same for all layers"
-            for what in ("weights", "activations")
-            if any(one[what] is None for one in densities.values())
-        ]
+    lines += [
+        f"Densities    of {what}: what {result.design} states, the same for all layers"
+        for what, role in _DENSITIES.items()
+        if any(one[what] is None for one in densities.values()) and _states_zeros(result, role)
+    ]
     assumed = {row.layer for row in ours if row.entry.assumed}
     if assumed:
         lines.append(f"Densities    activations are not known of {len(assumed)} layers: 0.5 assumed")
