@@ -29,7 +29,7 @@ class Form(Generic[T]):
         Returns a value in its usual form. Raises ValueError where it is none of this kind; a SpecError says
         more.
     parsed : type
-        What the command line itself reads: str, int, float, bool, Path, or an enumeration.
+        What the command line itself reads: str, int, float, bool or Path.
     write : callable
         From a value to the word that the command line reads.
     metavar : str, optional

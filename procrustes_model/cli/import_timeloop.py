@@ -10,6 +10,7 @@ import typer
 
 from procrustes_model.cli.errors import reported_errors
 from procrustes_model.cli.say import say
+from procrustes_model.cli.values import word
 
 
 class Years(StrEnum):
@@ -23,7 +24,10 @@ class Years(StrEnum):
 def import_timeloop_command(
     files: Annotated[list[str], typer.Argument(metavar="FILES|FOLDERS", help="What that tool was given.")],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Write here; the folder is new or empty.")],
-    rules: Annotated[Years, typer.Option(help="Count and price as that year's version.")] = Years.Y2025,
+    rules: Annotated[
+        Years,
+        typer.Option(help="Count and price as that year's version.", **word("year", Years, list(Years))),
+    ] = Years.Y2025,
     mapping: Annotated[
         str | None, typer.Option(metavar="FILE", help="Take the mapping of this file, such as a found one.")
     ] = None,

@@ -14,6 +14,7 @@ from procrustes_model.cli.errors import reported_errors
 from procrustes_model.cli.import_timeloop import import_timeloop_command
 from procrustes_model.cli.outputs import check_outputs, print_written
 from procrustes_model.cli.say import say
+from procrustes_model.cli.values import number
 from procrustes_model.errors import Issue, SpecError
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def import_command(
     ] = None,
     name: Annotated[str | None, typer.Option(help="Default: the file's name.")] = None,
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Samples per training step; default: the file's.")
+        int | None,
+        typer.Option(help="Samples per training step; default: the file's.", **number("--batch", least=1)),
     ] = None,
     input_shape: Annotated[
         str | None,
@@ -67,7 +69,10 @@ def import_command(
     ] = None,
     batch_axis: Annotated[
         int | None,
-        typer.Option(help="The axis of the first input that counts samples; default: the first, as a rule."),
+        typer.Option(
+            help="The axis of the first input that counts samples; default: the first, as a rule.",
+            **number("--batch-axis"),
+        ),
     ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Leave out operators that are not supported, and list them.")

@@ -9,13 +9,19 @@ import typer
 
 from procrustes_model.cli.errors import reported_errors
 from procrustes_model.cli.say import say
+from procrustes_model.cli.values import number
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.forms import Form
 
 app = typer.Typer(
     help="Make files of masks from checkpoints, and show what is in them.",
     rich_markup_mode=None,
     no_args_is_help=True,
 )
+
+
+_FLOAT = Form("a number", float, float)
+"""Also infinity and what is none: their bounds are checked with a hint."""
 
 
 @app.command(name="from-checkpoint")
@@ -29,11 +35,17 @@ def from_checkpoint_command(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.npz", help="The file of masks to write.")],
     threshold: Annotated[
         float | None,
-        typer.Option(metavar="T", help="Keep weights of a larger magnitude. Default: 0, all but zeros."),
+        typer.Option(
+            help="Keep weights of a larger magnitude. Default: 0, all but zeros.",
+            **number("--threshold", form=_FLOAT, sign="T"),
+        ),
     ] = None,
     keep: Annotated[
         float | None,
-        typer.Option(metavar="PART", help="Keep this part of all weights, the largest, such as 0.1."),
+        typer.Option(
+            help="Keep this part of all weights, the largest, such as 0.1.",
+            **number("--keep", form=_FLOAT, sign="PART"),
+        ),
     ] = None,
     entry: Annotated[
         str | None,
@@ -92,7 +104,10 @@ def _check_options(threshold: float | None, keep: float | None) -> None:
 def show_command(
     masks: Annotated[Path, typer.Argument(metavar="FILE.npz", help="A file of masks.")],
     step: Annotated[
-        int | None, typer.Option(metavar="N", help="The step whose layers are shown. Default: the last.")
+        int | None,
+        typer.Option(
+            help="The step whose layers are shown. Default: the last.", **number("--step", sign="N")
+        ),
     ] = None,
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per step and layer.")

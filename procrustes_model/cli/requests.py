@@ -11,6 +11,7 @@ import typer
 
 from procrustes_model.cli.errors import reported_errors
 from procrustes_model.cli.inputs import complete_shipped
+from procrustes_model.cli.values import metavar, reader
 from procrustes_model.options import Described, Request, options_of
 
 Asked = TypeVar("Asked", bound=Request)
@@ -19,7 +20,6 @@ Complete = Callable[[str], list[str]]
 
 def flattened(
     *,
-    parsed: Mapping[str, Any] | None = None,
     complete: Mapping[str, Complete] | None = None,
     **requests: type[Request],
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -29,8 +29,6 @@ def flattened(
 
     Parameters
     ----------
-    parsed : mapping of str to type, optional
-        What the command line reads an option as, where that is not for its form to say.
     complete : mapping of str to callable, optional
         What offers values of an option to a shell.
     **requests
@@ -43,7 +41,7 @@ def flattened(
         for name, parameter in inspect.signature(command).parameters.items():
             if name in requests:
                 parameters += [
-                    _parameter(one, (parsed or {}).get(one.name), (complete or {}).get(one.name))
+                    _parameter(one, (complete or {}).get(one.name))
                     for one in options_of(requests[name]).values()
                 ]
             else:
@@ -70,16 +68,19 @@ def make_request(kind: type[Asked], values: Mapping[str, Any]) -> Asked:
     return kind(**{name: values[name] for name in options_of(kind) if values[name] is not None})
 
 
-def _parameter(one: Described, parsed: Any, complete: Complete | None) -> inspect.Parameter:
+def _parameter(one: Described, complete: Complete | None) -> inspect.Parameter:
     """Return an option as a parameter that Typer understands."""
     option, form = one.option, one.option.form
-    kind = parsed or form.parsed
-    more: dict[str, Any] = {"help": option.help, "metavar": None if parsed else one.metavar}
+    kind = form.parsed
+    more: dict[str, Any] = {"help": option.help, "metavar": one.metavar}
     offered = complete or _completion(one)
-    if offered is not None and parsed is None:
+    if offered is not None:
         more["autocompletion"] = offered
-    if option.least is not None or option.most is not None:
-        more |= {"min": kind(option.least) if option.least is not None else None, "max": option.most}
+    if kind in (int, float):
+        more |= {
+            "parser": reader(one.name if one.positional else one.flags[0], option),
+            "metavar": metavar(option),
+        }
     default = inspect.Parameter.empty if one.required else one.default
     if kind is str and default is not inspect.Parameter.empty and default is not None:
         default = form.write(default)

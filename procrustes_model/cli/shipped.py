@@ -9,6 +9,7 @@ import typer
 
 from procrustes_model.cli.errors import reported_errors
 from procrustes_model.cli.say import say
+from procrustes_model.cli.values import word
 from procrustes_model.errors import Issue, SpecError
 
 
@@ -32,9 +33,13 @@ class Kind(StrEnum):
         )
 
 
+_KIND = word("kind", Kind, list(Kind), sign="KIND")
+
+
 def list_command(
     kind: Annotated[
-        Kind | None, typer.Argument(metavar="KIND", help="Only these, one name per line.", show_default=False)
+        Kind | None,
+        typer.Argument(help="Only these, one name per line.", show_default=False, **_KIND),
     ] = None,
 ) -> None:
     """List what ships: architectures, problems, mappings, and more."""
@@ -65,7 +70,11 @@ def show_command(
     ],
     kind: Annotated[
         Kind | None,
-        typer.Option(help="Where two kinds have the same name, the one to show.", show_default=False),
+        typer.Option(
+            help="Where two kinds have the same name, the one to show.",
+            show_default=False,
+            **_KIND,
+        ),
     ] = None,
     resolved: Annotated[
         bool,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.forms import FILE, TEXT, WHOLE, Form
+from procrustes_model.forms import FILE, TEXT, WHOLE, Form, one_of
 from procrustes_model.mapper.request import SearchRequest
 from procrustes_model.options import Request, again, option
 from procrustes_model.spec.text.densities import parse_tensor_densities
@@ -34,7 +34,8 @@ class PhaseChoice(StrEnum):
         return PHASES if self is PhaseChoice.ALL else (Phase.parse(self.value),)
 
 
-_PHASE = Form("a phase", PhaseChoice, parsed=PhaseChoice, write=str)
+_WORDS: Form[str] = one_of("phase", [one.value for one in PhaseChoice])
+_PHASE = replace(_WORDS, take=lambda value: PhaseChoice(_WORDS.take(value)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,9 @@ from procrustes_model.cli.network import CaseProgress
 from procrustes_model.cli.outputs import announce_compiling, check_outputs, print_written
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
+from procrustes_model.cli.values import number
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.forms import NUMBER
 from procrustes_model.network.request import TrainRequest
 
 if TYPE_CHECKING:
@@ -25,10 +27,8 @@ def train_cost_command(
     clock_ghz: Annotated[
         float | None,
         typer.Option(
-            metavar="GHZ",
-            min=1e-6,
-            max=1e6,
             help="Clock, in place of the machine's: adds time, sets what leaks.",
+            **number("--clock-ghz", form=NUMBER, sign="GHZ", least=1e-6, most=1e6),
         ),
     ] = None,
     csv: Annotated[

@@ -97,3 +97,29 @@ def test_options_that_have_no_effect(run: Run, words: tuple[str, ...], said: str
     done = run(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("search A P --phase xx", "unknown phase 'xx'; one of fw, bw, wu, all"),
+        ("network A N --batch 0", "--batch must be a whole number of at least 1, is '0'"),
+        ("network A N --batch 1.5", "--batch must be a whole number of at least 1, is '1.5'"),
+        ("search A P --seconds nan", "--seconds must be a number of at least 0, is 'nan'"),
+        ("search A P --threads many", "--threads must be a whole number of at least 1, is 'many'"),
+        ("train-cost A N --clock-ghz 0", "--clock-ghz must be a number of at least 1e-06 and at most 1e+06"),
+        ("masks from-checkpoint a.npz --out b.npz --keep x", "--keep must be a number, is 'x'"),
+        ("masks show a.npz --step x", "--step must be a whole number, is 'x'"),
+        ("import onnx a.onnx --batch 0", "--batch must be a whole number of at least 1, is '0'"),
+        ("import timeloop a --out b --rules 2021", "unknown year '2021'; did you mean '2020'?"),
+        ("list problem", "unknown kind 'problem'; did you mean 'problems'?"),
+        ("list \x1b", r"unknown kind '\x1b'; choose from architectures, problems"),
+        ("show vgg_s --kind network", "unknown kind 'network'; did you mean 'networks'?"),
+    ],
+)
+def test_words_and_numbers_that_are_none(run: Run, words: str, said: str) -> None:
+    """They are refused like all else, and not in the words of what reads the command line."""
+    done = run(*words.split())
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {said}") and done.stderr.count("\n") == 1
+    assert not done.stdout
