@@ -17,7 +17,7 @@ from procrustes_model.energies.estimate import (
 from procrustes_model.energies.estimators import CLASSES, ESTIMATORS, LEVEL_ACTIONS, UNIT_ACTIONS
 from procrustes_model.spec.text.amounts import QUANTITIES
 from procrustes_model.spec.text.document import Document
-from procrustes_model.spec.text.words import did_you_mean, shorten
+from procrustes_model.spec.text.words import closest, did_you_mean, shorten
 from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.spec.values import Values, read_amount
 
@@ -28,6 +28,10 @@ TABLE_KEYS = (*KEYS, "estimator")
 """Keys of parts that choose figures."""
 
 _ACCESS = ("read", "write")
+_SIZES = ("capacity", "capacity_words", "word_bits", "words_per_access")
+_COSTS = ("energy_pj", "power_pj_per_cycle", "leakage_mw", "area_um2", "per_cycle")
+"""Any of these is enough for a component."""
+
 _NO_LIMIT = object()
 """The capacity of a level that states none."""
 
@@ -87,6 +91,8 @@ class Estimates:
         each = part.get("words_per_access", 1)
         if not _is_count(each):
             return _spoilt(part, LEVEL_ACTIONS)
+        if any((*path, key) in self._document.wrong for key in _SIZES):
+            own["capacity"] = None  # what stands in for it is no size to look up
         size: dict[str, Any] = {"width": bits * each, "capacity": _NO_LIMIT, "entries": _NO_LIMIT}
         if words is not None and _is_count(words):
             size |= {"capacity": words * bits / 8, "entries": words / each}
@@ -146,6 +152,10 @@ class Estimates:
         takes = KEYS if item.get("estimator", "tables") != "tables" else known.keys if known else ()
         shared = [key for key in self._machine if key in takes]
         missing = _missing(part, actions)
+        if self._refuse_class(
+            item, part, path, actions, needs="energy_pj" in missing or bool(own and missing)
+        ):
+            return _spoilt(part, actions)
         if not own and not shared:
             if known is not None and "energy_pj" in missing and "energy_pj" not in part:
                 hint = f"give it, or for the figures of class {kind} the keys {', '.join(known.required)}"
@@ -170,6 +180,31 @@ class Estimates:
         if estimate.family is not None and used:
             self._families.setdefault(estimate.family, path)
         return _merged(part, used)
+
+    def _refuse_class(
+        self,
+        item: Mapping[str, Any],
+        part: Mapping[str, Any],
+        path: Path,
+        actions: tuple[str, ...],
+        *,
+        needs: bool,
+    ) -> bool:
+        """Note a class that no table knows, where figures are needed that only one can give."""
+        kind = item.get("class")
+        if not needs or not isinstance(kind, str) or not kind or item.get("estimator", "tables") != "tables":
+            return False
+        if "components" in path and not any(key in item for key in TABLE_KEYS):
+            needs = bool(self._machine) and not any(key in part for key in _COSTS)
+        known = [name for name, one in CLASSES.items() if one.is_level == (actions == LEVEL_ACTIONS)]
+        if kind in known or not needs:
+            return False
+        near = closest(kind, known)
+        meant = f"did you mean '{near}'? there are" if near else "choose from"
+        by_hand = "" if "energy_pj" in part else "; or give 'energy_pj'"
+        message = f"no table knows the class {shorten(kind)} here"
+        self._document.complain((*path, "class"), message, f"{meant} {', '.join(known)}{by_hand}")
+        return True
 
     def _estimate(
         self, item: Mapping[str, Any], asked: dict[str, Any], path: Path, actions: tuple[str, ...]

@@ -184,6 +184,25 @@ CASES = [
     ),
     ("technology: 40 nm", "technology: 40 um", 15, 19, "40000 nm is outside the regfile table", "40 nm"),
     ("class: regfile", "class: latches", 14, 14, "no table knows the class 'latches' here", "regfile"),
+    # Of a level that states no keys of tables, too: those of the machine are meant for it.
+    (
+        "class: sram",
+        "class: srm",
+        9,
+        14,
+        "no table knows the class 'srm' here",
+        "did you mean 'sram'? there are",
+    ),
+    ("class: sram", "class: srm", 9, 14, "no table knows the class 'srm' here", "dram; or give 'energy_pj'"),
+    (
+        "capacity: 128 KB",
+        "capacity: 100.3 KB",
+        10,
+        17,
+        "the capacity 100.3 KB is 51353.6 words of 16 bits",
+        "a whole number",
+    ),
+    ("capacity: 128 KB", "capacity: 128 KB +", 10, 17, "'capacity' must be a number and a unit", "128 KB"),
     ("class: mac, ", "", 19, 3, "missing key 'class'", "class: mac"),
     ("class: mac", "class: sram", 19, 20, "no table knows the class 'sram' here", "mac, adder"),
     ("type: int", "type: 3", 19, 31, "'type' must be text, is 3", "type: int"),
@@ -353,3 +372,24 @@ def test_the_package_that_estimates_is_asked(
         load_architecture(write(text))
     (issue,) = caught.value.issues
     assert (issue.line, issue.column) == (19, 39)
+
+
+@pytest.mark.parametrize(
+    ("component", "refused"),
+    [
+        ("{name: Sum, class: addr, use: {level: Buffer, action: read}}", True),
+        ("{name: Sum, class: addr, technology: 40 nm, use: {level: Buffer, action: read}}", True),
+        ("{name: Turn, class: arbiter, use: {level: Buffer, action: read}, per_cycle: 1}", False),
+        ("{name: Turn, class: arbiter, leakage_mw: 1}", False),
+    ],
+)
+def test_a_component_that_would_cost_nothing(
+    component: str, refused: bool, write: Callable[[str | bytes], Path]
+) -> None:
+    """A class that no table knows gives no figures; none are needed where others are written by hand."""
+    path = write(MACHINE + f"    - {component}\n")
+    if not refused:
+        assert load_architecture(path).components[-1].energy_pj == 0
+        return
+    with pytest.raises(SpecError, match="no table knows the class 'addr' here; did you mean 'adder'"):
+        load_architecture(path)

@@ -46,6 +46,8 @@ class Document:
     ----------
     issues : list of Issue
         What has been found wrong; `raise_issues` raises them together.
+    wrong : set of tuple
+        The paths that were complained of.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Document:
         self.values = values or {}
         self.text_start = text_start or {}
         self.issues: list[Issue] = []
+        self.wrong: set[Path] = set()
 
     def complain(
         self,
@@ -86,6 +89,7 @@ class Document:
         offset : int, optional
             Point at this character of the text at `path`.
         """
+        self.wrong.add(path)
         if self.file is None:
             message = f"{format_path(path)}: {message}" if path else message
             self.issues.append(Issue(message, hint))
