@@ -22,6 +22,7 @@ from procrustes_model.cli.say import say
 from procrustes_model.cli.sparse_options import SparseOptions
 
 if TYPE_CHECKING:
+    from procrustes_model.model.evaluator import Evaluator
     from procrustes_model.model.result import Result
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.mapping import Mapping
@@ -48,11 +49,12 @@ def evaluate_command(
         outputs = {"--csv": csv, "--csv-wide": csv_wide, "--json": json}
         check_outputs(outputs, (architecture, problem, mapping))
         machine, work, schedule = load_all(architecture, problem, mapping)
+        ready = [(phased, _prepare(machine, phased, sparse)) for phased in sparse.in_phases(work)]
         if not quiet:
             announce_compiling(_kernel(schedule, sparse.sparsity))
         results: list[Result] = []
-        for phased in sparse.in_phases(work):
-            one = _evaluate(machine, phased, schedule, sparse)
+        for phased, evaluator in ready:
+            one = evaluator.evaluate(schedule)
             if results and not quiet:
                 say("")
             results.append(one)
@@ -75,9 +77,8 @@ def _kernel(mapping: Mapping, sparsity: str | None) -> str:
     return "count_imperfect_transfers" if mapping.imperfect else "evaluate_nests"
 
 
-def _evaluate(machine: Architecture, problem: Problem, mapping: Mapping, sparse: SparseOptions) -> Result:
-    from procrustes_model.model.evaluate import evaluate
+def _prepare(machine: Architecture, problem: Problem, sparse: SparseOptions) -> Evaluator:
+    from procrustes_model.model.evaluator import Evaluator
 
     zeros = sparse.find(problem)
-    result: Result = evaluate(machine, problem, mapping, **({} if zeros is None else zeros.arguments()))
-    return result
+    return Evaluator(machine, problem, **({} if zeros is None else zeros.arguments()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,7 +21,6 @@ from procrustes_model.options import Request, option
 if TYPE_CHECKING:
     from procrustes_model.model.sparse.imbalance import ImbalanceHistogram, WorkArrays
     from procrustes_model.spec.architecture import Architecture
-    from procrustes_model.spec.mapping import Mapping
     from procrustes_model.spec.problem import Problem
 
 _ROWS = 16
@@ -65,9 +64,12 @@ def imbalance_command(
         if sparse.sparsity is None:
             raise SpecError(Issue("imbalance needs a sparse design", "such as --sparsity procrustes"))
         machine, work, schedule = load_all(architecture, problem, mapping)
+        ready = [(phased, _prepare(machine, phased, sparse, options)) for phased in sparse.in_phases(work)]
         if not quiet:
             announce_compiling("measure_work")
-        measured = [_measure(machine, phased, schedule, sparse, options) for phased in sparse.in_phases(work)]
+        from procrustes_model.model.sparse.imbalance import measure_imbalance
+
+        measured = [measure_imbalance(machine, phased, schedule, **asked) for phased, asked in ready]
         random = options.given("samples", "seed")
         if random and all(one.of.basis != "sampled" for one in measured):
             message = f"{' and '.join(random)}: there are no random masks, the work is {measured[0].of.basis}"
@@ -80,23 +82,20 @@ def imbalance_command(
             print_written(outputs)
 
 
-def _measure(
-    machine: Architecture,
-    problem: Problem,
-    mapping: Mapping,
-    sparse: SparseOptions,
-    options: HistogramOptions,
-) -> WorkArrays:
-    """Return the work of processing elements in a problem's phase."""
-    from procrustes_model.model.sparse.imbalance import measure_imbalance
+def _prepare(
+    machine: Architecture, problem: Problem, sparse: SparseOptions, options: HistogramOptions
+) -> dict[str, Any]:
+    """Return what `measure_imbalance` takes beside the specifications, in a problem's phase."""
+    from procrustes_model.model.evaluator import Evaluator
 
     zeros = sparse.find(problem)
     assert zeros is not None
     balanced = zeros.sparsity.phase(problem.phase).balancing.tensor
     if options.samples is not None and balanced in zeros.masks:
         raise SpecError(Issue(f"--samples are random masks; {balanced} has one", "leave it out"))
-    asked = {**zeros.arguments(), "samples": options.samples, "seed": options.seed}
-    return measure_imbalance(machine, problem, mapping, **asked)
+    given = zeros.arguments()
+    Evaluator(machine, problem, **given)  # what does not fit is said before anything is compiled
+    return {**given, "samples": options.samples, "seed": options.seed}
 
 
 def _check_plot(plot: Path | None) -> None:
@@ -122,6 +121,9 @@ def _print(work: WorkArrays, *, first: bool) -> None:
         f"mapping {of.mapping}, design {of.sparsity}"
     )
     say(f"{describe_work(of, work.before.shape[1], work.before.shape[0])}\n")
+    if not work.mean.any():
+        say(f"No work: {of.tensor} has no nonzeros.")
+        return
     say(format_imbalance(work.histogram(_ROWS), unicode=Style.of(sys.stdout).unicode))
 
 

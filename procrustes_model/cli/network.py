@@ -54,9 +54,7 @@ def network_command(
         check_plotting()
     if folder is None and (csv or html or figures):
         folder = Path(f"{plain_name(net.name)}_{plain_name(machine.name)}")
-    if not quiet:
-        announce_compiling("walk" if request.sparsity is None else "list_candidates")
-    with CaseProgress(folder, quiet) as show:
+    with CaseProgress(folder, quiet, "walk" if request.sparsity is None else "list_candidates") as show:
         result = run_network(replace(request, architecture=machine, network=net, out=folder, progress=show))
     # Of what was asked, the page tells what results depend on: however they were found, it is the same.
     command = shlex.join(["procrustes", "network", *request.decisive().to_words()])
@@ -105,9 +103,12 @@ class CaseProgress:
     folder : Path or None
         Where finished cases are kept.
     quiet : bool
+    kernel : str
+        The one that all else of a search is compiled for.
     """
 
-    def __init__(self, folder: Path | None, quiet: bool) -> None:
+    def __init__(self, folder: Path | None, quiet: bool, kernel: str = "walk") -> None:
+        self.kernel = kernel
         self.folder = folder
         self.quiet = quiet
         self.done = self.total = 0
@@ -158,6 +159,8 @@ class CaseProgress:
     def _begin(self, total: int, kept: int, damaged: Sequence[Issue]) -> None:
         if not self.quiet:
             print_damaged(damaged)
+            if kept < total:
+                announce_compiling(self.kernel)
             there = f", {kept} of them already in {self.folder}/" if kept else ""
             say(f"{total} different cases{there}", err=True)
 

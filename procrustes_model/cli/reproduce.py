@@ -42,8 +42,6 @@ def reproduce_command(
     names = list(study.items) if everything else [study.item(request.item).name]
     from procrustes_model.reproduction.verb import reproduce
 
-    if not quiet:
-        announce_compiling("walk")
     show = _Progress(quiet)
     watched = replace(request, style=Style.of(sys.stdout), announce=show.announce, progress=show)
     try:
@@ -118,6 +116,8 @@ class _Progress:
         begins = progress.done == progress.kept and progress.latest is None
         if begins and not self.quiet:
             print_damaged(progress.damaged)
+            if missing:
+                announce_compiling("walk")
         if self.bar is not None:
             cases = f"{progress.done} of {progress.total} cases"
             self.bar.update(self.task, completed=progress.share, cases=cases)

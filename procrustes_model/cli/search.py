@@ -107,17 +107,19 @@ def search_command(
 def _in_phases(request: Asked, sparse: SparseOptions, quiet: bool) -> list[Asked]:
     """Return a request for each phase that is meant, with what it names loaded."""
     from procrustes_model.mapper.constraints import load_constraints
+    from procrustes_model.model.evaluator import Evaluator
     from procrustes_model.spec.load import load_architecture, load_problem
 
     machine, work = load_architecture(request.architecture), load_problem(request.problem)
-    if not quiet:
-        announce_compiling("walk" if sparse.sparsity is None else "list_candidates")
     made = []
     for one in sparse.in_phases(work):
         zeros = sparse.find(one)
         rules = load_constraints(request.constraints, machine, one)
         given = {} if zeros is None else zeros.arguments()
+        Evaluator(machine, one, **given)  # what does not fit is said before anything is compiled
         made.append(replace(request, architecture=machine, problem=one, constraints=rules, **given))
+    if not quiet:
+        announce_compiling("walk" if sparse.sparsity is None else "list_candidates")
     return made
 
 

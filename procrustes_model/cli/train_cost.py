@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from procrustes_model.cli.network import CaseProgress
-from procrustes_model.cli.outputs import announce_compiling, check_outputs, print_written
+from procrustes_model.cli.outputs import check_outputs, print_written
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.values import number
@@ -43,8 +43,6 @@ def train_cost_command(
     check_outputs({"--csv": csv}, tuple(str(name) for name in inputs))
     from procrustes_model.network.train_cost import train_cost
 
-    if not quiet:
-        announce_compiling("walk")
     if clock_ghz is not None:
         from procrustes_model.spec.load import load_architecture
 

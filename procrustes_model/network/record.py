@@ -96,8 +96,13 @@ class CaseRecord:
 
     @property
     def imbalance(self) -> dict[str, Any] | None:
-        """Work of the slowest processing element over the mean, as `SparseResult.imbalance`."""
-        return self.result.get("imbalance")
+        """Work of the slowest processing element over the mean, as `SparseResult.imbalance`.
+
+        None also where the tensor has no nonzeros: then there is no work to lie unevenly.
+        """
+        known: dict[str, Any] | None = self.result.get("imbalance")
+        densities = self.result.get("densities", {})
+        return None if known is None or densities.get(known["tensor"]) == 0 else known
 
     @property
     def work_spread(self) -> str | None:

@@ -97,6 +97,7 @@ def find_records(plan: Plan, request: NetworkRequest) -> dict[str, CaseRecord]:
     )
     for case in missing:
         store.check(case.key)
+    _check_designs(plan, missing)
     kept, whole = len(records), sum(case.effort for case in missing)
     failed: dict[str, tuple[Issue, ...]] = {}
     spent = 0.0
@@ -121,6 +122,29 @@ def find_records(plan: Plan, request: NetworkRequest) -> dict[str, CaseRecord]:
     if failed:
         raise SpecError(_explain(plan, failed))
     return records
+
+
+def _check_designs(plan: Plan, cases: Sequence[Case]) -> None:
+    """Raise a SpecError where a design does not fit the machine or a kind of problem: before any search.
+
+    One case of every kind stands for all of it.
+    """
+    from procrustes_model.model.evaluator import Evaluator
+
+    kinds: dict[tuple[int, str | None, str], Case] = {}
+    for case in cases:
+        design = None if case.zeros is None else case.zeros.sparsity
+        kinds.setdefault((id(design), case.problem.phase, case.problem.shape), case)
+    failed: dict[str, tuple[Issue, ...]] = {}
+    for case in kinds.values():
+        try:
+            Evaluator(
+                case.architecture, case.problem, **({} if case.zeros is None else case.zeros.arguments())
+            )
+        except SpecError as error:
+            failed[case.key] = error.issues
+    if failed:
+        raise SpecError(_explain(plan, failed))
 
 
 def _read_kept(plan: Plan, store: CaseStore) -> tuple[dict[str, CaseRecord], tuple[Issue, ...]]:

@@ -78,6 +78,32 @@ def test_says_that_it_compiles_when_nothing_is_cached(
         assert run("evaluate", *specs).stderr == "compiling kernels (once after install) ...\n"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "evaluate A P M --sparsity design.yaml",
+        "imbalance A P M --sparsity design.yaml",
+        "search A P --sparsity design.yaml",
+        "search A P --constraints none.yaml",
+        "network A vgg_s --sparsity design.yaml",
+        "network A vgg_s --constraints none.yaml",
+        "train-cost A vgg_s --schedule none.npz",
+    ],
+)
+def test_errors_stand_before_what_is_compiled(
+    run: Run, specs: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """What is read is checked first: the design of this test names a level that is not there."""
+    design = "sparsity:\n  name: own\n  densities: {A: 0.5}\n  actions: [{level: Bufer, skip: B, on: A}]\n"
+    (tmp_path / "design.yaml").write_text(design, encoding="utf-8")
+    monkeypatch.setattr("procrustes_model.kernels.cache.COMPILED", True)
+    monkeypatch.setattr("procrustes_model.kernels.cache.cache_directory", lambda: tmp_path)
+    names = dict(zip("APM", specs, strict=True))
+    done = run(*(names.get(word, word) for word in words.split()))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and "compiling" not in done.stderr
+
+
 def test_errors_of_all_files_at_once(run: Run, specs: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / specs[0]).write_text(ARCHITECTURE.replace("word_bits: 8", "word_bits: -8"), encoding="utf-8")
     (tmp_path / specs[2]).write_text(MAPPING.replace("temporal:", "temporl:"), encoding="utf-8")

@@ -32,6 +32,21 @@ def test_all_phases_add_up(run: Run, tmp_path: Path) -> None:
     assert total.split()[-1] == f"{sum(result['cycles'] for result in results):,}"
 
 
+def test_where_there_are_no_nonzeros_nothing_sets_a_pace(run: Run, tmp_path: Path, root: Path) -> None:
+    """Then words are no need per cycle, and no element has more work than another."""
+    text = (root / "arch_specs" / "procrustes_16x16.yaml").read_text(encoding="utf-8")
+    slow = text.replace("- name: DRAM\n", "- name: DRAM\n      write_bandwidth: 4\n")
+    (tmp_path / "slow.yaml").write_text(slow, encoding="utf-8")
+    rest = ("slow.yaml", *LAYER[2:], "--sparsity", "procrustes", "--density")
+    done = run("evaluate", *rest, "W=0")
+    assert done.returncode == 0, done.stderr
+    assert "DRAM  50,177  write bandwidth: 200,704 words, has 4\n" in done.stdout
+    assert "Imbalance    none: Weights has no nonzeros, and so no processing element has work" in done.stdout
+    assert "words/cycle" not in done.stdout
+    assert run("imbalance", *rest, "W=0").stdout.endswith("\nNo work: Weights has no nonzeros.\n")
+    assert "slowest over mean" in run("evaluate", *rest, "W=1e-6").stdout
+
+
 def test_the_dense_design_costs_what_no_design_costs(run: Run, tmp_path: Path) -> None:
     run(*LAYER, "-q", "--csv", "plain.csv")
     run(*LAYER, "-q", "--csv", "dense.csv", "--sparsity", "dense")

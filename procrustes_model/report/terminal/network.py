@@ -227,7 +227,9 @@ def _fixed(number: float) -> str:
 def _imbalance(row: Row) -> str:
     if row.case.work_spread == WorkSpread.IDEAL:
         return "ideal"
-    return f"{row.case.imbalance['after']:.2f}" if row.case.imbalance else ""
+    if row.case.imbalance is None:
+        return "-" if row.case.result.get("imbalance") else ""
+    return f"{row.case.imbalance['after']:.2f}"
 
 
 def _proof(total: Totals) -> str:

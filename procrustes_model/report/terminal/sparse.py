@@ -79,6 +79,8 @@ def _describe_imbalance(result: SparseResult) -> str:
             WorkSpread.IDEAL: f"no balancing stated: work {_IDEAL}",
             WorkSpread.EVEN: "none: all processing elements have the same work",
         }[result.work_spread]
+    if dict(result.densities)[imbalance.tensor] == 0:
+        return f"none: {imbalance.tensor} has no nonzeros, and so no processing element has work"
     how = "counted on the mask" if imbalance.counted else "expected"
     text = f"slowest over mean {imbalance.before:.3f}"
     policy = POLICIES[imbalance.policy]

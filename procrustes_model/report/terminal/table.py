@@ -171,7 +171,9 @@ def format_summary(result: Result, architecture: Architecture | None = None) -> 
         lines.append(f"  {compute.name:<{width}}  {compute.cycles:,}")
         specs = {spec.name: spec for spec in architecture.levels} if architecture else {}
         for level in slow:
-            reason = _reason(level, compute.cycles, specs.get(level.name))
+            # Without computations nothing sets a pace that the level would have to keep.
+            steps = compute.cycles if compute.computes else 0
+            reason = _reason(level, steps, specs.get(level.name))
             lines.append(f"  {level.name:<{width}}  {level.cycles:,}  {reason}")
     array = f"{compute.instances_used:,} of {compute.instances:,} {compute.name} instances used"
     return "\n".join(
@@ -204,7 +206,10 @@ def _per_done(result: Result) -> str:
 
 
 def _reason(level: LevelResult, steps: int, spec: StorageLevel | None) -> str:
-    """Say which bandwidth makes `level` slower than the nest's `steps`, in words per cycle and instance."""
+    """Say which bandwidth makes `level` slower than the nest's `steps`, in words per cycle and instance.
+
+    Of 0 steps it is said how many words there are.
+    """
     reads = sum(tensor.reads for tensor in level.tensors)
     writes = sum(tensor.fills + tensor.updates for tensor in level.tensors)
     words, given = {
@@ -212,6 +217,8 @@ def _reason(level: LevelResult, steps: int, spec: StorageLevel | None) -> str:
         "write bandwidth": (writes, spec and spec.write_bandwidth),
     }.get(level.limited_by, (reads + writes, spec and spec.shared_bandwidth))
     has = f", has {given:g}" if given else ""
+    if not steps:
+        return f"{level.limited_by}: {whole_count(words)} words{has}"
     return f"{level.limited_by}: needs {four_digits(words / steps)} words/cycle{has}"
 
 
