@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,8 +91,11 @@ def import_command(
         from procrustes_model.workloads.from_onnx import network_from_onnx
 
         if not Path(file).exists():
-            hint = "a shipped network needs no import" if _ships(file) else None
-            raise SpecError(Issue("no such file", hint, file))
+            from procrustes_model.spec.text.document import unreadable
+
+            none = unreadable(file, FileNotFoundError())
+            hint = "a shipped network needs no import" if _ships(file) else none.hint
+            raise SpecError(replace(none, hint=hint))
         network = network_from_onnx(
             file,
             name=name,

@@ -163,8 +163,6 @@ def find_masks(path: Path | None, problem: Problem, sparsity: Sparsity) -> dict[
         return {}
     from procrustes_model.model.sparse.masks import list_arrays, strangers
 
-    if not path.exists():
-        raise SpecError(Issue("--masks: there is no such file", file=str(path)))
     inside = list_arrays(path)
     names = [tensor.name for tensor in problem.tensors]
     if inside is not None:

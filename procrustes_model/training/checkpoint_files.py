@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from procrustes_model.array_files import Archive, opened, size_of
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.printable import quote
+from procrustes_model.spec.text.document import unreadable
 from procrustes_model.training.mask_densities import list_names
 from procrustes_model.training.masks import is_mask_file
 from procrustes_model.training.safetensors_file import list_safetensors
@@ -71,7 +72,7 @@ def reported(path: str | os.PathLike[str]) -> Iterator[None]:
     except SpecError:
         raise
     except OSError as error:
-        raise SpecError(Issue(f"cannot be read: {error.strerror or error}", None, file)) from None
+        raise SpecError(unreadable(file, error)) from None
     except ValueError as error:
         raise SpecError(Issue(f"the checkpoint cannot be read: {error}", None, file)) from None
 

@@ -45,6 +45,7 @@ from numpy.typing import NDArray
 from procrustes_model.array_files import MOST_UNPACKED, Archive, opened
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.printable import quote
+from procrustes_model.spec.text.document import unreadable
 from procrustes_model.training.mask_densities import MaskDensities, list_names
 from procrustes_model.versions import KEY, VERSIONS, check_version
 
@@ -351,7 +352,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[Archive, dict[str, A
     except SpecError:
         raise
     except OSError as error:
-        raise SpecError(Issue(f"cannot be read: {error.strerror or error}", None, file)) from None
+        raise SpecError(unreadable(file, error)) from None
     except KeyError as error:
         lacking = quote(str(error.args[0]))
         raise SpecError(Issue(f"this file of masks lacks {lacking}", None, file)) from None

@@ -137,7 +137,7 @@ def test_show(run: Run, recorded: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("from-checkpoint", "none.npz", "--out", "out.npz"), "none.npz: cannot be read: No such file"),
+        (("from-checkpoint", "none.npz", "--out", "out.npz"), "error: none.npz: no such file"),
         (("from-checkpoint", "model.npz"), "Missing option '--out'"),
         (("from-checkpoint", "model.npz", "--out", "out.pt"), "files of masks end in .npz; such as out.npz"),
         (("from-checkpoint", "model.npz", "--out", "model.npz"), "--out would overwrite model.npz"),
@@ -157,7 +157,7 @@ def test_show(run: Run, recorded: Path, tmp_path: Path) -> None:
             "are those of a layer of",
         ),
         (("show", "model.npz"), "model.npz: this is no file of masks"),
-        (("show", "none.npz"), "none.npz: cannot be read"),
+        (("show", "none.npz"), "none.npz: no such file"),
         (("show", "recorded.npz", "--step", "3"), "step 3 was not recorded; recorded are 0, 100"),
         (("show", "recorded.npz", "--csv", "recorded.npz"), "--csv would overwrite recorded.npz"),
     ],

@@ -73,7 +73,7 @@ def test_masks_are_counted(run: Run, tmp_path: Path) -> None:
         (("--sparsity", "procrustes", "--density", "Q=0.1"), "'Q' is no tensor"),
         (("--sparsity", "procrustes", "--density", "W=1.5"), "'W=1.5' is no density"),
         (("--sparsity", "procrustes", "--density", "W"), "'W' is no density"),
-        (("--sparsity", "procrustes", "--masks", "none.npz"), "there is no such file"),
+        (("--sparsity", "procrustes", "--masks", "none.npz"), "error: none.npz: no such file"),
         (("--sparsity", "procrustes", "--masks", "wrong.npy"), "has shape (2, 2)"),
         (("--sparsity", "procrustes", "--masks", "."), "is a directory"),
         (("--sparsity", "procrustes", "--masks", "text.npz"), "text.npz: not a .npy or .npz file"),

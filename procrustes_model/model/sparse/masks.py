@@ -16,6 +16,7 @@ from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import ProblemArrays
 from procrustes_model.kernels.sparse.masks import MaskArrays, empty_masks, main_terms, table_of
 from procrustes_model.printable import quote
+from procrustes_model.spec.text.document import unreadable
 from procrustes_model.spec.text.words import did_you_mean
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def check_mask_file(path: Path) -> None:
         with opened(path) as stream:
             start = stream.read(6)
     except OSError as error:
-        raise SpecError(Issue(f"cannot be read: {error.strerror or error}", None, file)) from None
+        raise SpecError(unreadable(file, error)) from None
     if not start.startswith((b"\x93NUMPY", b"PK")):
         hint = "write masks with numpy.save or numpy.savez, or 'procrustes masks from-checkpoint'"
         raise SpecError(Issue("not a .npy or .npz file", hint, file))
@@ -138,7 +139,7 @@ def list_arrays(path: Path) -> tuple[str, ...] | None:
         with opened(path) as stream:
             return None if _is_single(stream) else _open_archive(stream).names
     except (OSError, ValueError) as error:
-        raise SpecError(Issue(f"cannot be read: {_reason(error)}", None, os.fspath(path))) from None
+        raise SpecError(unreadable(path, error)) from None
 
 
 def _is_single(stream: BinaryIO) -> bool:

@@ -259,13 +259,8 @@ def _read_bytes(file: str) -> bytes:
         if readable:
             with pathlib.Path(file).open("rb") as stream:
                 content = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise SpecError(Issue("no such file", _near_files(file), file)) from None
-    except PermissionError:
-        raise SpecError(Issue("no permission to read this file", None, file)) from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SpecError(Issue(f"cannot be read: {reason}", None, file[:200])) from None
+        raise SpecError(unreadable(file, error)) from None
     if stat.S_ISDIR(status.st_mode):
         raise SpecError(Issue("this is a directory", "give a YAML file", file))
     if not stat.S_ISREG(status.st_mode):
@@ -275,6 +270,17 @@ def _read_bytes(file: str) -> bytes:
     if len(content) > MAX_BYTES:
         raise SpecError(_too_large(file, None))
     return content
+
+
+def unreadable(path: str | os.PathLike[str], error: OSError | ValueError) -> Issue:
+    """Return the issue of a file that could not be read; where there is none, name one called alike."""
+    file = os.fspath(path)
+    if isinstance(error, FileNotFoundError):
+        return Issue("no such file", _near_files(file), file)
+    if isinstance(error, PermissionError):
+        return Issue("no permission to read this file", None, file)
+    reason = getattr(error, "strerror", None) or str(error)
+    return Issue(f"cannot be read: {reason}", None, file[:200])
 
 
 def _too_large(file: str, size: int | None) -> Issue:
