@@ -37,7 +37,7 @@ def import_timeloop_command(
         typer.Option("--partial", help="Leave out what only adds to results and cannot be said; list it."),
     ] = False,
 ) -> None:
-    """Translate a dense design of Timeloop: architecture, energies, problem, mapping, constraints.
+    """Translate a design of Timeloop: architecture, energies, problem, mapping, constraints, sparse design.
 
     Reads the YAML of versions 0.1 to 0.4 with the table of energies (ERT) that Accelergy wrote. What would
     change a number and cannot be said is an error, with file and line; nothing is written then.

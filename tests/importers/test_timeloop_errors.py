@@ -56,7 +56,7 @@ REFUSED = [
         "machine.yaml",
         "class: intmac",
         "class: intmac\n      sparse_optimizations: {action: []}",
-        "sparse optimizations are not translated yet",
+        "machine.yaml:37:30: unknown key 'action'; choose from",
     ),
     (
         "machine.yaml",

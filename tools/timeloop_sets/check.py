@@ -10,6 +10,7 @@ from reference.compare import Mismatch
 
 from procrustes_model import SpecError
 from procrustes_model.importers.timeloop import Translation, translate
+from procrustes_model.importers.timeloop.output import check_translation
 from procrustes_model.importers.timeloop.words import NEWEST
 from procrustes_model.model.evaluator import Evaluator
 from timeloop_sets.compare import compare
@@ -101,7 +102,9 @@ def _translate(folder: Path, rules: str) -> tuple[Translation, str]:
 
     def read(path: Path) -> Translation:
         found = mapping if mapping.is_file() else None
-        return translate([path, *table], rules=rules, mapping=found, partial=True)
+        translation = translate([path, *table], rules=rules, mapping=found, partial=True)
+        check_translation(translation)
+        return translation
 
     second = [path for path in sorted(folder.glob("also/*.yaml")) if _is_complete(path)]
     try:
@@ -112,7 +115,7 @@ def _translate(folder: Path, rules: str) -> tuple[Translation, str]:
         return read(second[0]), f"from also/{second[0].name}: its inputs have no problem"
     for path in second:
         other = read(path)
-        for file in ("architecture.yaml", "problem.yaml", "mapping.yaml"):
+        for file in ("architecture.yaml", "problem.yaml", "mapping.yaml", "sparsity.yaml"):
             if _content(first, file) != _content(other, file):
                 return first, f"{path.name} imports to another {file}"
     return first, ""
@@ -130,7 +133,11 @@ def _content(translation: Translation, file: str) -> dict[str, Any]:
 def _differences(translation: Translation, path: Path) -> list[Mismatch]:
     files = translation.files
     expected = read_expected(path)
-    evaluator = Evaluator(files["architecture.yaml"], files["problem.yaml"], sparsity=files.get("rules.yaml"))
+    evaluator = Evaluator(
+        files["architecture.yaml"],
+        files["problem.yaml"],
+        sparsity=files.get("sparsity.yaml", files.get("rules.yaml")),
+    )
     names = [level.name for level in evaluator.architecture.levels]
     mapping = (
         files["mapping.yaml"]

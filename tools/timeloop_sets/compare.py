@@ -8,12 +8,13 @@ from typing import Any
 
 from reference.compare import Mismatch, exact
 
-from procrustes_model import Result
+from procrustes_model import Result, SparseResult
+from procrustes_model.model.result import ACTIONS, TensorCounts
+from procrustes_model.model.sparse.result import sparse_of
 from procrustes_model.spec.architecture import Architecture
 from timeloop_sets.expected import Expected, ExpectedLevel, ExpectedTensor
 
 ENERGY_TOLERANCE = 1e-6
-_COUNTS = {"reads": "reads", "fills": "fills", "updates": "updates", "utilized_capacity": "tile_words"}
 _BANDWIDTHS = {
     "Read bandwidth": "read_bandwidth",
     "Write bandwidth": "write_bandwidth",
@@ -86,7 +87,8 @@ def _level(
         yield from _specs(wanted.specs, architecture, index)
     for counts in level.tensors:
         if counts.tensor in wanted.tensors:
-            yield from _tensor(f"{name} {counts.tensor}", wanted.tensors[counts.tensor], counts)
+            sparse = isinstance(result, SparseResult)
+            yield from _tensor(f"{name} {counts.tensor}", wanted.tensors[counts.tensor], counts, sparse)
     leaked = sum(one.energy_pj for one in result.components if one.name == f"{name} leakage")
     yield from _near(f"{name} leakage", wanted.specs.get(_LEAKAGE, 0.0), leaked, _PRINTED)
 
@@ -130,13 +132,27 @@ def _mesh(architecture: Architecture, index: int) -> str:
     return f"{columns * rows} ({columns}*{rows})"
 
 
-def _tensor(where: str, wanted: ExpectedTensor, found: Any) -> Iterator[Mismatch]:
-    for key, attribute in _COUNTS.items():
-        yield from exact(f"{where} {key}", wanted.counts[key], getattr(found, attribute))
-    for key, count in wanted.saved.items():
-        yield from exact(f"{where} {key}", count, 0)
+def _tensor(where: str, wanted: ExpectedTensor, found: TensorCounts, sparse: bool) -> Iterator[Mismatch]:
+    for key, count in wanted.counts.items():
+        yield from exact(f"{where} {key}", count, _counts(found, sparse)[key])
     yield from exact(f"{where} instances", wanted.instances, found.instances)
     yield from _near(f"{where} energy", wanted.energy, found.energy_pj, wanted.digits)
+
+
+def _counts(found: TensorCounts, sparse: bool) -> dict[str, float]:
+    """Return the counts of a tensor at a level by their names in a set's output."""
+    done = (found.reads, found.fills, found.updates)
+    nothing = (0.0,) * len(ACTIONS)
+    kinds = {"": done, "random_": done, "gated_": nothing, "skipped_": nothing}
+    if sparse:
+        one = sparse_of(found)
+        kinds = {"": one.dense, "random_": one.actual, "gated_": one.gated, "skipped_": one.skipped}
+    counts = {
+        f"{kind}{action}s": count
+        for kind, triple in kinds.items()
+        for action, count in zip(ACTIONS, triple, strict=True)
+    }
+    return counts | {"utilized_capacity": sparse_of(found).stored_words if sparse else found.tile_words}
 
 
 def _compute(wanted: ExpectedLevel, architecture: Architecture, result: Result) -> Iterator[Mismatch]:
@@ -144,10 +160,12 @@ def _compute(wanted: ExpectedLevel, architecture: Architecture, result: Result) 
     yield from exact("compute cycles", numbers["cycles"], found.cycles)
     yield from exact("compute instances", numbers["utilized_instances"], found.instances_used)
     yield from _near("compute energy", numbers["energy"], found.energy_pj, numbers.get("digits"))
-    for key in ("algorithmic_computes", "random_computes"):
-        if key in numbers:
-            yield from exact(key, numbers[key], found.computes)
-    for key in ("gated_computes", "skipped_computes"):
-        yield from exact(key, numbers.get(key, 0), 0)
+    counts = {"algorithmic": found.computes, "random": found.computes, "gated": 0.0, "skipped": 0.0}
+    if isinstance(result, SparseResult):
+        one = result.computes
+        counts = {"algorithmic": one.dense, "random": one.actual, "gated": one.gated, "skipped": one.skipped}
+    for kind, count in counts.items():
+        if f"{kind}_computes" in numbers:
+            yield from exact(f"{kind}_computes", numbers[f"{kind}_computes"], count)
     place = _mesh(architecture, len(architecture.levels))
     yield from _same("compute units", _instances(wanted.specs), place)

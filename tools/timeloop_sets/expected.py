@@ -10,17 +10,12 @@ from pathlib import Path
 from typing import Any
 
 _LOOP = re.compile(r"for (\S+) in \[0:(\d+)(?:,(\d+))?\)(?: \(Spatial-([XY])\))?")
-_COUNTS = ("reads", "fills", "updates", "utilized_capacity")
-_SAVED = tuple(
-    f"{kind}_{action}" for kind in ("gated", "skipped") for action in ("reads", "fills", "updates")
-)
-_PRINTED = {
-    "reads": "Scalar reads (per-instance)",
-    "fills": "Scalar fills (per-instance)",
-    "updates": "Scalar updates (per-instance)",
-    "utilized_capacity": "Utilized capacity",
-    "instances": "Utilized instances (max)",
-}
+_KINDS = {"": "Algorithmic ", "random_": "Actual ", "gated_": "Gated ", "skipped_": "Skipped "}
+"""Of accesses: how their counts are called, exact and as printed."""
+_ACTIONS = ("reads", "fills", "updates")
+_COUNTS = ("utilized_capacity", *(f"{kind}{action}" for kind in _KINDS for action in _ACTIONS))
+_CAPACITIES = ("Utilized capacity", "Max utilized data storage capacity")
+_INSTANCES = ("Utilized instances (average)", "Utilized instances (max)")
 
 
 @dataclass(frozen=True)
@@ -30,9 +25,8 @@ class ExpectedTensor:
     Attributes
     ----------
     counts : dict of str to int
-        Per instance: reads, fills, updates, utilized_capacity.
-    saved : dict of str to int
-        Gated and skipped accesses.
+        Per instance: utilized_capacity; reads, fills, updates if nothing were zero, and those of them that
+        are random (done), gated and skipped, as far as they are known.
     instances : float
     energy : float
         Over all instances, pJ.
@@ -41,7 +35,6 @@ class ExpectedTensor:
     """
 
     counts: dict[str, float]
-    saved: dict[str, float]
     instances: float
     energy: float
     digits: float | None
@@ -195,8 +188,7 @@ def _level(one: dict[str, Any], order: list[str] | None) -> ExpectedLevel:
 def _exact_tensor(exact: dict[str, Any], index: int) -> ExpectedTensor:
     instances = exact["utilized_instances"][index]
     return ExpectedTensor(
-        counts={key: exact[key][index] for key in _COUNTS},
-        saved={key: exact[key][index] for key in _SAVED if key in exact},
+        counts={key: exact[key][index] for key in _COUNTS if key in exact},
         instances=instances,
         energy=exact["energy"][index] * instances,
         digits=None,
@@ -204,10 +196,22 @@ def _exact_tensor(exact: dict[str, Any], index: int) -> ExpectedTensor:
 
 
 def _printed_tensor(numbers: dict[str, Any]) -> ExpectedTensor:
+    counts = {"utilized_capacity": _first(numbers, *_CAPACITIES)}
+    for kind, title in _KINDS.items():
+        for action in _ACTIONS:
+            key = f"{title}scalar {action} (per-instance)"
+            if key in numbers:
+                counts[f"{kind}{action}"] = numbers[key]
+            elif not kind:
+                counts[action] = numbers[f"Scalar {action} (per-instance)"]
     return ExpectedTensor(
-        counts={key: numbers[_PRINTED[key]] for key in _COUNTS},
-        saved={},
-        instances=numbers[_PRINTED["instances"]],
+        counts=counts,
+        instances=_first(numbers, *_INSTANCES),
         energy=numbers["Energy (total)"],
         digits=0.005,
     )
+
+
+def _first(numbers: dict[str, Any], *names: str) -> Any:
+    """Return what stands under the first of some names."""
+    return next(numbers[name] for name in names if name in numbers)

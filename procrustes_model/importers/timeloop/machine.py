@@ -29,6 +29,8 @@ class Level:
         Whether it can keep anything.
     leaks : float
         Energy that a used instance spends in every cycle, pJ.
+    table : Table or None
+        Its energies; None where it has none.
     """
 
     part: Part
@@ -36,6 +38,7 @@ class Level:
     mesh: tuple[int, int]
     holds: bool
     leaks: float = 0.0
+    table: Table | None = None
 
 
 @dataclass
@@ -50,12 +53,18 @@ class Machine:
     components : list of dict
     complete : bool
         Whether every component was understood: else directives may aim at one that was not.
+    compute_table : Table or None
+        Energies of compute units.
+    nodes : dict of str to Node
+        What a file says of storage and compute units, by name.
     """
 
     levels: list[Level] = field(default_factory=list)
     compute: dict[str, Any] = field(default_factory=dict)
     components: list[dict[str, Any]] = field(default_factory=list)
     complete: bool = True
+    compute_table: Table | None = None
+    nodes: dict[str, Node] = field(default_factory=dict)
 
     def find(self, target: str, kind: str) -> Level | None:
         """Return the level that a directive means: by its name, or by the node that fans out from it.
@@ -93,9 +102,12 @@ def read_machine(inputs: Inputs, year: words.Year) -> Machine:
         if _computes(part):
             if machine.compute:
                 part.node.refuse(f"'{part.name}' is a second kind of compute unit", "one is read")
-            machine.compute = _compute(part, fan, tables, year)
+            machine.compute_table = _table(part, tables)
+            machine.compute = _compute(part, fan, machine.compute_table, year)
+            machine.nodes[part.name] = part.node
         elif _has(part, words.STORAGE_CLASSES):
             machine.levels.append(_level(part, own, fan, tables, year))
+            machine.nodes.setdefault(part.name, part.node)
         else:
             machine.complete = False
             part.node.refuse(
@@ -174,7 +186,7 @@ def _level(
         content["words_per_access"] = block
     if capacity is not None:
         content["capacity_words"] = capacity
-    cluster = _find(part, words.CLUSTER) or 1
+    cluster = part.find(words.CLUSTER) or 1
     if cluster > 1:
         content["cluster_size"] = cluster
     content |= _bandwidth(part)
@@ -182,7 +194,7 @@ def _level(
     content["energy_pj"] = {"read": 0, "write": 0} if table is None else table.access_prices(year, cluster)
     _check_unsaid(part)
     leaks = table.leakage if table is not None and year.leakage else 0.0
-    return Level(part, content, own, holds=True, leaks=leaks)
+    return Level(part, content, own, holds=True, leaks=leaks, table=table)
 
 
 def _class(part: Part) -> str:
@@ -190,25 +202,11 @@ def _class(part: Part) -> str:
     return part.words if known is None else known.text()
 
 
-def _numbers(part: Part) -> dict[str, int | float]:
-    return {
-        key: node.data
-        for key, node in part.attributes.items()
-        if isinstance(node.data, (int, float)) and not isinstance(node.data, bool)
-    }
-
-
-def _find(part: Part, names: tuple[str, ...], least: int = 1) -> int | None:
-    """Return the first of some attributes that the part has, a whole number."""
-    node = next((part.attributes[name] for name in names if name in part.attributes), None)
-    return None if node is None else node.count(_numbers(part), least)
-
-
 def _words_of(part: Part) -> tuple[int, int]:
     """Return the bits of a word, and how many words an access moves."""
-    bits = _find(part, words.WORD_BITS) or words.DEFAULT_WORD_BITS
-    block, width = _find(part, words.BLOCK), _find(part, words.WIDTH)
-    cluster = _find(part, words.CLUSTER) or 1
+    bits = part.find(words.WORD_BITS) or words.DEFAULT_WORD_BITS
+    block, width = part.find(words.BLOCK), part.find(words.WIDTH)
+    cluster = part.find(words.CLUSTER) or 1
     if block is None and width is None:
         block = 1
     elif block is None:
@@ -229,16 +227,16 @@ def _capacity(part: Part, bits: int, block: int) -> int | None:
     """Return how many words an instance holds; None where there is no limit."""
     if words.UNLIMITED_CLASS in part.words and not _has(part, words.FANOUT_CLASSES):
         return None
-    entries, depth = _find(part, words.ENTRIES, 0), _find(part, words.DEPTH, 0)
+    entries, depth = part.find(words.ENTRIES, 0), part.find(words.DEPTH, 0)
     if entries is None and depth is not None:
         entries = depth * block
     if entries is None:
-        size = _find(part, words.KILOBYTES, 0)
+        size = part.find(words.KILOBYTES, 0)
         entries = None if size is None else size * 1024 * 8 // bits
     if entries is None:
         return None
     times = part.attributes.get(words.BUFFERING[0])
-    buffers = 1 if times is None else times.number(_numbers(part)) or 1
+    buffers = 1 if times is None else times.number(part.numbers) or 1
     if buffers < 1:
         part.node.refuse(f"'{words.BUFFERING[0]}' of '{part.name}' must be at least 1, is {buffers}")
         return None
@@ -249,11 +247,11 @@ def _bandwidth(part: Part) -> dict[str, int | float]:
     found: dict[str, int | float] = {}
     for key in words.BANDWIDTHS:
         node = part.attributes.get(key)
-        value = None if node is None else node.number(_numbers(part))
+        value = None if node is None else node.number(part.numbers)
         if value is not None:
             found[key] = value
     old = part.attributes.get(words.OLD_BANDWIDTH[0])
-    value = None if old is None or found else old.number(_numbers(part))
+    value = None if old is None or found else old.number(part.numbers)
     if value is not None:
         found |= {"read_bandwidth": value / 2, "write_bandwidth": value / 2}
     return found
@@ -277,11 +275,8 @@ def _table(part: Part, tables: dict[str, Table] | None) -> Table | None:
     return tables[part.name]
 
 
-def _compute(
-    part: Part, fan: dict[str, int], tables: dict[str, Table] | None, year: words.Year
-) -> dict[str, Any]:
+def _compute(part: Part, fan: dict[str, int], table: Table | None, year: words.Year) -> dict[str, Any]:
     _check_unsaid(part)
-    table = _table(part, tables)
     energy = 0.0 if table is None else table.compute_price(year)
     if year.leakage and table is not None and table.leakage:
         table.node.findings.drop("leakage of compute units: that tool does not charge it", part.name)

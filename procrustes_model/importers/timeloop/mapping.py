@@ -72,7 +72,7 @@ def read_directives(
 
 
 def read_mapping(
-    nodes: list[Node], machine: Machine, problem: TranslatedProblem, year: Year, name: str
+    nodes: list[Node], machine: Machine, problem: TranslatedProblem, year: Year, name: str, ones: bool = False
 ) -> dict[str, Any] | None:
     """Return the mapping; None where there are no directives.
 
@@ -84,6 +84,8 @@ def read_mapping(
     problem : TranslatedProblem
     year : Year
     name : str
+    ones : bool
+        Write loops of one iteration, too: their order decides which accesses that tool saves.
     """
     if not nodes:
         return None
@@ -98,8 +100,10 @@ def read_mapping(
         if kept is not None:
             _pass_through(kept, level, problem, year)
         temporal = directives.get((level.part.name, "temporal"))
+        if temporal is None and ones and level.holds:
+            temporal = Directive(level.part.node, level.part.name, "temporal")
         if temporal is not None:
-            loops.temporal = _loops(temporal, problem)
+            loops.temporal = _loops(temporal, problem, ones)
         spatial = directives.get((level.part.name, "spatial"))
         if spatial is not None:
             _spread(spatial, problem, loops)
@@ -138,18 +142,20 @@ def _factors(directive: Directive) -> dict[str, Factor]:
     for factor in directive.factors:
         if factor.relation != "=":
             directive.node.refuse(f"'{factor}' is no factor, it bounds one")
-    return {factor.dimension: factor for factor in directive.factors if factor.value > 1}
+    return {factor.dimension: factor for factor in directive.factors}
 
 
-def _loops(directive: Directive, problem: TranslatedProblem) -> list[Factor]:
+def _loops(directive: Directive, problem: TranslatedProblem, ones: bool) -> list[Factor]:
+    """Return loops, outermost first; those of one iteration only where they are asked for."""
     factors = _factors(directive)
     outermost_first = reversed(ordered(directive, list(problem.bounds)))
-    return [factors[name] for name in outermost_first if name in factors]
+    named = [factors.get(name, Factor(name, "=", 1)) for name in outermost_first]
+    return [factor for factor in named if ones or factor.value > 1]
 
 
 def _spread(directive: Directive, problem: TranslatedProblem, loops: Loops) -> None:
     """Put spatial loops on X and Y: those before the split of the permutation lie on X."""
-    factors = _factors(directive)
+    factors = {name: factor for name, factor in _factors(directive).items() if factor.value > 1}
     for factor in factors.values():
         if factor.last is not None:
             directive.node.refuse(f"'{factor}': a spatial loop with a shorter last pass cannot be said")

@@ -33,8 +33,9 @@ def check_translation(translation: Translation) -> None:
             load_mapping(files["mapping.yaml"], architecture, problem)
         if "constraints.yaml" in files:
             load_constraints(files["constraints.yaml"], architecture, problem)
-        if "rules.yaml" in files:
-            load_sparsity(files["rules.yaml"])
+        for name in ("rules.yaml", "sparsity.yaml"):
+            if name in files:
+                load_sparsity(files[name])
     except SpecError as error:
         raise SpecError(
             [Issue(f"what it translates to cannot be read: {one.message}", one.hint) for one in error.issues]
@@ -122,6 +123,8 @@ def _summary(files: dict[str, dict[str, Any]]) -> str:
     parts.append("a mapping" if "mapping.yaml" in files else "no mapping")
     if "constraints.yaml" in files:
         parts.append("constraints")
+    if "sparsity.yaml" in files:
+        parts.append("a sparse design")
     return "; ".join(parts)
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from procrustes_model.importers.timeloop.files import Inputs
 from procrustes_model.importers.timeloop.node import Node
+from procrustes_model.importers.timeloop.words import DENSITIES
 from procrustes_model.spec.text.words import is_identifier, shorten
 
-_BESIDE = ("shape", "instance", "version", "name", "densities", "data_densities", "type")
+_BESIDE = ("shape", "instance", "version", "name", "type", *DENSITIES)
 _UNUSED = "sizes that the shape does not use"
-_DENSITIES = ("densities", "data_densities", "commonDensities")
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,7 @@ def _values(instance: Node, known: list[str], section: Node) -> dict[str, int]:
         raw = str(node.path[-1])
         if raw in known:
             found[raw] = node.count()
-        elif key in _DENSITIES:
-            node.findings.drop("densities: nothing is saved at zeros in a dense design", "densities")
-        elif key not in _BESIDE:
+        elif key not in _BESIDE and key not in DENSITIES:
             node.findings.drop(_UNUSED, f"{raw} ({node.place})")
     if instance is not section:
         for key, node in section.items():

@@ -10,12 +10,15 @@ from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.importers.timeloop.constraints import check_kept, read_constraints
+from procrustes_model.importers.timeloop.densities import drop_densities
 from procrustes_model.importers.timeloop.files import Inputs, read_files
 from procrustes_model.importers.timeloop.leakage import add_leakage
 from procrustes_model.importers.timeloop.machine import Machine, read_machine
 from procrustes_model.importers.timeloop.mapping import read_mapping
 from procrustes_model.importers.timeloop.node import Findings, Node
 from procrustes_model.importers.timeloop.problem import TranslatedProblem, read_problem
+from procrustes_model.importers.timeloop.sparse import read_design, write_design
+from procrustes_model.importers.timeloop.sparse_prices import add_prices
 from procrustes_model.importers.timeloop.words import NEWEST, NO_EFFECT, SETTINGS, SPARSE, YEARS, Year
 from procrustes_model.spec.text.words import did_you_mean
 
@@ -39,7 +42,7 @@ class Translation:
     ----------
     files : dict of str to dict
         Content by name: architecture.yaml, problem.yaml, and where the files have them mapping.yaml,
-        constraints.yaml and rules.yaml.
+        constraints.yaml and sparsity.yaml, or rules.yaml where nothing is saved at zeros.
     findings : Findings
         What was dropped, left out, and noted.
     inputs : tuple of str
@@ -101,13 +104,20 @@ def translate(
             findings.issues.append(missing)
     _check_keys(inputs)
     machine, problem = read_machine(inputs, year), read_problem(inputs, name)
-    mapped = limits = None
+    mapped = limits = design = None
     if problem is not None and machine.levels and machine.complete:
-        mapped = read_mapping(directives, machine, problem, year, name)
+        design = read_design(inputs, machine, problem)
+        mapped = read_mapping(directives, machine, problem, year, name, ones=bool(design.actions))
         add_leakage(machine, mapped)
         limits = read_constraints(inputs, machine, problem)
         _settle(machine, mapped, limits, problem)
         check_kept(machine, mapped, limits)
+    sparse = None
+    if design is not None and problem is not None and design.saves:
+        add_prices(machine, design, year)
+        sparse = write_design(design, inputs, problem, year, name, f"imported from Timeloop, rules {rules}")
+    elif problem is not None:
+        drop_densities(inputs)
     if not partial:
         findings.issues += findings.left_out
     findings.refuse()
@@ -121,7 +131,10 @@ def translate(
         files["mapping.yaml"] = {"mapping": mapped}
     if limits is not None:
         files["constraints.yaml"] = {"constraints": limits}
-    files |= _rules_file(year, rules)
+    if sparse is not None:
+        files["sparsity.yaml"] = {"sparsity": sparse}
+    else:
+        files |= _rules_file(year, rules)
     return Translation(files, findings, inputs.files, rules)
 
 
@@ -169,7 +182,7 @@ def _rules_file(year: Year, name: str) -> dict[str, dict[str, Any]]:
 
 
 def _check_keys(inputs: Inputs) -> None:
-    """Refuse what makes a design sparse, drop what has no effect, and refuse what is unknown."""
+    """Drop what has no effect, and refuse what is unknown."""
     for key, nodes in inputs.sections.items():
         for node in nodes:
             written = str(node.path[0])
@@ -182,12 +195,7 @@ def _check_keys(inputs: Inputs) -> None:
             elif key in NO_EFFECT:
                 file = Path(node.document.file or written).name
                 inputs.findings.drop(f"{written}: {NO_EFFECT[key]}", file)
-            elif key in SPARSE:
-                if node.data:
-                    node.refuse(
-                        "sparse optimizations are not translated yet", "only dense designs are", key=True
-                    )
-            else:
+            elif key not in SPARSE:
                 node.refuse(
                     f"unknown key '{written}'", did_you_mean(written, [*_TRANSLATED, *NO_EFFECT]), key=True
                 )

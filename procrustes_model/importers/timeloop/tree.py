@@ -49,6 +49,16 @@ class Part:
     holder: str = ""
     beside: tuple[str, ...] = ()
 
+    @property
+    def numbers(self) -> dict[str, int | float]:
+        """Attributes that are numbers, for expressions."""
+        return _numbers(self.attributes)
+
+    def find(self, names: tuple[str, ...], least: int = 1) -> int | None:
+        """Return the first of some attributes that the part has, a whole number."""
+        node = next((self.attributes[name] for name in names if name in self.attributes), None)
+        return None if node is None else node.count(self.numbers, least)
+
 
 @dataclass(frozen=True)
 class _Around:
@@ -117,7 +127,6 @@ def _trees(listed: Node | None, instances: int) -> Iterator[Part]:
         for node in local.list() if local is not None else ():
             name, own = _named(node)
             yield Part(node, name, _words(node), _attributes(node), inside * own)
-            _refuse_sparse(node)
         yield from _trees(tree.get("subtree"), inside)
         for key, node in tree.items():
             if key not in _KNOWN and key not in _IGNORED:
@@ -162,7 +171,6 @@ def _hierarchy(nodes: list[Node], around: _Around) -> tuple[list[Part], _Around]
                 Part(node, name, _words(node), own_attributes, instances, beside.mesh, _constraints(node))
             )
             around = replace(around, mesh=beside.mesh)
-            _refuse_sparse(node)
         elif tag is None:
             node.refuse("a node without a tag", "such as !Component")
     return parts, around
@@ -229,12 +237,6 @@ def _numbers(attributes: dict[str, Node]) -> dict[str, int | float]:
         for key, node in attributes.items()
         if isinstance(node.data, (int, float)) and not isinstance(node.data, bool)
     }
-
-
-def _refuse_sparse(node: Node) -> None:
-    part = node.get("sparse_optimizations")
-    if part is not None and part.data:
-        part.refuse("sparse optimizations are not translated yet", "only dense designs are", key=True)
 
 
 def _flat(section: Node) -> Iterator[Part]:

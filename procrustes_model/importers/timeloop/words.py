@@ -34,6 +34,11 @@ OLD_BANDWIDTH = ("bandwidth",)
 """Of reads and writes together; the tool gives half to each."""
 MESHES = ("meshX", "meshY")
 
+METADATA_BITS = ("metadata_datawidth", "metadata_word_bits")
+METADATA_WIDTH = ("metadata_storage_width", "metadata_width")
+METADATA_DEPTH = ("metadata_storage_depth", "metadata_depth")
+"""The store of metadata: bits that a field has where its rank does not say, bits of a row, rows."""
+
 GIVEN_ENERGY = ("vector_access_energy",)
 """Attributes in which a level states the energy of an access itself."""
 
@@ -64,6 +69,12 @@ READ_ATTRIBUTES = frozenset(
         *OLD_BANDWIDTH,
         *MESHES,
         *GIVEN_ENERGY,
+        *METADATA_BITS,
+        *METADATA_WIDTH,
+        *METADATA_DEPTH,
+        "metadata_block_size",
+        "decompression_supported",
+        "compression_supported",
         "instances",
         "technology",
     )
@@ -99,6 +110,83 @@ UPDATES = ("update", "random_update")
 LEAKS = ("leak",)
 COMPUTES = ("compute", "mac_random", "random_compute", "mac", "mult", "multiply")
 """Names of actions in a table of energies, the first one that is there counts."""
+GATED_COMPUTES = ("mac_gated", "mult_gated", "compute_gated", "mac", "mult", "compute")
+SKIPPED_COMPUTES = ("mac_skipped", "mult_skipped", "compute_skipped", *GATED_COMPUTES)
+SAVED: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "gated": {
+            "read": ("gated_read",),
+            "write": ("gated_fill", "gated_write"),
+            "update": ("gated_update", "gated_write"),
+        },
+        "skipped": {
+            "read": ("skipped_read", "gated_read"),
+            "write": ("skipped_fill", "skipped_write", "gated_fill", "gated_write"),
+            "update": ("skipped_update", "skipped_write", "gated_update", "gated_write"),
+        },
+    }
+)
+"""Names of accesses that zeros save, the first one that is in the table counts; without any they are free."""
+SAVED_OTHERWISE: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"read": ("idle", "read"), "write": ("idle", "write"), "update": ("idle", "write")}
+)
+"""What they cost in years in which they are never free; see `Year.idle`."""
+METADATA: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "read": ("random_metadata_read", "metadata_read"),
+        "write": (
+            "random_metadata_fill",
+            "random_metadata_write",
+            "metadata_fill",
+            "metadata_write",
+        ),
+        "update": (
+            "random_metadata_update",
+            "random_metadata_write",
+            "metadata_update",
+            "metadata_write",
+        ),
+    }
+)
+METADATA_OTHERWISE = ("metadata_idle", "idle")
+
+FIXED = "fixed"
+DISTRIBUTIONS: Mapping[str, str] = MappingProxyType(
+    {FIXED: "fixed", "fixed_structured": "fixed", "hypergeometric": "hypergeometric"}
+)
+"""Distributions of nonzeros and the density models that they are; without a name it is the first."""
+UNSAID_DISTRIBUTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "real_data": "a file with the nonzeros",
+        "actual_data": "a file with the nonzeros",
+        "banded": "a band of nonzeros",
+        "diagonal": "a band of nonzeros",
+    }
+)
+DENSITIES = ("densities", "data_densities", "commonDensities")
+
+ACTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "gating": "gate",
+        "skipping": "skip",
+        "skipping_spatial": "skip_space",
+        "position_skipping": "skip_positions",
+    }
+)
+"""Types of action optimizations, and the keys of the actions that they are."""
+COMPUTE_ACTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "gating": "gate",
+        "gate_on_zero_operand": "gate",
+        "skipping": "skip",
+        "skip_on_not_aligned_operands": "skip",
+    }
+)
+
+RANKS: Mapping[str, bool] = MappingProxyType(
+    {"U": False, "UOP": False, "UB": False, "CP": True, "B": True, "RLE": True}
+)
+"""Formats of a rank, and whether it leaves empty coordinates out."""
 
 WIRE = "wire"
 """The table of energies of wires; that tool multiplies them by lengths that follow from areas."""
@@ -120,6 +208,8 @@ class Year:
         Whether instances leak.
     streams : bool
         Whether a tensor that a level bypasses and streams is read and written there.
+    idle : bool
+        Whether a saved access without a price of its own costs an idle cycle, or what it saves; else nothing.
     """
 
     rules: Rules
@@ -127,12 +217,13 @@ class Year:
     own_updates: bool = False
     leakage: bool = False
     streams: bool = True
+    idle: bool = False
 
 
 YEARS: Mapping[str, Year] = MappingProxyType(
     {
         "2020": Year(Rules(output_fills="all", access_energy="largest"), dearest=True),
-        "2022": Year(Rules(output_fills="all")),
+        "2022": Year(Rules(output_fills="all"), idle=True),
         "2025": Year(Rules(), own_updates=True, leakage=True, streams=False),
     }
 )

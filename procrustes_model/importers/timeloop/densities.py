@@ -1,0 +1,90 @@
+"""Densities of a problem: what share of a tensor is not zero, and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from procrustes_model.importers.timeloop.files import Inputs
+from procrustes_model.importers.timeloop.node import Node
+from procrustes_model.importers.timeloop.problem import TranslatedProblem
+from procrustes_model.importers.timeloop.words import DENSITIES, DISTRIBUTIONS, FIXED, UNSAID_DISTRIBUTIONS
+from procrustes_model.spec.text.words import did_you_mean
+
+_BESIDE = ("distribution", "density", "band_width", "workload_tensor_size")
+
+
+def read_densities(inputs: Inputs, problem: TranslatedProblem, useful: set[str]) -> dict[str, Any]:
+    """Return densities by tensor, as a sparse design has them; dense tensors are left out.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    problem : TranslatedProblem
+    useful : set of str
+        Tensors whose zeros save anything; what is said of others has no effect.
+    """
+    found: dict[str, Any] = {}
+    for node in _places(inputs):
+        for density in (part for _, part in node.items()):
+            name = str(density.path[-1])
+            if name not in problem.tensors:
+                density.refuse(
+                    f"a density of '{name[:60]}', which is no data space",
+                    did_you_mean(name, problem.tensors),
+                    key=True,
+                )
+            elif name not in useful:
+                density.findings.drop("densities of tensors whose zeros save nothing", name)
+            else:
+                found[name] = _density(density, name)
+    return {name: density for name, density in found.items() if density is not None}
+
+
+def drop_densities(inputs: Inputs) -> None:
+    """Note that densities of a design that saves nothing at zeros have no effect."""
+    for node in _places(inputs):
+        node.findings.drop("densities: nothing is saved at zeros in a dense design", "densities")
+
+
+def _places(inputs: Inputs) -> list[Node]:
+    """Return where densities stand: in a problem, or in its instance."""
+    section = inputs.one("problem")
+    instance = None if section is None else section.get("instance")
+    parts = [place.get(*DENSITIES) for place in (section, instance) if place is not None]
+    return [part for part in parts if part is not None]
+
+
+def _density(node: Node, name: str) -> dict[str, Any] | None:
+    """Return a density; None of a dense tensor, and with an issue where it cannot be said."""
+    if not isinstance(node.data, dict):
+        return _of_model(FIXED, node)
+    written = node.get("distribution")
+    word = FIXED if written is None else written.text().lower().replace("-", "_")
+    if word in UNSAID_DISTRIBUTIONS:
+        (written or node).refuse(f"{UNSAID_DISTRIBUTIONS[word]} of '{name}': that cannot be read yet")
+        return None
+    if word not in DISTRIBUTIONS:
+        hint = did_you_mean(word, (*DISTRIBUTIONS, *UNSAID_DISTRIBUTIONS))
+        (written or node).refuse(f"unknown distribution '{word[:60]}'", hint)
+        return None
+    for key, part in node.items():
+        if key not in _BESIDE:
+            part.refuse(f"'{part.path[-1]}' of a density cannot be said here", key=True)
+    size = node.get("workload_tensor_size")
+    if size is not None and size.data and DISTRIBUTIONS[word] != DISTRIBUTIONS[FIXED]:
+        size.refuse(f"a size of '{name}' beside its own: that cannot be said", key=True)
+    share = node.get("density")
+    if share is None:
+        node.refuse(f"the density of '{name}' has no number", "such as 'density: 0.5'", key=True)
+        return None
+    return _of_model(word, share)
+
+
+def _of_model(word: str, share: Node) -> dict[str, Any] | None:
+    value = share.number()
+    if value is None:
+        return None
+    if not 0 <= value <= 1:
+        share.refuse(f"a density is from 0 to 1, this is {value}")
+        return None
+    return None if value == 1 else {"model": DISTRIBUTIONS[word], "density": float(value)}

@@ -1,0 +1,225 @@
+"""From what Timeloop calls sparse optimizations to a sparse design of this program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from procrustes_model.importers.timeloop.densities import read_densities
+from procrustes_model.importers.timeloop.files import Inputs
+from procrustes_model.importers.timeloop.machine import Machine
+from procrustes_model.importers.timeloop.node import Node
+from procrustes_model.importers.timeloop.problem import TranslatedProblem
+from procrustes_model.importers.timeloop.ranks import read_ranks
+from procrustes_model.importers.timeloop.words import ACTIONS, COMPUTE_ACTIONS, RANKS, SPARSE, Year
+from procrustes_model.spec.text.words import did_you_mean
+
+_SECTIONS = ("representation_format", "action_optimization", "compute_optimization")
+
+
+@dataclass
+class Design:
+    """What sparse optimizations say, in this program's terms.
+
+    Attributes
+    ----------
+    formats : dict
+        By tensor and level.
+    actions : list of dict
+    compute : dict of str to list of str
+        Operands whose zeros save computations, by kind.
+    gated_energy : float
+        Of a gated computation, as a share of a done one; 0 where the machine states a price.
+    """
+
+    formats: dict[str, dict[str, Any]] = field(default_factory=dict)
+    actions: list[dict[str, Any]] = field(default_factory=list)
+    compute: dict[str, list[str]] = field(default_factory=dict)
+    gated_energy: float = 0.0
+
+    @property
+    def saves(self) -> bool:
+        """Whether there is anything at all."""
+        return bool(self.formats or self.actions or self.compute)
+
+    @property
+    def useful(self) -> set[str]:
+        """Tensors whose zeros matter: that are compressed, or save something of others or of themselves."""
+        names = {name for action in self.actions for name in action.get("on", ())}
+        names |= {action["skip_positions"] for action in self.actions if "skip_positions" in action}
+        return names | set(self.formats) | {name for some in self.compute.values() for name in some}
+
+    @property
+    def gates(self) -> bool:
+        """Whether accesses are gated."""
+        return any("gate" in action for action in self.actions)
+
+    @property
+    def compresses(self) -> bool:
+        """Whether any rank leaves empty coordinates out."""
+        return any(RANKS[rank["kind"]] for rank in self._ranks)
+
+    @property
+    def runs(self) -> bool:
+        """Whether any rank holds lengths of runs."""
+        return any(rank["kind"] == "RLE" for rank in self._ranks)
+
+    @property
+    def _ranks(self) -> list[dict[str, Any]]:
+        return [rank for some in self.formats.values() for one in some.values() for rank in one["ranks"]]
+
+
+def read_design(inputs: Inputs, machine: Machine, problem: TranslatedProblem) -> Design:
+    """Return what the files and components say; what cannot be said is noted in the findings."""
+    design = Design()
+    seen: dict[tuple[str, str], Node] = {}
+    for name, target in _targets(inputs, machine):
+        for key, node in target.items():
+            if key in ("name", "version") or (key in _SECTIONS and not node.data):
+                continue
+            if key not in _SECTIONS:
+                node.refuse(f"unknown key '{node.path[-1]}'", did_you_mean(key, _SECTIONS), key=True)
+            elif (name, key) in seen:
+                node.refuse(
+                    f"'{node.path[-1]}' of '{name}' stands in {seen[name, key].place} already", key=True
+                )
+            elif (key == "compute_optimization") != (name == machine.compute.get("name")):
+                node.refuse(f"'{node.path[-1]}' cannot be said of '{name}'", key=True)
+            else:
+                seen[name, key] = node
+                _READERS[key](node, name, problem, design)
+    return design
+
+
+def _targets(inputs: Inputs, machine: Machine) -> list[tuple[str, Node]]:
+    """Return what stands for each level or compute unit, in files and in components, with its name."""
+    found: list[tuple[str, Node]] = []
+    for section in (node for key in SPARSE for node in inputs.sections.get(key, ())):
+        listed = section.get("targets")
+        for key, node in section.items():
+            if key not in ("targets", "version"):
+                node.refuse(f"unknown key '{node.path[-1]}'", "levels stand below 'targets'", key=True)
+        for target in listed.list() if listed is not None else ():
+            aim = target.get("name")
+            if aim is None:
+                target.refuse("a target has no 'name'")
+            elif aim.text() in machine.nodes:
+                found.append((aim.text(), target))
+            else:
+                aim.refuse(f"unknown target '{aim.text()[:60]}'", did_you_mean(aim.text(), machine.nodes))
+    for name, part in machine.nodes.items():
+        inside = part.get(*SPARSE)
+        if inside is not None:
+            found.append((name, inside))
+    return found
+
+
+def _tensors(node: Node | None, problem: TranslatedProblem) -> list[str]:
+    """Return names of tensors, written as one or as a list."""
+    if node is None:
+        return []
+    names = [part.text() for part in (node.list() if isinstance(node.data, list) else [node])]
+    for name in names:
+        if name not in problem.tensors:
+            node.refuse(f"unknown data space '{name[:60]}'", did_you_mean(name, problem.tensors))
+    return [name for name in names if name in problem.tensors]
+
+
+def _read_formats(node: Node, level: str, problem: TranslatedProblem, design: Design) -> None:
+    spaces = node.get("data_spaces")
+    for space in spaces.list() if spaces is not None else ():
+        for name in _tensors(space.get("name"), problem):
+            format_ = read_ranks(space, problem)
+            if format_ is not None:
+                design.formats.setdefault(name, {})[level] = format_
+
+
+def _read_actions(node: Node, level: str, problem: TranslatedProblem, design: Design) -> None:
+    for one in node.list():
+        word = one.get("type")
+        kind = "" if word is None else word.text().lower().replace("-", "_")
+        if kind not in ACTIONS:
+            (word or one).refuse(f"unknown type '{kind[:60]}' of an action", did_you_mean(kind, ACTIONS))
+            continue
+        options = one.get("options")
+        alternatives = [one] if options is None else options.list()
+        if len(alternatives) > 1:
+            (options or one).refuse(
+                "several options, of which that tool picks the one that saves most",
+                "that cannot be said yet: leave the one that it picks",
+            )
+            continue
+        for option in alternatives:
+            _add_action(option, kind, level, problem, design)
+
+
+def _add_action(node: Node, kind: str, level: str, problem: TranslatedProblem, design: Design) -> None:
+    for key, part in node.items():
+        if key not in ("type", "target", "condition_on", "options"):
+            part.refuse(f"'{part.path[-1]}' of an action cannot be said here", key=True)
+    targets = _tensors(node.get("target"), problem)
+    if not targets:
+        node.refuse("an action has no 'target'")
+        return
+    written = node.get("condition_on")
+    on = _tensors(written, problem)
+    if bool(written is not None and written.data) == (ACTIONS[kind] == "skip_positions"):
+        node.refuse(
+            f"an action of type '{kind}' is conditioned on {', '.join(on) or 'nothing'}",
+            "positions are chosen of what the level stores, everything else is on other data spaces",
+        )
+        return
+    action: dict[str, Any] = {"level": level, ACTIONS[kind]: targets[0]}
+    design.actions.append(action | ({"on": on} if on else {}))
+
+
+def _read_compute(node: Node, _: str, problem: TranslatedProblem, design: Design) -> None:
+    operands = [tensor for tensor in problem.tensors if not problem.writes(tensor)]
+    for one in node.list():
+        word = one.get("type")
+        kind = "" if word is None else word.text().lower().replace("-", "_")
+        if kind not in COMPUTE_ACTIONS:
+            (word or one).refuse(
+                f"unknown type '{kind[:60]}' of what saves computations", did_you_mean(kind, COMPUTE_ACTIONS)
+            )
+            continue
+        design.compute[COMPUTE_ACTIONS[kind]] = operands
+
+
+_READERS = {
+    "representation_format": _read_formats,
+    "action_optimization": _read_actions,
+    "compute_optimization": _read_compute,
+}
+
+
+def write_design(
+    design: Design, inputs: Inputs, problem: TranslatedProblem, year: Year, name: str, description: str
+) -> dict[str, Any]:
+    """Return what a file of a sparse design has under its key.
+
+    Computations skip operands that arrive with metadata, and gate the others.
+    """
+    content: dict[str, Any] = {"name": name, "description": description}
+    densities = read_densities(inputs, problem, design.useful)
+    compute = _computes(design)
+    parts = {"densities": densities, "formats": design.formats, "actions": design.actions, "compute": compute}
+    content |= {key: part for key, part in parts.items() if part}
+    if design.compresses:
+        content["capacity"] = {"size": "maximum"}
+    rules = year.rules.model_dump(exclude_defaults=True) | {"rounding": "whole_words"}
+    if design.actions:
+        rules["access_box"] = "joined"
+    if design.gates:
+        rules["gated_operands"] = "dropped"
+    if design.runs:
+        rules["stored_zeros"] = "metadata_only"
+    return content | {"rules": rules}
+
+
+def _computes(design: Design) -> dict[str, Any]:
+    """Return operands by what their zeros do: those without metadata cannot be skipped."""
+    skip = [name for name in design.compute.get("skip", ()) if name in design.formats]
+    gate = [name for name in design.compute.get("gate", ()) if name not in skip]
+    found: dict[str, Any] = {key: names for key, names in (("skip", skip), ("gate", gate)) if names}
+    return found | ({"gated_energy": design.gated_energy} if gate and design.gated_energy else {})

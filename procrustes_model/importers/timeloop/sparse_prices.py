@@ -1,0 +1,86 @@
+"""Prices of what zeros save, and the store of metadata: what a sparse design needs of a machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from procrustes_model.importers.timeloop import words
+from procrustes_model.importers.timeloop.energies import Table
+from procrustes_model.importers.timeloop.machine import Level, Machine
+from procrustes_model.importers.timeloop.sparse import Design
+
+_KINDS = {"gate": "gated", "skip": "skipped"}
+
+
+def add_prices(machine: Machine, design: Design, year: words.Year) -> None:
+    """Add prices of saved accesses and computations, and of metadata, where a design has such.
+
+    Parameters
+    ----------
+    machine : Machine
+        Its levels and compute units are added to.
+    design : Design
+    year : Year
+    """
+    kinds = {kind: any(key in one for one in design.actions) for key, kind in _KINDS.items()}
+    saves = {one["level"] for one in design.actions if any(key in one for key in _KINDS)}
+    outside = True
+    for level in machine.levels:
+        name = level.part.name
+        outside = outside and name not in saves
+        if not level.holds or level.table is None:
+            continue
+        prices = level.content["energy_pj"]
+        for kind, is_there in kinds.items():
+            # An action on what its level bypasses saves accesses further out.
+            if is_there and saves and (name in saves or outside):
+                _add_saved(prices, kind, level.table, year)
+        if any(name in levels for levels in design.formats.values()):
+            _add_metadata(level, prices, year)
+    _price_computes(machine, design)
+
+
+def _add_saved(prices: dict[str, Any], kind: str, table: Table, year: words.Year) -> None:
+    """Add the price of gated or skipped accesses, unless it is nothing."""
+    found = {}
+    for action, names in words.SAVED[kind].items():
+        more = words.SAVED_OTHERWISE[action] if year.idle else ()
+        found[action] = table.find((*names, *more)) or 0.0
+    _write_saved(prices, kind, found)
+
+
+def _write_saved(prices: dict[str, Any], kind: str, found: dict[str, float]) -> None:
+    if any(found.values()):
+        one = found["read"]
+        prices[kind] = one if all(price == one for price in found.values()) else found
+
+
+def _add_metadata(level: Level, prices: dict[str, Any], year: words.Year) -> None:
+    """Add the prices of metadata, and the store that they lie in."""
+    assert level.table is not None
+    more = words.METADATA_OTHERWISE if year.idle else ()
+    prices["metadata"] = {
+        action: level.table.find((*names, *more)) or 0.0 for action, names in words.METADATA.items()
+    }
+    width = level.part.find(words.METADATA_WIDTH, 0)
+    depth = level.part.find(words.METADATA_DEPTH, 0)
+    if width:
+        store: dict[str, int] = {"word_bits": width, "words_per_access": 1}
+        level.content["metadata"] = store | ({"capacity_words": depth} if depth else {})
+
+
+def _price_computes(machine: Machine, design: Design) -> None:
+    """Add the price of skipped computations, and find that of gated ones as a share of a done one."""
+    table, done = machine.compute_table, machine.compute.get("energy_pj")
+    if table is None or not done:
+        return
+    prices = {"gated": 0.0, "skipped": 0.0}
+    if "gate" in design.compute:
+        prices["gated"] = table.find(words.GATED_COMPUTES) or 0.0
+    if "skip" in design.compute:
+        prices["skipped"] = table.find(words.SKIPPED_COMPUTES) or 0.0
+    if not prices["skipped"] and prices["gated"] <= done:
+        design.gated_energy = prices["gated"] / done
+        return
+    priced = {kind: price for kind, price in prices.items() if price}
+    machine.compute["energy_pj"] = {"done": done, **priced}

@@ -1,0 +1,176 @@
+"""Sparse optimizations of every dialect become the design written by hand, or are refused with place."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from procrustes_model.errors import SpecError
+from procrustes_model.importers.timeloop import Translation, translate
+from procrustes_model.importers.timeloop.output import report_lines
+from procrustes_model.model.evaluator import Evaluator
+from tests.importers.sets import MACHINE, MAPPING, PROBLEM
+
+TARGETS = """
+  targets:
+    - name: Regs
+      action-optimization:
+        - {type: gating, target: X, condition-on: [W]}
+        - type: gating
+          options: [{target: Y, condition-on: [W]}]
+    - name: MAC
+      compute-optimization: [{type: gating}]
+"""
+DENSITIES = "densities: {W: {distribution: hypergeometric, density: 0.25}, X: 0.5, Y: 1.0}"
+DESIGN: dict[str, Any] = {
+    "sparsity": {
+        "name": "by hand",
+        "densities": {"W": 0.25, "X": {"model": "fixed", "density": 0.5}},
+        "actions": [
+            {"level": "Regs", "gate": "X", "on": ["W"]},
+            {"level": "Regs", "gate": "Y", "on": ["W"]},
+        ],
+        "compute": {"gate": ["W", "X"], "gated_energy": 1},
+        "rules": {"rounding": "whole_words", "access_box": "joined", "gated_operands": "dropped"},
+    }
+}
+
+
+@pytest.fixture
+def small(data: Path, tmp_path: Path) -> Path:
+    """Return a folder with a sparse design in tagged nodes and its table of energies."""
+    return sparse(data, tmp_path, "nodes", f"sparse_optimizations:{TARGETS}")
+
+
+def sparse(data: Path, tmp_path: Path, dialect: str, optimizations: str) -> Path:
+    folder = tmp_path / dialect
+    shutil.copytree(data / "timeloop" / dialect, folder)
+    shutil.copy(data / "timeloop" / "ERT.yaml", folder)
+    layer = (folder / "layer.yaml").read_text(encoding="utf-8")
+    assert layer.count("  instance:") <= 1
+    (folder / "layer.yaml").write_text(layer.rstrip() + f"\n  {DENSITIES}\n", encoding="utf-8")
+    (folder / "sparse.yaml").write_text(optimizations, encoding="utf-8")
+    return folder
+
+
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == 1, old
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def by_hand() -> Any:
+    mapping = copy.deepcopy(MAPPING)
+    orders = ({"K": 2, "P": 2}, {"C": 2, "R": 3}, {"P": 4})
+    # Loops of one iteration decide what that tool joins: dimensions that no permutation names are outermost.
+    named = (("K", "P"), ("C", "R"), ("P",))
+    for level, factors, inner in zip(mapping["mapping"]["levels"], orders, named, strict=True):
+        outer = [name for name in reversed(PROBLEM["problem"]["shape"]["dimensions"]) if name not in inner]
+        level["temporal"] = [f"{name}={factors.get(name, 1)}" for name in (*outer, *inner)]
+    return Evaluator(MACHINE, PROBLEM, sparsity=DESIGN).evaluate(mapping)
+
+
+def evaluated(found: Translation) -> Any:
+    files = found.files
+    return Evaluator(
+        files["architecture.yaml"], files["problem.yaml"], sparsity=files["sparsity.yaml"]
+    ).evaluate(files["mapping.yaml"])
+
+
+@pytest.mark.parametrize("dialect", ["tree", "nodes", "flat"])
+def test_every_dialect_gives_the_numbers_of_the_design_written_by_hand(
+    data: Path, tmp_path: Path, dialect: str
+) -> None:
+    folder = sparse(data, tmp_path, dialect, f"sparse_optimizations:{TARGETS}")
+    result, wanted = evaluated(translate([folder])), by_hand()
+    found = {level.name: level for level in result.levels if level.tensors}
+    for level in wanted.levels:
+        for mine, theirs in zip(level.tensors, found[level.name].tensors, strict=True):
+            assert mine.sparse == theirs.sparse
+    assert result.computes == wanted.computes
+    assert result.cycles == wanted.cycles
+    assert result.densities == wanted.densities
+
+
+def test_optimizations_inside_components_say_the_same(small: Path) -> None:
+    wanted = translate([small]).files["sparsity.yaml"]
+    (small / "sparse.yaml").unlink()
+    change(
+        small / "machine.yaml",
+        "          class: storage\n",
+        "          class: storage\n          sparse_optimizations:\n            action_optimization:\n"
+        "              - {type: gating, target: X, condition_on: W}\n"
+        "              - {type: gating, target: Y, condition_on: [W]}\n",
+    )
+    change(
+        small / "machine.yaml",
+        "      class: intmac\n",
+        "      class: intmac\n      sparse_optimizations: {compute_optimization: [{type: gating}]}\n",
+    )
+    assert translate([small]).files["sparsity.yaml"] == wanted
+
+
+def test_the_rules_of_a_year_are_those_of_the_design(small: Path) -> None:
+    files = translate([small], rules="2022").files
+    assert "rules.yaml" not in files
+    assert files["sparsity.yaml"]["sparsity"]["rules"]["output_fills"] == "all"
+
+
+def test_densities_without_an_effect_are_dropped(small: Path) -> None:
+    change(small / "sparse.yaml", "    - name: MAC\n      compute-optimization: [{type: gating}]\n", "")
+    found = translate([small])
+    assert found.files["sparsity.yaml"]["sparsity"]["densities"].keys() == {"W"}
+    assert any("whose zeros save nothing: X, Y" in line for line in report_lines(found))
+
+
+def test_optimizations_that_say_nothing_leave_a_dense_design(data: Path, tmp_path: Path) -> None:
+    nothing = "sparse_optimizations: {targets: [{name: Far, representation-format: {data-spaces: []}}]}"
+    assert "sparsity.yaml" not in translate([sparse(data, tmp_path, "tree", nothing)]).files
+
+
+REFUSED = [
+    (
+        "sparse.yaml",
+        "name: Regs",
+        "name: Rags",
+        "sparse.yaml:3:13: unknown target 'Rags'; did you mean 'Regs'?",
+    ),
+    (
+        "sparse.yaml",
+        "type: gating, target",
+        "type: grating, target",
+        "sparse.yaml:5:18: unknown type 'grating'",
+    ),
+    ("sparse.yaml", "[W]}\n        -", "[V]}\n        -", "sparse.yaml:5:51: unknown data space 'V'"),
+    ("sparse.yaml", "target: X, ", "", "sparse.yaml:5:11: an action has no 'target'"),
+    ("sparse.yaml", "[W]}\n        -", "[]}\n        -", "'gating' is conditioned on nothing"),
+    (
+        "sparse.yaml",
+        "[{target: Y",
+        "[{target: X, condition-on: [W]}, {target: Y",
+        "several options, of which",
+    ),
+    ("sparse.yaml", "name: MAC", "name: Near", "'compute-optimization' cannot be said of 'Near'"),
+    ("sparse.yaml", "[{type: gating}]", "[{type: dropping}]", "unknown type 'dropping' of what saves"),
+    ("sparse.yaml", "    - name: MAC", "    - name: Regs", "'compute-optimization' cannot be said of 'Regs'"),
+    ("sparse.yaml", "action-optimization", "action-optimisation", "did you mean 'action_optimization'?"),
+    ("sparse.yaml", "  targets", "  levels", "levels stand below 'targets'"),
+    ("layer.yaml", "hypergeometric", "banded", "a band of nonzeros of 'W': that cannot be read yet"),
+    ("layer.yaml", "hypergeometric", "gauss", "unknown distribution 'gauss'"),
+    ("layer.yaml", "X: 0.5", "X: 1.5", "a density is from 0 to 1"),
+    ("layer.yaml", "X: 0.5", "V: 0.5", "a density of 'V', which is no data space"),
+    ("layer.yaml", ", density: 0.25", "", "the density of 'W' has no number"),
+    ("layer.yaml", "density: 0.25", "density: 0.25, workload_tensor_size: 9", "a size of 'W' beside its own"),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "said"), REFUSED, ids=[one[3][-30:] for one in REFUSED])
+def test_what_cannot_be_said_is_refused(small: Path, file: str, old: str, new: str, said: str) -> None:
+    change(small / file, old, new)
+    with pytest.raises(SpecError) as caught:
+        translate([small])
+    assert any(said in str(issue) for issue in caught.value.issues), caught.value
