@@ -240,7 +240,8 @@ def _lower_sums(architecture: Architecture, problem: Problem, bits: Ints, moved:
         message = f"partial sums have {width} bits and {problem.output.name} has {bits[:, output].max()}"
         hint = "a sum is at least as wide as what it becomes"
         raise SpecError(architecture.issue(message, hint, ("architecture", "sum_bits")))
-    wide = bits[:, output] if width is None else np.full(len(bits), width, np.int64)
+    # A column of its own: kernels compile again for an array that has gaps.
+    wide = bits[:, output].copy() if width is None else np.full(len(bits), width, np.int64)
     word_bits = np.array([level.word_bits for level in architecture.levels], np.int64)
     pack, split = _lower_packs(wide, moved)
     which = -1 if width is None or (wide == bits[:, output]).all() else output
