@@ -1,6 +1,7 @@
 # make demo    set up, evaluate a shipped mapping, print the table, write out/demo.csv
 # make test    set up, check style and types, run all tests
 # make coverage   run all tests with coverage, which takes longer
+# make kernels   set up, compile the kernels that tests share, unless they are there
 # make quick   set up, run small cases through every kernel as plain Python, with coverage of the kernels
 # make docs    set up, build the documentation into site/
 # make bench   print speeds, and keep them in $(BENCH_DIR) under the commit
@@ -20,7 +21,7 @@ BENCH_DIR ?= .bench
 BASE ?= HEAD^
 
 .DELETE_ON_ERROR:
-.PHONY: demo test coverage quick lint docs bench bench-compare example-training clean
+.PHONY: demo test run-tests coverage quick lint kernels docs bench bench-compare example-training clean
 
 demo: $(VENV)/.runtime
 	@mkdir -p out
@@ -28,7 +29,9 @@ demo: $(VENV)/.runtime
 
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
-test: lint
+test: lint run-tests
+
+run-tests: $(VENV)/.development
 	$(TESTS)
 
 coverage: $(VENV)/.development
@@ -44,6 +47,9 @@ lint: $(VENV)/.development
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest --quiet tests/test_imports.py
+
+kernels: $(VENV)/.development
+	$(BIN)/python -m tests.warm
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/python -m mkdocs build --strict

@@ -1,6 +1,6 @@
 """Compiles the kernels before the tests of a whole suite start: each once, on two processors.
 
-``python -m tests.warm PART ...`` compiles parts in a process; `warm_up` starts such processes.
+``python -m tests.warm PART ...`` compiles parts in a process; `warm_up`, or no part, starts such processes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from procrustes_model.kernels.cache import is_warm
 
 STAGES: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("dense",),),
-    (("search",), ("sparse", "imperfect")),
-    (("masks",), ("sparse_search", "imperfect_search", "random", "exhaustive")),
+    (("search",), ("sparse",)),
+    (("masks", "sparse_search"), ("imperfect", "imperfect_search", "random", "exhaustive")),
 )
 """Parts that a process compiles, by the processes of a stage; what parts share, an earlier stage compiles."""
 
@@ -69,6 +69,9 @@ def warm_up() -> None:
 
 
 if __name__ == "__main__":
-    parts = _parts()
-    for name in sys.argv[1:]:
-        parts[name]()
+    if not sys.argv[1:]:
+        warm_up()
+    else:
+        parts = _parts()
+        for name in sys.argv[1:]:
+            parts[name]()
