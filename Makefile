@@ -29,7 +29,9 @@ demo: $(VENV)/.runtime
 
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
-test: lint run-tests
+test: $(VENV)/.development
+	$(MAKE) --jobs=2 --output-sync lint kernels
+	$(MAKE) run-tests
 
 run-tests: $(VENV)/.development
 	$(TESTS)

@@ -82,5 +82,4 @@ def _price_computes(machine: Machine, design: Design) -> None:
     if not prices["skipped"] and prices["gated"] <= done:
         design.gated_energy = prices["gated"] / done
         return
-    priced = {kind: price for kind, price in prices.items() if price}
-    machine.compute["energy_pj"] = {"done": done, **priced}
+    machine.compute |= {f"{kind}_energy_pj": price for kind, price in prices.items() if price}
