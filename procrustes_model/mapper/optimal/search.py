@@ -169,14 +169,7 @@ class Optimal:
 
     def _warm_up(self, seed: int) -> None:
         """Find good mappings at random: what they cost lets bounds cut from the start."""
-        size = self.space.size()
-        small = size is not None and size <= SMALL
-        if self.space.cost is None:
-            ways, length = (1, WALK // 4) if small else (WALKS, WALK)
-        else:
-            ways, length = SPARSE_WALKS, SPARSE_WALK // 10 if small else SPARSE_WALK // 2
-        if small and size is not None:
-            length = max(1, min(length, -(-size // ways)))  # no more than there are
+        ways, length = self._walks()
         search_random(
             self.space,
             self.incumbent,
@@ -186,6 +179,24 @@ class Optimal:
             ways=max(1, ways // 2),
             length=length,
         )
+
+    def _walks(self) -> tuple[int, int]:
+        """Return how many walks come before the search, and the steps of each.
+
+        They are worth their time as long as the search takes longer, and it takes longer the larger the
+        space is, though not in proportion. Where nothing else finds the best mapping, walks stay long.
+        """
+        size, cost = self.space.size(), self.space.cost
+        small = size is not None and size <= SMALL
+        if cost is None:
+            ways, length = (1, WALK // 4) if small else (WALKS, WALK)
+        else:
+            ways, length = SPARSE_WALKS, SPARSE_WALK // 10 if small else SPARSE_WALK // 2
+        if small and size is not None:
+            if cost is not None and cost.relaxation.is_valid:
+                length = int(length * (size / SMALL) ** (1 / 3))
+            length = max(1, min(length, -(-size // ways)))  # no more than there are
+        return ways, length
 
     def _leave_open(self, bound: float) -> None:
         self.complete, self.open_bound = False, min(self.open_bound, max(bound, self.least_open))
