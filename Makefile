@@ -30,7 +30,7 @@ demo: $(VENV)/.runtime
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
 test: $(VENV)/.development
-	$(MAKE) --jobs=2 --output-sync lint kernels
+	$(MAKE) --jobs=2 lint kernels
 	$(MAKE) run-tests
 
 run-tests: $(VENV)/.development
