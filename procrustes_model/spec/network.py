@@ -225,10 +225,11 @@ def _network_text(network: Network) -> str:
     texts = {key: getattr(network, key) for key in ("description", "source", "dataset")}
     lines += [f"  {key}: {json.dumps(text, ensure_ascii=False)}" for key, text in texts.items() if text]
     flow: _Flow | None = None
-    if network.input is not None and takes_input(network.layers[0], network.input):
-        shape = network.input
+    shape = None if network.input is None else taken_input(network.layers[0], network.input)
+    if shape is not None:
         flow = (shape.channels, shape.height, shape.width)
-        lines.append(f"  input: {{channels: {shape.channels}, height: {shape.height}, width: {shape.width}}}")
+        rows = "" if flow[1:] == (1, 1) else f", height: {shape.height}, width: {shape.width}"
+        lines.append(f"  input: {{channels: {shape.channels}{rows}}}")
     lines += [f"  batch: {network.batch}"]
     if network.bits:
         lines.append(f"  bits: {_value(network.bits.written)}")
@@ -246,10 +247,12 @@ def _network_text(network: Network) -> str:
     return "\n".join(lines) + "\n"
 
 
-def takes_input(layer: Layer, shape: InputShape) -> bool:
-    """Say whether a first layer has channels or a size that follow from the shape of a sample."""
-    flow = (shape.channels, shape.height, shape.width)
-    return _own_input(layer, flow) != _own_input(layer, None)
+def taken_input(layer: Layer, shape: InputShape) -> InputShape | None:
+    """Return what a first layer takes of the shape of a sample: all, its channels alone, or nothing."""
+    own = _own_input(layer, (shape.channels, shape.height, shape.width))
+    if own == _own_input(layer, None):
+        return None
+    return InputShape(channels=shape.channels) if "input_size" in own else shape
 
 
 def _own_input(layer: Layer, flow: _Flow | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +26,7 @@ from procrustes_model.spec.network_items import (
 from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.schema import Frozen, build
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
-from procrustes_model.spec.text.words import shorten
+from procrustes_model.spec.text.words import did_you_mean, shorten
 from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.spec.widths import read_bits
 
@@ -34,6 +35,7 @@ _TITLE = [
     *("name", "description", "source", "dataset", "input", "batch", "bits", "other_tensors", "tied_tensors")
 ]
 _TOP_KEYS = [*_TITLE, "layers"]
+_USE, _PART = re.compile(r"(.+)_[0-9]+"), re.compile(r"(.+)\[[0-9:]+\]")
 _EXAMPLE = "such as [{name: conv1, kind: conv, channels: 64, kernel: 3, padding: 1}]"
 
 
@@ -55,26 +57,33 @@ class _Flow:
         self.stated: dict[Path, str] = {}
         self.used: set[Path] = set()
         self._waiting: set[Path] = set()
+        self._sizes: set[Path] = set()
 
-    def state(self, path: Path, message: str) -> None:
-        """Note what stands at a path, and what to say where it has no effect."""
+    def state(self, path: Path, message: str, *, size: bool = False) -> None:
+        """Note what stands at a path, and what to say where it has no effect; a size is not always taken."""
         self.stated[path] = message
-        self._waiting.add(path)
+        (self._sizes if size else self._waiting).add(path)
 
     def pass_on(self, item: Frozen) -> None:
         """Note that an item runs on what flows; pooling passes it on."""
         if isinstance(item, UncountedItem):
+            if isinstance(item, GlobalPoolItem):
+                self._sizes.clear()
             return
+        if _takes_size(item):
+            self.used |= self._sizes
         if _takes_input(item):
             self.used |= self._waiting
         elif getattr(item, "branch", False):
             return
         self._waiting.clear()
+        self._sizes.clear()
 
     def complain(self, document: Document) -> None:
-        """Note what had no effect."""
+        """Note what had no effect; of what has none as a whole, not every part."""
+        idle = [path for path in self.stated if path not in self.used]
         for path, message in self.stated.items():
-            if path not in self.used:
+            if path in idle and path[:-1] not in idle:
                 document.complain(path, message, key=True)
 
 
@@ -83,6 +92,25 @@ def _takes_input(item: Frozen) -> bool:
     if isinstance(item, WindowItem):
         return item.input_channels is None or item.input_size is None
     return isinstance(item, FullyConnectedItem) and item.input_channels is None
+
+
+def _takes_size(item: Frozen) -> bool:
+    """Say whether a layer takes rows and columns from what stands before it."""
+    if isinstance(item, WindowItem):
+        return item.input_size is None
+    return isinstance(item, FullyConnectedItem) and item.input_channels is None
+
+
+def _check_tied(network: Network, document: Document) -> None:
+    """Note tied tensors of no layer: the uses of one layer, and the parts of one tensor, share its name."""
+    names = {layer.name for layer in network.layers}
+    names |= {found[1] for name in names if (found := _PART.fullmatch(name))}
+    names |= {found[1] for name in names if (found := _USE.fullmatch(name))}
+    for index, (_, layer) in enumerate(network.tied_tensors):
+        if layer not in names:
+            path = ("network", "tied_tensors", index, 1)
+            hint = did_you_mean(layer, [one.name for one in network.layers])
+            document.complain(path, f"no layer is called {shorten(layer)}", hint)
 
 
 @dataclass(frozen=True)
@@ -127,6 +155,8 @@ def read_network(document: Document) -> Network:
     layers = _layers(steps, head.input, document)
     document.raise_issues()
     network = build(Network, {**title, "layers": layers}, document, path)
+    if network is not None:
+        _check_tied(network, document)
     document.raise_issues()
     assert network is not None
     return network
@@ -188,6 +218,9 @@ def _layers(steps: list[_Step], shape: InputShape | None, document: Document) ->
     passed = _Flow()
     if shape:
         passed.state(("network", "input"), "'input' has no effect: every layer states its own")
+        for key in sorted({"height", "width"} & set(document.section("network")["input"])):
+            message = f"'{key}' has no effect: of this input only channels are taken"
+            passed.state(("network", "input", key), message, size=True)
     for step in steps:
         before = len(document.issues)
         passed.pass_on(step.item)

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.spec.network import InputShape, Layer, Network, NetworkLayer, takes_input
+from procrustes_model.spec.network import InputShape, Layer, Network, NetworkLayer, taken_input
 from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.workloads.problem_layers import convolution, transposed_convolution
 
@@ -317,4 +317,4 @@ def _input(shape: Sequence[int], first: Layer) -> InputShape | None:
         return None
     height, width = _two(shape[1:], 1) if len(shape) > 1 else (1, 1)
     sample = InputShape(channels=shape[0], height=height, width=width)
-    return sample if takes_input(first, sample) else None
+    return taken_input(first, sample)

@@ -204,6 +204,32 @@ def test_a_level_that_cannot_keep_a_tensor_saves_nothing_of_it(tmp_path: Path) -
     assert (issue.line, issue.column) == (5, 15)
 
 
+def test_a_format_where_the_tensor_is_never_kept_is_refused(tmp_path: Path) -> None:
+    machine = yaml.safe_load(
+        """
+        architecture:
+          name: two
+          levels:
+            - {name: DRAM, word_bits: 16, energy_pj: {read: 1, write: 1}}
+            - {name: Weights, word_bits: 16, tensors: [A], energy_pj: {read: 1, write: 1}}
+          compute: {energy_pj: 1}
+        """
+    )
+    path = tmp_path / "design.yaml"
+    path.write_text(
+        "sparsity:\n  name: d\n  densities: {A: 0.1, B: 0.5}\n  formats:\n"
+        "    A: {DRAM: bitmask, Weights: bitmask}\n    B: {DRAM: bitmask, Weights: bitmask}\n"
+    )
+    with pytest.raises(SpecError) as raised:
+        Evaluator(machine, PROBLEM, sparsity=path)
+    (issue,) = raised.value.issues
+    assert issue.message == "Weights of two does not keep 'B': nothing is stored so"
+    assert (issue.line, issue.column) == (6, 33)
+    path.write_text(path.read_text().replace("B: {DRAM: bitmask, Weights: bitmask}", 'B: {"*": bitmask}'))
+    # One for every level means those that keep it.
+    Evaluator(machine, PROBLEM, sparsity=path)
+
+
 def test_batches_and_searches_keep_what_a_design_saves() -> None:
     design = {
         "name": "d",

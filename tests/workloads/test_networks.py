@@ -297,11 +297,20 @@ def test_what_no_layer_takes_has_no_effect(tmp_path: Path) -> None:
         (14, 53, "'concatenate' has no effect: no layer takes its input from here"),
         (15, 53, "'branch' has no effect: no layer takes its input from here"),
     ]
-    file.write_text(
+    text = (
         text.replace("OWN", "input_size: 4")
         .replace(", concatenate: true", "")
         .replace(f", branch: true, {own}", "")
     )
+    file.write_text(text)
+    with pytest.raises(SpecError) as error:
+        load_network(file)
+    said = [(issue.line, issue.column, issue.message) for issue in error.value.issues]
+    assert said == [
+        (3, 24, "'height' has no effect: of this input only channels are taken"),
+        (3, 35, "'width' has no effect: of this input only channels are taken"),
+    ]
+    file.write_text(text.replace(", height: 4, width: 4", ""))
     network = load_network(file)
     # The second d is beside the sequence, and what stands after it takes its place's input.
     assert [layer.name for layer in network.layers] == [
@@ -318,7 +327,7 @@ def test_an_input_that_no_layer_takes_is_not_written(channels: int, tmp_path: Pa
     network = Network(name="n", input=InputShape(channels=channels, height=5), layers=(layer,))
     file = tmp_path / "net.yaml"
     file.write_text(network.to_yaml())
-    kept = network.input if channels == 4 else None
+    kept = InputShape(channels=4) if channels == 4 else None
     assert load_network(file) == network.model_copy(update={"input": kept})
 
 
@@ -362,3 +371,51 @@ def test_loads_what_is_loaded() -> None:
         load_problem(SMALL)
     with pytest.raises(SpecError, match=r"did you mean 'resnet18'"):
         load_network("resnet_18")
+
+
+@pytest.mark.parametrize(
+    ("layers", "taken"),
+    [
+        ("[{name: a, kind: fully_connected, channels: 3}]", True),
+        ("[{kind: global_pool}, {name: a, kind: fully_connected, channels: 3}]", False),
+        ("[{name: a, kind: conv, channels: 3, kernel: 1, input_channels: 2}]", True),
+        ("[{name: a, kind: conv, channels: 3, kernel: 1, input_size: 5}]", False),
+    ],
+)
+def test_rows_and_columns_that_nothing_takes(tmp_path: Path, layers: str, taken: bool) -> None:
+    file = tmp_path / "net.yaml"
+    file.write_text(f"network:\n  name: n\n  input: {{channels: 2, height: 5}}\n  layers: {layers}\n")
+    if taken:
+        assert load_network(file).layers
+        return
+    with pytest.raises(SpecError, match=r"net.yaml:3:24: 'height' has no effect"):
+        load_network(file)
+
+
+@pytest.mark.parametrize(
+    ("layer", "hint"),
+    [
+        ("m", None),
+        ("m_2", None),
+        ("w", None),
+        ("fc", None),
+        ("fcc", "did you mean 'fc'"),
+        ("m_3", "mean 'm_1'"),
+    ],
+)
+def test_tied_tensors_are_those_of_a_layer(tmp_path: Path, layer: str, hint: str | None) -> None:
+    file = tmp_path / "net.yaml"
+    file.write_text(
+        "network:\n"
+        "  name: n\n"
+        f"  tied_tensors: [[other, {layer}]]\n"
+        "  layers:\n"
+        "    - {name: m, repeat: 2, kind: fully_connected, channels: 3, input_channels: 4}\n"
+        "    - {name: 'w[0:3]', kind: fully_connected, channels: 3}\n"
+        "    - {name: fc, kind: fully_connected, channels: 3}\n"
+    )
+    if hint is None:
+        assert load_network(file).tied_tensors == (("other", layer),)
+        return
+    with pytest.raises(SpecError, match=rf"net.yaml:3:26: no layer is called '{layer}'; .*{hint}"):
+        load_network(file)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def idle_on(
     architecture: Architecture, sparsity: Sparsity, phase: SparsePhase, problem: Problem
 ) -> list[Issue]:
-    """Return an issue for every action and skipped operand that has no effect, whatever the mapping.
+    """Return an issue for every action, format and skipped operand that has no effect, whatever the mapping.
 
     Parameters
     ----------
@@ -38,6 +38,12 @@ def idle_on(
             )
             path = ("actions", number, "level")
             issues.append(sparsity.issue(message, "name a level that keeps it", problem.phase, path))
+    for name, formats in phase.formats.items():
+        for level in formats:
+            if level in levels and not levels[level].may_keep(name):
+                message = f"{level} of {architecture.name} does not keep '{name}': nothing is stored so"
+                place = ("formats", name, level)
+                issues.append(sparsity.issue(message, "name a level that keeps it", problem.phase, place))
     for name in phase.compute.skip:
         holders = [level.name for level in levels.values() if level.may_keep(name)]
         if not any(_is_skipped(phase, problem, name, level) for level in holders):
