@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 from timeloop_sets.check import DIFFERS, EQUAL, KNOWN, REFUSED, check_set
 
-from tests.importers.sets import make_set
+from procrustes_model import load_architecture, load_mapping, load_problem
+from tests.importers.sets import MACHINE, MAPPING, PROBLEM, TENSORS, make_set
+from tests.naive import networks
 
 INPUTS = {"machine": "inputs/machine.yaml", "layer": "inputs/layer.yaml", "nest": "inputs/nest.yaml"}
 
@@ -124,6 +127,32 @@ def test_energies_of_networks_are_missed(small: Path) -> None:
     (small / "expected.json").write_text(json.dumps(output), encoding="utf-8")
     (verdict,) = check_set(small)
     assert verdict.reasons == ["energy of networks: expected 7.5, found 0.0"]
+
+
+def test_networks_are_compared_at_the_price_of_a_hop_that_the_output_states(small: Path) -> None:
+    output = json.loads((small / "expected.json").read_text(encoding="utf-8"))
+    machine = copy.deepcopy(MACHINE)
+    near = machine["architecture"]["levels"][1]
+    near["network"] = {"topology": "mesh", "hop_pj_per_bit": 0.025 / near["word_bits"], "sums": "stay"}
+    specs = load_architecture(machine), load_problem(PROBLEM)
+    sent = networks.evaluate(*specs, load_mapping(MAPPING, *specs))["networks"]
+    energy = [sent["Near", tensor] for tensor in TENSORS]
+    output["networks"] = {"0": {"raw": {"name": "Near <==> Regs"}, "tensors": {}}}
+    output["networks_exact"] = [{"energy_per_hop": [0.025] * 3, "energy": energy}]
+
+    def check() -> Any:
+        (small / "expected.json").write_text(json.dumps(output), encoding="utf-8")
+        (verdict,) = check_set(small)
+        return verdict
+
+    assert check().reasons == []
+    assert min(energy) > 0
+    output["networks_exact"][0]["energy"] = [energy[0], energy[1] * 1.00001, energy[2]]
+    assert len(check().reasons) == 1
+    output["networks_exact"] = [{"energy_per_hop": [0.026] * 3, "energy": energy}]
+    assert len(check().reasons) == 3
+    output["networks_exact"][0]["link_transfer_energy"] = [0, 1, 0]
+    assert check().reasons[0].startswith("energy of networks: expected")
 
 
 def test_outputs_that_a_set_calls_wrong_are_told_apart(small: Path) -> None:

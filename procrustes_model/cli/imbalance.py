@@ -112,19 +112,18 @@ def _check_plot(plot: Path | None) -> None:
 
 def _print(work: WorkArrays, *, first: bool) -> None:
     from procrustes_model.report.terminal.imbalance import describe_work, format_imbalance
-    from procrustes_model.report.terminal.table import Style
+    from procrustes_model.report.terminal.style import Style, wrap
 
     of = work.of
     phase = f" ({of.phase.replace('_', ' ')})" if of.phase else ""
-    say(
-        f"{'' if first else chr(10)}{of.problem}{phase} on {of.architecture}, "
-        f"mapping {of.mapping}, design {of.sparsity}"
-    )
-    say(f"{describe_work(of, work.before.shape[1], work.before.shape[0])}\n")
+    style = Style.of(sys.stdout)
+    head = f"{of.problem}{phase} on {of.architecture}, mapping {of.mapping}, design {of.sparsity}"
+    about = [*wrap(head, style), *wrap(describe_work(of, *work.before.shape[::-1]), style)]
+    say("\n".join(["", *about][first:]) + "\n")
     if not work.mean.any():
         say(f"No work: {of.tensor} has no nonzeros.")
         return
-    say(format_imbalance(work.histogram(_ROWS), unicode=Style.of(sys.stdout).unicode))
+    say(format_imbalance(work.histogram(_ROWS), unicode=style.unicode))
 
 
 def _write(histograms: list[ImbalanceHistogram], csv: Path | None, plot: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -82,8 +83,9 @@ def from_checkpoint_command(
         save_masks(out, masks)
         if not quiet:
             from procrustes_model.report.terminal.masks import format_masks
+            from procrustes_model.report.terminal.style import Style
 
-            say(format_masks(masks.densities()))
+            say(format_masks(masks.densities(), style=Style.of(sys.stdout)), styled=True)
             say("")
             print_written({"--out": out})
 
@@ -118,11 +120,12 @@ def show_command(
         from procrustes_model.cli.outputs import check_outputs, print_written
         from procrustes_model.report.tables.masks import masks_text
         from procrustes_model.report.terminal.masks import format_masks
+        from procrustes_model.report.terminal.style import Style
         from procrustes_model.training.masks import load_mask_densities
 
         check_outputs({"--csv": csv}, (str(masks),))
         found = load_mask_densities(masks)
-        say(format_masks(found, step))
+        say(format_masks(found, step, Style.of(sys.stdout)), styled=True)
         if csv is not None:
             from procrustes_model.files import write_atomically
 

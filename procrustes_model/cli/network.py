@@ -6,11 +6,12 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
 from procrustes_model.cli.outputs import announce_compiling
+from procrustes_model.cli.progress import Bar, print_damaged
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.search import INTERRUPTED
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from procrustes_model.errors import Issue
+    from procrustes_model.network.progress import RunProgress
+    from procrustes_model.network.record import CaseRecord
     from procrustes_model.network.result import NetworkResult
-
-_SHOWN = 5
-"""Files that are not used of which each has a line of its own."""
 
 
 @flattened(request=RunRequest)
@@ -61,11 +61,12 @@ def network_command(
     written = [] if folder is None else _write(result, folder, csv, figures, command if html else None)
     if not quiet:
         from procrustes_model.report.terminal.network import format_run
-        from procrustes_model.report.terminal.table import Style
+        from procrustes_model.report.terminal.style import Style, wrap
 
-        say(format_run(result, Style.of(sys.stdout)), styled=True)
+        style = Style.of(sys.stdout)
+        say(format_run(result, style), styled=True)
         if written:
-            say(f"Wrote {', '.join(written)} into {folder}/")
+            say("\n".join(wrap(f"Wrote {', '.join(written)} into {folder}/", style)))
 
 
 def _write(result: NetworkResult, folder: Path, csv: bool, figures: bool, command: str | None) -> list[str]:
@@ -87,16 +88,8 @@ def _write(result: NetworkResult, folder: Path, csv: bool, figures: bool, comman
     return written
 
 
-def print_damaged(damaged: Sequence[Issue]) -> None:
-    """Say on stderr which files of a folder are not used, a line each; of many, the first ones."""
-    for issue in damaged[:_SHOWN]:
-        say(f"warning: {issue}", err=True)
-    if len(damaged) > _SHOWN:
-        say(f"warning: and {len(damaged) - _SHOWN} more files of cases", err=True)
-
-
 class CaseProgress:
-    """A bar on stderr while a run is going on, where that is a terminal; else a line at its start.
+    """Where a run stands, on stderr, and what is kept of it when it is interrupted.
 
     Parameters
     ----------
@@ -112,49 +105,25 @@ class CaseProgress:
         self.folder = folder
         self.quiet = quiet
         self.done = self.total = 0
-        self.energy = 0.0
-        self.bar: Any = None
-        self.task: Any = None
+        self.bar = Bar(quiet)
 
     def __enter__(self) -> Self:
-        if not self.quiet and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-            self.bar = Progress(
-                TextColumn("{task.fields[cases]}", markup=False),
-                BarColumn(bar_width=24),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                TextColumn("{task.description}", markup=False),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self.bar.start()
-            self.task = self.bar.add_task("", total=1.0, cases="")
+        self.bar.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
+        self.bar.__exit__()
         if kind is not None and issubclass(kind, KeyboardInterrupt):
             say(self.farewell(), err=True)
             raise typer.Exit(INTERRUPTED) from None
 
-    def __call__(self, progress: Any) -> None:
-        """Show where a run stands: a `RunProgress`."""
+    def __call__(self, progress: RunProgress) -> None:
+        """Show a moment of a run."""
         if progress.total and not self.total:
             self._begin(progress.total, progress.kept, progress.damaged)
         self.done, self.total = progress.done, progress.total
-        if self.bar is not None:
-            latest = "" if progress.latest is None else _describe(progress.latest)
-            self.bar.update(
-                self.task,
-                completed=progress.share,
-                cases=f"{progress.done} of {progress.total} cases",
-                description=latest,
-            )
+        latest = None if progress.latest is None else _describe(progress.latest)
+        self.bar.show(progress.share, f"{progress.done} of {progress.total} cases", latest)
 
     def _begin(self, total: int, kept: int, damaged: Sequence[Issue]) -> None:
         if not self.quiet:
@@ -172,11 +141,11 @@ class CaseProgress:
         return f"Interrupted; {kept}: the same command with --out {self.folder} goes on"
 
 
-def _describe(record: Any) -> str:
+def _describe(record: CaseRecord) -> str:
     """Return a finished case in a few words."""
     from procrustes_model.report.terminal.network import format_gap
     from procrustes_model.report.terminal.units import format_energy
 
     proof = "proven" if record.proven else "no bound" if record.gap is None else format_gap(record.gap)
     best = f"{format_energy(record.energy_pj)}, {record.cycles:,} cycles, {proof}"
-    return f"{record.problem['name'][:40]}: {best}"
+    return f"{best}: {record.problem['name'][:40]}"

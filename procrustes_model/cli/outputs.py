@@ -81,29 +81,32 @@ def quick_start() -> Iterator[None]:
 def print_result(result: Result, architecture: Architecture, problem: Problem, mapping: Mapping) -> None:
     """Print the loop nest, the table and the summary of an evaluation."""
     from procrustes_model.report.terminal.nest import format_nest
-    from procrustes_model.report.terminal.table import Style, format_summary, format_table
+    from procrustes_model.report.terminal.style import Style, wrap
+    from procrustes_model.report.terminal.table import format_summary, format_table
 
+    style = Style.of(sys.stdout)
     phase = f" ({result.phase.replace('_', ' ')})" if result.phase else ""
-    say(f"{result.problem}{phase} on {result.architecture}, mapping {result.mapping}")
+    head = f"{result.problem}{phase} on {result.architecture}, mapping {result.mapping}"
+    say("\n".join(wrap(head, style)))
     say(f"\n{format_nest(architecture, problem, mapping)}\n")
-    say(format_table(result, Style.of(sys.stdout)), styled=True)
-    say(f"\n{format_summary(result, architecture)}")
+    say(format_table(result, style), styled=True)
+    say(f"\n{format_summary(result, architecture, style)}")
     from procrustes_model.model.sparse.result import SparseResult
 
     if isinstance(result, SparseResult):
         from procrustes_model.report.terminal.sparse import format_sparse
 
-        say(f"\n{format_sparse(result)}")
+        say(f"\n{format_sparse(result, style)}")
 
 
 def print_assumptions(results: Sequence[Result]) -> None:
     """Print, once for all phases, what cycles stand on that the design does not state."""
     from procrustes_model.report.terminal.sparse import describe_ideal
-    from procrustes_model.report.terminal.table import labelled
+    from procrustes_model.report.terminal.style import Style, labelled
 
     ideal = describe_ideal(result.to_dict() for result in results)
     if ideal is not None:
-        say("\n" + "\n".join(labelled("Note", [ideal])))
+        say("\n" + "\n".join(labelled("Note", [ideal], Style.of(sys.stdout))))
 
 
 def write_results(

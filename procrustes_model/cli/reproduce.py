@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from procrustes_model.cli.network import print_damaged
 from procrustes_model.cli.outputs import announce_compiling, print_written
+from procrustes_model.cli.progress import Bar, print_damaged
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.search import INTERRUPTED
@@ -31,7 +31,7 @@ def reproduce_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Reproduce a result of the Procrustes paper: a table beside what is published, CSV, PNG and SVG."""
-    from procrustes_model.report.terminal.table import Style
+    from procrustes_model.report.terminal.style import Style
     from procrustes_model.reproduction.study import load_study
 
     study = load_study()
@@ -58,17 +58,18 @@ def reproduce_command(
 
 
 def _list(quiet: bool) -> None:
+    from procrustes_model.report.terminal.style import Style, labelled
     from procrustes_model.reproduction.study import load_study
 
     if quiet:
         return
-    for one in load_study().items.values():
-        say(f"{one.name:<10} {one.title}")
-    say(f"{EVERYTHING:<10} all of these")
+    titles = {one.name: one.title for one in load_study().items.values()} | {EVERYTHING: "all of these"}
+    for name, title in titles.items():
+        say("\n".join(labelled(name, [title], Style.of(sys.stdout))))
 
 
 class _Progress:
-    """A line per run on stderr, and a bar while it is going on where that is a terminal.
+    """A line per run on stderr, and where it stands.
 
     Parameters
     ----------
@@ -77,39 +78,20 @@ class _Progress:
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
-        self.bar: Any = None
-        self.task: Any = None
+        self.bar = Bar(quiet)
         self.title = ""
 
     def __enter__(self) -> Self:
-        if not self.quiet and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-            self.bar = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=24),
-                TextColumn("{task.fields[cases]}", markup=False),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self.bar.start()
-            self.task = self.bar.add_task("", total=1.0, cases="")
+        self.bar.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
+        self.bar.__exit__()
 
     def announce(self, run: Run, number: int, count: int) -> None:
         """Say which run begins."""
         self.title = f"{run.subject} on {run.architecture}, {run.dataflow} ({number} of {count})"
-        if self.bar is not None:
-            self.bar.reset(self.task, description=self.title, total=1.0, cases="")
+        self.bar.begin(self.title)
 
     def __call__(self, progress: RunProgress) -> None:
         missing = progress.total - progress.kept
@@ -118,8 +100,6 @@ class _Progress:
             print_damaged(progress.damaged)
             if missing:
                 announce_compiling("walk")
-        if self.bar is not None:
-            cases = f"{progress.done} of {progress.total} cases"
-            self.bar.update(self.task, completed=progress.share, cases=cases)
-        elif not self.quiet and progress.done == progress.kept and missing:
-            say(f"{self.title}: {missing} cases to search", err=True)
+            if missing and not self.bar.live:
+                say(f"{self.title}: {missing} cases to search", err=True)
+        self.bar.show(progress.share, f"{progress.done} of {progress.total} cases")

@@ -193,13 +193,14 @@ def _existing(outputs: dict[str, Path | None]) -> dict[str, Path | None]:
 def _print(found: SearchResult, request: SearchRequest, *, apart: bool) -> None:
     """Print a mapping with its costs and certificate."""
     from procrustes_model.report.terminal.search import format_certificate
+    from procrustes_model.report.terminal.style import Style
     from procrustes_model.spec.load import load_architecture, load_problem
 
     if apart:
         say("")
     machine, problem = load_architecture(request.architecture), load_problem(request.problem)
     print_result(found.result, machine, problem, found.mapping)
-    say(f"\n{format_certificate(found)}")
+    say(f"\n{format_certificate(found, Style.of(sys.stdout))}")
 
 
 def _write(
@@ -233,7 +234,7 @@ class _ProgressLine:
         from procrustes_model.report.terminal.search import format_progress
 
         width = shutil.get_terminal_size().columns - 1
-        text = format_progress(progress, self.limit)[:width]
+        text = format_progress(progress, self.limit, width)
         sys.stderr.write(f"\r{text:<{width}}")
         sys.stderr.flush()
 

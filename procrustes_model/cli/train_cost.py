@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,10 +57,11 @@ def train_cost_command(
 def _write(cost: TrainCost, csv: Path | None, quiet: bool) -> None:
     from procrustes_model.files import write_atomically
     from procrustes_model.report.tables.train_cost import train_cost_text
+    from procrustes_model.report.terminal.style import Style
     from procrustes_model.report.terminal.train_cost import format_train_cost
 
     if csv is not None:
         write_atomically(csv, train_cost_text(cost))
     if not quiet:
-        say(format_train_cost(cost))
+        say(format_train_cost(cost, Style.of(sys.stdout)), styled=True)
         print_written({"--csv": csv})

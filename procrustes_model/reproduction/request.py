@@ -13,7 +13,7 @@ from procrustes_model.options import again, beside, option
 
 if TYPE_CHECKING:
     from procrustes_model.network.progress import RunProgress
-    from procrustes_model.report.terminal.table import Style
+    from procrustes_model.report.terminal.style import Style
 
 Rules = Literal["published", "model"]
 RULES: tuple[Rules, ...] = get_args(Rules)

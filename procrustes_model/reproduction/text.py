@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from procrustes_model.report.terminal.table import ASCII_BOX, BOX, Style, render_table
+from procrustes_model.report.terminal.sheet import format_sheet, sheet_of
+from procrustes_model.report.terminal.style import Style, labelled, wrap
 from procrustes_model.report.terminal.units import format_energy
 from procrustes_model.reproduction.request import CONV512
 from procrustes_model.reproduction.rows import ALL, TOTAL, Rows
@@ -16,7 +16,6 @@ from procrustes_model.vocabulary import Phase, short_phase
 if TYPE_CHECKING:
     from procrustes_model.reproduction.study import Item, Study
 
-_WIDTH = 100
 _NEAR = 1.1 - BIN / 2
 
 
@@ -46,16 +45,16 @@ def item_text(item: Item, study: Study, rows: Rows, style: Style | None = None) 
         "scaling": _scaling,
         CONV512: _conv512,
     }
-    parts = [item.title, tables[item.name](rows, style or Style())]
+    parts = ["\n".join(wrap(item.title, style)), tables[item.name](rows, style or Style())]
     if item.name in study.published and not settings.quick:
-        parts.append("\n".join(_against(item, study, rows)))
+        parts.append("\n".join(_against(item, study, rows, style)))
     machine = f" on {settings.architecture}" if not item.architectures else ""
     flow = f", dataflow {settings.dataflow}" if not item.dataflows else ""
     batch = f", batch {settings.batch}"
     if settings.quick and item.name != CONV512:
         batch = ", first layers only, small batch: these numbers say nothing of the networks"
     designs = f"{settings.sparsity} against {settings.baseline}" if not item.dataflows else settings.sparsity
-    parts.append("\n".join(_wrapped(f"{designs}{machine}{flow}{batch}. {_proof(rows)}".strip(), "")))
+    parts.append("\n".join(wrap(f"{designs}{machine}{flow}{batch}. {_proof(rows)}".strip(), style)))
     return "\n\n".join(parts)
 
 
@@ -72,7 +71,7 @@ def _proof(rows: Rows) -> str:
     return f"{proven:,} of {mappings:,} mappings are proven the best; the others are the best found."
 
 
-def _against(item: Item, study: Study, rows: Rows) -> list[str]:
+def _against(item: Item, study: Study, rows: Rows, style: Style | None) -> list[str]:
     """Return what is published of a gain, what is found here, and why they may differ."""
     gains = {
         row["network"]: row["dense_over_this"]
@@ -83,25 +82,21 @@ def _against(item: Item, study: Study, rows: Rows) -> list[str]:
     found = f"{gains[worst]:.2f}x ({worst})"
     if best != worst:
         found += f" to {gains[best]:.2f}x ({best})"
-    lines = [f"Published    {one}" for one in study.published[item.name]]
-    lines.append(f"Here         {found}")
+    notes = [("Published", str(one)) for one in study.published[item.name]]
+    notes.append(("Here", found))
     for one in study.published[item.name]:
         top = _apart(gains[best], one.high)
         if best == worst:
             end = "the published one" if one.says == "most" else "the range's upper end"
-            lines.append(f"{'Difference' if one.says == 'most' else '':<13}the gain is {top} {end}")
+            notes.append(("Difference" if one.says == "most" else "", f"the gain is {top} {end}"))
         elif one.says == "most":
-            lines.append(f"Difference   the largest gain is {top} the published one")
+            notes.append(("Difference", f"the largest gain is {top} the published one"))
         else:
             least = _apart(gains[worst], one.low)
             ends = f"the least gain is {least} the range's lower end, the largest {top} its upper end"
-            lines.append(f"{'':<13}{ends}")
-    lines += [f"{'' if i else 'Likely why':<13}{reason}" for i, reason in enumerate(item.reasons)]
-    return [part for line in lines for part in _wrapped(line, " " * 13)]
-
-
-def _wrapped(line: str, indent: str) -> list[str]:
-    return textwrap.wrap(line, _WIDTH, subsequent_indent=indent, drop_whitespace=True)
+            notes.append(("", ends))
+    notes += [("" if i else "Likely why", reason) for i, reason in enumerate(item.reasons)]
+    return [line for label, text in notes for line in labelled(label, [text], style)]
 
 
 def _apart(ours: float, theirs: float) -> str:
@@ -195,7 +190,7 @@ def _conv512(rows: Rows, style: Style) -> str:
     if worse:
         names = ", ".join(f"{short_phase(row['phase'])} {row['machine']}" for row in worse)
         verdict = f"The energy-delay product is above that of the authors' tool in: {names}."
-    return f"{_table(columns, lines, style)}\n{verdict}"
+    return f"{_table(columns, lines, style)}\n" + "\n".join(wrap(verdict, style))
 
 
 def _imbalance(rows: Rows, style: Style) -> str:
@@ -216,14 +211,7 @@ def _label(row: dict[str, Any]) -> str:
 
 
 def _table(columns: Sequence[str], lines: Sequence[Sequence[str]], style: Style) -> str:
-    from rich.table import Table
-
-    table = Table(box=BOX if style.unicode else ASCII_BOX, pad_edge=False, padding=(0, 1, 0, 0))
     text = ("Network", "Phase", "Dataflow", "Architecture", "Machine")
-    for column in columns:
-        table.add_column(column, justify="left" if column in text else "right", no_wrap=True)
-    for i, line in enumerate(lines):
-        if i and line[0]:
-            table.add_section()
-        table.add_row(*line)
-    return render_table(table, style)
+    keys = next(i for i, column in enumerate(columns) if column not in text)
+    rules = frozenset(i for i, line in enumerate(lines) if i and line[0])
+    return format_sheet(sheet_of(columns, lines, left=text, keys=keys, rules=rules), style)

@@ -20,8 +20,9 @@ from procrustes_model.report.tables.network import (
     tidy_text,
     totals_text,
 )
-from procrustes_model.report.terminal.network import format_layers, format_notes, format_totals
-from procrustes_model.report.terminal.table import Style
+from procrustes_model.report.terminal.network import format_layers, format_notes, format_run, format_totals
+from procrustes_model.report.terminal.style import Style
+from procrustes_model.report.terminal.units import format_energy
 from procrustes_model.spec.load import load_architecture
 from procrustes_model.vocabulary import Phase
 from tests.network.conftest import TINY
@@ -136,6 +137,38 @@ def unbalanced_run(tiny_run: NetworkResult) -> NetworkResult:
     levels = [level | {"area_um2": 3000.0} for level in machine["levels"][-1:]]
     machine = machine | {"levels": [*machine["levels"][:-1], *levels]}
     return replace(tiny_run, rows=rows, inputs=tiny_run.inputs | {"architecture": machine})
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_terminal_tables_fit(tiny_run: NetworkResult, width: int) -> None:
+    text = format_run(tiny_run, Style(width=width))
+    assert max(map(len, text.splitlines())) <= width
+    assert text.count("\n\n") == (
+        4 if width == 80 else 2
+    )  # at 80, energies by level have tables of their own
+    assert "Other" not in text  # balancing takes no energy here
+
+
+def test_what_other_is(tiny_run: NetworkResult) -> None:
+    one = next(row for row in tiny_run.rows if row.design == "procrustes")
+    case = replace(one.case, energy_by_level=one.case.energy_by_level | {"balancing": 1500.0})
+    run = replace(
+        tiny_run, rows=tuple(replace(one, case=case) if row is one else row for row in tiny_run.rows)
+    )
+    text = format_run(run, Style())
+    assert text.count(" Other") == 2
+    assert f"Other        procrustes, all phases: balancing {format_energy(1500.0)}" in text
+
+
+def test_counts_of_proofs_agree(tiny_run: NetworkResult) -> None:
+    assert all(row.case.proven for row in tiny_run.rows) == ("gap" not in format_layers(tiny_run))
+    case = replace(tiny_run.rows[0].case, proven=False, gap=0.25)
+    run = replace(tiny_run, rows=(replace(tiny_run.rows[0], case=case), *tiny_run.rows[1:]))
+    total = run.totals(phase=Phase.FORWARD)
+    (line,) = [one for one in format_totals(run).splitlines() if one.split()[:2] == ["procrustes", "fw"]][:1]
+    assert f"{total.proven} of {total.rows}  " in f"{line}  "
+    assert line.endswith("25.0%") or total.proven < total.rows - 1
+    assert "gap 25.0%" in format_layers(run)
 
 
 def test_work_that_is_taken_to_be_spread_evenly(

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from procrustes_model.report.terminal.units import format_count, format_energy, format_share, four_digits
+from procrustes_model.report.terminal.units import (
+    format_count,
+    format_energy,
+    format_percent,
+    format_seconds,
+    format_share,
+    four_digits,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +32,40 @@ from procrustes_model.report.terminal.units import format_count, format_energy, 
 )
 def test_energy(picojoules: float, text: str) -> None:
     assert format_energy(picojoules) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0%"), (1, "100%"), (0.9999, "100%"), (0.1234, "12.3%"), (4e-4, "0.0400%")]
+)
+def test_percent(share: float, text: str) -> None:
+    assert format_percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("picojoules", "text"),
+    [(0, "0 pJ"), (2.0, "2.00 pJ"), (999.4, "999 pJ"), (999.6, "1.00 nJ"), (6.5e4, "65.0 nJ")],
+)
+def test_energy_with_three_digits(picojoules: float, text: str) -> None:
+    assert format_energy(picojoules, 3) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0 s"),
+        (3.2e-13, "0.3200 ps"),
+        (5e-10, "500.0 ps"),
+        (3.25e-8, "32.50 ns"),
+        (9.9999e-7, "1.000 us"),
+        (9.9996e-4, "1.000 ms"),
+        (59.9999, "1.000 min"),
+        (59.99, "59.99 s"),
+        (3.6e3, "1.000 h"),
+        (8.64e7, "1000 days"),
+    ],
+)
+def test_seconds(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,24 @@ def _compare(
         yield Mismatch(name, "a level", None)
     yield from exact("cycles", expected.cycles, result.cycles)
     if networks:
-        yield from _near("energy of networks", expected.network, 0.0, None)
+        yield from _networks(expected, result)
         yield from _near("energy in uJ", expected.energy_uj, result.energy_pj * 1e-6, _PRINTED)
+
+
+def _networks(expected: Expected, result: Result) -> Iterator[Mismatch]:
+    """Compare energies of networks by level and tensor; what an output says is of one instance."""
+    if not expected.wires:
+        yield from _near("energy of networks", expected.network, 0.0, None)
+        return
+    found = {network.level: network for network in result.networks}
+    for level, wires in expected.wires.items():
+        network = found.pop(level, None)
+        used = 0 if network is None else network.instances
+        spent = {} if network is None else network.energy_by_tensor_pj
+        for tensor, energy in wires.energy.items():
+            yield from _near(f"network of {level} {tensor}", energy * used, spent.get(tensor, 0.0), None)
+    for level in found:
+        yield Mismatch(f"network of {level}", None, "a network")
 
 
 def _near(where: str, expected: float, found: float, digits: float | None) -> Iterator[Mismatch]:

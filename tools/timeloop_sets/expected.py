@@ -67,6 +67,22 @@ class ExpectedLevel:
 
 
 @dataclass(frozen=True)
+class Wires:
+    """The network below one instance of a level.
+
+    Attributes
+    ----------
+    hop_pj : float
+        Of one word.
+    energy : dict of str to float
+        By tensor, pJ.
+    """
+
+    hop_pj: float
+    energy: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Expected:
     """The output of one run.
 
@@ -79,12 +95,15 @@ class Expected:
         As printed, to two decimals.
     network : float
         Energy of networks, pJ.
+    wires : dict of str to Wires
+        Networks that state what a hop costs, by the level that they are below.
     """
 
     levels: list[ExpectedLevel]
     cycles: float
     energy_uj: float
     network: float
+    wires: dict[str, Wires]
 
     def mapping(self, known: list[str], bounds: dict[str, int]) -> dict[str, Any]:
         """Return the nest as a mapping of this program, for the levels that there are.
@@ -143,7 +162,23 @@ def read_expected(path: Path) -> Expected:
         cycles=data["summary"]["Cycles"],
         energy_uj=data["summary"]["Energy"],
         network=_network(data),
+        wires=_wires(data, order or []),
     )
+
+
+def _wires(data: dict[str, Any], order: list[str]) -> dict[str, Wires]:
+    """Return the networks that state what a hop costs; none where another energy is beside that."""
+    found = {}
+    for number, one in enumerate(data.get("networks_exact") or ()):
+        printed = data.get("networks", {}).get(str(number), {})
+        outer, _, inner = str(printed.get("raw", {}).get("name", "")).partition(" <==> ")
+        others = [*(one.get("link_transfer_energy") or ()), *(one.get("spatial_reduction_energy") or ())]
+        prices = set(one.get("energy_per_hop") or ()) - {0.0, None}
+        if not inner or any(others) or len(prices) > 1:
+            return {}
+        if prices:
+            found[outer] = Wires(prices.pop(), dict(zip(order, one["energy"], strict=True)))
+    return found
 
 
 def _network(data: dict[str, Any]) -> float:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import replace
 
-from procrustes_model.network.result import NetworkResult, Row, Totals, add_up
+from procrustes_model.network.result import NetworkResult, Ratio, Row, Totals, add_up
 from procrustes_model.report.terminal.area import describe_area
+from procrustes_model.report.terminal.sheet import Column, Sheet, format_sheet
 from procrustes_model.report.terminal.sparse import describe_ideal
-from procrustes_model.report.terminal.table import ASCII_BOX, BOX, Style, labelled, render_table
+from procrustes_model.report.terminal.style import Style, labelled
 from procrustes_model.report.terminal.time import describe_time
-from procrustes_model.report.terminal.units import ENERGY_UNITS, four_digits
+from procrustes_model.report.terminal.units import NO_BREAK, format_energy, format_percent, four_digits
 from procrustes_model.vocabulary import ALL_PHASES, Phase, Role, Searched, WorkSpread
 from procrustes_model.workloads.phases import KNOWN_IN
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
 
 _OTHER = "Other"
 _MOST_NAMED = 4
 _DENSITIES = {"weights": Role.WEIGHTS, "activations": Role.INPUT, "gradients": Role.OUTPUT}
+_TOTALS = ("Totals: EDP in J x cycles; Proven: layers and phases", "Totals: energy by level")
 
 
 def group_layers(result: NetworkResult) -> list[tuple[str, ...]]:
@@ -53,27 +52,30 @@ def format_layers(result: NetworkResult, style: Style | None = None) -> str:
     style : Style, optional
         Plain by default.
     """
-    style = style or Style()
-    unit, scale = _unit(result)
-    levels = _levels(result)
-    against = f"; gains: {result.baseline} / {result.design}" if result.baseline else ""
-    table = _new_table(style, f"{result.design}: energy in {unit}{against}")
-    for title in ("Layer", "x", "Phase", "Energy", *levels, "Cycles", "Util.", "Imbal.", "Proof"):
-        _add_column(table, title)
-    if result.baseline:
-        _add_column(table, "E gain", style="green")
-        _add_column(table, "Speedup", style="green")
+    heads: list[tuple[str, str, Phase]] = []
+    groups: list[list[Row]] = []
+    ratios: list[Ratio] = []
     for names in group_layers(result):
         for i, phase in enumerate(result.phases):
-            rows = [row for name in names for row in result.select(result.design, phase, name)]
-            head = [names[0], str(len(names)) if len(names) > 1 else ""] if i == 0 else ["", ""]
-            cells = [*head, phase.short, *_numbers(add_up(rows), levels, scale)]
-            cells += [_imbalance(rows[0]), _proof(add_up(rows))]
+            shared = str(len(names)) if len(names) > 1 else ""
+            heads.append((names[0], shared, phase) if i == 0 else ("", "", phase))
+            groups.append([row for name in names for row in result.select(result.design, phase, name)])
             if result.baseline:
-                ratio = result.ratio(phase, names[0])
-                cells += [f"{ratio.energy:.2f}x", f"{ratio.cycles:.2f}x"]
-            table.add_row(*cells)
-    return render_table(table, style)
+                ratios.append(result.ratio(phase, names[0]))
+    totals = [add_up(rows) for rows in groups]
+    columns = _costs(totals, result)
+    columns.append(_column("Imbal.", [_imbalance(rows[0]) for rows in groups]))
+    columns.append(_column("Proof", [_proof(total) for total in totals]))
+    if result.baseline:
+        columns.append(_column("E gain", [f"{ratio.energy:.2f}x" for ratio in ratios], style="green"))
+        columns.append(_column("Speedup", [f"{ratio.cycles:.2f}x" for ratio in ratios], style="green"))
+    keys = [_column("Layer", [name for name, _, _ in heads])]
+    if any(shared for _, shared, _ in heads):
+        keys.append(_column("x", [shared for _, shared, _ in heads]))
+    keys.append(_column("Phase", [phase.short for *_, phase in heads]))
+    against = f"; gains: {result.baseline} / {result.design}" if result.baseline else ""
+    captions = (f"{result.design}{against}", f"{result.design}: energy by level")
+    return format_sheet(Sheet(tuple(keys), tuple(columns), captions), style)
 
 
 def format_totals(result: NetworkResult, style: Style | None = None) -> str:
@@ -85,28 +87,34 @@ def format_totals(result: NetworkResult, style: Style | None = None) -> str:
     style : Style, optional
         Plain by default.
     """
-    style = style or Style()
-    unit, scale = _unit(result)
-    levels = _levels(result)
-    table = _new_table(style, f"Totals: energy in {unit}, EDP in J x cycles")
-    for title in ("Design", "Phase", "Energy", *levels, "Cycles", "Util.", "EDP", "Proof"):
-        _add_column(table, title)
     phases: list[Phase | None] = [*result.phases, *([None] if len(result.phases) > 1 else [])]
-    for design in result.designs:
-        for i, phase in enumerate(phases):
-            total = result.totals(design, phase)
-            cells = [design if i == 0 else "", phase.short if phase else ALL_PHASES]
-            cells += [*_numbers(total, levels, scale), four_digits(total.edp_j_cycles), _proof(total)]
-            table.add_row(*cells, style=None if phase else "bold")
-        table.add_section()
+    heads = [(design, phase) for design in result.designs for phase in phases]
+    totals = [result.totals(design, phase) for design, phase in heads]
+    columns = {column.title: column for column in _costs(totals, result)}
+    columns["EDP"] = _column("EDP", [four_digits(total.edp_j_cycles) for total in totals])
+    columns["Proven"] = _column("Proven", [f"{total.proven} of {total.rows}" for total in totals])
+    columns["Gap"] = _column("Gap", [_gap(total) for total in totals])
+    styles = {row: "bold" for row, (_, phase) in enumerate(heads) if phase is None}
+    rules = set(range(0, len(heads), len(phases)))
     if result.baseline:
-        for i, phase in enumerate(phases):
-            ratio = result.ratio(phase)
-            title = f"{result.baseline} / {result.design}" if i == 0 else ""
-            cells = [title, phase.short if phase else ALL_PHASES, f"{ratio.energy:.2f}x"]
-            cells += [*[""] * len(levels), f"{ratio.cycles:.2f}x", "", f"{ratio.edp:.2f}x"]
-            table.add_row(*cells, style="green" if phase else "bold green")
-    return render_table(table, style)
+        rules.add(len(heads))
+        ratios = [result.ratio(phase) for phase in phases]
+        gains = {
+            "Energy": [f"{ratio.energy:.2f}x" for ratio in ratios],
+            "Cycles": [f"{ratio.cycles:.2f}x" for ratio in ratios],
+            "EDP": [f"{ratio.edp:.2f}x" for ratio in ratios],
+        }
+        for title, column in columns.items():
+            cells = (*column.cells, *gains.get(title, [""] * len(phases)))
+            columns[title] = replace(column, cells=cells)
+        heads += [(f"{result.baseline} / {result.design}", phase) for phase in phases]
+        styles |= {len(totals) + i: "green" if phase else "bold green" for i, phase in enumerate(phases)}
+    keys = (
+        _column("Design", [name if i % len(phases) == 0 else "" for i, (name, _) in enumerate(heads)]),
+        _column("Phase", [phase.short if phase else ALL_PHASES for _, phase in heads]),
+    )
+    sheet = Sheet(keys, tuple(columns.values()), _TOTALS, frozenset(rules), styles)
+    return format_sheet(sheet, style)
 
 
 def _states_zeros(result: NetworkResult, role: Role) -> bool:
@@ -117,37 +125,63 @@ def _states_zeros(result: NetworkResult, role: Role) -> bool:
     return any(one is not None and one["model"] != "dense" for one in stated)
 
 
-def format_notes(result: NetworkResult) -> str:
-    """Return what a reader must know beside the numbers, a line each."""
+def format_notes(result: NetworkResult, style: Style | None = None) -> str:
+    """Return what a reader must know beside the numbers, each after a label.
+
+    Parameters
+    ----------
+    result : NetworkResult
+    style : Style, optional
+        80 columns wide by default.
+    """
     ours = result.select(result.design)
-    lines = []
+    notes: list[tuple[str, Sequence[str]]] = []
     densities = result.inputs.get("densities", {})
-    lines += [
-        f"Densities    of {what}: what {result.design} states, the same for all layers"
+    notes += [
+        ("Densities", [f"of {what}: what {result.design} states, the same for all layers"])
         for what, role in _DENSITIES.items()
         if any(one[what] is None for one in densities.values()) and _states_zeros(result, role)
     ]
     assumed = {row.layer for row in ours if row.entry.assumed}
     if assumed:
-        lines.append(f"Densities    activations are not known of {len(assumed)} layers: 0.5 assumed")
+        notes.append(("Densities", [f"activations are not known of {len(assumed)} layers: 0.5 assumed"]))
     if any(one["masked"] for one in densities.values()):
-        lines.append("Masks        weights counted forward and backward; density only in the weight update")
+        notes.append(("Masks", ["weights counted forward and backward; density only in the weight update"]))
     if missing := [name for name, one in densities.items() if one.get("missing")]:
         named = ", ".join(missing[:_MOST_NAMED]) + (", ..." if len(missing) > _MOST_NAMED else "")
         text = (
             f"none in the file for {len(missing)} of {len(densities)} layers, which count as dense: {named}"
         )
-        lines += labelled("Masks", [text])
+        notes.append(("Masks", [text]))
     for note, number in Counter(row.entry.note for row in ours if row.entry.note).items():
-        lines.append(f"Dataflow     {note} in {number} of {len(ours)} searches, for want of the dimensions")
-    lines += labelled("Imbalance", find_ideal(result))
-    lines.append(f"Proof        {_describe_proofs(result)}")
+        text = f"{note} in {number} of {len(ours)} searches, for want of the dimensions"
+        notes.append(("Dataflow", [text]))
+    if others := _others(result):
+        notes.append((_OTHER, others))
     macs = result.totals(phase=result.phases[0]).macs
     what = f"{result.network}, batch {result.batch}, {len(result.layers)} layers"
-    lines.append(f"Network      {what}: {macs:,} multiply-accumulates per phase")
-    lines += labelled("Time", describe_time(result.totals().time(result.clock_ghz)))
-    lines += labelled("Area", describe_area(result.area))
-    return "\n".join(lines)
+    notes += [
+        ("Imbalance", find_ideal(result)),
+        ("Proof", [_describe_proofs(result)]),
+        ("Network", [f"{what}: {macs:,} multiply-accumulates per phase"]),
+        ("Time", describe_time(result.totals().time(result.clock_ghz))),
+        ("Area", describe_area(result.area)),
+    ]
+    return "\n".join(line for label, texts in notes for line in labelled(label, texts, style))
+
+
+def _others(result: NetworkResult) -> list[str]:
+    """Return what the column `Other` adds up, a text for each design that has any of it."""
+    named = set(_levels(result))
+    texts = []
+    for design in result.designs:
+        energies = result.totals(design).energy_by_level.items()
+        others = [(name, energy) for name, energy in energies if energy and name not in named]
+        parts = [f"{name} {format_energy(energy)}" for name, energy in others]
+        if parts:
+            words = ", ".join(part.replace(" ", NO_BREAK) for part in parts)
+            texts.append(f"{design}, all phases: {words}" if len(result.phases) > 1 else f"{design}: {words}")
+    return texts
 
 
 def find_ideal(result: NetworkResult) -> list[str]:
@@ -160,7 +194,11 @@ def _describe_proofs(result: NetworkResult) -> str:
     """Return how many searches proved their mapping the best, and what to do about the others."""
     cases = {row.case.key: row.case for row in result.rows}
     open_ = [case for case in cases.values() if not case.proven]
-    text = f"{len(cases) - len(open_)} of {len(cases)} searches, of mappings with {Searched.WHOLE}"
+    shared = "" if len(cases) == len(result.rows) else " (equal layers and phases share one)"
+    text = (
+        f"{len(cases) - len(open_)} of {len(cases)} searches{shared} proved their mapping the best of those "
+        f"with {Searched.WHOLE}"
+    )
     ended = sum(case.limit is None for case in open_)
     if ended:
         text += f"; {ended} went to their end, with bounds that leave a gap"
@@ -174,54 +212,41 @@ def _describe_proofs(result: NetworkResult) -> str:
 
 def format_run(result: NetworkResult, style: Style | None = None) -> str:
     """Return tables and notes."""
-    return f"{format_layers(result, style)}\n\n{format_totals(result, style)}\n\n{format_notes(result)}"
+    parts = (format_layers(result, style), format_totals(result, style), format_notes(result, style))
+    return "\n\n".join(parts)
 
 
-def _new_table(style: Style, caption: str) -> Table:
-    from rich.table import Table
-
-    return Table(
-        box=BOX if style.unicode else ASCII_BOX,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        caption=caption,
-        caption_justify="left",
-        caption_style="dim",
-    )
+def _column(title: str, cells: Sequence[str], style: str | None = None, part: int = 0) -> Column:
+    return Column(title, tuple(cells), title in ("Layer", "Design", "Phase", "Proof"), style, part)
 
 
-def _add_column(table: Table, title: str, style: str | None = None) -> None:
-    text = title in ("Layer", "Design", "Phase", "Proof")
-    table.add_column(title, justify="left" if text else "right", no_wrap=True, style=style)
+def _costs(totals: Sequence[Totals], result: NetworkResult) -> list[Column]:
+    """Return the columns of energy, of its parts, of cycles and of utilisation."""
+    names = _levels(result)
+    parts = [{name: total.energy_by_level.get(name, 0.0) for name in names} for total in totals]
+    if _OTHER in names:
+        for part, total in zip(parts, totals, strict=True):
+            part[_OTHER] = sum(energy for name, energy in total.energy_by_level.items() if name not in part)
+    levels = [_column(name, [_energy(part[name]) for part in parts], part=1) for name in names]
+    return [
+        _column("Energy", [_energy(total.energy_pj) for total in totals]),
+        *levels,
+        _column("Cycles", [f"{total.cycles:,}" for total in totals]),
+        _column("Util.", [format_percent(total.utilization) for total in totals]),
+    ]
+
+
+def _energy(picojoules: float) -> str:
+    return format_energy(picojoules, 3) if picojoules else "0"
 
 
 def _levels(result: NetworkResult) -> list[str]:
     """Return the titles of the columns of energy: levels, compute, and all else together."""
     names = [level["name"] for level in result.inputs["architecture"]["levels"]]
     names.append(result.inputs["architecture"]["compute"]["name"])
-    known = {name for row in result.rows for name in row.case.energy_by_level}
+    found = (energies for row in result.rows for energies in row.case.energy_by_level.items())
+    known = {name for name, energy in found if energy}
     return [*names, *([_OTHER] if known - set(names) else [])]
-
-
-def _unit(result: NetworkResult) -> tuple[str, float]:
-    """Return the unit of energy in which the median row has a few digits before the point."""
-    energies = sorted(row.case.energy_pj for row in result.rows)
-    middle = energies[len(energies) // 2]
-    return next((one for one in reversed(ENERGY_UNITS) if middle >= one[1]), ENERGY_UNITS[0])
-
-
-def _numbers(total: Totals, levels: list[str], scale: float) -> list[str]:
-    """Return energy, energy by level, cycles and utilisation as text."""
-    known = dict(total.energy_by_level)
-    parts = [known.pop(name, 0.0) for name in levels if name != _OTHER]
-    if _OTHER in levels:
-        parts.append(sum(known.values()))
-    energies = [_fixed(energy / scale) for energy in (total.energy_pj, *parts)]
-    return [*energies, f"{total.cycles:,}", f"{total.utilization:.0%}"]
-
-
-def _fixed(number: float) -> str:
-    return f"{number:,.1f}" if number >= 100 else f"{number:.2f}"
 
 
 def _imbalance(row: Row) -> str:
@@ -233,14 +258,16 @@ def _imbalance(row: Row) -> str:
 
 
 def _proof(total: Totals) -> str:
+    return "proven" if total.proven == total.rows else f"gap {_gap(total)}"
+
+
+def _gap(total: Totals) -> str:
+    """Return how much better mappings may be than those that are not proven the best."""
     if total.proven == total.rows:
-        return "proven"
-    gap = "no bound" if total.gap is None else format_gap(total.gap)
-    if total.proven == 0 or total.rows == 1:
-        return gap
-    return f"{total.rows - total.proven} of {total.rows}: {gap}"
+        return "0"
+    return "unknown" if total.gap is None else format_percent(total.gap)
 
 
 def format_gap(gap: float) -> str:
     """Return a gap as a percentage of what was found."""
-    return f"gap {gap:.1%}"
+    return f"gap {format_percent(gap)}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from procrustes_model.objective import gap_to
+from procrustes_model.report.terminal.style import Style, labelled
 from procrustes_model.report.terminal.units import format_energy
 
 if TYPE_CHECKING:
@@ -14,52 +15,58 @@ if TYPE_CHECKING:
     from procrustes_model.mapper.result import SearchResult
 
 
-def format_progress(progress: Progress, limit: float | None) -> str:
-    """Return one line about a running search: best so far, gap, rate, time.
+def format_progress(progress: Progress, limit: float | None, width: int = 80) -> str:
+    """Return one line about a running search: best so far, gap, share, time; rate and cycles where they fit.
 
     Parameters
     ----------
     progress : Progress
     limit : float or None
         Seconds after which the search stops.
+    width : int
+        Columns; what is longer even in short is cut.
     """
-    if not math.isfinite(progress.energy_pj):
-        best = "nothing valid yet"
-    else:
-        best = f"best {format_energy(progress.energy_pj)}, {progress.cycles:,.0f} cycles"
-        if progress.lower_bound > 0:
-            best += f", gap {gap_to(progress.value, progress.lower_bound):.1%}"
     rate = progress.measured / progress.seconds if progress.seconds > 0 else 0.0
     clock = f"{progress.seconds:.0f} s" + (f" of {limit:.0f} s" if limit is not None else "")
-    return f"{best}; {progress.share:.0%} done, {rate:,.0f} mappings/s, {clock}"
+    best, cycles, gap = "nothing valid yet", "", ""
+    if math.isfinite(progress.energy_pj):
+        best, cycles = f"best {format_energy(progress.energy_pj)}", f", {progress.cycles:,.0f} cycles"
+        if progress.lower_bound > 0:
+            gap = f", gap {gap_to(progress.value, progress.lower_bound):.1%}"
+    done, speed = f"; {progress.share:.0%} done", f", {rate:,.0f} mappings/s"
+    lines = [
+        f"{best}{cycles}{gap}{done}{speed}, {clock}",
+        f"{best}{cycles}{gap}{done}, {clock}",
+        f"{best}{gap}{done}, {clock}",
+    ]
+    return next((line for line in lines if len(line) <= width), lines[-1][:width])
 
 
-def format_certificate(found: SearchResult) -> str:
+def format_certificate(found: SearchResult, style: Style | None = None) -> str:
     """Return what a search can say about its mapping, as a few lines of text."""
     certificate = found.certificate
     title, claim = found.claim.split(": ", 1)
-    lines = [f"{title:<12} {claim}"]
+    lines = [(title, claim)]
     if not certificate.proven:
         if certificate.complete:
-            lines.append("Ended        the search went to its end, with bounds that leave a gap")
+            lines.append(("Ended", "the search went to its end, with bounds that leave a gap"))
         elif certificate.crowded:
-            lines.append("Left out     what there was no memory for")
+            lines.append(("Left out", "what there was no memory for"))
     if certificate.whole is not None:
         gain = 1 - certificate.value / certificate.whole if certificate.whole else 0.0
         better = f"this one has {gain:.1%} less" if gain > 0 else "this one is as good"
-        lines.append(f"Whole passes best mapping proven; {better}")
+        lines.append(("Whole passes", f"best mapping proven; {better}"))
     if certificate.mapspace is not None:
-        lines.append(f"Mapspace     {_short(certificate.mapspace)} mappings")
+        lines.append(("Mapspace", f"{_short(certificate.mapspace)} mappings"))
     if certificate.patterns:
-        lines.append(
-            f"Bypass       {certificate.patterns_pruned} of {certificate.patterns} choices excluded whole"
-        )
+        excluded = f"{certificate.patterns_pruned} of {certificate.patterns} choices excluded whole"
+        lines.append(("Bypass", excluded))
     for reason, count in certificate.pruned.items():
-        lines.append(f"Pruned       {count:,} partial mappings: {reason}")
-    lines.append(f"Evaluated    {certificate.measured:,} mappings in {found.seconds:.1f} s")
+        lines.append(("Pruned", f"{count:,} partial mappings: {reason}"))
+    lines.append(("Evaluated", f"{certificate.measured:,} mappings in {found.seconds:.1f} s"))
     if found.interrupted:
-        lines.append("Interrupted  this is the best so far")
-    return "\n".join(lines)
+        lines.append(("Interrupted", "this is the best so far"))
+    return "\n".join(line for label, text in lines for line in labelled(label, [text], style))
 
 
 def _short(number: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.policies import POLICIES
+from procrustes_model.report.terminal.style import Style, labelled
 from procrustes_model.report.terminal.units import format_energy, format_share, four_digits
 from procrustes_model.vocabulary import WorkSpread
 
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 _IDEAL = "spread evenly (ideal)"
 
 
-def format_sparse(result: SparseResult) -> str:
+def format_sparse(result: SparseResult, style: Style | None = None) -> str:
     """Return densities, saved work, metadata and imbalance, as a few lines of text.
 
     Parameters
     ----------
     result : SparseResult
+    style : Style, optional
+        80 columns wide by default.
     """
     densities = ", ".join(f"{name} {four_digits(density)}" for name, density in result.densities)
     computes = result.computes
@@ -30,9 +33,9 @@ def format_sparse(result: SparseResult) -> str:
         for count, word in ((computes.actual, "done"), (computes.gated, "gated"), (skipped, "skipped"))
     ]
     lines = [
-        f"{'Sparsity':<13}{result.sparsity}; densities {densities}",
-        f"{'Computes':<13}{', '.join(shares)}",
-        f"{'Cycles':<13}{four_digits(result.speedup_bound)} times fewer than the steps of the dense nest",
+        ("Sparsity", f"{result.sparsity}; densities {densities}"),
+        ("Computes", ", ".join(shares)),
+        ("Cycles", f"{four_digits(result.speedup_bound)} times fewer than the steps of the dense nest"),
     ]
     metadata = [
         f"{level.name} {format_energy(energy)}"
@@ -40,9 +43,9 @@ def format_sparse(result: SparseResult) -> str:
         if (energy := sum(sum(result.sparse(level.name, t.tensor).metadata_energy_pj) for t in level.tensors))
     ]
     if metadata:
-        lines.append(f"{'Metadata':<13}{', '.join(metadata)}")
-    lines.append(f"{'Imbalance':<13}{_describe_imbalance(result)}")
-    return "\n".join(lines)
+        lines.append(("Metadata", ", ".join(metadata)))
+    lines.append(("Imbalance", _describe_imbalance(result)))
+    return "\n".join(line for label, text in lines for line in labelled(label, [text], style))
 
 
 def describe_ideal(results: Iterable[Mapping[str, Any]]) -> str | None:

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import os
-import shutil
-import sys
-import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, TextIO
-
-from rich.box import Box
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from procrustes_model.report.terminal.area import describe_area
+from procrustes_model.report.terminal.sheet import GAPS, Column, Sheet, format_sheet, one_table
+from procrustes_model.report.terminal.style import Style, labelled, wrap
 from procrustes_model.report.terminal.time import describe_time
 from procrustes_model.report.terminal.units import (
-    NO_BREAK,
     format_count,
     format_energy,
     format_share,
@@ -32,61 +22,19 @@ if TYPE_CHECKING:
     from procrustes_model.model.result import LevelResult, Result
     from procrustes_model.spec.architecture import Architecture, StorageLevel
 
-_RULES = " ── \n    \n ── \n    \n ── \n ── \n    \n ── \n"
-BOX = Box(_RULES)
-ASCII_BOX = Box(_RULES.replace("─", "-"), ascii=True)
 _BAR_CELLS = 8
-
-
-@dataclass(frozen=True)
-class Style:
-    """How text may look where it is going.
-
-    Attributes
-    ----------
-    width : int
-        Columns.
-    color, unicode, bars : bool
-        Whether to use colour, characters beyond ASCII, and small bars beside shares.
-    """
-
-    width: int = 80
-    color: bool = False
-    unicode: bool = True
-    bars: bool = False
-
-    @classmethod
-    def of(cls, stream: TextIO) -> Style:
-        """Return what suits `stream`: plain and 80 columns wide unless it is a terminal.
-
-        The environment's ``NO_COLOR`` and ``TERM=dumb`` turn colour off.
-        """
-        unicode = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "") in (
-            "utf8",
-            "utf8sig",
-        )
-        if not stream.isatty():
-            return cls(unicode=unicode)
-        plain = (
-            bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb" or sys.platform == "win32"
-        )
-        return cls(shutil.get_terminal_size((80, 24)).columns, not plain, unicode, bars=True)
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """One way to lay the table out: how numbers look, spaces between columns, bars."""
-
-    number: Callable[[float], str]
-    gap: int
-    bars: bool
+_BARS = ""
+_ENERGIES = ("Energy", "Share", _BARS)
+_TITLES = ("Level", "Tensor", "Reads", "Fills", "Updates", "Tile", *_ENERGIES)
+_LEFT = ("Level", "Tensor", _BARS)
+_STYLES = {"Level": "bold", "Tensor": "cyan", "Energy": "green", _BARS: "green"}
 
 
 def format_table(result: Result, style: Style | None = None) -> str:
     """Return accesses and energy per level and tensor.
 
     Counts are exact where the width allows, else they are shortened to four digits. Where even that is
-    too wide, so is the table.
+    too wide, energies stand in a table of their own.
 
     Parameters
     ----------
@@ -101,54 +49,19 @@ def format_table(result: Result, style: Style | None = None) -> str:
     """
     style = style or Style()
     numbers = (whole_count, partial(whole_count, separator=""), format_count)
-    layouts = [_Layout(n, gap, bars) for n in numbers for gap in (2, 1) for bars in (style.bars, False)]
-    for layout in layouts:
-        table = _table(result, style, layout)
-        if _width(table, _console(style)) <= style.width:
-            break
-    return render_table(table, style)
+    sheets = {}
+    for number in numbers:
+        sheets = {bars: _sheet(result, style, number, bars=bars) for bars in (style.bars, False)}
+        for gap in GAPS:
+            for sheet in sheets.values():
+                if (text := one_table(sheet, style, gap)) is not None:
+                    return text
+    return format_sheet(sheets[False], style)
 
 
-def _console(style: Style) -> Console:
-    return Console(
-        file=io.StringIO(),
-        width=style.width,
-        force_terminal=style.color,
-        color_system="standard" if style.color else None,
-        markup=False,
-        emoji=False,
-        highlight=False,
-        legacy_windows=False,
-        _environ={},
-    )
-
-
-def _width(table: Table, console: Console) -> int:
-    return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-
-
-def render_table(table: Table, style: Style) -> str:
-    """Return a table as text, as wide as it needs to be.
-
-    Parameters
-    ----------
-    table : rich.table.Table
-    style : Style
-
-    Returns
-    -------
-    str
-        Lines without trailing spaces and no line end after the last.
-    """
-    console = _console(style)
-    # On a terminal still narrower, lines that wrap say more than cells that are cut.
-    console.width = max(_width(table, console), style.width)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().rstrip().split("\n"))
-
-
-def format_summary(result: Result, architecture: Architecture | None = None) -> str:
+def format_summary(
+    result: Result, architecture: Architecture | None = None, style: Style | None = None
+) -> str:
     """Return cycles and what limits them, utilisation, energy, energy-delay product, and area where stated.
 
     Parameters
@@ -156,6 +69,8 @@ def format_summary(result: Result, architecture: Architecture | None = None) -> 
     result : Result
     architecture : Architecture, optional
         The one evaluated; adds the bandwidths of the levels that limit.
+    style : Style, optional
+        80 columns wide by default.
 
     Returns
     -------
@@ -165,7 +80,7 @@ def format_summary(result: Result, architecture: Architecture | None = None) -> 
     compute = result.compute
     slow = [level for level in result.levels if level.cycles > compute.cycles]
     limit = f"limited by {result.bottleneck}" + ("" if slow else " (no level is slower)")
-    lines = [f"{'Cycles':<13}{result.cycles:,}, {limit}"]
+    lines = labelled("Cycles", [f"{result.cycles:,}, {limit}"], style)
     if slow:
         width = max(len(name) for name in (compute.name, *(level.name for level in slow)))
         lines.append(f"  {compute.name:<{width}}  {compute.cycles:,}")
@@ -174,28 +89,22 @@ def format_summary(result: Result, architecture: Architecture | None = None) -> 
             # Without computations nothing sets a pace that the level would have to keep.
             steps = compute.cycles if compute.computes else 0
             reason = _reason(level, steps, specs.get(level.name))
-            lines.append(f"  {level.name:<{width}}  {level.cycles:,}  {reason}")
+            head = f"  {level.name:<{width}}  {level.cycles:,}  "
+            first, *more = wrap(reason, style, len(head))
+            lines += [f"{head}{first}", *(f"{'':<{len(head)}}{line}" for line in more)]
     array = f"{compute.instances_used:,} of {compute.instances:,} {compute.name} instances used"
-    return "\n".join(
-        [
-            *lines,
-            f"{'Array':<13}{format_share(compute.instances_used, compute.instances)}, {array}",
-            f"{'Utilization':<13}{format_share(result.utilization, 1)} of all {compute.name} x cycles",
-            f"{'Computes':<13}{whole_count(compute.computes)}",
-            f"{'Energy':<13}{format_energy(result.energy_pj)}",
-            f"{'Energy/MAC':<13}{format_energy(result.energy_per_mac_pj)}{_per_done(result)}",
-            f"{'EDP':<13}{four_digits(result.edp_j_cycles)} J x cycles",
-            *labelled("Time", describe_time(result.time)),
-            *labelled("Area", describe_area(result.area)),
-        ]
-    )
-
-
-def labelled(label: str, texts: Sequence[str]) -> list[str]:
-    """Return texts, each on lines of its own of 80 columns where words allow, after a label."""
-    wrapped = (line for text in texts for line in textwrap.wrap(text, 67, break_long_words=False))
-    lines = [line.replace(NO_BREAK, " ") for line in wrapped]
-    return [f"{label if i == 0 else '':<13}{line}" for i, line in enumerate(lines)]
+    said = {
+        "Array": [f"{format_share(compute.instances_used, compute.instances)}, {array}"],
+        "Utilization": [f"{format_share(result.utilization, 1)} of all {compute.name} x cycles"],
+        "Computes": [whole_count(compute.computes)],
+        "Energy": [format_energy(result.energy_pj)],
+        "Energy/MAC": [f"{format_energy(result.energy_per_mac_pj)}{_per_done(result)}"],
+        "EDP": [f"{four_digits(result.edp_j_cycles)} J x cycles"],
+        "Time": describe_time(result.time),
+        "Area": describe_area(result.area),
+    }
+    lines += [line for label, texts in said.items() for line in labelled(label, texts, style)]
+    return "\n".join(lines)
 
 
 def _per_done(result: Result) -> str:
@@ -222,32 +131,19 @@ def _reason(level: LevelResult, steps: int, spec: StorageLevel | None) -> str:
     return f"{level.limited_by}: needs {four_digits(words / steps)} words/cycle{has}"
 
 
-def _table(result: Result, style: Style, layout: _Layout) -> Table:
-    table = Table(
-        box=BOX if style.unicode else ASCII_BOX,
-        pad_edge=False,
-        padding=(0, layout.gap - 1, 0, 0),
-        caption="Words per instance, energy of all instances used.",
-        caption_justify="left",
-        caption_style="dim",
-    )
-    table.add_column("Level", style="bold")
-    table.add_column("Tensor", style="cyan")
-    for title in ("Reads", "Fills", "Updates", "Tile"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("Energy", justify="right", no_wrap=True, style="green")
-    table.add_column("Share", justify="right", no_wrap=True)
-    if layout.bars:
-        table.add_column("", no_wrap=True, style="green")
+def _sheet(result: Result, style: Style, number: Callable[[float], str], *, bars: bool) -> Sheet:
+    """Return the table with counts as `number` writes them, and with small bars or without."""
     total = result.energy_pj
+    rows: list[tuple[str, ...]] = []
+    rules = set()
 
-    def row(level: str, tensor: str, counts: tuple[float, ...], energy: float | None) -> None:
-        cells = [layout.number(count) for count in counts] or [""] * 4
-        if energy is None:
-            table.add_row(level, tensor, *cells)
-            return
-        bar = [_bar(energy / total if total else 0.0, style.unicode)] if layout.bars else []
-        table.add_row(level, tensor, *cells, format_energy(energy), format_share(energy, total), *bar)
+    def add(level: str, tensor: str, counts: tuple[float, ...], energy: float | None) -> None:
+        cells = [number(count) for count in counts] or [""] * 4
+        energies = ["", "", ""]
+        if energy is not None:
+            bar = _bar(energy / total if total else 0.0, style.unicode)
+            energies = [format_energy(energy), format_share(energy, total), bar]
+        rows.append((level, tensor, *cells, *energies))
 
     for level in result.levels:
         notes = _notes(level)
@@ -255,18 +151,23 @@ def _table(result: Result, style: Style, layout: _Layout) -> Table:
             note = notes[i] if i < len(notes) else ""
             if i < len(level.tensors):
                 t = level.tensors[i]
-                row(note, t.tensor, (t.reads, t.fills, t.updates, t.tile_words), t.energy_pj)
+                add(note, t.tensor, (t.reads, t.fills, t.updates, t.tile_words), t.energy_pj)
             else:
-                row(note, "", (), None)
-        table.add_section()
+                add(note, "", (), None)
+        rules.add(len(rows))
     compute = result.compute
-    row(compute.name, "", (), compute.energy_pj)
-    row(f"{compute.instances_used:,} of {compute.instances:,}", "", (), None)
+    add(compute.name, "", (), compute.energy_pj)
+    add(f"{compute.instances_used:,} of {compute.instances:,}", "", (), None)
     for name, energy in result.extras:
-        row(name, "", (), energy)
-    table.add_section()
-    row("Total", "", (), total)
-    return table
+        add(name, "", (), energy)
+    rules.add(len(rows))
+    add("Total", "", (), total)
+    columns = [
+        Column(title, tuple(row[i] for row in rows), title in _LEFT, _STYLES.get(title), title in _ENERGIES)
+        for i, title in enumerate(_TITLES if bars else _TITLES[:-1])
+    ]
+    captions = ("Words per instance, energy of all instances used.", "Energy of all instances used.")
+    return Sheet(tuple(columns[:2]), tuple(columns[2:]), captions, frozenset(rules))
 
 
 def _notes(level: LevelResult) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from procrustes_model.network.train_cost import PartCost, TrainCost
+from procrustes_model.report.terminal.sheet import format_sheet, sheet_of
 from procrustes_model.report.terminal.sparse import describe_ideal
+from procrustes_model.report.terminal.style import Style, wrap
 from procrustes_model.report.terminal.units import (
     format_count,
     format_energy,
@@ -15,23 +17,23 @@ from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS
 
 _MOST_ROWS = 60
 _MOST_NAMED = 2
+_PARTS = dict.fromkeys(("Energy", "Cycles", "E gain", "Speedup"), 1)
 
 
-def format_train_cost(cost: TrainCost) -> str:
+def format_train_cost(cost: TrainCost, style: Style | None = None) -> str:
     """Return the parts of a run, their sum, and the comparison with dense training.
 
     Parameters
     ----------
     cost : TrainCost
         With times where its machine has a clock.
+    style : Style, optional
+        Plain, 80 columns wide by default.
     """
     run = cost.dense.iterations * cost.dense.step().energy_pj, cost.dense.cycles
     where = f"{cost.network} on {cost.architecture}, batch {cost.batch}, schedule {cost.schedule}"
-    lines = [
-        f"{where}: {cost.iterations:,} training steps",
-        f"design {cost.design}, {_mappings(cost)}",
-        "",
-    ]
+    lines = [f"{where}: {cost.iterations:,} training steps", f"design {cost.design}, {_mappings(cost)}"]
+    lines = [*(line for text in lines for line in wrap(text, style)), ""]
     cells = [
         [
             "Part",
@@ -41,8 +43,8 @@ def format_train_cost(cost: TrainCost) -> str:
             "Cycles/step",
             "Energy",
             "Cycles",
-            "Less energy",
-            "Less cycles",
+            "E gain",
+            "Speedup",
         ]
     ]
     for number, part in enumerate(cost.parts, 1):
@@ -52,28 +54,30 @@ def format_train_cost(cost: TrainCost) -> str:
         cells = [*cells[: _MOST_ROWS // 2 + 1], dots, *cells[-_MOST_ROWS // 2 :]]
     cells.append(_sum("run", cost.iterations, cost.energy_pj, cost.cycles, run))
     cells.append(_sum("dense", cost.iterations, *run, None))
-    lines.append(_table(cells))
-    lines += ["", "Less: energy and cycles of dense training over those of the part, times."]
+    sheet = sheet_of(cells[0], cells[1:], rules=frozenset([len(cells) - 3]), parts=_PARTS)
+    lines += [format_sheet(sheet, style), ""]
+    notes = ["E gain, Speedup: energy and cycles of dense training over those of the part."]
     if cost.clock_ghz is not None:
         ours, theirs = (number / cost.clock_ghz * 1e-9 for number in (cost.cycles, run[1]))
         what = f"{format_seconds(ours)}; dense {format_seconds(theirs)}"
-        lines.append(f"Time at {cost.clock_ghz:g} GHz: {what}")
+        notes.append(f"Time at {cost.clock_ghz:g} GHz: {what}")
         if ours and theirs:
             powers = (format_power(cost.energy_pj * 1e-12 / ours), format_power(run[0] * 1e-12 / theirs))
-            lines.append(f"Power: {powers[0]}; dense {powers[1]}")
+            notes.append(f"Power: {powers[0]}; dense {powers[1]}")
     assumed = sum(any(row.entry.assumed for row in part.rows) for part in cost.parts)
     if assumed:
         parts = "1 part" if assumed == 1 else f"{assumed} parts"
-        lines.append(f"Density of activations not known in {parts}: {UNKNOWN_ACTIVATIONS} assumed.")
-    lines += _bits(cost)
+        notes.append(f"Density of activations not known in {parts}: {UNKNOWN_ACTIVATIONS} assumed.")
+    notes += _bits(cost)
     ideal = describe_ideal(row.case.result for part in cost.parts for row in part.rows)
     if ideal is not None:
-        lines.append(f"{ideal[0].upper()}{ideal[1:]}.")
+        notes.append(f"{ideal[0].upper()}{ideal[1:]}.")
     if cost.unsaved:
         names = [f"{layer} ({phase})" for layer, phase in cost.unsaved]
         shown = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
-        lines.append(f"Nothing saved for lack of room in {len(names)} layers and phases: {shown}")
-    lines.append("Layers and phases run one after the other; what is no multiply-accumulate is not counted.")
+        notes.append(f"Nothing saved for lack of room in {len(names)} layers and phases: {shown}")
+    notes.append("Layers and phases run one after the other; what is no multiply-accumulate is not counted.")
+    lines += [line for note in notes for line in wrap(note, style)]
     return "\n".join(lines)
 
 
@@ -118,9 +122,3 @@ def _sum(
     if dense is not None and energy and cycles:
         ratios = [four_digits(dense[0] / energy), four_digits(dense[1] / cycles)]
     return [name, f"{iterations:,}", "", "", "", format_energy(energy), format_count(cycles), *ratios]
-
-
-def _table(cells: list[list[str]]) -> str:
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    rows = ([cell.rjust(width) for cell, width in zip(row, widths, strict=True)] for row in cells)
-    return "\n".join("  ".join(row).rstrip() for row in rows)
