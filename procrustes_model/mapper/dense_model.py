@@ -97,7 +97,8 @@ def make_model(design: Design, least_units: int) -> Model:
         bandwidth=machine.bandwidth,
         limited=bool(np.isfinite(machine.bandwidth).any()),
         rules=design.rules,
-        exact=not (timed or machine.waits.any or machine.through.any()),
+        # Fewer units have no fewer tiles of the array to fill and drain; what fills a level is not compared.
+        exact=not (timed or machine.waits.serial.any() or machine.through.any()),
         base=problem.computes * (float(machine.compute_price[Compute.DONE]) + machine.served_compute),
         least_units=least_units,
         rough=np.array([math.prod(mesh[: max(level - 1, 0)]) > 1 for level in range(len(mesh))]),
