@@ -177,6 +177,7 @@ class Saving(IntEnum):
     NOTHING = 0
     GATED = 1
     SKIPPED = 2
+    SPACED = 3
 
 
 class Compute(IntEnum):

@@ -48,7 +48,7 @@ def evaluate_command(
     with quick_start():
         outputs = {"--csv": csv, "--csv-wide": csv_wide, "--json": json}
         check_outputs(outputs, (architecture, problem, mapping))
-        machine, work, schedule = load_all(architecture, problem, mapping)
+        machine, work, schedule = load_all(architecture, problem, mapping, sparse.sparsity)
         ready = [(phased, _prepare(machine, phased, sparse)) for phased in sparse.in_phases(work)]
         if not quiet:
             announce_compiling(_kernel(schedule, sparse.sparsity))

@@ -63,7 +63,7 @@ def imbalance_command(
         _check_plot(options.plot)
         if sparse.sparsity is None:
             raise SpecError(Issue("imbalance needs a sparse design", "such as --sparsity procrustes"))
-        machine, work, schedule = load_all(architecture, problem, mapping)
+        machine, work, schedule = load_all(architecture, problem, mapping, sparse.sparsity)
         ready = [(phased, _prepare(machine, phased, sparse, options)) for phased in sparse.in_phases(work)]
         if not quiet:
             announce_compiling("measure_work")

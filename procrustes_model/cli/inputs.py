@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.vocabulary import PHASES
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
@@ -48,13 +49,18 @@ MappingArgument = Annotated[
 ]
 
 
-def load_all(architecture: str, problem: str, mapping: str) -> tuple[Architecture, Problem, Mapping]:
+def load_all(
+    architecture: str, problem: str, mapping: str, sparsity: str | None = None
+) -> tuple[Architecture, Problem, Mapping]:
     """Load all three, and report what is wrong with any of them together.
 
     Parameters
     ----------
     architecture, problem, mapping : str
         Files or shipped names.
+    sparsity : str, optional
+        The sparse design, which may leave room for wider loops in space; what is wrong with it is not
+        reported here.
 
     Raises
     ------
@@ -75,7 +81,7 @@ def load_all(architecture: str, problem: str, mapping: str) -> tuple[Architectur
     except SpecError as error:
         issues += error.issues
     if machine is not None and work is not None:
-        return machine, work, load_mapping(mapping, machine, work)
+        return machine, work, load_mapping(mapping, machine, work, _roomy(sparsity))
     try:
         from procrustes_model.cli.mapping_alone import check_mapping_alone
 
@@ -83,3 +89,14 @@ def load_all(architecture: str, problem: str, mapping: str) -> tuple[Architectur
     except SpecError as error:
         issues += error.issues
     raise SpecError(issues)
+
+
+def _roomy(sparsity: str | None) -> set[str]:
+    """Return the levels below which a sparse design leaves instances out, in any phase."""
+    from procrustes_model.spec.load import load_sparsity
+
+    try:
+        design = None if sparsity is None else load_sparsity(sparsity)
+    except SpecError:
+        return set()
+    return set() if design is None else {name for phase in PHASES for name in design.phase(phase).roomy}

@@ -292,7 +292,7 @@ class Space:
             Where constraints bypass them.
         """
         keep = self.rules.keep
-        for level, target in zip(design.actions.level.tolist(), design.actions.target.tolist(), strict=True):
+        for level, target in design.saved_at:
             if keep[level, target] == 0:
                 name, tensor = self.architecture.levels[level].name, self.problem.tensors[target].name
                 message = (

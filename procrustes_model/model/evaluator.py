@@ -122,7 +122,8 @@ class Evaluator:
             When the mapping is wrong, tiles exceed a level's capacity, a count exceeds 2^62, or last passes
             are shorter under a sparse design or under ``overlap: innermost``.
         """
-        schedule = load_mapping(mapping, self.architecture, self.problem)
+        roomy = () if self.sparsity is None else self.sparsity.phase(self.problem.phase).roomy
+        schedule = load_mapping(mapping, self.architecture, self.problem, roomy)
         if isinstance(self.design, SparseDesign):
             return self._evaluate_sparse(self.design, schedule, check_capacity)
         if schedule.imperfect and self.design.rules.forgetful:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from collections.abc import Mapping as AbstractMapping
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ def load_mapping(
     source: str | os.PathLike[str] | AbstractMapping[str, Any] | Mapping,
     architecture: Architecture,
     problem: Problem,
+    roomy: Collection[str] = (),
 ) -> Mapping:
     """Return the mapping that a file, a name or a dict describes, checked against what it maps.
 
@@ -62,6 +64,9 @@ def load_mapping(
         Gives the levels, their fan-out and which tensors they may keep.
     problem : Problem
         Gives the dimensions, their bounds and the tensors.
+    roomy : collection of str
+        Levels below which a sparse design leaves instances out, so that loops may spread over more than there
+        are: what is left is checked when the mapping is evaluated.
 
     Returns
     -------
@@ -81,7 +86,7 @@ def load_mapping(
         if _has_names_of(source, architecture, problem):
             return source
         source = source.to_dict()
-    return read_mapping(open_document(source, "mapping"), architecture, problem)
+    return read_mapping(open_document(source, "mapping"), architecture, problem, roomy)
 
 
 def _has_names_of(mapping: Mapping, architecture: Architecture, problem: Problem) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.homes import find_home
@@ -100,7 +101,9 @@ def _divisors(number: int) -> str:
     return ", ".join(str(one) for one in found) + last
 
 
-def check_fanout(levels: list[WrittenLevel], architecture: Architecture, document: Document) -> None:
+def check_fanout(
+    levels: list[WrittenLevel], architecture: Architecture, document: Document, roomy: Collection[str] = ()
+) -> None:
     """Note spatial loops over more instances than there are below a level.
 
     Parameters
@@ -110,8 +113,12 @@ def check_fanout(levels: list[WrittenLevel], architecture: Architecture, documen
     architecture : Architecture
     document : Document
         Gets the issues.
+    roomy : collection of str
+        Levels that are left out.
     """
     for index, level in enumerate(levels):
+        if architecture.levels[index].name in roomy:
+            continue
         inner = architecture.levels[index + 1] if index + 1 < len(levels) else architecture.compute
         for axis, available in zip(("spatial_x", "spatial_y"), architecture.fanout(index), strict=True):
             factors = level.loops[axis]

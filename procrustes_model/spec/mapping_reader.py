@@ -7,6 +7,7 @@ bring a trail of issues that only follow from it.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import PurePath
 from typing import Any
 
@@ -30,7 +31,9 @@ _TOKEN = re.compile(r"([^\s,=]+)\s*=\s*([^\s,=/]+)(?:\s*/\s*([^\s,=]+))?(?=[\s,]
 _MAX_TOKENS = 1000
 
 
-def read_mapping(document: Document, architecture: Architecture, problem: Problem) -> Mapping:
+def read_mapping(
+    document: Document, architecture: Architecture, problem: Problem, roomy: Collection[str] = ()
+) -> Mapping:
     """Return the mapping that a document describes.
 
     Parameters
@@ -39,6 +42,8 @@ def read_mapping(document: Document, architecture: Architecture, problem: Proble
         With the one top-level key `mapping`.
     architecture : Architecture
     problem : Problem
+    roomy : collection of str
+        Levels whose fan-out is not checked here.
 
     Returns
     -------
@@ -57,7 +62,7 @@ def read_mapping(document: Document, architecture: Architecture, problem: Proble
     reader = _Reader(document, architecture, problem)
     levels = reader.read(content)
     check_bounds(levels, reader.unclear, architecture, problem, document)
-    check_fanout(levels, architecture, document)
+    check_fanout(levels, architecture, document, roomy)
     check_keep(levels, architecture, problem, document)
     check_beside(levels, architecture, document)
     document.raise_issues()

@@ -48,3 +48,34 @@ class Rules(Frozen):
         description="what a computation does whose operand's access is gated; take_cycle: it is gated too; "
         "dropped: it takes neither cycle nor energy",
     )
+    several_actions: Literal["together", "strongest"] = Field(
+        default="together",
+        description="what several actions on a tensor at a level save; strongest: what one of them does, the "
+        "one that saves most",
+    )
+    partial_sums: Literal["dense", "compressed"] = Field(
+        default="dense",
+        description="how sums in progress of a compressed output move; compressed: like complete ones; needs "
+        "whole_words",
+    )
+    empty_tiles: Literal["counted", "unused"] = Field(
+        default="counted",
+        description="what instances do whose tile is empty and known to be; unused: they are not used, and "
+        "counts are those of one that is; needs whole_words",
+    )
+    absent_operands: Literal["seen", "absent"] = Field(
+        default="seen",
+        description="what a computation is all of whose operands are zeros that are not stored; seen: as "
+        "others that meet a zero; absent: none at all; needs whole_words",
+    )
+    position_use: Literal["together", "mean"] = Field(
+        default="together",
+        description="how well compute units are used where positions are chosen; together: as in all groups "
+        "of positions together; mean: as in a group on average, one without any takes a step too, and what "
+        "is left out in space counts as used",
+    )
+    masks: Literal["joint", "independent"] = Field(
+        default="joint",
+        description="how zeros of several tensors with masks meet; joint: counted position by position; "
+        "independent: as if one said nothing of another",
+    )

@@ -164,11 +164,27 @@ class Action(Frozen):
     """Accesses that are not done because what they would meet is zero."""
 
     level: Name = Field(description="the level at which accesses are saved")
-    kind: Literal["gate", "skip"] = Field(
-        description="gate: takes the cycle; skip: takes neither cycle nor energy"
+    kind: Literal["gate", "skip", "skip_space", "skip_positions"] = Field(
+        description="gate: takes the cycle; skip: takes neither cycle nor energy; skip_space: instances "
+        "below that meet only zeros are left out, which makes room for others; skip_positions: only "
+        "positions that are not zero are handed out"
     )
-    target: Name = Field(description="the tensor whose accesses are saved")
-    on: Names = Field(min_length=1, description="tensors whose empty tiles save them")
+    target: Name = Field(description="the tensor whose accesses are saved, or whose positions are chosen")
+    on: Names = Field(description="tensors whose empty tiles save them; none where positions are chosen")
+
+    @property
+    def saves_accesses(self) -> bool:
+        """Whether accesses to the level are saved: what makes room saves instances and steps below it."""
+        return self.kind in ("gate", "skip")
+
+    @model_validator(mode="after")
+    def _check_leaders(self) -> Action:
+        if bool(self.on) == (self.kind == "skip_positions"):
+            message = "'on' names the tensors whose zeros save accesses, at least one"
+            if self.on:
+                message = f"'on' has no effect: positions of '{self.target}' are chosen by its own zeros"
+            raise PartError(("on",), message)
+        return self
 
 
 class ComputeActions(Frozen):
@@ -304,14 +320,20 @@ class SparsePhase(Frozen):
     @model_validator(mode="after")
     def _check_actions(self) -> SparsePhase:
         """Raise where an action has no effect beside another one on the same level and tensor."""
-        saved: set[tuple[str, str, str]] = set()
+        saved: set[tuple[str, ...]] = set()
         for number, action in enumerate(self.actions):
-            here = [(action.level, action.target, leader) for leader in action.on]
+            where = "" if action.saves_accesses else action.kind
+            here = [(action.level, action.target, name, where) for name in action.on or (action.target,)]
             if twice := next((one for one in here if one in saved), None):
                 message = f"accesses of '{twice[1]}' at {twice[0]} are saved on '{twice[2]}' twice"
                 raise PartError(("actions", number), message, "keep one of them")
             saved.update(here)
         return self
+
+    @property
+    def roomy(self) -> set[str]:
+        """Levels below which instances are left out."""
+        return {action.level for action in self.actions if action.kind == "skip_space"}
 
     def format_of(self, tensor: str, level: str) -> Format:
         """Return how a level stores a tensor: as said for it, for every level, or else with its zeros."""

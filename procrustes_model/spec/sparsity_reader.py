@@ -19,7 +19,8 @@ _TITLE = ("name", "description", "source")
 _SECTIONS = tuple(SparsePhase.model_fields)
 _MERGED = ("densities", "formats")
 _Test = Callable[[SparsePhase], bool]
-_ACTION_KEYS = ["level", "skip", "gate", "on"]
+_ACTION_KINDS = ("skip", "gate", "skip_space", "skip_positions")
+_ACTION_KEYS = ["level", *_ACTION_KINDS, "on"]
 
 
 def read_sparsity(document: Document) -> Sparsity:
@@ -151,6 +152,11 @@ def _gates_computations(phase: SparsePhase) -> bool:
     return bool(phase.compute.gate) or (with_access and any(one.kind == "gate" for one in phase.actions))
 
 
+def _rounds_compressed(phase: SparsePhase) -> bool:
+    """Say whether counts of compressed tensors are rounded."""
+    return phase.rules.rounding == "whole_words" and bool(phase.formats)
+
+
 _RULE_NEEDS: dict[str, tuple[str, _Test]] = {
     "stored_zeros": (
         f"a format of kind {takers_of('run_bits').replace(' and ', ' or ')}",
@@ -167,6 +173,15 @@ _RULE_NEEDS: dict[str, tuple[str, _Test]] = {
         "an action that gates",
         lambda phase: any(one.kind == "gate" for one in phase.actions),
     ),
+    "several_actions": ("actions", lambda phase: bool(phase.actions)),
+    "partial_sums": ("'rounding: whole_words' and formats", _rounds_compressed),
+    "empty_tiles": ("'rounding: whole_words' and formats", _rounds_compressed),
+    "absent_operands": ("'rounding: whole_words' and formats", _rounds_compressed),
+    "position_use": (
+        "an action that chooses positions",
+        lambda phase: any(one.kind == "skip_positions" for one in phase.actions),
+    ),
+    "masks": ("actions, or computations that skip", lambda phase: bool(phase.actions or phase.compute.skip)),
 }
 """By rule, what it says how to count, and whether a phase has it; the others hold for everything."""
 
@@ -234,14 +249,17 @@ def _action(item: Any, path: Path, document: Document) -> Any:
     """Return an action as its model takes it: `skip: T` or `gate: T` says kind and target at once."""
     if not isinstance(item, dict):
         return item
-    kinds = [kind for kind in ("skip", "gate") if kind in item]
+    kinds = [kind for kind in _ACTION_KINDS if kind in item]
     if len(kinds) != 1:
         hint = "such as {level: RegFile, skip: Outputs, on: [Weights]}"
-        document.complain(path, "an action has either 'skip' or 'gate', with the tensor it saves", hint)
+        message = (
+            "an action has one of 'skip', 'gate', 'skip_space' and 'skip_positions', with the tensor it saves"
+        )
+        document.complain(path, message, hint)
     for key in item:
         if key not in _ACTION_KEYS:
             unknown_key(document, (*path, key), _ACTION_KEYS)
     kind = kinds[0] if kinds else "skip"
-    on = item.get("on")
+    on = item.get("on", [] if kind == "skip_positions" else None)
     action = {"kind": kind, "target": item.get(kind, "?"), "on": [on] if isinstance(on, str) else on}
     return {"level": item["level"], **action} if "level" in item else action

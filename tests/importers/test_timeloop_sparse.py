@@ -132,6 +132,55 @@ def test_optimizations_that_say_nothing_leave_a_dense_design(data: Path, tmp_pat
     assert "sparsity.yaml" not in translate([sparse(data, tmp_path, "tree", nothing)]).files
 
 
+FORMATS = """
+sparse_optimizations:
+  targets:
+    - name: Far
+      representation-format:
+        data-spaces:
+          - name: W
+            rank-application-order: inner-to-outer
+            ranks:
+              - {format: UOP, payload-word-bits: 0}
+              - {format: rle, flattened-rankIDs: [[C, R]], metadata-word-bits: 3}
+    - name: Near
+      action-optimization:
+        - {type: skipping-spatial, target: X, condition-on: [W]}
+        - {type: skipping, target: Y, condition-on: [W]}
+        - {type: position-skipping, target: W, condition-on: []}
+"""
+
+
+def test_formats_and_actions_that_make_room_have_words(data: Path, tmp_path: Path) -> None:
+    content = translate([sparse(data, tmp_path, "tree", FORMATS)]).files["sparsity.yaml"]["sparsity"]
+    ranks = [{"kind": "UOP", "payload_bits": 0}, {"kind": "RLE", "of": ["C", "R"], "metadata_bits": 3}]
+    assert content["formats"] == {"W": {"Far": {"ranks": ranks, "begin": "innermost"}}}
+    assert content["actions"] == [
+        {"level": "Near", "skip_space": "X", "on": ["W"]},
+        {"level": "Near", "skip": "Y", "on": ["W"]},
+        {"level": "Near", "skip_positions": "W"},
+    ]
+    assert content["capacity"] == {"size": "maximum"}
+    wanted = {"stored_zeros": "metadata_only", "several_actions": "strongest", "position_use": "mean"}
+    assert wanted.items() <= content["rules"].items()
+
+
+def test_an_action_on_what_its_level_bypasses_saves_further_out(small: Path) -> None:
+    change(
+        small / "sparse.yaml",
+        "{type: gating, target: X, condition-on: [W]}",
+        "{type: gating, target: W, condition-on: [X]}",
+    )
+    change(small / "sparse.yaml", "    - name: Regs", "    - name: Near")
+    found = translate([small])
+    assert found.files["sparsity.yaml"]["sparsity"]["actions"][0] == {
+        "level": "Far",
+        "gate": "W",
+        "on": ["X"],
+    }
+    assert any("'Near' bypasses W" in note for note in found.findings.notes)
+
+
 REFUSED = [
     (
         "sparse.yaml",

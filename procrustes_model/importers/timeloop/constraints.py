@@ -12,7 +12,7 @@ from procrustes_model.importers.timeloop.problem import TranslatedProblem
 from procrustes_model.importers.timeloop.tree import Part
 from procrustes_model.spec.text.words import did_you_mean
 
-_SECTIONS = ("architecture_constraints", "mapspace_constraints", "mapspace")
+_SECTIONS = ("architecture_constraints", "mapspace_constraints", "mapspace", "constraints")
 _LISTS = ("targets", "constraints")
 _BESIDE = ("version", "template", *_LISTS)
 _KINDS = {"temporal": "temporal", "spatial": "spatial", "dataspace": "keep"}

@@ -128,6 +128,12 @@ def _has(part: Part, known: tuple[str, ...]) -> bool:
     return any(word in part.words for word in known)
 
 
+def _fans_out(part: Part) -> bool:
+    """Say whether a part only fans out: by class or subclass, unless the class is unlimited storage."""
+    first = part.words.split(" ", 1)[0]
+    return _has(part, words.FANOUT_CLASSES) and words.UNLIMITED_CLASS not in first
+
+
 def _computes(part: Part) -> bool:
     """Say whether a part computes: the class itself, without the subclass, may not be one of storage."""
     first = part.words.split(" ", 1)[0]
@@ -179,7 +185,7 @@ def _level(
     bits, block = _words_of(part)
     content: dict[str, Any] = {"name": part.name, "class": _class(part), **fan, "word_bits": bits}
     capacity = _capacity(part, bits, block)
-    if _has(part, words.FANOUT_CLASSES) or capacity == 0:
+    if _fans_out(part) or capacity == 0:
         content |= {"word_bits": 1, "tensors": [], "energy_pj": {"read": 0, "write": 0}}
         return Level(part, content, own, holds=False)
     if block > 1:
@@ -225,7 +231,7 @@ def _words_of(part: Part) -> tuple[int, int]:
 
 def _capacity(part: Part, bits: int, block: int) -> int | None:
     """Return how many words an instance holds; None where there is no limit."""
-    if words.UNLIMITED_CLASS in part.words and not _has(part, words.FANOUT_CLASSES):
+    if words.UNLIMITED_CLASS in part.words and not _fans_out(part):
         return None
     entries, depth = part.find(words.ENTRIES, 0), part.find(words.DEPTH, 0)
     if entries is None and depth is not None:

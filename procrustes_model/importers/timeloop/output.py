@@ -29,13 +29,12 @@ def check_translation(translation: Translation) -> None:
     try:
         architecture = load_architecture(files["architecture.yaml"])
         problem = load_problem(files["problem.yaml"])
+        sparse = files.get("sparsity.yaml", files.get("rules.yaml"))
+        roomy = set() if sparse is None else load_sparsity(sparse).forward.roomy
         if "mapping.yaml" in files:
-            load_mapping(files["mapping.yaml"], architecture, problem)
+            load_mapping(files["mapping.yaml"], architecture, problem, roomy)
         if "constraints.yaml" in files:
             load_constraints(files["constraints.yaml"], architecture, problem)
-        for name in ("rules.yaml", "sparsity.yaml"):
-            if name in files:
-                load_sparsity(files[name])
     except SpecError as error:
         raise SpecError(
             [Issue(f"what it translates to cannot be read: {one.message}", one.hint) for one in error.issues]

@@ -77,4 +77,4 @@ def _flattened(node: Node | None, problem: TranslatedProblem) -> list[str]:
 
 def _written(ranks: list[dict[str, Any]], inner_first: bool) -> dict[str, Any]:
     """Return the format as a sparse design has it: ranks from the outermost."""
-    return {"ranks": ranks} | ({"given": "inner_first"} if inner_first else {})
+    return {"ranks": ranks} | ({"begin": "innermost"} if inner_first else {})

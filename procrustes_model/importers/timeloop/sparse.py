@@ -50,6 +50,11 @@ class Design:
         return names | set(self.formats) | {name for some in self.compute.values() for name in some}
 
     @property
+    def accesses(self) -> list[dict[str, Any]]:
+        """Actions that save accesses."""
+        return [action for action in self.actions if "gate" in action or "skip" in action]
+
+    @property
     def gates(self) -> bool:
         """Whether accesses are gated."""
         return any("gate" in action for action in self.actions)
@@ -193,6 +198,31 @@ _READERS = {
 }
 
 
+def move_actions(design: Design, machine: Machine, mapped: dict[str, Any] | None) -> None:
+    """Let actions on what a level bypasses save accesses where the tensor comes from, as that tool does.
+
+    Parameters
+    ----------
+    design : Design
+        Its actions change.
+    machine : Machine
+    mapped : dict or None
+        The mapping that comes with the design; without one nothing is known to be bypassed.
+    """
+    kept = {} if mapped is None else {one["level"]: one["keep"] for one in mapped["levels"]}
+    names = [level.part.name for level in machine.levels]
+    for action in design.accesses:
+        tensor, name = action.get("gate", action.get("skip")), action["level"]
+        if not kept or tensor in kept[name]:
+            continue
+        outside = [one for one in names[: names.index(name)] if tensor in kept[one]]
+        if outside:
+            action["level"] = outside[-1]
+            machine.nodes[name].findings.note(
+                f"'{name}' bypasses {tensor}: what it saves is saved at '{outside[-1]}', in this mapping"
+            )
+
+
 def write_design(
     design: Design, inputs: Inputs, problem: TranslatedProblem, year: Year, name: str, description: str
 ) -> dict[str, Any]:
@@ -208,12 +238,18 @@ def write_design(
     if design.compresses:
         content["capacity"] = {"size": "maximum"}
     rules = year.rules.model_dump(exclude_defaults=True) | {"rounding": "whole_words"}
-    if design.actions:
+    if design.accesses:
         rules["access_box"] = "joined"
     if design.gates:
         rules["gated_operands"] = "dropped"
     if design.runs:
         rules["stored_zeros"] = "metadata_only"
+    if design.accesses:
+        rules["several_actions"] = "strongest"
+    if any("skip_positions" in action for action in design.actions):
+        rules["position_use"] = "mean"
+    if design.formats:
+        rules |= {"partial_sums": "compressed", "empty_tiles": "unused", "absent_operands": "absent"}
     return content | {"rules": rules}
 
 

@@ -22,18 +22,13 @@ def add_prices(machine: Machine, design: Design, year: words.Year) -> None:
     design : Design
     year : Year
     """
-    kinds = {kind: any(key in one for one in design.actions) for key, kind in _KINDS.items()}
-    saves = {one["level"] for one in design.actions if any(key in one for key in _KINDS)}
-    outside = True
     for level in machine.levels:
         name = level.part.name
-        outside = outside and name not in saves
         if not level.holds or level.table is None:
             continue
         prices = level.content["energy_pj"]
-        for kind, is_there in kinds.items():
-            # An action on what its level bypasses saves accesses further out.
-            if is_there and saves and (name in saves or outside):
+        for key, kind in _KINDS.items():
+            if any(key in action and action["level"] == name for action in design.actions):
                 _add_saved(prices, kind, level.table, year)
         if any(name in levels for levels in design.formats.values()):
             _add_metadata(level, prices, year)

@@ -17,7 +17,7 @@ from procrustes_model.importers.timeloop.machine import Machine, read_machine
 from procrustes_model.importers.timeloop.mapping import read_mapping
 from procrustes_model.importers.timeloop.node import Findings, Node
 from procrustes_model.importers.timeloop.problem import TranslatedProblem, read_problem
-from procrustes_model.importers.timeloop.sparse import read_design, write_design
+from procrustes_model.importers.timeloop.sparse import move_actions, read_design, write_design
 from procrustes_model.importers.timeloop.sparse_prices import add_prices
 from procrustes_model.importers.timeloop.words import NEWEST, NO_EFFECT, SETTINGS, SPARSE, YEARS, Year
 from procrustes_model.spec.text.words import did_you_mean
@@ -31,6 +31,7 @@ _TRANSLATED = (
     "architecture_constraints",
     "mapspace_constraints",
     "mapspace",
+    "constraints",
 )
 
 
@@ -108,6 +109,7 @@ def translate(
     if problem is not None and machine.levels and machine.complete:
         design = read_design(inputs, machine, problem)
         mapped = read_mapping(directives, machine, problem, year, name, ones=bool(design.actions))
+        move_actions(design, machine, mapped)
         add_leakage(machine, mapped)
         limits = read_constraints(inputs, machine, problem)
         _settle(machine, mapped, limits, problem)

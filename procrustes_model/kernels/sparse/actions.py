@@ -76,6 +76,13 @@ def _met_density(met: float, whole: bool) -> float:
 
 
 @kernel
+def _left_density(densities: DensityArrays, saved: SavedArrays, n: int, tensor: int) -> float:
+    """Return the density of an operand among the computations that storage delivers, rounded."""
+    left = 1 - _met_density(saved.empty[n, tensor], True)
+    return min(1.0, _met_density(densities.met[tensor], True) / left) if left > 0 else 0.0
+
+
+@kernel
 def save_computes(computes: int, saved: SavedArrays, dropped: bool, counts: SparseCountArrays) -> None:
     """Split computations into actual, gated and skipped ones.
 
@@ -114,7 +121,8 @@ def save_whole_computes(
 ) -> None:
     """Split computations into actual, gated and skipped ones, rounding on the way as Sparseloop does.
 
-    Of what storage delivers, an operand that led savings on the way is denser than before.
+    Of what storage delivers, an operand that led savings on the way is denser than before. Where all operands
+    are compressed, and zeros that meet are none of the computations, what is skipped meets one nonzero.
 
     Parameters
     ----------
@@ -138,23 +146,29 @@ def save_whole_computes(
         if not actions.dropped and saved.computes[n, 0] > 0:
             gated = float(math.floor(total * (1 - saved.computes[n, 1] / saved.computes[n, 0])))
             total -= gated
-        skipped = 0.0
+        skipped, nothing = 0.0, 0.0
         gating = 0
-        first = second = 1.0
+        first = second = zero = 1.0
+        absent = actions.absent
         for t in range(tensors):
-            if not (actions.skip_compute[t] or actions.gate_compute[t]):
-                continue
-            left = 1 - _met_density(saved.empty[n, t], True)
-            density = min(1.0, _met_density(densities.met[t], True) / left) if left > 0 else 0.0
+            density = _left_density(densities, saved, n, t)
+            if t != output:
+                absent = absent and compressed[n, t]
+                zero *= 1 - density
             if actions.skip_compute[t] and (compressed[n, t] or t == output):
                 skipped += (total - skipped) * (1 - density)
             elif actions.gate_compute[t]:
                 gating += 1
                 first, second = (density, second) if gating == 1 else (first, second * density)
-        total -= skipped
-        more = total * (first * (1 - second) + (1 - first) * second)
-        more += total * ((1 - first) * (1 - second))
+        if absent:
+            nothing = float(math.floor(total * zero))
+            skipped = float(math.floor(max(0.0, skipped - total * zero)))
+        left = total - skipped
+        more = left * (first * (1 - second) + (1 - first) * second)
+        more += left * ((1 - first) * (1 - second))
         more = math.floor(more)
-        counts.computes[n, 0] = total - more
+        if absent and gating > 0:
+            more -= nothing
+        counts.computes[n, 0] = left - more - nothing
         counts.computes[n, 1] = gated + more
         counts.computes[n, 2] = skipped

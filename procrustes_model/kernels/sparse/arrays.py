@@ -24,7 +24,7 @@ INNERMOST = -1
 WHOLE_TILE, HALF_TILE = 0, -1
 """Blocks that are not a number of positions."""
 
-GATED, SKIPPED = Saving.GATED.value, Saving.SKIPPED.value
+GATED, SKIPPED, SPACED = Saving.GATED.value, Saving.SKIPPED.value, Saving.SPACED.value
 """What becomes of accesses that are saved: `vocabulary.Saving` for kernels; 0: nothing is saved."""
 
 
@@ -77,6 +77,12 @@ class ActionArrays(NamedTuple):
         Whether boxes are those of `find_joined_boxes`.
     dropped : bool
         Whether a computation whose operand is gated takes no cycle.
+    strongest : bool
+        Whether of several actions on a tensor at a level only the one that saves most counts.
+    absent : bool
+        Whether a computation all of whose operands are zeros that are not stored is none.
+    chosen : bool[T]
+        Operands of which only positions that are not zero are handed out.
     """
 
     level: Ints
@@ -88,6 +94,49 @@ class ActionArrays(NamedTuple):
     whole: bool
     joined: bool
     dropped: bool
+    strongest: bool
+    absent: bool
+    chosen: Bools
+
+
+class UseArrays(NamedTuple):
+    """What share of the instances that a mapping uses is used on average.
+
+    Attributes
+    ----------
+    tensors : float64[N, L, T]
+        Of those that hold a tensor: the others have a tile that is empty.
+    units : float64[N]
+        Of compute units.
+    steps : float64[N, L, T, 3]
+        Share of accesses that is left where positions are chosen.
+    """
+
+    tensors: Floats
+    units: Floats
+    steps: Floats
+
+
+class PackArrays(NamedTuple):
+    """Where zeros make room: instances that are left out, and positions that are chosen.
+
+    Attributes
+    ----------
+    spaced : bool[L]
+        Levels below which instances are left out.
+    fanout : int64[L, 2]
+        Of the machine.
+    level, target : int64[P]
+        Levels that choose among positions, and of which tensor.
+    mean : bool
+        Whether units are used as well as in a group of positions on average; else as in all groups together.
+    """
+
+    spaced: Bools
+    fanout: Ints
+    level: Ints
+    target: Ints
+    mean: bool
 
 
 class TermArrays(NamedTuple):

@@ -15,6 +15,7 @@ from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
     GATED,
     SKIPPED,
+    SPACED,
     STRUCTURED,
     ActionArrays,
     BoxArrays,
@@ -311,9 +312,15 @@ def combine_computes(
                 own[:] = NO_BOX
                 if stage == 0:
                     _lead(actions, boxes.level[n], boxes.effective[n], empty[n], -1, t, SKIPPED, own)
+                    _lead(actions, boxes.level[n], boxes.effective[n], empty[n], -1, t, SPACED, own)
                 if stage == 1 or actions.dropped:
                     _lead(actions, boxes.level[n], boxes.effective[n], empty[n], -1, t, GATED, own)
                 _take_away(own, empty[n], saved.empty[n], taken, t)
+                if actions.chosen[t] and stage == 0 and saved.empty[n, t] < 1:
+                    # Of these operands zeros are never delivered.
+                    kept = min(1.0, densities.met[t] / (1 - saved.empty[n, t]))
+                    taken[t] = 1 - (1 - taken[t]) * kept
+                    saved.empty[n, t] = 1 - densities.met[t]
         chosen[:] = False
         share = 1.0
         for stage in range(4):
@@ -322,6 +329,10 @@ def combine_computes(
                 if stage < 2 and t != problem.output:
                     kind = SKIPPED if stage == 0 else GATED
                     changed |= _choose(actions, boxes.level[n], boxes.effective[n], -1, t, kind, chosen)
+                    if stage == 0:
+                        changed |= actions.chosen[t] and not chosen[-1, t]
+                        chosen[-1, t] = chosen[-1, t] or actions.chosen[t]
+                        changed |= _choose(actions, boxes.level[n], boxes.effective[n], -1, t, SPACED, chosen)
                 met = stage == 2 and actions.skip_compute[t] and (compressed[n, t] or t == problem.output)
                 if met or (stage == 3 and actions.gate_compute[t]):
                     chosen[-1, t] = True

@@ -36,7 +36,7 @@ from procrustes_model.kernels.dense.cost import (
 from procrustes_model.kernels.dense.rounding import count_packs, round_up
 from procrustes_model.kernels.dense.wires import charge_wires
 from procrustes_model.kernels.jit import kernel
-from procrustes_model.kernels.sparse.arrays import BalanceArrays, SparseCountArrays
+from procrustes_model.kernels.sparse.arrays import BalanceArrays, SparseCountArrays, UseArrays
 
 
 @kernel
@@ -105,6 +105,34 @@ def charge_gated_metadata(
 
 
 @kernel
+def use_less(used: Floats, costs: CostArrays) -> None:
+    """Charge instances that hold no tile for nothing.
+
+    Parameters
+    ----------
+    used : float64[N, L, T]
+        Share of instances that hold one.
+    costs : CostArrays
+        `energy`, `metadata`, `saved` and `total` shrink.
+    """
+    mappings, levels, tensors = used.shape
+    for n in range(mappings):
+        for level in range(levels):
+            for t in range(tensors):
+                share = used[n, level, t]
+                if share == 1:
+                    continue
+                for action in range(3):
+                    spent = costs.energy[n, level, t, action] + costs.metadata[n, level, t, action]
+                    spent += costs.saved[n, level, t, 0, action] + costs.saved[n, level, t, 1, action]
+                    costs.total[n] -= (1 - share) * spent
+                    costs.energy[n, level, t, action] *= share
+                    costs.metadata[n, level, t, action] *= share
+                    costs.saved[n, level, t, 0, action] *= share
+                    costs.saved[n, level, t, 1, action] *= share
+
+
+@kernel
 def charge_beside(
     machine: MachineArrays,
     balance: BalanceArrays,
@@ -159,13 +187,16 @@ def slowest_counts(busy: float, computes: int, met: float) -> bool:
 
 @kernel
 def find_steps(
-    instances: Ints, computes: int, met: Floats, balanced: bool, counts: SparseCountArrays, steps: Ints
-) -> None:
+    instances: Ints, used: Floats, computes: int, met: Floats, balanced: bool, counts: SparseCountArrays,
+    steps: Ints,
+) -> None:  # fmt: skip
     """Find the steps of the slowest processing element.
 
     Parameters
     ----------
     instances : int64[N, L + 1]
+    used : float64[N]
+        Share of compute units that is used on average.
     computes : int
         If nothing were zero, over all units.
     met : float64[N]
@@ -180,7 +211,7 @@ def find_steps(
     units = instances.shape[1] - 1
     for n in range(len(steps)):
         busy = counts.computes[n, DONE] + counts.computes[n, GATED_COMPUTE]
-        even = busy / instances[n, units]
+        even = busy / (instances[n, units] * used[n])
         if balanced and slowest_counts(busy, computes, met[n]):
             # What is saved beyond the zeros of the balanced tensor is saved evenly.
             others = busy / (computes * met[n]) if met[n] > 0 else 0.0
@@ -192,7 +223,7 @@ def find_steps(
 @kernel
 def cost_sparse(
     problem: ProblemArrays, machine: MachineArrays, keep: Bools, room: Room, rules: RuleArrays,
-    balance: BalanceArrays, counts: SparseCountArrays, costs: CostArrays,
+    balance: BalanceArrays, use: UseArrays, counts: SparseCountArrays, costs: CostArrays,
 ) -> None:  # fmt: skip
     """Charge a batch under a sparse design; the steps of the compute units stand last in `costs.cycles`.
 
@@ -205,6 +236,7 @@ def cost_sparse(
         Geometry, and counts if nothing were zero; a status may become OVERFLOW.
     rules : RuleArrays
     balance : BalanceArrays
+    use : UseArrays
     counts : SparseCountArrays
     costs : CostArrays
         Filled in.
@@ -216,6 +248,7 @@ def cost_sparse(
     if not rules.dearest:
         charge_gated_metadata(machine, instances, counts, costs)
     charge_saved(machine, instances, counts, costs)
+    use_less(use.tensors, costs)
     if machine.wires.any:
         charge_wires(problem, machine, keep, room.loops, dense, counts.actual, counts.metadata, costs, status)
     charge_beside(machine, balance, rules.dearest, counts, costs)

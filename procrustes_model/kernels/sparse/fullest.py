@@ -10,6 +10,8 @@ import numpy as np
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, LoopArrays, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
+    DENSE,
+    FIXED,
     HYPERGEOMETRIC,
     STRUCTURED,
     DensityArrays,
@@ -333,6 +335,20 @@ def _find_most(
     starts = count_starts(problem, rank, extent, m)
     short, _ = split_last(problem, rank, side, m)
     return structured_quantile(n, m, starts, words // side, side, share, short)
+
+
+@kernel
+def most_of_tile(
+    problem: ProblemArrays, densities: DensityArrays, tensor: int, extent: Ints, words: int
+) -> float:
+    """Return the most nonzeros that a tile over int64[D], of so many words, can have.
+
+    Of a tensor whose tiles all have the same share of them the average, which need not be whole.
+    """
+    model = densities.model[tensor]
+    if model in (DENSE, FIXED):
+        return float(words * densities.average[tensor])
+    return float(_find_most(problem, densities, tensor, extent, words, 1.0, math.inf))
 
 
 @kernel

@@ -75,8 +75,8 @@ class Relaxation:
 
     @property
     def has_prices(self) -> bool:
-        """Whether words have least prices: not where tiles spill."""
-        return self.design.overflow != "spill"
+        """Whether words have least prices: not where tiles spill, or zeros make room."""
+        return self.design.overflow != "spill" and not self.design.packs and not self.design.holds_less
 
     @property
     def is_uneven(self) -> bool:

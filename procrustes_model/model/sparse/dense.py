@@ -28,6 +28,7 @@ def does_nothing(design: SparseDesign, architecture: Architecture, problem: Prob
         and bool((design.densities.average == 1).all())
         and not design.compressed.any()
         and not len(design.actions.level)
+        and not design.packs
         and not design.actions.skip_compute.any()
         and not charged
         and fits_as_dense

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.formats import FORMATS
+from procrustes_model.spec.sparsity import Density
 from procrustes_model.vocabulary import Phase
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.mapping import Mapping
     from procrustes_model.spec.problem import Problem
-    from procrustes_model.spec.sparsity import SparsePhase, Sparsity
+    from procrustes_model.spec.sparsity import Action, SparsePhase, Sparsity
+
+
+_DENSE = Density(model="dense")
 
 
 def idle_on(
@@ -32,12 +36,21 @@ def idle_on(
     levels = {level.name: level for level in architecture.levels}
     issues = []
     for number, action in enumerate(phase.actions):
-        if not levels[action.level].may_keep(action.target):
+        if action.saves_accesses and not levels[action.level].may_keep(action.target):
             message = (
                 f"{action.level} of {architecture.name} does not keep '{action.target}': nothing is saved"
             )
             path = ("actions", number, "level")
             issues.append(sparsity.issue(message, "name a level that keeps it", problem.phase, path))
+        names = list(levels)
+        outside = [
+            one for one in names[: names.index(action.level) + 1] if levels[one].may_keep(action.target)
+        ]
+        if _unknown_positions(phase, action, outside):
+            message = f"nothing says which positions of '{action.target}' are not zero: none can be chosen"
+            hint = f"give it a format at {action.level}, or further out"
+            path = ("actions", number, action.kind)
+            issues.append(sparsity.issue(message, hint, problem.phase, path))
     for name, formats in phase.formats.items():
         for level in formats:
             if level in levels and not levels[level].may_keep(name):
@@ -51,6 +64,13 @@ def idle_on(
             hint = f"give it a format under 'formats', or write 'gate: {name}'"
             issues.append(sparsity.issue(message, hint, problem.phase, ("compute", "skip")))
     return issues
+
+
+def _unknown_positions(phase: SparsePhase, action: Action, holders: list[str]) -> bool:
+    """Say whether no level of some knows which positions of an action's tensor are not zero, and any is."""
+    if action.kind != "skip_positions" or phase.densities.get(action.target, _DENSE).average == 1:
+        return False
+    return not any(FORMATS[phase.format_of(action.target, level).kind].compressed for level in holders)
 
 
 def _server_of(mapping: Mapping, tensor: str) -> tuple[int, str]:
@@ -85,12 +105,20 @@ def check_effects(phase: SparsePhase, name: str, problem: Problem, mapping: Mapp
     issues = []
     places = {level.level: i for i, level in enumerate(mapping.levels)}
     for action in phase.actions:
-        if action.target not in mapping.levels[places[action.level]].keep:
+        if action.saves_accesses and action.target not in mapping.levels[places[action.level]].keep:
             message = (
                 f"{action.level} bypasses '{action.target}', whose accesses the design {name} saves there"
             )
             hint = "keep it there, or take the action out of the design"
             issues.append(mapping.issue(message, hint, places[action.level]))
+        kept = [
+            level.level for level in mapping.levels[: places[action.level] + 1] if action.target in level.keep
+        ]
+        if _unknown_positions(phase, action, kept[-1:]):
+            message = (
+                f"{action.level} gets '{action.target}' uncompressed: the design {name} cannot choose among"
+            )
+            issues.append(mapping.issue(f"{message} its positions", None, places[action.level]))
     for tensor in phase.compute.skip:
         number, innermost = _server_of(mapping, tensor)
         if not _is_skipped(phase, problem, tensor, innermost):
@@ -111,7 +139,7 @@ def keeping_what_saves(phase: SparsePhase, problem: Problem, mapping: Mapping) -
     mapping : Mapping
         Of a machine with all levels that the design names.
     """
-    saved = {(action.level, action.target) for action in phase.actions}
+    saved = {(action.level, action.target) for action in phase.actions if action.saves_accesses}
     levels = []
     for level in mapping.levels:
         keep = tuple(
@@ -134,7 +162,9 @@ def without_idle(sparsity: Sparsity, problem: Problem, mapping: Mapping) -> Spar
     """
     phase = sparsity.phase(problem.phase)
     kept = {level.level: level.keep for level in mapping.levels}
-    actions = tuple(action for action in phase.actions if action.target in kept[action.level])
+    actions = tuple(
+        action for action in phase.actions if not action.saves_accesses or action.target in kept[action.level]
+    )
     skipped = tuple(
         tensor
         for tensor in phase.compute.skip

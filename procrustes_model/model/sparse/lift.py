@@ -189,6 +189,7 @@ def _lift_tensor(
             gated_energy_pj=_triple(costs.saved[0, i, t, 0]),
             skipped_energy_pj=_triple(costs.saved[0, i, t, 1]),
             stored_words=float(counts.stored[0, i, t]),
+            used_instances=float(dense.instances[0, i] * buffers.use.tensors[0, i, t]),
             format=format_name,
         ),
     )

@@ -15,27 +15,30 @@ from procrustes_model.densities import DENSITIES, DensityRule
 from procrustes_model.densities.structured import kept_along
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.formats import FORMATS
-from procrustes_model.kernels.dense.arrays import Bools, ProblemArrays
+from procrustes_model.kernels.dense.arrays import Bools, MachineArrays, ProblemArrays
 from procrustes_model.kernels.sparse.arrays import (
-    GATED,
-    SKIPPED,
+    SPACED,
     ActionArrays,
     BalanceArrays,
     DensityArrays,
     FormatArrays,
+    PackArrays,
 )
 from procrustes_model.kernels.sparse.empty_on_masks import met_density
 from procrustes_model.kernels.sparse.masks import MaskArrays
 from procrustes_model.model.components import working_components
 from procrustes_model.model.design import Design, lower_rules
 from procrustes_model.model.lower import by_level, lower_bits, lower_machine, lower_metadata, lower_problem
+from procrustes_model.model.sparse.actions import lower_actions, lower_pack
 from procrustes_model.model.sparse.effects import idle_on
 from procrustes_model.model.sparse.formats import is_implied, lower_terms, positions_of
 from procrustes_model.model.sparse.masks import check_tables, lower_masks, read_mask
+from procrustes_model.model.sparse.names import Names
 from procrustes_model.policies import POLICIES, Policy
 from procrustes_model.shipped import list_shipped
 from procrustes_model.spec.groups import keeps, rank_of_groups, settle, side_of
 from procrustes_model.spec.rules import Rules
+from procrustes_model.spec.schema import LARGEST_BOUND
 from procrustes_model.spec.shape import load_shape
 from procrustes_model.spec.sparsity import EVERY_LEVEL, Density, SparsePhase, Sparsity
 from procrustes_model.spec.sparsity_reader import density_of
@@ -67,6 +70,11 @@ class SparseDesign(Design):
         Of balancing.
     masks : MaskArrays
     compressed : bool[L, T]
+    counting : Rules
+        How is counted; what kernels need of it while they run stands in arrays.
+    pack : PackArrays
+    roomy : MachineArrays
+        The machine, with any fan-out below levels where instances are left out: what is left is checked.
     capacity_size, overflow : str
         As the design says.
     adds_sizes : bool
@@ -86,6 +94,9 @@ class SparseDesign(Design):
     policy: Policy
     masks: MaskArrays
     compressed: Bools
+    counting: Rules
+    pack: PackArrays
+    roomy: MachineArrays
     capacity_size: str
     overflow: str
     adds_sizes: bool
@@ -104,11 +115,30 @@ class SparseDesign(Design):
         several = chosen.sum() > 1 and self.is_counted and bool(chosen[self.balance.tensor])
         return chosen if several else np.zeros_like(chosen)
 
+    @property
+    def holds_less(self) -> bool:
+        """Whether compressed tensors follow rules under which less may be moved than on average."""
+        own = Rules()
+        keys = ("partial_sums", "empty_tiles", "absent_operands")
+        return any(getattr(self.counting, key) != getattr(own, key) for key in keys)
+
+    @property
+    def saved_at(self) -> list[tuple[int, int]]:
+        """Levels and tensors whose accesses are saved."""
+        mine = self.actions.kind != SPACED
+        pairs = zip(self.actions.level[mine].tolist(), self.actions.target[mine].tolist(), strict=True)
+        return list(pairs)
+
+    @property
+    def packs(self) -> bool:
+        """Whether zeros make room: instances are left out, or positions chosen."""
+        return bool(self.pack.spaced.any()) or len(self.pack.level) > 0
+
     def works(self, keep: Bools) -> Bools:
         """Return whether all that the design states has an effect, given what levels keep.
 
         A level that saves accesses of a tensor keeps it, and operands whose zeros are skipped arrive
-        compressed. The output's do not arrive.
+        compressed. The output's do not arrive. Positions are chosen among those that something knows.
 
         Parameters
         ----------
@@ -119,47 +149,17 @@ class SparseDesign(Design):
         bool[...]
         """
         works = np.ones(keep.shape[:-2], np.bool_)
-        for level, target in zip(self.actions.level.tolist(), self.actions.target.tolist(), strict=True):
+        for level, target in self.saved_at:
             works &= keep[..., level, target]
         last = self.compressed.shape[0] - 1
+        for level, tensor in zip(self.pack.level.tolist(), self.pack.target.tolist(), strict=True):
+            server = level - np.argmax(keep[..., level::-1, tensor], axis=-1)
+            works &= self.compressed[server, tensor] | bool(self.densities.average[tensor] == 1)
         for tensor in np.flatnonzero(self.actions.skip_compute).tolist():
             if tensor != self.problem.output:
                 innermost = last - np.argmax(keep[..., ::-1, tensor], axis=-1)
                 works &= self.compressed[innermost, tensor]
         return works
-
-
-class _Names:
-    """Looks up names of tensors and levels, and collects those that do not exist."""
-
-    def __init__(self, architecture: Architecture, problem: Problem, design: Sparsity, rules: Rules) -> None:
-        self.tensors = {tensor.name: i for i, tensor in enumerate(problem.tensors)}
-        self.levels = {level.name: i for i, level in enumerate(architecture.levels)}
-        self.problem = problem
-        self.machine, self.components = architecture.name, architecture.components
-        self.design = design
-        self.rules = rules
-        self.issues: list[Issue] = []
-
-    def tensor(self, name: str, *path: str | int) -> int:
-        """Return the index of a tensor that the design names at `path`, or that is given beside it."""
-        return self._find(name, self.tensors, f"the problem {self.problem.name} has no tensor", path)
-
-    def level(self, name: str, *path: str | int) -> int:
-        return self._find(name, self.levels, f"the architecture {self.machine} has no level", path)
-
-    def complain(self, message: str, hint: str | None, path: Path) -> None:
-        self.issues.append(self.design.issue(message, hint, self.problem.phase, path))
-
-    def _find(self, name: str, known: dict[str, int], what: str, path: Path) -> int:
-        if name in known:
-            return known[name]
-        message, hint = f"{what} '{name}'", did_you_mean(name, known)
-        if path:
-            self.complain(message, hint, path)
-        else:
-            self.issues.append(Issue(message, hint))
-        return 0
 
 
 def lower_sparsity(
@@ -198,10 +198,10 @@ def lower_sparsity(
     phase = sparsity.phase(problem.phase)
     own = rules is None
     rules = phase.rules if rules is None else rules
-    names = _Names(architecture, problem, sparsity, rules)
+    names = Names(architecture, problem, sparsity, rules)
     problem_arrays = lower_problem(problem)
     chosen, found = _choose_zeros(phase, densities or {}, masks or {}, names)
-    actions = _lower_actions(phase, len(problem.tensors), names)
+    actions = lower_actions(phase, len(problem.tensors), names)
     balance = _lower_balance(phase, len(architecture.levels), names)
     formats = _lower_formats(phase, architecture, problem, balance.array, names)
     if own and rules.capacity == "added":
@@ -222,10 +222,15 @@ def lower_sparsity(
         _served(sparsity, problem, chosen, found),
         [tensor.name for t, tensor in enumerate(problem.tensors) if formats.compressed[:, t].any()],
     )
+    machine = lower_machine(architecture, problem, components, phase.compute.gated_energy)
+    pack = lower_pack(phase, machine, names)
+    wide = np.where(pack.spaced[:, None], LARGEST_BOUND, machine.fanout)
     return SparseDesign(
         name=sparsity.name,
         problem=problem_arrays,
-        machine=lower_machine(architecture, problem, components, phase.compute.gated_energy),
+        machine=machine,
+        pack=pack,
+        roomy=machine._replace(fanout=wide),
         rules=lower_rules(rules),
         components=components,
         densities=density_arrays,
@@ -236,6 +241,7 @@ def lower_sparsity(
         policy=POLICIES[phase.balancing.policy],
         masks=mask_arrays,
         compressed=formats.compressed,
+        counting=rules,
         capacity_size=phase.capacity.size,
         overflow=phase.capacity.overflow,
         adds_sizes=rules.capacity == "added",
@@ -245,7 +251,7 @@ def lower_sparsity(
 
 
 def _choose_zeros(
-    phase: SparsePhase, densities: Mapping[str, Any], masks: Mapping[str, Any], names: _Names
+    phase: SparsePhase, densities: Mapping[str, Any], masks: Mapping[str, Any], names: Names
 ) -> tuple[dict[str, Density], dict[str, Any]]:
     """Return densities and masks by tensor: the design's, and in their place what is given beside it."""
     given = {
@@ -283,7 +289,7 @@ def _choose_zeros(
     return chosen, found
 
 
-def _check_added(found: Mapping[str, Any], names: _Names) -> None:
+def _check_added(found: Mapping[str, Any], names: Names) -> None:
     """Complain of sizes that are added up where no phase has several masks, and so any to add."""
     stated = [names.design.phase(phase).densities.values() for phase in PHASES]
     most = max(sum(density.model == "mask" for density in one) for one in stated)
@@ -420,33 +426,8 @@ def _met_along(problem: Problem, rank: tuple[Term, ...], n: int, m: int) -> floa
     return n / m * (1 - last) + min(n, rest) / rest * last
 
 
-def _lower_actions(phase: SparsePhase, tensors: int, names: _Names) -> ActionArrays:
-    numbered = sorted(enumerate(phase.actions), key=lambda item: item[1].kind == "skip")
-    ordered = [action for _, action in numbered]
-    leaders = np.zeros((len(ordered), tensors), np.bool_)
-    for i, (number, action) in enumerate(numbered):
-        for name in action.on:
-            leaders[i, names.tensor(name, "actions", number, "on")] = True
-    operands = {}
-    for kind in ("skip", "gate"):
-        operands[kind] = np.zeros(tensors, np.bool_)
-        for name in getattr(phase.compute, kind):
-            operands[kind][names.tensor(name, "compute", kind)] = True
-    return ActionArrays(
-        level=np.array([names.level(one.level, "actions", n, "level") for n, one in numbered], np.int64),
-        target=np.array([names.tensor(one.target, "actions", n, one.kind) for n, one in numbered], np.int64),
-        kind=np.array([SKIPPED if action.kind == "skip" else GATED for action in ordered], np.int64),
-        leaders=leaders,
-        skip_compute=operands["skip"],
-        gate_compute=operands["gate"],
-        whole=names.rules.rounding == "whole_words",
-        joined=names.rules.access_box == "joined",
-        dropped=names.rules.gated_operands == "dropped",
-    )
-
-
 def _lower_formats(
-    phase: SparsePhase, architecture: Architecture, problem: Problem, array: int, names: _Names
+    phase: SparsePhase, architecture: Architecture, problem: Problem, array: int, names: Names
 ) -> FormatArrays:
     for name, formats in phase.formats.items():
         names.tensor(name, "formats", name)
@@ -478,7 +459,7 @@ def _lower_formats(
     )
 
 
-def _check_block(block: tuple[str, ...], names: _Names, path: Path) -> None:
+def _check_block(block: tuple[str, ...], names: Names, path: Path) -> None:
     """Complain of dimensions that are neither the problem's nor those of any shape that ships.
 
     One that only other shapes have counts as 1: blocks of R x S are one weight in a fully connected layer.
@@ -495,7 +476,7 @@ def _shipped_dimensions() -> frozenset[str]:
     return frozenset(name for shape in list_shipped("shape") for name in load_shape(shape).dimensions)
 
 
-def _lower_balance(phase: SparsePhase, levels: int, names: _Names) -> BalanceArrays:
+def _lower_balance(phase: SparsePhase, levels: int, names: Names) -> BalanceArrays:
     balancing, policy = phase.balancing, POLICIES[phase.balancing.policy]
     at = ("balancing",)
     reads = balancing.pointer_reads * balancing.pointer_share

@@ -29,6 +29,8 @@ class SparseCounts:
         Over all used instances.
     stored_words : float
         Words that one instance has to hold, metadata included.
+    used_instances : float
+        Instances that hold a tile, on average: fewer than are used where those with an empty tile do nothing.
     format : str
         A name of `formats.FORMATS`.
     """
@@ -42,6 +44,7 @@ class SparseCounts:
     gated_energy_pj: tuple[float, float, float]
     skipped_energy_pj: tuple[float, float, float]
     stored_words: float
+    used_instances: float
     format: str
 
 

@@ -32,6 +32,7 @@ from procrustes_model.kernels.sparse.arrays import (
     SavedArrays,
     SparseCountArrays,
     TileArrays,
+    UseArrays,
 )
 from procrustes_model.kernels.sparse.boxes import find_boxes, find_joined_boxes
 from procrustes_model.kernels.sparse.capacity import (
@@ -52,7 +53,14 @@ from procrustes_model.kernels.sparse.empty_on_masks import (
 from procrustes_model.kernels.sparse.entries import fill_entries, fill_entries_by_mask
 from procrustes_model.kernels.sparse.formats import compress, find_compressed
 from procrustes_model.kernels.sparse.fullest import FoundArrays, fill_fullest, make_found
+from procrustes_model.kernels.sparse.packing import (
+    find_spaced_boxes,
+    pack_instances,
+    pack_positions,
+    skip_steps,
+)
 from procrustes_model.kernels.sparse.sizes_on_masks import fill_fullest_by_mask, fit_jointly
+from procrustes_model.kernels.sparse.whole import count_whole, find_held, keep_strongest
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.policies import NO_POLICY
 
@@ -96,6 +104,7 @@ class SparseBuffers:
     fullest : FullestArrays
     counts : SparseCountArrays
     costs : CostArrays
+    use : UseArrays
     before : float64[N]
         Work of the slowest processing element without balancing.
     met : float64[N]
@@ -112,6 +121,7 @@ class SparseBuffers:
     fullest: FullestArrays
     counts: SparseCountArrays
     costs: CostArrays
+    use: UseArrays
     before: Floats
     met: Floats
 
@@ -175,6 +185,7 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
             pointers=np.zeros(mappings),
         ),
         costs=make_costs(mappings, design.machine, sparse=True),
+        use=UseArrays(tensors=np.ones(kept), units=np.ones(mappings), steps=np.ones((*kept, 3))),
         before=np.ones(mappings),
         met=np.ones(mappings),
     )
@@ -206,15 +217,16 @@ def evaluate_block(
     """
     problem, machine, balance, status = design.problem, design.machine, design.balance, buffers.status
     loops, dense, counts, costs = buffers.loops, buffers.dense, buffers.counts, buffers.costs
-    count_nests(problem, machine, design.rules, SCOPE, nests, None, buffers.room, costs.cycles[:, -1])
+    count_nests(problem, design.roomy, design.rules, SCOPE, nests, None, buffers.room, costs.cycles[:, -1])
     status[(status == OK) & ~design.works(nests.keep)] = BAD_DESIGN
     find_tiles(problem, loops, balance, design.densities.group, buffers.tiles)
     _save(design, nests, buffers)
     _fit(design, nests, buffers, memo.found, check)
     _balance(design, nests, buffers, memo.work, before)
     balanced = balance.tensor >= 0
-    find_steps(dense.instances, problem.computes, buffers.met, balanced, counts, costs.cycles[:, -1])
-    cost_sparse(problem, machine, nests.keep, buffers.room, design.rules, balance, counts, costs)
+    use, steps = buffers.use, costs.cycles[:, -1]
+    find_steps(dense.instances, use.units, problem.computes, buffers.met, balanced, counts, steps)
+    cost_sparse(problem, machine, nests.keep, buffers.room, design.rules, balance, use, counts, costs)
 
 
 def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
@@ -224,9 +236,15 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
     if len(actions.level):
         find = find_joined_boxes if actions.joined else find_boxes
         find(problem, nests, buffers.loops, design.machine.pack, actions, boxes)
+        if design.pack.spaced.any():
+            find_spaced_boxes(problem, nests, buffers.loops, design.compressed, actions, boxes)
         find_empty(problem, densities, boxes, buffers.empty)
         if masks.known.any():
             find_empty_by_mask(problem, densities, masks, boxes, status, buffers.empty)
+        if actions.strongest:
+            keep_strongest(actions, buffers.empty, boxes)
+    if design.counting.masks == "independent":
+        masks = masks._replace(known=np.zeros_like(masks.known))
     combine_accesses(problem, actions, densities, masks, boxes, buffers.empty, status, saved)
     accesses = buffers.dense.accesses
     save_accesses(accesses, nests.keep, problem.output, saved, actions.whole, counts)
@@ -234,7 +252,8 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
     combine_computes(
         problem, actions, densities, masks, boxes, buffers.empty, buffers.compressed, status, saved
     )
-    if actions.whole and np.sum(masks.known) < 2:
+    whole = actions.whole and np.sum(masks.known) < 2
+    if whole:
         save_whole_computes(
             problem.computes, problem.output, actions, densities, buffers.compressed, saved, counts
         )
@@ -256,6 +275,61 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
         design.formats,
         buffers.tiles,
         counts,
+    )
+    if whole and design.compressed.any():
+        _count_whole(design, nests, buffers)
+    if design.packs:
+        _pack(design, nests, buffers)
+
+
+def _pack(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
+    """Find what instances and steps are left where zeros make room."""
+    problem, densities, known, status = design.problem, design.densities, design.masks.known, buffers.status
+    loops, pack, use, instances = buffers.loops, design.pack, buffers.use, buffers.dense.instances
+    use.units[:] = use.steps[:] = 1.0
+    if pack.spaced.any():
+        pack_instances(
+            problem,
+            densities,
+            known,
+            design.compressed,
+            nests,
+            loops,
+            design.actions,
+            pack,
+            buffers.boxes,
+            buffers.empty,
+            instances,
+            use,
+            status,
+        )
+    if len(pack.level):
+        pack_positions(problem, densities, nests, loops, pack, instances, use, status)
+        skip_steps(use, design.actions.whole, buffers.counts)
+
+
+def _find_held(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
+    """Find the share of instances that hold a tile, and how dense the tiles are that are held."""
+    mappings, levels, tensors = nests.keep.shape
+    extent = np.repeat(buffers.loops.below[:, :levels, None], tensors, axis=2)
+    tiles = BoxArrays(np.tile(np.arange(levels), (mappings, 1)), extent, nests.keep)
+    empty = np.zeros((mappings, levels, tensors))
+    find_empty(design.problem, design.densities, tiles, empty)
+    if design.masks.known.any():
+        find_empty_by_mask(design.problem, design.densities, design.masks, tiles, buffers.status, empty)
+    unused = design.counting.empty_tiles == "unused"
+    chosen = np.zeros_like(design.compressed)
+    chosen[design.pack.level, design.pack.target] = True
+    find_held(nests.keep, design.compressed, chosen, empty, unused, buffers.density, buffers.use.tensors)
+
+
+def _count_whole(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
+    """Count what is moved of compressed tensors in whole words."""
+    _find_held(design, nests, buffers)
+    sums = design.counting.partial_sums == "compressed"
+    accesses, output = buffers.dense.accesses, design.problem.output
+    count_whole(
+        accesses, nests.keep, output, design.compressed, buffers.density, sums, buffers.saved, buffers.counts
     )
 
 
