@@ -107,12 +107,18 @@ def _on_tiny(method: Method, imperfect: bool) -> Run:
 
 
 def _certify(space: Space, incumbent: Incumbent, *, complete: bool) -> Certificate:
-    """Return what a search without a certificate knows; `complete` says that it tried every mapping."""
+    """Return what a search without a certificate knows; `complete` says that it tried every mapping.
+
+    Mappings that spread over more instances than there are, some of which a sparse design leaves out, are not
+    among them.
+    """
+    wider = space.design is not None and bool(space.design.pack.spaced.any())
+    least = 0.0 if wider else min(incumbent.lower_bound, incumbent.value)
     return Certificate(
-        proven=complete,
+        proven=complete and not wider,
         complete=complete,
         value=incumbent.value,
-        lower_bound=incumbent.value if complete else min(incumbent.lower_bound, incumbent.value),
+        lower_bound=incumbent.value if complete and not wider else least,
         mapspace=space.size(),
         measured=incumbent.measured,
     )

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem, load_sparsity
+from procrustes_model import (
+    SpecError,
+    evaluate,
+    load_architecture,
+    load_mapping,
+    load_problem,
+    load_sparsity,
+    search,
+)
 from procrustes_model.cli.inputs import load_all
 from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, SavedArrays, SparseCountArrays
 from procrustes_model.kernels.sparse.packing import _mean_steps
@@ -258,3 +266,34 @@ def test_positions_that_nothing_knows_cannot_be_chosen() -> None:
     formats = {"A": {"Far": "bitmask"}}
     with pytest.raises(SpecError, match="Near gets 'A' uncompressed"):
         run(1, levels, densities={"A": 0.5}, formats=formats, actions=[action])
+
+
+MAKES_ROOM: list[dict[str, Any]] = [
+    {**ON_A, "densities": {"A": 0.25}},
+    {
+        "densities": {"A": 3 / 8},
+        "formats": {"A": {"Near": "bitmask"}},
+        "actions": [{"level": "Near", "skip_positions": "A"}],
+    },
+    {
+        "densities": {"A": 0.25, "B": 0.5},
+        "formats": {"A": {"*": "bitmask"}},
+        "rules": {"rounding": "whole_words", "empty_tiles": "unused"},
+    },
+    {
+        "densities": {"A": 0.25, "B": 0.5},
+        "actions": [{"level": "Near", "skip": "Z", "on": "A"}, {"level": "Near", "skip": "Z", "on": "B"}],
+        "rules": {"several_actions": "strongest"},
+    },
+]
+
+
+@pytest.mark.parametrize("design", MAKES_ROOM)
+def test_searches_find_what_trying_everything_finds_and_claim_no_more(design: dict[str, Any]) -> None:
+    sparsity = {"sparsity": {"name": "s", **design}}
+    tried = search(machine(2), PROBLEM, sparsity=sparsity, objective="energy", method="exhaustive")
+    found = search(machine(2), PROBLEM, sparsity=sparsity, objective="energy")
+    assert found.certificate.lower_bound <= tried.result.energy_pj * (1 + 1e-9)
+    assert found.result.energy_pj == pytest.approx(tried.result.energy_pj)
+    wider = any("skip_space" in action for action in design.get("actions", ()))
+    assert tried.certificate.proven != wider

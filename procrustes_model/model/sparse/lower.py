@@ -117,9 +117,9 @@ class SparseDesign(Design):
 
     @property
     def holds_less(self) -> bool:
-        """Whether compressed tensors follow rules under which less may be moved than on average."""
+        """Whether rules hold under which less may be moved or done than bounds take for the least."""
         own = Rules()
-        keys = ("partial_sums", "empty_tiles", "absent_operands")
+        keys = ("partial_sums", "empty_tiles", "absent_operands", "masks")
         return any(getattr(self.counting, key) != getattr(own, key) for key in keys)
 
     @property
