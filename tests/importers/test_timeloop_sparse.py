@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from procrustes_model.errors import SpecError
 from procrustes_model.importers.timeloop import Translation, translate
-from procrustes_model.importers.timeloop.output import report_lines
+from procrustes_model.importers.timeloop.output import report_lines, write_files
 from procrustes_model.model.evaluator import Evaluator
+from procrustes_model.spec.load import load_sparsity
 from tests.importers.sets import MACHINE, MAPPING, PROBLEM
 
 TARGETS = """
@@ -181,6 +183,39 @@ def test_an_action_on_what_its_level_bypasses_saves_further_out(small: Path) -> 
     assert any("'Near' bypasses W" in note for note in found.findings.notes)
 
 
+def list_nonzeros(small: Path, digits: str) -> None:
+    change(
+        small / "layer.yaml",
+        "{distribution: hypergeometric, density: 0.25}",
+        "{distribution: actual-data, data_file_path: /elsewhere/weights.txt}",
+    )
+    (small / "lists").mkdir()
+    (small / "lists" / "weights.txt").write_text(digits, encoding="utf-8")
+
+
+def test_nonzeros_that_a_file_lists_become_a_mask(small: Path, tmp_path: Path) -> None:
+    # The first rank, of 4 channels, lies side by side; then 8 filters, then 3 taps.
+    list_nonzeros(small, "1000\n" + "0" * 92)
+    found = translate([small])
+    assert found.files["sparsity.yaml"]["sparsity"]["densities"]["W"] == {"model": "mask", "mask": "W.npy"}
+    assert found.masks["W"].shape == (4, 8, 3)
+    assert np.argwhere(found.masks["W"]).tolist() == [[0, 0, 0]]
+    list_of = {path.name for path in write_files(found, tmp_path / "out")}
+    assert "W.npy" in list_of
+    assert np.load(tmp_path / "out" / "W.npy").sum() == 1
+    assert load_sparsity(tmp_path / "out" / "sparsity.yaml").forward.densities["W"].mask is not None
+
+
+@pytest.mark.parametrize(
+    ("digits", "said"),
+    [("1" * 95, "95 digits for 96 elements"), ("2" * 96, "0 for a zero"), ("1" * 9999, "is larger than W")],
+)
+def test_lists_that_are_not_of_the_tensor_are_refused(small: Path, digits: str, said: str) -> None:
+    list_nonzeros(small, digits)
+    with pytest.raises(SpecError, match=said):
+        translate([small])
+
+
 REFUSED = [
     (
         "sparse.yaml",
@@ -209,6 +244,8 @@ REFUSED = [
     ("sparse.yaml", "action-optimization", "action-optimisation", "did you mean 'action_optimization'?"),
     ("sparse.yaml", "  targets", "  levels", "levels stand below 'targets'"),
     ("layer.yaml", "hypergeometric", "banded", "a band of nonzeros of 'W': that cannot be read yet"),
+    ("layer.yaml", "hypergeometric, density: 0.25", "real-data", "names no file"),
+    ("layer.yaml", "hypergeometric, density: 0.25", "real-data, data_file_path: a.txt", "no file 'a.txt'"),
     ("layer.yaml", "hypergeometric", "gauss", "unknown distribution 'gauss'"),
     ("layer.yaml", "X: 0.5", "X: 1.5", "a density is from 0 to 1"),
     ("layer.yaml", "X: 0.5", "V: 0.5", "a density of 'V', which is no data space"),

@@ -73,7 +73,7 @@ def test_every_issue_is_reported_with_its_place(tmp_path: Path) -> None:
         ),
         ({"densities": {"A": {"model": "structured", "nonzeros": 1, "group": 2}}}, "needs 'along'"),
         ({"densities": {"A": {"model": "dense", "density": 0.5}}}, "takes no 'density'"),
-        ({"actions": [{"level": "L1", "on": ["A"]}]}, "either 'skip' or 'gate'"),
+        ({"actions": [{"level": "L1", "on": ["A"]}]}, "one of 'skip', 'gate', 'skip_space'"),
         ({"phases": []}, "'phases' must be a mapping"),
         ({"colour": 1}, "unknown key 'colour'"),
         (

@@ -241,6 +241,17 @@ def test_instances_without_a_tile_are_not_used() -> None:
     assert counted.sparse("Near", "A").actual[0] == one.dense[0] / 2
 
 
+def test_of_a_compressed_tensor_only_nonzeros_are_skipped() -> None:
+    levels = [{"level": "Far", "temporal": "M=2 K=4 N=2"}, {"level": "Near"}]
+    formats = {"A": {"Near": "bitmask"}}
+    action = {"level": "Near", "skip": "A", "on": "B"}
+    one = run(1, levels, densities={"A": 0.5, "B": 0.25}, formats=formats, actions=[action]).sparse(
+        "Near", "A"
+    )
+    assert one.dense[0] == 16
+    assert (one.actual[0], one.skipped[0]) == pytest.approx((16 * 0.5 * 0.25, 16 * 0.5 * 0.75))
+
+
 ERRORS = [
     ({"level": "Far", "skip_space": "B"}, "'on' must be"),
     ({"level": "Far", "skip_space": "B", "on": []}, "'on' names the tensors whose zeros save accesses"),

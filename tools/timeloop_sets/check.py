@@ -141,6 +141,7 @@ def _differences(translation: Translation, path: Path) -> list[Mismatch]:
         _with_wires(files["architecture.yaml"], expected.wires),
         files["problem.yaml"],
         sparsity=files.get("sparsity.yaml", files.get("rules.yaml")),
+        masks=translation.masks or None,
     )
     names = [level.name for level in evaluator.architecture.levels]
     mapping = (

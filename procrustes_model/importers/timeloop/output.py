@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.files import write_atomically
@@ -87,6 +90,11 @@ def write_files(translation: Translation, folder: Path) -> list[Path]:
     for name, text in texts.items():
         write_atomically(folder / name, text)
         written.append(folder / name)
+    for tensor, mask in translation.masks.items():
+        data = io.BytesIO()
+        np.save(data, mask)
+        write_atomically(folder / f"{tensor}.npy", data.getvalue())
+        written.append(folder / f"{tensor}.npy")
     return written
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from procrustes_model.importers.timeloop.files import Inputs
 from procrustes_model.importers.timeloop.node import Node
 from procrustes_model.importers.timeloop.words import DENSITIES
+from procrustes_model.spec.groups import side_of
+from procrustes_model.spec.load import load_problem
 from procrustes_model.spec.text.words import is_identifier, shorten
 
 _BESIDE = ("shape", "instance", "version", "name", "type", *DENSITIES)
@@ -30,6 +32,12 @@ class TranslatedProblem:
     content: dict[str, Any]
     bounds: dict[str, int]
     tensors: tuple[str, ...]
+
+    def shape_of(self, tensor: str) -> tuple[int, ...]:
+        """Return how long the ranks of a tensor are."""
+        problem = load_problem({"problem": self.content})
+        ranks = next(one for one in problem.tensors if one.name == tensor).ranks
+        return tuple(side_of(problem, rank) for rank in ranks)
 
     def writes(self, tensor: str) -> bool:
         """Say whether a tensor is the one that is written."""

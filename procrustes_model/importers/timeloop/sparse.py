@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from procrustes_model.importers.timeloop.densities import read_densities
+from procrustes_model.importers.timeloop.densities import Mask, read_densities
 from procrustes_model.importers.timeloop.files import Inputs
 from procrustes_model.importers.timeloop.machine import Machine
 from procrustes_model.importers.timeloop.node import Node
@@ -224,14 +224,19 @@ def move_actions(design: Design, machine: Machine, mapped: dict[str, Any] | None
 
 
 def write_design(
-    design: Design, inputs: Inputs, problem: TranslatedProblem, year: Year, name: str, description: str
+    design: Design,
+    inputs: Inputs,
+    problem: TranslatedProblem,
+    year: Year,
+    title: dict[str, str],
+    masks: dict[str, Mask],
 ) -> dict[str, Any]:
     """Return what a file of a sparse design has under its key.
 
-    Computations skip operands that arrive with metadata, and gate the others.
+    Computations skip operands that arrive with metadata, and gate the others. `masks` is filled in.
     """
-    content: dict[str, Any] = {"name": name, "description": description}
-    densities = read_densities(inputs, problem, design.useful)
+    content: dict[str, Any] = {**title}
+    densities = read_densities(inputs, problem, design.useful, masks)
     compute = _computes(design)
     parts = {"densities": densities, "formats": design.formats, "actions": design.actions, "compute": compute}
     content |= {key: part for key, part in parts.items() if part}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.importers.timeloop.constraints import check_kept, read_constraints
-from procrustes_model.importers.timeloop.densities import drop_densities
+from procrustes_model.importers.timeloop.densities import Mask, drop_densities
 from procrustes_model.importers.timeloop.files import Inputs, read_files
 from procrustes_model.importers.timeloop.leakage import add_leakage
 from procrustes_model.importers.timeloop.machine import Machine, read_machine
@@ -50,12 +50,15 @@ class Translation:
         The files read.
     rules : str
         The year whose rules were taken.
+    masks : dict of str to bool array
+        By tensor, of densities that a file lists: to be written beside as NAME.npy.
     """
 
     files: dict[str, dict[str, Any]]
     findings: Findings
     inputs: tuple[str, ...]
     rules: str
+    masks: dict[str, Mask] = field(default_factory=dict)
 
 
 def translate(
@@ -115,9 +118,11 @@ def translate(
         _settle(machine, mapped, limits, problem)
         check_kept(machine, mapped, limits)
     sparse = None
+    masks: dict[str, Mask] = {}
     if design is not None and problem is not None and design.saves:
         add_prices(machine, design, year)
-        sparse = write_design(design, inputs, problem, year, name, f"imported from Timeloop, rules {rules}")
+        title = {"name": name, "description": f"imported from Timeloop, rules {rules}"}
+        sparse = write_design(design, inputs, problem, year, title, masks)
     elif problem is not None:
         drop_densities(inputs)
     if not partial:
@@ -137,7 +142,7 @@ def translate(
         files["sparsity.yaml"] = {"sparsity": sparse}
     else:
         files |= _rules_file(year, rules)
-    return Translation(files, findings, inputs.files, rules)
+    return Translation(files, findings, inputs.files, rules, masks)
 
 
 def _settle(

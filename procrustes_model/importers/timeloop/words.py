@@ -157,12 +157,12 @@ DISTRIBUTIONS: Mapping[str, str] = MappingProxyType(
 """Distributions of nonzeros and the density models that they are; without a name it is the first."""
 UNSAID_DISTRIBUTIONS: Mapping[str, str] = MappingProxyType(
     {
-        "real_data": "a file with the nonzeros",
-        "actual_data": "a file with the nonzeros",
         "banded": "a band of nonzeros",
         "diagonal": "a band of nonzeros",
     }
 )
+LISTED = ("real_data", "actual_data")
+"""Distributions that name a file with the nonzeros."""
 DENSITIES = ("densities", "data_densities", "commonDensities")
 
 ACTIONS: Mapping[str, str] = MappingProxyType(

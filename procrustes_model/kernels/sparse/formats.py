@@ -279,10 +279,11 @@ def compress(
     formats : FormatArrays
     tiles : TileArrays
     counts : SparseCountArrays
-        `actual` shrinks; `metadata` and `stored` are filled in. Reads `entries`.
+        `actual`, `gated` and `skipped` shrink; `metadata` and `stored` are filled in. Reads `entries`.
     """
     terms, dropped, word_bits = formats.terms, formats.dropped, formats.bits
-    actual, gated, metadata, stored = counts.actual, counts.gated, counts.metadata, counts.stored
+    actual, gated, skipped = counts.actual, counts.gated, counts.skipped
+    metadata, stored = counts.metadata, counts.stored
     below, output = loops.below, problem.output
     mappings, levels, tensors, _ = accesses.shape
     spans = np.ones(len(problem.term_start), np.int64)
@@ -326,8 +327,12 @@ def compress(
                         actual[n, level, t, action] *= 1 - final + final * density
                     else:
                         left = 0 if action == FILL else 2
+                        arrived = (moved + skipped[n, level, t, action]) * density * tilt[n, level, t, 0]
                         actual[n, level, t, action] *= density * tilt[n, level, t, left]
                         gated[n, level, t, action] *= density * tilt[n, level, t, 1]
+                        if skipped[n, level, t, action] > 0:
+                            done = actual[n, level, t, action] + gated[n, level, t, action]
+                            skipped[n, level, t, action] = max(0.0, arrived - done)
                     if dropped[level, t]:
                         metadata[n, level, t, action] = math.floor(moved / block) * full / word
                     else:

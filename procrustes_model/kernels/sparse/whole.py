@@ -103,6 +103,27 @@ def find_held(
 
 
 @kernel
+def count_held(used: Floats, counts: SparseCountArrays) -> None:
+    """Give the counts of all instances on average to those that hold a tile.
+
+    Parameters
+    ----------
+    used : float64[N, L, T]
+        Share of instances that hold one.
+    counts : SparseCountArrays
+        `actual`, `gated` and `skipped` grow.
+    """
+    mappings, levels, tensors = used.shape
+    for n in range(mappings):
+        for level in range(levels):
+            for t in range(tensors):
+                if used[n, level, t] != 1:
+                    counts.actual[n, level, t] /= used[n, level, t]
+                    counts.gated[n, level, t] /= used[n, level, t]
+                    counts.skipped[n, level, t] /= used[n, level, t]
+
+
+@kernel
 def _final(accesses: Ints) -> float:
     """Return the share of updates after which a sum is complete; `accesses`: int64[3]."""
     updates = accesses[UPDATE]

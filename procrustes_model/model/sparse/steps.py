@@ -60,7 +60,7 @@ from procrustes_model.kernels.sparse.packing import (
     skip_steps,
 )
 from procrustes_model.kernels.sparse.sizes_on_masks import fill_fullest_by_mask, fit_jointly
-from procrustes_model.kernels.sparse.whole import count_whole, find_held, keep_strongest
+from procrustes_model.kernels.sparse.whole import count_held, count_whole, find_held, keep_strongest
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.policies import NO_POLICY
 
@@ -278,6 +278,9 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
     )
     if whole and design.compressed.any():
         _count_whole(design, nests, buffers)
+    elif design.counting.empty_tiles == "unused":
+        _find_held(design, nests, buffers)
+        count_held(buffers.use.tensors, counts)
     if design.packs:
         _pack(design, nests, buffers)
 
