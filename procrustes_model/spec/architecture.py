@@ -129,7 +129,7 @@ class MetadataStore(Frozen):
 class StorageLevel(Frozen):
     """One level of storage; all its instances are alike."""
 
-    other_keys: ClassVar[tuple[str, ...]] = ("capacity", *TABLE_KEYS)
+    other_keys: ClassVar[tuple[str, ...]] = ("capacity", "energy_pj_per_bit", *TABLE_KEYS)
     tensor_keys: ClassVar[tuple[str, ...]] = ("tensors", "resident", "through")
 
     name: Name = Field(description="what mappings and results call the level")

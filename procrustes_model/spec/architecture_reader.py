@@ -154,6 +154,8 @@ def _level_numbers(
         level["energy_pj"] = _energies(level["energy_pj"], (*path, "energy_pj"), names, document)
     if isinstance(level.get("metadata"), dict):
         level["metadata"] = _metadata_store(level["metadata"], (*path, "metadata"), names, document)
+    if "energy_pj_per_bit" in level:
+        _price_per_bit(level, path, names, document)
     if isinstance(level.get("network"), dict):
         level["network"] = evaluated(level["network"], NETWORK_NUMBERS, (*path, "network"), names, document)
     if level.get("tensors") == []:  # only a fan-out: nothing is read or written there
@@ -175,6 +177,39 @@ def _energies(written: dict[str, Any], path: Path, names: Values, document: Docu
         if isinstance(value, dict):
             energies[key] = _energies(value, (*path, key), names, document)
     return energies
+
+
+def _price_per_bit(level: dict[str, Any], path: Path, names: Values, document: Document) -> None:
+    """Put energies per access of a level in place of those per bit: an access moves all its bits."""
+    key = "energy_pj_per_bit"
+    written, place = level.pop(key), (*path, key)
+    if "energy_pj" in level:
+        document.complain(place, f"'energy_pj' and '{key}' are both given", "keep one", key=True)
+        return
+    store = level.get("metadata") or level
+    bits, described = (
+        one.get("word_bits", 1) * one.get("words_per_access", 1)
+        if all(type(one.get(of, 1)) is int for of in ("word_bits", "words_per_access"))
+        else 1
+        for one in (level, store)
+    )
+    if not isinstance(written, dict):
+        hint = "such as {read: 0.2, write: 0.25}"
+        document.complain(place, f"'{key}' must be {PAIRS}, is {shorten(written)}", hint)
+        level["energy_pj"] = {"read": 1, "write": 1}
+        return
+    priced = _energies(written, place, names, document)
+    level["energy_pj"] = {
+        action: one if action == "idle" else _times(one, described if action == "metadata" else bits)
+        for action, one in priced.items()
+    }
+
+
+def _times(energy: Any, bits: int) -> Any:
+    """Return an energy, or energies by action, of so many bits; what is no number is left as it is."""
+    if isinstance(energy, dict):
+        return {key: _times(one, bits) for key, one in energy.items()}
+    return energy * bits if isinstance(energy, (int, float)) and not isinstance(energy, bool) else energy
 
 
 def _metadata_store(written: dict[str, Any], path: Path, names: Values, document: Document) -> dict[str, Any]:

@@ -111,3 +111,34 @@ def test_ports_of_data_carry_no_metadata_of_another_store() -> None:
     shared = run(machine(energy, read_bandwidth=1), formats=formats)
     own = run(machine(energy, read_bandwidth=1, metadata={"word_bits": 32}), formats=formats)
     assert shared.level("Buffer").cycles - own.level("Buffer").cycles == 16 * 8 * 4 / 32
+
+
+def test_prices_per_bit_are_those_of_all_bits_of_an_access() -> None:
+    per_bit = {
+        "read": 0.5,
+        "write": "0.25 * 2",
+        "idle": 3,
+        "gated": 0.125,
+        "metadata": {"read": 1, "write": 2},
+    }
+    level = {"name": "B", "word_bits": 16, "words_per_access": 4, "energy_pj_per_bit": per_bit}
+    content = {"name": "m", "levels": [level], "compute": {"energy_pj": 1}}
+    plain = load_architecture({"architecture": content}).levels[0].energy
+    assert plain.by_action == (32, 32, 32)
+    assert (plain.gated.read, plain.idle) == (8, 3)
+    assert plain.metadata is not None
+    assert plain.metadata.by_action == (64, 128, 128)
+    level["metadata"] = {"word_bits": 8}
+    own = load_architecture({"architecture": content}).levels[0].energy.metadata
+    assert own is not None
+    assert own.by_action == (8, 16, 16)
+    for wrong, message in (
+        ({"energy_pj": {"read": 1, "write": 1}}, "both given"),
+        ({"energy_pj_per_bit": 3}, "must be"),
+    ):
+        with pytest.raises(SpecError, match=message):
+            load_architecture({"architecture": {**content, "levels": [{**level, **wrong}]}})
+    with pytest.raises(SpecError, match="unknown key 'reed'"):
+        load_architecture(
+            {"architecture": {**content, "levels": [{**level, "energy_pj_per_bit": {"reed": 1}}]}}
+        )
