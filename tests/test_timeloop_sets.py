@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from timeloop_sets.check import DIFFERS, EQUAL, KNOWN, REFUSED, check_set
+from check_timeloop import kind_of
+from timeloop_sets.check import DIFFERS, EQUAL, KNOWN, REFUSED, Verdict, check_set
 
 from procrustes_model import load_architecture, load_mapping, load_problem
 from tests.importers.sets import MACHINE, MAPPING, PROBLEM, TENSORS, make_set
+from tests.importers.sparse_sets import make_sparse_set
 from tests.naive import networks
 
 INPUTS = {"machine": "inputs/machine.yaml", "layer": "inputs/layer.yaml", "nest": "inputs/nest.yaml"}
@@ -199,3 +201,59 @@ def test_the_script_exits_as_it_says(
     assert (done.returncode, done.stderr) == (status, "")
     assert said in done.stdout
     assert done.stdout.startswith({0: EQUAL, 1: DIFFERS if "1 differs" in said else REFUSED}[status])
+
+
+def test_a_sparse_set_is_equal(tmp_path: Path) -> None:
+    (verdict,) = check_set(make_sparse_set(tmp_path / "sparse"))
+    assert (verdict.outcome, verdict.reasons, verdict.but) == (EQUAL, [], "")
+
+
+def test_every_number_of_a_sparse_output_is_compared(tmp_path: Path) -> None:
+    folder = make_sparse_set(tmp_path / "sparse")
+    output = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
+    compared = [path for path in numbers(output) if _counts(output, path)]
+    assert len(compared) > 50
+    for path in compared:
+        wrong = json.loads(json.dumps(output))
+        place = wrong
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] += 1
+        (folder / "expected.json").write_text(json.dumps(wrong), encoding="utf-8")
+        (verdict,) = check_set(folder)
+        assert verdict.outcome == DIFFERS, path
+
+
+FORMAT = "      representation-format: {data-spaces: [{name: A, ranks: [{format: CP}]}]}\n"
+PLANTED_IN_SPARSE = [
+    ("density", "inputs/layer.yaml", "density: 0.25", "density: 0.5"),
+    ("distribution", "inputs/layer.yaml", "distribution: fixed-structured", "distribution: banded"),
+    ("kind", "inputs/sparse.yaml", "gating, target: B", "skipping, target: B"),
+    ("target", "inputs/sparse.yaml", "gating, target: B", "gating, target: Z"),
+    ("leader", "inputs/sparse.yaml", "target: B, condition-on: [A]", "target: B, condition-on: [Z]"),
+    ("format", "inputs/sparse.yaml", "      action-", FORMAT + "      action-"),
+    ("bits of an access", "inputs/machine.yaml", "64, width: 8", "64, width: 16"),
+    ("price of gated reads", "ERT.yaml", "{name: write", "{name: gated_read, energy: 0.5}, {name: write"),
+    ("rule of pricing", "README", "2025", "2022"),
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"), [one[1:] for one in PLANTED_IN_SPARSE], ids=[one[0] for one in PLANTED_IN_SPARSE]
+)
+def test_an_error_planted_in_a_sparse_set_is_reported(tmp_path: Path, file: str, old: str, new: str) -> None:
+    folder = make_sparse_set(tmp_path / "sparse")
+    edit(folder / file, old, new)
+    (verdict,) = check_set(folder)
+    assert verdict.outcome in (DIFFERS, REFUSED)
+    assert verdict.reasons
+
+
+def test_reasons_of_one_kind_are_counted_together() -> None:
+    refused = [
+        Verdict("a", REFUSED, ["inputs/x.yaml:3:4: the class 'vault' of 'Near' is unknown"]),
+        Verdict("b", REFUSED, ["ERT.yaml:13:7: the class 'tape' of 'Far' is unknown"]),
+    ]
+    assert {kind_of(one) for one in refused} == {"the class '...' of '...' is unknown"}
+    differing = [Verdict("c", DIFFERS, [f"Near X reads: expected {n}, found {n + 0.5}"]) for n in (7, 12)]
+    assert {kind_of(one) for one in differing} == {"Near X reads: expected #, found #"}

@@ -5,13 +5,15 @@
 A folder is a set or holds sets: `inputs/`, `ERT.yaml` and `found.map.yaml`, which are imported as
 ``procrustes import timeloop --partial`` does, and `expected.json` with the output, whose nest is taken where
 there is no mapping. Counts, capacities, instances and cycles are compared exactly, energies by level and
-tensor to 1e-6, printed ones to their last digit. Prints a row per output. Exits with 1 where a number
-differs, with ``--strict`` also where a set is refused, and with 2 where a folder holds no set.
+tensor to 1e-6, printed ones to their last digit. Prints a row per output, and how many there are of each kind
+of difference and refusal. Exits with 1 where a number differs, with ``--strict`` also where a set is refused,
+and with 2 where a folder holds no set.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -37,6 +39,21 @@ def print_row(verdict: Verdict, most: int) -> None:
     print(f"{verdict.outcome:8} {verdict.name}" + (f": {said}" if said else ""), flush=True)
 
 
+def kind_of(verdict: Verdict) -> str:
+    """Return what kind of reason comes first: without the file, names in quotes and numbers."""
+    first = verdict.reasons[0] if verdict.reasons else verdict.but
+    text = re.sub(r"^\S+:\d+:\d+: ", "", first)
+    text = re.sub(r"'[^']*'", "'...'", re.sub(r"\[?\b\d+(?:\.\d+)?(?:e[-+]?\d+)?\b\]?", "#", text))
+    return text.partition(";")[0][:100]
+
+
+def print_kinds(verdicts: list[Verdict]) -> None:
+    """Print how many outputs there are of each outcome and kind of reason, most first."""
+    kinds = Counter((verdict.outcome, kind_of(verdict)) for verdict in verdicts if verdict.reasons)
+    for (outcome, kind), count in sorted(kinds.items(), key=lambda item: (item[0][0], -item[1], item[0][1])):
+        print(f"{count:5} {outcome}: {kind}")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Check the folders named on the command line and return the exit status."""
     parser = argparse.ArgumentParser(
@@ -46,8 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--strict", action="store_true", help="exit with 1 where a set is refused, too")
     parser.add_argument("--most", type=int, default=3, help="reasons shown per output")
     options = parser.parse_args(arguments)
-    outcomes: Counter[str] = Counter()
-    partly = 0
+    verdicts: list[Verdict] = []
     for folder in options.folders:
         sets = find_sets(folder)
         if not sets:
@@ -56,8 +72,10 @@ def main(arguments: list[str] | None = None) -> int:
         for one in sets:
             for verdict in check_set(one):
                 print_row(verdict, options.most)
-                outcomes[verdict.outcome] += 1
-                partly += verdict.outcome == EQUAL and verdict.but.startswith("without")
+                verdicts.append(verdict)
+    print_kinds(verdicts)
+    outcomes = Counter(verdict.outcome for verdict in verdicts)
+    partly = sum(verdict.outcome == EQUAL and verdict.but.startswith("without") for verdict in verdicts)
     totals = [f"{outcomes[key]} {key}" for key in (EQUAL, DIFFERS, REFUSED)]
     if outcomes[KNOWN]:
         totals.append(f"{outcomes[KNOWN]} known to be wrong")
