@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -154,8 +155,20 @@ sparse_optimizations:
 
 
 def test_formats_and_actions_that_make_room_have_words(data: Path, tmp_path: Path) -> None:
-    content = translate([sparse(data, tmp_path, "tree", FORMATS)]).files["sparsity.yaml"]["sparsity"]
-    ranks = [{"kind": "UOP", "payload_bits": 0}, {"kind": "RLE", "of": ["C", "R"], "metadata_bits": 3}]
+    folder = sparse(data, tmp_path, "tree", FORMATS)
+    stored = "class: DRAM\n          attributes: {metadata_storage_width: 64, metadata_datawidth: 5, "
+    machine = (folder / "machine.yaml").read_text(encoding="utf-8")
+    found = re.sub(r"class: DRAM\n\s+attributes: \{", stored, machine)
+    assert found != machine
+    (folder / "machine.yaml").write_text(found, encoding="utf-8")
+    files = translate([folder]).files
+    content = files["sparsity.yaml"]["sparsity"]
+    assert files["architecture.yaml"]["architecture"]["levels"][0]["metadata"]["word_bits"] == 64
+    # Fields of 3 bits are widened so that rows of 64 bits hold a whole number of them.
+    ranks = [
+        {"kind": "UOP", "metadata_bits": 5, "payload_bits": 0},
+        {"kind": "RLE", "of": ["C", "R"], "metadata_bits": 4, "payload_bits": 5},
+    ]
     assert content["formats"] == {"W": {"Far": {"ranks": ranks, "begin": "innermost"}}}
     assert content["actions"] == [
         {"level": "Near", "skip_space": "X", "on": ["W"]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from procrustes_model.importers.timeloop.node import Node
@@ -11,10 +12,39 @@ from procrustes_model.spec.text.words import did_you_mean
 
 _KEYS = ("format", "flattened_rankIDs", "metadata_word_bits", "payload_word_bits")
 _SPACE = ("name", "ranks", "rank_application_order", "compression_rate")
+_FIXED_BITS, _ONE_BIT = "UB", "B"
 _ORDERS = ("outer_to_inner", "inner_to_outer")
 
 
-def read_ranks(space: Node, problem: TranslatedProblem) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class Fields:
+    """The store of metadata of a level, as far as it says how wide a field is.
+
+    Attributes
+    ----------
+    row : int
+        Bits of a row; 0: there is no store, and metadata cost nothing.
+    default : int
+        Bits of a field where its rank does not say.
+    """
+
+    row: int = 0
+    default: int = 0
+
+    def bits(self, node: Node | None, default: int | None = None) -> int:
+        """Return the bits of a field, so that a row holds a whole number of them, as that tool widens it."""
+        stated = default if node is None else node.count(least=0)
+        if stated is None:
+            return self.default
+        wide = stated
+        while stated and self.row % wide and wide < 2 * stated:
+            wide += 1
+        if node is not None and wide > self.row:
+            node.refuse(f"a field of {wide} bits does not fit into a row of {self.row}")
+        return wide
+
+
+def read_ranks(space: Node, problem: TranslatedProblem, fields: Fields) -> dict[str, Any] | None:
     """Return the format of a data space at a level; None where it has no ranks.
 
     Parameters
@@ -22,6 +52,8 @@ def read_ranks(space: Node, problem: TranslatedProblem) -> dict[str, Any] | None
     space : Node
         With `ranks`, outermost first, and in which order they are given to loops.
     problem : TranslatedProblem
+    fields : Fields
+        Of the level.
     """
     for key, part in space.items():
         if key not in _SPACE:
@@ -33,7 +65,7 @@ def read_ranks(space: Node, problem: TranslatedProblem) -> dict[str, Any] | None
     if listed is None:
         space.refuse("a format has no 'ranks'")
         return None
-    ranks = [_rank(node, problem) for node in listed.list()]
+    ranks = [_rank(node, problem, fields) for node in listed.list()]
     word = space.get("rank_application_order")
     order = _ORDERS[0] if word is None else word.text().lower().replace("-", "_")
     if order not in _ORDERS:
@@ -41,7 +73,7 @@ def read_ranks(space: Node, problem: TranslatedProblem) -> dict[str, Any] | None
     return _written([rank for rank in ranks if rank], order == _ORDERS[1])
 
 
-def _rank(node: Node, problem: TranslatedProblem) -> dict[str, Any] | None:
+def _rank(node: Node, problem: TranslatedProblem, fields: Fields) -> dict[str, Any] | None:
     for key, part in node.items():
         if key not in _KEYS:
             part.refuse(f"'{part.path[-1]}' of a rank cannot be said here", key=True)
@@ -54,10 +86,14 @@ def _rank(node: Node, problem: TranslatedProblem) -> dict[str, Any] | None:
     of = _flattened(node.get("flattened_rankIDs"), problem)
     if of:
         rank["of"] = of
-    for key, ours in (("metadata_word_bits", "metadata_bits"), ("payload_word_bits", "payload_bits")):
-        bits = node.get(key)
-        if bits is not None:
-            rank[ours] = bits.count(least=0)
+    metadata, payload = node.get("metadata_word_bits"), node.get("payload_word_bits")
+    if kind == _FIXED_BITS:
+        for bits in (metadata, payload):
+            if bits is not None:
+                bits.findings.drop(f"bits of a rank {kind}: that tool takes those of the level", bits.place)
+        metadata = payload = None
+    rank["metadata_bits"] = fields.bits(metadata, 1 if kind == _ONE_BIT else None)
+    rank["payload_bits"] = fields.bits(payload)
     return rank
 
 

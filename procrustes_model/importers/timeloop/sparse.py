@@ -10,8 +10,16 @@ from procrustes_model.importers.timeloop.files import Inputs
 from procrustes_model.importers.timeloop.machine import Machine
 from procrustes_model.importers.timeloop.node import Node
 from procrustes_model.importers.timeloop.problem import TranslatedProblem
-from procrustes_model.importers.timeloop.ranks import read_ranks
-from procrustes_model.importers.timeloop.words import ACTIONS, COMPUTE_ACTIONS, RANKS, SPARSE, Year
+from procrustes_model.importers.timeloop.ranks import Fields, read_ranks
+from procrustes_model.importers.timeloop.words import (
+    ACTIONS,
+    COMPUTE_ACTIONS,
+    METADATA_BITS,
+    METADATA_WIDTH,
+    RANKS,
+    SPARSE,
+    Year,
+)
 from procrustes_model.spec.text.words import did_you_mean
 
 _SECTIONS = ("representation_format", "action_optimization", "compute_optimization")
@@ -92,7 +100,7 @@ def read_design(inputs: Inputs, machine: Machine, problem: TranslatedProblem) ->
                 node.refuse(f"'{node.path[-1]}' cannot be said of '{name}'", key=True)
             else:
                 seen[name, key] = node
-                _READERS[key](node, name, problem, design)
+                _READERS[key](node, name, problem, machine, design)
     return design
 
 
@@ -130,16 +138,26 @@ def _tensors(node: Node | None, problem: TranslatedProblem) -> list[str]:
     return [name for name in names if name in problem.tensors]
 
 
-def _read_formats(node: Node, level: str, problem: TranslatedProblem, design: Design) -> None:
+def _fields(machine: Machine, name: str) -> Fields:
+    """Return how wide fields of metadata of a level are."""
+    part = next((level.part for level in machine.levels if level.part.name == name), None)
+    if part is None:
+        return Fields()
+    return Fields(part.find(METADATA_WIDTH, 0) or 0, part.find(METADATA_BITS, 0) or 0)
+
+
+def _read_formats(
+    node: Node, level: str, problem: TranslatedProblem, machine: Machine, design: Design
+) -> None:
     spaces = node.get("data_spaces")
     for space in spaces.list() if spaces is not None else ():
         for name in _tensors(space.get("name"), problem):
-            format_ = read_ranks(space, problem)
+            format_ = read_ranks(space, problem, _fields(machine, level))
             if format_ is not None:
                 design.formats.setdefault(name, {})[level] = format_
 
 
-def _read_actions(node: Node, level: str, problem: TranslatedProblem, design: Design) -> None:
+def _read_actions(node: Node, level: str, problem: TranslatedProblem, _: Machine, design: Design) -> None:
     for one in node.list():
         word = one.get("type")
         kind = "" if word is None else word.text().lower().replace("-", "_")
@@ -178,7 +196,7 @@ def _add_action(node: Node, kind: str, level: str, problem: TranslatedProblem, d
     design.actions.append(action | ({"on": on} if on else {}))
 
 
-def _read_compute(node: Node, _: str, problem: TranslatedProblem, design: Design) -> None:
+def _read_compute(node: Node, _: str, problem: TranslatedProblem, __: Machine, design: Design) -> None:
     operands = [tensor for tensor in problem.tensors if not problem.writes(tensor)]
     for one in node.list():
         word = one.get("type")
@@ -254,6 +272,7 @@ def write_design(
     if any("skip_positions" in action for action in design.actions):
         rules["position_use"] = "mean"
     if design.formats:
+        rules["format_ranks"] = year.ranks
         rules |= {"partial_sums": "compressed", "empty_tiles": "unused", "absent_operands": "absent"}
     return content | {"rules": rules}
 

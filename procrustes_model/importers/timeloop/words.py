@@ -210,6 +210,8 @@ class Year:
         Whether a tensor that a level bypasses and streams is read and written there.
     idle : bool
         Whether a saved access without a price of its own costs an idle cycle, or what it saves; else nothing.
+    ranks : str
+        How ranks of formats take loops: each dimension any number of times, or once.
     """
 
     rules: Rules
@@ -218,12 +220,13 @@ class Year:
     leakage: bool = False
     streams: bool = True
     idle: bool = False
+    ranks: str = "loops"
 
 
 YEARS: Mapping[str, Year] = MappingProxyType(
     {
         "2020": Year(Rules(output_fills="all", access_energy="largest"), dearest=True),
-        "2022": Year(Rules(output_fills="all"), idle=True),
+        "2022": Year(Rules(output_fills="all"), idle=True, ranks="loops_once"),
         "2025": Year(Rules(), own_updates=True, leakage=True, streams=False),
     }
 )
