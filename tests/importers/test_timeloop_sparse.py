@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from procrustes_model.errors import SpecError
 from procrustes_model.importers.timeloop import Translation, translate
@@ -178,6 +179,33 @@ def test_formats_and_actions_that_make_room_have_words(data: Path, tmp_path: Pat
     assert content["capacity"] == {"size": "maximum"}
     wanted = {"stored_zeros": "metadata_only", "several_actions": "strongest", "position_use": "mean"}
     assert wanted.items() <= content["rules"].items()
+
+
+@pytest.mark.parametrize(
+    ("rules", "kind", "wanted"),
+    [
+        ("2025", "gating", {"gated": {"read": 0.25, "write": 0.5, "update": 0.5}}),
+        ("2025", "skipping", {"skipped": {"read": 0.25, "write": 0.5, "update": 0.5}}),
+        ("2022", "skipping", {"skipped": {"read": 3.0, "write": 4.0, "update": 4.0}}),
+    ],
+)
+def test_metadata_of_saved_accesses_have_the_prices_of_their_year(
+    data: Path, tmp_path: Path, rules: str, kind: str, wanted: dict[str, Any]
+) -> None:
+    text = FORMATS.replace("name: Near", "name: Far", 1).split("        - {type: skipping, ")[0]
+    text = text.replace(
+        "type: skipping-spatial, target: X, condition-on: [W]", f"type: {kind}, target: W, condition-on: [X]"
+    )
+    text = text.replace("    - name: Far\n      action", "      action")
+    folder = sparse(data, tmp_path, "tree", text.replace("metadata-word-bits: 3", "metadata-word-bits: 0"))
+    actions = "{name: metadata_read, energy: 3.0}, {name: metadata_write, energy: 4.0}, "
+    actions += "{name: gated_metadata_read, energy: 0.25}, {name: gated_metadata_write, energy: 0.5}"
+    content = yaml.safe_load((folder / "ERT.yaml").read_text(encoding="utf-8"))
+    far = next(one for one in content["ERT"]["tables"] if one["name"].split("[")[0].endswith("Far"))
+    far["actions"] += yaml.safe_load(f"[{actions}]")
+    (folder / "ERT.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    level = translate([folder], rules=rules).files["architecture.yaml"]["architecture"]["levels"][0]
+    assert wanted.items() <= level["energy_pj"]["metadata"].items()
 
 
 def test_an_action_on_what_its_level_bypasses_saves_further_out(small: Path) -> None:

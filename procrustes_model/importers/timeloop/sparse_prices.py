@@ -32,6 +32,10 @@ def add_prices(machine: Machine, design: Design, year: words.Year) -> None:
                 _add_saved(prices, kind, level.table, year)
         if any(name in levels for levels in design.formats.values()):
             _add_metadata(level, prices, year)
+            for key, kind in _KINDS.items():
+                saved = (action.get(key) for action in design.actions if action["level"] == name)
+                if any(name in design.formats.get(tensor, ()) for tensor in saved):
+                    _add_saved_metadata(prices["metadata"], kind, level.table, year)
     _price_computes(machine, design)
 
 
@@ -62,6 +66,18 @@ def _add_metadata(level: Level, prices: dict[str, Any], year: words.Year) -> Non
     if width:
         store: dict[str, int] = {"word_bits": width, "words_per_access": 1}
         level.content["metadata"] = store | ({"capacity_words": depth} if depth else {})
+
+
+def _add_saved_metadata(prices: dict[str, Any], kind: str, table: Table, year: words.Year) -> None:
+    """Add the price of metadata of gated or skipped accesses, nothing of skipped ones being the default."""
+    found = {}
+    for action, names in words.METADATA_SAVED[kind].items():
+        more = words.METADATA_SAVED["gated"][action] if kind == "skipped" else ()
+        if year.idle:
+            more = words.METADATA_SAVED_OTHERWISE[action]
+        found[action] = table.find((*names, *more)) or 0.0
+    if kind == "gated" or any(found.values()):
+        prices[kind] = found
 
 
 def _price_computes(machine: Machine, design: Design) -> None:

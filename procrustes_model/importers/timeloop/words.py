@@ -149,6 +149,29 @@ METADATA: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 METADATA_OTHERWISE = ("metadata_idle", "idle")
+METADATA_SAVED: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "gated": {
+            "read": ("gated_metadata_read",),
+            "write": ("gated_metadata_fill", "gated_metadata_write"),
+            "update": ("gated_metadata_update", "gated_metadata_write"),
+        },
+        "skipped": {
+            "read": ("skipped_metadata_read",),
+            "write": ("skipped_metadata_fill", "skipped_metadata_write"),
+            "update": ("skipped_metadata_update", "skipped_metadata_write"),
+        },
+    }
+)
+"""Names of metadata of accesses that zeros save; without one, skipped ones cost what gated ones do."""
+METADATA_SAVED_OTHERWISE: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "read": ("metadata_idle", "metadata_read"),
+        "write": ("metadata_idle", "metadata_write"),
+        "update": ("metadata_idle", "metadata_write"),
+    }
+)
+"""What these cost in years in which they are never free."""
 
 FIXED = "fixed"
 DISTRIBUTIONS: Mapping[str, str] = MappingProxyType(
