@@ -154,6 +154,8 @@ def _read_formats(
         for name in _tensors(space.get("name"), problem):
             format_ = read_ranks(space, problem, _fields(machine, level))
             if format_ is not None:
+                issue = space.issue("formats by ranks cannot be said yet", f"of {name} at {level}")
+                node.findings.unread.append(issue)
                 design.formats.setdefault(name, {})[level] = format_
 
 

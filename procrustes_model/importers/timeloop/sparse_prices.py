@@ -33,8 +33,8 @@ def add_prices(machine: Machine, design: Design, year: words.Year) -> None:
         if any(name in levels for levels in design.formats.values()):
             _add_metadata(level, prices, year)
             for key, kind in _KINDS.items():
-                saved = (action.get(key) for action in design.actions if action["level"] == name)
-                if any(name in design.formats.get(tensor, ()) for tensor in saved):
+                saved = [one[key] for one in design.actions if one["level"] == name and key in one]
+                if any(name in design.formats.get(str(tensor), ()) for tensor in saved):
                     _add_saved_metadata(prices["metadata"], kind, level.table, year)
     _price_computes(machine, design)
 
