@@ -208,6 +208,18 @@ def test_metadata_of_saved_accesses_have_the_prices_of_their_year(
     assert wanted.items() <= level["energy_pj"]["metadata"].items()
 
 
+def test_what_decompresses_is_a_component(data: Path, tmp_path: Path) -> None:
+    text = FORMATS.replace("name: W", "name: X").replace("[[C, R]]", "[[C, P]]").split("    - name: Near")[0]
+    folder = sparse(data, tmp_path, "tree", text.replace("metadata-word-bits: 3", "metadata-word-bits: 0"))
+    content = yaml.safe_load((folder / "ERT.yaml").read_text(encoding="utf-8"))
+    near = next(one for one in content["ERT"]["tables"] if one["name"].split("[")[0].endswith("Near"))
+    near["actions"].append({"name": "decompression_count", "energy": 0.125})
+    (folder / "ERT.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    components = translate([folder]).files["architecture.yaml"]["architecture"]["components"]
+    use = {"level": "Near", "tensor": "X", "action": "fill"}
+    assert {"name": "Near decompression of X", "energy_pj": 0.125, "use": use} in components
+
+
 def test_an_action_on_what_its_level_bypasses_saves_further_out(small: Path) -> None:
     change(
         small / "sparse.yaml",

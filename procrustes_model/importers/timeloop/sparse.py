@@ -72,6 +72,11 @@ class Design:
         """Whether any rank leaves empty coordinates out."""
         return any(RANKS[rank["kind"]] for rank in self._ranks)
 
+    def compresses_at(self, level: str, tensor: str) -> bool:
+        """Say whether a level leaves out zeros of a tensor."""
+        format_ = self.formats.get(tensor, {}).get(level, {"ranks": []})
+        return any(RANKS[rank["kind"]] for rank in format_["ranks"])
+
     @property
     def runs(self) -> bool:
         """Whether any rank holds lengths of runs."""

@@ -7,6 +7,7 @@ from typing import Any
 from procrustes_model.importers.timeloop import words
 from procrustes_model.importers.timeloop.energies import Table
 from procrustes_model.importers.timeloop.machine import Level, Machine
+from procrustes_model.importers.timeloop.problem import TranslatedProblem
 from procrustes_model.importers.timeloop.sparse import Design
 
 _KINDS = {"gate": "gated", "skip": "skipped"}
@@ -33,10 +34,63 @@ def add_prices(machine: Machine, design: Design, year: words.Year) -> None:
         if any(name in levels for levels in design.formats.values()):
             _add_metadata(level, prices, year)
             for key, kind in _KINDS.items():
-                saved = [one[key] for one in design.actions if one["level"] == name and key in one]
-                if any(name in design.formats.get(str(tensor), ()) for tensor in saved):
+                saved = (str(action.get(key)) for action in design.actions if action["level"] == name)
+                if any(name in design.formats.get(tensor, ()) for tensor in saved):
                     _add_saved_metadata(prices["metadata"], kind, level.table, year)
     _price_computes(machine, design)
+
+
+def add_codecs(
+    machine: Machine, design: Design, mapped: dict[str, Any] | None, problem: TranslatedProblem
+) -> None:
+    """Add what compresses and decompresses where a level that stores zeros meets one that does not.
+
+    Parameters
+    ----------
+    machine : Machine
+        Its components are added to.
+    design : Design
+    mapped : dict or None
+        The mapping that comes with the design.
+    problem : TranslatedProblem
+    """
+    kept = {} if mapped is None else {one["level"]: one["keep"] for one in mapped["levels"]}
+    for tensor in problem.tensors:
+        parent = ""
+        for level in machine.levels:
+            name = level.part.name
+            if tensor not in kept.get(name, ()):
+                if mapped is None and level.table is not None and design.compresses:
+                    _need_mapping(level)
+                continue
+            changes = (
+                parent and design.compresses_at(parent, tensor) and not design.compresses_at(name, tensor)
+            )
+            if changes and level.table is not None:
+                _add_codec(machine, level, tensor, "decompression", name, "fill")
+                if problem.writes(tensor):
+                    _add_codec(machine, level, tensor, "compression", parent, "update")
+            parent = name
+
+
+def _need_mapping(level: Level) -> None:
+    """Note that what is (de)compressed depends on a mapping."""
+    assert level.table is not None
+    if any(level.table.find((f"{kind}_count",)) for kind in words.CODECS):
+        level.part.node.leave_out(
+            f"compression at '{level.part.name}', which depends on what levels keep",
+            "there is no mapping; --partial leaves it out",
+        )
+
+
+def _add_codec(machine: Machine, level: Level, tensor: str, kind: str, where: str, action: str) -> None:
+    """Add a component for the words of a tensor that are filled, or updated further out."""
+    assert level.table is not None
+    price = level.table.find((f"{kind}_count",))
+    if price:
+        use = {"level": where, "tensor": tensor, "action": action}
+        title = words.codec_of(level.part.name, kind, tensor)
+        machine.components.append({"name": title, "energy_pj": price, "use": use})
 
 
 def _add_saved(prices: dict[str, Any], kind: str, table: Table, year: words.Year) -> None:

@@ -18,7 +18,7 @@ from procrustes_model.importers.timeloop.mapping import read_mapping
 from procrustes_model.importers.timeloop.node import Findings, Node
 from procrustes_model.importers.timeloop.problem import TranslatedProblem, read_problem
 from procrustes_model.importers.timeloop.sparse import move_actions, read_design, write_design
-from procrustes_model.importers.timeloop.sparse_prices import add_prices
+from procrustes_model.importers.timeloop.sparse_prices import add_codecs, add_prices
 from procrustes_model.importers.timeloop.words import NEWEST, NO_EFFECT, SETTINGS, SPARSE, YEARS, Year
 from procrustes_model.spec.text.words import did_you_mean
 
@@ -121,6 +121,7 @@ def translate(
     masks: dict[str, Mask] = {}
     if design is not None and problem is not None and design.saves:
         add_prices(machine, design, year)
+        add_codecs(machine, design, mapped, problem)
         title = {"name": name, "description": f"imported from Timeloop, rules {rules}"}
         sparse = write_design(design, inputs, problem, year, title, masks)
     elif problem is not None:

@@ -148,6 +148,15 @@ METADATA: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
+CODECS = ("compression", "decompression")
+"""What a level does with a tensor that it stores with its zeros, and the level outside without them."""
+
+
+def codec_of(level: str, kind: str, tensor: str) -> str:
+    """Return what a component is called that compresses or decompresses a tensor at a level."""
+    return f"{level} {kind} of {tensor}"
+
+
 METADATA_OTHERWISE = ("metadata_idle", "idle")
 METADATA_SAVED: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
