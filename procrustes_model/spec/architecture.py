@@ -56,11 +56,11 @@ class ActionEnergy(Frozen):
 
     takes_number: ClassVar[bool] = True
 
-    read: NonNegative = Field(description="pJ per read")
-    write: NonNegative = Field(description="pJ per write; pays for fills")
+    read: NonNegative = Field(description="pJ per read of words_per_access words")
+    write: NonNegative = Field(description="pJ per write of words_per_access words; pays for fills")
     update: NonNegative = Field(
         default_factory=lambda data: data["write"],
-        description="pJ per update, a sum from below; default: as write",
+        description="pJ per update (a sum from below) of words_per_access words; default: as write",
     )
 
     @model_validator(mode="before")

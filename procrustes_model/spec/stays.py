@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import model_serializer, model_validator
+from pydantic import model_validator
 
-from procrustes_model.spec.schema import Frozen, PartError
+from procrustes_model.spec.phased import Phased, flatten, is_made
+from procrustes_model.spec.schema import PartError
 from procrustes_model.spec.text.document import Document
 from procrustes_model.spec.text.words import PAIRS, did_you_mean, is_name, shorten
 from procrustes_model.spec.text.yaml_text import Path
@@ -34,52 +35,24 @@ def phases_of(key: str, tensor: str) -> tuple[Phase, ...]:
     return read if key == STARTS else tuple(phase for phase in PHASES if phase not in read)
 
 
-class Stays(Frozen):
-    """Levels where tensors start, or end, in all phases that read or write them and in single ones.
-
-    Attributes
-    ----------
-    stated : tuple of (str, Phase or None, str)
-        Tensor, phase (None: every one in which it starts, or ends) and level.
-    """
+class Stays(Phased):
+    """Levels where tensors start, or end; without a phase in every one in which they do."""
 
     stated: tuple[tuple[str, Phase | None, str], ...] = ()
 
     @model_validator(mode="before")
     @classmethod
     def _read(cls, written: Any) -> Any:
-        if isinstance(written, Stays) or (
-            isinstance(written, Mapping) and isinstance(written.get("stated"), tuple)
-        ):
+        if is_made(written):
             return written
         if not isinstance(written, Mapping):
             raise PartError((), f"must be {PAIRS}, is {shorten(written)}")
-        return {"stated": _flat(written)}
-
-    @model_serializer
-    def _write(self) -> dict[str, Any]:
-        return self.written
-
-    @property
-    def written(self) -> dict[str, Any]:
-        """As a file has it."""
-        data: dict[str, Any] = {tensor: level for tensor, phase, level in self.stated if phase is None}
-        for phase in PHASES:
-            own = {tensor: level for tensor, at, level in self.stated if at == phase}
-            data |= {phase.value: own} if own else {}
-        return data
+        return {"stated": flatten(written)}
 
     def within(self, key: str, phase: Phase) -> dict[str, str]:
         """Return the levels by tensor in one phase; `key` says whether these are those that start or end."""
-        general = {
-            tensor: level
-            for tensor, at, level in self.stated
-            if at is None and phase in phases_of(key, tensor)
-        }
-        return general | {tensor: level for tensor, at, level in self.stated if at == phase}
-
-    def __bool__(self) -> bool:
-        return bool(self.stated)
+        shared = {tensor: at for tensor, at in self.of(None).items() if phase in phases_of(key, tensor)}
+        return shared | self.of(phase)
 
 
 NOWHERE = Stays(stated=())
@@ -99,7 +72,7 @@ def read_stays(written: Any, path: Path, document: Document) -> Stays:
     faults = list(faults_of_stays(str(path[-1]), written))
     for fault in faults:
         document.complain((*path, *fault.path), fault.message, fault.hint, key=fault.key)
-    return NOWHERE if faults else Stays(stated=_flat(written))
+    return NOWHERE if faults else Stays(stated=flatten(written))
 
 
 def faults_of_stays(key: str, written: Any) -> Iterator[Fault]:
@@ -128,12 +101,3 @@ def _tensor_faults(key: str, name: Any, level: Any, phase: Phase | None, path: P
         yield Fault(path, message, f"it may stand in '{other}'", key=True)
     elif not isinstance(level, str) or not is_name(level):
         yield Fault(path, f"'{name}' must be the name of a level, is {shorten(level)}")
-
-
-def _flat(written: Mapping[str, Any]) -> tuple[tuple[str, Phase | None, str], ...]:
-    found: list[tuple[str, Phase | None, str]] = [
-        (name, None, level) for name, level in sorted(written.items()) if name not in set(PHASES)
-    ]
-    for phase in PHASES:
-        found += [(name, phase, level) for name, level in sorted(written.get(phase, {}).items())]
-    return tuple(found)

@@ -18,9 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pydantic import model_serializer, model_validator
+from pydantic import model_validator
 
-from procrustes_model.spec.schema import LARGEST_BOUND, Frozen, PartError
+from procrustes_model.spec.phased import Phased, flatten, is_made
+from procrustes_model.spec.schema import LARGEST_BOUND, PartError
 from procrustes_model.spec.text.document import Document
 from procrustes_model.spec.text.words import PAIRS, did_you_mean, shorten
 from procrustes_model.spec.text.yaml_text import Path
@@ -41,52 +42,20 @@ class Fault(NamedTuple):
     key: bool = False
 
 
-class Bits(Frozen):
-    """Bits of elements by tensor, in all phases and in single ones.
-
-    Written, and made, as a mapping from tensors to bits and from phases to such mappings.
-
-    Attributes
-    ----------
-    stated : tuple of (str, Phase or None, int)
-        Tensor, phase (None: all of them) and bits; those of all phases first.
-    """
+class Bits(Phased):
+    """Bits of elements by tensor, in all phases and in single ones."""
 
     stated: tuple[tuple[str, Phase | None, int], ...] = ()
 
     @model_validator(mode="before")
     @classmethod
     def _read(cls, written: Any) -> Any:
-        if isinstance(written, Bits) or (
-            isinstance(written, Mapping) and isinstance(written.get("stated"), tuple)
-        ):
+        if is_made(written):
             return written
         fault = next(faults_of_bits(written), None)
         if fault is not None:
             raise PartError(fault.path, fault.message, fault.hint)
-        return {"stated": _flat(written)}
-
-    @model_serializer
-    def _write(self) -> dict[str, Any]:
-        return self.written
-
-    @property
-    def written(self) -> dict[str, Any]:
-        """As a file has it."""
-        data: dict[str, Any] = dict(self.of(None))
-        return data | {phase.value: self.of(phase) for phase in PHASES if self.of(phase)}
-
-    @property
-    def tensors(self) -> tuple[str, ...]:
-        """The tensors of which it says anything."""
-        return tuple(dict.fromkeys(tensor for tensor, _, _ in self.stated))
-
-    def of(self, phase: Phase | None) -> dict[str, int]:
-        """Return what is said of one phase alone; of None: of all phases."""
-        return {tensor: bits for tensor, at, bits in self.stated if at == phase}
-
-    def __bool__(self) -> bool:
-        return bool(self.stated)
+        return {"stated": flatten(written)}
 
 
 NO_BITS = Bits(stated=())
@@ -176,14 +145,4 @@ def read_bits(written: Any, path: Path, document: Document, tensors: Iterable[st
     faults = list(faults_of_bits(written, tensors))
     for fault in faults:
         document.complain((*path, *fault.path), fault.message, fault.hint, key=fault.key)
-    return NO_BITS if faults else Bits(stated=_flat(written))
-
-
-def _flat(written: Mapping[str, Any]) -> tuple[tuple[str, Phase | None, int], ...]:
-    """Return bits as a mapping says them, sorted, so that equal statements are equal."""
-    found: list[tuple[str, Phase | None, int]] = [
-        (name, None, bits) for name, bits in sorted(written.items()) if name not in set(PHASES)
-    ]
-    for phase in PHASES:
-        found += [(name, phase, bits) for name, bits in sorted(written.get(phase, {}).items())]
-    return tuple(found)
+    return NO_BITS if faults else Bits(stated=flatten(written))

@@ -41,7 +41,8 @@ def test_where_there_are_no_nonzeros_nothing_sets_a_pace(run: Run, tmp_path: Pat
     done = run("evaluate", *rest, "W=0")
     assert done.returncode == 0, done.stderr
     assert "DRAM  50,177  write bandwidth: 200,704 words, has 4\n" in done.stdout
-    assert "Imbalance    none: Weights has no nonzeros, and so no processing element has work" in done.stdout
+    said = "Imbalance none: Weights has no nonzeros, and so no processing element has work"
+    assert said in " ".join(done.stdout.split())
     assert "words/cycle" not in done.stdout
     assert run("imbalance", *rest, "W=0").stdout.endswith("\nNo work: Weights has no nonzeros.\n")
     assert "slowest over mean" in run("evaluate", *rest, "W=1e-6").stdout

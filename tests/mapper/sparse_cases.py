@@ -121,6 +121,14 @@ def drop_idle(content: dict[str, Any], machine: Architecture, problem: Problem, 
         for target in [action.get("skip") or action.get("gate")]
         if (action["level"], target) in able - bypassed
     ]
+    design["formats"] = {
+        tensor: kept
+        for tensor, by_level in design["formats"].items()
+        if (kept := {level: one for level, one in by_level.items() if (level, tensor) in able})
+    }
+    kinds = [one["kind"] for by_level in design["formats"].values() for one in by_level.values()]
+    if not {"run_length", "delta"}.intersection(kinds):
+        design.get("rules", {}).pop("stored_zeros", None)
     skipped = design.get("compute", {}).get("skip")
     if skipped and not any((level, skipped) in able for level in design["formats"].get(skipped, {})):
         del design["compute"]

@@ -422,7 +422,7 @@ def test_parts(torch: Any, state: dict[str, Any], tmp_path: Path) -> None:
         ('{"weight_map": {"a": "/etc/passwd"}}', "no file beside this index"),
         ('{"weight_map": {"a": "x.safetensors.index.json"}}', "no file beside this index"),
         ('{"weight_map": {"a": "b.txt"}}', "kind of checkpoint is not known"),
-        ('{"weight_map": {"a": "none.safetensors"}}', "none.safetensors: cannot be read"),
+        ('{"weight_map": {"a": "none.safetensors"}}', "none.safetensors: no such file"),
         ('{"weight_map": {"b": "a.safetensors"}}', "parts lack 'b'"),
     ],
 )
