@@ -32,8 +32,9 @@ def check_mapping_alone(path: Path) -> str:
     SpecError
         With every issue found.
     """
-    from procrustes_model.spec.architecture import AccessEnergy, Architecture, ComputeLevel, StorageLevel
+    from procrustes_model.spec.architecture import Architecture, ComputeLevel, StorageLevel
     from procrustes_model.spec.mapping_reader import read_mapping
+    from procrustes_model.spec.prices import AccessEnergy
     from procrustes_model.spec.problem import Problem, Tensor
     from procrustes_model.spec.text.document import read_document
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from procrustes_model.spec.network import InputShape, Layer, Network, NetworkLayer
+from procrustes_model.spec.network import InputShape, Layer, Network, NetworkLayer, taken_input
 from procrustes_model.spec.network_items import (
     ConvItem,
     DepthwiseItem,
@@ -154,6 +154,9 @@ def read_network(document: Document) -> Network:
     assert head is not None
     layers = _layers(steps, head.input, document)
     document.raise_issues()
+    if head.input is not None:
+        # Pooling before the first layer is not kept: what it leaves, that layer states.
+        title["input"] = taken_input(layers[0], head.input)
     network = build(Network, {**title, "layers": layers}, document, path)
     if network is not None:
         _check_tied(network, document)

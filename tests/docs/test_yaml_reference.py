@@ -13,6 +13,7 @@ from procrustes_model.spec import (
     mapping,
     network,
     network_density,
+    prices,
     problem,
     rules,
     schedule,
@@ -82,6 +83,7 @@ MODELS: dict[str, type[Frozen]] = {
     name: model
     for module in (
         architecture,
+        prices,
         interconnect,
         problem,
         mapping,

@@ -7,8 +7,9 @@ from typing import Any
 import pydantic
 import pytest
 
-from procrustes_model.spec.architecture import AccessEnergy, Architecture, ComputeLevel
+from procrustes_model.spec.architecture import Architecture, ComputeLevel
 from procrustes_model.spec.load import load_architecture
+from procrustes_model.spec.prices import AccessEnergy
 
 
 def test_defaults(architecture: Architecture) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from procrustes_model.errors import SpecError
 from procrustes_model.shipped import list_shipped
@@ -419,3 +420,15 @@ def test_tied_tensors_are_those_of_a_layer(tmp_path: Path, layer: str, hint: str
         return
     with pytest.raises(SpecError, match=rf"net.yaml:3:26: no layer is called '{layer}'; .*{hint}"):
         load_network(file)
+
+
+def test_pooling_before_the_first_layer_is_read_as_it_is_written() -> None:
+    """Rows and columns that it leaves the layer states; of the shape of a sample channels are kept."""
+    pool = {"name": "p", "kind": "pool", "kernel": 2}
+    layers = [pool, {"name": "a", "kind": "conv", "channels": 4, "kernel": 3}]
+    content = {"name": "n", "input": {"channels": 3, "height": 28, "width": 28}, "layers": layers}
+    network = load_network({"network": content})
+    layer = network.layers[0]
+    assert isinstance(layer, NetworkLayer)
+    assert layer.input_size == (14, 14)
+    assert load_network(yaml.safe_load(network.to_yaml())) == network
