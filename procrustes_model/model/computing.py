@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from procrustes_model.errors import SpecError
 from procrustes_model.spec.by_width import amount_at, in_phase
+from procrustes_model.spec.tensors import stated_bits
 from procrustes_model.spec.text.expressions import ExpressionError
 from procrustes_model.vocabulary import Phase, Role
 
@@ -42,7 +43,7 @@ def operand_bits(architecture: Architecture, problem: Problem) -> tuple[int, int
     if len(operands) != 2:
         return None
     operands.sort(key=lambda name: order.index(name) if name in order else len(order))
-    stated = {**architecture.bits, **problem.bits}
+    stated = stated_bits(architecture, problem)
     first, second = (
         stated.get(name)
         or next((level.word_bits for level in reversed(architecture.levels) if level.may_keep(name)), 0)

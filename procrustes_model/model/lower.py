@@ -24,7 +24,7 @@ from procrustes_model.kernels.dense.arrays import (
 from procrustes_model.model.components import Working, has_rate, serves_computes, words_served
 from procrustes_model.model.computing import find_computing
 from procrustes_model.spec.homes import find_home
-from procrustes_model.spec.tensors import strange_tensors
+from procrustes_model.spec.tensors import stated_bits, strange_tensors
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.vocabulary import Action, Compute, Price, Topology
 
@@ -278,7 +278,7 @@ def lower_bits(architecture: Architecture, problem: Problem) -> Ints:
     if issues:
         raise SpecError(issues)
     bits = by_level([level.word_bits for level in architecture.levels], problem)
-    for name, own in {**architecture.bits, **problem.bits}.items():
+    for name, own in stated_bits(architecture, problem).items():
         bits[:, tensors.index(name)] = own
     return bits
 
@@ -286,7 +286,7 @@ def lower_bits(architecture: Architecture, problem: Problem) -> Ints:
 def own_bits(architecture: Architecture, problem: Problem) -> dict[str, int]:
     """Return the bits that are stated of tensors, but of those that are the word of all levels anyway."""
     words = {level.word_bits for level in architecture.levels}
-    stated = {**architecture.bits, **problem.bits}
+    stated = stated_bits(architecture, problem)
     names = [tensor.name for tensor in problem.tensors]
     return {name: stated[name] for name in names if name in stated and {stated[name]} != words}
 

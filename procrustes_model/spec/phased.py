@@ -32,11 +32,6 @@ class Phased(Frozen):
         data: dict[str, Any] = dict(self.of(None))
         return data | {phase.value: self.of(phase) for phase in PHASES if self.of(phase)}
 
-    @property
-    def tensors(self) -> tuple[str, ...]:
-        """The tensors of which it says anything."""
-        return tuple(dict.fromkeys(tensor for tensor, _, _ in self.stated))
-
     def of(self, phase: Phase | None) -> dict[str, Any]:
         """Return what is said of one phase alone; of None: of all phases."""
         return {tensor: said for tensor, at, said in self.stated if at == phase}

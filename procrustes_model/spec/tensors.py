@@ -23,6 +23,11 @@ def shipped_tensors() -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def stated_bits(architecture: Architecture, problem: Problem) -> dict[str, int]:
+    """Return the bits of elements that are stated by tensor: by the problem, or else by the architecture."""
+    return {**architecture.bits, **problem.bits}
+
+
 def strange_tensors(architecture: Architecture, problem: Problem) -> list[Issue]:
     """Return an issue for every tensor in an architecture that must be a mistake, with its place there.
 
