@@ -138,6 +138,9 @@ class Price(IntEnum):
     METADATA_GATED_READ = 12
     METADATA_GATED_FILL = 13
     METADATA_GATED_UPDATE = 14
+    METADATA_SKIPPED_READ = 15
+    METADATA_SKIPPED_FILL = 16
+    METADATA_SKIPPED_UPDATE = 17
 
 
 class Served(StrEnum):
@@ -206,6 +209,7 @@ class Status(IntEnum):
     BAD_CAPACITY = 5
     BAD_DESIGN = 6
     BAD_HOME = 7
+    BAD_RANKS = 8
 
     @property
     def text(self) -> str:
@@ -221,6 +225,7 @@ _REASONS = {
     Status.BAD_KEEP: "the mapping does not keep every tensor at the outermost level that may keep it",
     Status.BAD_CAPACITY: "tiles do not fit",
     Status.BAD_DESIGN: "what the sparse design states would save nothing, for what the mapping keeps",
+    Status.BAD_RANKS: "a format has no rank left for a loop that divides a tile",
     Status.BAD_HOME: "a tensor is not whole where it begins and ends: loops further out divide it",
 }
 
@@ -282,6 +287,31 @@ class Width(IntEnum):
     """Tells the positions of a fiber apart."""
     OFFSET = 2
     """Tells every number of nonzeros apart that the tile may have: 0 to all of its positions."""
+
+
+class RankKind(IntEnum):
+    """How a rank of a format that lists its ranks stores the positions of a fiber; files use the names."""
+
+    U = 0
+    """All of them, in order."""
+    B = 1
+    """A bit per position; those without a nonzero are left out."""
+    UB = 2
+    """A bit per position; all are stored."""
+    CP = 3
+    """The index of every position that has a nonzero."""
+    RLE = 4
+    """The positions passed before every one that has a nonzero; those that end a run are stored."""
+    UOP = 5
+    """Where what lies further in begins, for every position, and a last end."""
+
+
+class FormatRanks(IntEnum):
+    """What a rank of a format is that lists its ranks; rules use the names in lower case."""
+
+    DIMENSIONS = 0
+    LOOPS = 1
+    LOOPS_2022 = 2
 
 
 class DensityModel(IntEnum):

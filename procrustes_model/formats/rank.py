@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from procrustes_model.vocabulary import Quantity, Width
+from procrustes_model.vocabulary import Quantity, RankKind, Width
 
 Cover = tuple[int, int | None]
 """The first of the tensor's ranks that a rank of a format covers, and the one after the last."""
@@ -169,3 +169,48 @@ class StorageFormat:
         stated = [key for _, term in self.terms for key in term.keys]
         blocked = ["block", "partial_blocks"] if self.in_blocks else []
         return tuple(dict.fromkeys([*stated, *blocked]))
+
+
+@dataclass(frozen=True, slots=True)
+class RankForm:
+    """What a design may list as a rank of a format.
+
+    Attributes
+    ----------
+    kind : RankKind
+    text : str
+        What is stored, in a few words.
+    compressed : bool
+        Whether positions without a nonzero are left out, but for those that end a run.
+    keys : tuple of str
+        The widths that a design may state for it.
+    """
+
+    kind: RankKind
+    text: str
+    compressed: bool
+    keys: tuple[str, ...]
+
+    @property
+    def has_metadata(self) -> bool:
+        """Whether it stores anything beside data."""
+        return bool(self.keys)
+
+
+_BOTH = ("metadata_bits", "payload_bits")
+
+RANK_FORMS = {
+    form.kind.name: form
+    for form in (
+        RankForm(RankKind.U, "all positions", compressed=False, keys=()),
+        RankForm(RankKind.B, "a bit per position, those of zeros left out", compressed=True, keys=_BOTH),
+        RankForm(RankKind.UB, "a bit per position, none left out", compressed=False, keys=_BOTH),
+        RankForm(RankKind.CP, "an index per position that has a nonzero", compressed=True, keys=_BOTH),
+        RankForm(RankKind.RLE, "a run of zeros per nonzero", compressed=True, keys=_BOTH),
+        RankForm(RankKind.UOP, "offsets, one more than positions", compressed=False, keys=_BOTH),
+    )
+}
+"""By name, in the order in which they are listed to users."""
+
+LISTED = "ranks"
+"""What results call a format that lists its ranks, and the key that lists them."""

@@ -120,6 +120,7 @@ class SparseCost:
         design = self.design
         grouped = (design.densities.group[:, 1] > 0).any()
         ranked = (design.formats.terms.depth[design.formats.compressed] > 0).any()
+        ranked = ranked or (design.formats.ranks.listed > 0).any()
         laid = minds_layout(design, self.relaxation.may_keep)
         return bool(grouped or ranked or laid or design.masks.known.any())
 

@@ -58,8 +58,12 @@ def write_architecture(dump: Mapping[str, Any]) -> dict[str, Any]:
 def _write_energy(energy: dict[str, Any]) -> dict[str, Any]:
     """Return the energies of a level without those that are nothing."""
     free = {"read": 0.0, "write": 0.0, "update": 0.0}
-    return {
+    kept = {
         key: value
         for key, value in energy.items()
         if not (key in ("gated", "skipped") and value == free) and not (key == "idle" and value == 0)
     }
+    metadata = kept.get("metadata")
+    if metadata is not None and metadata["skipped"] == free:
+        kept["metadata"] = {key: value for key, value in metadata.items() if key != "skipped"}
+    return kept

@@ -42,6 +42,9 @@ class MetadataEnergy(ActionEnergy):
     gated: ActionEnergy | None = Field(
         default=None, description="the same of metadata of accesses that are gated; empty: as of the others"
     )
+    skipped: ActionEnergy = Field(
+        default=FREE, description="the same of metadata of accesses that are skipped; default: nothing"
+    )
 
 
 class AccessEnergy(ActionEnergy):
@@ -57,7 +60,8 @@ class AccessEnergy(ActionEnergy):
     )
     metadata: MetadataEnergy | None = Field(
         default=None,
-        description="pJ of an access to metadata: a number, or by action with 'gated'; default: as data",
+        description="pJ of an access to metadata: a number, or by action with 'gated' and 'skipped'; "
+        "default: as data",
     )
     idle: NonNegative = Field(
         default=0.0, description="pJ per cycle of an instance that is used, beside what its accesses take"
@@ -68,7 +72,8 @@ class AccessEnergy(ActionEnergy):
         """By `vocabulary.Price`."""
         metadata = self if self.metadata is None else self.metadata
         gated = None if self.metadata is None else self.metadata.gated
-        kinds = (self, metadata, self.gated, self.skipped, gated or metadata)
+        skipped = FREE if self.metadata is None else self.metadata.skipped
+        kinds = (self, metadata, self.gated, self.skipped, gated or metadata, skipped)
         return tuple(price for kind in kinds for price in kind.by_action)
 
 

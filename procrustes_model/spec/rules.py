@@ -29,6 +29,18 @@ class Rules(Frozen):
         description="metadata_only: zeros that end a run too long for its field take a field, but no word of "
         "data",
     )
+    format_ranks: Literal["dimensions", "loops", "loops_2022"] = Field(
+        default="dimensions",
+        description="what the ranks of a format are that lists them; dimensions: the tensor's own, and "
+        "sizes are those of what is written; loops: the loops of the level that move the tensor, and sizes "
+        "are estimated and rounded as Sparseloop does; loops_2022: the same as in its outputs of that year, "
+        "where a rank takes a dimension once and indices are not rounded fiber by fiber",
+    )
+    metadata_ports: Literal["own", "shared"] = Field(
+        default="own",
+        description="through what metadata go that a level keeps in a store of their own; own: its ports; "
+        "shared: those of the data, whose bandwidth they take",
+    )
     access_energy: Literal["by_action", "largest"] = Field(
         default="by_action", description="largest: all accesses of a tensor together cost the dearest action"
     )

@@ -20,7 +20,9 @@ from pydantic import (
 from procrustes_model.densities import DENSITIES, DensityRule
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.formats import FORMATS, NONE, describe_formats, takers_of
+from procrustes_model.formats.rank import LISTED
 from procrustes_model.policies import NO_POLICY, POLICIES
+from procrustes_model.spec.format_ranks import FormatRank
 from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.schema import (
     Count,
@@ -37,7 +39,7 @@ from procrustes_model.spec.schema import (
 )
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.text.yaml_text import Path
-from procrustes_model.vocabulary import PHASES, Phase
+from procrustes_model.vocabulary import PHASES, Phase, RankKind
 
 
 def _share(number: float) -> float:
@@ -117,7 +119,17 @@ class Density(Frozen):
 class Format(Frozen):
     """How one level stores one tensor: data without its zeros, and metadata that says where they were."""
 
-    kind: FormatName = Field(description=describe_formats())
+    kind: FormatName = Field(
+        default=LISTED, description=f"{describe_formats()}; empty where 'ranks' are listed"
+    )
+    ranks: tuple[FormatRank, ...] = Field(
+        default=(), description="in place of a kind: the ranks of the format, outermost first"
+    )
+    begin: Literal["outermost", "innermost"] = Field(
+        default="outermost",
+        description="where ranks are loops, which rank takes a loop first, and which loop; "
+        "ranks that are left over store nothing; ranks",
+    )
     pointer_bits: Bits = Field(
         default=0, description=f"bits of a block's pointer; {takers_of('pointer_bits')}"
     )
@@ -147,17 +159,46 @@ class Format(Frozen):
 
     @model_validator(mode="after")
     def _check_keys(self) -> Format:
-        taken = FORMATS[self.kind].keys
+        if self.kind == LISTED and not self.ranks:
+            raise ValueError("needs a 'kind', or 'ranks' that say what it is made of")
         for key in type(self).model_fields:
-            if key in self.model_fields_set and key not in ("kind", *taken):
-                raise ValueError(f"of kind '{self.kind}' takes no '{key}', a key of {takers_of(key)}")
+            if key in self.model_fields_set and key not in self._taken:
+                if self.ranks:
+                    raise ValueError(f"that lists its ranks takes no '{key}'")
+                takers = takers_of(key) or "formats that list their ranks"
+                raise ValueError(f"of kind '{self.kind}' takes no '{key}', a key of {takers}")
         return self
 
     @model_serializer(mode="wrap")
     def _write_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write what the format takes, so that what is written can be read again."""
-        taken = ("kind", *FORMATS[self.kind].keys)
-        return {key: value for key, value in write(self).items() if key in taken}
+        return {key: value for key, value in write(self).items() if key in self._taken}
+
+    @property
+    def _taken(self) -> tuple[str, ...]:
+        """The keys that may be stated."""
+        if self.ranks:
+            return (LISTED, "begin")
+        return ("kind", *FORMATS[self.kind].keys)
+
+    @property
+    def compressed(self) -> bool:
+        """Whether zeros are left out of the data, but for those that end a run."""
+        if self.ranks:
+            return any(rank.form.compressed for rank in self.ranks)
+        return FORMATS[self.kind].compressed
+
+    def leaves_out(self, rules: Rules) -> bool:
+        """Return whether only nonzeros count as data: where ranks are loops, of all that have metadata."""
+        has_metadata = len(self.ranks) > 1 or any(rank.form.kind != RankKind.U for rank in self.ranks)
+        return self.compressed or (rules.format_ranks != "dimensions" and has_metadata)
+
+    @property
+    def stores_runs(self) -> bool:
+        """Whether zeros that end a run too long for its field are stored."""
+        if self.ranks:
+            return any(rank.form.kind is RankKind.RLE for rank in self.ranks)
+        return FORMATS[self.kind].runs is not None
 
 
 class Action(Frozen):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any, cast
 
-from procrustes_model.formats import FORMATS, takers_of
+from procrustes_model.formats import takers_of
 from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.schema import Origin, build
 from procrustes_model.spec.sparsity import SparsePhase, Sparsity
@@ -160,10 +160,16 @@ def _rounds_compressed(phase: SparsePhase) -> bool:
 _RULE_NEEDS: dict[str, tuple[str, _Test]] = {
     "stored_zeros": (
         f"a format of kind {takers_of('run_bits').replace(' and ', ' or ')}",
-        lambda phase: any(
-            FORMATS[one.kind].runs is not None for levels in phase.formats.values() for one in levels.values()
+        lambda phase: any(one.stores_runs for levels in phase.formats.values() for one in levels.values()),
+    ),
+    "format_ranks": (
+        "'rounding: whole_words' and a format that lists its ranks",
+        lambda phase: (
+            _rounds_compressed(phase)
+            and any(one.ranks for levels in phase.formats.values() for one in levels.values())
         ),
     ),
+    "metadata_ports": ("formats", lambda phase: bool(phase.formats)),
     "access_box": ("actions", lambda phase: bool(phase.actions)),
     "capacity": (
         "'capacity: {size: quantile}' or 'maximum'",

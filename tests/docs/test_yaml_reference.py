@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 
 from procrustes_model.spec import (
     architecture,
+    format_ranks,
     interconnect,
     mapping,
     network,
@@ -88,6 +89,7 @@ MODELS: dict[str, type[Frozen]] = {
         problem,
         mapping,
         sparsity,
+        format_ranks,
         rules,
         network,
         network_density,

@@ -89,7 +89,7 @@ def patterns(shape: tuple[int, ...], nonzeros: int) -> Iterator[Any]:
 def test_every_file_is_a_format_with_a_twin() -> None:
     files = {module.name for module in pkgutil.iter_modules(procrustes_model.formats.__path__)}
     assert files - {"rank"} == FORMATS.keys() == TWINS.keys()
-    assert set(VALUES) | {"kind"} == set(keys_of(Format))
+    assert set(VALUES) | {"kind", "ranks", "begin"} == set(keys_of(Format))
     assert {key for one in FORMATS.values() for key in one.keys} == set(VALUES)
 
 

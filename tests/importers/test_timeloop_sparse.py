@@ -177,6 +177,7 @@ def test_formats_and_actions_that_make_room_have_words(data: Path, tmp_path: Pat
         {"level": "Near", "skip_positions": "W"},
     ]
     assert content["capacity"] == {"size": "maximum"}
+    assert load_sparsity(files["sparsity.yaml"]).forward.formats["W"]["Far"].begin == "innermost"
     wanted = {"stored_zeros": "metadata_only", "several_actions": "strongest", "position_use": "mean"}
     assert wanted.items() <= content["rules"].items()
 

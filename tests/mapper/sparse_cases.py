@@ -110,6 +110,31 @@ def add_prices(rng: random.Random, architecture: dict[str, Any]) -> None:
     content["compute"]["cycles_per_compute"] = rng.choice([1, 2.5])
 
 
+def list_ranks(rng: random.Random, content: dict[str, Any]) -> None:
+    """Put formats that list their ranks, chosen at random, in place of some of a design's formats."""
+    design = content["sparsity"]
+    for levels in design["formats"].values():
+        for level in levels:
+            if rng.random() < 0.8:
+                outer = rng.choices(["U", "B", "UB", "CP", "UOP"], k=rng.choice([0, 1, 1, 2]))
+                kinds = [*outer, rng.choice(["U", "B", "CP", "RLE"])]
+                levels[level] = {"ranks": [{"kind": kind} for kind in kinds]}
+    if not any(has_runs(one) for levels in design["formats"].values() for one in levels.values()):
+        design.get("rules", {}).pop("stored_zeros", None)
+
+
+def has_runs(form: dict[str, Any]) -> bool:
+    """Return whether a format may store zeros that end a run."""
+    if "ranks" in form:
+        return any(rank["kind"] == "RLE" for rank in form["ranks"])
+    return form["kind"] in ("run_length", "delta")
+
+
+def leaves_out(form: dict[str, Any]) -> bool:
+    """Return whether a format leaves zeros out."""
+    return "ranks" not in form or any(rank["kind"] in ("B", "CP", "RLE") for rank in form["ranks"])
+
+
 def drop_idle(content: dict[str, Any], machine: Architecture, problem: Problem, rules: Constraints) -> None:
     """Take out of a design what would have no effect on a machine, and so be refused."""
     design = content["sparsity"]
@@ -126,9 +151,10 @@ def drop_idle(content: dict[str, Any], machine: Architecture, problem: Problem, 
         for tensor, by_level in design["formats"].items()
         if (kept := {level: one for level, one in by_level.items() if (level, tensor) in able})
     }
-    kinds = [one["kind"] for by_level in design["formats"].values() for one in by_level.values()]
-    if not {"run_length", "delta"}.intersection(kinds):
+    kept_formats = [one for by_level in design["formats"].values() for one in by_level.values()]
+    if not any(has_runs(one) for one in kept_formats):
         design.get("rules", {}).pop("stored_zeros", None)
     skipped = design.get("compute", {}).get("skip")
-    if skipped and not any((level, skipped) in able for level in design["formats"].get(skipped, {})):
+    formats = design["formats"].get(skipped, {})
+    if skipped and not any((level, skipped) in able for level in formats if leaves_out(formats[level])):
         del design["compute"]

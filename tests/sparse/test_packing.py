@@ -191,7 +191,7 @@ def test_whole_words_are_taken_away_in_the_order_of_the_twin(seed: int) -> None:
     blank = (1, 3, 2, 3)
     saved = SavedArrays(left, np.ones(blank), np.zeros((1, 2)), np.zeros((1, 2)), np.ones((1, 4)))
     counts = SparseCountArrays(*(np.zeros(blank) for _ in SparseCountArrays._fields))
-    count_whole(accesses, keep, 1, compressed, dense, True, saved, counts)
+    count_whole(accesses, keep, 1, compressed, dense, True, True, saved, counts)
     for t in range(2):
         above = 0.0
         for level in range(3):

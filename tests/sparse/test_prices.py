@@ -93,6 +93,22 @@ def test_metadata_of_gated_accesses_have_their_price() -> None:
     assert priced.metadata_energy_pj[0] == words * (0.25 + 0.75 * 0.125)
 
 
+def test_metadata_of_skipped_accesses_have_their_price() -> None:
+    formats, actions = (
+        {"Weights": {"Buffer": "bitmask"}},
+        [{"level": "Buffer", "skip": "Weights", "on": ["Inputs"]}],
+    )
+    zeros = {name: {"model": "fixed", "density": 0.25} for name in ("Weights", "Inputs")}
+    own = {"read": 1, "write": 2, "metadata": {"read": 1, "write": 2, "update": 2, "skipped": 0.125}}
+    architecture = machine(own)
+    counts = run(architecture, formats=formats, actions=actions, densities=zeros).sparse("Buffer", "Weights")
+    words = 16 * 8 * 4 / 32
+    assert (counts.metadata[0], counts.skipped_metadata[0]) == (0.25 * words, 0.75 * words)
+    assert counts.metadata_energy_pj[0] == words * (0.25 + 0.75 * 0.125)
+    written = write_architecture(architecture.model_dump(mode="json"))
+    assert load_architecture({"architecture": written}) == architecture
+
+
 def test_a_store_of_metadata_may_be_too_small() -> None:
     formats = {"Weights": {"Buffer": "coordinate"}}
     energy = {"read": 1, "write": 2}
@@ -109,8 +125,11 @@ def test_ports_of_data_carry_no_metadata_of_another_store() -> None:
     formats = {"Weights": {"Buffer": "bitmask"}}
     energy = {"read": 1, "write": 2}
     shared = run(machine(energy, read_bandwidth=1), formats=formats)
-    own = run(machine(energy, read_bandwidth=1, metadata={"word_bits": 32}), formats=formats)
+    store = machine(energy, read_bandwidth=1, metadata={"word_bits": 8})
+    own = run(store, formats=formats)
     assert shared.level("Buffer").cycles - own.level("Buffer").cycles == 16 * 8 * 4 / 32
+    together = run(store, formats=formats, rules={"metadata_ports": "shared"})
+    assert together.level("Buffer").cycles == shared.level("Buffer").cycles
 
 
 def test_prices_per_bit_are_those_of_all_bits_of_an_access() -> None:

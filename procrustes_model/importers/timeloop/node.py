@@ -28,15 +28,12 @@ class Findings:
         What has no effect on the numbers, by reason.
     notes : list of str
         What was translated in a way that a reader should know of.
-    unread : list of Issue
-        What was translated and may not be readable: where it stands, should that be so.
     """
 
     issues: list[Issue] = field(default_factory=list)
     left_out: list[Issue] = field(default_factory=list)
     dropped: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    unread: list[Issue] = field(default_factory=list)
 
     def drop(self, reason: str, what: str) -> None:
         """Note that something has no effect."""

@@ -159,8 +159,6 @@ def _read_formats(
         for name in _tensors(space.get("name"), problem):
             format_ = read_ranks(space, problem, _fields(machine, level))
             if format_ is not None:
-                issue = space.issue("formats by ranks cannot be said yet", f"of {name} at {level}")
-                node.findings.unread.append(issue)
                 design.formats.setdefault(name, {})[level] = format_
 
 
@@ -279,7 +277,7 @@ def write_design(
     if any("skip_positions" in action for action in design.actions):
         rules["position_use"] = "mean"
     if design.formats:
-        rules["format_ranks"] = year.ranks
+        rules |= {"format_ranks": year.ranks, "metadata_ports": "shared"}
         rules |= {"partial_sums": "compressed", "empty_tiles": "unused", "absent_operands": "absent"}
     return content | {"rules": rules}
 

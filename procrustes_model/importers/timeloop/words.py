@@ -258,7 +258,7 @@ class Year:
 YEARS: Mapping[str, Year] = MappingProxyType(
     {
         "2020": Year(Rules(output_fills="all", access_energy="largest"), dearest=True),
-        "2022": Year(Rules(output_fills="all"), idle=True, ranks="loops_once"),
+        "2022": Year(Rules(output_fills="all"), idle=True, ranks="loops_2022"),
         "2025": Year(Rules(), own_updates=True, leakage=True, streams=False),
     }
 )

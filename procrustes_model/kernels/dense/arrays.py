@@ -22,15 +22,21 @@ Bools = NDArray[np.bool_]
 READ, FILL, UPDATE = (action.value for action in Action)
 """Positions of the actions in the last axis of counts and energies: `vocabulary.Action` for kernels."""
 
-METADATA, SAVED, METADATA_GATED = (
-    price.value for price in (Price.METADATA_READ, Price.GATED_READ, Price.METADATA_GATED_READ)
+METADATA, SAVED, METADATA_GATED, METADATA_SKIPPED = (
+    price.value
+    for price in (
+        Price.METADATA_READ,
+        Price.GATED_READ,
+        Price.METADATA_GATED_READ,
+        Price.METADATA_SKIPPED_READ,
+    )
 )
 """Where prices of metadata, of saved accesses and of gated metadata begin: `vocabulary.Price`."""
 
 DONE, GATED_COMPUTE, SKIPPED_COMPUTE = (kind.value for kind in Compute)
 """Positions in the last axis of computations and of their prices: `vocabulary.Compute` for kernels."""
 
-OK, OVERFLOW, BAD_FACTORS, BAD_FANOUT, BAD_KEEP, BAD_CAPACITY, BAD_DESIGN, BAD_HOME = (
+OK, OVERFLOW, BAD_FACTORS, BAD_FANOUT, BAD_KEEP, BAD_CAPACITY, BAD_DESIGN, BAD_HOME, BAD_RANKS = (
     status.value for status in Status
 )
 """What can be said of a mapping: `vocabulary.Status` for kernels."""
@@ -156,7 +162,7 @@ class MetadataArrays(NamedTuple):
     pack : int64[L]
         Such words that one access moves.
     scale : float64[L]
-        Words of the level that one of them takes at the ports of the data; 0 in a store of its own.
+        Words of the level that one of them takes at the ports of the data; 0 where it has ports of its own.
     room : float64[L]
         Words of the level that one bit takes there; 0 in a store of its own.
     capacity : int64[L]

@@ -18,6 +18,13 @@ def round_up(count: float) -> float:
 
 
 @kernel
+def round_down(count: float) -> float:
+    """Return the last whole number, or the one that `count` is but for rounding errors."""
+    nearest = math.floor(count + 0.5)
+    return nearest if abs(count - nearest) <= _NEAR * count else math.floor(count)
+
+
+@kernel
 def count_packs(words: float, pack: int, whole: bool) -> float:
     """Return how many times `pack` words are moved to move `words`, the last time perhaps fewer.
 

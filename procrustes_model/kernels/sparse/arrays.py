@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
-from procrustes_model.vocabulary import DensityModel, Quantity, Saving, Width
+from procrustes_model.vocabulary import DensityModel, FormatRanks, Quantity, RankKind, Saving, Width
 
 DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = (int(code) for code in DensityModel)
 """Density models."""
@@ -17,6 +17,10 @@ DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = (int(code) for code in DensityModel)
 FIBERS, POSITIONS, BLOCKS, NONZEROS, ENTRIES, WHOLE_BLOCKS = (int(quantity) for quantity in Quantity)
 ONE, INDEX, OFFSET = (int(width) for width in Width)
 """What terms of storage formats count, and how wide a field is; see `TermArrays`."""
+
+U, B, UB, CP, RLE, UOP = (int(kind) for kind in RankKind)
+DIMENSIONS, LOOPS, LOOPS_2022 = (int(ranks) for ranks in FormatRanks)
+"""Kinds of ranks that a format lists, and what they are; see `RankArrays`."""
 
 INNERMOST = -1
 """In place of a rank: the end of the innermost one."""
@@ -173,14 +177,74 @@ class TermArrays(NamedTuple):
     fibers: Ints
 
 
+class RankArrays(NamedTuple):
+    """The formats that list their ranks, R of them at most, the innermost first.
+
+    Attributes
+    ----------
+    are : int
+        DIMENSIONS, LOOPS or LOOPS_2022.
+    listed : int64[L, T]
+        How many; 0: the format has a kind.
+    kind : int64[L, T, R]
+        One of `vocabulary.RankKind`.
+    bits : int64[L, T, R, 2]
+        Of a field of metadata, and of one of payload; -1: what fits.
+    group : int64[L, T, R, D]
+        Which list of dimensions a dimension is flattened with, from 1 on; 0: none.
+    place : int64[L, K]
+        The rank of the format that covers a rank of a tensor.
+    inward : bool[L, T]
+        Whether the innermost rank takes the innermost loop, and so on outwards.
+    """
+
+    are: int
+    listed: Ints
+    kind: Ints
+    bits: Ints
+    group: Ints
+    place: Ints
+    inward: Bools
+
+
+class ListedArrays(NamedTuple):
+    """What tiles hold in formats that list their ranks.
+
+    Attributes
+    ----------
+    bits, data : float64[N, L, T]
+        Expected bits of metadata, and elements of data.
+    fields : float64[N, L, T, R, 2]
+        Expected fields of metadata and of payload, of every rank.
+    most_bits, most_data : float64[N, L, T]
+        Of a tile with the most nonzeros that can be, where ranks are loops.
+    fiber : int64[N, L, T, R]
+        Positions of the fibers of ranks, where these are loops.
+    density : float64[N, L, T]
+        Expected, of tiles that are sent: where ranks are loops, those that are not empty.
+    used : float64[N, L, T]
+        Share of the instances that are sent such a tile.
+    """
+
+    bits: Floats
+    data: Floats
+    fields: Floats
+    most_bits: Floats
+    most_data: Floats
+    fiber: Ints
+    density: Floats
+    used: Floats
+
+
 class FormatArrays(NamedTuple):
     """How tensors are stored.
 
     Attributes
     ----------
     terms : TermArrays
+    ranks : RankArrays
     compressed : bool[L, T]
-        Whether zeros are left out of the data.
+        Whether zeros are left out of the data; where ranks are loops, of all that have metadata.
     padded : bool[L, T]
         Whether zeros that end a run are data all the same.
     implied : bool[L, T]
@@ -200,6 +264,7 @@ class FormatArrays(NamedTuple):
     """
 
     terms: TermArrays
+    ranks: RankArrays
     compressed: Bools
     padded: Bools
     implied: Bools
@@ -336,6 +401,8 @@ class FullestArrays(NamedTuple):
     ----------
     nonzeros, entries : float64[N, L, T]
         Of the tile; `entries` of formats that have them.
+    words, described : float64[N, L, T]
+        Words of a tile that is counted in a format which lists its ranks, and its words of metadata.
     share : float
         Of the tiles that must fit; 1: all that can occur.
     deviations : float
@@ -344,6 +411,8 @@ class FullestArrays(NamedTuple):
 
     nonzeros: Floats
     entries: Floats
+    words: Floats
+    described: Floats
     share: float
     deviations: float
 
@@ -356,13 +425,15 @@ class SparseCountArrays(NamedTuple):
     actual, gated, skipped : float64[N, L, T, 3]
         Words per instance that are accessed; that cost the cycle but no energy; that cost neither.
     metadata : float64[N, L, T, 3]
-        Words of metadata per instance.
-    metadata_gated : float64[N, L, T, 3]
+        Words of metadata per instance, of accesses that are done or gated.
+    gated_metadata : float64[N, L, T, 3]
         Of these, of accesses that are gated.
+    skipped_metadata : float64[N, L, T, 3]
+        Beside these, of accesses that are skipped.
     stored : float64[N, L, T]
         Words of the level that a tile takes which has to fit, with metadata that lie there.
     described : float64[N, L, T]
-        Words of metadata of that tile in a store of their own; 0 without one.
+        Words of metadata of that tile, in the level or in a store of their own.
     held : float64[N, L]
         Words of the tiles of all tensors that have to fit together: their sum, but of tensors with masks
         what lies there at the same time.
@@ -380,7 +451,8 @@ class SparseCountArrays(NamedTuple):
     gated: Floats
     skipped: Floats
     metadata: Floats
-    metadata_gated: Floats
+    gated_metadata: Floats
+    skipped_metadata: Floats
     stored: Floats
     described: Floats
     held: Floats

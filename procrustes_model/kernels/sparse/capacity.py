@@ -19,12 +19,15 @@ from procrustes_model.kernels.dense.arrays import (
 )
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
+    DIMENSIONS,
     FormatArrays,
     FullestArrays,
+    ListedArrays,
     SparseCountArrays,
     TileArrays,
 )
-from procrustes_model.kernels.sparse.formats import block_of, measure_spans, size_of, tile_bits
+from procrustes_model.kernels.sparse.formats import block_of, data_of, measure_spans, tile_bits
+from procrustes_model.kernels.sparse.listed import most_of_tile
 
 
 @kernel
@@ -35,7 +38,9 @@ def grow_stored(
     tiles: TileArrays,
     tile: Ints,
     fullest: FullestArrays,
+    listed: ListedArrays,
     stored: Floats,
+    described: Floats,
 ) -> None:
     """Give compressed tiles the size of those that have to fit, at least that of the average.
 
@@ -47,32 +52,53 @@ def grow_stored(
     tiles : TileArrays
     tile : int64[N, L, T]
     fullest : FullestArrays
-    stored : float64[N, L, T]
-        Grows.
+    listed : ListedArrays
+    stored, described : float64[N, L, T]
+        Grow; the second is what metadata take.
     """
-    terms = formats.terms
     mappings, levels, tensors = tile.shape
     spans = np.ones(len(problem.term_start), np.int64)
     for n in range(mappings):
         for level in range(levels):
+            scale, room, word = formats.scale[level], formats.room[level], formats.bits[level]
             for t in range(tensors):
-                if stored[n, level, t] == 0 or not formats.compressed[level, t]:
-                    continue
-                if fullest.nonzeros[n, level, t] == 0 and fullest.entries[n, level, t] == 0:
-                    continue
-                measure_spans(problem, t, loops.below[n, level], terms.depth[level, t], spans)
+                ranked = formats.ranks.listed[level, t] > 0
                 held = (fullest.nonzeros[n, level, t], fullest.entries[n, level, t])
-                block = block_of(problem, formats, tiles, tile, n, level, t)
-                size = size_of(formats, level, t, spans, tile[n, level, t], held, block)
+                if ranked and formats.ranks.are != DIMENSIONS:
+                    data, bits = listed.most_data[n, level, t], listed.most_bits[n, level, t]
+                    size = data * scale[t] + bits * room
+                elif stored[n, level, t] == 0 or not formats.compressed[level, t] or held[0] + held[1] == 0:
+                    continue
+                elif fullest.words[n, level, t] > 0:
+                    size, bits = fullest.words[n, level, t], fullest.described[n, level, t] * word
+                else:
+                    data, bits = _find_size(problem, loops, formats, tiles, tile, n, level, t, held, spans)
+                    size = data * scale[t] + bits * room
                 stored[n, level, t] = max(stored[n, level, t], size)
+                described[n, level, t] = max(described[n, level, t], bits / word)
 
 
 @kernel
-def grow_described(
+def _find_size(
     problem: ProblemArrays, loops: LoopArrays, formats: FormatArrays, tiles: TileArrays, tile: Ints,
-    nonzeros: Ints | Floats, entries: Ints | Floats, described: Floats,
+    n: int, level: int, t: int, held: tuple[float, float], spans: Ints,
+) -> tuple[float, float]:  # fmt: skip
+    """Return the data and the bits of metadata of a tile that holds so many nonzeros, and entries."""
+    extent, words = loops.below[n, level], tile[n, level, t]
+    if formats.ranks.listed[level, t] > 0:
+        return most_of_tile(problem, formats, level, t, extent, words, held[0])
+    measure_spans(problem, t, extent, formats.terms.depth[level, t], spans)
+    block = block_of(problem, formats, tiles, tile, n, level, t)
+    bits = tile_bits(formats.terms, level, t, spans, words, held, block)
+    return data_of(formats.padded[level, t], formats.implied[level, t], held, bits), bits
+
+
+@kernel
+def describe_full(
+    problem: ProblemArrays, loops: LoopArrays, formats: FormatArrays, tiles: TileArrays, tile: Ints,
+    listed: ListedArrays, described: Floats,
 ) -> None:  # fmt: skip
-    """Give metadata in stores of their own the size of those of fuller tiles.
+    """Give metadata in stores of their own the size of those of tiles without a zero.
 
     Parameters
     ----------
@@ -81,8 +107,7 @@ def grow_described(
     formats : FormatArrays
     tiles : TileArrays
     tile : int64[N, L, T]
-    nonzeros, entries : int64[N, L, T] or float64[N, L, T]
-        Of the tiles that have to fit.
+    listed : ListedArrays
     described : float64[N, L, T]
         Grows.
     """
@@ -91,12 +116,12 @@ def grow_described(
     for n in range(mappings):
         for level in range(levels):
             for t in range(tensors):
-                if described[n, level, t] == 0:
+                if described[n, level, t] == 0 or formats.room[level] > 0:
                     continue
-                measure_spans(problem, t, loops.below[n, level], formats.terms.depth[level, t], spans)
-                held = (float(nonzeros[n, level, t]), float(entries[n, level, t]))
-                block = block_of(problem, formats, tiles, tile, n, level, t)
-                bits = tile_bits(formats.terms, level, t, spans, tile[n, level, t], held, block)
+                held = (float(tile[n, level, t]), float(tile[n, level, t]))
+                bits = listed.most_bits[n, level, t]
+                if formats.ranks.listed[level, t] == 0 or formats.ranks.are == DIMENSIONS:
+                    bits = _find_size(problem, loops, formats, tiles, tile, n, level, t, held, spans)[1]
                 described[n, level, t] = max(described[n, level, t], bits / formats.bits[level])
 
 
@@ -153,7 +178,7 @@ def spill(capacity: Ints, instances: Ints, keep: Bools, counts: SparseCountArray
     instances : int64[N, L + 1]
     keep : bool[N, L, T]
     counts : SparseCountArrays
-        `actual` and `metadata` change; `stored` and `held` shrink to what fits.
+        `actual` and `metadata` change; `stored`, `described` and `held` shrink to what fits.
     status : int64[N]
     """
     stored, held = counts.stored, counts.held
@@ -172,6 +197,7 @@ def spill(capacity: Ints, instances: Ints, keep: Bools, counts: SparseCountArray
                 if not keep[n, level, t]:
                     continue
                 stored[n, level, t] *= 1 - share
+                counts.described[n, level, t] *= 1 - share
                 outer = level - 1
                 while not keep[n, outer, t]:
                     outer -= 1

@@ -12,6 +12,7 @@ from procrustes_model.kernels.dense.arrays import (
     GATED_COMPUTE,
     METADATA,
     METADATA_GATED,
+    METADATA_SKIPPED,
     READ,
     SAVED,
     SKIPPED_COMPUTE,
@@ -74,10 +75,10 @@ def charge_saved(
 
 
 @kernel
-def charge_gated_metadata(
+def charge_saved_metadata(
     machine: MachineArrays, instances: Ints, counts: SparseCountArrays, costs: CostArrays
 ) -> None:
-    """Charge metadata of gated accesses at their own price, where a level has one.
+    """Charge metadata of gated and skipped accesses at their own prices, where a level has some.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def charge_gated_metadata(
     instances : int64[N, L + 1]
     counts : SparseCountArrays
     costs : CostArrays
-        With `metadata` at the price of the others; changes, as `total` does.
+        With `metadata` at the price of what is done; changes, as `total` does.
     """
     mappings, levels, tensors, _ = costs.metadata.shape
     for n in range(mappings):
@@ -95,11 +96,15 @@ def charge_gated_metadata(
                 for action in range(3):
                     price = machine.price[level, t, METADATA + action]
                     own = machine.price[level, t, METADATA_GATED + action]
-                    gated = counts.metadata_gated[n, level, t, action]
-                    if own == price or gated == 0:
-                        continue
-                    others = count_packs(counts.metadata[n, level, t, action] - gated, pack, False)
-                    spent = used * (price * others + own * count_packs(gated, pack, False))
+                    gated = counts.gated_metadata[n, level, t, action]
+                    spent = costs.metadata[n, level, t, action]
+                    if own != price and gated > 0:
+                        others = count_packs(counts.metadata[n, level, t, action] - gated, pack, False)
+                        spent = used * (price * others + own * count_packs(gated, pack, False))
+                    own = machine.price[level, t, METADATA_SKIPPED + action]
+                    if own > 0:
+                        skipped = counts.skipped_metadata[n, level, t, action]
+                        spent += used * own * count_packs(skipped, pack, False)
                     costs.total[n] += spent - costs.metadata[n, level, t, action]
                     costs.metadata[n, level, t, action] = spent
 
@@ -246,7 +251,7 @@ def cost_sparse(
     charge_words(machine, counts.actual, dense, 0, False, rules.dearest, costs.energy, costs.total)
     charge_words(machine, counts.metadata, dense, METADATA, False, rules.dearest, costs.metadata, costs.total)
     if not rules.dearest:
-        charge_gated_metadata(machine, instances, counts, costs)
+        charge_saved_metadata(machine, instances, counts, costs)
     charge_saved(machine, instances, counts, costs)
     use_less(use.tensors, costs)
     if machine.wires.any:

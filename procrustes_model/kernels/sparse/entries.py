@@ -104,6 +104,18 @@ def expected_zeros(model: int, size: int, nonzeros: int, density: float, length:
 
 
 @kernel
+def most_entries(words: int, fibers: int, run: int, nonzeros: float) -> float:
+    """Return the most entries that a tile with so many nonzeros can have.
+
+    Every fiber of zeros has floor(length / run); nonzeros take them away where they fall into full runs, each
+    run after the first nonzero in it for nothing: they fill what is beyond full runs first.
+    """
+    length = words // fibers
+    cut = math.ceil(max(0.0, nonzeros - fibers * (length % run)) / run)
+    return nonzeros + fibers * (length // run) - cut
+
+
+@kernel
 def fill_entries(
     problem: ProblemArrays,
     loops: LoopArrays,

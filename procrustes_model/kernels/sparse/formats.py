@@ -23,6 +23,7 @@ from procrustes_model.kernels.dense.arrays import (
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
     BLOCKS,
+    DIMENSIONS,
     ENTRIES,
     FIBERS,
     HALF_TILE,
@@ -35,6 +36,7 @@ from procrustes_model.kernels.sparse.arrays import (
     WHOLE_BLOCKS,
     WHOLE_TILE,
     FormatArrays,
+    ListedArrays,
     SparseCountArrays,
     TermArrays,
     TileArrays,
@@ -257,6 +259,7 @@ def compress(
     dense: Floats,
     tilt: Floats,
     formats: FormatArrays,
+    listed: ListedArrays,
     tiles: TileArrays,
     counts: SparseCountArrays,
 ) -> None:
@@ -277,9 +280,11 @@ def compress(
     tilt : float64[N, L, T, 3]
         How much denser than these what arrives is, what is gated, and what is left; of `SavedArrays`.
     formats : FormatArrays
+    listed : ListedArrays
     tiles : TileArrays
     counts : SparseCountArrays
-        `actual`, `gated` and `skipped` shrink; `metadata` and `stored` are filled in. Reads `entries`.
+        `actual`, `gated` and `skipped` shrink; metadata, `stored` and `described` are filled in. Reads
+        `entries`.
     """
     terms, dropped, word_bits = formats.terms, formats.dropped, formats.bits
     actual, gated, skipped = counts.actual, counts.gated, counts.skipped
@@ -292,7 +297,7 @@ def compress(
             child = levels
             for level in range(levels - 1, -1, -1):
                 metadata[n, level, t] = 0.0
-                counts.metadata_gated[n, level, t] = 0.0
+                counts.gated_metadata[n, level, t] = counts.skipped_metadata[n, level, t] = 0.0
                 counts.described[n, level, t] = 0.0
                 scale = formats.scale[level, t]
                 stored[n, level, t] = tile[n, level, t] * scale if keep[n, level, t] else 0.0
@@ -300,30 +305,38 @@ def compress(
                 if not keep[n, level, t]:
                     continue
                 child = level
-                if not formats.compressed[level, t]:
+                shrunk, ranked = formats.compressed[level, t], formats.ranks.listed[level, t] > 0
+                if not shrunk and not ranked:
                     continue
                 block = block_of(problem, formats, tiles, tile, n, level, t)
                 extent, depth = below[n, level], terms.depth[level, t]
                 measure_spans(problem, t, extent, depth, spans)
                 words, word = tile[n, level, t], word_bits[level]
                 held = (words * dense[n, level, t], counts.entries[n, level, t])
-                bits = tile_bits(terms, level, t, spans, words, held, block)
                 full = block_bits(terms, level, t, block) if dropped[level, t] else 0.0
-                data = data_of(formats.padded[level, t], formats.implied[level, t], held, bits)
+                if ranked:
+                    bits, data = listed.bits[n, level, t], listed.data[n, level, t]
+                else:
+                    bits = tile_bits(terms, level, t, spans, words, held, block)
+                    data = data_of(formats.padded[level, t], formats.implied[level, t], held, bits)
+                counts.described[n, level, t] = bits / word
                 stored[n, level, t] = data * scale + bits * formats.room[level]
-                if formats.room[level] == 0:
-                    counts.described[n, level, t] = bits / word
+                if ranked and formats.ranks.are != DIMENSIONS:
+                    continue
                 for action in range(3):
                     moved = actual[n, level, t, action] + gated[n, level, t, action]
                     waiting = gated[n, level, t, action] / moved if moved > 0 else 0.0
+                    saved = skipped[n, level, t, action]
                     density = dense[n, inner, t] if action == READ else dense[n, level, t]
                     if data != held[0]:
                         # Nonzeros are none of the data, or zeros come along, as many as in the whole tile.
                         density = min(1.0, density + (data - held[0]) / words) if data > 0 else 0.0
+                    density = density if shrunk else 1.0
                     if t == output:
                         first = accesses[n, level, t, UPDATE] - accesses[n, level, t, READ]
                         final = first / accesses[n, level, t, UPDATE] if action == UPDATE else 0.0
                         moved *= final
+                        saved *= final
                         actual[n, level, t, action] *= 1 - final + final * density
                     else:
                         left = 0 if action == FILL else 2
@@ -335,6 +348,9 @@ def compress(
                             skipped[n, level, t, action] = max(0.0, arrived - done)
                     if dropped[level, t]:
                         metadata[n, level, t, action] = math.floor(moved / block) * full / word
+                        saved = math.floor(saved / block) * full / word
                     else:
                         metadata[n, level, t, action] = moved * (bits / words) / word
-                    counts.metadata_gated[n, level, t, action] = waiting * metadata[n, level, t, action]
+                        saved *= bits / words / word
+                    counts.gated_metadata[n, level, t, action] = waiting * metadata[n, level, t, action]
+                    counts.skipped_metadata[n, level, t, action] = saved

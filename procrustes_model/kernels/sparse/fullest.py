@@ -18,7 +18,7 @@ from procrustes_model.kernels.sparse.arrays import (
     FormatArrays,
     FullestArrays,
 )
-from procrustes_model.kernels.sparse.entries import count_fibers
+from procrustes_model.kernels.sparse.entries import count_fibers, most_entries
 from procrustes_model.kernels.sparse.groups import count_starts, measure_groups, split_last
 
 _WIDEST, _WIDEST_GROUPS = 1e6, 1e4
@@ -338,7 +338,7 @@ def _find_most(
 
 
 @kernel
-def most_of_tile(
+def most_nonzeros(
     problem: ProblemArrays, densities: DensityArrays, tensor: int, extent: Ints, words: int
 ) -> float:
     """Return the most nonzeros that a tile over int64[D], of so many words, can have.
@@ -349,18 +349,6 @@ def most_of_tile(
     if model in (DENSE, FIXED):
         return float(words * densities.average[tensor])
     return float(_find_most(problem, densities, tensor, extent, words, 1.0, math.inf))
-
-
-@kernel
-def most_entries(words: int, fibers: int, run: int, nonzeros: float) -> float:
-    """Return the most entries that a tile with so many nonzeros can have.
-
-    Every fiber of zeros has floor(length / run); nonzeros take them away where they fall into full runs, each
-    run after the first nonzero in it for nothing: they fill what is beyond full runs first.
-    """
-    length = words // fibers
-    cut = math.ceil(max(0.0, nonzeros - fibers * (length % run)) / run)
-    return nonzeros + fibers * (length // run) - cut
 
 
 @kernel

@@ -38,7 +38,7 @@ from procrustes_model.kernels.sparse.arrays import (
     UseArrays,
 )
 from procrustes_model.kernels.sparse.empty import box_chance, box_words
-from procrustes_model.kernels.sparse.fullest import most_of_tile
+from procrustes_model.kernels.sparse.fullest import most_nonzeros
 
 
 @kernel
@@ -126,7 +126,7 @@ def _room(
             if factor > 1 and problem.rank[tensor, d] >= 0 and not known:
                 box[d] *= factor
                 words = box_words(problem, tensor, box)
-                most = most_of_tile(problem, densities, tensor, box, words)
+                most = most_nonzeros(problem, densities, tensor, box, words)
                 room[axis] *= min(float(factor), max(1.0, math.ceil(most - 1e-9))) / factor
             elif factor > 1:
                 box[d] *= factor

@@ -17,6 +17,7 @@ from procrustes_model.kernels.sparse.arrays import FormatArrays, FullestArrays, 
 from procrustes_model.kernels.sparse.entries import count_entries, count_fibers
 from procrustes_model.kernels.sparse.formats import block_of, measure_spans, size_of
 from procrustes_model.kernels.sparse.fullest import SLACK
+from procrustes_model.kernels.sparse.listed import measure_listed
 from procrustes_model.kernels.sparse.masks import (
     MaskArrays,
     bit_strides,
@@ -121,6 +122,13 @@ def _pick(found: Ints, share: float) -> int:
 
 
 @kernel
+def _pick_size(sizes: Floats, share: float) -> float:
+    """Return the least of some sizes that a share of them does not exceed; they are sorted."""
+    sizes.sort()
+    return float(sizes[max(0, math.ceil(share * len(sizes) * (1 - SLACK)) - 1)])
+
+
+@kernel
 def _pick_tallied(tally: Ints, share: float) -> int:
     """Return the least number that a share of all does not exceed; `tally` has how often each occurs."""
     need = share * tally.sum() * (1 - SLACK)
@@ -158,6 +166,7 @@ def fill_fullest_by_mask(
     masks: MaskArrays,
     formats: FormatArrays,
     keep: Bools,
+    tile: Ints,
     status: Ints,
     fullest: FullestArrays,
 ) -> None:
@@ -170,6 +179,7 @@ def fill_fullest_by_mask(
     masks : MaskArrays
     formats : FormatArrays
     keep : bool[N, L, T]
+    tile : int64[N, L, T]
     status : int64[N]
         Mappings that are not valid are left out.
     fullest : FullestArrays
@@ -186,6 +196,11 @@ def fill_fullest_by_mask(
                     continue
                 extent, run = loops.below[n, level], terms.run[level, t]
                 fullest.nonzeros[n, level, t] = _pick_nonzeros(problem, masks, t, extent, share, apart)
+                if formats.ranks.listed[level, t] > 0:
+                    words = tile[n, level, t]
+                    sizes, described = measure_listed(problem, masks, formats, level, t, extent, words, apart)
+                    fullest.words[n, level, t] = _pick_size(sizes, share)
+                    fullest.described[n, level, t] = _pick_size(described, share)
                 if run > 0:
                     found = count_entries(problem, masks, t, extent, terms.fibers[level, t], run, apart)
                     fullest.entries[n, level, t] = _pick(found, share)
@@ -198,6 +213,8 @@ def _measure_tiles(
 ) -> Floats:  # fmt: skip
     """Return the words of every tile of a tensor, metadata included, float64[tiles]; see `count_nonzeros`."""
     terms = formats.terms
+    if formats.ranks.listed[level, tensor] > 0:
+        return measure_listed(problem, masks, formats, level, tensor, extent, words, apart)[0]
     spans = np.ones(len(problem.term_start), np.int64)
     measure_spans(problem, tensor, extent, terms.depth[level, tensor], spans)
     found = count_nonzeros(problem, masks, tensor, extent, apart)

@@ -62,7 +62,7 @@ def keep_strongest(actions: ActionArrays, empty: Floats, boxes: BoxArrays) -> No
 
 @kernel
 def find_held(
-    keep: Bools, compressed: Bools, chosen: Bools, empty: Floats, unused: bool, dense: Floats, used: Floats
+    keep: Bools, compressed: Bools, unused: Bools, empty: Floats, dense: Floats, used: Floats
 ) -> None:
     """Find the share of instances that hold a tile, where the level outside knows which tiles are empty.
 
@@ -70,12 +70,10 @@ def find_held(
     ----------
     keep : bool[N, L, T]
     compressed : bool[L, T]
-    chosen : bool[L, T]
-        Where positions of a tensor are chosen: a group without any has its turn.
+    unused : bool[L, T]
+        Where an instance without a tile is not used, and counts are those of one that is.
     empty : float64[N, L, T]
         How likely a level's tile is.
-    unused : bool
-        Whether an instance without a tile is not used, and counts are those of one that is.
     dense : float64[N, L + 1, T]
         Nonzeros / elements of the tiles of every level; grows to those of the tiles that are held.
     used : float64[N, L, T]
@@ -90,13 +88,8 @@ def find_held(
                 if not keep[n, level, t]:
                     continue
                 share = 1 - empty[n, level, t]
-                if (
-                    unused
-                    and not chosen[level, t]
-                    and parent >= 0
-                    and compressed[parent, t]
-                    and 0 < share < 1
-                ):
+                sent = parent >= 0 and compressed[parent, t]
+                if sent and unused[level, t] and 0 < share < 1:
                     used[n, level, t] = share
                     dense[n, level, t] = min(1.0, dense[n, level, t] / share)
                 parent = level
@@ -138,6 +131,7 @@ def count_whole(
     compressed: Bools,
     dense: Floats,
     sums: bool,
+    near: bool,
     saved: SavedArrays,
     counts: SparseCountArrays,
 ) -> None:
@@ -154,6 +148,8 @@ def count_whole(
         Nonzeros / elements of the tiles of every level.
     sums : bool
         Whether sums in progress of a compressed output are compressed, too; else only complete ones.
+    near : bool
+        Whether a count near a whole number, but for rounding errors, stands for it; else these count.
     saved : SavedArrays
     counts : SparseCountArrays
         `actual`, `gated` and `skipped` are filled in.
@@ -173,7 +169,7 @@ def count_whole(
                     zeros = words[action] * (1 - dense[n, level, t])
                     if t == output and not sums:
                         zeros *= _final(accesses[n, level, t]) if action == UPDATE else 0.0
-                    words[action] -= round_down(zeros)
+                    words[action] -= round_down(zeros) if near else math.floor(zeros)
                 if above > 0:
                     for action in range(3):
                         words[action] -= math.floor(words[action] * above)

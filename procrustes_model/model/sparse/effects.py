@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.formats import FORMATS
 from procrustes_model.spec.sparsity import Density
 from procrustes_model.vocabulary import Phase
 
@@ -66,11 +65,16 @@ def idle_on(
     return issues
 
 
+def _leaves_out(phase: SparsePhase, tensor: str, level: str) -> bool:
+    """Say whether a level stores a tensor without its zeros."""
+    return phase.format_of(tensor, level).leaves_out(phase.rules)
+
+
 def _unknown_positions(phase: SparsePhase, action: Action, holders: list[str]) -> bool:
     """Say whether no level of some knows which positions of an action's tensor are not zero, and any is."""
     if action.kind != "skip_positions" or phase.densities.get(action.target, _DENSE).average == 1:
         return False
-    return not any(FORMATS[phase.format_of(action.target, level).kind].compressed for level in holders)
+    return not any(_leaves_out(phase, action.target, level) for level in holders)
 
 
 def _server_of(mapping: Mapping, tensor: str) -> tuple[int, str]:
@@ -84,7 +88,7 @@ def _is_skipped(phase: SparsePhase, problem: Problem, tensor: str, level: str) -
 
     They are not stored there; zeros of the output, which does not come from anywhere, always can.
     """
-    return tensor == problem.output.name or FORMATS[phase.format_of(tensor, level).kind].compressed
+    return tensor == problem.output.name or _leaves_out(phase, tensor, level)
 
 
 def check_effects(phase: SparsePhase, name: str, problem: Problem, mapping: Mapping) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from procrustes_model.formats import FORMATS
-from procrustes_model.formats.rank import Term
+from procrustes_model.formats.rank import Cover, Term
 from procrustes_model.kernels.sparse.arrays import HALF_TILE, INNERMOST, WHOLE_TILE, TermArrays
 from procrustes_model.spec.sparsity import Format
 from procrustes_model.vocabulary import Quantity
@@ -34,7 +34,7 @@ def lower_terms(stored: Sequence[Sequence[Format]], ranks: Sequence[int]) -> Ter
     -------
     TermArrays
     """
-    most = max(len(FORMATS[one.kind].terms) for row in stored for one in row)
+    most = max(len(_terms_of(one)) for row in stored for one in row)
     shape = (len(stored), len(ranks), most)
     lowered = TermArrays(
         listed=np.zeros(shape[:2], np.int64),
@@ -49,7 +49,7 @@ def lower_terms(stored: Sequence[Sequence[Format]], ranks: Sequence[int]) -> Ter
     )
     for level, row in enumerate(stored):
         for t, one in enumerate(row):
-            terms = FORMATS[one.kind].terms
+            terms = _terms_of(one)
             lowered.listed[level, t] = len(terms)
             for m, ((first, end), term) in enumerate(terms):
                 at = level, t, m
@@ -66,8 +66,14 @@ def lower_terms(stored: Sequence[Sequence[Format]], ranks: Sequence[int]) -> Ter
 
 def is_implied(stored: Format) -> bool:
     """Return whether metadata alone say where the nonzeros are; a zero that ends a run looks like one."""
-    form = FORMATS[stored.kind]
-    return form.compressed and form.runs is None and stored.partial_blocks != "dropped"
+    if stored.ranks:
+        return stored.ranks[-1].form.compressed and not stored.stores_runs
+    return stored.compressed and not stored.stores_runs and stored.partial_blocks != "dropped"
+
+
+def _terms_of(stored: Format) -> tuple[tuple[Cover, Term], ...]:
+    """Return the terms of a format; one that lists its ranks has none."""
+    return () if stored.ranks else FORMATS[stored.kind].terms
 
 
 def _quantity(term: Term, stored: Format) -> Quantity:

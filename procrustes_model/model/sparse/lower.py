@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ import numpy as np
 from procrustes_model.densities import DENSITIES, DensityRule
 from procrustes_model.densities.structured import kept_along
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.formats import FORMATS
 from procrustes_model.kernels.dense.arrays import Bools, MachineArrays, ProblemArrays
 from procrustes_model.kernels.sparse.arrays import (
     SPACED,
@@ -31,21 +29,20 @@ from procrustes_model.model.design import Design, lower_rules
 from procrustes_model.model.lower import by_level, lower_bits, lower_machine, lower_metadata, lower_problem
 from procrustes_model.model.sparse.actions import lower_actions, lower_pack
 from procrustes_model.model.sparse.effects import idle_on
+from procrustes_model.model.sparse.format_ranks import check_masks, lower_ranks, shipped_dimensions
 from procrustes_model.model.sparse.formats import is_implied, lower_terms, positions_of
 from procrustes_model.model.sparse.masks import check_tables, lower_masks, read_mask
 from procrustes_model.model.sparse.names import Names
 from procrustes_model.policies import POLICIES, Policy
-from procrustes_model.shipped import list_shipped
 from procrustes_model.spec.groups import keeps, rank_of_groups, settle, side_of
 from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.schema import LARGEST_BOUND
-from procrustes_model.spec.shape import load_shape
 from procrustes_model.spec.sparsity import EVERY_LEVEL, Density, SparsePhase, Sparsity
 from procrustes_model.spec.sparsity_reader import density_of
 from procrustes_model.spec.tensors import named_tensors
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.text.yaml_text import Path
-from procrustes_model.vocabulary import PHASES, Role, Served
+from procrustes_model.vocabulary import PHASES, FormatRanks, Role, Served
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
@@ -102,6 +99,12 @@ class SparseDesign(Design):
     adds_sizes: bool
     share: float
     deviations: float
+
+    @property
+    def has_loop_ranks(self) -> bool:
+        """Whether there is a format whose ranks are loops."""
+        ranks = self.formats.ranks
+        return ranks.are != FormatRanks.DIMENSIONS and bool(ranks.listed.any())
 
     @property
     def is_counted(self) -> bool:
@@ -204,6 +207,8 @@ def lower_sparsity(
     actions = lower_actions(phase, len(problem.tensors), names)
     balance = _lower_balance(phase, len(architecture.levels), names)
     formats = _lower_formats(phase, architecture, problem, balance.array, names)
+    if rules.format_ranks != "dimensions":
+        check_masks(phase, found, names.complain)
     if own and rules.capacity == "added":
         _check_added(found, names)
     if not names.issues:
@@ -223,6 +228,9 @@ def lower_sparsity(
         [tensor.name for t, tensor in enumerate(problem.tensors) if formats.compressed[:, t].any()],
     )
     machine = lower_machine(architecture, problem, components, phase.compute.gated_energy)
+    if rules.metadata_ports == "shared":
+        words = machine.metadata.bits / np.array([level.word_bits for level in architecture.levels])
+        machine = machine._replace(metadata=machine.metadata._replace(scale=words))
     pack = lower_pack(phase, machine, names)
     wide = np.where(pack.spaced[:, None], LARGEST_BOUND, machine.fanout)
     return SparseDesign(
@@ -440,15 +448,18 @@ def _lower_formats(
         [phase.format_of(tensor.name, level.name) for tensor in problem.tensors]
         for level in architecture.levels
     ]
+    ranks = lower_ranks(stored, problem, names.rules, phase, names.complain)
     terms = lower_terms(stored, [len(tensor.ranks) for tensor in problem.tensors])
+    runs = np.array([[one.stores_runs for one in row] for row in stored], np.bool_)
     implied = np.array([[is_implied(one) for one in row] for row in stored], np.bool_)
     bits = lower_bits(architecture, problem)
     word_bits = by_level([level.word_bits for level in architecture.levels], problem)
     metadata = lower_metadata(architecture)
     return FormatArrays(
         terms=terms,
-        compressed=np.array([[FORMATS[one.kind].compressed for one in row] for row in stored], np.bool_),
-        padded=terms.run * (names.rules.stored_zeros == "stored") > 0,
+        ranks=ranks,
+        compressed=np.array([[one.leaves_out(names.rules) for one in row] for row in stored], np.bool_),
+        padded=runs & (names.rules.stored_zeros == "stored"),
         implied=implied & (bits == 1),
         block=np.array([[positions_of(one.block, problem) for one in row] for row in stored], np.int64),
         array=array,
@@ -466,14 +477,9 @@ def _check_block(block: tuple[str, ...], names: Names, path: Path) -> None:
     """
     own = names.problem.dimensions
     for dimension in block:
-        if dimension not in own and dimension not in _shipped_dimensions():
+        if dimension not in own and dimension not in shipped_dimensions():
             message = f"the problem {names.problem.name} has no dimension '{dimension}' for blocks"
             names.complain(message, did_you_mean(dimension, own), path)
-
-
-@cache
-def _shipped_dimensions() -> frozenset[str]:
-    return frozenset(name for shape in list_shipped("shape") for name in load_shape(shape).dimensions)
 
 
 def _lower_balance(phase: SparsePhase, levels: int, names: Names) -> BalanceArrays:

@@ -21,16 +21,19 @@ class SparseCounts:
     actual, gated, skipped : tuple of float
         Done; not done but taking the cycle; taking neither. What an outer level does not send is in none of
         them.
-    metadata : tuple of float
-        Words of metadata.
+    metadata, gated_metadata, skipped_metadata : tuple of float
+        Words of metadata of accesses that are done or gated; those of them that are gated; those of accesses
+        that are skipped.
     metadata_energy_pj : tuple of float
         Over all used instances.
     gated_energy_pj, skipped_energy_pj : tuple of float
         Over all used instances.
     stored_words : float
-        Words that one instance has to hold, metadata included.
+        Words that one instance has to hold, with metadata that lie there.
     used_instances : float
         Instances that hold a tile, on average: fewer than are used where those with an empty tile do nothing.
+    stored_metadata_words : float
+        Words of metadata of that tile, there or in a store of their own.
     format : str
         A name of `formats.FORMATS`.
     """
@@ -40,11 +43,14 @@ class SparseCounts:
     gated: tuple[float, float, float]
     skipped: tuple[float, float, float]
     metadata: tuple[float, float, float]
+    gated_metadata: tuple[float, float, float]
+    skipped_metadata: tuple[float, float, float]
     metadata_energy_pj: tuple[float, float, float]
     gated_energy_pj: tuple[float, float, float]
     skipped_energy_pj: tuple[float, float, float]
     stored_words: float
     used_instances: float
+    stored_metadata_words: float
     format: str
 
 

@@ -29,6 +29,7 @@ from procrustes_model.kernels.sparse.actions import save_accesses, save_computes
 from procrustes_model.kernels.sparse.arrays import (
     BoxArrays,
     FullestArrays,
+    ListedArrays,
     SavedArrays,
     SparseCountArrays,
     TileArrays,
@@ -38,7 +39,7 @@ from procrustes_model.kernels.sparse.boxes import find_boxes, find_joined_boxes
 from procrustes_model.kernels.sparse.capacity import (
     add_stored,
     check_held,
-    grow_described,
+    describe_full,
     grow_stored,
     spill,
 )
@@ -53,14 +54,11 @@ from procrustes_model.kernels.sparse.empty_on_masks import (
 from procrustes_model.kernels.sparse.entries import fill_entries, fill_entries_by_mask
 from procrustes_model.kernels.sparse.formats import compress, find_compressed
 from procrustes_model.kernels.sparse.fullest import FoundArrays, fill_fullest, make_found
-from procrustes_model.kernels.sparse.packing import (
-    find_spaced_boxes,
-    pack_instances,
-    pack_positions,
-    skip_steps,
-)
+from procrustes_model.kernels.sparse.listed import fill_listed
+from procrustes_model.kernels.sparse.packing import find_spaced_boxes
 from procrustes_model.kernels.sparse.sizes_on_masks import fill_fullest_by_mask, fit_jointly
-from procrustes_model.kernels.sparse.whole import count_held, count_whole, find_held, keep_strongest
+from procrustes_model.kernels.sparse.whole import count_held, keep_strongest
+from procrustes_model.model.sparse.leftover import count_in_whole_words, fill_loops, find_held_tiles, pack
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.policies import NO_POLICY
 
@@ -102,6 +100,7 @@ class SparseBuffers:
     density : float64[N, L + 1, T]
     tiles : TileArrays
     fullest : FullestArrays
+    listed : ListedArrays
     counts : SparseCountArrays
     costs : CostArrays
     use : UseArrays
@@ -119,6 +118,7 @@ class SparseBuffers:
     density: Floats
     tiles: TileArrays
     fullest: FullestArrays
+    listed: ListedArrays
     counts: SparseCountArrays
     costs: CostArrays
     use: UseArrays
@@ -145,7 +145,7 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
     """Allocate what `evaluate_block` fills in for a batch of `mappings`."""
     levels, tensors = design.compressed.shape
     dimensions, actions = len(design.problem.bounds), len(design.actions.level)
-    kept = (mappings, levels, tensors)
+    kept, ranks = (mappings, levels, tensors), design.formats.ranks.kind.shape[-1]
     return SparseBuffers(
         room=make_room(mappings, levels, dimensions, tensors),
         boxes=BoxArrays(
@@ -167,15 +167,28 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
         fullest=FullestArrays(
             nonzeros=np.zeros(kept),
             entries=np.zeros(kept),
+            words=np.zeros(kept),
+            described=np.zeros(kept),
             share=design.share,
             deviations=design.deviations,
+        ),
+        listed=ListedArrays(
+            bits=np.zeros(kept),
+            data=np.zeros(kept),
+            fields=np.zeros((*kept, ranks, 2)),
+            most_bits=np.zeros(kept),
+            most_data=np.zeros(kept),
+            fiber=np.ones((*kept, ranks), np.int64),
+            density=np.ones(kept),
+            used=np.ones(kept),
         ),
         counts=SparseCountArrays(
             actual=np.zeros((*kept, 3)),
             gated=np.zeros((*kept, 3)),
             skipped=np.zeros((*kept, 3)),
             metadata=np.zeros((*kept, 3)),
-            metadata_gated=np.zeros((*kept, 3)),
+            gated_metadata=np.zeros((*kept, 3)),
+            skipped_metadata=np.zeros((*kept, 3)),
             stored=np.zeros(kept),
             described=np.zeros(kept),
             held=np.zeros((mappings, levels)),
@@ -246,7 +259,7 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
     if design.counting.masks == "independent":
         masks = masks._replace(known=np.zeros_like(masks.known))
     combine_accesses(problem, actions, densities, masks, boxes, buffers.empty, status, saved)
-    accesses = buffers.dense.accesses
+    accesses, tile = buffers.dense.accesses, buffers.dense.tile
     save_accesses(accesses, nests.keep, problem.output, saved, actions.whole, counts)
     find_compressed(nests.keep, design.formats.compressed, buffers.compressed)
     combine_computes(
@@ -264,6 +277,20 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
         fill_density_by_mask(problem, buffers.loops, design.masks, buffers.status, buffers.density)
     if design.formats.terms.run.any():
         _count_entries(design, nests, buffers)
+    if design.has_loop_ranks:
+        fill_loops(design, nests, buffers)
+    elif design.formats.ranks.listed.any():
+        fill_listed(
+            problem,
+            buffers.loops,
+            densities,
+            masks,
+            design.formats,
+            nests.keep,
+            tile,
+            status,
+            buffers.listed,
+        )
     compress(
         problem,
         buffers.loops,
@@ -273,67 +300,17 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
         buffers.density,
         saved.tilt,
         design.formats,
+        buffers.listed,
         buffers.tiles,
         counts,
     )
-    if whole and design.compressed.any():
-        _count_whole(design, nests, buffers)
+    if design.has_loop_ranks or (whole and design.compressed.any()):
+        count_in_whole_words(design, nests, buffers)
     elif design.counting.empty_tiles == "unused":
-        _find_held(design, nests, buffers)
+        find_held_tiles(design, nests, buffers)
         count_held(buffers.use.tensors, counts)
     if design.packs:
-        _pack(design, nests, buffers)
-
-
-def _pack(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
-    """Find what instances and steps are left where zeros make room."""
-    problem, densities, known, status = design.problem, design.densities, design.masks.known, buffers.status
-    loops, pack, use, instances = buffers.loops, design.pack, buffers.use, buffers.dense.instances
-    use.units[:] = use.steps[:] = 1.0
-    if pack.spaced.any():
-        pack_instances(
-            problem,
-            densities,
-            known,
-            design.compressed,
-            nests,
-            loops,
-            design.actions,
-            pack,
-            buffers.boxes,
-            buffers.empty,
-            instances,
-            use,
-            status,
-        )
-    if len(pack.level):
-        pack_positions(problem, densities, nests, loops, pack, instances, use, status)
-        skip_steps(use, design.actions.whole, buffers.counts)
-
-
-def _find_held(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
-    """Find the share of instances that hold a tile, and how dense the tiles are that are held."""
-    mappings, levels, tensors = nests.keep.shape
-    extent = np.repeat(buffers.loops.below[:, :levels, None], tensors, axis=2)
-    tiles = BoxArrays(np.tile(np.arange(levels), (mappings, 1)), extent, nests.keep)
-    empty = np.zeros((mappings, levels, tensors))
-    find_empty(design.problem, design.densities, tiles, empty)
-    if design.masks.known.any():
-        find_empty_by_mask(design.problem, design.densities, design.masks, tiles, buffers.status, empty)
-    unused = design.counting.empty_tiles == "unused"
-    chosen = np.zeros_like(design.compressed)
-    chosen[design.pack.level, design.pack.target] = True
-    find_held(nests.keep, design.compressed, chosen, empty, unused, buffers.density, buffers.use.tensors)
-
-
-def _count_whole(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
-    """Count what is moved of compressed tensors in whole words."""
-    _find_held(design, nests, buffers)
-    sums = design.counting.partial_sums == "compressed"
-    accesses, output = buffers.dense.accesses, design.problem.output
-    count_whole(
-        accesses, nests.keep, output, design.compressed, buffers.density, sums, buffers.saved, buffers.counts
-    )
+        pack(design, nests, buffers)
 
 
 def _count_entries(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
@@ -355,7 +332,9 @@ def _fit(
         problem, loops = design.problem, buffers.loops
         fill_fullest(problem, loops, design.densities, formats, known, tile, buffers.fullest, found)
         if known.any():
-            fill_fullest_by_mask(problem, loops, design.masks, formats, nests.keep, status, buffers.fullest)
+            fill_fullest_by_mask(
+                problem, loops, design.masks, formats, nests.keep, tile, status, buffers.fullest
+            )
         if np.sum(known) > 1 and not design.adds_sizes:
             fit_jointly(
                 problem,
@@ -370,16 +349,25 @@ def _fit(
                 status,
                 together,
             )
-        grow_stored(problem, loops, formats, buffers.tiles, tile, buffers.fullest, counts.stored)
-    if (formats.room == 0).any():
-        fullest = buffers.fullest
-        full = design.capacity_size == "dense"
-        nonzeros, entries = (tile, tile) if full else (fullest.nonzeros, fullest.entries)
-        grow_described(
-            design.problem, buffers.loops, formats, buffers.tiles, tile, nonzeros, entries, counts.described
+        grow_stored(
+            problem,
+            loops,
+            formats,
+            buffers.tiles,
+            tile,
+            buffers.fullest,
+            buffers.listed,
+            counts.stored,
+            counts.described,
         )
+    apart = formats.room == 0
+    if apart.any():
+        if design.capacity_size == "dense":
+            problem, loops, described = design.problem, buffers.loops, counts.described
+            describe_full(problem, loops, formats, buffers.tiles, tile, buffers.listed, described)
         if check:
-            check_held(machine.metadata.capacity, counts.described.sum(axis=2), status)
+            words = np.where(apart, counts.described.sum(axis=2), 0.0)
+            check_held(machine.metadata.capacity, words, status)
     add_stored(counts.stored, together, known, formats.compressed, counts.held)
     if design.capacity_size == "dense":
         if check:

@@ -1,0 +1,115 @@
+"""What is left of a block of mappings where zeros leave tiles, words, instances or steps out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import Bools, NestArrays
+from procrustes_model.kernels.sparse.arrays import BoxArrays
+from procrustes_model.kernels.sparse.empty import find_empty
+from procrustes_model.kernels.sparse.empty_on_masks import find_empty_by_mask
+from procrustes_model.kernels.sparse.loop_tiles import count_loop_metadata, fill_loop_ranks
+from procrustes_model.kernels.sparse.packing import pack_instances, pack_positions, skip_steps
+from procrustes_model.kernels.sparse.whole import count_whole, find_held
+from procrustes_model.model.sparse.lower import SparseDesign
+
+if TYPE_CHECKING:
+    from procrustes_model.model.sparse.steps import SparseBuffers
+
+
+def pack(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
+    """Find what instances and steps are left where zeros make room."""
+    problem, densities, known, status = design.problem, design.densities, design.masks.known, buffers.status
+    loops, packs, use, instances = buffers.loops, design.pack, buffers.use, buffers.dense.instances
+    use.units[:] = use.steps[:] = 1.0
+    if packs.spaced.any():
+        pack_instances(
+            problem,
+            densities,
+            known,
+            design.compressed,
+            nests,
+            loops,
+            design.actions,
+            packs,
+            buffers.boxes,
+            buffers.empty,
+            instances,
+            use,
+            status,
+        )
+    if len(packs.level):
+        pack_positions(problem, densities, nests, loops, packs, instances, use, status)
+        skip_steps(use, design.actions.whole, buffers.counts)
+
+
+def find_held_tiles(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
+    """Find the share of instances that hold a tile, and how dense the tiles are that are held."""
+    mappings, levels, tensors = nests.keep.shape
+    extent = np.repeat(buffers.loops.below[:, :levels, None], tensors, axis=2)
+    tiles = BoxArrays(np.tile(np.arange(levels), (mappings, 1)), extent, nests.keep)
+    empty = np.zeros((mappings, levels, tensors))
+    find_empty(design.problem, design.densities, tiles, empty)
+    if design.masks.known.any():
+        find_empty_by_mask(design.problem, design.densities, design.masks, tiles, buffers.status, empty)
+    unused = _may_be_unused(design)
+    find_held(nests.keep, design.compressed, unused, empty, buffers.density, buffers.use.tensors)
+    if design.has_loop_ranks:
+        ranked = design.formats.ranks.listed > 0
+        buffers.density[:, :levels][:, ranked] = buffers.listed.density[:, ranked]
+        buffers.use.tensors[:, ranked] = buffers.listed.used[:, ranked]
+
+
+def fill_loops(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
+    """Find what tiles hold whose ranks are loops."""
+    fill_loop_ranks(
+        design.problem,
+        nests,
+        buffers.loops,
+        design.machine.fanout,
+        design.densities,
+        design.formats,
+        _may_be_unused(design),
+        buffers.dense.tile,
+        buffers.status,
+        buffers.listed,
+    )
+
+
+def _may_be_unused(design: SparseDesign) -> Bools:
+    """Return where instances whose tile is empty are not used, bool[L, T]: not where positions are chosen."""
+    unused = np.full_like(design.compressed, design.counting.empty_tiles == "unused")
+    unused[design.pack.level, design.pack.target] = False
+    return unused
+
+
+def count_in_whole_words(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
+    """Count what is moved of compressed tensors in whole words."""
+    find_held_tiles(design, nests, buffers)
+    sums = design.counting.partial_sums == "compressed"
+    near = design.counting.format_ranks != "loops"
+    accesses, output = buffers.dense.accesses, design.problem.output
+    count_whole(
+        accesses,
+        nests.keep,
+        output,
+        design.compressed,
+        buffers.density,
+        sums,
+        near,
+        buffers.saved,
+        buffers.counts,
+    )
+    if design.has_loop_ranks:
+        count_loop_metadata(
+            accesses,
+            buffers.dense.tile,
+            nests,
+            design.formats,
+            buffers.listed,
+            buffers.saved,
+            buffers.status,
+            buffers.counts,
+        )
