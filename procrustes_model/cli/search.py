@@ -26,7 +26,7 @@ from procrustes_model.cli.say import say
 from procrustes_model.cli.sparse_options import PhaseChoice, SparseOptions
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import FILE
-from procrustes_model.mapper.request import FrontRequest, MapperRequest, Method, SearchRequest
+from procrustes_model.mapper.request import Formats, FrontRequest, MapperRequest, Method, SearchRequest
 from procrustes_model.options import Request, again, option
 from procrustes_model.vocabulary import PHASES
 
@@ -49,6 +49,7 @@ class SearchOptions(Request):
     seconds: float | None = again(SearchRequest, "seconds", None)
     mappings: int | None = again(SearchRequest, "mappings", None)
     imperfect: bool = again(SearchRequest, "imperfect", False)
+    formats: Formats = again(SearchRequest, "formats", "stated")
     seed: int = again(SearchRequest, "seed", 0)
     threads: int | None = again(SearchRequest, "threads", None)
 
@@ -61,6 +62,11 @@ class SearchFiles(Request):
         None, FILE, "Find the front of energy against cycles instead; .csv, .png, .svg, .pdf."
     )
     out: Path | None = option(None, FILE, "Write the mapping as YAML; with '--phase all', one per phase.")
+    design: Path | None = option(
+        None,
+        FILE,
+        "Write the design with the formats of '--formats auto' as YAML; with '--phase all', one per phase.",
+    )
     csv: Path | None = option(None, FILE, "Write a CSV: a row per level, tensor and action.")
     json: Path | None = option(None, FILE, "Write everything as JSON.")
 
@@ -81,8 +87,17 @@ def search_command(
     costs are those of the sparse design.
     """
     with quick_start():
-        mapping_files = _mapping_files(files.out, sparse.phase)
-        outputs = {**mapping_files, "--csv": files.csv, "--json": files.json, "--pareto": files.pareto}
+        mapping_files = _per_phase("--out", files.out, sparse.phase)
+        design_files = _per_phase("--design", files.design, sparse.phase)
+        if files.design is not None and options.formats == "stated":
+            raise SpecError(Issue("--design writes formats that were chosen", "add --formats auto"))
+        outputs = {
+            **mapping_files,
+            **design_files,
+            "--csv": files.csv,
+            "--json": files.json,
+            "--pareto": files.pareto,
+        }
         check_outputs(outputs, (architecture, problem, options.constraints or ""))
         line = _ProgressLine(options.seconds) if not quiet and sys.stderr.isatty() else None
         if files.pareto is not None:
@@ -93,6 +108,7 @@ def search_command(
         asked = SearchRequest(architecture, problem, progress=line, **options.shared(SearchRequest))
         results = list(_search(_in_phases(asked, sparse, quiet), line, quiet))
         _write(results, mapping_files, files.csv, files.json)
+        _write_designs(results, design_files)
         if not quiet:
             if len(results) > 1:
                 from procrustes_model.report.terminal.phases import format_phases
@@ -111,6 +127,10 @@ def _in_phases(request: Asked, sparse: SparseOptions, quiet: bool) -> list[Asked
     from procrustes_model.spec.load import load_architecture, load_problem
 
     machine, work = load_architecture(request.architecture), load_problem(request.problem)
+    if isinstance(request, SearchRequest) and request.formats == "auto" and sparse.sparsity is None:
+        from procrustes_model.mapper.format_search import NO_DESIGN
+
+        raise SpecError(Issue(*NO_DESIGN))
     made = []
     for one in sparse.in_phases(work):
         zeros = sparse.find(one)
@@ -140,11 +160,13 @@ def _search(requests: list[SearchRequest], line: _ProgressLine | None, quiet: bo
 
 def _check_front(options: SearchOptions, files: SearchFiles, sparse: SparseOptions) -> None:
     """Raise where an option is given that the front of energy against cycles leaves without effect."""
+    if options.formats == "auto":
+        raise SpecError(Issue("--pareto knows formats that are stated only", "leave out --formats auto"))
     if options.imperfect:
         raise SpecError(
             Issue("--pareto knows whole passes only", "leave out --imperfect, or search each objective")
         )
-    unused = options.given("objective", "method", "mappings") + files.given("out", "csv", "json")
+    unused = options.given("objective", "method", "mappings") + files.given("out", "design", "csv", "json")
     if unused:
         raise SpecError(Issue(f"--pareto does without {', '.join(unused)}", "it writes the front, proven"))
     if sparse.phase is PhaseChoice.ALL:
@@ -177,12 +199,13 @@ def _search_front(request: FrontRequest, path: Path, line: _ProgressLine | None,
         say(f"Wrote {path}")
 
 
-def _mapping_files(out: Path | None, phase: PhaseChoice | None) -> dict[str, Path | None]:
-    """Return where mappings go: with several phases, to a file each, such as best_fw.yaml."""
+def _per_phase(option: str, out: Path | None, phase: PhaseChoice | None) -> dict[str, Path | None]:
+    """Return where something goes: with several phases, to a file each, such as best_fw.yaml."""
     if out is None or phase is not PhaseChoice.ALL:
-        return {"--out": out}
+        return {option: out}
     return {
-        f"--out {short}": out.with_stem(f"{out.stem}_{short}") for short in (phase.short for phase in PHASES)
+        f"{option} {short}": out.with_stem(f"{out.stem}_{short}")
+        for short in (phase.short for phase in PHASES)
     }
 
 
@@ -216,6 +239,15 @@ def _write(
     if json is not None:
         content = [one.to_dict() for one in found]
         write_atomically(json, json_text(content[0] if len(content) == 1 else content))
+
+
+def _write_designs(found: list[SearchResult], files: dict[str, Path | None]) -> None:
+    """Write the designs with the formats that were chosen."""
+    from procrustes_model.files import write_atomically
+
+    for one, path in zip(found, files.values(), strict=False):
+        if path is not None and one.sparsity is not None:
+            write_atomically(path, one.sparsity.to_yaml())
 
 
 class _ProgressLine:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from procrustes_model.spec.sparsity import Sparsity
 
 Method = Literal["optimal", "random", "exhaustive"]
+Formats = Literal["stated", "auto"]
 METHODS: tuple[Method, ...] = get_args(Method)
+FORMATS: tuple[Formats, ...] = get_args(Formats)
 
 
 def _check_objective(given: Any) -> str:
@@ -129,6 +131,13 @@ class SearchRequest(MapperRequest):
         "Look at loops with a shorter last pass, such as K=14/2, too.",
         details="What is found is never worse; what is proven says `search_imperfect_space`.",
     )
+    formats: Formats = option(
+        "stated",
+        one_of("formats", FORMATS),
+        "Formats as the sparse design states them, or the best with the mapping.",
+        details="The best of all lists of ranks that can be read back, of every tensor with zeros at every "
+        "level; see `search_formats`.",
+    )
 
     def check(self) -> None:
         """Raise a SpecError where options do not go together."""
@@ -140,6 +149,10 @@ class SearchRequest(MapperRequest):
         if self.imperfect and self.rules is not None:
             raise SpecError(
                 Issue("shorter last passes are not searched under other rules", "leave out one of them")
+            )
+        if self.formats == "auto" and self.method == "random":
+            raise SpecError(
+                Issue("method 'random' chooses no formats: it knows no bounds", "method 'optimal'")
             )
         if self.method == "exhaustive" and not self.imperfect and self.given("seed"):
             raise SpecError(

@@ -8,6 +8,7 @@ from typing import Any
 from procrustes_model.model.result import Result
 from procrustes_model.objective import gap_to, parse_objective
 from procrustes_model.spec.mapping import Mapping
+from procrustes_model.spec.sparsity import Sparsity
 from procrustes_model.vocabulary import Searched
 
 
@@ -55,6 +56,8 @@ class Certificate:
         The mappings of which it says so.
     whole : float, optional
         With imperfect factors, what no mapping of whole passes falls below and one of them reaches.
+    searches : int
+        Searches that this one is made of.
     """
 
     proven: bool
@@ -69,6 +72,7 @@ class Certificate:
     crowded: bool = False
     searched: Searched = Searched.WHOLE
     whole: float | None = None
+    searches: int = 1
 
     @property
     def gap(self) -> float:
@@ -96,6 +100,8 @@ class SearchResult:
     seconds : float
     interrupted : bool
         Whether the user stopped the search.
+    sparsity : Sparsity, optional
+        The design with the formats that were chosen.
     """
 
     objective: str
@@ -106,18 +112,19 @@ class SearchResult:
     history: tuple[Improvement, ...]
     seconds: float
     interrupted: bool = False
+    sparsity: Sparsity | None = None
 
     @property
     def claim(self) -> str:
         """What is known of other mappings, a sentence without its end; first whether it is proven."""
         certificate, aim = self.certificate, parse_objective(self.objective)
+        space = (
+            f"{certificate.searched}{'' if self.sparsity is None else ', in any lists of ranks,'}{aim.within}"
+        )
         if certificate.proven:
-            return f"Proven: no mapping with {certificate.searched}{aim.within} has {aim.better}"
+            return f"Proven: no mapping with {space} has {aim.better}"
         if certificate.lower_bound > 0:
-            return (
-                f"Not proven: a mapping with {certificate.searched}{aim.within} may have up to"
-                f" {certificate.gap:.1%} less"
-            )
+            return f"Not proven: a mapping with {space} may have up to {certificate.gap:.1%} less"
         return "Not proven: this search knows no lower bound"
 
     def to_yaml(self) -> str:
@@ -138,5 +145,6 @@ class SearchResult:
                 "unit": parse_objective(self.objective).unit,
             },
             **self.mapping.to_dict(),
+            **({} if self.sparsity is None else self.sparsity.to_dict()),
             "result": self.result.to_dict(),
         }

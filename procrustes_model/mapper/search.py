@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 
 from procrustes_model.errors import SpecError
+from procrustes_model.kernels.sparse.arrays import ChoiceArrays
 from procrustes_model.mapper.exhaustive import search_exhaustive
 from procrustes_model.mapper.imperfect.search import search_imperfect_space
 from procrustes_model.mapper.incumbent import Incumbent
@@ -15,7 +16,7 @@ from procrustes_model.mapper.random_search import search_random
 from procrustes_model.mapper.request import Method, SearchRequest
 from procrustes_model.mapper.result import Certificate, SearchResult
 from procrustes_model.mapper.space import Space
-from procrustes_model.mapper.task import Run, make_task
+from procrustes_model.mapper.task import Run, Task, make_task
 from procrustes_model.objective import parse_objective
 from procrustes_model.options import verb
 
@@ -74,9 +75,28 @@ def search(request: SearchRequest) -> SearchResult:
         When a specification is wrong; when no mapping is valid or within the limits, with the reason; when
         none was found in time; or when the space is too large for the method.
     """
+    if request.formats == "auto":
+        from procrustes_model.mapper.format_search import search_formats
+
+        return search_formats(request, find)
+    task, incumbent, certificate, interrupted = find(request)
+    return task.conclude(incumbent, certificate, request.method, interrupted=interrupted)
+
+
+def find(
+    request: SearchRequest, choices: ChoiceArrays | None = None
+) -> tuple[Task, Incumbent, Certificate, bool]:
+    """Search, and return what is known; last, whether the user stopped it.
+
+    Parameters
+    ----------
+    request : SearchRequest
+    choices : ChoiceArrays, optional
+        As `make_task` takes it.
+    """
     aim = parse_objective(request.objective)
     run = _search_imperfect if request.imperfect else _RUNS[request.method]
-    task = make_task(request, _on_tiny(request.method, request.imperfect))
+    task = make_task(request, _on_tiny(request.method, request.imperfect), choices)
     space = task.space
     incumbent = Incumbent(aim, space.deadline, request.progress, space.power)
     interrupted = False
@@ -88,8 +108,7 @@ def search(request: SearchRequest) -> SearchResult:
         interrupted, certificate = True, _certify(space, incumbent, complete=False)
     if incumbent.nests is None:
         raise SpecError(explain(space, aim))
-    interrupted = interrupted or incumbent.interrupted
-    return task.conclude(incumbent, certificate, request.method, interrupted=interrupted)
+    return task, incumbent, certificate, interrupted or incumbent.interrupted
 
 
 @functools.cache

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from procrustes_model.kernels.cache import COMPILED
+from procrustes_model.kernels.sparse.arrays import ChoiceArrays
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.deadline import Deadline
 from procrustes_model.mapper.incumbent import Incumbent
@@ -133,7 +134,7 @@ class Task:
         )
 
 
-def make_task(request: MapperRequest, run: Run = _prove) -> Task:
+def make_task(request: MapperRequest, run: Run = _prove, choices: ChoiceArrays | None = None) -> Task:
     """Return what a request is about, with kernels compiled; its time limit begins now.
 
     Parameters
@@ -141,6 +142,8 @@ def make_task(request: MapperRequest, run: Run = _prove) -> Task:
     request : MapperRequest
     run : callable
         As `compile_kernels` takes it.
+    choices : ChoiceArrays, optional
+        Formats of the sparse design that are open.
 
     Raises
     ------
@@ -162,6 +165,8 @@ def make_task(request: MapperRequest, run: Run = _prove) -> Task:
     )
     machine, problem = evaluator.architecture, evaluator.problem
     design = evaluator.design if isinstance(evaluator.design, SparseDesign) else None
+    if design is not None and choices is not None:
+        design = replace(design, choices=choices)
     if design is None and rules not in (None, OWN_RULES):
         # Bounds of the dense search hold by this model's own rules; those under a design by any.
         design = lower_sparsity(machine, problem, load_sparsity(_NO_ZEROS), rules=rules)

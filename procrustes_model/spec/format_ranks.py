@@ -46,6 +46,11 @@ class FormatRank(Frozen):
         """Write what is stated, so that what is written can be read again."""
         return {key: value for key, value in write(self).items() if value not in (None, ())}
 
+    def __str__(self) -> str:
+        """Return its kind with its dimensions: CP(C,R,S)."""
+        groups = "|".join(",".join(group) for group in self.groups)
+        return f"{self.kind}({groups})" if groups else self.kind
+
     @property
     def form(self) -> RankForm:
         """What the kind says."""

@@ -181,6 +181,10 @@ class Format(Frozen):
             return (LISTED, "begin")
         return ("kind", *FORMATS[self.kind].keys)
 
+    def __str__(self) -> str:
+        """Return its kind, or its ranks, outermost first."""
+        return " ".join(map(str, self.ranks)) if self.ranks else self.kind
+
     @property
     def compressed(self) -> bool:
         """Whether zeros are left out of the data, but for those that end a run."""
@@ -419,6 +423,21 @@ class Sparsity(Placed):
         """Return the design in one phase; a problem that states none counts as forward."""
         phase: SparsePhase = getattr(self, name or Phase.FORWARD)
         return phase
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the design as a file holds it; `load_sparsity` reads it back to an equal one."""
+        from procrustes_model.spec.sparsity_written import write_sparsity
+
+        return write_sparsity(self)
+
+    def to_yaml(self) -> str:
+        """Return the design as text that `load_sparsity` reads back to an equal one."""
+        import yaml
+
+        text = yaml.safe_dump(
+            self.to_dict(), sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
+        )
+        return str(text)
 
     def with_balancing(self, policy: str) -> Sparsity:
         """Return the same design with another balancing policy in every phase.

@@ -120,3 +120,35 @@ def test_time_that_is_over_leaves_a_gap(run: Run, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "Not proven" in done.stdout
     assert (tmp_path / "best.yaml").exists()
+
+
+def test_formats_are_chosen_and_written(run: Run, tmp_path: Path, small: str) -> None:
+    design = "sparsity: {name: few, densities: {A: 0.2}, actions: [{level: RegFile, skip: B, on: A}]}"
+    (tmp_path / "few.yaml").write_text(design, encoding="utf-8")
+    files = ("--out", "best.yaml", "--design", "found.yaml", "--json", "found.json")
+    done = run("search", "simple_3level", small, "--sparsity", "few.yaml", "--formats", "auto", *files)
+    assert done.returncode == 0, done.stderr
+    assert "Formats      A at DRAM: " in done.stdout and "in any lists of ranks," in done.stdout
+    again = run(
+        "evaluate", "simple_3level", small, "best.yaml", "--sparsity", "found.yaml", "--json", "again.json"
+    )
+    assert again.returncode == 0, again.stderr
+    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
+    one = json.loads((tmp_path / "again.json").read_text(encoding="utf-8"))
+    assert found["result"]["energy_pj"] == one["energy_pj"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--formats", "auto"), "formats are chosen under a sparse design; state one: it says what is zero"),
+        (("--design", "found.yaml"), "--design writes formats that were chosen; add --formats auto"),
+        (
+            ("--sparsity", "procrustes", "--formats", "auto", "--method", "random"),
+            "method 'random' chooses no formats: it knows no bounds; method 'optimal'",
+        ),
+    ],
+)
+def test_formats_that_cannot_be_chosen(run: Run, small: str, options: tuple[str, ...], said: str) -> None:
+    done = run("search", "simple_3level", small, *options)
+    assert (done.returncode, done.stderr) == (2, f"error: {said}\n")

@@ -207,6 +207,27 @@ class RankArrays(NamedTuple):
     inward: Bools
 
 
+class ChoiceArrays(NamedTuple):
+    """Formats that a search chooses, of those that list ranks.
+
+    Attributes
+    ----------
+    open : bool[L, T]
+        Where one is chosen. There every rank of the tensor has its own in the arrays of formats.
+    allowed : bool[L, T, O]
+        The options; see `chosen.weigh`.
+    run_bits : int
+        Of a run of zeros.
+    padded : bool
+        Whether zeros that end a run are data.
+    """
+
+    open: Bools
+    allowed: Bools
+    run_bits: int
+    padded: bool
+
+
 class ListedArrays(NamedTuple):
     """What tiles hold in formats that list their ranks.
 

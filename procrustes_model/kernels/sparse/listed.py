@@ -36,7 +36,7 @@ _MOST = -1.0
 
 
 @kernel
-def _bits_of(count: int) -> int:
+def bits_of(count: int) -> int:
     """Return the bits that tell `count` values apart."""
     bits = 0
     while bits < 62 and (1 << bits) < count:
@@ -123,9 +123,9 @@ def bits_of_fields(
         kind = ranks.kind[level, tensor, r]
         metadata, payload = ranks.bits[level, tensor, r, 0], ranks.bits[level, tensor, r, 1]
         if metadata < 0:
-            metadata = _bits_of(fiber[r]) if kind == CP else RUN_BITS if kind == RLE else 1
+            metadata = bits_of(fiber[r]) if kind == CP else RUN_BITS if kind == RLE else 1
         if payload < 0:
-            payload = _bits_of(words + 1) if kind == UOP else 0
+            payload = bits_of(words + 1) if kind == UOP else 0
         total += fields[r, 0] * metadata + fields[r, 1] * payload
     return total
 

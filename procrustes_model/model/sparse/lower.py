@@ -18,6 +18,7 @@ from procrustes_model.kernels.sparse.arrays import (
     SPACED,
     ActionArrays,
     BalanceArrays,
+    ChoiceArrays,
     DensityArrays,
     FormatArrays,
     PackArrays,
@@ -80,6 +81,8 @@ class SparseDesign(Design):
         Of the tiles that must fit; 1: all that can occur.
     deviations : float
         Standard deviations that this share of a normal distribution lies above its mean.
+    choices : ChoiceArrays, optional
+        Formats that a search chooses; each tile then costs no more than in any of them.
     """
 
     name: str
@@ -99,6 +102,7 @@ class SparseDesign(Design):
     adds_sizes: bool
     share: float
     deviations: float
+    choices: ChoiceArrays | None = None
 
     @property
     def has_loop_ranks(self) -> bool:

@@ -43,6 +43,7 @@ from procrustes_model.kernels.sparse.capacity import (
     grow_stored,
     spill,
 )
+from procrustes_model.kernels.sparse.chosen import choose_ranks
 from procrustes_model.kernels.sparse.combine import combine_accesses, combine_computes
 from procrustes_model.kernels.sparse.costs import cost_sparse, find_steps
 from procrustes_model.kernels.sparse.empty import find_empty
@@ -291,6 +292,19 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
             status,
             buffers.listed,
         )
+    if design.choices is not None:
+        choose_ranks(
+            problem,
+            buffers.loops,
+            densities,
+            design.masks.known,
+            design.formats,
+            design.choices,
+            nests.keep,
+            tile,
+            status,
+            buffers.listed,
+        )
     compress(
         problem,
         buffers.loops,
@@ -328,7 +342,8 @@ def _fit(
     """Check what has to fit, or spill what does not."""
     machine, tile, counts, status = design.machine, buffers.dense.tile, buffers.counts, buffers.status
     formats, known, together = design.formats, design.masks.known, np.zeros(counts.held.shape)
-    if design.capacity_size not in ("dense", "average"):
+    exact = design.choices is None  # of open formats the sizes that are moved are the least there are
+    if exact and design.capacity_size not in ("dense", "average"):
         problem, loops = design.problem, buffers.loops
         fill_fullest(problem, loops, design.densities, formats, known, tile, buffers.fullest, found)
         if known.any():
@@ -362,7 +377,7 @@ def _fit(
         )
     apart = formats.room == 0
     if apart.any():
-        if design.capacity_size == "dense":
+        if exact and design.capacity_size == "dense":
             problem, loops, described = design.problem, buffers.loops, counts.described
             describe_full(problem, loops, formats, buffers.tiles, tile, buffers.listed, described)
         if check:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from procrustes_model.objective import gap_to
 from procrustes_model.report.terminal.style import Style, labelled
 from procrustes_model.report.terminal.units import format_energy
+from procrustes_model.vocabulary import Phase
 
 if TYPE_CHECKING:
     from procrustes_model.mapper.incumbent import Progress
@@ -56,6 +57,8 @@ def format_certificate(found: SearchResult, style: Style | None = None) -> str:
         gain = 1 - certificate.value / certificate.whole if certificate.whole else 0.0
         better = f"this one has {gain:.1%} less" if gain > 0 else "this one is as good"
         lines.append(("Whole passes", f"best mapping proven; {better}"))
+    if found.sparsity is not None:
+        lines += _formats(found)
     if certificate.mapspace is not None:
         lines.append(("Mapspace", f"{_short(certificate.mapspace)} mappings"))
     if certificate.patterns:
@@ -63,10 +66,24 @@ def format_certificate(found: SearchResult, style: Style | None = None) -> str:
         lines.append(("Bypass", excluded))
     for reason, count in certificate.pruned.items():
         lines.append(("Pruned", f"{count:,} partial mappings: {reason}"))
-    lines.append(("Evaluated", f"{certificate.measured:,} mappings in {found.seconds:.1f} s"))
+    searches = f", {certificate.searches} searches" if certificate.searches > 1 else ""
+    lines.append(("Evaluated", f"{certificate.measured:,} mappings in {found.seconds:.1f} s{searches}"))
     if found.interrupted:
         lines.append(("Interrupted", "this is the best so far"))
     return "\n".join(line for label, text in lines for line in labelled(label, [text], style))
+
+
+def _formats(found: SearchResult) -> list[tuple[str, str]]:
+    """Return the formats that were chosen, a line for each tensor and level that keeps it."""
+    assert found.sparsity is not None
+    phase = found.sparsity.phase(Phase(found.result.phase) if found.result.phase else None)
+    kept = {level.level: level.keep for level in found.mapping.levels}
+    return [
+        ("Formats", f"{tensor} at {level}: {phase.format_of(tensor, level)}")
+        for tensor in phase.densities
+        for level, tensors in kept.items()
+        if tensor in tensors
+    ]
 
 
 def _short(number: int) -> str:
