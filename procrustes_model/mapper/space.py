@@ -137,14 +137,6 @@ def _make_orders(model: Model, rules: Rules, deadline: Deadline, *, free: bool) 
     return Orders(table, rows, kind, members, mirror)
 
 
-def _check_ranks(design: SparseDesign) -> None:
-    """Raise where a format's ranks are loops: orders of loops are settled as if they did not matter to it."""
-    if design.has_loop_ranks:
-        message = f"a search does not know formats whose ranks are loops, as those of {design.name} are"
-        hint = "evaluate a mapping, or search without the rule 'format_ranks'"
-        raise SpecError(Issue(message, hint))
-
-
 @dataclass
 class Space:
     """All mappings of a problem on an architecture that constraints allow.
@@ -191,7 +183,6 @@ class Space:
         self.rules = make_rules(self.constraints, self.architecture, self.problem, self.divisors)
         self.model = make_model(design, self.rules.least_units)
         if self.design is not None:
-            _check_ranks(self.design)
             self._keep_what_saves(self.design)
             self.cost = SparseCost(self.problem, self.design, Relaxation(self.design, self.rules.keep))
             self.model = self.cost.relaxation.relax(self.model)

@@ -18,9 +18,12 @@ from procrustes_model import (
     evaluate,
     load_architecture,
     load_problem,
+    load_sparsity,
     search,
 )
 from procrustes_model.mapper.constraints import load_constraints
+from procrustes_model.spec.format_ranks import FormatRank
+from procrustes_model.spec.sparsity import Format
 from tests.amount import amount, first_quick
 from tests.naive.mapspace import list_mappings
 
@@ -33,7 +36,7 @@ BOUNDS = (
 DIMENSIONS = {"A": ("M", "K"), "B": ("K", "N")}
 
 
-def machine(rng: random.Random) -> Architecture:
+def machine(rng: random.Random, other: str) -> Architecture:
     """Return two or three levels, of which one may keep what is sparse, or two."""
     prices = [rng.choice([5, 20, 60]), rng.choice([1, 2, 7]), 1]
     levels = []
@@ -49,6 +52,8 @@ def machine(rng: random.Random) -> Architecture:
     levels[1]["capacity_words"] = rng.choice([8, 12, 40])
     for level in levels[2:]:
         level["tensors"] = ["Z"]
+    if rng.random() < 0.8:
+        levels[1]["tensors"] = [other, "Z"]
     compute: dict[str, Any] = {"energy_pj": 1, "source": "a test"}
     content: dict[str, Any] = {"name": "m", "levels": levels, "compute": compute}
     return load_architecture({"architecture": content})
@@ -68,8 +73,9 @@ def case(seed: int) -> tuple[Any, Any, Any, str]:
     if rng.random() < 0.5:
         design["actions"] = [{"level": "Near", rng.choice(["skip", "gate"]): other, "on": tensor}]
     if rng.random() < 0.3:
+        design["formats"] = {tensor: {"Far": "run_length"}}
         design["rules"] = {"stored_zeros": "metadata_only"}
-    return machine(rng), work, design, tensor
+    return machine(rng, other), work, design, tensor
 
 
 def lists(tensor: str, pointer: int) -> Iterator[list[dict[str, Any]]]:
@@ -86,6 +92,14 @@ def lists(tensor: str, pointer: int) -> Iterator[list[dict[str, Any]]]:
             yield [one, two]
         elif first != "U":
             yield [one | {"payload_bits": pointer}, two]
+
+
+FORMS = {
+    (tensor, width): [tuple(FormatRank(**rank) for rank in form) for form in lists(tensor, width)]
+    for tensor in DIMENSIONS
+    for width in range(1, 6)
+}
+"""By the tensor and the bits of a pointer."""
 
 
 def every_nest(machine: Architecture, work: Problem) -> tuple[Any, ...]:
@@ -121,24 +135,26 @@ def best_of_all(
         ]
     ).T
     widths = np.array([[int(words).bit_length() for words in row] for row in inside])
-    least = np.inf
-    for group in np.unique(widths, axis=0):
-        some = [part[(widths == group).all(axis=1)] for part in nests]
-        for forms in itertools.product(*(lists(tensor, int(width)) for width in group)):
-            formats = {
-                machine.levels[i].name: {"ranks": form} for i, form in zip(kept, forms, strict=True) if form
-            }
-            stated = design | ({"formats": {tensor: formats}} if formats else {})
-            if not any(rank["kind"] == "RLE" for form in forms for rank in form):
-                stated.pop("rules", None)
+    base, least = load_sparsity({"sparsity": design}), np.inf
+    names = [machine.levels[i].name for i in kept]
+    groups = [(group, (widths == group).all(axis=1)) for group in np.unique(widths, axis=0)]
+    for numbers in itertools.product(range(len(list(lists(tensor, 0)))), repeat=len(kept)):
+        for group, rows in groups:
+            forms = [FORMS[tensor, int(width)][number] for number, width in zip(numbers, group, strict=True)]
+            alike = not any(rank.payload_bits for form in forms for rank in form)
+            some = nests if alike else tuple(part[rows] for part in nests)
+            formats = {name: Format(ranks=form) for name, form in zip(names, forms, strict=True) if form}
+            phase = base.forward.model_copy(update={"formats": {tensor: formats} if formats else {}})
             try:
-                evaluator = Evaluator(machine, work, sparsity={"sparsity": stated})
+                evaluator = Evaluator(machine, work, sparsity=base.model_copy(update={"forward": phase}))
             except SpecError:
                 continue
             found = evaluator.evaluate_batch(*some)
             energy, cycles = found.energy_pj[found.valid], found.cycles[found.valid]
             if len(energy):
                 least = min(least, float((energy * (cycles if objective == "edp" else 1)).min()))
+            if alike:
+                break
     return float(least)
 
 

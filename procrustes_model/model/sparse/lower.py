@@ -127,7 +127,7 @@ class SparseDesign(Design):
         """Whether rules hold under which less may be moved or done than bounds take for the least."""
         own = Rules()
         keys = ("partial_sums", "empty_tiles", "absent_operands", "masks")
-        return any(getattr(self.counting, key) != getattr(own, key) for key in keys)
+        return self.has_loop_ranks or any(getattr(self.counting, key) != getattr(own, key) for key in keys)
 
     @property
     def saved_at(self) -> list[tuple[int, int]]:
