@@ -15,6 +15,7 @@ import typer
 from procrustes_model.cli import (
     evaluate,
     explain,
+    export,
     imbalance,
     imports,
     masks,
@@ -46,6 +47,7 @@ app.command(name="network")(network.network_command)
 app.command(name="train-cost")(train_cost.train_cost_command)
 app.command(name="search")(search.search_command)
 app.add_typer(imports.app, name="import")
+app.add_typer(export.app, name="export")
 app.command(name="reproduce")(reproduce.reproduce_command)
 app.command(name="list")(shipped.list_command)
 app.command(name="show")(shipped.show_command)

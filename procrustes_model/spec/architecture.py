@@ -392,11 +392,13 @@ class Architecture(Title, Placed):
         return [one.name for one, _ in self.parts if one.leakage_mw]
 
     def issue(self, message: str, hint: str | None, path: Path) -> Issue:
-        """Return an issue that points at the part at `path` in the architecture's file, if it has one."""
+        """Return an issue that points at a part in the architecture's file, or at what is around it."""
         origin = self._origin
         if origin.file is None:
             return Issue(message, hint, f"architecture {self.name}")
-        return Issue(message, hint, origin.file, *origin.by_path.get(path, ()))
+        lengths = range(len(path), 0, -1)
+        places = (origin.by_path[path[:n]] for n in lengths if path[:n] in origin.by_path)
+        return Issue(message, hint, origin.file, *next(places, ()))
 
     def instances(self, level: int) -> int:
         """Return how many instances a level has in the whole machine.

@@ -19,7 +19,7 @@ from procrustes_model.spec.schema import Origin, build
 from procrustes_model.spec.text.amounts import QUANTITIES, split_unit
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.words import PAIRS, did_you_mean, shorten
-from procrustes_model.spec.text.yaml_text import Path, Place
+from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.spec.values import Values, evaluated, read_amount, read_attributes, with_capacity
 
 _TOP_KEYS = [
@@ -94,23 +94,8 @@ def read_architecture(document: Document) -> Architecture:
     architecture = build(Architecture, {**title, **parts}, document, path)
     document.raise_issues()
     assert architecture is not None
-    places: dict[Path, Place] = {
-        (*path, "bits", name): document.place((*path, "bits", name), key=True) for name in bits
-    }
-    for key in _BY_WIDTH:
-        places[*path, "compute", key] = document.place((*path, "compute", key))
-    if architecture.sum_bits is not None:
-        places[*path, "sum_bits"] = document.place((*path, "sum_bits"))
-    for index, level in enumerate(architecture.levels):
-        for key in level.tensor_keys:
-            for position in range(len(getattr(level, key) or ())):
-                tensor = (*path, "levels", index, key, position)
-                places[tensor] = document.place(tensor)
-    for index, component in enumerate(architecture.components):
-        for key in ("tensor", "role"):
-            if component.use is not None and getattr(component.use, key) is not None:
-                named = (*path, "components", index, "use", key)
-                places[named] = document.place(named)
+    places = {part: document.place(part) for part in (*document.keys, *document.values)}
+    places |= {(*path, "bits", name): document.place((*path, "bits", name), key=True) for name in bits}
     return architecture.read_from(Origin(document.file, by_path=places))
 
 

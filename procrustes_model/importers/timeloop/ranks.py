@@ -12,7 +12,8 @@ from procrustes_model.spec.text.words import did_you_mean
 
 _KEYS = ("format", "flattened_rankIDs", "metadata_word_bits", "payload_word_bits")
 _SPACE = ("name", "ranks", "rank_application_order", "compression_rate")
-_FIXED_BITS, _ONE_BIT = "UB", "B"
+_ALL, _ONE_BIT = "U", "B"
+_NO_OWN_BITS = {"UB": "that tool takes those of the level", _ALL: "it stores nothing beside data"}
 _ORDERS = ("outer_to_inner", "inner_to_outer")
 
 
@@ -87,11 +88,13 @@ def _rank(node: Node, problem: TranslatedProblem, fields: Fields) -> dict[str, A
     if of:
         rank["of"] = of
     metadata, payload = node.get("metadata_word_bits"), node.get("payload_word_bits")
-    if kind == _FIXED_BITS:
+    if kind in _NO_OWN_BITS:
         for bits in (metadata, payload):
             if bits is not None:
-                bits.findings.drop(f"bits of a rank {kind}: that tool takes those of the level", bits.place)
+                bits.findings.drop(f"bits of a rank {kind}: {_NO_OWN_BITS[kind]}", bits.place)
         metadata = payload = None
+    if kind == _ALL:
+        return rank
     rank["metadata_bits"] = fields.bits(metadata, 1 if kind == _ONE_BIT else None)
     rank["payload_bits"] = fields.bits(payload)
     return rank

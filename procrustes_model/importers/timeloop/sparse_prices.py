@@ -137,14 +137,14 @@ def _add_saved_metadata(prices: dict[str, Any], kind: str, table: Table, year: w
 def _price_computes(machine: Machine, design: Design) -> None:
     """Add the price of skipped computations, and find that of gated ones as a share of a done one."""
     table, done = machine.compute_table, machine.compute.get("energy_pj")
-    if table is None or not done:
+    if table is None or done is None:
         return
     prices = {"gated": 0.0, "skipped": 0.0}
     if "gate" in design.compute:
         prices["gated"] = table.find(words.GATED_COMPUTES) or 0.0
     if "skip" in design.compute:
         prices["skipped"] = table.find(words.SKIPPED_COMPUTES) or 0.0
-    if not prices["skipped"] and prices["gated"] <= done:
+    if done and not prices["skipped"] and prices["gated"] <= done:
         design.gated_energy = prices["gated"] / done
         return
     machine.compute |= {f"{kind}_energy_pj": price for kind, price in prices.items() if price}

@@ -266,12 +266,7 @@ def _choose_zeros(
     phase: SparsePhase, densities: Mapping[str, Any], masks: Mapping[str, Any], names: Names
 ) -> tuple[dict[str, Density], dict[str, Any]]:
     """Return densities and masks by tensor: the design's, and in their place what is given beside it."""
-    given = {
-        name: _density(name, value, phase.densities.get(name), names.problem)
-        for name, value in densities.items()
-    }
-    stated = dict(phase.densities) | given
-    chosen = {name: settle(density, name, names.problem) for name, density in stated.items()}
+    chosen = choose_densities(phase, densities, names.problem)
     for name in phase.densities:
         names.tensor(name, "densities", name)
     for name in {**densities, **masks}:
@@ -299,6 +294,17 @@ def _choose_zeros(
         if density.model == "mask" and name not in found:
             found[name] = density.mask
     return chosen, found
+
+
+def choose_densities(
+    phase: SparsePhase, densities: Mapping[str, Any], problem: Problem
+) -> dict[str, Density]:
+    """Return densities by tensor: the design's, and in their place those that are given beside it."""
+    given = {
+        name: _density(name, value, phase.densities.get(name), problem) for name, value in densities.items()
+    }
+    stated = dict(phase.densities) | given
+    return {name: settle(density, name, problem) for name, density in stated.items()}
 
 
 def _check_added(found: Mapping[str, Any], names: Names) -> None:

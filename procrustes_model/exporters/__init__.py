@@ -1,0 +1,1 @@
+"""Files of other tools, written from specifications of this program."""
