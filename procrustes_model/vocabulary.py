@@ -83,6 +83,32 @@ _ROLE_TENSORS = {Role.WEIGHTS: "Weights", Role.INPUT: "Inputs", Role.OUTPUT: "Ou
 _WRITES = {Phase.FORWARD: Role.OUTPUT, Phase.BACKWARD: Role.INPUT, Phase.WEIGHT_UPDATE: Role.WEIGHTS}
 _ROLE_LETTERS = {Role.WEIGHTS: "W", Role.INPUT: "XI", Role.OUTPUT: "YO"}
 
+
+class LevelRole(StrEnum):
+    """What a storage level is on a machine: how a sparse design names levels that any machine may have.
+
+    Where the array begins, and which levels have a role for a tensor, `spec.level_roles` finds.
+    """
+
+    OFF_CHIP = "off_chip"
+    SHARED = "shared"
+    ARRAY = "array"
+    INNERMOST = "innermost"
+
+    @property
+    def rule(self) -> str:
+        """Which levels of a machine have the role, for a tensor that they may keep."""
+        return _LEVEL_ROLES[self]
+
+
+_LEVEL_ROLES = {
+    LevelRole.OFF_CHIP: "the outermost level that stores anything, unless it is one of the array",
+    LevelRole.SHARED: "the levels between it and the array",
+    LevelRole.ARRAY: "the levels of processing elements: all from the innermost mesh of storage inwards; "
+    "without a mesh, the innermost storage and what lies beside it",
+    LevelRole.INNERMOST: "the innermost level that may keep the tensor, whichever of the others it is",
+}
+
 _SHORT_PHASES = {Phase.FORWARD: "fw", Phase.BACKWARD: "bw", Phase.WEIGHT_UPDATE: "wu"}
 
 PHASES = tuple(Phase)

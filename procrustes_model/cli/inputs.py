@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.vocabulary import PHASES
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
@@ -81,7 +80,7 @@ def load_all(
     except SpecError as error:
         issues += error.issues
     if machine is not None and work is not None:
-        return machine, work, load_mapping(mapping, machine, work, _roomy(sparsity))
+        return machine, work, load_mapping(mapping, machine, work, _roomy(sparsity, machine, work))
     try:
         from procrustes_model.cli.mapping_alone import check_mapping_alone
 
@@ -91,12 +90,16 @@ def load_all(
     raise SpecError(issues)
 
 
-def _roomy(sparsity: str | None) -> set[str]:
-    """Return the levels below which a sparse design leaves instances out, in any phase."""
+def _roomy(sparsity: str | None, machine: Architecture, problem: Problem) -> set[str]:
+    """Return the levels below which a sparse design leaves instances out in a problem's phase."""
+    from procrustes_model.spec.level_roles import place_levels
     from procrustes_model.spec.load import load_sparsity
 
     try:
         design = None if sparsity is None else load_sparsity(sparsity)
+        if design is None:
+            return set()
+        placed, _ = place_levels(design, machine, problem)
     except SpecError:
         return set()
-    return set() if design is None else {name for phase in PHASES for name in design.phase(phase).roomy}
+    return placed.phase(problem.phase).roomy

@@ -22,6 +22,7 @@ from procrustes_model.model.sparse.lift import lift_sparse
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
 from procrustes_model.model.sparse.steps import Memo, evaluate_block, make_buffers
 from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.level_roles import place_levels
 from procrustes_model.spec.load import (
     load_architecture,
     load_mapping,
@@ -90,7 +91,10 @@ class Evaluator:
         check_zeros(sparsity, densities, masks)
         self.architecture = load_architecture(architecture)
         self.problem = load_problem(problem)
-        self.sparsity = None if sparsity is None else load_sparsity(sparsity)
+        self.sparsity = None
+        if sparsity is not None:
+            # What is missing on the machine lower_sparsity says.
+            self.sparsity, _ = place_levels(load_sparsity(sparsity), self.architecture, self.problem)
         chosen = None if rules is None else load_rules(rules)
         self.design: Design
         if self.sparsity is None:

@@ -172,19 +172,19 @@ def _compile(cases: Sequence[Case]) -> None:
 def _explain(plan: Plan, failed: Mapping[str, tuple[Issue, ...]]) -> list[Issue]:
     """Return the issues of cases without a result, each with the layers that it is the case of.
 
-    They stand in the order of the plan, and not in that in which searches ended.
+    They stand in the order of the plan, and not in that in which searches ended; one that several cases have
+    stands once.
     """
-    issues = []
+    rows: dict[Issue, list[str]] = {}
     for key in plan.cases:
-        found = failed.get(key, ())
-        if not found:
-            continue
-        rows = [
-            f"{entry.layer} ({entry.phase}, {entry.design})" for entry in plan.entries if entry.key == key
-        ]
-        more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
-        issues += [
-            Issue(f"{rows[0]}{more}: {issue.message}", issue.hint, issue.file, issue.line, issue.column)
-            for issue in found
-        ]
+        for issue in failed.get(key, ()):
+            rows.setdefault(issue, []).extend(
+                f"{entry.layer} ({entry.phase}, {entry.design})" for entry in plan.entries if entry.key == key
+            )
+    issues = []
+    for issue, names in rows.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        issues.append(
+            Issue(f"{names[0]}{more}: {issue.message}", issue.hint, issue.file, issue.line, issue.column)
+        )
     return issues

@@ -292,6 +292,7 @@ def _evaluated(
     """
     from procrustes_model.model.evaluate import evaluate
     from procrustes_model.model.sparse.effects import keeping_what_saves, without_idle
+    from procrustes_model.spec.level_roles import place_levels
     from procrustes_model.spec.load import load_mapping
 
     at = {(entry.layer, entry.phase): entry.key for entry in dense.entries}
@@ -308,7 +309,7 @@ def _evaluated(
         try:
             # A case without zeros differs from the dense one in its bits alone.
             if case.zeros is not None:
-                design = case.zeros.sparsity
+                design, _ = place_levels(case.zeros.sparsity, case.architecture, case.problem)
                 kept = keeping_what_saves(design.phase(case.problem.phase), case.problem, mapping)
                 try:
                     result = evaluate(case.architecture, case.problem, kept, **ask)

@@ -18,6 +18,7 @@ from procrustes_model.network.densities import LayerState, check_used, find_stat
 from procrustes_model.network.request import NetworkRequest, RunRequest
 from procrustes_model.options import options_of
 from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.level_roles import explain_missing, place_levels
 from procrustes_model.spec.load import load_architecture, load_network, load_sparsity
 from procrustes_model.spec.network import Layer, Network
 from procrustes_model.spec.network_density import DensityProfile, load_density
@@ -116,10 +117,11 @@ def load_work(request: NetworkRequest) -> Work:
     flow = request.dataflow if rules is None else rules.name
     designs = [_design(cast("Sparsity | None", request.sparsity), flow)]
     work = Work(request, machine, cast("Network", request.network), rules, tuple(designs))
+    if isinstance(request, RunRequest) and request.baseline is not None:
+        designs.append(_design(cast("Sparsity", request.baseline), flow))
+    _check_levels(designs, machine, problems)
     if not isinstance(request, RunRequest):
         return work
-    if request.baseline is not None:
-        designs.append(_design(cast("Sparsity", request.baseline), flow))
     if len(designs) == 2 and designs[0].name == designs[1].name:
         raise SpecError(
             Issue(
@@ -128,6 +130,17 @@ def load_work(request: NetworkRequest) -> Work:
         )
     phases = cast("tuple[Phase, ...]", request.phases)
     return replace(work, designs=tuple(designs), phases=phases, as_published=request.as_published)
+
+
+def _check_levels(designs: Sequence[Design], machine: Architecture, problems: Sequence[Problem]) -> None:
+    """Raise where a design names levels that the machine lacks: once, and not in every layer and phase."""
+    issues: list[Issue] = []
+    for design in designs:
+        if (sparsity := design.sparsity) is not None:
+            missing = [one for problem in problems for one in place_levels(sparsity, machine, problem)[1]]
+            issues += explain_missing(missing, sparsity, machine)
+    if issues:
+        raise SpecError(issues)
 
 
 def _kinds_of_problems(request: NetworkRequest) -> list[Problem]:

@@ -378,6 +378,11 @@ class Architecture(Title, Placed):
         for index, level in enumerate(self.levels):
             if tensor in level.resident:
                 return index
+        return self.outermost
+
+    @property
+    def outermost(self) -> int:
+        """The outermost level that stores anything."""
         return next(index for index, level in enumerate(self.levels) if level.stores)
 
     @property

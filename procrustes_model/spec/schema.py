@@ -142,6 +142,11 @@ class Placed(Frozen):
 
     _origin: Origin = PrivateAttr(default=Origin())
 
+    @property
+    def origin(self) -> Origin:
+        """Where it was read."""
+        return self._origin
+
     def read_from(self, origin: Origin) -> Self:
         """Return the same specification, knowing that it was read from `origin`: the places of its parts."""
         read = self.model_copy()

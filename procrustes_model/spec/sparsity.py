@@ -6,6 +6,7 @@ in which a published model differs from this one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -208,7 +209,7 @@ class Format(Frozen):
 class Action(Frozen):
     """Accesses that are not done because what they would meet is zero."""
 
-    level: Name = Field(description="the level at which accesses are saved")
+    level: Name = Field(description="the level, or role, at which accesses are saved")
     kind: Literal["gate", "skip", "skip_space", "skip_positions"] = Field(
         description="gate: takes the cycle; skip: takes neither cycle nor energy; skip_space: instances "
         "below that meet only zeros are left out, which makes room for others; skip_positions: only "
@@ -282,10 +283,13 @@ class Balancing(Frozen):
         default=None, description="the tensor whose nonzeros are the work; empty: it is taken to be even"
     )
     array: Name | None = Field(
-        default=None, description="the level whose instances wait for each other; empty: the innermost"
+        default=None,
+        description="the level, or role, whose instances wait for each other; empty: the innermost",
     )
-    pointer_level: Name | None = Field(
-        default=None, description="the level that holds the pointers of pieces of tiles"
+    pointer_level: Names = Field(
+        default=(),
+        description="the level, or role, that holds the pointers of pieces of tiles; of several the first "
+        "that the machine has",
     )
     pointer_reads: NonNegative = Field(
         default=0.0, description="pointer reads per piece of a tile each time it is read"
@@ -305,7 +309,7 @@ class Balancing(Frozen):
 
     def _used(self) -> list[str]:
         """Return the keys on which others depend and that have a value with an effect."""
-        named = [key for key in ("tensor", "pointer_level") if getattr(self, key) is not None]
+        named = [key for key in ("tensor", "pointer_level") if getattr(self, key)]
         return [*named, "pointer_reads"] if self.pointer_reads else named
 
     @model_serializer(mode="wrap")
@@ -315,7 +319,7 @@ class Balancing(Frozen):
         return {
             key: value
             for key, value in write(self).items()
-            if value is not None and all(needed in used for needed in _BALANCING_NEEDS.get(key, ()))
+            if value not in (None, (), []) and all(needed in used for needed in _BALANCING_NEEDS.get(key, ()))
         }
 
 
@@ -349,12 +353,25 @@ class Capacity(Frozen):
         }
 
 
+def find_twice(actions: Sequence[Action]) -> tuple[int, str] | None:
+    """Return the number of an action that another one before it does already, and what they do; or None."""
+    saved: set[tuple[str, ...]] = set()
+    for number, action in enumerate(actions):
+        where = "" if action.saves_accesses else action.kind
+        here = [(action.level, action.target, name, where) for name in action.on or (action.target,)]
+        if twice := next((one for one in here if one in saved), None):
+            return number, f"accesses of '{twice[1]}' at {twice[0]} are saved on '{twice[2]}' twice"
+        saved.update(here)
+    return None
+
+
 class SparsePhase(Frozen):
     """A design in one training phase."""
 
     densities: dict[Name, Density] = Field(default={}, description="by tensor; others are dense")
     formats: dict[Name, dict[Name, Format]] = Field(
-        default={}, description="by tensor and level ('*': every level); others are stored with their zeros"
+        default={},
+        description="by tensor and level, or role ('*': every level); others are stored with their zeros",
     )
     actions: tuple[Action, ...] = Field(default=(), description="accesses saved")
     compute: ComputeActions = Field(default=ComputeActions(), description="computations saved")
@@ -365,14 +382,9 @@ class SparsePhase(Frozen):
     @model_validator(mode="after")
     def _check_actions(self) -> SparsePhase:
         """Raise where an action has no effect beside another one on the same level and tensor."""
-        saved: set[tuple[str, ...]] = set()
-        for number, action in enumerate(self.actions):
-            where = "" if action.saves_accesses else action.kind
-            here = [(action.level, action.target, name, where) for name in action.on or (action.target,)]
-            if twice := next((one for one in here if one in saved), None):
-                message = f"accesses of '{twice[1]}' at {twice[0]} are saved on '{twice[2]}' twice"
-                raise PartError(("actions", number), message, "keep one of them")
-            saved.update(here)
+        if twice := find_twice(self.actions):
+            number, message = twice
+            raise PartError(("actions", number), message, "keep one of them")
         return self
 
     @property

@@ -212,10 +212,11 @@ def _phase(sections: dict[str, Any], path: Path, document: Document) -> SparsePh
             _action(item, (*path, "actions", index), document)
             for index, item in enumerate(written["actions"])
         ]
-    for section in ("compute",):
+    for section, lists in (("compute", ("skip", "gate")), ("balancing", ("pointer_level",))):
         if isinstance(written.get(section), dict):
             written[section] = {
-                key: [value] if isinstance(value, str) else value for key, value in written[section].items()
+                key: [value] if key in lists and isinstance(value, str) else value
+                for key, value in written[section].items()
             }
     return build(SparsePhase, written, document, path)
 

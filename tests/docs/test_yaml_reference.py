@@ -32,6 +32,7 @@ from procrustes_model.spec.shape import _TENSOR_KEYS as TENSOR_KEYS
 from procrustes_model.spec.sparsity_reader import _ACTION_KEYS as ACTION_KEYS
 from procrustes_model.spec.sparsity_reader import _SECTIONS as SPARSITY_SECTIONS
 from procrustes_model.spec.sparsity_reader import _TITLE as SPARSITY_KEYS
+from procrustes_model.vocabulary import LevelRole
 from tests.conftest import ROOT
 from tests.docs.blocks import Block, read_blocks
 
@@ -133,3 +134,9 @@ def test_defaults(name: str) -> None:
 def test_every_field_has_a_description() -> None:
     for model in MODELS.values():
         assert all(field.description for field in model.model_fields.values())
+
+
+def test_roles_of_levels_are_what_they_are_said_to_be() -> None:
+    text = (ROOT / "docs" / "reference" / "sparsity.md").read_text(encoding="utf-8")
+    for role in LevelRole:
+        assert f"| `{role}` | {role.rule} |" in text

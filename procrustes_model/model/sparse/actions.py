@@ -44,7 +44,7 @@ def lower_actions(phase: SparsePhase, tensors: int, names: Names) -> ActionArray
         for name in getattr(phase.compute, kind):
             operands[kind][names.tensor(name, "compute", kind)] = True
     return ActionArrays(
-        level=np.array([names.level(one.level, "actions", n, "level") for n, one in numbered], np.int64),
+        level=np.array([names.level(one.level) for _, one in numbered], np.int64),
         target=np.array([names.tensor(one.target, "actions", n, one.kind) for n, one in numbered], np.int64),
         kind=np.array([_CODES[action.kind] for action in ordered], np.int64),
         leaders=leaders,
@@ -72,9 +72,9 @@ def lower_pack(phase: SparsePhase, machine: MachineArrays, names: Names) -> Pack
     chosen: list[tuple[int, int]] = []
     for number, action in enumerate(phase.actions):
         if action.kind == "skip_space":
-            spaced[names.level(action.level, "actions", number, "level")] = True
+            spaced[names.level(action.level)] = True
         elif action.kind == "skip_positions":
-            level = names.level(action.level, "actions", number, "level")
+            level = names.level(action.level)
             chosen.append((level, names.tensor(action.target, "actions", number, action.kind)))
     return PackArrays(
         spaced=spaced,

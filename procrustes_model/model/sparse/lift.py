@@ -104,9 +104,10 @@ def _overfull(
         stored = sum(words.values()) if dense else level.used_words
         sizes = [f"{tensor} {one:,.0f}" for tensor, one in words.items()]
         if level.capacity_words is not None and stored > level.capacity_words:
+            taken = _more_than(stored, level.capacity_words)
             issues.append(
                 mapping.issue(
-                    f"tiles at level '{level.name}' take {stored:,.0f} words ({design.capacity_size} size), "
+                    f"tiles at level '{level.name}' take {taken} words ({design.capacity_size} size), "
                     f"its capacity is {level.capacity_words:,} ({', '.join(sizes)})",
                     "move a factor to a level further out, or let the design spill",
                     i,
@@ -119,6 +120,11 @@ def _overfull(
             )
             issues.append(mapping.issue(message, "move a factor to a level further out", i))
     return issues or [mapping.issue("tiles do not fit")]
+
+
+def _more_than(words: float, capacity: int) -> str:
+    """Return words as text, in whole ones where that says that they are more than fit."""
+    return f"{words:,.0f}" if round(words) > capacity else f"{words:,.2f}"
 
 
 def _triple(numbers: Any) -> tuple[float, float, float]:

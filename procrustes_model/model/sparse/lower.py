@@ -36,9 +36,10 @@ from procrustes_model.model.sparse.masks import check_tables, lower_masks, read_
 from procrustes_model.model.sparse.names import Names
 from procrustes_model.policies import POLICIES, Policy
 from procrustes_model.spec.groups import keeps, rank_of_groups, settle, side_of
+from procrustes_model.spec.level_roles import explain_missing, place_levels
 from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.schema import LARGEST_BOUND
-from procrustes_model.spec.sparsity import EVERY_LEVEL, Density, SparsePhase, Sparsity
+from procrustes_model.spec.sparsity import Density, SparsePhase, Sparsity
 from procrustes_model.spec.sparsity_reader import density_of
 from procrustes_model.spec.tensors import named_tensors
 from procrustes_model.spec.text.words import did_you_mean
@@ -202,10 +203,13 @@ def lower_sparsity(
         When a tensor, level or dimension that is named does not exist, a mask does not fit its tensor, or
         `densities` and `masks` both say what is zero in one.
     """
+    sparsity, missing = place_levels(sparsity, architecture, problem)
     phase = sparsity.phase(problem.phase)
     own = rules is None
     rules = phase.rules if rules is None else rules
-    names = Names(architecture, problem, sparsity, rules)
+    unknown = [one.issue for one in missing if one.tensor is None]
+    unknown += explain_missing([one for one in missing if one.tensor is not None], sparsity, architecture)
+    names = Names(architecture, problem, sparsity, rules, unknown)
     problem_arrays = lower_problem(problem)
     chosen, found = _choose_zeros(phase, densities or {}, masks or {}, names)
     actions = lower_actions(phase, len(problem.tensors), names)
@@ -450,8 +454,6 @@ def _lower_formats(
     for name, formats in phase.formats.items():
         names.tensor(name, "formats", name)
         for level_name, chosen in formats.items():
-            if level_name != EVERY_LEVEL:
-                names.level(level_name, "formats", name, level_name)
             if isinstance(chosen.block, tuple):
                 _check_block(chosen.block, names, ("formats", name, level_name, "block"))
     stored = [
@@ -494,16 +496,13 @@ def _check_block(block: tuple[str, ...], names: Names, path: Path) -> None:
 
 def _lower_balance(phase: SparsePhase, levels: int, names: Names) -> BalanceArrays:
     balancing, policy = phase.balancing, POLICIES[phase.balancing.policy]
-    at = ("balancing",)
     reads = balancing.pointer_reads * balancing.pointer_share
     return BalanceArrays(
-        tensor=-1 if balancing.tensor is None else names.tensor(balancing.tensor, *at, "tensor"),
-        array=levels - 1 if balancing.array is None else names.level(balancing.array, *at, "array"),
+        tensor=-1 if balancing.tensor is None else names.tensor(balancing.tensor, "balancing", "tensor"),
+        array=levels - 1 if balancing.array is None else names.level(balancing.array),
         pieces=policy.pieces,
         assignment=int(policy.assignment),
-        pointer_level=-1
-        if balancing.pointer_level is None
-        else names.level(balancing.pointer_level, *at, "pointer_level"),
+        pointer_level=names.level(balancing.pointer_level[0]) if balancing.pointer_level else -1,
         pointer_reads=float(reads),
         pointer_energy=float(balancing.pointer_energy),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue
@@ -16,24 +17,31 @@ if TYPE_CHECKING:
 
 
 class Names:
-    """Looks up names of tensors and levels, and collects those that do not exist."""
+    """Looks up names of tensors and levels, and collects tensors that do not exist, beside issues so far."""
 
-    def __init__(self, architecture: Architecture, problem: Problem, design: Sparsity, rules: Rules) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        problem: Problem,
+        design: Sparsity,
+        rules: Rules,
+        issues: Iterable[Issue] = (),
+    ) -> None:
         self.tensors = {tensor.name: i for i, tensor in enumerate(problem.tensors)}
         self.levels = {level.name: i for i, level in enumerate(architecture.levels)}
         self.problem = problem
         self.machine, self.components = architecture.name, architecture.components
         self.design = design
         self.rules = rules
-        self.issues: list[Issue] = []
+        self.issues: list[Issue] = list(issues)
 
     def tensor(self, name: str, *path: str | int) -> int:
         """Return the index of a tensor that the design names at `path`, or that is given beside it."""
         return self._find(name, self.tensors, f"the problem {self.problem.name} has no tensor", path)
 
-    def level(self, name: str, *path: str | int) -> int:
-        """Return the index of a level that the design names at `path`."""
-        return self._find(name, self.levels, f"the architecture {self.machine} has no level", path)
+    def level(self, name: str) -> int:
+        """Return the index of a level that the design names; `place_levels` has noted what is none."""
+        return self.levels.get(name, 0)
 
     def complain(self, message: str, hint: str | None, path: Path) -> None:
         """Note an issue that points at a part of the design."""
