@@ -348,11 +348,11 @@ def cost_nests(
     """
     counts, status = room.counts, room.status
     words, instances, computes = counts.accesses, counts.instances, problem.computes
-    none = np.empty((0, 0, 0, 0))
+    none, nest = np.empty((0, 0, 0, 0)), np.empty((0, 0, 0))
     costs.total[:] = 0.0
     charge_words(machine, words, counts, 0, True, dearest, costs.energy, costs.total)
     if machine.wires.any:
-        charge_wires(problem, machine, keep, room.loops, counts, words, none, costs, status)
+        charge_wires(problem, machine, keep, room.loops, counts, words, none, nest, costs, status)
     computing = computes * machine.compute_price[DONE]
     for n in range(len(status)):
         costs.beside[n, COMPUTING] = computing

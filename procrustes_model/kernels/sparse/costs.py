@@ -254,8 +254,22 @@ def cost_sparse(
         charge_saved_metadata(machine, instances, counts, costs)
     charge_saved(machine, instances, counts, costs)
     use_less(use.tensors, costs)
-    if machine.wires.any:
-        charge_wires(problem, machine, keep, room.loops, dense, counts.actual, counts.metadata, costs, status)
+    if machine.wires.any and rules.dense_wires:
+        none, nest = np.empty((0, 0, 0, 0)), np.empty((0, 0, 0))
+        charge_wires(problem, machine, keep, room.loops, dense, dense.accesses, none, nest, costs, status)
+    elif machine.wires.any:
+        charge_wires(
+            problem,
+            machine,
+            keep,
+            room.loops,
+            dense,
+            counts.actual,
+            counts.metadata,
+            use.tensors,
+            costs,
+            status,
+        )
     charge_beside(machine, balance, rules.dearest, counts, costs)
     if machine.serves:
         charge_components(machine, counts.actual, instances, costs)
