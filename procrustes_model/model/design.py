@@ -44,6 +44,7 @@ def lower_rules(rules: Rules) -> RuleArrays:
         forgetful=rules.overlap == "innermost",
         whole_words=rules.rounding == "whole_words",
         dearest=rules.access_energy == "largest",
+        dense_wires=rules.network_words == "dense",
     )
 
 

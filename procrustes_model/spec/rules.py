@@ -44,6 +44,11 @@ class Rules(Frozen):
     access_energy: Literal["by_action", "largest"] = Field(
         default="by_action", description="largest: all accesses of a tensor together cost the dearest action"
     )
+    network_words: Literal["sent", "dense"] = Field(
+        default="sent",
+        description="what networks carry; sent: what accesses are left, and its metadata; dense: what moves "
+        "if nothing is zero, and no metadata",
+    )
     access_box: Literal["met", "joined"] = Field(
         default="met",
         description="what must be zero for an action to save an access; met: all that meets what the access "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from reference.compare import Mismatch
@@ -16,6 +17,7 @@ from procrustes_model.importers.timeloop.words import NEWEST
 from procrustes_model.model.evaluator import Evaluator
 from timeloop_sets.compare import compare
 from timeloop_sets.expected import Wires, read_expected
+from timeloop_sets.prices import complete_table
 
 EQUAL, DIFFERS, REFUSED, KNOWN = "equal", "differs", "refused", "known"
 """Outcomes; `KNOWN` is one that differs from a stored output that the set itself says is wrong."""
@@ -67,10 +69,14 @@ def check_set(folder: Path) -> list[Verdict]:
 
 
 def _check(name: str, folder: Path, path: Path, rules: str, known: str) -> Verdict:
-    try:
-        translation, form = _translate(folder, rules)
-    except SpecError as error:
-        return Verdict(name, REFUSED, [str(issue).replace(f"{folder}/", "") for issue in error.issues])
+    with TemporaryDirectory() as room:
+        table = Path(room) / "ERT.yaml"
+        stated = complete_table(folder, path, table, rules)
+        try:
+            translation, form = _translate(folder, rules, table if stated else folder / "ERT.yaml")
+        except SpecError as error:
+            reasons = [str(issue).replace(f"{folder}/", "").replace(f"{room}/", "") for issue in error.issues]
+            return Verdict(name, REFUSED, reasons)
     try:
         found = _differences(translation, path)
     except SpecError as error:
@@ -82,7 +88,8 @@ def _check(name: str, folder: Path, path: Path, rules: str, known: str) -> Verdi
     left_out = _left_out(translation)
     if left_out and read_expected(path).wires:
         left_out = "networks at the price of a hop that the output states"
-    but = "; ".join(one for one in (form, left_out) if one)
+    priced = f"prices of {', '.join(stated)} that the output states" if stated else ""
+    but = "; ".join(one for one in (form, left_out, priced) if one)
     if found and known:
         return Verdict(name, KNOWN, [str(one) for one in found], known)
     return Verdict(name, DIFFERS if found else EQUAL, [str(one) for one in found], but)
@@ -93,20 +100,20 @@ def _left_out(translation: Translation) -> str:
     return f"without {'; '.join(left)}" if left else ""
 
 
-def _translate(folder: Path, rules: str) -> tuple[Translation, str]:
-    """Return the translation of a set's inputs, and what its second form says of it.
+def _translate(folder: Path, rules: str, table: Path) -> tuple[Translation, str]:
+    """Return the translation of a set's inputs with a table of energies, and what its second form says of it.
 
     Raises
     ------
     SpecError
         When the inputs cannot be imported, nor a complete second form of them.
     """
-    table = [folder / "ERT.yaml"] if (folder / "ERT.yaml").is_file() else []
+    tables = [table] if table.is_file() else []
     mapping = folder / "found.map.yaml"
 
     def read(path: Path) -> Translation:
         found = mapping if mapping.is_file() else None
-        translation = translate([path, *table], rules=rules, mapping=found, partial=True)
+        translation = translate([path, *tables], rules=rules, mapping=found, partial=True)
         check_translation(translation)
         return translation
 

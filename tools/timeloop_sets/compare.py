@@ -66,17 +66,16 @@ def _compare(
 
 
 def _networks(expected: Expected, result: Result) -> Iterator[Mismatch]:
-    """Compare energies of networks by level and tensor; what an output says is of one instance."""
+    """Compare energies of networks by level and tensor."""
     if not expected.wires:
         yield from _near("energy of networks", expected.network, 0.0, None)
         return
     found = {network.level: network for network in result.networks}
     for level, wires in expected.wires.items():
         network = found.pop(level, None)
-        used = 0 if network is None else network.instances
         spent = {} if network is None else network.energy_by_tensor_pj
         for tensor, energy in wires.energy.items():
-            yield from _near(f"network of {level} {tensor}", energy * used, spent.get(tensor, 0.0), None)
+            yield from _near(f"network of {level} {tensor}", energy, spent.get(tensor, 0.0), None)
     for level in found:
         yield Mismatch(f"network of {level}", None, "a network")
 

@@ -68,14 +68,14 @@ class ExpectedLevel:
 
 @dataclass(frozen=True)
 class Wires:
-    """The network below one instance of a level.
+    """The networks below a level.
 
     Attributes
     ----------
     hop_pj : float
         Of one word.
     energy : dict of str to float
-        By tensor, pJ.
+        By tensor, below all instances, pJ.
     """
 
     hop_pj: float
@@ -177,8 +177,18 @@ def _wires(data: dict[str, Any], order: list[str]) -> dict[str, Wires]:
         if not inner or any(others) or len(prices) > 1:
             return {}
         if prices:
-            found[outer] = Wires(prices.pop(), dict(zip(order, one["energy"], strict=True)))
+            energy = {
+                tensor: spent * _used(printed["tensors"].get(tensor, {}))
+                for tensor, spent in zip(order, one["energy"], strict=True)
+            }
+            found[outer] = Wires(prices.pop(), energy)
     return found
+
+
+def _used(printed: dict[str, Any]) -> int:
+    """Return for how many networks a total was printed, which only the quotient of two energies says."""
+    each, total = (printed.get(f"Energy ({which})", 0.0) for which in ("per-instance", "total"))
+    return round(total / each) if each else 1
 
 
 def _network(data: dict[str, Any]) -> float:

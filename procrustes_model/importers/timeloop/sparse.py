@@ -265,7 +265,8 @@ def write_design(
     content |= {key: part for key, part in parts.items() if part}
     if design.compresses:
         content["capacity"] = {"size": "maximum"}
-    rules = year.rules.model_dump(exclude_defaults=True) | {"rounding": "whole_words"}
+    rules = year.rules.model_dump(exclude_defaults=True)
+    rules |= {"rounding": "whole_words", "network_words": "dense"}
     if design.accesses:
         rules["access_box"] = "joined"
     if design.gates:

@@ -296,12 +296,15 @@ class RuleArrays(NamedTuple):
         Expected counts are rounded.
     dearest : bool
         All accesses of a tensor at a level together cost the dearest action.
+    dense_wires : bool
+        Networks carry what moves if nothing is zero, and no metadata.
     """
 
     all_fills: bool
     forgetful: bool
     whole_words: bool
     dearest: bool
+    dense_wires: bool
 
 
 @by_reference

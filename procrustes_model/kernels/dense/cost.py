@@ -213,7 +213,8 @@ def count_cycles(
     counts : CountArrays
         `complete` is read.
     waiting, metadata : float64[N, L, T, 3]
-        Gated elements and words of metadata, which use bandwidth too; without entries where there are none.
+        Gated elements and words of metadata, in words of the level's ports, which use bandwidth too; without
+        entries where there are none.
     costs : CostArrays
         The steps of the compute units, last in `cycles`, are read and made cycles; those of levels, and
         `limit`, are filled in.
@@ -243,10 +244,9 @@ def count_cycles(
                 out = float(words[n, level, t, READ]) * wide
                 into = float(words[n, level, t, FILL]) * wide + float(words[n, level, t, UPDATE]) * scale
                 if expected:
-                    word = machine.metadata.scale[level]
-                    out += waiting[n, level, t, READ] * scale + metadata[n, level, t, READ] * word
+                    out += waiting[n, level, t, READ] * scale + metadata[n, level, t, READ]
                     into += waiting[n, level, t, UPDATE] * scale
-                    into += (metadata[n, level, t, FILL] + metadata[n, level, t, UPDATE]) * word
+                    into += metadata[n, level, t, FILL] + metadata[n, level, t, UPDATE]
                 read += out / steps
                 write += into / steps
             all_cycles[n, level], limit[n, level] = stretch(bandwidth, level, read, write, steps)
@@ -291,7 +291,7 @@ def add_waits(
                 scale = machine.sums.scale[level] if t == output else machine.scale[level, t]
                 into += float(words[n, level, t, FILL]) * scale
                 if len(metadata) > 0:
-                    into += metadata[n, level, t, FILL] * machine.metadata.scale[level]
+                    into += metadata[n, level, t, FILL]
             wait += into / min(machine.bandwidth[level, 1], machine.bandwidth[level, 2])
         if costs.cycles[n, last] + wait > float(COUNT_LIMIT):
             status[n] = OVERFLOW
@@ -351,11 +351,11 @@ def cost_nests(
     """
     counts, status = room.counts, room.status
     words, instances, computes = counts.accesses, counts.instances, problem.computes
-    none = np.empty((0, 0, 0, 0))
+    none, nest = np.empty((0, 0, 0, 0)), np.empty((0, 0, 0))
     costs.total[:] = 0.0
     charge_words(machine, words, counts, 0, True, dearest, costs.energy, costs.total)
     if machine.wires.any:
-        charge_wires(problem, machine, keep, room.loops, counts, words, none, costs, status)
+        charge_wires(problem, machine, keep, room.loops, counts, words, none, nest, costs, status)
     computing = computes * machine.compute_price[DONE]
     for n in range(len(status)):
         costs.beside[n, COMPUTING] = computing

@@ -87,9 +87,19 @@ def sum_bits(machine: MachineArrays, level: int, tensor: int, complete: bool) ->
 
 
 @kernel
+def count_mapped(loops: LoopArrays, n: int, level: int) -> float:
+    """Return the instances of a level that the nest uses, where none is left out."""
+    instances = 1.0
+    for j in range(level):
+        for d in range(loops.spread.shape[2]):
+            instances *= loops.spread[n, j, d]
+    return instances
+
+
+@kernel
 def charge_wires(
     problem: ProblemArrays, machine: MachineArrays, keep: Bools, loops: LoopArrays, counts: CountArrays,
-    words: Ints | Floats, metadata: Floats, costs: CostArrays, status: Ints,
+    words: Ints | Floats, metadata: Floats, share: Floats, costs: CostArrays, status: Ints,
 ) -> None:  # fmt: skip
     """Charge what goes over networks, and find the cycles of those with a bandwidth.
 
@@ -105,14 +115,18 @@ def charge_wires(
         Read, filled, updated, per instance.
     metadata : float64[N, L, T, 3]
         Words of metadata; without entries where there are none.
+    share : float64[N, L, T]
+        Of the instances, what is used for a tensor on average; without entries where those of the nest are.
     costs : CostArrays
         `wires` and the networks' `cycles` are filled in; `total` grows.
     status : int64[N]
         Set to OVERFLOW where cycles exceed 2^62.
     """
     mappings, levels, tensors = keep.shape
+    instances = np.empty(levels)
     for n in range(mappings):
         for j in range(levels):
+            instances[j] = counts.instances[n, j] if len(share) > 0 else count_mapped(loops, n, j)
             for t in range(tensors):
                 costs.wires[n, j, t] = 0.0
             costs.traffic[n, j] = 0.0
@@ -125,7 +139,7 @@ def charge_wires(
             for level in range(levels - 1, -1, -1):
                 if not keep[n, level, t]:
                     continue
-                used = float(counts.instances[n, level])
+                used = instances[level] * (share[n, level, t] if len(share) > 0 else 1.0)
                 leaves = counts.complete[n, level, 0]
                 down = float(words[n, level, t, READ]) * sum_bits(machine, level, t, False)
                 up = float(words[n, level, t, UPDATE]) * sum_bits(machine, level, t, leaves)
@@ -147,7 +161,7 @@ def charge_wires(
                         entering += up * copies
                     costs.wires[n, j, t] += used * spent
                     if machine.wires.topology[j] >= 0:
-                        costs.traffic[n, j] += entering * used / counts.instances[n, j]
+                        costs.traffic[n, j] += entering * used / instances[j]
                     copies *= receivers
                 child = level
         for j in range(levels):

@@ -467,6 +467,8 @@ class SparseCountArrays(NamedTuple):
         Of these, of accesses that are gated.
     skipped_metadata : float64[N, L, T, 3]
         Beside these, of accesses that are skipped.
+    metadata_bits : float64[N, L, T, 3]
+        Bits in `metadata`, where ranks are loops; 0 elsewhere.
     stored : float64[N, L, T]
         Words of the level that a tile takes which has to fit, with metadata that lie there.
     described : float64[N, L, T]
@@ -490,6 +492,7 @@ class SparseCountArrays(NamedTuple):
     metadata: Floats
     gated_metadata: Floats
     skipped_metadata: Floats
+    metadata_bits: Floats
     stored: Floats
     described: Floats
     held: Floats

@@ -178,7 +178,7 @@ def spill(capacity: Ints, instances: Ints, keep: Bools, counts: SparseCountArray
     instances : int64[N, L + 1]
     keep : bool[N, L, T]
     counts : SparseCountArrays
-        `actual` and `metadata` change; `stored`, `described` and `held` shrink to what fits.
+        `actual`, `metadata` and their bits change; `stored`, `described` and `held` shrink to what fits.
     status : int64[N]
     """
     stored, held = counts.stored, counts.held
@@ -202,8 +202,7 @@ def spill(capacity: Ints, instances: Ints, keep: Bools, counts: SparseCountArray
                 while not keep[n, outer, t]:
                     outer -= 1
                 each = instances[n, level] / instances[n, outer]
-                for kind in range(2):
-                    words = counts.actual if kind == 0 else counts.metadata
+                for words in (counts.actual, counts.metadata, counts.metadata_bits):
                     for action in (READ, UPDATE):
                         words[n, outer, t, action] += each * share * words[n, level, t, action]
                     for action in (READ, FILL, UPDATE):

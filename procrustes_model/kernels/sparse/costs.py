@@ -34,7 +34,7 @@ from procrustes_model.kernels.dense.cost import (
     count_component_cycles,
     count_cycles,
 )
-from procrustes_model.kernels.dense.rounding import count_packs, round_up
+from procrustes_model.kernels.dense.rounding import count_packs, round_down, round_up
 from procrustes_model.kernels.dense.wires import charge_wires
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import BalanceArrays, SparseCountArrays, UseArrays
@@ -175,6 +175,30 @@ def charge_beside(
 
 
 @kernel
+def count_ported(machine: MachineArrays, counts: SparseCountArrays, ported: Floats) -> None:
+    """Count the words of a level that metadata take at the ports of its data.
+
+    Where ranks are loops these are whole words of the level, whatever the width of the store of metadata.
+
+    Parameters
+    ----------
+    machine : MachineArrays
+    counts : SparseCountArrays
+    ported : float64[N, L, T, 3]
+        Filled in.
+    """
+    mappings, levels, tensors, actions = ported.shape
+    for n in range(mappings):
+        for level in range(levels):
+            scale, width = machine.metadata.scale[level], machine.metadata.bits[level]
+            for t in range(tensors):
+                for action in range(actions):
+                    bits = counts.metadata_bits[n, level, t, action]
+                    words = counts.metadata[n, level, t, action] * scale
+                    ported[n, level, t, action] = round_down(bits * scale / width) if bits > 0 else words
+
+
+@kernel
 def slowest_counts(busy: float, computes: int, met: float) -> bool:
     """Say whether all zeros of the balanced tensor save their cycle: only then the slowest element counts.
 
@@ -254,14 +278,30 @@ def cost_sparse(
         charge_saved_metadata(machine, instances, counts, costs)
     charge_saved(machine, instances, counts, costs)
     use_less(use.tensors, costs)
-    if machine.wires.any:
-        charge_wires(problem, machine, keep, room.loops, dense, counts.actual, counts.metadata, costs, status)
+    if machine.wires.any and rules.dense_wires:
+        none, nest = np.empty((0, 0, 0, 0)), np.empty((0, 0, 0))
+        charge_wires(problem, machine, keep, room.loops, dense, dense.accesses, none, nest, costs, status)
+    elif machine.wires.any:
+        charge_wires(
+            problem,
+            machine,
+            keep,
+            room.loops,
+            dense,
+            counts.actual,
+            counts.metadata,
+            use.tensors,
+            costs,
+            status,
+        )
     charge_beside(machine, balance, rules.dearest, counts, costs)
     if machine.serves:
         charge_components(machine, counts.actual, instances, costs)
-    count_cycles(machine, counts.actual, dense, counts.gated, counts.metadata, costs, status)
+    ported = np.empty(counts.metadata.shape)
+    count_ported(machine, counts, ported)
+    count_cycles(machine, counts.actual, dense, counts.gated, ported, costs, status)
     if machine.waits.any:
-        add_waits(machine, room.loops, counts.actual, counts.metadata, costs, status)
+        add_waits(machine, room.loops, counts.actual, ported, costs, status)
     if len(machine.rates.per_cycle) > 0:
         count_component_cycles(
             machine, instances, counts.actual, counts.computes[:, DONE].copy(), costs, status

@@ -298,6 +298,7 @@ def compress(
             for level in range(levels - 1, -1, -1):
                 metadata[n, level, t] = 0.0
                 counts.gated_metadata[n, level, t] = counts.skipped_metadata[n, level, t] = 0.0
+                counts.metadata_bits[n, level, t] = 0.0
                 counts.described[n, level, t] = 0.0
                 scale = formats.scale[level, t]
                 stored[n, level, t] = tile[n, level, t] * scale if keep[n, level, t] else 0.0

@@ -320,7 +320,7 @@ def count_loop_metadata(
     status : int64[N]
         Mappings that are not valid are left out.
     counts : SparseCountArrays
-        `metadata`, `gated_metadata` and `skipped_metadata` are filled in.
+        `metadata`, `gated_metadata`, `skipped_metadata` and `metadata_bits` are filled in.
     """
     ranks, keep = formats.ranks, nests.keep
     mappings, levels, tensors, actions = accesses.shape
@@ -374,3 +374,6 @@ def count_loop_metadata(
                     counts.metadata[n, level, t, action] = gated + _words_of(
                         ranks, level, t, fiber, words, done[action], width
                     )
+                    moved = done[action] + taken[1, action]
+                    bits = bits_of_fields(ranks, level, t, fiber, words, moved)
+                    counts.metadata_bits[n, level, t, action] = bits

@@ -189,6 +189,7 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
             skipped=np.zeros((*kept, 3)),
             metadata=np.zeros((*kept, 3)),
             gated_metadata=np.zeros((*kept, 3)),
+            metadata_bits=np.zeros((*kept, 3)),
             skipped_metadata=np.zeros((*kept, 3)),
             stored=np.zeros(kept),
             described=np.zeros(kept),
