@@ -32,28 +32,26 @@ def _write_phase(phase: SparsePhase) -> dict[str, Any]:
             for name, by_level in phase.formats.items()
         },
         "actions": [_write_action(one) for one in phase.actions],
-        "compute": {
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in phase.compute.model_dump(exclude_defaults=True).items()
-        },
+        "compute": phase.compute.model_dump(exclude_defaults=True),
         "balancing": phase.balancing.model_dump(exclude_defaults=True),
         "capacity": phase.capacity.model_dump(exclude_defaults=True),
         "rules": phase.rules.model_dump(exclude_defaults=True),
     }
-    return {key: value for key, value in sections.items() if value}
+    return {key: _plain(value) for key, value in sections.items() if value}
 
 
 def _write_format(dump: dict[str, Any]) -> dict[str, Any]:
     """Return a format without what holds anyway."""
-    if "ranks" not in dump:
-        return dump
-    ranks = [{key: _plain(value) for key, value in rank.items()} for rank in dump["ranks"]]
-    begin = {"begin": dump["begin"]} if dump["begin"] != "outermost" else {}
-    return {"ranks": ranks} | begin
+    if dump.get("begin") == "outermost":
+        del dump["begin"]
+    return dump
 
 
 def _plain(value: Any) -> Any:
-    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+    """Return nested data with lists in place of tuples, as files have them."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _write_action(action: Action) -> dict[str, Any]:

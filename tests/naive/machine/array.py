@@ -137,8 +137,8 @@ class Elements:
         """Count what the balancer reads when tiles come: pointers of all pieces, for their work."""
         machine, nest = self.machine, self.machine.nest
         balancing = machine.design.balancing
-        if tensor == machine.balanced and self.pieces > 1 and balancing.pointer_level is not None:
-            level = machine.levels.index(balancing.pointer_level)
+        if tensor == machine.balanced and self.pieces > 1 and balancing.pointer_level:
+            level = machine.levels.index(balancing.pointer_level[0])
             read = {(nest.parent(place, level), nest.group(tensor, place)) for place in self.places}
             pointers = balancing.pointer_reads * balancing.pointer_share
             machine.counts.pointers += len(read) * self.pieces * pointers
