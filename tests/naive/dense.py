@@ -265,11 +265,13 @@ def charge(
             if limit is not None and limit < demand:
                 slowdown = min(slowdown, limit / demand)
         cycles[level.name] = math.ceil(steps / slowdown)
+    price = architecture.compute.energy_pj
+    assert isinstance(price, float)  # of one number
     return {
         "counts": counts,
         "energy": energy,
         "cycles": cycles,
         "steps": steps,
-        "total_energy": sum(energy.values()) + problem.computes * architecture.compute.energy_pj,
+        "total_energy": sum(energy.values()) + problem.computes * price,
         "total_cycles": max(steps, *cycles.values()),
     }
