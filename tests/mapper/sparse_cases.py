@@ -123,6 +123,27 @@ def list_ranks(rng: random.Random, content: dict[str, Any]) -> None:
         design.get("rules", {}).pop("stored_zeros", None)
 
 
+def add_rules(rng: random.Random, content: dict[str, Any]) -> None:
+    """Let a design be counted as Timeloop does, by some of its rules at least, and its ranks be loops."""
+    design = content["sparsity"]
+    if rng.random() < 0.6:
+        for levels in design["formats"].values():
+            for level in levels:
+                kinds = rng.choices(["U", "B", "UB", "CP", "UOP", "RLE"], k=rng.choice([2, 3, 4]))
+                begin = {"begin": "innermost"} if rng.random() < 0.4 else {}
+                levels[level] = {"ranks": [{"kind": kind} for kind in kinds]} | begin
+        design.setdefault("rules", {})["format_ranks"] = rng.choice(["loops", "loops_2022"])
+    rules = design.setdefault("rules", {}) | {"rounding": "whole_words"}
+    rules |= {"partial_sums": "compressed"} if rng.random() < 0.6 else {}
+    rules |= {"empty_tiles": "unused"} if rng.random() < 0.6 else {}
+    rules |= {"absent_operands": "absent"} if rng.random() < 0.6 else {}
+    if design["actions"] and rng.random() < 0.5:
+        rules["several_actions"] = "strongest"
+    if not any(has_runs(one) for levels in design["formats"].values() for one in levels.values()):
+        rules.pop("stored_zeros", None)
+    design["rules"] = rules
+
+
 def has_runs(form: dict[str, Any]) -> bool:
     """Return whether a format may store zeros that end a run."""
     if "ranks" in form:
@@ -152,8 +173,12 @@ def drop_idle(content: dict[str, Any], machine: Architecture, problem: Problem, 
         if (kept := {level: one for level, one in by_level.items() if (level, tensor) in able})
     }
     kept_formats = [one for by_level in design["formats"].values() for one in by_level.values()]
-    if not any(has_runs(one) for one in kept_formats):
-        design.get("rules", {}).pop("stored_zeros", None)
+    lacking = [] if any(has_runs(one) for one in kept_formats) else ["stored_zeros"]
+    lacking += [] if kept_formats else ["partial_sums", "empty_tiles", "absent_operands"]
+    lacking += [] if any("ranks" in one for one in kept_formats) else ["format_ranks"]
+    lacking += [] if design["actions"] else ["several_actions"]
+    for rule in lacking:
+        design.get("rules", {}).pop(rule, None)
     skipped = design.get("compute", {}).get("skip")
     formats = design["formats"].get(skipped, {})
     if skipped and not any((level, skipped) in able for level in formats if leaves_out(formats[level])):

@@ -34,13 +34,16 @@ from procrustes_model.model.sparse.masks import tensor_shape
 from procrustes_model.objective import OBJECTIVES, parse_objective
 from tests.amount import amount, first_quick
 from tests.mapper.cases import count_combinations, make_case
-from tests.mapper.sparse_cases import add_prices, drop_idle, list_ranks, make_design
+from tests.mapper.sparse_cases import add_prices, add_rules, drop_idle, list_ranks, make_design
 
 LARGEST = amount(60_000, 150)
 
 
-def case(seed: int, *, listed: bool = False) -> tuple[Any, Any, Any, Any]:
-    """Return an architecture, a problem, constraints and a sparse design; `listed`: that lists ranks."""
+def case(seed: int, *, listed: bool = False, ruled: bool = False) -> tuple[Any, Any, Any, Any]:
+    """Return an architecture, a problem, constraints and a sparse design.
+
+    `listed`: that lists ranks. `ruled`: by the rules of Timeloop.
+    """
     architecture, problem, rules = make_case(seed)
     rng = random.Random(seed * 7 + 1)  # noqa: S311
     names = [level["name"] for level in architecture["architecture"]["levels"]]
@@ -49,6 +52,8 @@ def case(seed: int, *, listed: bool = False) -> tuple[Any, Any, Any, Any]:
     design = make_design(rng, problem, names)
     if listed:
         list_ranks(random.Random(seed), design)  # noqa: S311
+    if ruled:
+        add_rules(random.Random(seed + 1), design)  # noqa: S311
     machine, work = load_architecture(architecture), load_problem(problem)
     constraints = load_constraints(rules if rng.random() < 0.4 else None, machine, work)
     drop_idle(design, machine, work, constraints)
@@ -74,12 +79,13 @@ def random_nests(space: Space, steps: int) -> list[NestArrays]:
     return met
 
 
-@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("form", ["kinds", "listed", "ruled"])
 @pytest.mark.parametrize("first", first_quick(range(0, 60, 20), 1))
-def test_no_mapping_costs_less_than_its_relaxation(first: int, listed: bool) -> None:
+def test_no_mapping_costs_less_than_its_relaxation(first: int, form: str) -> None:
     compared = 0
     for seed in range(first, first + 20):
-        machine, problem, constraints, sparsity = case(seed, listed=listed)
+        given = case(seed, listed=form == "listed", ruled=form == "ruled")
+        machine, problem, constraints, sparsity = given
         space = Space(machine, problem, constraints, lower_sparsity(machine, problem, sparsity))
         assert space.cost is not None
         for nests in random_nests(space, amount(12, 2)):
@@ -98,9 +104,9 @@ def test_no_mapping_costs_less_than_its_relaxation(first: int, listed: bool) -> 
     assert compared > amount(500, 50)
 
 
-def small_case(seed: int, largest: int, *, listed: bool = False) -> tuple[Any, ...] | None:
+def small_case(seed: int, largest: int, **forms: bool) -> tuple[Any, ...] | None:
     """Return `case(seed)` unless its space is too large to try all of it."""
-    machine, problem, constraints, sparsity = case(seed, listed=listed)
+    machine, problem, constraints, sparsity = case(seed, **forms)
     design = lower_sparsity(machine, problem, sparsity)
     small = count_combinations(Space(machine, problem, constraints, design)) <= largest
     return (machine, problem, constraints, sparsity) if small else None
@@ -150,6 +156,15 @@ def test_the_best_under_lists_of_ranks_is_proven() -> None:
     compared = 0
     for seed in range(amount(60, 15)):
         given = small_case(seed, amount(10_000, 150), listed=True)
+        compared += bool(given and compare(given, ("edp", "energy")[seed % 2], seed))
+    assert compared >= amount(12, 0)
+
+
+@pytest.mark.parametrize("first", first_quick(range(0, 200, 100), 1))
+def test_the_best_by_the_rules_of_timeloop_is_proven(first: int) -> None:
+    compared = 0
+    for seed in range(first, first + amount(100, 10)):
+        given = small_case(seed, amount(10_000, 150), ruled=True)
         compared += bool(given and compare(given, ("edp", "energy")[seed % 2], seed))
     assert compared >= amount(12, 0)
 

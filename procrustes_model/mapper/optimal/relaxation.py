@@ -76,7 +76,7 @@ class Relaxation:
     @property
     def has_prices(self) -> bool:
         """Whether words have least prices: not where tiles spill, or zeros make room."""
-        return self.design.overflow != "spill" and not self.design.packs and not self.design.holds_less
+        return self.design.overflow != "spill" and not self.design.packs
 
     @property
     def is_uneven(self) -> bool:
@@ -107,7 +107,7 @@ class Relaxation:
         No box is empty more often than a single element. Tensors with masks are counted together.
         """
         known = frozenset(t for t in tensors if self.design.masks.known[t])
-        if len(known) < 2:
+        if len(known) < 2 or self.design.counting.masks == "independent":
             return math.prod(float(self.design.densities.met[t]) for t in tensors)
         if known not in self._jointly:
             problem, masks = self.design.problem, self.design.masks
@@ -192,6 +192,7 @@ class Relaxation:
         for leaders in (outer, here):
             left = self._least(leaders)
             known = self.design.masks.known[list(leaders | {tensor})].sum() > 1
+            known = known and self.design.counting.masks == "joint"
             slides = self.design.problem.sliding[tensor] and self.design.masks.known[tensor]
             dense = self._least(leaders | {tensor}) if known else left * self.density(tensor)
             found.append((left, 0.0 if slides else dense))
@@ -227,6 +228,7 @@ class Relaxation:
         The first two are float64[L, T, 3], the shares float64[L, T, 2].
         """
         design, formats = self.design, self.design.formats
+        sums = design.counting.partial_sums == "compressed"
         energy, served = np.zeros((2, *self.may_keep.shape, 3))
         per_use = design.machine.served
         constant = 0.0
@@ -240,10 +242,16 @@ class Relaxation:
             if loses_blocks and positions <= 0:
                 words = 0.0
             share, nonzeros = self._moved(level, t)
+            if design.counting.empty_tiles == "unused":  # instances without a tile do nothing at all
+                share = nonzeros.copy()
+            if output and design.actions.whole and (design.actions.target == t).any():
+                share[READ] = nonzeros[READ] = 0.0  # what is saved of them is rounded up
             if formats.implied[level, t]:
                 density, nonzeros = 0.0, np.zeros(3)
             described = np.zeros(3)
-            if output and shrunk:
+            if output and shrunk and sums:
+                share = nonzeros
+            elif output and shrunk:
                 outer = level == 0 and share[UPDATE] == 1
                 if not outer:
                     share[UPDATE] *= density
@@ -281,6 +289,8 @@ class Relaxation:
         late = delivered & ((actions.kind == SKIPPED) | actions.dropped)
         led, skipped = (_numbers(actions.leaders[one].any(axis=0)) for one in (delivered, late))
         operands, gated = _numbers(actions.skip_compute), _numbers(actions.gate_compute)
+        if actions.absent:  # what meets nothing but zeros is none
+            operands |= _numbers(np.asarray(self.design.compressed.any(axis=0))) - {output}
         return self._least(led | operands | gated), self._least(skipped | operands)
 
     @property

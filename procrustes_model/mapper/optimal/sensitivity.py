@@ -11,6 +11,9 @@ on more:
 - the published one: of the levels between home and child, which loops are inside the first one that moves the
   tile, which one that is, and the spatial loops as they lie on x and y. At compute units, these where they
   complete the target's tile, and the innermost loop of all, along which an access of several words grows.
+
+In formats whose ranks are loops, the loops between a level and the next one inside that keeps the tensor are
+bound to ranks one by one: all of their order, and how spatial factors lie on x and y.
 """
 
 from __future__ import annotations
@@ -23,9 +26,9 @@ from procrustes_model.kernels.dense.arrays import Bools, Ints, NestArrays
 from procrustes_model.kernels.search.lattice import box_words
 from procrustes_model.model.sparse.lower import SparseDesign
 
-NOTHING, INSIDE, FIRST, ALL = range(4)
-"""What matters of the order of a level's loops: for nothing; which are inside the first that moves a tensor;
-which one that is, too; all that is further out, too."""
+NOTHING, INSIDE, FIRST, ALL, EVERY = range(5)
+"""What matters of the order of a level's loops: nothing; which are inside the first that moves a tensor;
+which one that is, too; all that is further out, too; the whole order."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Sensitivity:
         Which dimensions move a leader of actions on a tensor.
     moves : bool[T, D]
         Which move the tensor.
+    ranked : bool[L, T]
+        Loops of which levels are bound to ranks of formats.
     """
 
     tiles: tuple[Tile, ...]
@@ -72,6 +77,7 @@ class Sensitivity:
     fans: bool
     led: Bools
     moves: Bools
+    ranked: Bools
 
     @property
     def innermost(self) -> bool:
@@ -83,7 +89,8 @@ class Sensitivity:
         """Whether order or split of some mapping may decide."""
         inside = any(tile.child < len(self.wide) for tile in self.tiles)
         packed = any(tile.pack > 1 for tile in self.tiles)
-        return bool(self.tiles) and (inside or packed or (self.joined and self.fans))
+        boxed = bool(self.tiles) and (inside or packed or (self.joined and self.fans))
+        return bool(boxed or self.ranked.any())
 
     def of(self, nests: NestArrays, n: int, coefficient: Ints) -> tuple[Ints, Bools]:
         """Return what decides in one mapping.
@@ -115,6 +122,8 @@ class Sensitivity:
                 order[level, tile.tensor] = max(order[level, tile.tensor], detail)
                 if not several and (self.moves[tile.tensor] & (temporal[level] > 1)).any():
                     break
+        order[self.ranked] = EVERY
+        split |= self.ranked.any(axis=1)
         return order, split & self.wide
 
     def see(self, order: tuple[int, ...], details: Ints) -> tuple[object, ...]:
@@ -127,6 +136,8 @@ class Sensitivity:
         details : int64[T]
             What matters.
         """
+        if (details == EVERY).any():
+            return (order,)
         seen: list[object] = []
         for t in np.flatnonzero(details).tolist():
             moving = [i for i, d in enumerate(order) if self.moves[t, d]]
@@ -171,7 +182,18 @@ def find_sensitivity(design: SparseDesign, keep: Bools) -> Sensitivity:
         fans=bool(machine.fanout[-1].prod() > 1),
         led=_led(design),
         moves=np.asarray(design.problem.rank >= 0),
+        ranked=_ranked(design, keep),
     )
+
+
+def _ranked(design: SparseDesign, keep: Bools) -> Bools:
+    """Return the levels whose loops are bound to ranks of the formats of a tensor, bool[L, T]."""
+    ranked = np.zeros_like(keep)
+    if design.has_loop_ranks:
+        for level, t in np.argwhere(keep & (design.formats.ranks.listed > 0)).tolist():
+            child = min((p for p in range(level + 1, len(keep)) if keep[p, t]), default=len(keep))
+            ranked[level:child, t] = True
+    return ranked
 
 
 def minds_layout(design: SparseDesign, may_keep: Ints) -> bool:

@@ -124,13 +124,6 @@ class SparseDesign(Design):
         return chosen if several else np.zeros_like(chosen)
 
     @property
-    def holds_less(self) -> bool:
-        """Whether rules hold under which less may be moved or done than bounds take for the least."""
-        own = Rules()
-        keys = ("partial_sums", "empty_tiles", "absent_operands", "masks")
-        return self.has_loop_ranks or any(getattr(self.counting, key) != getattr(own, key) for key in keys)
-
-    @property
     def saved_at(self) -> list[tuple[int, int]]:
         """Levels and tensors whose accesses are saved."""
         mine = self.actions.kind != SPACED
