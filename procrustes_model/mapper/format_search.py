@@ -183,10 +183,15 @@ class _Tree:
         written = {slot: formats.format_of(slot, option, weighed[slot]) for slot, option in chosen.items()}
         sparsity = formats.with_formats(written)
         try:
-            evaluator = Evaluator(formats.architecture, formats.problem, sparsity=sparsity, **formats.zeros)
-            return _Found(mapping, sparsity, evaluator.evaluate(mapping))
+            return _Found(mapping, sparsity, self.evaluate(mapping, sparsity))
         except SpecError:
             return None
+
+    def evaluate(self, mapping: Mapping, sparsity: Sparsity) -> Result:
+        """Evaluate a mapping under a design with formats."""
+        formats = self.formats
+        evaluator = Evaluator(formats.architecture, formats.problem, sparsity=sparsity, **formats.zeros)
+        return evaluator.evaluate(mapping)
 
     def _settle(
         self, mapping: Mapping, chosen: dict[Slot, int], weighed: dict[Slot, Weighed], options: Options
@@ -250,11 +255,12 @@ def search_formats(request: SearchRequest, find: Find) -> SearchResult:
     aim, best = parse_objective(request.objective), tree.best
     proven = tree.lower_bound >= tree.value * (1 - _SAME)
     name = f"{aim.plain_name}_{'optimal' if proven else 'best_found'}"
+    mapping = best.mapping.model_copy(update={"name": name})
     return SearchResult(
         objective=str(aim),
         method=request.method,
-        mapping=best.mapping.model_copy(update={"name": name}),
-        result=best.result,
+        mapping=mapping,
+        result=tree.evaluate(mapping, best.sparsity),
         certificate=Certificate(
             proven=proven,
             value=tree.value,

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 def write_sparsity(design: Sparsity) -> dict[str, Any]:
     """Return a sparse design as a file writes it; `load_sparsity` reads it back to an equal one.
 
-    Phases that are alike are said once; masks stay the files that they are.
+    Sections in which all phases are alike are said once; masks stay the files that they are.
     """
     title = {key: getattr(design, key) for key in ("name", "description", "source") if getattr(design, key)}
     phases = {phase.value: _write_phase(design.phase(phase)) for phase in PHASES}
-    first = next(iter(phases.values()))
-    shared = all(one == first for one in phases.values())
-    return with_version({"sparsity": title | (first if shared else {"phases": phases})})
+    first, *others = phases.values()
+    shared = {key: value for key, value in first.items() if all(one.get(key) == value for one in others)}
+    own = {
+        name: {key: value for key, value in one.items() if key not in shared} for name, one in phases.items()
+    }
+    own = {name: one for name, one in own.items() if one}
+    return with_version({"sparsity": title | shared | ({"phases": own} if own else {})})
 
 
 def _write_phase(phase: SparsePhase) -> dict[str, Any]:

@@ -23,7 +23,7 @@ import numpy as np
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.search.candidates import list_candidates
 from procrustes_model.mapper.incumbent import Incumbent, select
-from procrustes_model.mapper.optimal.sensitivity import Sensitivity
+from procrustes_model.mapper.optimal.sensitivity import EVERY, Sensitivity
 from procrustes_model.mapper.orders import Order, Profiles, is_dominated
 from procrustes_model.mapper.space import Space
 
@@ -170,9 +170,12 @@ class Variants:
 
     def _told_apart(self, level: int, order: Order, details: Ints) -> list[Order]:
         """Return, of the group of an order, what boxes tell apart; itself in place of what they do not."""
+        groups = self.space.group_orders(level, sum(1 << d for d in order))
+        if level == self.space.levels - 1 and (details == EVERY).any():
+            return [one for group in groups.values() for one in group]  # the search tries one of all
         alike: dict[Hashable, dict[Profiles, Order]] = {}
         own = self._seen(order, details)
-        for one, reuse in self.space.group_orders(level, sum(1 << d for d in order))[order].items():
+        for one, reuse in groups[order].items():
             seen = self._seen(one, details)
             found = alike.setdefault(seen, {})
             if seen == own or any(is_dominated(reuse, other) for other in found):

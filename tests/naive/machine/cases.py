@@ -20,6 +20,7 @@ from procrustes_model import (
     load_sparsity,
 )
 from procrustes_model.model.sparse.result import sparse_of
+from procrustes_model.spec.level_roles import place_levels
 from procrustes_model.spec.sparsity import SparsePhase
 from tests.naive.machine.nest import size
 from tests.naive.sparse import Mask
@@ -46,8 +47,9 @@ class Case:
 
     @property
     def design(self) -> SparsePhase:
-        """The design in the phase of the problem."""
-        return self.sparsity.phase(self.problem.phase)
+        """The design in the phase of the problem, with the levels of the machine."""
+        placed, _ = place_levels(self.sparsity, self.architecture, self.problem)
+        return placed.phase(self.problem.phase)
 
 
 def draw_case(seed: int, most: int = 400, side: int = 4) -> Case:
