@@ -6,10 +6,12 @@ in which a published model differs from this one.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     SerializerFunctionWrapHandler,
     field_validator,
@@ -37,7 +39,7 @@ from procrustes_model.spec.schema import (
     check_once,
     one_of,
 )
-from procrustes_model.spec.text.words import did_you_mean
+from procrustes_model.spec.text.words import did_you_mean, is_identifier
 from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.vocabulary import PHASES, Phase, RankKind
 
@@ -54,6 +56,34 @@ def _inner_share(number: float) -> float:
     return number
 
 
+def _blocks(value: Any) -> Any:
+    """Return pairs of n and m, from the innermost but one inwards."""
+    parts = value if isinstance(value, list | tuple) and value else [value]
+    found = []
+    for part in parts:
+        text = ":".join(map(str, part)) if isinstance(part, list | tuple) else part
+        match = re.fullmatch(r"([1-9][0-9]{0,8}):([1-9][0-9]{0,8})", text) if isinstance(text, str) else None
+        if match is None:
+            raise ValueError("must be n:m in quotes, such as '4:8', or a list of these")
+        if int(match[1]) > int(match[2]):
+            raise ValueError("has more nonzeros than its group has elements")
+        found.append((int(match[1]), int(match[2])))
+    return tuple(found)
+
+
+def _dimensions(value: Any) -> Any:
+    """Return a dimension, or several in a tuple."""
+    names = value if isinstance(value, list | tuple) and value else [value]
+    if not all(isinstance(name, str) and is_identifier(name) for name in names):
+        raise ValueError("must be a dimension, or a list of them such as [R, S, C]")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"has '{twice}' twice")
+    return names[0] if len(names) == 1 else tuple(names)
+
+
+Blocks = Annotated[tuple[tuple[int, int], ...], BeforeValidator(_blocks)]
+Dimensions = Annotated[str | tuple[str, ...], BeforeValidator(_dimensions)]
 Share = Annotated[float, Field(strict=True), AfterValidator(_share)]
 InnerShare = Annotated[float, Field(strict=True), AfterValidator(_inner_share)]
 Bits = Annotated[int, Field(strict=True, ge=0, le=64)]
@@ -80,8 +110,15 @@ class Density(Frozen):
     density: Share | None = Field(default=None, description=f"nonzeros / elements; {_takers('density')}")
     nonzeros: Count | None = Field(default=None, description=f"n of n:m; {_takers('nonzeros')}")
     group: Count | None = Field(default=None, description=f"m of n:m; {_takers('group')}")
-    along: Identifier | None = Field(
-        default=None, description=f"dimension that groups run along; {_takers('along')}"
+    of: Blocks | None = Field(
+        default=None,
+        description="'n:m', or a list of them: groups are of blocks, n of m of which are kept, each of which "
+        f"keeps n of m elements, or blocks again; {_takers('of')}",
+    )
+    along: Dimensions | None = Field(
+        default=None,
+        description="dimension that groups run along, or several, flattened to one, the last one fastest; "
+        f"{_takers('along')}",
     )
     short_groups: Literal["pruned", "dense"] | None = Field(
         default=None,
@@ -104,6 +141,18 @@ class Density(Frozen):
         if self.nonzeros is not None and self.group is not None and self.nonzeros > self.group:
             raise ValueError("has more nonzeros than its group has elements")
         return self
+
+    @property
+    def levels(self) -> tuple[tuple[int, int], ...]:
+        """N and m of every level of groups, outermost first; empty where there are none."""
+        if self.nonzeros is None or self.group is None:
+            return ()
+        return ((self.nonzeros, self.group), *(self.of or ()))
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether groups are of blocks, or run through several ranks."""
+        return self.of is not None or isinstance(self.along, tuple)
 
     @property
     def average(self) -> float | None:

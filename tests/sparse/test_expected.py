@@ -87,6 +87,8 @@ def test_few_nonzeros_are_placed_with_their_known_total(nonzeros: int) -> None:
                 average=np.array([exact]),
                 met=np.array([exact]),
                 group=np.full((1, 3), -1),
+                nest=np.zeros((1, 1, 2), np.int64),
+                flat=np.full((1, 1), -1, np.int64),
             )
             work, status = np.zeros(1), np.zeros(1, np.int64)
             balance = BalanceArrays(0, 1, pieces, assignment, -1, 0.0, 1.0)

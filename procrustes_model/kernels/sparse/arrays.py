@@ -11,7 +11,7 @@ from typing import NamedTuple
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
 from procrustes_model.vocabulary import DensityModel, FormatRanks, Quantity, RankKind, Saving, Width
 
-DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = (int(code) for code in DensityModel)
+DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED, NESTED = (int(code) for code in DensityModel)
 """Density models."""
 
 FIBERS, POSITIONS, BLOCKS, NONZEROS, ENTRIES, WHOLE_BLOCKS = (int(quantity) for quantity in Quantity)
@@ -38,7 +38,7 @@ class DensityArrays(NamedTuple):
     Attributes
     ----------
     model : int64[T]
-        DENSE, HYPERGEOMETRIC, FIXED or STRUCTURED: how likely boxes are empty.
+        DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED or NESTED: how likely boxes are empty.
     known_total : bool[T]
         Whether `nonzeros` is exact, all placements equally likely.
     varies : bool[T]
@@ -52,6 +52,10 @@ class DensityArrays(NamedTuple):
         tensor whose elements are used unequally often.
     group : int64[T, 3]
         n, m and the dimension of n:m; -1: none.
+    nest : int64[T, G, 2]
+        Of NESTED tensors, n and m of every level of groups, outermost first; 0: no more.
+    flat : int64[T, F]
+        Of these, the ranks that groups run through, the last one fastest; -1: no more.
     """
 
     model: Ints
@@ -62,6 +66,14 @@ class DensityArrays(NamedTuple):
     average: Floats
     met: Floats
     group: Ints
+    nest: Ints
+    flat: Ints
+
+    @property
+    def is_grouped(self) -> Bools:
+        """Tensors of n:m groups, bool[T]."""
+        grouped: Bools = (self.model == STRUCTURED) | (self.model == NESTED)
+        return grouped
 
 
 class ActionArrays(NamedTuple):

@@ -11,10 +11,13 @@ from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
     DENSE,
     FIXED,
+    NESTED,
     STRUCTURED,
     BoxArrays,
     DensityArrays,
 )
+from procrustes_model.kernels.sparse.groups import cut_empty
+from procrustes_model.kernels.sparse.nested import measure, nested_empty
 
 _LONG = 64
 """Elements up to which a product of shares is faster than, and as exact as, the gamma function."""
@@ -57,18 +60,6 @@ def hypergeometric_empty(size: int, nonzeros: int, elements: int) -> float:
 
 
 @kernel
-def _cut_empty(nonzeros: int, group: int, taken: int) -> float:
-    """Return the probability that `taken` elements of a group are zero: C(m - r, n) / C(m, n)."""
-    if taken > group - nonzeros:
-        return 0.0
-    few, many = min(taken, nonzeros), max(taken, nonzeros)
-    share = 1.0
-    for i in range(few):
-        share *= float(group - many - i) / float(group - i)
-    return share
-
-
-@kernel
 def fibre_empty(n: int, m: int, length: int, first: int, end: int) -> float:
     """Return the probability that elements `first` up to `end` of a fibre of n:m groups are zero.
 
@@ -80,7 +71,7 @@ def fibre_empty(n: int, m: int, length: int, first: int, end: int) -> float:
         start = at - at % m
         group = min(m, length - start)
         until = min(end, start + group)
-        share *= _cut_empty(min(n, group), group, until - at)
+        share *= cut_empty(min(n, group), group, until - at)
         at = until
     return share
 
@@ -235,11 +226,29 @@ def box_words(problem: ProblemArrays, tensor: int, extent: Ints) -> int:
 
 
 @kernel
+def _outside(problem: ProblemArrays, tensor: int, flat: Ints, extent: Ints) -> int:
+    """Return the elements of a box in all ranks that groups do not run through."""
+    words = 1
+    for rank in range(problem.rank_start[tensor], problem.rank_start[tensor + 1]):
+        within = False
+        for one in flat:
+            within = within or one == rank
+        if not within:
+            words *= _count_met(problem, rank, np.minimum(extent, problem.bounds))
+    return int(words)
+
+
+@kernel
 def box_chance(problem: ProblemArrays, densities: DensityArrays, tensor: int, extent: Ints) -> float:
     """Return how likely a box of a tensor over `extent`, int64[D], is empty."""
     model = densities.model[tensor]
     if model == STRUCTURED:
         return _groups_box_empty(problem, tensor, densities.group[tensor], extent)
+    if model == NESTED:
+        flat = densities.flat[tensor]
+        side, length, stride, _ = measure(problem, flat, extent)
+        fibres = _outside(problem, tensor, flat, extent)
+        return nested_empty(densities.nest[tensor], side, length, stride, fibres)
     words = box_words(problem, tensor, extent)
     return box_empty(
         model, densities.size[tensor], densities.nonzeros[tensor], densities.average[tensor], words

@@ -13,6 +13,7 @@ from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
     CP,
     DIMENSIONS,
+    NESTED,
     RLE,
     STRUCTURED,
     UB,
@@ -136,7 +137,7 @@ def _empty_subtile(
     extent: Ints, fiber: Ints, rank: int,
 ) -> float:  # fmt: skip
     """Return how likely the subtile of a position of a rank is empty, in a tile over `extent`, int64[D]."""
-    if densities.model[tensor] != STRUCTURED:
+    if densities.model[tensor] not in (STRUCTURED, NESTED):
         words = 1
         for r in range(rank):
             words *= fiber[r]

@@ -34,7 +34,7 @@ from procrustes_model.model.sparse.formats import is_implied, lower_terms, posit
 from procrustes_model.model.sparse.masks import check_tables, lower_masks, read_mask
 from procrustes_model.model.sparse.names import Names
 from procrustes_model.policies import POLICIES, Policy
-from procrustes_model.spec.groups import keeps, rank_of_groups, settle, side_of
+from procrustes_model.spec.groups import keeps, ranks_of_groups, settle, side_of
 from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.schema import LARGEST_BOUND
 from procrustes_model.spec.sparsity import EVERY_LEVEL, Density, SparsePhase, Sparsity
@@ -42,11 +42,14 @@ from procrustes_model.spec.sparsity_reader import density_of
 from procrustes_model.spec.tensors import named_tensors
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.text.yaml_text import Path
-from procrustes_model.vocabulary import PHASES, FormatRanks, Role, Served
+from procrustes_model.vocabulary import PHASES, DensityModel, FormatRanks, Role, Served
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
-    from procrustes_model.spec.problem import Problem, Term
+    from procrustes_model.spec.problem import Problem, Tensor, Term
+
+MOST_IN_BLOCK = 4096
+"""Elements of an outermost group of blocks, or through several ranks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,7 @@ def lower_sparsity(
     mask_arrays = lower_masks(problem, problem_arrays, read)
     rules_of = _density_rules(problem, chosen, mask_arrays)
     density_arrays = _lower_densities(problem, problem_arrays, chosen, rules_of, mask_arrays, sparsity)
+    _check_uses(phase, density_arrays, balance, sparsity, problem)
     share = 1.0 if phase.capacity.size == "maximum" else float(phase.capacity.quantile)
     components = working_components(
         architecture,
@@ -381,6 +385,8 @@ def _lower_densities(
         average=np.ones(count),
         met=np.ones(count),
         group=np.full((count, 3), -1, np.int64),
+        nest=np.zeros((count, max([1, *(len(one.levels) for one in chosen.values())]), 2), np.int64),
+        flat=np.full((count, max(len(tensor.ranks) for tensor in problem.tensors)), -1, np.int64),
     )
     for t, tensor in enumerate(problem.tensors):
         size = int(lowered.size[t])
@@ -397,28 +403,107 @@ def _lower_densities(
             exact = lowered.nonzeros[t] / size if rules[t].known_total else average
             lowered.average[t] = lowered.met[t] = exact
             if density.along is not None:
-                _lower_groups(problem, t, density, design, lowered)
+                _lower_groups(problem, arrays, t, density, design, lowered)
     return lowered
 
 
 def _lower_groups(
-    problem: Problem, t: int, density: Density, design: Sparsity, lowered: DensityArrays
+    problem: Problem,
+    arrays: ProblemArrays,
+    t: int,
+    density: Density,
+    design: Sparsity,
+    lowered: DensityArrays,
 ) -> None:
     """Fill in what is known of a tensor of n:m groups, of which the last along a dimension may be shorter."""
-    n, m, along = density.nonzeros or 1, density.group or 1, str(density.along)
+    n, m = density.nonzeros or 1, density.group or 1
     tensor = problem.tensors[t]
-    rank = rank_of_groups(problem, tensor.name, density)
-    if rank is None:
+    ranks = ranks_of_groups(problem, tensor.name, density)
+    path = ("densities", tensor.name, "along")
+    if not ranks:
         own = sorted({term.dimension for one in tensor.ranks for term in one})
-        where = f"tensor '{tensor.name}' has no dimension '{along}' for its groups"
-        path = ("densities", tensor.name, "along")
+        names = density.along if isinstance(density.along, tuple) else (density.along,)
+        absent = next(name for name in names if name not in own)
+        where = f"tensor '{tensor.name}' has no dimension '{absent}' for its groups"
         raise SpecError(design.issue(where, f"its dimensions are {', '.join(own)}", problem.phase, path))
-    length = side_of(problem, rank)
+    length = math.prod(side_of(problem, rank) for rank in ranks)
     kept = kept_along(n, m, length)
-    lowered.group[t] = n, m, list(problem.dimensions).index(along)
+    if density.is_nested:
+        _check_nested(problem, tensor, density, ranks, length, design)
+        lowered.model[t] = DensityModel.NESTED
+        lowered.nest[t, : len(density.levels)] = density.levels
+        first = int(arrays.rank_start[t])
+        lowered.flat[t, : len(ranks)] = [first + tensor.ranks.index(rank) for rank in ranks]
+        kept = round((density.average or 0.0) * length) if density.of else kept
+        lowered.met[t] = kept / length
+    else:
+        lowered.group[t] = n, m, list(problem.dimensions).index(str(density.along))
+        lowered.met[t] = _met_along(problem, ranks[0], n, m)
     lowered.nonzeros[t] = int(lowered.size[t]) // length * kept
     lowered.average[t] = kept / length
-    lowered.met[t] = _met_along(problem, rank, n, m)
+
+
+def _check_nested(
+    problem: Problem,
+    tensor: Tensor,
+    density: Density,
+    ranks: tuple[tuple[Term, ...], ...],
+    length: int,
+    design: Sparsity,
+) -> None:
+    """Raise a SpecError where groups through several ranks, or of blocks, cannot be counted."""
+    path, block = ("densities", tensor.name), math.prod(m for _, m in density.levels)
+    message = hint = ""
+    summed = [rank for rank in ranks if _moves_in_steps(problem, rank)]
+    if summed:
+        names = " and ".join(term.dimension for term in summed[0])
+        message = f"groups of '{tensor.name}' run through a rank that {names} move"
+        hint = "name dimensions that move a rank alone, step by step, or give a mask"
+    elif len(set(ranks)) < len(ranks):
+        message, hint = (
+            f"groups of '{tensor.name}' run through a rank twice",
+            "name one dimension of each rank",
+        )
+    elif block > MOST_IN_BLOCK:
+        message = f"groups of '{tensor.name}' have {block:,} elements"
+        hint = f"at most {MOST_IN_BLOCK:,} can be counted; give a mask"
+    elif density.of and length % block:
+        message = (
+            f"groups of {block} elements do not divide the {length} of '{tensor.name}' that they run through"
+        )
+        hint = "say 'short_groups: dense', or give a mask"
+    if message:
+        raise SpecError(design.issue(message, hint, problem.phase, path))
+
+
+def _moves_in_steps(problem: Problem, rank: tuple[Term, ...]) -> bool:
+    """Say whether a rank is moved by several dimensions, or by one in larger steps."""
+    moving = [term for term in rank if problem.dimensions[term.dimension] > 1]
+    return len(moving) > 1 or any(term.coefficient > 1 for term in moving)
+
+
+def _check_uses(
+    phase: SparsePhase, densities: DensityArrays, balance: BalanceArrays, design: Sparsity, problem: Problem
+) -> None:
+    """Raise a SpecError where something is asked of nested groups that is counted on masks only."""
+    issues = []
+    for t, tensor in enumerate(problem.tensors):
+        if densities.model[t] != DensityModel.NESTED:
+            continue
+        title, hint = f"groups of '{tensor.name}' through several ranks, or of blocks,", "give a mask"
+        if balance.tensor == t:
+            message = f"{title} are not followed over the array"
+            issues.append(design.issue(message, hint, problem.phase, ("balancing", "tensor")))
+        for level, stored in phase.formats.get(tensor.name, {}).items():
+            path = ("formats", tensor.name, level)
+            if stored.stores_runs:
+                message = f"runs of zeros in {title} are not counted"
+                issues.append(design.issue(message, f"{hint}, or take another format", problem.phase, path))
+            elif stored.ranks and phase.rules.format_ranks != "dimensions":
+                message = f"{title} are not known to formats whose ranks are loops"
+                issues.append(design.issue(message, "take the rule 'format_ranks' out", problem.phase, path))
+    if issues:
+        raise SpecError(issues)
 
 
 def _met_along(problem: Problem, rank: tuple[Term, ...], n: int, m: int) -> float:
