@@ -27,6 +27,7 @@ from procrustes_model.policies import NO_POLICY, POLICIES
 from procrustes_model.spec.format_ranks import FormatRank
 from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.schema import (
+    LARGEST_BOUND,
     Count,
     Frozen,
     Identifier,
@@ -83,6 +84,8 @@ def _dimensions(value: Any) -> Any:
 
 
 Blocks = Annotated[tuple[tuple[int, int], ...], BeforeValidator(_blocks)]
+Band = Annotated[int, Field(strict=True, ge=0, le=LARGEST_BOUND)]
+Diagonal = Annotated[tuple[Identifier, Identifier], AfterValidator(check_once)]
 Dimensions = Annotated[str | tuple[str, ...], BeforeValidator(_dimensions)]
 Share = Annotated[float, Field(strict=True), AfterValidator(_share)]
 InnerShare = Annotated[float, Field(strict=True), AfterValidator(_inner_share)]
@@ -125,6 +128,14 @@ class Density(Frozen):
         description="where m does not divide the dimension. pruned, the default: the last group, of r "
         f"elements, keeps min(n, r) of them; dense: nothing is zero; {_takers('short_groups')}",
     )
+    band: Band | None = Field(
+        default=None,
+        description=f"how far from the diagonal elements are not zero, 0: on it only; {_takers('band')}",
+    )
+    diagonal: Diagonal | None = Field(
+        default=None,
+        description=f"two dimensions whose ranks have the same index on the diagonal; {_takers('diagonal')}",
+    )
     mask: Text | None = Field(
         default=None, description=f"a .npy or .npz file, nonzero = kept; {_takers('mask')}"
     )
@@ -141,6 +152,11 @@ class Density(Frozen):
         if self.nonzeros is not None and self.group is not None and self.nonzeros > self.group:
             raise ValueError("has more nonzeros than its group has elements")
         return self
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether it says of every element whether it is zero."""
+        return self.mask is not None or self.rule.place is not None
 
     @property
     def levels(self) -> tuple[tuple[int, int], ...]:

@@ -30,12 +30,20 @@ ALL = pytest.mark.parametrize("rule", DENSITIES.values(), ids=list(DENSITIES))
 
 SHAPE = (6, 8)
 VALUES: dict[str, Any] = {"density": 0.25, "nonzeros": 1, "group": 4, "along": "K", "mask": "mask.npy"}
+VALUES |= {"band": 0, "diagonal": ["M", "K"]}
 """Of the keys that models take."""
 
 
 def written(rule: DensityRule) -> dict[str, Any]:
     """Return a density as a file has it."""
     return {"model": rule.name, **{key: VALUES[key] for key in rule.keys}}
+
+
+def share_of(rule: DensityRule) -> float:
+    """Return nonzeros / elements of a tensor of `SHAPE`."""
+    if rule.place is not None:
+        return float(rule.place(SHAPE, (0, 1), VALUES).mean())
+    return 0.25 if rule.keys else 1.0
 
 
 def empty(rule: DensityRule, words: int, along: int) -> float:
@@ -128,7 +136,7 @@ def test_names_come_back_and_bounds_hold(rule: DensityRule, tmp_path: Any) -> No
     assert design.density_rules[tensor] is rule
     counts = result.sparse("L0", "A")
     assert space.cost.relaxation.density(tensor) * counts.dense[0] <= counts.actual[0] * (1 + 1e-9)
-    assert space.cost.relaxation.density(tensor) == pytest.approx(0.25 if rule.keys else 1.0)
+    assert space.cost.relaxation.density(tensor) == pytest.approx(share_of(rule))
     work = measure_imbalance(machine, problem, mapping, sparsity, samples=2)
     assert (work.of.basis == "even") == (not rule.varies)
     assert result.imbalance is not None

@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from procrustes_model.densities import DENSITIES, DensityRule
 from procrustes_model.densities.structured import kept_along
@@ -31,7 +32,7 @@ from procrustes_model.model.sparse.actions import lower_actions, lower_pack
 from procrustes_model.model.sparse.effects import idle_on
 from procrustes_model.model.sparse.format_ranks import check_masks, lower_ranks, shipped_dimensions
 from procrustes_model.model.sparse.formats import is_implied, lower_terms, positions_of
-from procrustes_model.model.sparse.masks import check_tables, lower_masks, read_mask
+from procrustes_model.model.sparse.masks import check_tables, lower_masks, read_mask, tensor_shape
 from procrustes_model.model.sparse.names import Names
 from procrustes_model.policies import POLICIES, Policy
 from procrustes_model.spec.groups import keeps, ranks_of_groups, settle, side_of
@@ -219,7 +220,7 @@ def lower_sparsity(
     if names.issues:
         raise SpecError(names.issues)
     check_tables(problem, problem_arrays, found)
-    read = {name: read_mask(mask, problem, name) for name, mask in found.items()}
+    read = {name: _read_mask(mask, problem, name, sparsity) for name, mask in found.items()}
     mask_arrays = lower_masks(problem, problem_arrays, read)
     rules_of = _density_rules(problem, chosen, mask_arrays)
     density_arrays = _lower_densities(problem, problem_arrays, chosen, rules_of, mask_arrays, sparsity)
@@ -291,8 +292,8 @@ def _choose_zeros(
     ]
     found = dict(masks)
     for name, density in chosen.items():
-        if density.model == "mask" and name not in found:
-            found[name] = density.mask
+        if density.is_mask and name not in found:
+            found[name] = density.mask or density
     return chosen, found
 
 
@@ -310,7 +311,7 @@ def choose_densities(
 def _check_added(found: Mapping[str, Any], names: Names) -> None:
     """Complain of sizes that are added up where no phase has several masks, and so any to add."""
     stated = [names.design.phase(phase).densities.values() for phase in PHASES]
-    most = max(sum(density.model == "mask" for density in one) for one in stated)
+    most = max(sum(density.is_mask for density in one) for one in stated)
     if max(len(found), most) < 2:
         message = "'capacity: added' has no effect on fewer than two masks"
         names.complain(message, "give a mask of another tensor, or take the rule out", ("rules", "capacity"))
@@ -355,6 +356,28 @@ def _density(name: str, value: Any, own: Density | None, problem: Problem) -> De
     return load_sparsity({"sparsity": content}).forward.densities[name]
 
 
+def _read_mask(source: Any, problem: Problem, name: str, design: Sparsity) -> NDArray[np.bool_]:
+    """Return the mask of a tensor, from a file, an array, or a density that says all of it."""
+    place = source.rule.place if isinstance(source, Density) else None
+    if place is None:
+        return read_mask(source, problem, name)
+    ranks = next(tensor.ranks for tensor in problem.tensors if tensor.name == name)
+    axes = []
+    for position, dimension in enumerate(source.diagonal or ()):
+        mine = [axis for axis, rank in enumerate(ranks) if any(one.dimension == dimension for one in rank)]
+        if not mine or mine[0] in axes:
+            own = sorted({term.dimension for rank in ranks for term in rank})
+            message = (
+                f"tensor '{name}' has no {'other ' if mine else ''}rank of '{dimension}' for its diagonal"
+            )
+            path = ("densities", name, "diagonal", position)
+            raise SpecError(
+                design.issue(message, f"its dimensions are {', '.join(own)}", problem.phase, path)
+            )
+        axes.append(mine[0])
+    return place(tensor_shape(problem, name), tuple(axes), source.model_dump())
+
+
 def _size(problem: Problem, tensor: int) -> int:
     return math.prod(side_of(problem, rank) for rank in problem.tensors[tensor].ranks)
 
@@ -364,7 +387,10 @@ def _density_rules(
 ) -> tuple[DensityRule, ...]:
     """Return the density models of tensors: of a mask where there is one, dense where nothing is said."""
     said = (chosen[tensor.name].model if tensor.name in chosen else "dense" for tensor in problem.tensors)
-    return tuple(DENSITIES["mask" if masks.known[t] else name] for t, name in enumerate(said))
+    rules = [DENSITIES[name] for name in said]
+    return tuple(
+        DENSITIES["mask"] if masks.known[t] and one.place is None else one for t, one in enumerate(rules)
+    )
 
 
 def _lower_densities(
