@@ -323,6 +323,8 @@ class DensityModel(IntEnum):
     STRUCTURED = 3
     NESTED = 4
     """Structured in groups through several ranks, or in groups of groups."""
+    ROWS = 5
+    """A known number of nonzeros in every row, anywhere in it."""
 
 
 class Assignment(IntEnum):

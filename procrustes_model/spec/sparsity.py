@@ -128,6 +128,13 @@ class Density(Frozen):
         description="where m does not divide the dimension. pruned, the default: the last group, of r "
         f"elements, keeps min(n, r) of them; dense: nothing is zero; {_takers('short_groups')}",
     )
+    exponent: NonNegative | None = Field(
+        default=None,
+        description=f"how fast nonzeros become fewer, row by row; 0: not at all; {_takers('exponent')}",
+    )
+    rows: Identifier | None = Field(
+        default=None, description=f"dimension that tells rows apart, the fullest first; {_takers('rows')}"
+    )
     band: Band | None = Field(
         default=None,
         description=f"how far from the diagonal elements are not zero, 0: on it only; {_takers('band')}",

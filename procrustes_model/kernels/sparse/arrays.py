@@ -11,7 +11,7 @@ from typing import NamedTuple
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
 from procrustes_model.vocabulary import DensityModel, FormatRanks, Quantity, RankKind, Saving, Width
 
-DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED, NESTED = (int(code) for code in DensityModel)
+DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED, NESTED, ROWS = (int(code) for code in DensityModel)
 """Density models."""
 
 FIBERS, POSITIONS, BLOCKS, NONZEROS, ENTRIES, WHOLE_BLOCKS = (int(quantity) for quantity in Quantity)
@@ -38,7 +38,7 @@ class DensityArrays(NamedTuple):
     Attributes
     ----------
     model : int64[T]
-        DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED or NESTED: how likely boxes are empty.
+        DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED, NESTED or ROWS: how likely boxes are empty.
     known_total : bool[T]
         Whether `nonzeros` is exact, all placements equally likely.
     varies : bool[T]
@@ -55,7 +55,12 @@ class DensityArrays(NamedTuple):
     nest : int64[T, G, 2]
         Of NESTED tensors, n and m of every level of groups, outermost first; 0: no more.
     flat : int64[T, F]
-        Of these, the ranks that groups run through, the last one fastest; -1: no more.
+        Of these, the ranks that groups run through, the last one fastest; -1: no more. Of ROWS tensors, the
+        first is that of rows.
+    run_start : int64[T + 1]
+        The first row of `runs` of every tensor.
+    runs : int64[X, 2]
+        Of ROWS tensors, nonzeros of alike rows that follow each other, and how many they are.
     """
 
     model: Ints
@@ -68,11 +73,13 @@ class DensityArrays(NamedTuple):
     group: Ints
     nest: Ints
     flat: Ints
+    run_start: Ints
+    runs: Ints
 
     @property
     def is_grouped(self) -> Bools:
-        """Tensors of n:m groups, bool[T]."""
-        grouped: Bools = (self.model == STRUCTURED) | (self.model == NESTED)
+        """Tensors in which it matters where a box lies, or how it is shaped, bool[T]."""
+        grouped: Bools = (self.model == STRUCTURED) | (self.model == NESTED) | (self.model == ROWS)
         return grouped
 
 

@@ -71,16 +71,17 @@ def of_many(p: Floats, times: int) -> tuple[int, Floats]:
 
 
 @kernel
-def mixed_quantile(mean: float, variance: Floats, starts: Ints, low: int, high: int, share: float) -> int:
-    """Return the quantile, from `low` to `high`, of numbers that are normally distributed, all with one mean.
+def mixed_quantile(mean: Floats, variance: Floats, starts: Ints, low: int, high: int, share: float) -> int:
+    """Return the quantile, from `low` to `high`, of numbers that are normally distributed.
 
-    `variance`, `starts` : float64[m], int64[m], of each sort of number, and how many there are.
+    `mean`, `variance`, `starts` : float64[m], float64[m], int64[m], of each sort of number, and how many of
+    it there are.
     """
     while low < high:
         middle = (low + high) // 2
         below = 0.0
         for i in range(len(starts)):
-            above = middle + 0.5 - mean
+            above = middle + 0.5 - mean[i]
             if variance[i] > 0:
                 below += starts[i] * 0.5 * math.erfc(-above / math.sqrt(2 * variance[i]))
             elif above > 0:
@@ -90,3 +91,27 @@ def mixed_quantile(mean: float, variance: Floats, starts: Ints, low: int, high: 
         else:
             low = middle + 1
     return low
+
+
+@kernel
+def of_hypergeometric(size: int, nonzeros: int, words: int) -> tuple[int, Floats]:
+    """Return the least nonzeros of a tile that matter, and how likely it has 0, 1, ... more."""
+    low, high = max(0, words - (size - nonzeros)), min(words, nonzeros)
+    v, z, others = float(words), float(nonzeros), float(size - nonzeros)
+    mode = max(low, min(high, int((v + 1) * ((z + 1) / (size + 2.0)))))
+    first, weight = mode, 1.0
+    while first > low and weight > NOTHING:
+        weight *= first * (others - v + first) / ((v - first + 1) * (z - first + 1))
+        first -= 1
+    last, weight = mode, 1.0
+    while last < high and weight > NOTHING:
+        weight *= (v - last) * (z - last) / ((last + 1) * (others - v + last + 1))
+        last += 1
+    shares = np.ones(last - first + 1)
+    for k in range(mode, first, -1):
+        factor = k * (others - v + k) / ((v - k + 1) * (z - k + 1))
+        shares[k - 1 - first] = shares[k - first] * factor
+    for k in range(mode, last):
+        factor = (v - k) * (z - k) / ((k + 1) * (others - v + k + 1))
+        shares[k + 1 - first] = shares[k - first] * factor
+    return first, shares / shares.sum()

@@ -14,6 +14,7 @@ from procrustes_model.kernels.sparse.arrays import (
     FIXED,
     HYPERGEOMETRIC,
     NESTED,
+    ROWS,
     STRUCTURED,
     DensityArrays,
     FormatArrays,
@@ -27,9 +28,11 @@ from procrustes_model.kernels.sparse.distributions import (
     of_group,
     of_many,
 )
+from procrustes_model.kernels.sparse.empty import measure_rows
 from procrustes_model.kernels.sparse.entries import count_fibers, most_entries
 from procrustes_model.kernels.sparse.groups import count_starts, measure_groups, split_last
 from procrustes_model.kernels.sparse.nested import measure, nested_quantile
+from procrustes_model.kernels.sparse.rows import rows_quantile
 
 _WIDEST, _WIDEST_GROUPS = 1e6, 1e4
 """Variance beyond which a quantile is that of normal distributions, right to a nonzero or two."""
@@ -222,7 +225,8 @@ def structured_quantile(
     if share >= 1 or fewest == most:
         return most
     if variance.max() > _WIDEST_GROUPS:
-        return mixed_quantile(fibers * extent * (n / m), variance, starts, fewest, most, share)
+        mean = np.full(m, fibers * extent * (n / m))
+        return mixed_quantile(mean, variance, starts, fewest, most, share)
     tally = np.zeros(most - fewest + 1)
     if short:
         base, last_of = _of_last(n, m, extent, short)
@@ -262,6 +266,10 @@ def _find_most(
         fibres = words // max(1, sides.prod())
         nest, average = densities.nest[tensor], densities.average[tensor]
         return nested_quantile(nest, sides, length, stride, fibres, average, share)
+    if densities.model[tensor] == ROWS:
+        side, width = measure_rows(problem, densities, tensor, extent)
+        runs = densities.runs[densities.run_start[tensor] : densities.run_start[tensor + 1]]
+        return rows_quantile(runs, densities.size[tensor] // runs[:, 1].sum(), side, width, share)
     n, m, along = densities.group[tensor, 0], densities.group[tensor, 1], densities.group[tensor, 2]
     rank = problem.rank[tensor, along]
     side, _ = measure_groups(problem, rank, extent)
@@ -316,7 +324,7 @@ def fill_fullest(
     mappings, levels, tensors = tile.shape
     for t in range(tensors):
         model = densities.model[t]
-        if known[t] or model not in (HYPERGEOMETRIC, STRUCTURED, NESTED):
+        if known[t] or model not in (HYPERGEOMETRIC, STRUCTURED, NESTED, ROWS):
             continue
         grouped = problem.rank[t, densities.group[t, 2]] if model == STRUCTURED else -1
         for level in range(levels):
@@ -328,7 +336,9 @@ def fill_fullest(
                 if model == STRUCTURED:
                     side, code = measure_groups(problem, grouped, below[n, level])
                 elif model == NESTED:
-                    _, _, _, code = measure(problem, densities.flat[t], below[n, level])
+                    code = measure(problem, densities.flat[t], below[n, level])[3]
+                elif model == ROWS:
+                    code = measure_groups(problem, densities.flat[t, 0], below[n, level])[1]
                 slot = _find_slot(key, t, words // side, code)
                 if key[slot, 0] != 0:
                     nonzeros[n, level, t] = value[slot]

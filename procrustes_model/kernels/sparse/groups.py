@@ -12,18 +12,6 @@ _MOST_ROWS = 1 << 15
 
 
 @kernel
-def cut_empty(nonzeros: int, group: int, taken: int) -> float:
-    """Return the probability that `taken` elements of a group are zero: C(m - r, n) / C(m, n)."""
-    if taken > group - nonzeros:
-        return 0.0
-    few, many = min(taken, nonzeros), max(taken, nonzeros)
-    share = 1.0
-    for i in range(few):
-        share *= float(group - many - i) / float(group - i)
-    return share
-
-
-@kernel
 def measure_groups(problem: ProblemArrays, rank: int, extent: Ints) -> tuple[int, int]:
     """Return the side of a tile over int64[D] in a rank, and a number that tells all such tiles apart."""
     side, code = 1, 0

@@ -14,8 +14,8 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, ProblemArrays
 from procrustes_model.kernels.jit import kernel
+from procrustes_model.kernels.sparse.chances import cut_empty
 from procrustes_model.kernels.sparse.distributions import added, mixed_quantile, of_group, of_many, trimmed
-from procrustes_model.kernels.sparse.groups import cut_empty
 
 _WIDEST = 1e4
 """Variance beyond which a quantile is that of normal distributions, right to a nonzero or two."""
@@ -424,7 +424,8 @@ def nested_quantile(
         words = fibres
         for k in range(len(side)):
             words *= side[k]
-        return int(mixed_quantile(words * average, variance, places.many, 0, most, share))
+        mean = np.full(len(variance), words * average)
+        return int(mixed_quantile(mean, variance, places.many, 0, most, share))
     tally = np.zeros(most + 1)
     for i in range(len(places.base)):
         if places.many[i] > 0:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from procrustes_model.densities import DENSITIES, DensityRule
+from procrustes_model.densities.power_law import share_among_rows
 from procrustes_model.densities.structured import kept_along
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import Bools, MachineArrays, ProblemArrays
@@ -51,6 +52,14 @@ if TYPE_CHECKING:
 
 MOST_IN_BLOCK = 4096
 """Elements of an outermost group of blocks, or through several ranks."""
+MOST_ROWS = 1 << 22
+"""Rows of a tensor whose rows have nonzeros of their own."""
+
+_TITLES = {
+    DensityModel.NESTED: "groups of '{}' through several ranks, or of blocks,",
+    DensityModel.ROWS: "rows of '{}' of unequal density",
+}
+"""What tensors are called of which some things are counted on masks only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +422,8 @@ def _lower_densities(
         group=np.full((count, 3), -1, np.int64),
         nest=np.zeros((count, max([1, *(len(one.levels) for one in chosen.values())]), 2), np.int64),
         flat=np.full((count, max(len(tensor.ranks) for tensor in problem.tensors)), -1, np.int64),
+        run_start=np.zeros(count + 1, np.int64),
+        runs=np.zeros((0, 2), np.int64),
     )
     for t, tensor in enumerate(problem.tensors):
         size = int(lowered.size[t])
@@ -430,7 +441,44 @@ def _lower_densities(
             lowered.average[t] = lowered.met[t] = exact
             if density.along is not None:
                 _lower_groups(problem, arrays, t, density, design, lowered)
+            if density.rows is not None:
+                lowered = _lower_rows(problem, arrays, t, density, design, lowered)
+        lowered.run_start[t + 1] = len(lowered.runs)
     return lowered
+
+
+def _lower_rows(
+    problem: Problem,
+    arrays: ProblemArrays,
+    t: int,
+    density: Density,
+    design: Sparsity,
+    lowered: DensityArrays,
+) -> DensityArrays:
+    """Return the same arrays with the rows of a tensor added."""
+    tensor, path = problem.tensors[t], ("densities", problem.tensors[t].name, "rows")
+    mine = [k for k, rank in enumerate(tensor.ranks) if any(one.dimension == density.rows for one in rank)]
+    message = hint = ""
+    if not mine:
+        own = sorted({term.dimension for rank in tensor.ranks for term in rank})
+        message = f"tensor '{tensor.name}' has no dimension '{density.rows}' for its rows"
+        hint = f"its dimensions are {', '.join(own)}"
+    elif _moves_in_steps(problem, tensor.ranks[mine[0]]):
+        message = f"rows of '{tensor.name}' lie along a rank that '{density.rows}' does not move alone"
+        hint = "name a dimension that moves a rank alone, step by step, or give a mask"
+    elif side_of(problem, tensor.ranks[mine[0]]) > MOST_ROWS:
+        message, hint = f"'{tensor.name}' has more than {MOST_ROWS:,} rows", "give another density"
+    if message:
+        raise SpecError(design.issue(message, hint, problem.phase, path))
+    rows, size = side_of(problem, tensor.ranks[mine[0]]), int(lowered.size[t])
+    nonzeros = math.ceil((density.density or 0.0) * size)
+    found = share_among_rows(rows, size // rows, nonzeros, density.exponent or 0.0)
+    begins = np.flatnonzero(np.diff(found, prepend=-1))
+    runs = np.stack([found[begins], np.diff(begins, append=rows)], axis=1)
+    lowered.flat[t, 0] = int(arrays.rank_start[t]) + mine[0]
+    lowered.nonzeros[t] = nonzeros
+    lowered.average[t] = lowered.met[t] = nonzeros / size
+    return lowered._replace(runs=np.concatenate([lowered.runs, runs]))
 
 
 def _lower_groups(
@@ -511,12 +559,12 @@ def _moves_in_steps(problem: Problem, rank: tuple[Term, ...]) -> bool:
 def _check_uses(
     phase: SparsePhase, densities: DensityArrays, balance: BalanceArrays, design: Sparsity, problem: Problem
 ) -> None:
-    """Raise a SpecError where something is asked of nested groups that is counted on masks only."""
+    """Raise a SpecError where something is asked of a density that is counted on masks only."""
     issues = []
     for t, tensor in enumerate(problem.tensors):
-        if densities.model[t] != DensityModel.NESTED:
+        if densities.model[t] not in _TITLES:
             continue
-        title, hint = f"groups of '{tensor.name}' through several ranks, or of blocks,", "give a mask"
+        title, hint = _TITLES[DensityModel(int(densities.model[t]))].format(tensor.name), "give a mask"
         if balance.tensor == t:
             message = f"{title} are not followed over the array"
             issues.append(design.issue(message, hint, problem.phase, ("balancing", "tensor")))
