@@ -48,11 +48,11 @@ def keeps(density: Density, tensor: str, problem: Problem, share: float) -> bool
         Nonzeros / elements.
     """
     length = _length(problem, tensor, density)
-    if density.nonzeros is None or density.group is None or length is None:
+    if not density.levels or length is None:
         return False
     shares = [density.average or 0.0]
-    if not density.of:
-        shares.append(kept_along(density.nonzeros, density.group, length) / length)
+    if len(density.levels) == 1:
+        shares.append(kept_along(*density.levels[0], length) / length)
     return any(math.isclose(share, own, rel_tol=1e-9) for own in shares)
 
 

@@ -128,6 +128,11 @@ class Density(Frozen):
         description="where m does not divide the dimension. pruned, the default: the last group, of r "
         f"elements, keeps min(n, r) of them; dense: nothing is zero; {_takers('short_groups')}",
     )
+    terms: Blocks | None = Field(
+        default=None,
+        description="'n:m' of every term, in order, every m a multiple of the one before; "
+        f"{_takers('terms')}",
+    )
     exponent: NonNegative | None = Field(
         default=None,
         description=f"how fast nonzeros become fewer, row by row; 0: not at all; {_takers('exponent')}",
@@ -158,7 +163,19 @@ class Density(Frozen):
                 raise ValueError(f"of model '{self.model}' {rule} '{key}'")
         if self.nonzeros is not None and self.group is not None and self.nonzeros > self.group:
             raise ValueError("has more nonzeros than its group has elements")
+        self._check_terms()
         return self
+
+    def _check_terms(self) -> None:
+        """Raise a ValueError where a term is not of what the ones before it leave."""
+        size = kept = 1
+        for number, (n, m) in enumerate(self.terms or ()):
+            if m % size:
+                raise ValueError(f"of model 'series' has groups of {m} after {size}, no multiple of that")
+            kept = (kept * (m // size) if number else 0) + n
+            if kept > m:
+                raise ValueError(f"of model 'series' keeps {kept} of {m} elements: more than there are")
+            size = m
 
     @property
     def is_mask(self) -> bool:
@@ -167,15 +184,22 @@ class Density(Frozen):
 
     @property
     def levels(self) -> tuple[tuple[int, int], ...]:
-        """N and m of every level of groups, outermost first; empty where there are none."""
+        """N and m of every level of groups, outermost first; empty where there are none.
+
+        Of a series m counts blocks: the groups of the term before.
+        """
+        if self.terms is not None:
+            sizes = (1, *(m for _, m in self.terms))
+            ratios = [(n, m // before) for (n, m), before in zip(self.terms, sizes, strict=False)]
+            return tuple(ratios[::-1])
         if self.nonzeros is None or self.group is None:
             return ()
         return ((self.nonzeros, self.group), *(self.of or ()))
 
     @property
     def is_nested(self) -> bool:
-        """Whether groups are of blocks, or run through several ranks."""
-        return self.of is not None or isinstance(self.along, tuple)
+        """Whether groups are of blocks, run through several ranks, or are summed."""
+        return self.terms is not None or self.of is not None or isinstance(self.along, tuple)
 
     @property
     def average(self) -> float | None:

@@ -30,12 +30,27 @@ def block_patterns(levels: Levels) -> list[Pattern]:
     return found
 
 
-def nested_patterns(levels: Levels, length: int) -> list[Pattern]:
+def series_patterns(levels: Levels) -> list[Pattern]:
+    """Return every way to take a sum of terms, the last one first; ways that end alike stand there each."""
+    if not levels:
+        return [(False,)]
+    (n, m), inner = levels[0], series_patterns(levels[1:])
+    found = []
+    for parts in itertools.product(inner, repeat=m):
+        held = list(itertools.chain(*parts))
+        left = [i for i, one in enumerate(held) if not one]
+        chances = itertools.combinations(left, n)
+        found += [tuple(one or i in chosen for i, one in enumerate(held)) for chosen in chances]
+    return found
+
+
+def nested_patterns(levels: Levels, length: int, summed: bool = False) -> list[Pattern]:
     """Return every pattern of so many elements in a row; only plain groups may have a shorter last one."""
     if len(levels) == 1:
         return fibre_patterns(*levels[0], length)
     blocks = length // math.prod(m for _, m in levels)
-    parts = itertools.product(block_patterns(levels), repeat=blocks)
+    ways = series_patterns(levels) if summed else block_patterns(levels)
+    parts = itertools.product(ways, repeat=blocks)
     return [tuple(itertools.chain(*one)) for one in parts]
 
 

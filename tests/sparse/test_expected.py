@@ -87,7 +87,7 @@ def test_few_nonzeros_are_placed_with_their_known_total(nonzeros: int) -> None:
                 average=np.array([exact]),
                 met=np.array([exact]),
                 group=np.full((1, 3), -1),
-                nest=np.zeros((1, 1, 2), np.int64),
+                nest=np.zeros((1, 1, 3), np.int64),
                 flat=np.full((1, 1), -1, np.int64),
                 run_start=np.zeros(2, np.int64),
                 runs=np.zeros((0, 2), np.int64),

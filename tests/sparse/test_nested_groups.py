@@ -12,21 +12,26 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem, load_sparsity
-from procrustes_model.kernels.sparse.nested import nested_empty, nested_quantile
+from procrustes_model.densities.series import kept_share
+from procrustes_model.kernels.sparse.nested import OF_BLOCKS, OF_REST, nested_empty, nested_quantile
 from procrustes_model.model.sparse.masks import tensor_shape
 from tests.amount import amount
 from tests.naive.nested import empty_share, least_fitting, mask_patterns, nested_patterns
 from tests.strategies import Spec, architectures, mappings
 
 MOST_PATTERNS = 3000
-Case = tuple[list[tuple[int, int]], list[int], list[int]]
+Case = tuple[list[tuple[int, int]], list[int], list[int], bool]
 
 
-def number_of(levels: list[tuple[int, int]], length: int) -> int:
-    """Return how many patterns there are."""
-    ways = 1
+def number_of(levels: list[tuple[int, int]], length: int, summed: bool = False) -> int:
+    """Return how many patterns there are; 0 where there are fewer elements than are to be kept."""
+    ways, size, kept = 1, 1, 0
     for n, m in reversed(levels):
-        ways = math.comb(m, n) * ways**n
+        size, kept = size * m, kept * m
+        if summed and n > size - kept:
+            return 0
+        ways = math.comb(size - kept, n) * ways**m if summed else math.comb(m, n) * ways**n
+        kept += n
     whole, rest = divmod(length, math.prod(m for _, m in levels))
     n = levels[0][0]
     return int(ways**whole * (math.comb(rest, min(n, rest)) if len(levels) == 1 else 1))
@@ -45,28 +50,31 @@ def group_levels(draw: st.DrawFn) -> list[tuple[int, int]]:
 @st.composite
 def nests(draw: st.DrawFn) -> Case:
     """Draw levels of groups, ranks that they divide or have plain groups, and a box."""
-    levels = draw(group_levels())
+    levels, summed = draw(group_levels()), draw(st.booleans())
     lengths = draw(st.lists(st.integers(1, 6), min_size=1, max_size=3))
     block = math.prod(m for _, m in levels)
     if len(levels) > 1:
         lengths[0] *= block // math.gcd(block, math.prod(lengths))
-    assume(number_of(levels, math.prod(lengths)) <= MOST_PATTERNS)
-    return levels, lengths, [draw(st.integers(1, length)) for length in lengths]
+    summed = summed and len(levels) > 1
+    assume(1 <= number_of(levels, math.prod(lengths), summed) <= MOST_PATTERNS)
+    return levels, lengths, [draw(st.integers(1, length)) for length in lengths], summed
 
 
-def arrays(levels: list[tuple[int, int]], lengths: list[int], sides: list[int]) -> tuple[Any, ...]:
+def arrays(case: Case) -> tuple[Any, ...]:
+    levels, lengths, sides, summed = case
     stride = [math.prod(lengths[k + 1 :]) for k in range(len(lengths))]
-    unused = np.zeros((1, 2), np.int64)  # of a tensor with more levels
-    return (np.concatenate((np.array(levels), unused)), *map(np.array, (sides, lengths, stride)))
+    nest = [(*level, OF_REST if summed else OF_BLOCKS) for level in levels]
+    unused = (0, 0, 0)  # of a tensor with more levels
+    return (np.array([*nest, unused]), *map(np.array, (sides, lengths, stride)))
 
 
 @pytest.mark.quick
 @settings(max_examples=amount(300, 60), deadline=None)
 @given(nests(), st.integers(1, 3))
 def test_empty_boxes_are_those_of_all_patterns(case: Case, fibres: int) -> None:
-    levels, lengths, sides = case
-    patterns = nested_patterns(levels, math.prod(lengths))
-    found = nested_empty(*arrays(levels, lengths, sides), fibres)
+    levels, lengths, sides, summed = case
+    patterns = nested_patterns(levels, math.prod(lengths), summed)
+    found = nested_empty(*arrays(case), fibres)
     assert found == pytest.approx(float(empty_share(patterns, lengths, sides, fibres)), rel=1e-12, abs=1e-15)
 
 
@@ -74,9 +82,9 @@ def test_empty_boxes_are_those_of_all_patterns(case: Case, fibres: int) -> None:
 @settings(max_examples=amount(300, 60), deadline=None)
 @given(nests(), st.integers(1, 3), st.sampled_from([0.3, 0.5, 0.9, 0.99, 1.0]))
 def test_quantiles_are_those_of_all_patterns(case: Case, fibres: int, share: float) -> None:
-    levels, lengths, sides = case
-    patterns = nested_patterns(levels, math.prod(lengths))
-    found = nested_quantile(*arrays(levels, lengths, sides), fibres, 0.5, share)
+    levels, lengths, sides, summed = case
+    patterns = nested_patterns(levels, math.prod(lengths), summed)
+    found = nested_quantile(*arrays(case), fibres, 0.5, share)
     exact = Fraction(share).limit_denominator(100)
     assert found == least_fitting(patterns, lengths, sides, fibres, exact)
 
@@ -102,7 +110,8 @@ def layers(draw: st.DrawFn) -> tuple[Spec, Spec, Spec, Spec, list[int]]:
     length = math.prod(bounds["KCR"[axis]] for axis in axes)
     assume(len(levels) == 1 or length % math.prod(m for _, m in levels) == 0)
     rows = math.prod(bounds[name] for name in "KCR") // length
-    assume(number_of(levels, length) ** rows <= 60)
+    summed = len(levels) > 1 and draw(st.booleans())
+    assume(1 <= number_of(levels, length, summed) ** rows <= 60)
     mapping = draw(mappings(problem, draw(st.integers(1, 3))))
     for level in mapping["mapping"]["levels"]:
         level["keep"] = ["W", "X", "Y"]
@@ -111,8 +120,15 @@ def layers(draw: st.DrawFn) -> tuple[Spec, Spec, Spec, Spec, list[int]]:
         level["words_per_access"] = 1
     along = ["KCR"[axis] for axis in axes]
     density: Spec = {"model": "structured", "nonzeros": levels[0][0], "group": levels[0][1]}
+    if summed:
+        size = 1
+        terms = []
+        for n, m in reversed(levels):
+            size *= m
+            terms.append(f"{n}:{size}")
+        density = {"model": "series", "terms": terms}
     density["along"] = along if len(along) > 1 else along[0]
-    if len(levels) > 1:
+    if len(levels) > 1 and not summed:
         density["of"] = [f"{n}:{m}" for n, m in levels[1:]]
     return machine, problem, mapping, density, axes
 
@@ -139,9 +155,9 @@ def test_expected_counts_are_the_mean_over_all_patterns(
         "capacity": {"size": "average"},
     }
     design = load_sparsity({"sparsity": content})
-    levels = design.forward.densities["W"].levels
+    levels, summed = design.forward.densities["W"].levels, density["model"] == "series"
     shape = tensor_shape(problem, "W")
-    patterns = nested_patterns(levels, math.prod(shape[axis] for axis in axes))
+    patterns = nested_patterns(levels, math.prod(shape[axis] for axis in axes), summed)
     expected = evaluate(architecture, problem, mapping, sparsity=design, check_capacity=False)
     counted = [
         evaluate(architecture, problem, mapping, sparsity=design, masks={"W": mask}, check_capacity=False)
@@ -198,6 +214,13 @@ def test_the_fullest_tile_is_that_of_its_own_groups() -> None:
 @pytest.mark.parametrize(
     ("density", "sections", "said"),
     [
+        ({"model": "series", "terms": ["2:4", "1:6"]}, {}, "has groups of 6 after 4, no multiple of that"),
+        ({"model": "series", "terms": ["2:4", "5:8"]}, {}, "keeps 9 of 8 elements: more than there are"),
+        (
+            {"model": "series", "terms": ["2:4", "1:16"]},
+            {},
+            "groups of 16 elements do not divide the 24 of 'W'",
+        ),
         ({"along": ["R", "R"]}, {}, "'along' has 'R' twice"),
         (
             {"along": ["R", "N"]},
@@ -211,7 +234,7 @@ def test_the_fullest_tile_is_that_of_its_own_groups() -> None:
         (
             {},
             {"balancing": {"tensor": "W"}},
-            "groups of 'W' through several ranks, or of blocks, are not followed",
+            "groups of 'W' through several ranks, of blocks, or summed are not followed",
         ),
         ({}, {"formats": {"W": {"Near": "run_length"}}}, "runs of zeros in groups of 'W'"),
         ({}, {"formats": {"W": {"Near": {"ranks": [{"kind": "RLE"}]}}}}, "runs of zeros in groups of 'W'"),
@@ -226,8 +249,11 @@ def test_the_fullest_tile_is_that_of_its_own_groups() -> None:
     ],
 )
 def test_what_is_not_counted_is_refused(density: Spec, sections: Spec, said: str) -> None:
+    whole = GROUPS | density
+    if "terms" in whole:
+        whole = {key: whole[key] for key in ("model", "terms", "along")}
     with pytest.raises(SpecError) as error:
-        outcome(GROUPS | density, **sections)
+        outcome(whole, **sections)
     assert said in str(error.value)
 
 
@@ -249,3 +275,31 @@ def test_short_groups_may_be_left_dense() -> None:
     assert outcome(GROUPS | {"short_groups": "dense"}).densities[0] == ("W", 0.5)
     # Of 24 elements four groups of five keep two each, and the last one of four.
     assert outcome(GROUPS | {"group": 5}).densities[0] == ("W", 10 / 24)
+
+
+@pytest.mark.parametrize(
+    ("terms", "density", "published"),
+    [([(2, 4)], 0.1, 0.9905), ([(2, 4), (1, 4)], 0.2, 0.9980), ([(2, 4), (1, 8)], 0.5, 0.944)],
+)
+def test_a_series_keeps_what_is_published(
+    terms: list[tuple[int, int]], density: float, published: float
+) -> None:
+    # TASD, arXiv 2403.07953; by arithmetic from its rule.
+    found = kept_share(terms, density)
+    assert found == pytest.approx(published, abs=0.0005)
+    rng = np.random.default_rng(1)
+    drawn = rng.random((20_000, 8)) < density
+    left = drawn.copy()
+    for n, m in terms:
+        groups = left.reshape(-1, m)
+        groups[(np.cumsum(groups, axis=1) <= n) & groups] = False
+        left = groups.reshape(-1, 8)
+    assert found == pytest.approx(1 - left.sum() / drawn.sum(), abs=0.003)
+
+
+def test_shares_that_are_kept_have_limits() -> None:
+    assert kept_share([(2, 4)], 0.0) == 1.0
+    assert kept_share([(4, 4)], 0.7) == pytest.approx(1.0)
+    assert kept_share([(1, 2), (1, 4), (1, 4)], 1.0) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="groups of 6 are not made of those of 4"):
+        kept_share([(2, 4), (1, 6)], 0.5)

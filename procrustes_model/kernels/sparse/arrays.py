@@ -52,8 +52,8 @@ class DensityArrays(NamedTuple):
         tensor whose elements are used unequally often.
     group : int64[T, 3]
         n, m and the dimension of n:m; -1: none.
-    nest : int64[T, G, 2]
-        Of NESTED tensors, n and m of every level of groups, outermost first; 0: no more.
+    nest : int64[T, G, 3]
+        Of NESTED tensors, n, m and kind of every level of groups, outermost first; 0: no more.
     flat : int64[T, F]
         Of these, the ranks that groups run through, the last one fastest; -1: no more. Of ROWS tensors, the
         first is that of rows.

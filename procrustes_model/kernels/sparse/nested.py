@@ -1,8 +1,9 @@
-"""Groups that run through several ranks of a tensor, flattened to one, and groups of groups.
+"""Groups that run through several ranks of a tensor, flattened to one, groups of groups, and sums of groups.
 
 Of every m blocks n are kept, all choices equally likely, and of every block that is kept likewise, down to
-the elements. The outermost groups are independent: what a box takes of each decides everything. Boxes that
-begin at the same place of a group take the same, so that they are looked at once.
+the elements. Or n elements more are kept of every m blocks, of those that the blocks leave. The outermost
+groups are independent: what a box takes of each decides everything. Boxes that begin at the same place of a
+group take the same, so that they are looked at once.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _HOPELESS = -700.0
 """Logarithm of a chance that is taken to be 0."""
 
 _SLACK = 1e-12
+
+OF_BLOCKS, OF_REST = 0, 1
+"""What n elements of a level are: blocks that are kept, or elements beside those that m blocks keep."""
 
 
 class PlaceArrays(NamedTuple):
@@ -68,7 +72,11 @@ class TakenArrays(NamedTuple):
 
 @kernel
 def _levels(nest: Ints) -> int:
-    """Return how many levels of groups there are; `nest`: int64[G, 2], n and m, 0 where there is none."""
+    """Return how many levels of groups there are.
+
+    `nest` : int64[G, 3], outermost first, n, m, 0 where there is no more, and OF_BLOCKS or OF_REST. The last
+    level is of elements.
+    """
     levels = 0
     while levels < len(nest) and nest[levels, 1] > 0:
         levels += 1
@@ -85,6 +93,35 @@ def _elements(nest: Ints) -> int:
 
 
 @kernel
+def _kept(nest: Ints, level: int) -> int:
+    """Return the nonzeros of a group of a level."""
+    last = _levels(nest) - 1
+    kept = nest[last, 0]
+    for one in range(last - 1, level - 1, -1):
+        n, m, kind = nest[one, 0], nest[one, 1], nest[one, 2]
+        kept = kept * m + n if kind == OF_REST else kept * n
+    return int(kept)
+
+
+@kernel
+def _rest(nest: Ints, level: int) -> int:
+    """Return the elements that the blocks of a group of a level leave."""
+    size = 1
+    for one in range(level, _levels(nest)):
+        size *= nest[one, 1]
+    return int(size - nest[level, 1] * _kept(nest, level + 1))
+
+
+@kernel
+def _summed(taken: Ints, parts: int) -> Ints:
+    """Return the elements that are taken of every `parts` groups together."""
+    found = np.empty(len(taken) // parts, np.int64)
+    for i in range(len(found)):
+        found[i] = taken[i * parts : (i + 1) * parts].sum()
+    return found
+
+
+@kernel
 def pattern_empty(nest: Ints, taken: Ints) -> float:
     """Return how likely all elements that are taken of an outermost group are zero.
 
@@ -98,7 +135,13 @@ def pattern_empty(nest: Ints, taken: Ints) -> float:
     for level in range(last - 1, -1, -1):
         n, m = nest[level, 0], nest[level, 1]
         outer = np.empty(len(chance) // m)
+        total = _summed(taken, len(taken) // len(outer))
         for i in range(len(outer)):
+            if nest[level, 2] == OF_REST:
+                outer[i] = cut_empty(n, _rest(nest, level), total[i])
+                for j in range(m):
+                    outer[i] *= chance[i * m + j]
+                continue
             # In the mean over all ways to keep k of the first j blocks, block by block.
             mean = np.zeros(n + 1)
             mean[0] = 1.0
@@ -123,8 +166,20 @@ def pattern_held(nest: Ints, taken: Ints) -> Floats:
     for level in range(last - 1, -1, -1):
         n, m = nest[level, 0], nest[level, 1]
         size = held.shape[1] - 1
-        outer = np.zeros((len(held) // m, n * size + 1))
+        width = m * size + n if nest[level, 2] == OF_REST else n * size
+        outer = np.zeros((len(held) // m, width + 1))
+        total = _summed(taken, len(taken) // len(outer))
         for i in range(len(outer)):
+            if nest[level, 2] == OF_REST:
+                of_blocks, rest = np.ones(1), _rest(nest, level)
+                for j in range(m):
+                    of_blocks = added(of_blocks, held[i * m + j])
+                for k in range(len(of_blocks)):
+                    if of_blocks[k] == 0:
+                        continue  # so many of what is taken cannot be left
+                    more = of_group(min(n, rest), rest, total[i] - k)
+                    outer[i, k : k + len(more)] += of_blocks[k] * more
+                continue
             mean = np.zeros((n + 1, n * size + 1))
             mean[0, 0] = 1.0
             for j in range(1, m + 1):
@@ -147,7 +202,12 @@ def pattern_most(nest: Ints, taken: Ints) -> int:
     for level in range(last - 1, -1, -1):
         n, m = nest[level, 0], nest[level, 1]
         outer = np.empty(len(most) // m, np.int64)
+        total = _summed(taken, len(taken) // len(outer))
         for i in range(len(outer)):
+            if nest[level, 2] == OF_REST:
+                held = most[i * m : (i + 1) * m].sum()
+                outer[i] = held + min(n, total[i] - held)
+                continue
             outer[i] = np.sort(most[i * m : (i + 1) * m])[m - n :].sum()
         most = outer
     return int(most[0])
@@ -159,7 +219,7 @@ def take(nest: Ints, base: int, side: Ints, stride: Ints, size: int, for_empty: 
 
     Parameters
     ----------
-    nest : int64[G, 2]
+    nest : int64[G, 3]
     base : int
         The first element of the box, in the order of groups.
     side, stride : int64[F]
@@ -326,8 +386,8 @@ def nested_empty(nest: Ints, side: Ints, length: Ints, stride: Ints, fibres: int
 
     Parameters
     ----------
-    nest : int64[G, 2]
-        n and m of every level of groups, outermost first.
+    nest : int64[G, 3]
+        n, m and kind of every level of groups, outermost first; of `_levels`.
     side, length, stride : int64[F]
         Of `measure`.
     fibres : int
@@ -355,10 +415,7 @@ def nested_empty(nest: Ints, side: Ints, length: Ints, stride: Ints, fibres: int
 @kernel
 def _held_at(nest: Ints, taken: TakenArrays, rest: int, fibres: int) -> tuple[int, Floats]:
     """Return the distribution of the nonzeros of a box, and where it begins."""
-    kept = 1
-    for level in range(_levels(nest)):
-        kept *= nest[level, 0]
-    begin, total = taken.whole * kept * fibres, np.ones(1)
+    begin, total = taken.whole * _kept(nest, 0) * fibres, np.ones(1)
     for j in range(len(taken.many)):
         first, one = of_many(pattern_held(nest, taken.pattern[j]), taken.many[j] * fibres)
         skipped, total = trimmed(added(total, one))
@@ -373,10 +430,7 @@ def _held_at(nest: Ints, taken: TakenArrays, rest: int, fibres: int) -> tuple[in
 @kernel
 def _spread_at(nest: Ints, taken: TakenArrays, rest: int, fibres: int) -> tuple[int, float]:
     """Return the most nonzeros that a box can have, and the variance of its nonzeros."""
-    kept = 1
-    for level in range(_levels(nest)):
-        kept *= nest[level, 0]
-    most, variance = taken.whole * kept, 0.0
+    most, variance = taken.whole * _kept(nest, 0), 0.0
     for j in range(len(taken.many) + 1):
         times = 1
         if j < len(taken.many):

@@ -26,6 +26,7 @@ from procrustes_model.kernels.sparse.arrays import (
 )
 from procrustes_model.kernels.sparse.empty_on_masks import met_density
 from procrustes_model.kernels.sparse.masks import MaskArrays
+from procrustes_model.kernels.sparse.nested import OF_BLOCKS, OF_REST
 from procrustes_model.model.components import working_components
 from procrustes_model.model.design import Design, lower_rules
 from procrustes_model.model.lower import by_level, lower_bits, lower_machine, lower_metadata, lower_problem
@@ -56,7 +57,7 @@ MOST_ROWS = 1 << 22
 """Rows of a tensor whose rows have nonzeros of their own."""
 
 _TITLES = {
-    DensityModel.NESTED: "groups of '{}' through several ranks, or of blocks,",
+    DensityModel.NESTED: "groups of '{}' through several ranks, of blocks, or summed",
     DensityModel.ROWS: "rows of '{}' of unequal density",
 }
 """What tensors are called of which some things are counted on masks only."""
@@ -420,7 +421,7 @@ def _lower_densities(
         average=np.ones(count),
         met=np.ones(count),
         group=np.full((count, 3), -1, np.int64),
-        nest=np.zeros((count, max([1, *(len(one.levels) for one in chosen.values())]), 2), np.int64),
+        nest=np.zeros((count, max([1, *(len(one.levels) for one in chosen.values())]), 3), np.int64),
         flat=np.full((count, max(len(tensor.ranks) for tensor in problem.tensors)), -1, np.int64),
         run_start=np.zeros(count + 1, np.int64),
         runs=np.zeros((0, 2), np.int64),
@@ -490,7 +491,7 @@ def _lower_groups(
     lowered: DensityArrays,
 ) -> None:
     """Fill in what is known of a tensor of n:m groups, of which the last along a dimension may be shorter."""
-    n, m = density.nonzeros or 1, density.group or 1
+    n, m = density.levels[0]
     tensor = problem.tensors[t]
     ranks = ranks_of_groups(problem, tensor.name, density)
     path = ("densities", tensor.name, "along")
@@ -505,10 +506,11 @@ def _lower_groups(
     if density.is_nested:
         _check_nested(problem, tensor, density, ranks, length, design)
         lowered.model[t] = DensityModel.NESTED
-        lowered.nest[t, : len(density.levels)] = density.levels
+        lowered.nest[t, : len(density.levels), :2] = density.levels
+        lowered.nest[t, : len(density.levels), 2] = OF_BLOCKS if density.terms is None else OF_REST
         first = int(arrays.rank_start[t])
         lowered.flat[t, : len(ranks)] = [first + tensor.ranks.index(rank) for rank in ranks]
-        kept = round((density.average or 0.0) * length) if density.of else kept
+        kept = round((density.average or 0.0) * length) if len(density.levels) > 1 else kept
         lowered.met[t] = kept / length
     else:
         lowered.group[t] = n, m, list(problem.dimensions).index(str(density.along))
@@ -541,11 +543,11 @@ def _check_nested(
     elif block > MOST_IN_BLOCK:
         message = f"groups of '{tensor.name}' have {block:,} elements"
         hint = f"at most {MOST_IN_BLOCK:,} can be counted; give a mask"
-    elif density.of and length % block:
+    elif len(density.levels) > 1 and length % block:
         message = (
             f"groups of {block} elements do not divide the {length} of '{tensor.name}' that they run through"
         )
-        hint = "say 'short_groups: dense', or give a mask"
+        hint = "give a mask" if density.terms else "say 'short_groups: dense', or give a mask"
     if message:
         raise SpecError(design.issue(message, hint, problem.phase, path))
 
