@@ -341,12 +341,16 @@ class FormatRanks(IntEnum):
 
 
 class DensityModel(IntEnum):
-    """How it is known which elements of a tensor are zero; files use the names in lower case."""
+    """How it is known which elements of a tensor are zero, for kernels."""
 
     DENSE = 0
     HYPERGEOMETRIC = 1
     FIXED = 2
     STRUCTURED = 3
+    NESTED = 4
+    """Structured in groups through several ranks, or in groups of groups."""
+    ROWS = 5
+    """A known number of nonzeros in every row, anywhere in it."""
 
 
 class Assignment(IntEnum):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Draw = Callable[[tuple[int, ...], int, tuple[int, int], int, np.random.Generator], NDArray[np.bool_]]
+    Place = Callable[[tuple[int, ...], tuple[int, ...], dict[str, Any]], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ class DensityRule:
         From a shape, the nonzeros of the whole tensor, n and m of groups, the axis that groups run along,
         and a generator to a random mask, every one of this model equally likely. None: there is nothing to
         draw, as every tile has the same share of nonzeros.
+    place : callable or None
+        From a shape, the axes of the dimensions that keys name, and the values of the keys to the mask that
+        they say: it is then counted. None: they say no mask.
     """
 
     name: str
@@ -50,6 +54,7 @@ class DensityRule:
     optional: tuple[str, ...] = ()
     known_total: bool = False
     draw: Draw | None = None
+    place: Place | None = None
 
     @property
     def varies(self) -> bool:

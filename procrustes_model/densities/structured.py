@@ -1,11 +1,12 @@
 """n of every m neighbouring elements along a dimension are not zero.
 
 Where m does not divide the elements, the last group is shorter: of its r elements min(n, r) are not zero.
+Groups may run through several dimensions, flattened to one, and be of blocks that hold groups themselves.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from procrustes_model.densities.rule import DensityRule
 from procrustes_model.vocabulary import DensityModel
@@ -41,12 +42,19 @@ def _draw(
     return np.ascontiguousarray(np.moveaxis(rows, -1, axis))
 
 
+def _average(given: dict[str, Any]) -> float:
+    share = given["nonzeros"] / given["group"]
+    for n, m in given.get("of") or ():
+        share *= n / m
+    return float(share)
+
+
 DENSITY = DensityRule(
     name="structured",
     rule="n of every m along a dimension",
     keys=("nonzeros", "group", "along"),
-    optional=("short_groups",),
+    optional=("short_groups", "of"),
     code=DensityModel.STRUCTURED,
-    average=lambda given: float(given["nonzeros"] / given["group"]),
+    average=_average,
     draw=_draw,
 )

@@ -118,7 +118,7 @@ class SparseCost:
         spatial loops in the order of dimensions.
         """
         design = self.design
-        grouped = (design.densities.group[:, 1] > 0).any()
+        grouped = design.densities.is_grouped.any()
         ranked = (design.formats.terms.depth[design.formats.compressed] > 0).any()
         ranked = ranked or (design.formats.ranks.listed > 0).any()
         laid = minds_layout(design, self.relaxation.may_keep)

@@ -17,20 +17,23 @@ def side_of(problem: Problem, rank: tuple[Term, ...]) -> int:
     return problem.length(rank)
 
 
-def rank_of_groups(problem: Problem, tensor: str, density: Density) -> tuple[Term, ...] | None:
-    """Return the rank of a tensor that groups run along; None where there are no groups, or no such rank."""
-    if density.along is None:
-        return None
-    ranks = (rank for one in problem.tensors if one.name == tensor for rank in one.ranks)
-    return next((rank for rank in ranks if any(term.dimension == density.along for term in rank)), None)
+def ranks_of_groups(problem: Problem, tensor: str, density: Density) -> tuple[tuple[Term, ...], ...]:
+    """Return the ranks of a tensor that groups run through, the last one fastest; none if one is missing."""
+    along = density.along if isinstance(density.along, tuple) else (density.along,)
+    ranks = [rank for one in problem.tensors if one.name == tensor for rank in one.ranks]
+    found = [
+        next((rank for rank in ranks if any(term.dimension == name for term in rank)), None) for name in along
+    ]
+    return () if None in found else tuple(rank for rank in found if rank is not None)
 
 
 def settle(density: Density, tensor: str, problem: Problem) -> Density:
     """Return what a density is in a problem: dense where groups do not divide and are then not pruned."""
-    rank = rank_of_groups(problem, tensor, density)
-    if density.short_groups != "dense" or density.group is None or rank is None:
+    length = _length(problem, tensor, density)
+    if density.short_groups != "dense" or length is None:
         return density
-    return density if side_of(problem, rank) % density.group == 0 else Density(model="dense")
+    block = math.prod(m for _, m in density.levels)
+    return density if length % block == 0 else Density(model="dense")
 
 
 def keeps(density: Density, tensor: str, problem: Problem, share: float) -> bool:
@@ -44,9 +47,16 @@ def keeps(density: Density, tensor: str, problem: Problem, share: float) -> bool
     share : float
         Nonzeros / elements.
     """
-    rank = rank_of_groups(problem, tensor, density)
-    if density.nonzeros is None or density.group is None or rank is None:
+    length = _length(problem, tensor, density)
+    if not density.levels or length is None:
         return False
-    length = side_of(problem, rank)
-    kept = kept_along(density.nonzeros, density.group, length) / length
-    return any(math.isclose(share, own, rel_tol=1e-9) for own in (density.nonzeros / density.group, kept))
+    shares = [density.average or 0.0]
+    if len(density.levels) == 1:
+        shares.append(kept_along(*density.levels[0], length) / length)
+    return any(math.isclose(share, own, rel_tol=1e-9) for own in shares)
+
+
+def _length(problem: Problem, tensor: str, density: Density) -> int | None:
+    """Return how many elements groups run through; None where there are no groups, or no such ranks."""
+    ranks = ranks_of_groups(problem, tensor, density)
+    return math.prod(side_of(problem, rank) for rank in ranks) if ranks else None

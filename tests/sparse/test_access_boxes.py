@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from procrustes_model import evaluate, load_architecture, load_mapping, load_problem, load_sparsity
-from procrustes_model.kernels.sparse.empty import hypergeometric_empty
+from procrustes_model.kernels.sparse.chances import hypergeometric_empty
 from procrustes_model.model.sparse.masks import tensor_shape
 from tests.naive.sparse_random import stays
 from tests.strategies import SHAPES, Spec

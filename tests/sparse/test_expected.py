@@ -14,7 +14,7 @@ from procrustes_model.kernels.imbalance.memo import expected_work, make_memo
 from procrustes_model.kernels.imbalance.policies import FOLD, OWN
 from procrustes_model.kernels.imbalance.sampled import sampled_largest
 from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, BalanceArrays, DensityArrays, TileArrays
-from procrustes_model.kernels.sparse.empty import hypergeometric_empty
+from procrustes_model.kernels.sparse.chances import hypergeometric_empty
 from tests.amount import amount, first_quick
 
 DENSITIES = amount((0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9), (0.05, 0.5))
@@ -87,6 +87,10 @@ def test_few_nonzeros_are_placed_with_their_known_total(nonzeros: int) -> None:
                 average=np.array([exact]),
                 met=np.array([exact]),
                 group=np.full((1, 3), -1),
+                nest=np.zeros((1, 1, 3), np.int64),
+                flat=np.full((1, 1), -1, np.int64),
+                run_start=np.zeros(2, np.int64),
+                runs=np.zeros((0, 2), np.int64),
             )
             work, status = np.zeros(1), np.zeros(1, np.int64)
             balance = BalanceArrays(0, 1, pieces, assignment, -1, 0.0, 1.0)

@@ -12,7 +12,7 @@ from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
 from procrustes_model.kernels.jit import by_reference
 from procrustes_model.vocabulary import DensityModel, FormatRanks, Quantity, RankKind, Saving, Width
 
-DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = (int(code) for code in DensityModel)
+DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED, NESTED, ROWS = (int(code) for code in DensityModel)
 """Density models."""
 
 FIBERS, POSITIONS, BLOCKS, NONZEROS, ENTRIES, WHOLE_BLOCKS = (int(quantity) for quantity in Quantity)
@@ -40,7 +40,7 @@ class DensityArrays(NamedTuple):
     Attributes
     ----------
     model : int64[T]
-        DENSE, HYPERGEOMETRIC, FIXED or STRUCTURED: how likely boxes are empty.
+        DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED, NESTED or ROWS: how likely boxes are empty.
     known_total : bool[T]
         Whether `nonzeros` is exact, all placements equally likely.
     varies : bool[T]
@@ -54,6 +54,15 @@ class DensityArrays(NamedTuple):
         tensor whose elements are used unequally often.
     group : int64[T, 3]
         n, m and the dimension of n:m; -1: none.
+    nest : int64[T, G, 3]
+        Of NESTED tensors, n, m and kind of every level of groups, outermost first; 0: no more.
+    flat : int64[T, F]
+        Of these, the ranks that groups run through, the last one fastest; -1: no more. Of ROWS tensors, the
+        first is that of rows.
+    run_start : int64[T + 1]
+        The first row of `runs` of every tensor.
+    runs : int64[X, 2]
+        Of ROWS tensors, nonzeros of alike rows that follow each other, and how many they are.
     """
 
     model: Ints
@@ -64,6 +73,16 @@ class DensityArrays(NamedTuple):
     average: Floats
     met: Floats
     group: Ints
+    nest: Ints
+    flat: Ints
+    run_start: Ints
+    runs: Ints
+
+    @property
+    def is_grouped(self) -> Bools:
+        """Tensors in which it matters where a box lies, or how it is shaped, bool[T]."""
+        grouped: Bools = (self.model == STRUCTURED) | (self.model == NESTED) | (self.model == ROWS)
+        return grouped
 
 
 @by_reference

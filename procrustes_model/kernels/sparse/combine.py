@@ -14,6 +14,8 @@ from procrustes_model.kernels.dense.arrays import OK, Bools, Floats, Ints, Probl
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
     GATED,
+    NESTED,
+    ROWS,
     SKIPPED,
     SPACED,
     STRUCTURED,
@@ -89,7 +91,7 @@ def _none_empty(
     Elements are those of the boxes, less what pairs have in common, and so on. Of n:m groups what two boxes
     have beside their common part is taken to be independent.
     """
-    grouped = densities.model[tensor] == STRUCTURED
+    grouped = densities.model[tensor] in (STRUCTURED, NESTED, ROWS)
     common = np.empty(len(problem.bounds), np.int64)
     left = 1.0
     for members in range(1, 1 << count):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Floats, Ints, ProblemArrays
@@ -11,61 +9,15 @@ from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
     DENSE,
     FIXED,
+    NESTED,
+    ROWS,
     STRUCTURED,
     BoxArrays,
     DensityArrays,
 )
-
-_LONG = 64
-"""Elements up to which a product of shares is faster than, and as exact as, the gamma function."""
-
-
-@kernel
-def hypergeometric_empty(size: int, nonzeros: int, elements: int) -> float:
-    """Return the probability that `elements` out of `size`, of which `nonzeros` are not zero, are all zero.
-
-    It is C(size - elements, nonzeros) / C(size, nonzeros); products carry their rounding error along, so
-    that small cases are right to the last bit.
-    """
-    elements = min(elements, size)
-    if nonzeros > size - elements:
-        return 0.0
-    few, many = min(elements, nonzeros), max(elements, nonzeros)
-    if few > _LONG:
-        return math.exp(
-            math.lgamma(size - elements + 1.0)
-            - math.lgamma(size - elements - nonzeros + 1.0)
-            + math.lgamma(size - nonzeros + 1.0)
-            - math.lgamma(size + 1.0)
-        )
-    high, low = 1.0, 0.0
-    for i in range(few):
-        # Multiply by (size - many - i), then divide by (size - i), high + low holding twice the digits.
-        factor = float(size - many - i)
-        product = high * factor
-        split = 134217729.0 * high
-        upper = split - (split - high)
-        rest = (upper * factor - product) + (high - upper) * factor + low * factor
-        divisor = float(size - i)
-        quotient = product / divisor
-        split = 134217729.0 * quotient
-        upper = split - (split - quotient)
-        left = (product - upper * divisor) - (quotient - upper) * divisor
-        low = (left + rest) / divisor
-        high = quotient
-    return high + low
-
-
-@kernel
-def _cut_empty(nonzeros: int, group: int, taken: int) -> float:
-    """Return the probability that `taken` elements of a group are zero: C(m - r, n) / C(m, n)."""
-    if taken > group - nonzeros:
-        return 0.0
-    few, many = min(taken, nonzeros), max(taken, nonzeros)
-    share = 1.0
-    for i in range(few):
-        share *= float(group - many - i) / float(group - i)
-    return share
+from procrustes_model.kernels.sparse.chances import cut_empty, hypergeometric_empty
+from procrustes_model.kernels.sparse.nested import measure, nested_empty
+from procrustes_model.kernels.sparse.rows import rows_empty
 
 
 @kernel
@@ -80,7 +32,7 @@ def fibre_empty(n: int, m: int, length: int, first: int, end: int) -> float:
         start = at - at % m
         group = min(m, length - start)
         until = min(end, start + group)
-        share *= _cut_empty(min(n, group), group, until - at)
+        share *= cut_empty(min(n, group), group, until - at)
         at = until
     return share
 
@@ -235,11 +187,44 @@ def box_words(problem: ProblemArrays, tensor: int, extent: Ints) -> int:
 
 
 @kernel
+def _outside(problem: ProblemArrays, tensor: int, flat: Ints, extent: Ints) -> int:
+    """Return the elements of a box in all ranks that groups do not run through."""
+    words = 1
+    for rank in range(problem.rank_start[tensor], problem.rank_start[tensor + 1]):
+        within = False
+        for one in flat:
+            within = within or one == rank
+        if not within:
+            words *= _count_met(problem, rank, np.minimum(extent, problem.bounds))
+    return int(words)
+
+
+@kernel
+def measure_rows(
+    problem: ProblemArrays, densities: DensityArrays, tensor: int, extent: Ints
+) -> tuple[int, int]:
+    """Return the rows of a box of a ROWS tensor over int64[D], and its elements in each of them."""
+    flat = densities.flat[tensor]
+    return _count_met(problem, flat[0], np.minimum(extent, problem.bounds)), _outside(
+        problem, tensor, flat, extent
+    )
+
+
+@kernel
 def box_chance(problem: ProblemArrays, densities: DensityArrays, tensor: int, extent: Ints) -> float:
     """Return how likely a box of a tensor over `extent`, int64[D], is empty."""
     model = densities.model[tensor]
     if model == STRUCTURED:
         return _groups_box_empty(problem, tensor, densities.group[tensor], extent)
+    if model == NESTED:
+        flat = densities.flat[tensor]
+        side, length, stride, _ = measure(problem, flat, extent)
+        fibres = _outside(problem, tensor, flat, extent)
+        return nested_empty(densities.nest[tensor], side, length, stride, fibres)
+    if model == ROWS:
+        rows, width = measure_rows(problem, densities, tensor, extent)
+        runs = densities.runs[densities.run_start[tensor] : densities.run_start[tensor + 1]]
+        return rows_empty(runs, densities.size[tensor] // runs[:, 1].sum(), rows, width)
     words = box_words(problem, tensor, extent)
     return box_empty(
         model, densities.size[tensor], densities.nonzeros[tensor], densities.average[tensor], words

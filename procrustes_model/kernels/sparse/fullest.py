@@ -13,19 +13,29 @@ from procrustes_model.kernels.sparse.arrays import (
     DENSE,
     FIXED,
     HYPERGEOMETRIC,
+    NESTED,
+    ROWS,
     STRUCTURED,
     DensityArrays,
     FormatArrays,
     FullestArrays,
 )
+from procrustes_model.kernels.sparse.distributions import (
+    NOTHING,
+    added,
+    least_and_most,
+    mixed_quantile,
+    of_group,
+    of_many,
+)
+from procrustes_model.kernels.sparse.empty import measure_rows
 from procrustes_model.kernels.sparse.entries import count_fibers, most_entries
 from procrustes_model.kernels.sparse.groups import count_starts, measure_groups, split_last
+from procrustes_model.kernels.sparse.nested import measure, nested_quantile
+from procrustes_model.kernels.sparse.rows import rows_quantile
 
 _WIDEST, _WIDEST_GROUPS = 1e6, 1e4
 """Variance beyond which a quantile is that of normal distributions, right to a nonzero or two."""
-
-_NOTHING = 1e-18
-"""What a probability may be below that of the likeliest number before a sum ends."""
 
 SLACK = 1e-12
 """By how much, relative, rounding may leave a share short."""
@@ -91,13 +101,13 @@ def hypergeometric_quantile(size: int, nonzeros: int, elements: int, share: floa
     mode = max(low, min(high, int((v + 1) * ((z + 1) / (size + 2.0)))))
     total, weight = 1.0, 1.0
     k = mode
-    while k > low and weight > _NOTHING:
+    while k > low and weight > NOTHING:
         weight *= k * (others - v + k) / ((v - k + 1) * (z - k + 1))
         total += weight
         k -= 1
     weight = 1.0
     k = mode
-    while k < high and weight > _NOTHING:
+    while k < high and weight > NOTHING:
         weight *= (v - k) * (z - k) / ((k + 1) * (others - v + k + 1))
         total += weight
         k += 1
@@ -162,92 +172,13 @@ def _pieces(n: int, m: int, start: int, extent: int) -> tuple[int, int, int]:
 
 
 @kernel
-def _least_and_most(n: int, m: int, rest: int) -> tuple[int, int]:
-    """Return the fewest and the most nonzeros that `rest` positions of a group of m can have."""
-    return max(0, n - (m - rest)), min(n, rest)
-
-
-@kernel
-def _of_group(n: int, m: int, rest: int) -> Floats:
-    """Return how likely `rest` positions of a group have 0, 1, ... of its n nonzeros."""
-    low, high = _least_and_most(n, m, rest)
-    p = np.zeros(high + 1)
-    p[low] = 1.0
-    for k in range(low, high):
-        p[k + 1] = p[k] * (rest - k) * (n - k) / ((k + 1.0) * (m - rest - n + k + 1))
-    p /= p.sum()
-    return p
-
-
-@kernel
-def _added(a: Floats, b: Floats) -> Floats:
-    """Return the distribution of the sum of two independent numbers."""
-    out = np.zeros(len(a) + len(b) - 1)
-    for i in range(len(a)):
-        if a[i] > 0:
-            out[i : i + len(b)] += a[i] * b
-    return out
-
-
-@kernel
-def _trimmed(p: Floats) -> tuple[int, Floats]:
-    """Return a distribution without its ends that do not matter, and where it then begins."""
-    least = p.max() * _NOTHING
-    first, last = 0, len(p)
-    while p[first] <= least:
-        first += 1
-    while p[last - 1] <= least:
-        last -= 1
-    return first, p[first:last]
-
-
-@kernel
-def _of_many(p: Floats, times: int) -> tuple[int, Floats]:
-    """Return the distribution of the sum of many independent alike numbers, and where it begins."""
-    begin, total = 0, np.ones(1)
-    first, square = _trimmed(p)
-    while times > 0:
-        if times % 2:
-            begin += first
-            skipped, total = _trimmed(_added(total, square))
-            begin += skipped
-        times //= 2
-        if times:
-            skipped, square = _trimmed(_added(square, square))
-            first = 2 * first + skipped
-    return begin, total
-
-
-@kernel
-def _mixed_quantile(mean: float, variance: Floats, starts: Ints, low: int, high: int, share: float) -> int:
-    """Return the quantile, from `low` to `high`, of numbers that are normally distributed, all with one mean.
-
-    `variance`, `starts` : float64[m], int64[m], of each sort of number, and how many there are.
-    """
-    while low < high:
-        middle = (low + high) // 2
-        below = 0.0
-        for i in range(len(starts)):
-            above = middle + 0.5 - mean
-            if variance[i] > 0:
-                below += starts[i] * 0.5 * math.erfc(-above / math.sqrt(2 * variance[i]))
-            elif above > 0:
-                below += starts[i]
-        if below >= share * starts.sum():
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-@kernel
 def _of_last(n: int, m: int, extent: int, short: int) -> tuple[int, Floats]:
     """Return nonzeros that a fiber ending in a `short` group has for sure, and how likely it has more."""
     kept = min(n, short)
     if extent <= short:
-        return 0, _of_group(kept, short, extent)
+        return 0, of_group(kept, short, extent)
     first = (extent - short) % m
-    return kept + (extent - short) // m * n, _of_group(n, m, first)
+    return kept + (extent - short) // m * n, of_group(n, m, first)
 
 
 @kernel
@@ -287,24 +218,25 @@ def structured_quantile(
         first, last, whole = _pieces(n, m, start, extent)
         few, many = whole, whole
         for rest in (first, last):
-            low, high = _least_and_most(n, m, rest)
+            low, high = least_and_most(n, m, rest)
             few, many = few + low, many + high
             variance[start] += fibers * rest * (m - rest) * (n / m) * (1 - n / m) / max(1, m - 1)
         fewest, most = min(fewest, fibers * few), max(most, fibers * many)
     if share >= 1 or fewest == most:
         return most
     if variance.max() > _WIDEST_GROUPS:
-        return _mixed_quantile(fibers * extent * (n / m), variance, starts, fewest, most, share)
+        mean = np.full(m, fibers * extent * (n / m))
+        return mixed_quantile(mean, variance, starts, fewest, most, share)
     tally = np.zeros(most - fewest + 1)
     if short:
         base, last_of = _of_last(n, m, extent, short)
-        begin, p = _of_many(last_of, fibers)
+        begin, p = of_many(last_of, fibers)
         begin += fibers * base - fewest
         tally[begin : begin + len(p)] += p
     for start in range(m):
         if many_of[start] > 0:
             first, last, whole = _pieces(n, m, start, extent)
-            begin, p = _of_many(_added(_of_group(n, m, first), _of_group(n, m, last)), fibers)
+            begin, p = of_many(added(of_group(n, m, first), of_group(n, m, last)), fibers)
             begin += fibers * whole - fewest
             tally[begin : begin + len(p)] += many_of[start] * p
     beyond, allowed = 0.0, tally.sum() * (1 - share * (1 - SLACK))
@@ -329,6 +261,15 @@ def _find_most(
     if densities.model[tensor] == HYPERGEOMETRIC:
         size, nonzeros = densities.size[tensor], densities.nonzeros[tensor]
         return hypergeometric_quantile(size, nonzeros, words, share, deviations)
+    if densities.model[tensor] == NESTED:
+        sides, length, stride, _ = measure(problem, densities.flat[tensor], extent)
+        fibres = words // max(1, sides.prod())
+        nest, average = densities.nest[tensor], densities.average[tensor]
+        return nested_quantile(nest, sides, length, stride, fibres, average, share)
+    if densities.model[tensor] == ROWS:
+        side, width = measure_rows(problem, densities, tensor, extent)
+        runs = densities.runs[densities.run_start[tensor] : densities.run_start[tensor + 1]]
+        return rows_quantile(runs, densities.size[tensor] // runs[:, 1].sum(), side, width, share)
     n, m, along = densities.group[tensor, 0], densities.group[tensor, 1], densities.group[tensor, 2]
     rank = problem.rank[tensor, along]
     side, _ = measure_groups(problem, rank, extent)
@@ -383,7 +324,7 @@ def fill_fullest(
     mappings, levels, tensors = tile.shape
     for t in range(tensors):
         model = densities.model[t]
-        if known[t] or model not in (HYPERGEOMETRIC, STRUCTURED):
+        if known[t] or model not in (HYPERGEOMETRIC, STRUCTURED, NESTED, ROWS):
             continue
         grouped = problem.rank[t, densities.group[t, 2]] if model == STRUCTURED else -1
         for level in range(levels):
@@ -394,6 +335,10 @@ def fill_fullest(
                 side, code = 1, 0
                 if model == STRUCTURED:
                     side, code = measure_groups(problem, grouped, below[n, level])
+                elif model == NESTED:
+                    code = measure(problem, densities.flat[t], below[n, level])[3]
+                elif model == ROWS:
+                    code = measure_groups(problem, densities.flat[t, 0], below[n, level])[1]
                 slot = _find_slot(key, t, words // side, code)
                 if key[slot, 0] != 0:
                     nonzeros[n, level, t] = value[slot]

@@ -13,7 +13,9 @@ from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
     CP,
     DIMENSIONS,
+    NESTED,
     RLE,
+    ROWS,
     STRUCTURED,
     UB,
     UOP,
@@ -136,7 +138,7 @@ def _empty_subtile(
     extent: Ints, fiber: Ints, rank: int,
 ) -> float:  # fmt: skip
     """Return how likely the subtile of a position of a rank is empty, in a tile over `extent`, int64[D]."""
-    if densities.model[tensor] != STRUCTURED:
+    if densities.model[tensor] not in (STRUCTURED, NESTED, ROWS):
         words = 1
         for r in range(rank):
             words *= fiber[r]

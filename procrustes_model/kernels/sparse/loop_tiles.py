@@ -41,12 +41,10 @@ from procrustes_model.kernels.sparse.arrays import (
     SparseCountArrays,
     U,
 )
-from procrustes_model.kernels.sparse.empty import hypergeometric_empty
+from procrustes_model.kernels.sparse.chances import hypergeometric_empty
+from procrustes_model.kernels.sparse.distributions import of_hypergeometric
 from procrustes_model.kernels.sparse.listed import bits_of_fields
 from procrustes_model.kernels.sparse.loop_ranks import bind_loops
-
-_NOTHING = 1e-18
-"""What a probability may be below that of the likeliest number before a sum ends."""
 
 
 @kernel
@@ -133,30 +131,6 @@ def _of_fixed(density: float, words: int) -> tuple[int, Floats]:
 
 
 @kernel
-def _of_hypergeometric(size: int, nonzeros: int, words: int) -> tuple[int, Floats]:
-    """Return the least nonzeros of a tile that matter, and how likely it has 0, 1, ... more."""
-    low, high = max(0, words - (size - nonzeros)), min(words, nonzeros)
-    v, z, others = float(words), float(nonzeros), float(size - nonzeros)
-    mode = max(low, min(high, int((v + 1) * ((z + 1) / (size + 2.0)))))
-    first, weight = mode, 1.0
-    while first > low and weight > _NOTHING:
-        weight *= first * (others - v + first) / ((v - first + 1) * (z - first + 1))
-        first -= 1
-    last, weight = mode, 1.0
-    while last < high and weight > _NOTHING:
-        weight *= (v - last) * (z - last) / ((last + 1) * (others - v + last + 1))
-        last += 1
-    shares = np.ones(last - first + 1)
-    for k in range(mode, first, -1):
-        factor = k * (others - v + k) / ((v - k + 1) * (z - k + 1))
-        shares[k - 1 - first] = shares[k - first] * factor
-    for k in range(mode, last):
-        factor = (v - k) * (z - k) / ((k + 1) * (others - v + k + 1))
-        shares[k + 1 - first] = shares[k - first] * factor
-    return first, shares / shares.sum()
-
-
-@kernel
 def _nonzeros_of(densities: DensityArrays, tensor: int, words: int) -> tuple[int, Floats, int, int, bool]:
     """Return the least nonzeros a tile has, how likely it has more, and the least and the most that can be.
 
@@ -164,7 +138,7 @@ def _nonzeros_of(densities: DensityArrays, tensor: int, words: int) -> tuple[int
     """
     size, nonzeros = densities.size[tensor], densities.nonzeros[tensor]
     if densities.model[tensor] == HYPERGEOMETRIC:
-        least, shares = _of_hypergeometric(size, nonzeros, words)
+        least, shares = of_hypergeometric(size, nonzeros, words)
         low = max(0, words - (size - nonzeros))
         return least, shares, low, min(words, nonzeros), low == 0
     least, shares = _of_fixed(densities.average[tensor], words)

@@ -176,7 +176,7 @@ class Relaxation:
                 find_empty_by_mask(design.problem, design.densities, design.masks, some, status, empty[part])
         if (design.machine.pack > 1).any():
             # A block of words may cut n:m groups elsewhere; no box is empty more often than an element.
-            for t in np.flatnonzero(design.densities.group[:, 1] > 0).tolist():
+            for t in np.flatnonzero(design.densities.is_grouped).tolist():
                 empty[:, actions.leaders[own, t], t] = 1 - self.density(t)
         left = (1 - empty).min(axis=1).prod(axis=1)
         least = self._least(self._leaders(tensor, self.may_keep.shape[0]))

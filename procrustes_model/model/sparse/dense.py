@@ -43,7 +43,7 @@ def costs_as_dense(architecture: Architecture, problem: Problem, zeros: Zeros) -
     False where something is wrong: whoever uses the design says what.
     """
     stated = zeros.sparsity.phase(problem.phase).densities
-    if zeros.masks or any(one.model == "mask" for name, one in stated.items() if name not in zeros.densities):
+    if zeros.masks or any(one.is_mask for name, one in stated.items() if name not in zeros.densities):
         return False
     try:
         design = lower_sparsity(architecture, problem, **zeros.arguments())
