@@ -13,7 +13,7 @@ from procrustes_model.cli.progress import Bar, print_damaged
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.search import INTERRUPTED
-from procrustes_model.reproduction.request import EVERYTHING, ReproduceRequest, Run
+from procrustes_model.reproduction.request import EVERYTHING, ReproduceRequest, Run, is_validation
 
 if TYPE_CHECKING:
     from procrustes_model.network.progress import RunProgress
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def _complete_item(incomplete: str) -> list[str]:
     from procrustes_model.reproduction.study import load_study
 
-    return [name for name in (*load_study().items, EVERYTHING) if name.startswith(incomplete)]
+    return [name for name in (*load_study().titles, EVERYTHING) if name.startswith(incomplete)]
 
 
 @flattened(request=ReproduceRequest, complete={"item": _complete_item})
@@ -30,7 +30,7 @@ def reproduce_command(
     request: ReproduceRequest,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Reproduce a result of the Procrustes paper: a table beside what is published, CSV, PNG and SVG."""
+    """Reproduce a result of the Procrustes paper or another: table beside what is published, CSV, figures."""
     from procrustes_model.report.terminal.style import Style
     from procrustes_model.reproduction.study import load_study
 
@@ -39,7 +39,9 @@ def reproduce_command(
         _list(quiet)
         return
     everything = request.item == EVERYTHING
-    names = list(study.items) if everything else [study.item(request.item).name]
+    names = list(study.titles) if everything else [request.item]
+    if not everything and not is_validation(request.item):
+        study.item(request.item)
     from procrustes_model.reproduction.verb import reproduce
 
     show = _Progress(quiet)
@@ -63,7 +65,7 @@ def _list(quiet: bool) -> None:
 
     if quiet:
         return
-    titles = {one.name: one.title for one in load_study().items.values()} | {EVERYTHING: "all of these"}
+    titles = load_study().titles | {EVERYTHING: "all of these"}
     for name, title in titles.items():
         say("\n".join(labelled(name, [title], Style.of(sys.stdout))))
 

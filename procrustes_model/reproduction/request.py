@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import FOLDER, NAMES, SWITCH, TEXT, File, one_of
 from procrustes_model.network.request import Effort
-from procrustes_model.options import again, beside, option
+from procrustes_model.options import again, beside, option, options_of
 
 if TYPE_CHECKING:
     from procrustes_model.network.progress import RunProgress
@@ -17,9 +18,18 @@ if TYPE_CHECKING:
 
 Rules = Literal["published", "model"]
 RULES: tuple[Rules, ...] = get_args(Rules)
+VALIDATIONS = Path(__file__).with_name("validations")
+"""Where a file is a published validation."""
 CONV512 = "conv512"
 """The item that is one layer, and no network of the evaluation."""
 EVERYTHING = "all"
+_OF_NETWORKS = ("networks", "rules", "quick", "seconds", "workers")
+"""Options that only searches of networks take."""
+
+
+def is_validation(item: str | None) -> bool:
+    """Say whether an item is a published validation: evaluations of single layers, without a search."""
+    return item is not None and (VALIDATIONS / f"{item}.yaml").is_file() and item.isidentifier()
 
 
 @dataclass(frozen=True)
@@ -86,11 +96,18 @@ class ReproduceRequest(Effort):
 
     def check(self) -> None:
         """Raise a SpecError where options do not go together."""
-        if self.item is None and (stated := self.given("networks", "rules", "quick", "seconds", "workers")):
+        if self.item is None and (stated := self.given(*_OF_NETWORKS)):
             raise SpecError(Issue(f"no item is named for {', '.join(stated)}", "such as energy"))
         if self.item == CONV512 and self.networks is not None:
             raise SpecError(Issue("conv512 is one layer, of no network", "leave out --networks"))
+        if is_validation(self.item) and (stated := self.given(*_OF_NETWORKS)):
+            raise SpecError(
+                Issue(f"{self.item} searches nothing: it takes no {', '.join(stated)}", "leave it out")
+            )
 
     def about(self, item: str) -> ReproduceRequest:
-        """Return the request for one item of all; the networks of the others do not matter to one layer."""
+        """Return the request for one item of all; what the others search does not matter to validations."""
+        if is_validation(item) and item != self.item:
+            described = options_of(type(self))
+            return replace(self, item=item, **{name: described[name].default for name in _OF_NETWORKS})
         return replace(self, item=item, networks=None if item == CONV512 != self.item else self.networks)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.reproduction.request import Rules
+from procrustes_model.reproduction.request import EVERYTHING, Rules
+from procrustes_model.reproduction.validation import load_validations
 from procrustes_model.spec.text.words import did_you_mean
 
 if TYPE_CHECKING:
@@ -179,9 +180,15 @@ class Study:
             When there is none.
         """
         if name not in self.items:
-            hint = did_you_mean(name, [*self.items, "all"])
+            hint = did_you_mean(name, [*self.titles, EVERYTHING])
             raise SpecError(Issue(f"there is no item '{name[:60]}'", hint))
         return self.items[name]
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Titles by name, of the items and then of the published validations."""
+        items = {one.name: one.title for one in self.items.values()}
+        return items | {one.name: one.title for one in load_validations().values()}
 
 
 @cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import math
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,12 @@ from procrustes_model.kernels.sparse.joint import count_jointly
 from procrustes_model.model.lower import lower_problem
 from procrustes_model.model.sparse.masks import lower_masks, tensor_shape
 from procrustes_model.policies import POLICIES
+from procrustes_model.reproduction.request import VALIDATIONS
 from tests.amount import amount
 from tests.naive import joint as naive
 from tests.naive.sparse import slowest_share
 from tests.naive.sparse_random import saved_shares, stays
 from tests.strategies import Spec, architectures, mappings, problems
-
-DATA = Path(__file__).parent.parent / "data"
 
 
 def machine(levels: int) -> Any:
@@ -273,7 +271,7 @@ def test_a_product_of_two_masked_vectors(alive: slice, macs: int, lines: bool) -
 def eyeriss_v2_layers() -> dict[str, list[dict[str, int]]]:
     """Return the channels of every layer."""
     layers: dict[str, list[dict[str, int]]] = defaultdict(list)
-    with (DATA / "eyerissv2_pe.csv").open() as file:
+    with (VALIDATIONS / "eyeriss_v2.csv").open() as file:
         for row in csv.DictReader(line for line in file if not line.startswith("#")):
             layers[row.pop("layer")].append({key: int(value) for key, value in row.items()})
     return layers

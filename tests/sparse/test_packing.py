@@ -308,3 +308,60 @@ def test_searches_find_what_trying_everything_finds_and_claim_no_more(design: di
     assert found.result.energy_pj == pytest.approx(tried.result.energy_pj)
     wider = any("skip_space" in action for action in design.get("actions", ()))
     assert tried.certificate.proven != wider
+
+
+SLIDING: dict[str, Any] = {
+    "problem": {"name": "line", "shape": "conv", "dimensions": dict.fromkeys("SQCKN", 1) | {"P": 6, "R": 3}}
+}
+
+
+def slide(levels: list[dict[str, Any]], stride: int = 1, **rules: str) -> Any:
+    problem = {"problem": SLIDING["problem"] | {"coefficients": {"stride_h": stride}}}
+    design = {
+        "name": "s",
+        "densities": {"Inputs": 0.5},
+        "formats": {"Inputs": {"*": "bitmask"}},
+        "actions": [{"level": "Near", "skip_positions": "Inputs"}],
+        "compute": {"skip": "Inputs"},
+        "rules": rules,
+    }
+    mapping = {"mapping": {"name": "n", "levels": levels}}
+    return evaluate(machine(3, clustered=True), problem, mapping, sparsity={"sparsity": design})
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        ("together", "hands out elements of 'Inputs' several times, by loops over P, R"),
+        ("mean", "would save nothing"),
+    ],
+)
+def test_elements_of_a_window_that_slides_are_not_handed_out_several_times(use: str, said: str) -> None:
+    """18 steps of a window over 8 elements: there are not 18 positions of which some are zero."""
+    both = [{"level": "Far"}, {"level": "Near", "temporal": "P=6", "spatial_x": "R=3"}]
+    with pytest.raises(SpecError, match=said):
+        slide(both, position_use=use)
+    window = [{"level": "Far", "temporal": "P=6"}, {"level": "Near", "spatial_x": "R=3"}]
+    assert slide(window, position_use=use).computes.actual == 9
+
+
+def test_windows_that_do_not_overlap_have_positions_of_their_own() -> None:
+    both = [{"level": "Far"}, {"level": "Near", "temporal": "P=6", "spatial_x": "R=3"}]
+    assert slide(both, stride=3).computes.actual == 9
+
+
+def test_positions_of_several_elements_are_refused_with_their_number() -> None:
+    levels = [{"level": "Far", "temporal": "M=2 N=2"}, {"level": "Near", "temporal": "K=2"}]
+    design = {"formats": {"A": {"*": "bitmask"}}, "actions": [{"level": "Far", "skip_positions": "A"}]}
+    levels[0]["temporal"] += " K=2"
+    with pytest.raises(SpecError, match="Far hands out positions of 'A' of 2 elements each, and chooses"):
+        run(1, levels, densities={"A": 0.5}, **design)
+
+
+def test_searches_on_sliding_windows_find_counts() -> None:
+    """Windows that overlap over more steps than there are elements had none."""
+    small = {"R": 3, "S": 3, "P": 6, "Q": 6, "C": 8, "K": 16, "N": 4}
+    problem = {"problem": {"name": "c", "shape": "conv", "dimensions": small}}
+    found = search("eyeriss_like", problem, sparsity="outerspace", method="random", mappings=3000, seed=1)
+    assert 0 < found.result.energy_pj < math.inf
+    json.dumps(found.result.to_dict(), allow_nan=False)

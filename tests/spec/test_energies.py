@@ -94,9 +94,13 @@ def test_figures_that_are_all_by_hand_ask_no_table(write: Callable[[str | bytes]
 
 ASKING = {
     "crossbar_64x64",
+    "dstc_like",
     "eyeriss_v2",
+    "eyeriss_v2_pe",
+    "gamma_pe",
     "ipu_like",
     "nvdla_like",
+    "outerspace_like",
     "simba_like",
     "tensor_core_like",
     "tpu_like",

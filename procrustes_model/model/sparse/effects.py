@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.model.sparse.positions import refused_positions
 from procrustes_model.spec.sparsity import Density
 from procrustes_model.vocabulary import Phase
 
@@ -123,6 +124,12 @@ def check_effects(phase: SparsePhase, name: str, problem: Problem, mapping: Mapp
                 f"{action.level} gets '{action.target}' uncompressed: the design {name} cannot choose among"
             )
             issues.append(mapping.issue(f"{message} its positions", None, places[action.level]))
+        elif action.kind == "skip_positions":
+            mean = phase.rules.position_use == "mean"
+            reason = refused_positions(problem, mapping, places[action.level], action.target, mean=mean)
+            if reason is not None:
+                hint = "the loops of this level must tell its elements apart, and none further in"
+                issues.append(mapping.issue(reason, hint, places[action.level]))
     for tensor in phase.compute.skip:
         number, innermost = _server_of(mapping, tensor)
         if not _is_skipped(phase, problem, tensor, innermost):

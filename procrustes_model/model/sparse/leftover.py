@@ -14,6 +14,7 @@ from procrustes_model.kernels.sparse.loop_tiles import count_loop_metadata, fill
 from procrustes_model.kernels.sparse.packing import pack_instances, pack_positions, skip_steps
 from procrustes_model.kernels.sparse.whole import count_whole, find_held
 from procrustes_model.model.sparse.lower import SparseDesign
+from procrustes_model.model.sparse.positions import refuse_repeated
 
 if TYPE_CHECKING:
     from procrustes_model.model.sparse.steps import SparseBuffers
@@ -41,6 +42,7 @@ def pack(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> Non
             status,
         )
     if len(packs.level):
+        refuse_repeated(problem, densities, packs, nests, status)
         pack_positions(problem, densities, nests, loops, packs, instances, use, status)
         skip_steps(use, design.actions.whole, buffers.counts)
 
