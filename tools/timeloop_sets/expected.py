@@ -166,6 +166,12 @@ def read_expected(path: Path) -> Expected:
     )
 
 
+def is_older(path: Path) -> bool:
+    """Say whether an output has the form of versions up to 2021, with the size of a store of metadata."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return any("Metadata storage size" in level["specs"] for level in data["levels"])
+
+
 def _wires(data: dict[str, Any], order: list[str]) -> dict[str, Wires]:
     """Return the networks that state what a hop costs; none where another energy is beside that."""
     found = {}

@@ -263,7 +263,7 @@ def write_design(
     compute = _computes(design)
     parts = {"densities": densities, "formats": design.formats, "actions": design.actions, "compute": compute}
     content |= {key: part for key, part in parts.items() if part}
-    if design.compresses:
+    if design.formats:
         content["capacity"] = {"size": "maximum"}
     rules = year.rules.model_dump(exclude_defaults=True)
     rules |= {"rounding": "whole_words", "network_words": "dense"}
@@ -278,7 +278,7 @@ def write_design(
     if any("skip_positions" in action for action in design.actions):
         rules["position_use"] = "mean"
     if design.formats:
-        rules |= {"format_ranks": year.ranks, "metadata_ports": "shared"}
+        rules |= {"format_ranks": year.ranks, "last_accesses": "by_tile", "metadata_ports": year.ports}
         rules |= {"partial_sums": "compressed", "empty_tiles": "unused", "absent_operands": "absent"}
     return content | {"rules": rules}
 

@@ -77,7 +77,7 @@ def translate(
         Files, or folders of them: architecture, problem, table of energies, and what there is besides.
     name : str
         What results call the architecture, the problem and the mapping.
-    rules : {'2025', '2022', '2020'}
+    rules : {'2025', '2022', '2021', '2020'}
         The year of the tool whose way to count and to price is taken.
     mapping : path, optional
         The file whose mapping is taken in place of that of `paths`.

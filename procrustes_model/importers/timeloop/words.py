@@ -244,6 +244,8 @@ class Year:
         Whether a saved access without a price of its own costs an idle cycle, or what it saves; else nothing.
     ranks : str
         How ranks of formats take loops: each dimension any number of times, or once.
+    ports : str
+        Whether metadata in a store of their own take the bandwidth of the data.
     """
 
     rules: Rules
@@ -253,11 +255,13 @@ class Year:
     streams: bool = True
     idle: bool = False
     ranks: str = "loops"
+    ports: str = "shared"
 
 
 YEARS: Mapping[str, Year] = MappingProxyType(
     {
-        "2020": Year(Rules(output_fills="all", access_energy="largest"), dearest=True),
+        "2020": Year(Rules(output_fills="all", access_energy="largest"), dearest=True, ports="own"),
+        "2021": Year(Rules(output_fills="all"), idle=True, ports="own"),
         "2022": Year(Rules(output_fills="all"), idle=True, ranks="loops_2022"),
         "2025": Year(Rules(), own_updates=True, leakage=True, streams=False),
     }

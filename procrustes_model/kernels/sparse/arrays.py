@@ -114,11 +114,14 @@ class UseArrays(NamedTuple):
         Of compute units.
     steps : float64[N, L, T, 3]
         Share of accesses that is left where positions are chosen.
+    rows : float64[N, L, T]
+        Accesses of several words to a level / those that are full.
     """
 
     tensors: Floats
     units: Floats
     steps: Floats
+    rows: Floats
 
 
 class PackArrays(NamedTuple):
@@ -224,6 +227,8 @@ class ListedArrays(NamedTuple):
         Expected, of tiles that are sent: where ranks are loops, those that are not empty.
     used : float64[N, L, T]
         Share of the instances that are sent such a tile.
+    rows : float64[N, L, T]
+        Accesses of a tile / those that its expected nonzeros fill.
     """
 
     bits: Floats
@@ -234,6 +239,7 @@ class ListedArrays(NamedTuple):
     fiber: Ints
     density: Floats
     used: Floats
+    rows: Floats
 
 
 class FormatArrays(NamedTuple):

@@ -64,6 +64,7 @@ def find_held_tiles(design: SparseDesign, nests: NestArrays, buffers: SparseBuff
 
 def fill_loops(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
     """Find what tiles hold whose ranks are loops."""
+    pack = design.machine.pack
     fill_loop_ranks(
         design.problem,
         nests,
@@ -71,11 +72,13 @@ def fill_loops(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) 
         design.machine.fanout,
         design.densities,
         design.formats,
+        pack if design.counting.last_accesses == "by_tile" else np.ones_like(pack),
         _may_be_unused(design),
         buffers.dense.tile,
         buffers.status,
         buffers.listed,
     )
+    buffers.use.rows[:] = buffers.listed.rows
 
 
 def _may_be_unused(design: SparseDesign) -> Bools:

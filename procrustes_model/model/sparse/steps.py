@@ -181,6 +181,7 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
             fiber=np.ones((*kept, ranks), np.int64),
             density=np.ones(kept),
             used=np.ones(kept),
+            rows=np.ones(kept),
         ),
         counts=SparseCountArrays(
             actual=np.zeros((*kept, 3)),
@@ -199,7 +200,12 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
             pointers=np.zeros(mappings),
         ),
         costs=make_costs(mappings, design.machine, sparse=True),
-        use=UseArrays(tensors=np.ones(kept), units=np.ones(mappings), steps=np.ones((*kept, 3))),
+        use=UseArrays(
+            tensors=np.ones(kept),
+            units=np.ones(mappings),
+            steps=np.ones((*kept, 3)),
+            rows=np.ones(kept),
+        ),
         before=np.ones(mappings),
         met=np.ones(mappings),
     )
