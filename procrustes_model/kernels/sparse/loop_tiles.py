@@ -212,11 +212,12 @@ def count_rows(words: int, nonzeros: float, pack: int, least: int, shares: Float
 @kernel
 def _expect(
     densities: DensityArrays, formats: FormatArrays, pack: int, n: int, level: int, tensor: int, words: int,
-    sent: bool, fiber: Ints, begin: Ints, listed: ListedArrays,
+    sent: bool, chosen: bool, fiber: Ints, begin: Ints, listed: ListedArrays,
 ) -> None:  # fmt: skip
     """Find what a tile holds on average, and at most; `sent`: tiles that are empty are not.
 
-    Of tiles that are described, only nonzeros count as data, also where none are left out.
+    Of tiles that are described, only nonzeros count as data, also where none are left out. Of what is handed
+    out by position, `chosen`, metadata alone are those of tiles that are sent.
     """
     ranks = formats.ranks
     count = ranks.listed[level, tensor]
@@ -229,12 +230,12 @@ def _expect(
         total = shares.sum()
         if total > 0:
             shares /= total
-    listed.used[n, level, tensor] = used
+    listed.used[n, level, tensor] = 1.0 if chosen else used
     one, fields = np.zeros((count, 2)), listed.fields[n, level, tensor]
     fields[:] = 0.0
     held = 0.0
     for i in range(len(shares)):
-        held += shares[i] * (least + i)
+        held += (every[i] if chosen else shares[i]) * (least + i)
         if shares[i] > 0 and has_metadata(ranks, level, tensor):
             describe_loops(densities, ranks, level, tensor, words, least + i, True, fiber, begin, one)
             for r in range(count):
@@ -261,7 +262,8 @@ def fill_loop_ranks(
     densities: DensityArrays,
     formats: FormatArrays,
     pack: Ints,
-    unused: Bools,
+    unused: bool,
+    chosen: Bools,
     tile: Ints,
     status: Ints,
     listed: ListedArrays,
@@ -279,8 +281,10 @@ def fill_loop_ranks(
     formats : FormatArrays
     pack : int64[L, T]
         Words of an access whose last one is not full, tile by tile; 1 where all are.
-    unused : bool[L, T]
-        Where a tile that is empty is not sent, if the level outside knows.
+    unused : bool
+        Whether a tile that is empty is not sent, if the level outside knows.
+    chosen : bool[L, T]
+        What is handed out by position.
     tile : int64[N, L, T]
     status : int64[N]
         Mappings that are not valid are left out; some get BAD_RANKS.
@@ -307,14 +311,15 @@ def fill_loop_ranks(
                 child, parent = level, level - 1
                 while parent >= 0 and not keep[n, parent, t]:
                     parent -= 1
-                sent = unused[level, t] and parent >= 0 and formats.compressed[parent, t]
+                sent = unused and parent >= 0 and formats.compressed[parent, t]
                 words = tile[n, level, t]
                 for r in range(ranks.listed[level, t]):
                     listed.fiber[n, level, t, r] = fiber[level, r]
                 size = pack[level, t]
                 _expect(
-                    densities, formats, size, n, level, t, words, sent, fiber[level], begin[level], listed
-                )
+                    densities, formats, size, n, level, t, words, sent, chosen[level, t], fiber[level],
+                    begin[level], listed,
+                )  # fmt: skip
 
 
 @kernel
