@@ -18,9 +18,11 @@ from procrustes_model.model.evaluator import Evaluator
 from timeloop_sets.compare import compare
 from timeloop_sets.expected import Wires, is_older, read_expected
 from timeloop_sets.prices import complete_table
+from timeloop_sets.rounding import explain
 
-EQUAL, DIFFERS, REFUSED, KNOWN = "equal", "differs", "refused", "known"
-"""Outcomes; `KNOWN` is one that differs from a stored output that the set itself says is wrong."""
+EQUAL, DIFFERS, REFUSED, KNOWN, ROUNDED = "equal", "differs", "refused", "known", "rounded"
+"""Outcomes; `KNOWN` is one that differs from a stored output that the set itself says is wrong, `ROUNDED` one
+whose differences all hang on rounding errors of that tool."""
 
 
 OLDER = "2021"
@@ -36,7 +38,7 @@ class Verdict:
     name : str
         The set, and what of it.
     outcome : str
-        'equal', 'differs', 'refused' or 'known'.
+        'equal', 'differs', 'refused', 'known' or 'rounded'.
     reasons : list of str
         Numbers that differ, or what is missing.
     but : str
@@ -84,7 +86,7 @@ def _check(name: str, folder: Path, path: Path, rules: str, known: str) -> Verdi
             reasons = [str(issue).replace(f"{folder}/", "").replace(f"{room}/", "") for issue in error.issues]
             return Verdict(name, REFUSED, reasons)
     try:
-        found = _differences(translation, path)
+        found, rounded = _differences(translation, path)
     except SpecError as error:
         return Verdict(name, DIFFERS, [f"cannot be evaluated: {issue}" for issue in error.issues])
     except (ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
@@ -96,6 +98,8 @@ def _check(name: str, folder: Path, path: Path, rules: str, known: str) -> Verdi
         left_out = "networks at the price of a hop that the output states"
     priced = f"prices of {', '.join(stated)} that the output states" if stated else ""
     but = "; ".join(one for one in (form, left_out, priced) if one)
+    if rounded and not form.endswith(".yaml"):
+        return Verdict(name, ROUNDED, [str(one) for one in found], but)
     if found and known:
         return Verdict(name, KNOWN, [str(one) for one in found], known)
     return Verdict(name, DIFFERS if found else EQUAL, [str(one) for one in found], but)
@@ -147,7 +151,8 @@ def _content(translation: Translation, file: str) -> dict[str, Any]:
     return translation.files.get(file, {})
 
 
-def _differences(translation: Translation, path: Path) -> list[Mismatch]:
+def _differences(translation: Translation, path: Path) -> tuple[list[Mismatch], bool]:
+    """Return what differs, and whether all of it hangs on rounding errors of that tool."""
     files = translation.files
     expected = read_expected(path)
     evaluator = Evaluator(
@@ -162,9 +167,14 @@ def _differences(translation: Translation, path: Path) -> list[Mismatch]:
         if "mapping.yaml" in files
         else expected.mapping(names, evaluator.problem.dimensions)
     )
-    result = evaluator.evaluate(mapping)
     networks = not (translation.findings.left_out and expected.network and not expected.wires)
-    return compare(expected, evaluator.architecture, result, networks=networks)
+
+    def differences() -> list[Mismatch]:
+        result = evaluator.evaluate(mapping)
+        return compare(expected, evaluator.architecture, result, networks=networks)
+
+    found = differences()
+    return found, explain(found, evaluator, differences)
 
 
 def _with_wires(content: dict[str, Any], wires: dict[str, Wires]) -> dict[str, Any]:

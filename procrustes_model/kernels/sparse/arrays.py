@@ -87,6 +87,9 @@ class ActionArrays(NamedTuple):
         Whether a computation all of whose operands are zeros that are not stored is none.
     chosen : bool[T]
         Operands of which only positions that are not zero are handed out.
+    off : float64[3]
+        By how much shares that are removed are taken to be off before counts are rounded: of zeros that are
+        not stored, of what is not sent, of what is saved. 0, but to see what hangs on rounding errors.
     """
 
     level: Ints
@@ -101,6 +104,7 @@ class ActionArrays(NamedTuple):
     strongest: bool
     absent: bool
     chosen: Bools
+    off: Floats
 
 
 class UseArrays(NamedTuple):

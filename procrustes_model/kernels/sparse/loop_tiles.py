@@ -217,7 +217,7 @@ def _expect(
     """Find what a tile holds on average, and at most; `sent`: tiles that are empty are not.
 
     Of tiles that are described, only nonzeros count as data, also where none are left out. Of what is handed
-    out by position, `chosen`, metadata alone are those of tiles that are sent.
+    out by position, `chosen`, metadata alone are those of tiles that are sent, and accesses are full.
     """
     ranks = formats.ranks
     count = ranks.listed[level, tensor]
@@ -243,7 +243,7 @@ def _expect(
                 fields[r, 1] += shares[i] * one[r, 1]
     shrunk = has_metadata(ranks, level, tensor)
     listed.density[n, level, tensor] = min(1.0, held / words)
-    if pack > 1 and _leaves_out(ranks, level, tensor):
+    if pack > 1 and not chosen and _leaves_out(ranks, level, tensor):
         listed.rows[n, level, tensor] = count_rows(words, held, pack, least, every)
     listed.data[n, level, tensor] = held if shrunk else words
     listed.bits[n, level, tensor] = bits_of_fields(ranks, level, tensor, fiber, words, fields)

@@ -42,7 +42,7 @@ def pack(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> Non
         )
     if len(packs.level):
         pack_positions(problem, densities, nests, loops, packs, instances, use, status)
-        skip_steps(use, design.actions.whole, buffers.counts)
+        skip_steps(use, design.actions, buffers.counts)
 
 
 def find_held_tiles(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
@@ -103,6 +103,7 @@ def count_in_whole_words(design: SparseDesign, nests: NestArrays, buffers: Spars
         buffers.density,
         sums,
         near,
+        design.actions,
         buffers.saved,
         buffers.counts,
     )

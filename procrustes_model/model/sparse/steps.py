@@ -267,7 +267,7 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
         masks = masks._replace(known=np.zeros_like(masks.known))
     combine_accesses(problem, actions, densities, masks, boxes, buffers.empty, status, saved)
     accesses, tile = buffers.dense.accesses, buffers.dense.tile
-    save_accesses(accesses, nests.keep, problem.output, saved, actions.whole, counts)
+    save_accesses(accesses, nests.keep, problem.output, saved, actions, counts)
     find_compressed(nests.keep, design.formats.compressed, buffers.compressed)
     combine_computes(
         problem, actions, densities, masks, boxes, buffers.empty, buffers.compressed, status, saved
