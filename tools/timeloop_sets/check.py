@@ -10,13 +10,13 @@ from typing import Any
 
 from reference.compare import Mismatch
 
-from procrustes_model import SpecError
+from procrustes_model import SpecError, load_problem
 from procrustes_model.importers.timeloop import Translation, translate
 from procrustes_model.importers.timeloop.output import check_translation
 from procrustes_model.importers.timeloop.words import NEWEST
 from procrustes_model.model.evaluator import Evaluator
 from timeloop_sets.compare import compare
-from timeloop_sets.expected import Wires, is_older, read_expected
+from timeloop_sets.expected import Wires, is_older, read_expected, write_nest
 from timeloop_sets.prices import complete_table
 from timeloop_sets.rounding import explain
 
@@ -81,14 +81,18 @@ def _check(name: str, folder: Path, path: Path, rules: str, known: str) -> Verdi
         may = (folder / "ERT.yaml").is_file() or "no ERT" in read_readme(folder).get("energies", "")
         stated = complete_table(folder, path, table, rules) if may else []
         try:
-            translation, form = _translate(folder, rules, table if stated else folder / "ERT.yaml")
+            table = table if stated else folder / "ERT.yaml"
+            translation, form = _translate(folder, rules, table, folder / "found.map.yaml")
+            nest = Path(room) / "nest.yaml"
+            if "mapping.yaml" not in translation.files and _write_nest(translation, path, nest):
+                translation, form = _translate(folder, rules, table, nest)
         except SpecError as error:
             reasons = [str(issue).replace(f"{folder}/", "").replace(f"{room}/", "") for issue in error.issues]
             return Verdict(name, REFUSED, reasons)
     try:
         found, rounded = _differences(translation, path)
     except SpecError as error:
-        return Verdict(name, DIFFERS, [f"cannot be evaluated: {issue}" for issue in error.issues])
+        return Verdict(name, REFUSED, [f"cannot be evaluated: {issue}" for issue in error.issues])
     except (ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
         return Verdict(name, DIFFERS, [f"cannot be compared: {type(error).__name__}: {error}"])
     if form.endswith(".yaml"):
@@ -110,7 +114,16 @@ def _left_out(translation: Translation) -> str:
     return f"without {'; '.join(left)}" if left else ""
 
 
-def _translate(folder: Path, rules: str, table: Path) -> tuple[Translation, str]:
+def _write_nest(translation: Translation, path: Path, target: Path) -> bool:
+    """Write the nest of an output as a mapping of that tool, and say whether there is one."""
+    levels = translation.files["architecture.yaml"]["architecture"]["levels"]
+    problem = load_problem(translation.files["problem.yaml"])
+    return write_nest(
+        read_expected(path).mapping([level["name"] for level in levels], problem.dimensions), target
+    )
+
+
+def _translate(folder: Path, rules: str, table: Path, mapping: Path) -> tuple[Translation, str]:
     """Return the translation of a set's inputs with a table of energies, and what its second form says of it.
 
     Raises
@@ -119,7 +132,6 @@ def _translate(folder: Path, rules: str, table: Path) -> tuple[Translation, str]
         When the inputs cannot be imported, nor a complete second form of them.
     """
     tables = [table] if table.is_file() else []
-    mapping = folder / "found.map.yaml"
 
     def read(path: Path) -> Translation:
         found = mapping if mapping.is_file() else None

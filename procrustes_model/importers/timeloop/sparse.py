@@ -38,12 +38,15 @@ class Design:
         Operands whose zeros save computations, by kind.
     gated_energy : float
         Of a gated computation, as a share of a done one; 0 where the machine states a price.
+    hyphens : bool
+        As `words.Year` has it.
     """
 
     formats: dict[str, dict[str, Any]] = field(default_factory=dict)
     actions: list[dict[str, Any]] = field(default_factory=list)
     compute: dict[str, list[str]] = field(default_factory=dict)
     gated_energy: float = 0.0
+    hyphens: bool = True
 
     @property
     def saves(self) -> bool:
@@ -87,9 +90,9 @@ class Design:
         return [rank for some in self.formats.values() for one in some.values() for rank in one["ranks"]]
 
 
-def read_design(inputs: Inputs, machine: Machine, problem: TranslatedProblem) -> Design:
+def read_design(inputs: Inputs, machine: Machine, problem: TranslatedProblem, year: Year) -> Design:
     """Return what the files and components say; what cannot be said is noted in the findings."""
-    design = Design()
+    design = Design(hyphens=year.hyphens)
     seen: dict[tuple[str, str], Node] = {}
     for name, target in _targets(inputs, machine):
         for key, node in target.items():
@@ -143,12 +146,12 @@ def _tensors(node: Node | None, problem: TranslatedProblem) -> list[str]:
     return [name for name in names if name in problem.tensors]
 
 
-def _fields(machine: Machine, name: str) -> Fields:
+def _fields(machine: Machine, name: str, hyphens: bool) -> Fields:
     """Return how wide fields of metadata of a level are."""
     part = next((level.part for level in machine.levels if level.part.name == name), None)
     if part is None:
         return Fields()
-    return Fields(part.find(METADATA_WIDTH, 0) or 0, part.find(METADATA_BITS, 0) or 0)
+    return Fields(part.find(METADATA_WIDTH, 0) or 0, part.find(METADATA_BITS, 0) or 0, hyphens)
 
 
 def _read_formats(
@@ -157,7 +160,7 @@ def _read_formats(
     spaces = node.get("data_spaces")
     for space in spaces.list() if spaces is not None else ():
         for name in _tensors(space.get("name"), problem):
-            format_ = read_ranks(space, problem, _fields(machine, level))
+            format_ = read_ranks(space, problem, _fields(machine, level, design.hyphens))
             if format_ is not None:
                 design.formats.setdefault(name, {})[level] = format_
 

@@ -110,7 +110,7 @@ def translate(
     machine, problem = read_machine(inputs, year), read_problem(inputs, name)
     mapped = limits = design = None
     if problem is not None and machine.levels and machine.complete:
-        design = read_design(inputs, machine, problem)
+        design = read_design(inputs, machine, problem, year)
         mapped = read_mapping(directives, machine, problem, year, name, ones=bool(design.actions))
         move_actions(design, machine, mapped)
         add_leakage(machine, mapped)
