@@ -93,8 +93,8 @@ def _rank(node: Node, problem: TranslatedProblem, fields: Fields) -> dict[str, A
     if payload is not None and not fields.hyphens and "-" in str(payload.path[-1]):
         if payload.count(least=0) not in (None, fields.default):
             payload.findings.note(
-                "'payload-word-bits' is not read by the version of that year, which takes the bits of the level: "
-                "it knows 'payload_word_bits' only"
+                "'payload-word-bits' is not read by that year's version, which knows 'payload_word_bits' "
+                "only: the bits are the level's"
             )
         payload = None
     if kind == _FIXED_BITS:

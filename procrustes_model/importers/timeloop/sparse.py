@@ -252,6 +252,7 @@ def move_actions(design: Design, machine: Machine, mapped: dict[str, Any] | None
 def write_design(
     design: Design,
     inputs: Inputs,
+    machine: Machine,
     problem: TranslatedProblem,
     year: Year,
     title: dict[str, str],
@@ -281,7 +282,10 @@ def write_design(
     if any("skip_positions" in action for action in design.actions):
         rules["position_use"] = "mean"
     if design.formats:
-        rules |= {"format_ranks": year.ranks, "last_accesses": "by_tile", "metadata_ports": year.ports}
+        rules |= {"format_ranks": year.ranks, "last_accesses": "by_tile"}
+        formatted = {name for levels in design.formats.values() for name in levels}
+        if any("metadata" in one.content and one.part.name in formatted for one in machine.levels):
+            rules["metadata_ports"] = year.ports
         rules |= {"partial_sums": "compressed", "empty_tiles": "unused", "absent_operands": "absent"}
     return content | {"rules": rules}
 

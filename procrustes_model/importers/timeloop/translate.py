@@ -123,7 +123,7 @@ def translate(
         add_prices(machine, design, year)
         add_codecs(machine, design, mapped, problem)
         title = {"name": name, "description": f"imported from Timeloop, rules {rules}"}
-        sparse = write_design(design, inputs, problem, year, title, masks)
+        sparse = write_design(design, inputs, machine, problem, year, title, masks)
     elif problem is not None:
         drop_densities(inputs)
     if not partial:
