@@ -321,3 +321,17 @@ def test_the_last_access_of_a_tile_is_not_full(words: str, accesses: int) -> Non
     result = evaluate(machine, problem, mapping, sparsity=load_sparsity({"sparsity": content}))
     counts = result.tensor("Near", "A")
     assert (counts.reads, counts.read_energy_pj) == (2 * 64, accesses)
+
+
+def test_what_is_handed_out_by_position_has_metadata_of_tiles_that_are_sent() -> None:
+    """One of four elements of A goes to the inner level; all instances count, with a quarter of the words."""
+    ranks = [{"kind": "UOP", "payload_bits": 5}, {"kind": "CP", "metadata_bits": 3}]
+    machine, problem, _, content = matrices(ranks)
+    nest = [{"level": "Far", "temporal": "M=8 N=8 K=8"}, {"level": "Near"}]
+    mapping = load_mapping({"mapping": {"levels": nest}}, machine, problem)
+    content["formats"]["A"]["Near"] = {"ranks": [{"kind": "CP", "metadata_bits": 3}]}
+    content["actions"] = [{"level": "Near", "skip_positions": "A"}]
+    found = evaluate(machine, problem, mapping, sparsity=load_sparsity({"sparsity": content})).sparse(
+        "Near", "A"
+    )
+    assert (found.used_instances, found.actual[0], found.metadata[0]) == (1, 128, 512 * 3 / 16)

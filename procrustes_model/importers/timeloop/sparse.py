@@ -263,7 +263,7 @@ def write_design(
     Computations skip operands that arrive with metadata, and gate the others. `masks` is filled in.
     """
     content: dict[str, Any] = {**title}
-    densities = read_densities(inputs, problem, design.useful, masks)
+    densities = read_densities(inputs, problem, design.useful, set(design.formats), masks)
     compute = _computes(design)
     parts = {"densities": densities, "formats": design.formats, "actions": design.actions, "compute": compute}
     content |= {key: part for key, part in parts.items() if part}
