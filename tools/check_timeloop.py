@@ -6,8 +6,9 @@ A folder is a set or holds sets: `inputs/`, `ERT.yaml` and `found.map.yaml`, whi
 ``procrustes import timeloop --partial`` does, and `expected.json` with the output, whose nest is taken where
 there is no mapping. Counts, capacities, instances and cycles are compared exactly, energies by level and
 tensor to 1e-6, printed ones to their last digit. Prints a row per output, and how many there are of each kind
-of difference and refusal. Exits with 1 where a number differs, with ``--strict`` also where a set is refused,
-and with 2 where a folder holds no set.
+of difference and refusal; "rounded" are those whose differences all hang on that tool's rounding errors, as
+`timeloop_sets.rounding` says. Exits with 1 where a number differs, with ``--strict`` also where a set is
+refused, and with 2 where a folder holds no set.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
-from timeloop_sets.check import DIFFERS, EQUAL, KNOWN, REFUSED, Verdict, check_set  # noqa: E402  (once the path is set)
+from timeloop_sets.check import DIFFERS, EQUAL, KNOWN, REFUSED, ROUNDED, Verdict, check_set  # noqa: E402  (once the path is set)
 
 
 def find_sets(folder: Path) -> list[Path]:
@@ -77,10 +78,13 @@ def main(arguments: list[str] | None = None) -> int:
     outcomes = Counter(verdict.outcome for verdict in verdicts)
     partly = sum(verdict.outcome == EQUAL and verdict.but.startswith("without") for verdict in verdicts)
     totals = [f"{outcomes[key]} {key}" for key in (EQUAL, DIFFERS, REFUSED)]
+    if outcomes[ROUNDED]:
+        totals.append(f"{outcomes[ROUNDED]} but for rounding errors of that tool")
     if outcomes[KNOWN]:
         totals.append(f"{outcomes[KNOWN]} known to be wrong")
     print(f"{', '.join(totals)}; {partly} of the equal ones without what the import leaves out")
-    return 1 if outcomes[DIFFERS] or (options.strict and outcomes[REFUSED]) else 0
+    differing = outcomes[DIFFERS] + outcomes[ROUNDED]
+    return 1 if differing or (options.strict and outcomes[REFUSED]) else 0
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ class Years(StrEnum):
     """Versions of the tool whose way of counting can be taken; see `importers.timeloop.words.YEARS`."""
 
     Y2020 = "2020"
+    Y2021 = "2021"
     Y2022 = "2022"
     Y2025 = "2025"
 

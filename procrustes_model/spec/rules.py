@@ -49,6 +49,11 @@ class Rules(Frozen):
         description="what networks carry; sent: what accesses are left, and its metadata; dense: what moves "
         "if nothing is zero, and no metadata",
     )
+    last_accesses: Literal["filled", "by_tile"] = Field(
+        default="filled",
+        description="what the last access of several words to a compressed tile moves; filled: words of the "
+        "next tile, too; by_tile: no others, where that adds more than about 1 % to the accesses",
+    )
     access_box: Literal["met", "joined"] = Field(
         default="met",
         description="what must be zero for an action to save an access; met: all that meets what the access "

@@ -169,6 +169,13 @@ _RULE_NEEDS: dict[str, tuple[str, _Test]] = {
             and any(one.ranks for levels in phase.formats.values() for one in levels.values())
         ),
     ),
+    "last_accesses": (
+        "'format_ranks: loops' and a format that lists its ranks",
+        lambda phase: (
+            phase.rules.format_ranks != "dimensions"
+            and any(one.ranks for levels in phase.formats.values() for one in levels.values())
+        ),
+    ),
     "metadata_ports": ("formats", lambda phase: bool(phase.formats)),
     "access_box": ("actions", lambda phase: bool(phase.actions)),
     "capacity": (

@@ -166,3 +166,19 @@ def expected(
             for i in range(2):
                 found[r][i] += share * one[i]
     return mean, found, used
+
+
+def accesses_of(shares: dict[int, Fraction], mean: Fraction, words: int, pack: int) -> Fraction:
+    """Return the accesses of `pack` words that tiles take / those that the mean nonzeros of one fill.
+
+    By how much the last one of each makes it more is taken to be half an access without a word; below about
+    1 % it counts as full. Of the density the first decimal is looked at.
+    """
+    if not 0 < mean < words:
+        return Fraction(1)
+    density = Fraction(max(1, math.floor(float(mean) / words / 0.1)), 10)
+    half = Fraction(pack - 1, 2 * pack)
+    if words // pack >= math.ceil(half / density / Fraction(1, 100)):
+        return Fraction(1)
+    taken = sum((share * math.ceil(Fraction(k, pack)) for k, share in shares.items()), Fraction(0))
+    return taken * pack / mean

@@ -16,7 +16,16 @@ from procrustes_model.model.lower import lower_mapping
 from procrustes_model.model.sparse.lower import lower_sparsity
 from procrustes_model.model.sparse.steps import Memo, evaluate_block, make_buffers
 from tests.amount import first_quick
-from tests.naive.loop_ranks import Loop, Ranked, bind, expected, fields_of, words_of
+from tests.naive.loop_ranks import (
+    Loop,
+    Ranked,
+    accesses_of,
+    bind,
+    expected,
+    fields_of,
+    shares_of,
+    words_of,
+)
 
 DIMENSIONS = {"P": 4, "R": 2, "C": 4, "M": 2}
 OWN = ("P", "R", "C")
@@ -27,7 +36,7 @@ KINDS = ("U", "B", "UB", "CP", "RLE", "UOP")
 
 def machine_of(meshes: tuple[int, int]) -> Any:
     """Return a machine of three levels, of which x and y instances lie below the middle one."""
-    price = {"energy_pj": {"read": 1, "write": 1}, "word_bits": 8}
+    price = {"energy_pj": {"read": 1, "write": 1}, "word_bits": 8, "words_per_access": 4}
     mesh = {"mesh_x": meshes[0], "mesh_y": meshes[1]}
     levels = [{"name": "Far", **price}, {"name": "Mid", **price}, {"name": "Near", **mesh, **price}]
     content = {"name": "m", "levels": levels, "compute": {"energy_pj": 1}}
@@ -127,6 +136,8 @@ def compare(
         "formats": {"A": forms},
         "rules": {"format_ranks": "loops", "rounding": "whole_words", "empty_tiles": "unused"},
     }
+    if forms:
+        content["rules"]["last_accesses"] = "by_tile"
     design = lower_sparsity(machine, problem, load_sparsity({"sparsity": content}))
     nests, buffers = lower_mapping(problem, mapping), make_buffers(design, 1)
     evaluate_block(design, nests, buffers, Memo(), check=False)
@@ -168,6 +179,10 @@ def compare(
         listed = buffers.listed
         assert listed.used[0, number, 0] == pytest.approx(float(used), rel=1e-12)
         assert listed.density[0, number, 0] == pytest.approx(float(mean / words), rel=1e-12)
+        packed = Fraction(1)
+        if any(kind in ("B", "CP", "RLE") for kind in tile.kinds):
+            packed = accesses_of(shares_of(model, size, total, density, words), mean, words, 4)
+        assert buffers.use.rows[0, number, 0] == pytest.approx(float(packed), rel=1e-12)
         if LEVELS[number] not in forms or tile.kinds == ["U"]:
             continue
         near = [[float(one) for one in fields] for fields in found]
@@ -302,3 +317,33 @@ def test_masks_are_refused() -> None:
     design = load_sparsity({"sparsity": content})
     with pytest.raises(SpecError, match="'A' has a mask"):
         evaluate(machine, problem, mapping, sparsity=design, masks={"A": np.eye(8, dtype=bool)})
+
+
+@pytest.mark.parametrize(("words", "accesses"), [("filled", 32), ("by_tile", 64)])
+def test_the_last_access_of_a_tile_is_not_full(words: str, accesses: int) -> None:
+    """Two of eight nonzeros of a row go to the inner level, 64 times; four words go at once."""
+    ranks = [{"kind": "UOP", "payload_bits": 5}, {"kind": "CP", "metadata_bits": 3}]
+    machine, problem, _, content = matrices(ranks, last_accesses=words)
+    machine = machine.model_copy(
+        update={"levels": [one.model_copy(update={"words_per_access": 4}) for one in machine.levels]}
+    )
+    nest = [{"level": "Far", "temporal": "M=8 N=8"}, {"level": "Near", "temporal": "K=8"}]
+    mapping = load_mapping({"mapping": {"levels": nest}}, machine, problem)
+    content["formats"]["A"]["Near"] = {"ranks": [{"kind": "CP", "metadata_bits": 3}]}
+    result = evaluate(machine, problem, mapping, sparsity=load_sparsity({"sparsity": content}))
+    counts = result.tensor("Near", "A")
+    assert (counts.reads, counts.read_energy_pj) == (2 * 64, accesses)
+
+
+def test_what_is_handed_out_by_position_has_metadata_of_tiles_that_are_sent() -> None:
+    """One of four elements of A goes to the inner level; all instances count, with a quarter of the words."""
+    ranks = [{"kind": "UOP", "payload_bits": 5}, {"kind": "CP", "metadata_bits": 3}]
+    machine, problem, _, content = matrices(ranks)
+    nest = [{"level": "Far", "temporal": "M=8 N=8 K=8"}, {"level": "Near"}]
+    mapping = load_mapping({"mapping": {"levels": nest}}, machine, problem)
+    content["formats"]["A"]["Near"] = {"ranks": [{"kind": "CP", "metadata_bits": 3}]}
+    content["actions"] = [{"level": "Near", "skip_positions": "A"}]
+    found = evaluate(machine, problem, mapping, sparsity=load_sparsity({"sparsity": content})).sparse(
+        "Near", "A"
+    )
+    assert (found.used_instances, found.actual[0], found.metadata[0]) == (1, 128, 512 * 3 / 16)

@@ -130,6 +130,8 @@ def test_ports_of_data_carry_no_metadata_of_another_store() -> None:
     assert shared.level("Buffer").cycles - own.level("Buffer").cycles == 16 * 8 * 4 / 32
     together = run(store, formats=formats, rules={"metadata_ports": "shared"})
     assert together.level("Buffer").cycles == shared.level("Buffer").cycles
+    with pytest.raises(SpecError, match="in a store of their own: none share ports"):
+        run(machine(energy, read_bandwidth=1), formats=formats, rules={"metadata_ports": "shared"})
 
 
 def test_prices_per_bit_are_those_of_all_bits_of_an_access() -> None:

@@ -10,17 +10,23 @@ from typing import Any
 
 from reference.compare import Mismatch
 
-from procrustes_model import SpecError
+from procrustes_model import SpecError, load_problem
 from procrustes_model.importers.timeloop import Translation, translate
 from procrustes_model.importers.timeloop.output import check_translation
 from procrustes_model.importers.timeloop.words import NEWEST
 from procrustes_model.model.evaluator import Evaluator
 from timeloop_sets.compare import compare
-from timeloop_sets.expected import Wires, read_expected
+from timeloop_sets.expected import Wires, is_older, read_expected, write_nest
 from timeloop_sets.prices import complete_table
+from timeloop_sets.rounding import explain
 
-EQUAL, DIFFERS, REFUSED, KNOWN = "equal", "differs", "refused", "known"
-"""Outcomes; `KNOWN` is one that differs from a stored output that the set itself says is wrong."""
+EQUAL, DIFFERS, REFUSED, KNOWN, ROUNDED = "equal", "differs", "refused", "known", "rounded"
+"""Outcomes; `KNOWN` is one that differs from a stored output that the set itself says is wrong, `ROUNDED` one
+whose differences all hang on rounding errors of that tool."""
+
+
+OLDER = "2021"
+"""Rules of outputs that are filed as of 2022, and have the form of earlier ones."""
 
 
 @dataclass
@@ -32,7 +38,7 @@ class Verdict:
     name : str
         The set, and what of it.
     outcome : str
-        'equal', 'differs', 'refused' or 'known'.
+        'equal', 'differs', 'refused', 'known' or 'rounded'.
     reasons : list of str
         Numbers that differ, or what is missing.
     but : str
@@ -62,6 +68,7 @@ def check_set(folder: Path) -> list[Verdict]:
             continue
         name = f"{folder.name}" if file == "expected.json" else f"{folder.name} (2025)"
         known = readme.get("known", "") if file == "expected.json" else ""
+        rules = OLDER if rules == "2022" and is_older(path) else rules
         verdicts.append(_check(name, folder, path, rules, known))
     if not verdicts:
         verdicts.append(Verdict(folder.name, REFUSED, ["there is no expected.json"]))
@@ -71,16 +78,21 @@ def check_set(folder: Path) -> list[Verdict]:
 def _check(name: str, folder: Path, path: Path, rules: str, known: str) -> Verdict:
     with TemporaryDirectory() as room:
         table = Path(room) / "ERT.yaml"
-        stated = complete_table(folder, path, table, rules)
+        may = (folder / "ERT.yaml").is_file() or "no ERT" in read_readme(folder).get("energies", "")
+        stated = complete_table(folder, path, table, rules) if may else []
         try:
-            translation, form = _translate(folder, rules, table if stated else folder / "ERT.yaml")
+            table = table if stated else folder / "ERT.yaml"
+            translation, form = _translate(folder, rules, table, folder / "found.map.yaml")
+            nest = Path(room) / "nest.yaml"
+            if "mapping.yaml" not in translation.files and _write_nest(translation, path, nest):
+                translation, form = _translate(folder, rules, table, nest)
         except SpecError as error:
             reasons = [str(issue).replace(f"{folder}/", "").replace(f"{room}/", "") for issue in error.issues]
             return Verdict(name, REFUSED, reasons)
     try:
-        found = _differences(translation, path)
+        found, rounded = _differences(translation, path)
     except SpecError as error:
-        return Verdict(name, DIFFERS, [f"cannot be evaluated: {issue}" for issue in error.issues])
+        return Verdict(name, REFUSED, [f"cannot be evaluated: {issue}" for issue in error.issues])
     except (ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
         return Verdict(name, DIFFERS, [f"cannot be compared: {type(error).__name__}: {error}"])
     if form.endswith(".yaml"):
@@ -90,6 +102,8 @@ def _check(name: str, folder: Path, path: Path, rules: str, known: str) -> Verdi
         left_out = "networks at the price of a hop that the output states"
     priced = f"prices of {', '.join(stated)} that the output states" if stated else ""
     but = "; ".join(one for one in (form, left_out, priced) if one)
+    if rounded and not form.endswith(".yaml"):
+        return Verdict(name, ROUNDED, [str(one) for one in found], but)
     if found and known:
         return Verdict(name, KNOWN, [str(one) for one in found], known)
     return Verdict(name, DIFFERS if found else EQUAL, [str(one) for one in found], but)
@@ -100,7 +114,16 @@ def _left_out(translation: Translation) -> str:
     return f"without {'; '.join(left)}" if left else ""
 
 
-def _translate(folder: Path, rules: str, table: Path) -> tuple[Translation, str]:
+def _write_nest(translation: Translation, path: Path, target: Path) -> bool:
+    """Write the nest of an output as a mapping of that tool, and say whether there is one."""
+    levels = translation.files["architecture.yaml"]["architecture"]["levels"]
+    problem = load_problem(translation.files["problem.yaml"])
+    return write_nest(
+        read_expected(path).mapping([level["name"] for level in levels], problem.dimensions), target
+    )
+
+
+def _translate(folder: Path, rules: str, table: Path, mapping: Path) -> tuple[Translation, str]:
     """Return the translation of a set's inputs with a table of energies, and what its second form says of it.
 
     Raises
@@ -109,7 +132,6 @@ def _translate(folder: Path, rules: str, table: Path) -> tuple[Translation, str]
         When the inputs cannot be imported, nor a complete second form of them.
     """
     tables = [table] if table.is_file() else []
-    mapping = folder / "found.map.yaml"
 
     def read(path: Path) -> Translation:
         found = mapping if mapping.is_file() else None
@@ -141,7 +163,8 @@ def _content(translation: Translation, file: str) -> dict[str, Any]:
     return translation.files.get(file, {})
 
 
-def _differences(translation: Translation, path: Path) -> list[Mismatch]:
+def _differences(translation: Translation, path: Path) -> tuple[list[Mismatch], bool]:
+    """Return what differs, and whether all of it hangs on rounding errors of that tool."""
     files = translation.files
     expected = read_expected(path)
     evaluator = Evaluator(
@@ -156,9 +179,14 @@ def _differences(translation: Translation, path: Path) -> list[Mismatch]:
         if "mapping.yaml" in files
         else expected.mapping(names, evaluator.problem.dimensions)
     )
-    result = evaluator.evaluate(mapping)
     networks = not (translation.findings.left_out and expected.network and not expected.wires)
-    return compare(expected, evaluator.architecture, result, networks=networks)
+
+    def differences() -> list[Mismatch]:
+        result = evaluator.evaluate(mapping)
+        return compare(expected, evaluator.architecture, result, networks=networks)
+
+    found = differences()
+    return found, explain(found, evaluator, differences)
 
 
 def _with_wires(content: dict[str, Any], wires: dict[str, Wires]) -> dict[str, Any]:

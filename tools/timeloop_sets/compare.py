@@ -127,8 +127,11 @@ def _specs(specs: dict[str, Any], architecture: Architecture, index: int) -> Ite
     )
     yield from _same(f"{level.name} instances", _instances(specs), _mesh(architecture, index))
     for key, attribute in _BANDWIDTHS.items():
-        stated = specs.get(key, "-")
-        yield from _same(f"{level.name} {key}", None if stated == "-" else stated, getattr(level, attribute))
+        stated, found = specs.get(key, "-"), getattr(level, attribute)
+        if stated == "-" or found is None:
+            yield from _same(f"{level.name} {key}", None if stated == "-" else stated, found)
+        else:
+            yield from _near(f"{level.name} {key}", stated, found, _PRINTED)
 
 
 def _stated(specs: dict[str, Any], *names: str) -> Any:

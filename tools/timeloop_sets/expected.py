@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 _LOOP = re.compile(r"for (\S+) in \[0:(\d+)(?:,(\d+))?\)(?: \(Spatial-([XY])\))?")
 _KINDS = {"": "Algorithmic ", "random_": "Actual ", "gated_": "Gated ", "skipped_": "Skipped "}
 """Of accesses: how their counts are called, exact and as printed."""
@@ -129,6 +131,38 @@ class Expected:
         return {"mapping": {"name": "nest", "levels": levels}}
 
 
+def write_nest(nest: dict[str, Any], target: Path) -> bool:
+    """Write a nest in that tool's words, and say whether it can be: not if a last pass is shorter.
+
+    Parameters
+    ----------
+    nest : dict
+        As `Expected.mapping` returns it.
+    target : Path
+    """
+    directives: list[dict[str, Any]] = []
+    tensors = {tensor for level in nest["mapping"]["levels"] for tensor in level["keep"]}
+    for level in nest["mapping"]["levels"]:
+        places = {key: level.get(key, [])[::-1] for key in ("temporal", "spatial_x", "spatial_y")}
+        if any("/" in loop for loops in places.values() for loop in loops):
+            return False
+        name, space = level["level"], [*places["spatial_x"], *places["spatial_y"]]
+        directives.append(_directive(name, "temporal", places["temporal"]))
+        if space:
+            split = {"split": len(places["spatial_x"])}
+            directives.append(_directive(name, "spatial", space) | split)
+        kept = {"keep": sorted(level["keep"]), "bypass": sorted(tensors - set(level["keep"]))}
+        directives.append({"target": name, "type": "bypass", **kept})
+    target.write_text(yaml.safe_dump({"mapping": directives}), encoding="utf-8")
+    return True
+
+
+def _directive(level: str, kind: str, loops: list[str]) -> dict[str, Any]:
+    """Return a directive with loops from the innermost on, of which none may be missing in the order."""
+    order = [loop.split("=")[0] for loop in loops]
+    return {"target": level, "type": kind, "factors": loops, "permutation": order}
+
+
 def _missing(levels: list[dict[str, Any]], bounds: dict[str, int]) -> dict[str, list[str]]:
     """Return the temporal loops that a nest lacks; none where a factor is no divisor."""
     loops = []
@@ -164,6 +198,12 @@ def read_expected(path: Path) -> Expected:
         network=_network(data),
         wires=_wires(data, order or []),
     )
+
+
+def is_older(path: Path) -> bool:
+    """Say whether an output has the form of versions up to 2021, with the size of a store of metadata."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return any("Metadata storage size" in level["specs"] for level in data["levels"])
 
 
 def _wires(data: dict[str, Any], order: list[str]) -> dict[str, Wires]:

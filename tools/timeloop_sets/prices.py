@@ -1,8 +1,9 @@
 """Prices that a set's table of energies lacks, from its output.
 
-Where a table has no action that is known, or where there is no table, that tool takes numbers of estimators
-of its own, which no set holds. All accesses of a level then cost the same, so that one of them is the energy
-of a tensor divided by its accesses; how many there are of each, and what all of them cost, is compared.
+Where a table has no action that is known, or where the run had no table, that tool takes numbers of
+estimators of its own, which no set holds. All accesses of a level then cost the same, so that one of them is
+the energy of a tensor divided by its accesses; how many there are of each, and what all of them cost, is what
+is compared.
 """
 
 from __future__ import annotations

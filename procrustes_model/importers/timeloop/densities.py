@@ -27,7 +27,11 @@ _BESIDE = ("distribution", "density", "band_width", "workload_tensor_size")
 
 
 def read_densities(
-    inputs: Inputs, problem: TranslatedProblem, useful: set[str], masks: dict[str, Mask]
+    inputs: Inputs,
+    problem: TranslatedProblem,
+    useful: set[str],
+    formatted: set[str],
+    masks: dict[str, Mask],
 ) -> dict[str, Any]:
     """Return densities by tensor, as a sparse design has them; dense tensors are left out.
 
@@ -37,6 +41,8 @@ def read_densities(
     problem : TranslatedProblem
     useful : set of str
         Tensors whose zeros save anything; what is said of others has no effect.
+    formatted : set of str
+        Tensors in formats by rank, which are not counted on listed nonzeros.
     masks : dict of str to bool array
         Filled in: by tensor, those that a file lists.
     """
@@ -54,6 +60,12 @@ def read_densities(
                 density.findings.drop("densities of tensors whose zeros save nothing", name)
             else:
                 found[name] = _density(density, inputs.files, problem, name, masks)
+                if name in masks and name in formatted:
+                    density.refuse(
+                        f"listed nonzeros of '{name}' in a format by rank: that cannot be counted yet",
+                        "state a density",
+                        key=True,
+                    )
     return {name: density for name, density in found.items() if density is not None}
 
 

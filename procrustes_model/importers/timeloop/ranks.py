@@ -27,10 +27,13 @@ class Fields:
         Bits of a row; 0: there is no store, and metadata cost nothing.
     default : int
         Bits of a field where its rank does not say.
+    hyphens : bool
+        Whether bits of a payload are read where their key has hyphens.
     """
 
     row: int = 0
     default: int = 0
+    hyphens: bool = True
 
     def bits(self, node: Node | None, default: int | None = None) -> int:
         """Return the bits of a field, so that a row holds a whole number of them, as that tool widens it."""
@@ -88,6 +91,13 @@ def _rank(node: Node, problem: TranslatedProblem, fields: Fields) -> dict[str, A
     if of:
         rank["of"] = of
     metadata, payload = node.get("metadata_word_bits"), node.get("payload_word_bits")
+    if payload is not None and not fields.hyphens and "-" in str(payload.path[-1]):
+        if payload.count(least=0) not in (None, fields.default):
+            payload.findings.note(
+                "'payload-word-bits' is not read by that year's version, which knows 'payload_word_bits' "
+                "only: the bits are the level's"
+            )
+        payload = None
     if kind in _NO_OWN_BITS:
         for bits in (metadata, payload):
             if bits is not None:

@@ -38,12 +38,15 @@ class Design:
         Operands whose zeros save computations, by kind.
     gated_energy : float
         Of a gated computation, as a share of a done one; 0 where the machine states a price.
+    hyphens : bool
+        As `words.Year` has it.
     """
 
     formats: dict[str, dict[str, Any]] = field(default_factory=dict)
     actions: list[dict[str, Any]] = field(default_factory=list)
     compute: dict[str, list[str]] = field(default_factory=dict)
     gated_energy: float = 0.0
+    hyphens: bool = True
 
     @property
     def saves(self) -> bool:
@@ -87,9 +90,9 @@ class Design:
         return [rank for some in self.formats.values() for one in some.values() for rank in one["ranks"]]
 
 
-def read_design(inputs: Inputs, machine: Machine, problem: TranslatedProblem) -> Design:
+def read_design(inputs: Inputs, machine: Machine, problem: TranslatedProblem, year: Year) -> Design:
     """Return what the files and components say; what cannot be said is noted in the findings."""
-    design = Design()
+    design = Design(hyphens=year.hyphens)
     seen: dict[tuple[str, str], Node] = {}
     for name, target in _targets(inputs, machine):
         for key, node in target.items():
@@ -143,12 +146,12 @@ def _tensors(node: Node | None, problem: TranslatedProblem) -> list[str]:
     return [name for name in names if name in problem.tensors]
 
 
-def _fields(machine: Machine, name: str) -> Fields:
+def _fields(machine: Machine, name: str, hyphens: bool) -> Fields:
     """Return how wide fields of metadata of a level are."""
     part = next((level.part for level in machine.levels if level.part.name == name), None)
     if part is None:
         return Fields()
-    return Fields(part.find(METADATA_WIDTH, 0) or 0, part.find(METADATA_BITS, 0) or 0)
+    return Fields(part.find(METADATA_WIDTH, 0) or 0, part.find(METADATA_BITS, 0) or 0, hyphens)
 
 
 def _read_formats(
@@ -157,7 +160,7 @@ def _read_formats(
     spaces = node.get("data_spaces")
     for space in spaces.list() if spaces is not None else ():
         for name in _tensors(space.get("name"), problem):
-            format_ = read_ranks(space, problem, _fields(machine, level))
+            format_ = read_ranks(space, problem, _fields(machine, level, design.hyphens))
             if format_ is not None:
                 design.formats.setdefault(name, {})[level] = format_
 
@@ -249,6 +252,7 @@ def move_actions(design: Design, machine: Machine, mapped: dict[str, Any] | None
 def write_design(
     design: Design,
     inputs: Inputs,
+    machine: Machine,
     problem: TranslatedProblem,
     year: Year,
     title: dict[str, str],
@@ -259,11 +263,11 @@ def write_design(
     Computations skip operands that arrive with metadata, and gate the others. `masks` is filled in.
     """
     content: dict[str, Any] = {**title}
-    densities = read_densities(inputs, problem, design.useful, masks)
+    densities = read_densities(inputs, problem, design.useful, set(design.formats), masks)
     compute = _computes(design)
     parts = {"densities": densities, "formats": design.formats, "actions": design.actions, "compute": compute}
     content |= {key: part for key, part in parts.items() if part}
-    if design.compresses:
+    if design.formats:
         content["capacity"] = {"size": "maximum"}
     rules = year.rules.model_dump(exclude_defaults=True)
     rules |= {"rounding": "whole_words", "network_words": "dense"}
@@ -278,7 +282,10 @@ def write_design(
     if any("skip_positions" in action for action in design.actions):
         rules["position_use"] = "mean"
     if design.formats:
-        rules |= {"format_ranks": year.ranks, "metadata_ports": "shared"}
+        rules |= {"format_ranks": year.ranks, "last_accesses": "by_tile"}
+        formatted = {name for levels in design.formats.values() for name in levels}
+        if any("metadata" in one.content and one.part.name in formatted for one in machine.levels):
+            rules["metadata_ports"] = year.ports
         rules |= {"partial_sums": "compressed", "empty_tiles": "unused", "absent_operands": "absent"}
     return content | {"rules": rules}
 

@@ -77,7 +77,7 @@ def translate(
         Files, or folders of them: architecture, problem, table of energies, and what there is besides.
     name : str
         What results call the architecture, the problem and the mapping.
-    rules : {'2025', '2022', '2020'}
+    rules : {'2025', '2022', '2021', '2020'}
         The year of the tool whose way to count and to price is taken.
     mapping : path, optional
         The file whose mapping is taken in place of that of `paths`.
@@ -110,7 +110,7 @@ def translate(
     machine, problem = read_machine(inputs, year), read_problem(inputs, name)
     mapped = limits = design = None
     if problem is not None and machine.levels and machine.complete:
-        design = read_design(inputs, machine, problem)
+        design = read_design(inputs, machine, problem, year)
         mapped = read_mapping(directives, machine, problem, year, name, ones=bool(design.actions))
         move_actions(design, machine, mapped)
         add_leakage(machine, mapped)
@@ -123,7 +123,7 @@ def translate(
         add_prices(machine, design, year)
         add_codecs(machine, design, mapped, problem)
         title = {"name": name, "description": f"imported from Timeloop, rules {rules}"}
-        sparse = write_design(design, inputs, problem, year, title, masks)
+        sparse = write_design(design, inputs, machine, problem, year, title, masks)
     elif problem is not None:
         drop_densities(inputs)
     if not partial:

@@ -244,6 +244,11 @@ class Year:
         Whether a saved access without a price of its own costs an idle cycle, or what it saves; else nothing.
     ranks : str
         How ranks of formats take loops: each dimension any number of times, or once.
+    ports : str
+        Whether metadata in a store of their own take the bandwidth of the data.
+    hyphens : bool
+        Whether the bits of a payload are read where their key has hyphens. One version replaces part of these
+        first, and then finds neither form of the key.
     """
 
     rules: Rules
@@ -253,13 +258,16 @@ class Year:
     streams: bool = True
     idle: bool = False
     ranks: str = "loops"
+    ports: str = "shared"
+    hyphens: bool = True
 
 
 YEARS: Mapping[str, Year] = MappingProxyType(
     {
-        "2020": Year(Rules(output_fills="all", access_energy="largest"), dearest=True),
+        "2020": Year(Rules(output_fills="all", access_energy="largest"), dearest=True, ports="own"),
+        "2021": Year(Rules(output_fills="all"), idle=True, ports="own"),
         "2022": Year(Rules(output_fills="all"), idle=True, ranks="loops_2022"),
-        "2025": Year(Rules(), own_updates=True, leakage=True, streams=False),
+        "2025": Year(Rules(), own_updates=True, leakage=True, streams=False, hyphens=False),
     }
 )
 """Sets of rules by the year of the tool that follows them."""

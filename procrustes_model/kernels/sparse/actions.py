@@ -13,6 +13,25 @@ from procrustes_model.kernels.sparse.arrays import (
     SparseCountArrays,
 )
 
+STORED, SENT, SAVED = 0, 1, 2
+"""Of `ActionArrays.off`: zeros that are stored, what is sent, what is saved."""
+
+
+@kernel
+def take_whole(count: float, share: float, up: bool, off: float) -> float:
+    """Return a share of a count, rounded down, or `up`; `off`: what the share is taken to be off by."""
+    taken = count * share + count * off
+    return float(math.ceil(taken) if up else math.floor(taken))
+
+
+@kernel
+def is_target(actions: ActionArrays, tensor: int) -> bool:
+    """Say whether an action saves accesses of a tensor, however few."""
+    found = bool(actions.chosen[tensor])
+    for a in range(len(actions.target)):
+        found = found or actions.target[a] == tensor
+    return found
+
 
 @kernel
 def save_accesses(
@@ -20,7 +39,7 @@ def save_accesses(
     keep: Bools,
     output: int,
     saved: SavedArrays,
-    whole: bool,
+    actions: ActionArrays,
     counts: SparseCountArrays,
 ) -> None:
     """Split accesses into actual, gated and skipped ones.
@@ -34,8 +53,8 @@ def save_accesses(
     keep : bool[N, L, T]
     output : int
     saved : SavedArrays
-    whole : bool
-        Round expected counts: down, the reads saved of an output up.
+    actions : ActionArrays
+        Where `whole`, expected counts are rounded: down, the reads saved of an output up.
     counts : SparseCountArrays
         `actual`, `gated` and `skipped` are filled in.
     """
@@ -48,7 +67,9 @@ def save_accesses(
                     arrive = float(accesses[n, level, t, action])
                     if above > 0:
                         lost = arrive * above
-                        arrive -= math.floor(lost) if whole else lost
+                        if actions.whole:
+                            lost = take_whole(arrive, above, False, actions.off[SENT])
+                        arrive -= lost
                     counts.actual[n, level, t, action] = arrive
                     counts.gated[n, level, t, action] = 0.0
                     counts.skipped[n, level, t, action] = 0.0
@@ -62,8 +83,9 @@ def save_accesses(
                     kind = counts.skipped if stage == 0 else counts.gated
                     for action in (READ, UPDATE):
                         lost = counts.actual[n, level, t, action] * share
-                        if whole:
-                            lost = math.ceil(lost) if t == output and action == READ else math.floor(lost)
+                        if actions.whole:
+                            words, up = counts.actual[n, level, t, action], t == output and action == READ
+                            lost = take_whole(words, share, up, actions.off[SAVED])
                         counts.actual[n, level, t, action] -= lost
                         kind[n, level, t, action] = lost
                     above = own
@@ -141,10 +163,13 @@ def save_whole_computes(
     for n in range(len(saved.computes)):
         total = float(computes)
         for t in range(tensors):
-            total -= math.floor(total * saved.removed[n, t])
+            off = actions.off[SENT] if t != output and is_target(actions, t) else 0.0
+            total -= take_whole(total, saved.removed[n, t], False, off)
         gated = 0.0
         if not actions.dropped and saved.computes[n, 0] > 0:
-            gated = float(math.floor(total * (1 - saved.computes[n, 1] / saved.computes[n, 0])))
+            gated = take_whole(
+                total, 1 - saved.computes[n, 1] / saved.computes[n, 0], False, actions.off[SAVED]
+            )
             total -= gated
         skipped, nothing = 0.0, 0.0
         gating = 0
@@ -161,8 +186,8 @@ def save_whole_computes(
                 gating += 1
                 first, second = (density, second) if gating == 1 else (first, second * density)
         if absent:
-            nothing = float(math.floor(total * zero))
-            skipped = float(math.floor(max(0.0, skipped - total * zero)))
+            nothing = take_whole(total, zero, False, actions.off[STORED])
+            skipped = float(math.floor(max(0.0, skipped - total * zero + total * actions.off[SAVED])))
         left = total - skipped
         more = left * (first * (1 - second) + (1 - first) * second)
         more += left * ((1 - first) * (1 - second))

@@ -109,6 +109,9 @@ class ActionArrays(NamedTuple):
         Whether a computation all of whose operands are zeros that are not stored is none.
     chosen : bool[T]
         Operands of which only positions that are not zero are handed out.
+    off : float64[3]
+        By how much shares that are removed are taken to be off before counts are rounded: of zeros that are
+        not stored, of what is not sent, of what is saved. 0, but to see what hangs on rounding errors.
     """
 
     level: Ints
@@ -123,6 +126,7 @@ class ActionArrays(NamedTuple):
     strongest: bool
     absent: bool
     chosen: Bools
+    off: Floats
 
 
 @by_reference
@@ -137,11 +141,14 @@ class UseArrays(NamedTuple):
         Of compute units.
     steps : float64[N, L, T, 3]
         Share of accesses that is left where positions are chosen.
+    rows : float64[N, L, T]
+        Accesses of several words to a level / those that are full.
     """
 
     tensors: Floats
     units: Floats
     steps: Floats
+    rows: Floats
 
 
 @by_reference
@@ -273,6 +280,8 @@ class ListedArrays(NamedTuple):
         Expected, of tiles that are sent: where ranks are loops, those that are not empty.
     used : float64[N, L, T]
         Share of the instances that are sent such a tile.
+    rows : float64[N, L, T]
+        Accesses of a tile / those that its expected nonzeros fill.
     """
 
     bits: Floats
@@ -283,6 +292,7 @@ class ListedArrays(NamedTuple):
     fiber: Ints
     density: Floats
     used: Floats
+    rows: Floats
 
 
 @by_reference

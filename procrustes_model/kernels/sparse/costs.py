@@ -110,6 +110,33 @@ def charge_saved_metadata(
 
 
 @kernel
+def access_more(rows: Floats, costs: CostArrays) -> None:
+    """Charge accesses of several words that are not full, too.
+
+    Parameters
+    ----------
+    rows : float64[N, L, T]
+        Accesses / those that are full.
+    costs : CostArrays
+        `energy`, `saved` and `total` grow.
+    """
+    mappings, levels, tensors = rows.shape
+    for n in range(mappings):
+        for level in range(levels):
+            for t in range(tensors):
+                more = rows[n, level, t] - 1
+                if more == 0:
+                    continue
+                for action in range(3):
+                    spent = costs.energy[n, level, t, action]
+                    spent += costs.saved[n, level, t, 0, action] + costs.saved[n, level, t, 1, action]
+                    costs.total[n] += more * spent
+                    costs.energy[n, level, t, action] *= 1 + more
+                    costs.saved[n, level, t, 0, action] *= 1 + more
+                    costs.saved[n, level, t, 1, action] *= 1 + more
+
+
+@kernel
 def use_less(used: Floats, costs: CostArrays) -> None:
     """Charge instances that hold no tile for nothing.
 
@@ -277,6 +304,7 @@ def cost_sparse(
     if not rules.dearest:
         charge_saved_metadata(machine, instances, counts, costs)
     charge_saved(machine, instances, counts, costs)
+    access_more(use.rows, costs)
     use_less(use.tensors, costs)
     if machine.wires.any and rules.dense_wires:
         none, nest = np.empty((0, 0, 0, 0)), np.empty((0, 0, 0))

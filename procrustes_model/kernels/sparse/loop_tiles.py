@@ -30,6 +30,7 @@ from procrustes_model.kernels.sparse.arrays import (
     CP,
     HYPERGEOMETRIC,
     LOOPS_2022,
+    RLE,
     UB,
     UOP,
     B,
@@ -146,18 +147,56 @@ def _nonzeros_of(densities: DensityArrays, tensor: int, words: int) -> tuple[int
 
 
 @kernel
+def _leaves_out(ranks: RankArrays, level: int, tensor: int) -> bool:
+    """Say whether a format that lists its ranks leaves zeros out."""
+    found = False
+    for r in range(ranks.listed[level, tensor]):
+        found = found or ranks.kind[level, tensor, r] in (B, CP, RLE)
+    return found
+
+
+@kernel
+def count_rows(words: int, nonzeros: float, pack: int, least: int, shares: Floats) -> float:
+    """Return the accesses that tiles of their own take / those that so many nonzeros fill.
+
+    The last access of a tile is not full. Larger tiles, to which that adds about 1 % at most, count as if it
+    were; of their density the first decimal counts.
+
+    Parameters
+    ----------
+    words : int
+        Of the tile.
+    nonzeros : float
+        Expected.
+    pack : int
+        Words of an access.
+    least : int
+    shares : float64[K]
+        How likely a tile has `least` nonzeros, one more, ...
+    """
+    tenths = max(1, math.floor(nonzeros / words / 0.1))
+    if nonzeros <= 0 or nonzeros >= words or words // pack >= math.ceil(500 * (pack - 1) / (pack * tenths)):
+        return 1.0
+    rows = 0.0
+    for i in range(len(shares)):
+        rows += shares[i] * math.ceil((least + i) / pack)
+    return rows * pack / nonzeros
+
+
+@kernel
 def _expect(
-    densities: DensityArrays, formats: FormatArrays, n: int, level: int, tensor: int, words: int, sent: bool,
-    fiber: Ints, begin: Ints, listed: ListedArrays,
+    densities: DensityArrays, formats: FormatArrays, pack: int, n: int, level: int, tensor: int, words: int,
+    sent: bool, chosen: bool, fiber: Ints, begin: Ints, listed: ListedArrays,
 ) -> None:  # fmt: skip
     """Find what a tile holds on average, and at most; `sent`: tiles that are empty are not.
 
-    Of tiles that are described, only nonzeros count as data, also where none are left out.
+    Of tiles that are described, only nonzeros count as data, also where none are left out. Of what is handed
+    out by position, `chosen`, metadata alone are those of tiles that are sent, and accesses are full.
     """
     ranks = formats.ranks
     count = ranks.listed[level, tensor]
     least, shares, low, most, may_be_empty = _nonzeros_of(densities, tensor, words)
-    used = 1.0
+    used, every = 1.0, shares.copy()
     if sent and may_be_empty:
         if least == low:
             used = 1 - shares[0]
@@ -165,12 +204,12 @@ def _expect(
         total = shares.sum()
         if total > 0:
             shares /= total
-    listed.used[n, level, tensor] = used
+    listed.used[n, level, tensor] = 1.0 if chosen else used
     one, fields = np.zeros((count, 2)), listed.fields[n, level, tensor]
     fields[:] = 0.0
     held = 0.0
     for i in range(len(shares)):
-        held += shares[i] * (least + i)
+        held += (every[i] if chosen else shares[i]) * (least + i)
         if shares[i] > 0 and has_metadata(ranks, level, tensor):
             describe_loops(densities, ranks, level, tensor, words, least + i, True, fiber, begin, one)
             for r in range(count):
@@ -178,6 +217,8 @@ def _expect(
                 fields[r, 1] += shares[i] * one[r, 1]
     shrunk = has_metadata(ranks, level, tensor)
     listed.density[n, level, tensor] = min(1.0, held / words)
+    if pack > 1 and not chosen and _leaves_out(ranks, level, tensor):
+        listed.rows[n, level, tensor] = count_rows(words, held, pack, least, every)
     listed.data[n, level, tensor] = held if shrunk else words
     listed.bits[n, level, tensor] = bits_of_fields(ranks, level, tensor, fiber, words, fields)
     describe_loops(densities, ranks, level, tensor, words, most, False, fiber, begin, one)
@@ -194,7 +235,9 @@ def fill_loop_ranks(
     fanout: Ints,
     densities: DensityArrays,
     formats: FormatArrays,
-    unused: Bools,
+    pack: Ints,
+    unused: bool,
+    chosen: Bools,
     tile: Ints,
     status: Ints,
     listed: ListedArrays,
@@ -210,8 +253,12 @@ def fill_loop_ranks(
     densities : DensityArrays
         Tensors of n:m groups count as if all tiles had the same share.
     formats : FormatArrays
-    unused : bool[L, T]
-        Where a tile that is empty is not sent, if the level outside knows.
+    pack : int64[L, T]
+        Words of an access whose last one is not full, tile by tile; 1 where all are.
+    unused : bool
+        Whether a tile that is empty is not sent, if the level outside knows.
+    chosen : bool[L, T]
+        What is handed out by position.
     tile : int64[N, L, T]
     status : int64[N]
         Mappings that are not valid are left out; some get BAD_RANKS.
@@ -223,7 +270,7 @@ def fill_loop_ranks(
     most = max(1, ranks.kind.shape[2])
     fiber, begin = np.ones((levels, most), np.int64), np.ones((levels, most + 1), np.int64)
     listed.density[:] = 1.0
-    listed.used[:] = 1.0
+    listed.used[:] = listed.rows[:] = 1.0
     listed.most_data[:] = listed.most_bits[:] = 0.0
     for n in range(mappings):
         for t in range(tensors):
@@ -238,11 +285,15 @@ def fill_loop_ranks(
                 child, parent = level, level - 1
                 while parent >= 0 and not keep[n, parent, t]:
                     parent -= 1
-                sent = unused[level, t] and parent >= 0 and formats.compressed[parent, t]
+                sent = unused and parent >= 0 and formats.compressed[parent, t]
                 words = tile[n, level, t]
                 for r in range(ranks.listed[level, t]):
                     listed.fiber[n, level, t, r] = fiber[level, r]
-                _expect(densities, formats, n, level, t, words, sent, fiber[level], begin[level], listed)
+                size = pack[level, t]
+                _expect(
+                    densities, formats, size, n, level, t, words, sent, chosen[level, t], fiber[level],
+                    begin[level], listed,
+                )  # fmt: skip
 
 
 @kernel

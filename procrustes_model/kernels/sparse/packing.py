@@ -25,6 +25,7 @@ from procrustes_model.kernels.dense.arrays import (
     ProblemArrays,
 )
 from procrustes_model.kernels.jit import kernel
+from procrustes_model.kernels.sparse.actions import SENT, take_whole
 from procrustes_model.kernels.sparse.arrays import (
     DENSE,
     FIXED,
@@ -356,7 +357,7 @@ def pack_positions(
 
 
 @kernel
-def skip_steps(use: UseArrays, whole: bool, counts: SparseCountArrays) -> None:
+def skip_steps(use: UseArrays, actions: ActionArrays, counts: SparseCountArrays) -> None:
     """Leave out of `actual` the accesses of steps that are not taken; whole words of them where rounded."""
     mappings, levels, tensors, _ = counts.actual.shape
     for n in range(mappings):
@@ -365,5 +366,8 @@ def skip_steps(use: UseArrays, whole: bool, counts: SparseCountArrays) -> None:
                 for action in (READ, FILL):
                     share = use.steps[n, level, t, action]
                     if share != 1:
-                        lost = counts.actual[n, level, t, action] * (1 - share)
-                        counts.actual[n, level, t, action] -= math.floor(lost) if whole else lost
+                        words = counts.actual[n, level, t, action]
+                        lost = words * (1 - share)
+                        if actions.whole:
+                            lost = take_whole(words, 1 - share, False, actions.off[SENT])
+                        counts.actual[n, level, t, action] -= lost

@@ -12,6 +12,7 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Bools, Floats, Ints
 from procrustes_model.kernels.jit import kernel
+from procrustes_model.kernels.sparse.actions import SAVED, SENT, STORED, is_target, take_whole
 from procrustes_model.kernels.sparse.arrays import (
     SPACED,
     ActionArrays,
@@ -132,6 +133,7 @@ def count_whole(
     dense: Floats,
     sums: bool,
     near: bool,
+    actions: ActionArrays,
     saved: SavedArrays,
     counts: SparseCountArrays,
 ) -> None:
@@ -150,6 +152,7 @@ def count_whole(
         Whether sums in progress of a compressed output are compressed, too; else only complete ones.
     near : bool
         Whether a count near a whole number, but for rounding errors, stands for it; else these count.
+    actions : ActionArrays
     saved : SavedArrays
     counts : SparseCountArrays
         `actual`, `gated` and `skipped` are filled in.
@@ -158,7 +161,8 @@ def count_whole(
     words = np.empty(3)
     for n in range(mappings):
         for t in range(tensors):
-            above = 0.0
+            above, off = 0.0, actions.off
+            target = off[SENT] != 0 and is_target(actions, t)
             for level in range(levels):
                 for action in range(3):
                     words[action] = float(accesses[n, level, t, action])
@@ -169,10 +173,13 @@ def count_whole(
                     zeros = words[action] * (1 - dense[n, level, t])
                     if t == output and not sums:
                         zeros *= _final(accesses[n, level, t]) if action == UPDATE else 0.0
-                    words[action] -= round_down(zeros) if near else math.floor(zeros)
-                if above > 0:
+                    if near and off[STORED] == 0:
+                        words[action] -= round_down(zeros)
+                    else:
+                        words[action] -= math.floor(zeros + words[action] * off[STORED])
+                if above > 0 or target:
                     for action in range(3):
-                        words[action] -= math.floor(words[action] * above)
+                        words[action] -= take_whole(words[action], above, False, off[SENT])
                 for stage in range(2 if keep[n, level, t] else 0):
                     own = 1 - saved.left[n, level, t, stage]
                     if own <= above:
@@ -180,8 +187,7 @@ def count_whole(
                     share = 1 - (1 - own) / (1 - above)
                     kind = counts.skipped if stage == 0 else counts.gated
                     for action in (READ, UPDATE):
-                        lost = words[action] * share
-                        lost = math.ceil(lost) if t == output and action == READ else math.floor(lost)
+                        lost = take_whole(words[action], share, t == output and action == READ, off[SAVED])
                         words[action] -= lost
                         kind[n, level, t, action] = lost
                     above = own

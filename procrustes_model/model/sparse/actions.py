@@ -56,6 +56,7 @@ def lower_actions(phase: SparsePhase, tensors: int, names: Names) -> ActionArray
         strongest=names.rules.several_actions == "strongest",
         absent=names.rules.absent_operands == "absent",
         chosen=chosen,
+        off=np.zeros(3),
     )
 
 

@@ -57,6 +57,12 @@ def idle_on(
                 message = f"{level} of {architecture.name} does not keep '{name}': nothing is stored so"
                 place = ("formats", name, level)
                 issues.append(sparsity.issue(message, "name a level that keeps it", problem.phase, place))
+    stores = {level.name for level in levels.values() if level.metadata is not None}
+    formatted = {level for formats in phase.formats.values() for level in formats}
+    if phase.rules.metadata_ports == "shared" and not (stores & formatted or (stores and "*" in formatted)):
+        message = f"no level of {architecture.name} keeps metadata in a store of their own: none share ports"
+        at = ("rules", "metadata_ports")
+        issues.append(sparsity.issue(message, "take the rule out", problem.phase, at))
     for name in phase.compute.skip:
         holders = [level.name for level in levels.values() if level.may_keep(name)]
         if not any(_is_skipped(phase, problem, name, level) for level in holders):

@@ -44,7 +44,7 @@ def pack(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> Non
     if len(packs.level):
         refuse_repeated(problem, densities, packs, nests, status)
         pack_positions(problem, densities, nests, loops, packs, instances, use, status)
-        skip_steps(use, design.actions.whole, buffers.counts)
+        skip_steps(use, design.actions, buffers.counts)
 
 
 def find_held_tiles(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
@@ -56,7 +56,7 @@ def find_held_tiles(design: SparseDesign, nests: NestArrays, buffers: SparseBuff
     find_empty(design.problem, design.densities, tiles, empty)
     if design.masks.known.any():
         find_empty_by_mask(design.problem, design.densities, design.masks, tiles, buffers.status, empty)
-    unused = _may_be_unused(design)
+    unused = ~_is_chosen(design) & (design.counting.empty_tiles == "unused")
     find_held(nests.keep, design.compressed, unused, empty, buffers.density, buffers.use.tensors)
     if design.has_loop_ranks:
         ranked = design.formats.ranks.listed > 0
@@ -66,6 +66,7 @@ def find_held_tiles(design: SparseDesign, nests: NestArrays, buffers: SparseBuff
 
 def fill_loops(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
     """Find what tiles hold whose ranks are loops."""
+    pack = design.machine.pack
     fill_loop_ranks(
         design.problem,
         nests,
@@ -73,18 +74,21 @@ def fill_loops(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) 
         design.machine.fanout,
         design.densities,
         design.formats,
-        _may_be_unused(design),
+        pack if design.counting.last_accesses == "by_tile" else np.ones_like(pack),
+        design.counting.empty_tiles == "unused",
+        _is_chosen(design),
         buffers.dense.tile,
         buffers.status,
         buffers.listed,
     )
+    buffers.use.rows[:] = buffers.listed.rows
 
 
-def _may_be_unused(design: SparseDesign) -> Bools:
-    """Return where instances whose tile is empty are not used, bool[L, T]: not where positions are chosen."""
-    unused = np.full_like(design.compressed, design.counting.empty_tiles == "unused")
-    unused[design.pack.level, design.pack.target] = False
-    return unused
+def _is_chosen(design: SparseDesign) -> Bools:
+    """Return what is handed out by position, bool[L, T]: there all instances count as used."""
+    chosen = np.zeros_like(design.compressed)
+    chosen[design.pack.level, design.pack.target] = True
+    return chosen
 
 
 def count_in_whole_words(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
@@ -101,6 +105,7 @@ def count_in_whole_words(design: SparseDesign, nests: NestArrays, buffers: Spars
         buffers.density,
         sums,
         near,
+        design.actions,
         buffers.saved,
         buffers.counts,
     )

@@ -182,6 +182,7 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
             fiber=np.ones((*kept, ranks), np.int64),
             density=np.ones(kept),
             used=np.ones(kept),
+            rows=np.ones(kept),
         ),
         counts=SparseCountArrays(
             actual=np.zeros((*kept, 3)),
@@ -200,7 +201,12 @@ def make_buffers(design: SparseDesign, mappings: int) -> SparseBuffers:
             pointers=np.zeros(mappings),
         ),
         costs=make_costs(mappings, design.machine, sparse=True),
-        use=UseArrays(tensors=np.ones(kept), units=np.ones(mappings), steps=np.ones((*kept, 3))),
+        use=UseArrays(
+            tensors=np.ones(kept),
+            units=np.ones(mappings),
+            steps=np.ones((*kept, 3)),
+            rows=np.ones(kept),
+        ),
         before=np.ones(mappings),
         met=np.ones(mappings),
     )
@@ -262,7 +268,7 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
         masks = masks._replace(known=np.zeros_like(masks.known))
     combine_accesses(problem, actions, densities, masks, boxes, buffers.empty, status, saved)
     accesses, tile = buffers.dense.accesses, buffers.dense.tile
-    save_accesses(accesses, nests.keep, problem.output, saved, actions.whole, counts)
+    save_accesses(accesses, nests.keep, problem.output, saved, actions, counts)
     find_compressed(nests.keep, design.formats.compressed, buffers.compressed)
     combine_computes(
         problem, actions, densities, masks, boxes, buffers.empty, buffers.compressed, status, saved
