@@ -255,7 +255,10 @@ def _design(model: Model, back: Model) -> Iterator[Part]:
         yield at("compute", kind), f"'{kind}' of computations", saved[0], saved[1]
     for key in ("balancing", "capacity"):
         yield at(key), f"'{key}'", getattr(mine, key), getattr(theirs, key)
+    wired = any(level.network for level in model.architecture.levels)
     for key in type(mine.rules).model_fields:
+        if key == "network_words" and not wired:
+            continue  # says how networks count
         said, there = getattr(mine.rules, key), getattr(theirs.rules, key)
         yield at("rules", key), f"the rule '{key}'", said, there
 
