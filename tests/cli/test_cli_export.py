@@ -28,7 +28,7 @@ def test_what_is_exported_is_imported_with_the_same_numbers(run: Run, tmp_path: 
 def test_what_cannot_be_said_leaves_no_file(run: Run, tmp_path: Path) -> None:
     done = run("export", "timeloop", *LAYER, "--sparsity", "procrustes", "--out", "theirs")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "procrustes.yaml:12:13: Weights at DRAM is stored as 'csb'; Timeloop has formats" in done.stderr
+    assert "procrustes.yaml:12:17: Weights at DRAM is stored as 'csb'; Timeloop has formats" in done.stderr
     assert all(line.startswith("error: ") for line in done.stderr.splitlines())
     assert not (tmp_path / "theirs").exists()
     done = run("export", "timeloop", *LAYER, "--out", "theirs", "--rules", "2022")

@@ -22,6 +22,7 @@ from procrustes_model.importers.timeloop import translate
 from procrustes_model.importers.timeloop.words import NEWEST, WIRE
 from procrustes_model.model.sparse.lower import choose_densities, lower_sparsity
 from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.level_roles import place_levels
 from procrustes_model.spec.load import load_architecture, load_mapping, load_problem, load_sparsity
 from procrustes_model.spec.mapping import Mapping
 from procrustes_model.spec.problem import Problem
@@ -74,8 +75,8 @@ def gather(
     """
     if zeros is None:
         return Model(architecture, problem, mapping, file=file)
-    design = zeros.sparsity
-    lower_sparsity(architecture, problem, design, zeros.densities, zeros.masks)
+    lower_sparsity(architecture, problem, zeros.sparsity, zeros.densities, zeros.masks)
+    design, _ = place_levels(zeros.sparsity, architecture, problem)
     densities = choose_densities(design.phase(problem.phase), zeros.densities, problem)
     densities |= {name: Density(model="mask", mask=str(name)) for name in zeros.masks}
     return Model(architecture, problem, mapping, design, densities, file)
