@@ -125,6 +125,7 @@ def test_time_that_is_over_leaves_a_gap(run: Run, tmp_path: Path) -> None:
 def test_formats_are_chosen_and_written(run: Run, tmp_path: Path, small: str) -> None:
     design = "sparsity: {name: few, densities: {A: 0.2}, actions: [{level: RegFile, skip: B, on: A}]}"
     (tmp_path / "few.yaml").write_text(design, encoding="utf-8")
+    (tmp_path / small).write_text(SMALL.replace("16", "4"), encoding="utf-8")
     files = ("--out", "best.yaml", "--design", "found.yaml", "--json", "found.json")
     done = run("search", "simple_3level", small, "--sparsity", "few.yaml", "--formats", "auto", *files)
     assert done.returncode == 0, done.stderr
