@@ -108,7 +108,7 @@ class Relaxation:
         """
         known = frozenset(t for t in tensors if self.design.masks.known[t])
         if len(known) < 2 or self.design.counting.masks == "independent":
-            return math.prod(float(self.design.densities.met[t]) for t in tensors)
+            return math.prod(self._met(t) for t in tensors)
         if known not in self._jointly:
             problem, masks = self.design.problem, self.design.masks
             dimensions, count = len(problem.bounds), len(masks.known)
@@ -116,8 +116,12 @@ class Relaxation:
             box, origin = np.ones((count, dimensions), np.int64), np.zeros(dimensions, np.int64)
             found = count_jointly(problem, masks, chosen, box, origin, problem.bounds)
             self._jointly[known] = found / math.prod(problem.bounds.astype(float))
-        rest = math.prod(float(self.design.densities.met[t]) for t in tensors - known)
-        return self._jointly[known] * rest
+        return self._jointly[known] * math.prod(self._met(t) for t in tensors - known)
+
+    def _met(self, tensor: int) -> float:
+        """Return the least share of computations that are taken to meet a nonzero of a tensor."""
+        met = float(self.design.densities.met[tensor])
+        return max(0.0, met - 5e-7) if self.design.actions.whole else met  # rounded to a millionth
 
     def _leaders(self, target: int, level: int) -> set[int]:
         """Return what leads actions on a tensor at a level and further out."""
@@ -292,6 +296,22 @@ class Relaxation:
         if actions.absent:  # what meets nothing but zeros is none
             operands |= _numbers(np.asarray(self.design.compressed.any(axis=0))) - {output}
         return self._least(led | operands | gated), self._least(skipped | operands)
+
+    def computing_alone(self, computes: int) -> tuple[float, float]:
+        """Return pJ and cycles per computation that computing takes, where words have no least price.
+
+        What meets a zero of no tensor that decides anything is computed, wherever loops in space lie: of
+        instances that zeros leave out, there is room for no more than have something to do.
+        """
+        actions, machine = self.design.actions, self.design.machine
+        deciding = _numbers(np.asarray(actions.leaders.any(axis=0))) | set(self.design.pack.target.tolist())
+        deciding |= {int(t) for t in actions.target}
+        deciding |= _numbers(actions.skip_compute) | _numbers(actions.gate_compute)
+        if actions.absent:
+            deciding |= _numbers(np.asarray(self.design.compressed.any(axis=0)))
+        share = self._least(deciding)
+        price = float(machine.compute_price[DONE]) + machine.served_compute
+        return computes * share * price, share * machine.cycles_per_compute
 
     @property
     def time_share(self) -> float:

@@ -161,11 +161,12 @@ class Optimal:
 
     def _least_of_all(self) -> float:
         """Return what the objective of no mapping falls below, before anything has been looked at."""
-        if self.space.cost is not None and not self.space.cost.relaxation.has_prices:
-            return 0.0
         model, units = self.space.model, self.space.architecture.instances(self.space.levels)
-        steps = least_steps(model.computes, min(units, model.computes), model.work)
-        return self.incumbent.score_bound(model.base, steps)
+        energy, work = model.base, model.work
+        if self.space.cost is not None and not self.space.cost.relaxation.has_prices:
+            energy, work = self.space.cost.relaxation.computing_alone(model.computes)
+        steps = least_steps(model.computes, min(units, model.computes), work)
+        return self.incumbent.score_bound(energy, steps)
 
     def _warm_up(self, seed: int) -> None:
         """Find good mappings at random: what they cost lets bounds cut from the start."""
@@ -230,9 +231,9 @@ class Optimal:
         )
 
     def _bound_without_overlap(self, relaxation: Relaxation) -> float:
-        """Bound the objective where sliding tiles may come for nothing; 0 where tiles may spill."""
+        """Bound the objective where sliding tiles may come for nothing; by computing alone without prices."""
         if not relaxation.has_prices:
-            return 0.0
+            return self._least_of_all()
         least = math.inf
         try:
             steps = self.tables.fewest_steps()
