@@ -167,8 +167,12 @@ def test_formats_and_actions_that_make_room_have_words(data: Path, tmp_path: Pat
     # The version of 2025 does not find the bits of a payload under a key with hyphens: it takes the level's.
     assert ranks[0]["payload_bits"] == 5
     assert any("'payload-word-bits' is not read" in line for line in report_lines(newest))
+    older = translate([folder], rules="2021").files["sparsity.yaml"]["sparsity"]["rules"]
+    assert (older["format_ranks"], older["metadata_ports"]) == ("loops", "own")
     files = translate([folder], rules="2022").files
     content = files["sparsity.yaml"]["sparsity"]
+    rules = content["rules"]
+    assert (rules["format_ranks"], rules["metadata_ports"]) == ("loops_2022", "shared")
     assert files["architecture.yaml"]["architecture"]["levels"][0]["metadata"]["word_bits"] == 64
     # Fields of 3 bits are widened so that rows of 64 bits hold a whole number of them.
     ranks = [

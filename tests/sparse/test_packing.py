@@ -20,7 +20,12 @@ from procrustes_model import (
     search,
 )
 from procrustes_model.cli.inputs import load_all
-from procrustes_model.kernels.sparse.arrays import HYPERGEOMETRIC, SavedArrays, SparseCountArrays
+from procrustes_model.kernels.sparse.arrays import (
+    HYPERGEOMETRIC,
+    ActionArrays,
+    SavedArrays,
+    SparseCountArrays,
+)
 from procrustes_model.kernels.sparse.packing import _mean_steps
 from procrustes_model.kernels.sparse.whole import count_whole
 from tests.naive.packing import mean_steps, mean_used, whole_counts
@@ -191,7 +196,23 @@ def test_whole_words_are_taken_away_in_the_order_of_the_twin(seed: int) -> None:
     blank = (1, 3, 2, 3)
     saved = SavedArrays(left, np.ones(blank), np.zeros((1, 2)), np.zeros((1, 2)), np.ones((1, 4)))
     counts = SparseCountArrays(*(np.zeros(blank) for _ in SparseCountArrays._fields))
-    count_whole(accesses, keep, 1, compressed, dense, True, True, saved, counts)
+    none, no = np.zeros(0, np.int64), np.zeros(2, np.bool_)
+    actions = ActionArrays(
+        level=none,
+        target=none,
+        kind=none,
+        leaders=np.zeros((0, 2), np.bool_),
+        skip_compute=no,
+        gate_compute=no,
+        whole=True,
+        joined=False,
+        dropped=False,
+        strongest=False,
+        absent=False,
+        chosen=no,
+        off=np.zeros(3),
+    )
+    count_whole(accesses, keep, 1, compressed, dense, True, True, actions, saved, counts)
     for t in range(2):
         above = 0.0
         for level in range(3):
