@@ -25,7 +25,7 @@ from procrustes_model.spec.network_density import DensityProfile, load_density
 from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.sparsity import SparsePhase, Sparsity
-from procrustes_model.spec.tensors import strange_tensors
+from procrustes_model.spec.tensors import missing_tensors, strange_tensors
 from procrustes_model.vocabulary import PHASES, Phase
 from procrustes_model.workloads.layer import training_problem
 
@@ -119,7 +119,7 @@ def load_work(request: NetworkRequest) -> Work:
     work = Work(request, machine, cast("Network", request.network), rules, tuple(designs))
     if isinstance(request, RunRequest) and request.baseline is not None:
         designs.append(_design(cast("Sparsity", request.baseline), flow))
-    _check_levels(designs, machine, problems)
+    _check_names(designs, machine, problems)
     if not isinstance(request, RunRequest):
         return work
     if len(designs) == 2 and designs[0].name == designs[1].name:
@@ -132,13 +132,14 @@ def load_work(request: NetworkRequest) -> Work:
     return replace(work, designs=tuple(designs), phases=phases, as_published=request.as_published)
 
 
-def _check_levels(designs: Sequence[Design], machine: Architecture, problems: Sequence[Problem]) -> None:
-    """Raise where a design names levels that the machine lacks: once, and not in every layer and phase."""
+def _check_names(designs: Sequence[Design], machine: Architecture, problems: Sequence[Problem]) -> None:
+    """Raise where a design names what the machine or the layers lack: once, not in every layer and phase."""
     issues: list[Issue] = []
     for design in designs:
         if (sparsity := design.sparsity) is not None:
             missing = [one for problem in problems for one in place_levels(sparsity, machine, problem)[1]]
             issues += explain_missing(missing, sparsity, machine)
+            issues += missing_tensors(sparsity, problems)
     if issues:
         raise SpecError(issues)
 

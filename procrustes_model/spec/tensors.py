@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 from procrustes_model.errors import Issue
@@ -95,6 +95,31 @@ def misspelt_tensors(spec: Architecture | Sparsity, problem: Problem | None) -> 
         else:
             issues.append(spec.issue(message, hint, phase, path))
     return list(dict.fromkeys(issues))
+
+
+def missing_tensors(design: Sparsity, problems: Iterable[Problem]) -> list[Issue]:
+    """Return one issue for all tensors that a sparse design names in a phase and a problem of it lacks.
+
+    Parameters
+    ----------
+    design : Sparsity
+    problems : iterable of Problem
+    """
+    missing: dict[str, tuple[Problem, Issue]] = {}
+    for problem in problems:
+        own = [tensor.name for tensor in problem.tensors]
+        for name, phase, path in _named(design):
+            if phase == (problem.phase or Phase.FORWARD) and name not in own:
+                missing.setdefault(name, (problem, design.issue("", did_you_mean(name, own), phase, path)))
+    if not missing:
+        return []
+    names = ", ".join(f"'{name}'" for name in missing)
+    problem, place = next(iter(missing.values()))
+    message = f"{design.name}: {problem.shape} has no tensor {names}"
+    hint = place.hint
+    if len(missing) > 1:
+        hint = f"it has {', '.join(tensor.name for tensor in problem.tensors)}"
+    return [Issue(message, hint, place.file, place.line, place.column)]
 
 
 def named_tensors(design: Sparsity) -> set[str]:

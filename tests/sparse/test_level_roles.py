@@ -229,6 +229,19 @@ def test_levels_that_a_machine_lacks_are_one_error_of_a_network(tmp_path: Path) 
     assert "off_chip, shared, array, innermost" in str(issue.hint)
 
 
+def test_tensors_that_layers_lack_are_one_error_of_a_network(tmp_path: Path) -> None:
+    file = tmp_path / "lost.yaml"
+    file.write_text(
+        "sparsity:\n  name: lost\n  formats: {Wights: {'*': bitmask}}\n  compute: {skip: [Wights, Imputs]}\n"
+    )
+    with pytest.raises(SpecError) as caught:
+        run_network("tpu_like", TINY, sparsity=file, workers=1, seconds=0.1)
+    (issue,) = caught.value.issues
+    assert (issue.file, issue.line) == (str(file), 3)
+    assert issue.message == "lost: conv has no tensor 'Wights', 'Imputs'"
+    assert issue.hint == "it has Weights, Inputs, Outputs"
+
+
 def test_a_role_that_no_level_has_is_one_error(tmp_path: Path) -> None:
     file = tmp_path / "waits.yaml"
     file.write_text(
