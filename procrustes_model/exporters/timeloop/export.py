@@ -15,7 +15,7 @@ from procrustes_model.exporters.timeloop.check import differences
 from procrustes_model.exporters.timeloop.machine import write_architecture, write_energies
 from procrustes_model.exporters.timeloop.mapping import write_mapping
 from procrustes_model.exporters.timeloop.model import Model
-from procrustes_model.exporters.timeloop.problem import write_problem
+from procrustes_model.exporters.timeloop.problem import DISTRIBUTIONS, write_problem
 from procrustes_model.exporters.timeloop.sparse import write_design
 from procrustes_model.files import write_atomically
 from procrustes_model.importers.timeloop import translate
@@ -152,7 +152,7 @@ def _unsaid(model: Model) -> Iterator[Issue]:
             message = f"positions of {action.target} are chosen"
             yield model.of_design(message, "Timeloop 0.4 has no such action", ("actions", number))
     for name, density in model.densities.items():
-        if density.density is None and density.average != 1:
+        if density.model not in DISTRIBUTIONS and density.average != 1:
             message = f"a density of {name} of model '{density.model}'"
             hint = "Timeloop 0.4 has the models hypergeometric and fixed"
             yield model.of_design(message, hint, ("densities", name))

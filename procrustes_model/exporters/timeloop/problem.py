@@ -8,7 +8,7 @@ from procrustes_model.exporters.timeloop.machine import VERSION
 from procrustes_model.exporters.timeloop.model import Model
 from procrustes_model.spec.problem import Term
 
-_DISTRIBUTIONS = {"fixed": "fixed_structured", "hypergeometric": "hypergeometric"}
+DISTRIBUTIONS = {"fixed": "fixed_structured", "hypergeometric": "hypergeometric"}
 """By density model; what is not here cannot be said."""
 
 
@@ -45,7 +45,7 @@ def _written(is_output: bool) -> dict[str, bool]:
 
 def _densities(model: Model) -> dict[str, Any]:
     return {
-        name: {"distribution": _DISTRIBUTIONS[density.model], "density": density.density}
+        name: {"distribution": DISTRIBUTIONS[density.model], "density": density.density}
         for name, density in model.densities.items()
-        if density.model in _DISTRIBUTIONS
+        if density.model in DISTRIBUTIONS
     }
