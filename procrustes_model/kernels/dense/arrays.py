@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from procrustes_model.kernels.jit import by_reference
 from procrustes_model.vocabulary import Action, Compute, Price, Status
 
 Ints = NDArray[np.int64]
@@ -48,6 +49,7 @@ UNLIMITED = 2**63 - 1
 """Capacity, in words, of a level that states none: all fits, also tiles that together exceed 2^62."""
 
 
+@by_reference
 class ProblemArrays(NamedTuple):
     """A problem.
 
@@ -90,6 +92,7 @@ class ProblemArrays(NamedTuple):
     computes: int
 
 
+@by_reference
 class WireArrays(NamedTuple):
     """The networks of a machine, each below one instance of a level.
 
@@ -115,6 +118,7 @@ class WireArrays(NamedTuple):
     any: bool
 
 
+@by_reference
 class SumArrays(NamedTuple):
     """Partial sums that are wider than what leaves.
 
@@ -134,6 +138,7 @@ class SumArrays(NamedTuple):
     scale: Floats
 
 
+@by_reference
 class RateArrays(NamedTuple):
     """Components that do so much in a cycle and no more: C of them.
 
@@ -152,6 +157,7 @@ class RateArrays(NamedTuple):
     per_cycle: Floats
 
 
+@by_reference
 class MetadataArrays(NamedTuple):
     """Where levels keep metadata: beside their data, or in a store of its own.
 
@@ -176,6 +182,7 @@ class MetadataArrays(NamedTuple):
     capacity: Ints
 
 
+@by_reference
 class WaitArrays(NamedTuple):
     """When compute units wait, whatever bandwidths are.
 
@@ -197,6 +204,7 @@ class WaitArrays(NamedTuple):
     serial: Bools
 
 
+@by_reference
 class MachineArrays(NamedTuple):
     """An architecture as a problem meets it.
 
@@ -296,6 +304,7 @@ class RuleArrays(NamedTuple):
     dearest: bool
 
 
+@by_reference
 class NestArrays(NamedTuple):
     """Mappings.
 
@@ -316,6 +325,7 @@ class NestArrays(NamedTuple):
     keep: Bools
 
 
+@by_reference
 class LoopArrays(NamedTuple):
     """The geometry of nests. Temporal loops with a bound above 1 are listed innermost first.
 
@@ -349,6 +359,7 @@ class LoopArrays(NamedTuple):
     reach: Ints
 
 
+@by_reference
 class CountArrays(NamedTuple):
     """What counting yields.
 
@@ -377,6 +388,7 @@ class CountArrays(NamedTuple):
     complete: Bools
 
 
+@by_reference
 class Room(NamedTuple):
     """Room to count N mappings.
 
@@ -397,6 +409,7 @@ class Room(NamedTuple):
     status: Ints
 
 
+@by_reference
 class CostArrays(NamedTuple):
     """What a mapping costs.
 

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Floats
-from procrustes_model.kernels.jit import kernel
+from procrustes_model.kernels.jit import by_reference, kernel
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _UNIFORM = math.sqrt(3.0) / (1 << 24)
 _NORMAL = math.sqrt(0.75) / (1 << 16)
 
 
+@by_reference
 class InitialArrays(NamedTuple):
     """What the initial weights of one layer follow from.
 

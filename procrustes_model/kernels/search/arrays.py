@@ -21,6 +21,7 @@ from procrustes_model.kernels.dense.arrays import (
     ProblemArrays,
     RuleArrays,
 )
+from procrustes_model.kernels.jit import by_reference
 
 SIMPLE, SLIDING, SKEWED = range(3)
 """Kinds of tensors: each rank has one dimension; some rank sums several; a dimension moves several ranks."""
@@ -72,6 +73,7 @@ class Columns(NamedTuple):
     width: int
 
 
+@by_reference
 class Model(NamedTuple):
     """Problem and architecture as the search needs them.
 
@@ -146,6 +148,7 @@ class Model(NamedTuple):
     columns: Columns
 
 
+@by_reference
 class Lattice(NamedTuple):
     """The divisors of the bounds, one axis per prime factor of a bound.
 
@@ -181,6 +184,7 @@ class Lattice(NamedTuple):
     spare: int
 
 
+@by_reference
 class Orders(NamedTuple):
     """Candidate orders of temporal loops.
 
@@ -205,6 +209,7 @@ class Orders(NamedTuple):
     mirror: Ints
 
 
+@by_reference
 class Floor(NamedTuple):
     """What fetching a tile costs at least, for every point as the child's tile.
 
@@ -226,6 +231,7 @@ class Floor(NamedTuple):
     open: Bools
 
 
+@by_reference
 class Spatial(NamedTuple):
     """The spatial vectors of one level, and what each means for the link to the level below.
 
@@ -249,6 +255,7 @@ class Spatial(NamedTuple):
     rebate: Floats
 
 
+@by_reference
 class Link(NamedTuple):
     """The link from the parents into one level.
 
@@ -272,6 +279,7 @@ class Link(NamedTuple):
     units_outside: float
 
 
+@by_reference
 class Pairs(NamedTuple):
     """Ways from M(l) to B(l + 1) that may be part of an optimal mapping.
 
@@ -305,6 +313,7 @@ class Pairs(NamedTuple):
     least: Floats
 
 
+@by_reference
 class Pattern(NamedTuple):
     """One choice of what every level keeps, with its bounds.
 

@@ -17,7 +17,7 @@ from procrustes_model.kernels.dense.arrays import (
     Room,
 )
 from procrustes_model.kernels.dense.nest import copy_row
-from procrustes_model.kernels.jit import kernel
+from procrustes_model.kernels.jit import by_reference, kernel, step
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
 from procrustes_model.kernels.search.arrays import UNITS, Goal, Lattice, Model, Orders, Pattern
 from procrustes_model.kernels.search.expand import MEASURED
@@ -28,6 +28,7 @@ MEASURED_SCOPE = Scope(known=True, fit=True)
 """Factors and outermost tensors are right as searches make them."""
 
 
+@by_reference
 class Bench(NamedTuple):
     """Room to evaluate N mappings.
 
@@ -43,7 +44,7 @@ class Bench(NamedTuple):
     costs: CostArrays
 
 
-@kernel
+@step
 def measure_batch(model: Model, bench: Bench) -> None:
     """Evaluate the mappings on the bench, whose factors and outermost tensors are taken to be right.
 
@@ -70,7 +71,7 @@ def slowest(cycles: Ints, n: int) -> float:
     return float(most)
 
 
-@kernel
+@step
 def measure(model: Model, bench: Bench) -> tuple[float, float]:
     """Return energy and cycles of the one mapping on the bench; infinite where it is not valid."""
     measure_batch(model, bench)

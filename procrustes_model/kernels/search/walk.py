@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from procrustes_model.kernels.dense.arrays import OK, Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.dense.nest import copy_nest, copy_row
-from procrustes_model.kernels.jit import kernel
+from procrustes_model.kernels.jit import by_reference, kernel
 from procrustes_model.kernels.search.arrays import Goal, Model
 from procrustes_model.kernels.search.finish import Bench, measure_batch, slowest
 from procrustes_model.kernels.search.goal import advance, is_better, loss
@@ -16,6 +16,7 @@ TRIES = 3
 """How often a step is drawn anew when it breaks a rule that is cheap to check."""
 
 
+@by_reference
 class Freedom(NamedTuple):
     """What a mapping may be.
 
@@ -143,6 +144,7 @@ def _disturb(freedom: Freedom, nests: NestArrays, slot: Ints, state: Ints, wrong
                     keep[n, level, t] = not keep[n, level, t]
 
 
+@by_reference
 class Ways(NamedTuple):
     """N walks side by side.
 

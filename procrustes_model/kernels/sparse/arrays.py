@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
+from procrustes_model.kernels.jit import by_reference
 from procrustes_model.vocabulary import DensityModel, FormatRanks, Quantity, RankKind, Saving, Width
 
 DENSE, HYPERGEOMETRIC, FIXED, STRUCTURED = (int(code) for code in DensityModel)
@@ -32,6 +33,7 @@ GATED, SKIPPED, SPACED = Saving.GATED.value, Saving.SKIPPED.value, Saving.SPACED
 """What becomes of accesses that are saved: `vocabulary.Saving` for kernels; 0: nothing is saved."""
 
 
+@by_reference
 class DensityArrays(NamedTuple):
     """Which elements are zero.
 
@@ -64,6 +66,7 @@ class DensityArrays(NamedTuple):
     group: Ints
 
 
+@by_reference
 class ActionArrays(NamedTuple):
     """Accesses saved.
 
@@ -103,6 +106,7 @@ class ActionArrays(NamedTuple):
     chosen: Bools
 
 
+@by_reference
 class UseArrays(NamedTuple):
     """What share of the instances that a mapping uses is used on average.
 
@@ -121,6 +125,7 @@ class UseArrays(NamedTuple):
     steps: Floats
 
 
+@by_reference
 class PackArrays(NamedTuple):
     """Where zeros make room: instances that are left out, and positions that are chosen.
 
@@ -143,6 +148,7 @@ class PackArrays(NamedTuple):
     mean: bool
 
 
+@by_reference
 class TermArrays(NamedTuple):
     """The metadata of storage formats: bits of a tile = sum of coefficient * quantity * width.
 
@@ -177,6 +183,7 @@ class TermArrays(NamedTuple):
     fibers: Ints
 
 
+@by_reference
 class RankArrays(NamedTuple):
     """The formats that list their ranks, R of them at most, the innermost first.
 
@@ -207,6 +214,7 @@ class RankArrays(NamedTuple):
     inward: Bools
 
 
+@by_reference
 class ListedArrays(NamedTuple):
     """What tiles hold in formats that list their ranks.
 
@@ -236,6 +244,7 @@ class ListedArrays(NamedTuple):
     used: Floats
 
 
+@by_reference
 class FormatArrays(NamedTuple):
     """How tensors are stored.
 
@@ -276,6 +285,7 @@ class FormatArrays(NamedTuple):
     scale: Floats
 
 
+@by_reference
 class BalanceArrays(NamedTuple):
     """Imbalance and balancing.
 
@@ -304,6 +314,7 @@ class BalanceArrays(NamedTuple):
     pointer_energy: float
 
 
+@by_reference
 class BoxArrays(NamedTuple):
     """For every action, what has to be empty for an access to be saved.
 
@@ -322,6 +333,7 @@ class BoxArrays(NamedTuple):
     effective: Bools
 
 
+@by_reference
 class SavedArrays(NamedTuple):
     """What zeros save, by level and tensor, and of computations.
 
@@ -350,6 +362,7 @@ class SavedArrays(NamedTuple):
     computes: Floats
 
 
+@by_reference
 class TileArrays(NamedTuple):
     """Tiles of the balanced tensor in the processing elements.
 
@@ -394,6 +407,7 @@ class TileArrays(NamedTuple):
     turns: Ints
 
 
+@by_reference
 class FullestArrays(NamedTuple):
     """How full the tiles are that have to fit, where that is not the average.
 
@@ -417,6 +431,7 @@ class FullestArrays(NamedTuple):
     deviations: float
 
 
+@by_reference
 class SparseCountArrays(NamedTuple):
     """What sparse counting yields.
 
