@@ -56,18 +56,21 @@ def count_accesses(
     status : int64[N]
         Set to OVERFLOW where a count exceeds 2^62.
     """
-    accesses, moved, distinct = counts.accesses, counts.moved, counts.distinct
+    accesses, moved, distinct, instances = counts.accesses, counts.moved, counts.distinct, counts.instances
+    through, loads, home_of, spread = machine.through, machine.loads, machine.home, loops.spread
+    output, wide = problem.output, machine.sums.output >= 0
     mappings, levels, tensors = keep.shape
-    dimensions = loops.spread.shape[2]
+    dimensions = spread.shape[2]
     for n in range(mappings):
-        counts.instances[n, 0] = 1
+        instances[n, 0] = 1
         for level in range(levels):
-            used = counts.instances[n, level]
+            used = instances[n, level]
             for d in range(dimensions):
-                used *= loops.spread[n, level, d]
-            counts.instances[n, level + 1] = used
-        done = problem.computes // counts.instances[n, levels]
+                used *= spread[n, level, d]
+            instances[n, level + 1] = used
+        done = problem.computes // instances[n, levels]
         for tensor in range(tensors):
+            home = home_of[tensor]
             from_child = done
             tiles = 1
             below = levels
@@ -75,7 +78,7 @@ def count_accesses(
                 tiles *= distinct[n, level, tensor]
                 accesses[n, level, tensor] = 0
                 if not keep[n, level, tensor]:
-                    if machine.through[level, tensor] and level > machine.home[tensor]:
+                    if through[level, tensor] and level > home:
                         if is_beyond(from_child, tiles):
                             status[n] = OVERFLOW
                         accesses[n, level, tensor, READ] = from_child * tiles
@@ -85,16 +88,16 @@ def count_accesses(
                     status[n] = OVERFLOW
                 served = from_child * tiles
                 new = fresh = 0
-                if tensor == problem.output:
+                if tensor == output:
                     new, fresh = touched[n, level, 0], touched[n, level, 1]
-                    if machine.sums.output >= 0:
-                        size, child = counts.tile[n, 0, tensor], counts.instances[n, below]
-                        here = counts.instances[n, level]
+                    if wide:
+                        size, child = counts.tile[n, 0, tensor], instances[n, below]
+                        here = instances[n, level]
                         counts.complete[n, level, 0] = size % child == 0 and from_child == size // child
                         counts.complete[n, level, 1] = size % here == 0 and served == size // here
                     accesses[n, level, tensor, UPDATE] = served
                 accesses[n, level, tensor, READ] = max(0, served - new)
-                if level > machine.home[tensor] or (machine.loads[level] and tensor != problem.output):
+                if level > home or (loads[level] and tensor != output):
                     accesses[n, level, tensor, FILL] = max(0, moved[n, level, tensor] - fresh)
                 from_child = moved[n, level, tensor]
                 tiles = 1
@@ -127,17 +130,20 @@ def count_fills_of_outputs(
 @kernel
 def check_capacity(machine: MachineArrays, keep: Bools, counts: CountArrays, status: Ints) -> None:
     """Set `status` (int64[N]) to BAD_CAPACITY where the bits of tiles kept at a level exceed its capacity."""
-    tile = counts.tile
+    tile, capacity, word_bits, bits_of = counts.tile, machine.capacity, machine.word_bits, machine.bits
+    output = machine.sums.output
     mappings, levels, tensors = tile.shape
     for n in range(mappings):
         for level in range(levels):
-            if machine.capacity[level] == UNLIMITED:
+            if capacity[level] == UNLIMITED:
                 continue
-            room = machine.capacity[level] * machine.word_bits[level]
+            room = capacity[level] * word_bits[level]
             for tensor in range(tensors):
                 if not keep[n, level, tensor]:
                     continue
-                bits = sum_bits(machine, level, tensor, counts.complete[n, level, 1])
+                bits = bits_of[level, tensor]
+                if tensor == output:
+                    bits = sum_bits(machine, level, tensor, counts.complete[n, level, 1])
                 if is_beyond(tile[n, level, tensor], bits):
                     room = -1
                 room -= tile[n, level, tensor] * bits if room >= 0 else 0

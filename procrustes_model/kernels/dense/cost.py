@@ -62,26 +62,26 @@ def charge_words(
         Grows.
     """
     mappings, levels, tensors, actions = words.shape
+    prices, packs_of, splits = machine.price, machine.pack, machine.split
+    instances, ports = counts.instances, machine.ports
+    output = -1 if first == METADATA else machine.sums.output
     for n in range(mappings):
         spent = 0.0
         for level in range(levels):
-            used = min(counts.instances[n, level], machine.ports[level])
+            used = min(instances[n, level], ports[level])
             for t in range(tensors):
-                pack, split = machine.pack[level, t], machine.split[level, t]
-                wide_pack, wide_split = pack, split
+                pack, split = packs_of[level, t], splits[level, t]
                 if first == METADATA:
                     pack, split = machine.metadata.pack[level], 1
-                    wide_pack, wide_split = pack, split
-                elif t == machine.sums.output:
-                    wide_pack, wide_split = machine.sums.pack[level], machine.sums.split[level]
-                    if not counts.complete[n, level, 1]:
-                        pack, split = wide_pack, wide_split
+                partial = t == output and not counts.complete[n, level, 1]
+                if partial:
+                    pack, split = machine.sums.pack[level], machine.sums.split[level]
                 if dearest:
                     price = 0.0
                     row = words[n, level, t]
                     together = row[READ] + row[FILL] + row[UPDATE]
                     for action in range(actions):
-                        price = max(price, machine.price[level, t, first + action])
+                        price = max(price, prices[level, t, first + action])
                     all_of_it = used * price * (split * count_packs(together, pack, whole))
                     for action in range(actions):
                         share = row[action] / together if together > 0 else 0.0
@@ -89,9 +89,11 @@ def charge_words(
                         spent += energy[n, level, t, action]
                     continue
                 for action in range(actions):
-                    size, times = (pack, split) if action == UPDATE else (wide_pack, wide_split)
+                    size, times = pack, split
+                    if t == output and action != UPDATE:
+                        size, times = machine.sums.pack[level], machine.sums.split[level]
                     packs = times * count_packs(words[n, level, t, action], size, whole)
-                    one = used * machine.price[level, t, first + action] * packs
+                    one = used * prices[level, t, first + action] * packs
                     energy[n, level, t, action] = one
                     spent += one
         total[n] += spent
@@ -219,22 +221,22 @@ def count_cycles(
         Set to OVERFLOW where cycles exceed 2^62.
     """
     mappings, levels, tensors, _ = words.shape
-    expected = len(waiting) > 0
+    expected, output, last = len(waiting) > 0, machine.sums.output, costs.cycles.shape[1] - 1
+    scales, bandwidth, all_cycles, limit = machine.scale, machine.bandwidth, costs.cycles, costs.limit
     for n in range(mappings):
-        last = costs.cycles.shape[1] - 1
-        steps = costs.cycles[n, last]
+        steps = all_cycles[n, last]
         if machine.cycles_per_compute != 1:
             taken = steps * machine.cycles_per_compute
             if taken > float(COUNT_LIMIT):
                 status[n] = OVERFLOW
             else:
                 steps = np.int64(max(1.0, round_up(taken)))
-                costs.cycles[n, last] = steps
+                all_cycles[n, last] = steps
         for level in range(levels):
             read = write = 0.0
             for t in range(tensors):
-                scale = wide = machine.scale[level, t]
-                if t == machine.sums.output:
+                scale = wide = scales[level, t]
+                if t == output:
                     wide = machine.sums.scale[level]
                     if not counts.complete[n, level, 1]:
                         scale = wide
@@ -247,10 +249,8 @@ def count_cycles(
                     into += (metadata[n, level, t, FILL] + metadata[n, level, t, UPDATE]) * word
                 read += out / steps
                 write += into / steps
-            costs.cycles[n, level], costs.limit[n, level] = stretch(
-                machine.bandwidth, level, read, write, steps
-            )
-            if costs.cycles[n, level] < 0:
+            all_cycles[n, level], limit[n, level] = stretch(bandwidth, level, read, write, steps)
+            if all_cycles[n, level] < 0:
                 status[n] = OVERFLOW
 
 
@@ -311,21 +311,24 @@ def add_up(machine: MachineArrays, instances: Ints, costs: CostArrays, status: I
         With `beside` but for what is spent while time passes. `total` is NaN where `status`, int64[N], is not
         OK.
     """
+    beside, cycles, total = costs.beside, costs.cycles, costs.total
+    used_power, leaks = machine.used_power, False
+    for level in range(len(used_power)):
+        leaks = leaks or used_power[level] != 0
     for n in range(len(status)):
         if status[n] != OK:
-            costs.total[n] = np.nan
+            total[n] = np.nan
             continue
         power = machine.power
-        for level in range(instances.shape[1]):
-            power += machine.used_power[level] * instances[n, level]
+        if leaks:
+            for level in range(len(used_power)):
+                power += used_power[level] * instances[n, level]
         if power > 0:
-            slowest = costs.cycles[n, 0]
-            for level in range(1, costs.cycles.shape[1]):
-                slowest = max(slowest, costs.cycles[n, level])
-            costs.beside[n, COMPONENTS] += power * slowest
-        costs.total[n] += (
-            costs.beside[n, COMPUTING] + costs.beside[n, BALANCING] + costs.beside[n, COMPONENTS]
-        )
+            slowest = cycles[n, 0]
+            for level in range(1, cycles.shape[1]):
+                slowest = max(slowest, cycles[n, level])
+            beside[n, COMPONENTS] += power * slowest
+        total[n] += beside[n, COMPUTING] + beside[n, BALANCING] + beside[n, COMPONENTS]
 
 
 @kernel

@@ -133,12 +133,12 @@ def check_nests(
     status : int64[N]
         Filled in: OK or what is wrong.
     """
-    spatial, keep = nests.spatial, nests.keep
+    spatial, keep, home_of, fanout = nests.spatial, nests.keep, machine.home, machine.fanout
     mappings, levels, _, dimensions = spatial.shape
     for n in range(mappings):
         status[n] = OK
         for tensor in range(keep.shape[2]):
-            home = machine.home[tensor]
+            home = home_of[tensor]
             if not keep[n, home, tensor]:
                 status[n] = BAD_KEEP
             for level in range(home):
@@ -149,7 +149,7 @@ def check_nests(
             for d in range(dimensions):
                 x *= spatial[n, level, 0, d]
                 y *= spatial[n, level, 1, d]
-            if x > machine.fanout[level, 0] or y > machine.fanout[level, 1]:
+            if x > fanout[level, 0] or y > fanout[level, 1]:
                 status[n] = BAD_FANOUT
         for d in range(dimensions):
             if loops.below[n, 0, d] != problem.bounds[d]:
