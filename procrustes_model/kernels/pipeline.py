@@ -83,7 +83,7 @@ def count_nests(
     nests: NestArrays,
     last: Ints | None,
     room: Room,
-    steps: Ints,
+    cycles: Ints,
 ) -> None:
     """Count the accesses of every mapping of a batch, nothing being zero.
 
@@ -100,10 +100,11 @@ def count_nests(
     room : Room
         Filled in. A status is BAD_FACTORS also where a loop is partial inside a spatial loop of its
         dimension or as its outermost one.
-    steps : int64[N]
-        Filled in: of the nest.
+    cycles : int64[N, C]
+        Filled in, the last one of each mapping: the steps of the nest.
     """
     loops, counts, status = room.loops, room.counts, room.status
+    steps = cycles[:, cycles.shape[1] - 1]
     flatten(nests, loops)
     if last is not None:
         mappings, levels, dimensions = last.shape
@@ -166,8 +167,7 @@ def evaluate_nests(
         Filled in where the status is OK.
     """
     status = room.status
-    steps = costs.cycles[:, costs.cycles.shape[1] - 1]
-    count_nests(problem, machine, rules, scope, nests, last, room, steps)
+    count_nests(problem, machine, rules, scope, nests, last, room, costs.cycles)
     if scope.known and (status != OK).all():
         costs.total[:] = np.nan
         return

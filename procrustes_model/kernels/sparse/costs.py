@@ -193,7 +193,7 @@ def slowest_counts(busy: float, computes: int, met: float) -> bool:
 @kernel
 def find_steps(
     instances: Ints, used: Floats, computes: int, met: Floats, balanced: bool, counts: SparseCountArrays,
-    steps: Ints,
+    cycles: Ints,
 ) -> None:  # fmt: skip
     """Find the steps of the slowest processing element.
 
@@ -210,11 +210,11 @@ def find_steps(
         Whether processing elements wait for each other: `counts.work` is then what the slowest does; see
         `slowest_counts`.
     counts : SparseCountArrays
-    steps : int64[N]
-        Filled in.
+    cycles : int64[N, C]
+        Filled in, the last ones: of the compute units.
     """
-    units = instances.shape[1] - 1
-    for n in range(len(steps)):
+    units, last = instances.shape[1] - 1, cycles.shape[1] - 1
+    for n in range(len(cycles)):
         busy = counts.computes[n, DONE] + counts.computes[n, GATED_COMPUTE]
         even = busy / (instances[n, units] * used[n])
         if balanced and slowest_counts(busy, computes, met[n]):
@@ -222,7 +222,7 @@ def find_steps(
             others = busy / (computes * met[n]) if met[n] > 0 else 0.0
             others = 1.0 if abs(others - 1) < 1e-9 else others
             even = computes // instances[n, units] * counts.work[n] * others
-        steps[n] = np.int64(max(1.0, round_up(even)))
+        cycles[n, last] = np.int64(max(1.0, round_up(even)))
 
 
 @kernel

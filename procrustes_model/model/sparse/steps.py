@@ -230,15 +230,15 @@ def evaluate_block(
     """
     problem, machine, balance, status = design.problem, design.machine, design.balance, buffers.status
     loops, dense, counts, costs = buffers.loops, buffers.dense, buffers.counts, buffers.costs
-    count_nests(problem, design.roomy, design.rules, SCOPE, nests, None, buffers.room, costs.cycles[:, -1])
+    count_nests(problem, design.roomy, design.rules, SCOPE, nests, None, buffers.room, costs.cycles)
     status[(status == OK) & ~design.works(nests.keep)] = BAD_DESIGN
     find_tiles(problem, loops, balance, design.densities.group, buffers.tiles)
     _save(design, nests, buffers)
     _fit(design, nests, buffers, memo.found, check)
     _balance(design, nests, buffers, memo.work, before)
     balanced = balance.tensor >= 0
-    use, steps = buffers.use, costs.cycles[:, -1]
-    find_steps(dense.instances, use.units, problem.computes, buffers.met, balanced, counts, steps)
+    use = buffers.use
+    find_steps(dense.instances, use.units, problem.computes, buffers.met, balanced, counts, costs.cycles)
     cost_sparse(problem, machine, nests.keep, buffers.room, design.rules, balance, use, counts, costs)
 
 
