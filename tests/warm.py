@@ -9,15 +9,51 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from procrustes_model.kernels.cache import is_warm
 
 STAGES: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("dense",),),
     (("search",), ("sparse",)),
-    (("masks", "sparse_search"), ("imperfect", "imperfect_search", "random", "exhaustive")),
+    (
+        ("masks", "joint", "sparse_search", "sparse_exhaustive"),
+        ("imperfect", "imperfect_search", "random", "exhaustive", "listed", "rules"),
+    ),
 )
 """Parts that a process compiles, by the processes of a stage; what parts share, an earlier stage compiles."""
+
+_RANKS = [{"kind": "UOP", "payload_bits": 5}, {"kind": "CP", "metadata_bits": 3}]
+LISTED: dict[str, Any] = {
+    "sparsity": {"name": "listed", "densities": {"A": 0.5}, "formats": {"A": {"*": {"ranks": _RANKS}}}}
+}
+"""A design whose formats list their ranks."""
+RULES: dict[str, Any] = {
+    "sparsity": {
+        "name": "rules",
+        "densities": {"A": 0.5},
+        "formats": {"A": {"*": {"ranks": _RANKS}}},
+        "actions": [{"level": "Near", "skip": "B", "on": "A"}, {"level": "Register", "gate": "B", "on": "A"}],
+        "rules": {
+            "access_box": "joined",
+            "rounding": "whole_words",
+            "several_actions": "strongest",
+            "empty_tiles": "unused",
+            "format_ranks": "loops",
+        },
+        "capacity": {"size": "average", "overflow": "spill"},
+    }
+}
+"""A design that is counted by the rules of another model."""
+JOINTLY: dict[str, Any] = {
+    "sparsity": {
+        "name": "jointly",
+        "formats": {"A": {"*": {"kind": "bitmask"}}, "B": {"*": {"kind": "bitmask"}}},
+        "actions": [{"level": "Register", "skip": "Z", "on": ["A", "B"]}],
+        "capacity": {"size": "maximum"},
+    }
+}
+"""A design for masks of two tensors."""
 
 
 def _parts() -> dict[str, Callable[[], object]]:
@@ -42,6 +78,8 @@ def _parts() -> dict[str, Callable[[], object]]:
     shorter_last = load_mapping({"mapping": {"levels": [*shorter, {"level": "Register"}]}}, machine, uneven)
     design = load_sparsity(DESIGN)
     mask = {"A": np.eye(2, dtype=np.bool_)}
+    listed, rules = load_sparsity(LISTED), load_sparsity(RULES)
+    both, jointly = mask | {"B": np.eye(2, dtype=np.bool_)}, load_sparsity(JOINTLY)
     few = {"mappings": 16, "threads": 1}
     return {
         "dense": lambda: evaluate(machine, problem, whole, check_capacity=False),
@@ -53,12 +91,18 @@ def _parts() -> dict[str, Callable[[], object]]:
         "imperfect_search": lambda: search(machine, uneven, imperfect=True, **few),
         "random": lambda: search(machine, problem, method="random", **few),
         "exhaustive": lambda: search(machine, uneven, method="exhaustive", threads=1),
+        "listed": lambda: evaluate(machine, problem, whole, sparsity=listed, check_capacity=False),
+        "rules": lambda: evaluate(machine, problem, whole, sparsity=rules, check_capacity=False),
+        "joint": lambda: evaluate(
+            machine, problem, whole, sparsity=jointly, masks=both, check_capacity=False
+        ),
+        "sparse_exhaustive": lambda: search(machine, uneven, sparsity=design, method="exhaustive", threads=1),
     }
 
 
 def warm_up() -> None:
     """Compile all parts, unless an earlier session has."""
-    if is_warm("walk") and is_warm("list_candidates"):
+    if all(map(is_warm, ("list_all", "list_candidates", "spill"))):
         return
     root = Path(__file__).parent.parent
     for stage in STAGES:

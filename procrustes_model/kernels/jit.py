@@ -47,22 +47,6 @@ def _register_references() -> None:
         register(_references.pop())
 
 
-def _unite(compiled: Any) -> None:
-    """Have one compiled kernel for numbers of a type, where another kernel passes it constants, too.
-
-    Numba would compile it anew for each of them.
-    """
-    from numba.core import types
-
-    unliteral: Any = types.unliteral
-    find = compiled.get_call_template
-
-    def find_for_types(args: Any, kws: Any) -> Any:
-        return find([unliteral(arg) for arg in args], {name: unliteral(arg) for name, arg in kws.items()})
-
-    compiled.get_call_template = find_for_types
-
-
 def _compile(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     """Compile with Numba in nopython mode, cached in `cache_directory`, without the GIL.
 
@@ -80,7 +64,6 @@ def _compile(function: Callable[P, R], **options: Any) -> Callable[P, R]:
         compiled = numba.njit(cache=directory is not None, **_OPTIONS, **options)(function)
     finally:
         config.CACHE_DIR = saved
-    _unite(compiled)
     return cast("Callable[P, R]", compiled)
 
 
