@@ -25,8 +25,9 @@ from procrustes_model.kernels.sparse.chosen import (
 )
 from procrustes_model.kernels.sparse.listed import RUN_BITS
 from procrustes_model.model.lower import lower_bits
+from procrustes_model.model.sparse.buffers import Memo, make_buffers
 from procrustes_model.model.sparse.lower import SparseDesign
-from procrustes_model.model.sparse.steps import Memo, evaluate_block, make_buffers
+from procrustes_model.model.sparse.steps import evaluate_block
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.format_ranks import FormatRank
 from procrustes_model.spec.problem import Problem, Tensor

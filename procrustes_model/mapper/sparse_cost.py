@@ -20,15 +20,10 @@ from procrustes_model.mapper.incumbent import Incumbent, select
 from procrustes_model.mapper.optimal.relaxation import COUNTED_AT_A_TIME, Relaxation
 from procrustes_model.mapper.optimal.sensitivity import Sensitivity, find_sensitivity, minds_layout
 from procrustes_model.model.batch import BatchEvaluator, BatchResult
+from procrustes_model.model.sparse.buffers import Memo, SparseBuffers, make_buffers
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.masks import lower_masks
-from procrustes_model.model.sparse.steps import (
-    Memo,
-    SparseBuffers,
-    evaluate_block,
-    find_work,
-    make_buffers,
-)
+from procrustes_model.model.sparse.steps import evaluate_block, find_work
 from procrustes_model.spec.problem import Problem
 
 MOST_COUNTED = 2e9

@@ -16,8 +16,9 @@ from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.dense.nest import are_well_formed
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
 from procrustes_model.model.design import Design
+from procrustes_model.model.sparse.buffers import Memo, SparseBuffers, make_buffers
 from procrustes_model.model.sparse.lower import SparseDesign
-from procrustes_model.model.sparse.steps import Memo, SparseBuffers, evaluate_block, make_buffers
+from procrustes_model.model.sparse.steps import evaluate_block
 
 DENSE_BLOCK, SPARSE_BLOCK = 512, 1024
 """Mappings evaluated at a time: enough to hide the cost of calls, few enough to stay in cache."""

@@ -17,10 +17,11 @@ from procrustes_model.model.batch import WHOLE_ONLY, BatchEvaluator, BatchResult
 from procrustes_model.model.design import OWN_RULES, Design, lower_dense
 from procrustes_model.model.lift import check_fit, check_status, lift_dense
 from procrustes_model.model.lower import lower_last_passes, lower_mapping
+from procrustes_model.model.sparse.buffers import Memo, make_buffers
 from procrustes_model.model.sparse.effects import check_effects
 from procrustes_model.model.sparse.lift import lift_sparse
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
-from procrustes_model.model.sparse.steps import Memo, evaluate_block, make_buffers
+from procrustes_model.model.sparse.steps import evaluate_block
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.level_roles import place_levels
 from procrustes_model.spec.load import (

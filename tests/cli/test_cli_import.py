@@ -59,7 +59,8 @@ def test_reproduce_lists_its_items(run: Run, tmp_path: Path) -> None:
     done = run("reproduce")
     assert (done.returncode, done.stderr) == (0, "")
     names = [line.split()[0] for line in done.stdout.splitlines() if not line.startswith(" ")]
-    assert names == ["energy", "cycles", "dataflows", "imbalance", "scaling", "conv512", "all"]
+    studies = ["energy", "cycles", "dataflows", "imbalance", "scaling", "conv512"]
+    assert names == [*studies, "dstc", "eyeriss_rlc", "eyeriss_v2", "formats", "stc", "all"]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -22,8 +22,8 @@ from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.optimal.variants import Variants
 from procrustes_model.mapper.orders import Order
 from procrustes_model.mapper.space import Space
+from procrustes_model.model.sparse.buffers import make_buffers
 from procrustes_model.model.sparse.lower import lower_sparsity
-from procrustes_model.model.sparse.steps import make_buffers
 from tests.amount import amount, first_quick
 from tests.mapper.cases import make_case
 from tests.mapper.test_sparse_search import case, compare, random_nests, small_case

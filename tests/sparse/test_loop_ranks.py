@@ -13,8 +13,9 @@ from procrustes_model import evaluate, load_architecture, load_mapping, load_pro
 from procrustes_model.errors import SpecError
 from procrustes_model.kernels.dense.arrays import BAD_RANKS, OK
 from procrustes_model.model.lower import lower_mapping
+from procrustes_model.model.sparse.buffers import Memo, make_buffers
 from procrustes_model.model.sparse.lower import lower_sparsity
-from procrustes_model.model.sparse.steps import Memo, evaluate_block, make_buffers
+from procrustes_model.model.sparse.steps import evaluate_block
 from tests.amount import first_quick
 from tests.naive.loop_ranks import (
     Loop,

@@ -16,9 +16,9 @@ from procrustes_model.kernels.imbalance.counted import measure_work
 from procrustes_model.kernels.imbalance.tiles import find_tiles
 from procrustes_model.kernels.sparse.masks import MaskArrays
 from procrustes_model.model.lower import lower_mapping
+from procrustes_model.model.sparse.buffers import SparseBuffers, make_buffers
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
 from procrustes_model.model.sparse.masks import MOST_BYTES, check_tables, lower_masks, tensor_shape
-from procrustes_model.model.sparse.steps import SparseBuffers, make_buffers
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture

@@ -17,7 +17,7 @@ from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.positions import refuse_repeated
 
 if TYPE_CHECKING:
-    from procrustes_model.model.sparse.steps import SparseBuffers
+    from procrustes_model.model.sparse.buffers import SparseBuffers
 
 
 def pack(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:

@@ -12,6 +12,7 @@ from procrustes_model.model.components import lift_components, lift_leakage
 from procrustes_model.model.lift import as_count, lift_compute, lift_level, lift_networks, slowest_of
 from procrustes_model.model.lower import own_bits
 from procrustes_model.model.result import LevelResult
+from procrustes_model.model.sparse.buffers import SparseBuffers
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.result import (
     Imbalance,
@@ -22,7 +23,6 @@ from procrustes_model.model.sparse.result import (
     sparse_of,
 )
 from procrustes_model.model.sparse.spread import find_uneven
-from procrustes_model.model.sparse.steps import SparseBuffers
 from procrustes_model.vocabulary import Status
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from procrustes_model.policies import NO_POLICY
 
 if TYPE_CHECKING:
     from procrustes_model.kernels.dense.arrays import Ints
+    from procrustes_model.model.sparse.buffers import SparseBuffers
     from procrustes_model.model.sparse.lower import SparseDesign
-    from procrustes_model.model.sparse.steps import SparseBuffers
 
 
 def find_uneven(design: SparseDesign, buffers: SparseBuffers) -> tuple[int, ...]:
