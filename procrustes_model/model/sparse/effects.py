@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.spec.sparsity import Density
+from procrustes_model.spec.density import Density
 from procrustes_model.vocabulary import Phase
 
 if TYPE_CHECKING:
