@@ -18,10 +18,11 @@ from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS, prof
 from procrustes_model.workloads.phases import KNOWN_IN
 
 if TYPE_CHECKING:
+    from procrustes_model.spec.density import Density
     from procrustes_model.spec.network import Network
     from procrustes_model.spec.network_density import DensityProfile
     from procrustes_model.spec.problem import Problem
-    from procrustes_model.spec.sparsity import Density, Sparsity
+    from procrustes_model.spec.sparsity import Sparsity
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from procrustes_model.densities.structured import kept_along
-from procrustes_model.spec.sparsity import Density
+from procrustes_model.spec.density import Density
 
 if TYPE_CHECKING:
     from procrustes_model.spec.problem import Problem, Term

@@ -24,7 +24,7 @@ from procrustes_model.kernels.sparse.empty import box_empty, groups_empty
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.space import Space
 from procrustes_model.model.sparse.lower import lower_sparsity
-from procrustes_model.spec.sparsity import Density
+from procrustes_model.spec.density import Density
 
 ALL = pytest.mark.parametrize("rule", DENSITIES.values(), ids=list(DENSITIES))
 

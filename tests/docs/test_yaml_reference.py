@@ -9,6 +9,7 @@ from pydantic_core import PydanticUndefined
 
 from procrustes_model.spec import (
     architecture,
+    density,
     format_ranks,
     interconnect,
     mapping,
@@ -89,6 +90,7 @@ MODELS: dict[str, type[Frozen]] = {
         interconnect,
         problem,
         mapping,
+        density,
         sparsity,
         format_ranks,
         rules,

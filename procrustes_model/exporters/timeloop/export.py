@@ -20,13 +20,14 @@ from procrustes_model.exporters.timeloop.sparse import write_design
 from procrustes_model.files import write_atomically
 from procrustes_model.importers.timeloop import translate
 from procrustes_model.importers.timeloop.words import NEWEST, WIRE
-from procrustes_model.model.sparse.lower import choose_densities, lower_sparsity
+from procrustes_model.model.sparse.densities import choose_densities
+from procrustes_model.model.sparse.lower import lower_sparsity
 from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.density import Density
 from procrustes_model.spec.level_roles import place_levels
 from procrustes_model.spec.load import load_architecture, load_mapping, load_problem, load_sparsity
 from procrustes_model.spec.mapping import Mapping
 from procrustes_model.spec.problem import Problem
-from procrustes_model.spec.sparsity import Density
 from procrustes_model.spec.zeros import Zeros
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

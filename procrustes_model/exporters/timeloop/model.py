@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from procrustes_model.errors import Issue
 from procrustes_model.model.computing import Computing, find_computing
 from procrustes_model.spec.architecture import Architecture, Component, StorageLevel
+from procrustes_model.spec.density import Density
 from procrustes_model.spec.homes import find_home
 from procrustes_model.spec.mapping import Mapping
 from procrustes_model.spec.problem import Problem
-from procrustes_model.spec.sparsity import Density, Format, SparsePhase, Sparsity
+from procrustes_model.spec.sparsity import Format, SparsePhase, Sparsity
 from procrustes_model.spec.tensors import stated_bits
 from procrustes_model.spec.text.document import open_document
 from procrustes_model.spec.text.yaml_text import Path

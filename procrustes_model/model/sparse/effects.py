@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.model.sparse.positions import refused_positions
-from procrustes_model.spec.sparsity import Density
+from procrustes_model.spec.density import Density
 from procrustes_model.vocabulary import Phase
 
 if TYPE_CHECKING:
