@@ -104,8 +104,10 @@ class _Printer(StrPrinter):  # type: ignore[misc]
 
 def _head(e: Explanation) -> list[str]:
     numbers = f"reads {e.reads.value:,}   fills {e.fills.value:,}   updates {e.updates.value:,}"
+    title = f"{e.tensor.name} at {e.level}: tile {e.tile.value:,} words"
+    short = len(title) + len(numbers) + 3 <= _WIDTH
     return [
-        f"{e.tensor.name} at {e.level}: tile {e.tile.value:,} words   {numbers}",
+        *([f"{title}   {numbers}"] if short else [title, numbers]),
         *_wrap(f"of {e.problem} on {e.architecture}, mapping {e.mapping}", ""),
         *_wrap(
             "Symbols are loop bounds, named dimension_level, and _x or _y for loops over columns or rows of "

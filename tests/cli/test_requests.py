@@ -111,7 +111,7 @@ def test_options_that_have_no_effect(run: Run, words: tuple[str, ...], said: str
         ("masks from-checkpoint a.npz --out b.npz --keep x", "--keep must be a number, is 'x'"),
         ("masks show a.npz --step x", "--step must be a whole number, is 'x'"),
         ("import onnx a.onnx --batch 0", "--batch must be a whole number of at least 1, is '0'"),
-        ("import timeloop a --out b --rules 2024", "unknown year '2024'; did you mean '2025'?"),
+        ("import timeloop a --out b --rules 2024", "unknown year '2024'; did you mean '2020'?"),
         ("list problem", "unknown kind 'problem'; did you mean 'problems'?"),
         ("list \x1b", r"unknown kind '\x1b'; choose from architectures, problems"),
         ("show vgg_s --kind network", "unknown kind 'network'; did you mean 'networks'?"),

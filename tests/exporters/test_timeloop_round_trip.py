@@ -115,7 +115,7 @@ def rules_of(design: Spec) -> Spec:
         rules["stored_zeros"] = "metadata_only"
     if ranks:
         rules |= {"format_ranks": "loops", "metadata_ports": "shared", "partial_sums": "compressed"}
-        rules |= {"empty_tiles": "unused", "absent_operands": "absent"}
+        rules |= {"empty_tiles": "unused", "absent_operands": "absent", "last_accesses": "by_tile"}
     return rules
 
 
@@ -164,8 +164,7 @@ def designs(draw: st.DrawFn, drawn: tuple[Spec, Spec, Spec]) -> tuple[Spec, Spec
     design["densities"] = {name: one for name, one in design["densities"].items() if name in useful}
     if saves:
         design["rules"] = rules_of(design)
-    stored = [one for levels in design["formats"].values() for one in levels.values()]
-    if any(rank["kind"] in ("B", "CP", "RLE") for one in stored for rank in one["ranks"]):
+    if design["formats"]:
         design["capacity"] = {"size": "maximum"}
     return (*drawn, {"sparsity": {key: value for key, value in design.items() if value}})
 

@@ -152,7 +152,7 @@ def test_want_of_memory_costs_one_case(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_failures_stand_in_the_order_of_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     def backwards(cases: list[Case], _: Any) -> Any:
         for case in sorted(cases, key=_channels, reverse=True):
-            yield case.key, SpecError("no").issues
+            yield case.key, SpecError(f"no {_channels(case)}").issues
 
     monkeypatch.setattr(engine, "run_cases", backwards)
     monkeypatch.setattr("procrustes_model.network.run.run_cases", backwards)
