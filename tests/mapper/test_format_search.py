@@ -52,7 +52,7 @@ def machine(rng: random.Random, other: str) -> Architecture:
     levels[1]["capacity_words"] = rng.choice([8, 12, 40])
     for level in levels[2:]:
         level["tensors"] = ["Z"]
-    if rng.random() < 0.8:
+    if rng.random() < 0.9:
         levels[1]["tensors"] = [other, "Z"]
     compute: dict[str, Any] = {"energy_pj": 1, "source": "a test"}
     content: dict[str, Any] = {"name": "m", "levels": levels, "compute": compute}
