@@ -13,7 +13,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from procrustes_model import evaluate, load_architecture, load_mapping, load_problem, load_sparsity
+from procrustes_model import (
+    SpecError,
+    evaluate,
+    load_architecture,
+    load_mapping,
+    load_problem,
+    load_sparsity,
+)
 from procrustes_model.kernels.sparse.entries import expected_zeros
 from procrustes_model.kernels.sparse.fullest import hypergeometric_quantile, structured_quantile
 from procrustes_model.kernels.sparse.groups import zeros_in_groups
@@ -219,3 +226,24 @@ def test_bounds_of_searches_are_below_what_is_stored(case: tuple[Spec, Spec, Spe
             words = np.array([result.tensor(one.name, tensor.name).tile_words])
             bound = float(relaxation.stored(level, t, words)[0])
             assert bound <= result.sparse(one.name, tensor.name).stored_words * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("size", ["dense", "average", "maximum"])
+def test_partial_sums_take_their_own_bits(size: str) -> None:
+    """A sum of 34 bits takes 4.25 words of 8, whatever of the operands is zero."""
+    levels: list[dict[str, Any]] = [
+        {"name": name, "word_bits": 8, "energy_pj": {"read": 1, "write": 1}} for name in ("Far", "Near")
+    ]
+    levels[1]["capacity_words"] = 4
+    compute = {"energy_pj": 1}
+    machine = load_architecture(
+        {"architecture": {"name": "m", "sum_bits": 34, "levels": levels, "compute": compute}}
+    )
+    bounds = {"M": 2, "K": 4, "N": 2}
+    problem = load_problem({"problem": {"name": "p", "shape": "matmul", "dimensions": bounds}})
+    nest = [{"level": "Far", "temporal": "K=4 M=2 N=2"}, {"level": "Near", "keep": ["Z"]}]
+    mapping = load_mapping({"mapping": {"levels": nest}}, machine, problem)
+    formats = {"A": {"Far": "bitmask"}}
+    content = {"name": "d", "densities": {"A": 0.5}, "formats": formats, "capacity": {"size": size}}
+    with pytest.raises(SpecError, match="fit" if size == "dense" else "take 4.25 words"):
+        evaluate(machine, problem, mapping, sparsity={"sparsity": content})

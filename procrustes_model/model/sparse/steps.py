@@ -8,6 +8,7 @@ from procrustes_model.kernels.dense.accesses import check_capacity
 from procrustes_model.kernels.dense.arrays import (
     BAD_DESIGN,
     OK,
+    Bools,
     NestArrays,
 )
 from procrustes_model.kernels.imbalance.counted import measure_work
@@ -230,6 +231,7 @@ def _fit(
         if check:
             words = np.where(apart, counts.described.sum(axis=2), 0.0)
             check_held(machine.metadata.capacity, words, status)
+    _widen_sums(design, nests.keep, buffers)
     add_stored(counts.stored, together, known, formats.compressed, counts.held)
     if design.capacity_size == "dense":
         if check:
@@ -238,6 +240,16 @@ def _fit(
         spill(machine.capacity, buffers.dense.instances, nests.keep, counts, status)
     elif check:
         check_held(machine.capacity, counts.held, status)
+
+
+def _widen_sums(design: SparseDesign, keep: Bools, buffers: SparseBuffers) -> None:
+    """Give partial sums that are stored with their zeros the bits that they have."""
+    sums, counts = design.machine.sums, buffers.counts
+    if sums.output < 0:
+        return
+    wide = keep[:, :, sums.output] & ~buffers.dense.complete[:, :, 1] & ~design.compressed[:, sums.output]
+    words = buffers.dense.tile[:, :, sums.output] * sums.scale
+    counts.stored[:, :, sums.output] = np.where(wide, words, counts.stored[:, :, sums.output])
 
 
 def _balance(
