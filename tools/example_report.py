@@ -159,7 +159,7 @@ def compare(mapping: str, run: Run, row: Row, machine: Architecture) -> Compared
     """
     design, problem = load_sparsity(DESIGN), load_problem({"problem": row.entry.problem})
     found = load_mapping(row.case.mapping, machine, problem)
-    schedule = keeping_what_saves(design.phase(problem.phase), problem, found)
+    schedule = keeping_what_saves(design, machine, problem, found)
     mask = weights_mask(run.masks.mask(row.layer), problem)
     density = float(mask.mean())
     expected, counted = (

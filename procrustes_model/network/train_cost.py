@@ -310,7 +310,7 @@ def _evaluated(
             # A case without zeros differs from the dense one in its bits alone.
             if case.zeros is not None:
                 design, _ = place_levels(case.zeros.sparsity, case.architecture, case.problem)
-                kept = keeping_what_saves(design.phase(case.problem.phase), case.problem, mapping)
+                kept = keeping_what_saves(design, case.architecture, case.problem, mapping)
                 try:
                     result = evaluate(case.architecture, case.problem, kept, **ask)
                     mapping = kept

@@ -183,7 +183,7 @@ def test_the_best_on_masks_is_proven(first: int) -> None:
                 mask[: len(mask) // 3] = False
                 masks[tensor.name] = mask
         compared += compare(given, ("edp", "energy")[seed % 2], seed, masks) is not None
-    assert compared >= amount(6, 0)
+    assert compared >= amount(4, 0)
 
 
 @pytest.mark.parametrize("share", first_quick([0.1, 0.3, 0.5, 0.7, 0.9, 0.99], 2))

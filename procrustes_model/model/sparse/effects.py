@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.model.sparse.positions import refused_positions
 from procrustes_model.spec.density import Density
+from procrustes_model.spec.level_roles import place_levels
 from procrustes_model.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -146,17 +147,22 @@ def check_effects(phase: SparsePhase, name: str, problem: Problem, mapping: Mapp
         raise SpecError(issues)
 
 
-def keeping_what_saves(phase: SparsePhase, problem: Problem, mapping: Mapping) -> Mapping:
+def keeping_what_saves(
+    sparsity: Sparsity, architecture: Architecture, problem: Problem, mapping: Mapping
+) -> Mapping:
     """Return a mapping found without a design, where levels keep the tensors whose accesses it saves there.
 
     Parameters
     ----------
-    phase : SparsePhase
+    sparsity : Sparsity
+    architecture : Architecture
+        With all levels that the design names.
     problem : Problem
     mapping : Mapping
-        Of a machine with all levels that the design names.
     """
-    saved = {(action.level, action.target) for action in phase.actions if action.saves_accesses}
+    placed, _ = place_levels(sparsity, architecture, problem)
+    actions = placed.phase(problem.phase).actions
+    saved = {(action.level, action.target) for action in actions if action.saves_accesses}
     levels = []
     for level in mapping.levels:
         keep = tuple(
