@@ -122,6 +122,7 @@ def test_time_that_is_over_leaves_a_gap(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "best.yaml").exists()
 
 
+@pytest.mark.xdist_group("formats")  # compiled there
 def test_formats_are_chosen_and_written(run: Run, tmp_path: Path, small: str) -> None:
     design = "sparsity: {name: few, densities: {A: 0.2}, actions: [{level: RegFile, skip: B, on: A}]}"
     (tmp_path / "few.yaml").write_text(design, encoding="utf-8")

@@ -134,7 +134,7 @@ def tiles_of(tensor: Any, tile: dict[str, int]) -> list[Any]:
 @each_list
 def test_sizes_are_the_mean_over_all_patterns(kinds: tuple[str, ...]) -> None:
     shape = tuple(SHAPE.values())
-    for nonzeros in (0, 1, 3, 24):
+    for nonzeros in (0, 1, 2, 24):
         found = [written(kinds, tile) for tile in patterns(shape, nonzeros)]
         counts = near({"ranks": listed(kinds)}, SHAPE, {"densities": {"A": nonzeros / 24}})
         mean = np.array(found, float).mean(axis=0)

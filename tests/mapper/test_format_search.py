@@ -27,6 +27,9 @@ from procrustes_model.spec.sparsity import Format
 from tests.amount import amount, first_quick
 from tests.naive.mapspace import list_mappings
 
+pytestmark = pytest.mark.xdist_group("formats")
+"""One worker: what only these take is compiled once."""
+
 BOUNDS = (
     {"M": 4, "K": 2, "N": 2},
     {"M": 2, "K": 4, "N": 1},

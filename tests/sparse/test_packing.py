@@ -30,6 +30,9 @@ from procrustes_model.kernels.sparse.packing import _mean_steps
 from procrustes_model.kernels.sparse.whole import count_whole
 from tests.naive.packing import mean_steps, mean_used, whole_counts
 
+pytestmark = pytest.mark.xdist_group("packing")
+"""One worker: what only these take is compiled once."""
+
 PROBLEM: dict[str, Any] = {
     "problem": {
         "name": "small",
