@@ -17,6 +17,7 @@ from procrustes_model.kernels.sparse.nested import OF_BLOCKS, OF_REST, nested_em
 from procrustes_model.model.sparse.masks import tensor_shape
 from tests.amount import amount
 from tests.naive.nested import empty_share, least_fitting, mask_patterns, nested_patterns
+from tests.sparse.means import check_means
 from tests.strategies import Spec, architectures, mappings
 
 MOST_PATTERNS = 3000
@@ -163,17 +164,7 @@ def test_expected_counts_are_the_mean_over_all_patterns(
         evaluate(architecture, problem, mapping, sparsity=design, masks={"W": mask}, check_capacity=False)
         for mask in mask_patterns(patterns, shape, axes)
     ]
-    mean = sum(one.computes.actual for one in counted) / len(counted)
-    assert expected.computes.actual == pytest.approx(mean, rel=1e-9)
-    for one in architecture.levels:
-        for tensor in problem.tensors:
-            found = expected.sparse(one.name, tensor.name)
-            each = [result.sparse(one.name, tensor.name) for result in counted]
-            for what in ("actual", "gated", "skipped", "metadata"):
-                wanted = np.mean([getattr(part, what) for part in each], axis=0)
-                np.testing.assert_allclose(getattr(found, what), wanted, rtol=1e-9, atol=1e-12)
-            stored_words = float(np.mean([part.stored_words for part in each]))
-            assert found.stored_words == pytest.approx(stored_words, rel=1e-9)
+    check_means(expected, counted)
 
 
 MACHINE: Spec = {

@@ -15,6 +15,7 @@ from procrustes_model.densities.power_law import share_among_rows
 from procrustes_model.kernels.sparse.rows import rows_empty, rows_quantile
 from tests.amount import amount
 from tests.naive.rows import count_masks, held_by_boxes, row_masks
+from tests.sparse.means import check_means
 from tests.strategies import Spec, architectures, mappings
 
 MOST_MASKS = 400
@@ -129,17 +130,7 @@ def test_expected_counts_are_the_mean_over_all_masks(
         evaluate(architecture, problem, mapping, sparsity=design, masks={"A": mask}, check_capacity=False)
         for mask in row_masks(rows.tolist(), bounds["U"])
     ]
-    mean = sum(one.computes.actual for one in counted) / len(counted)
-    assert expected.computes.actual == pytest.approx(mean, rel=1e-9)
-    for one in architecture.levels:
-        for tensor in problem.tensors:
-            found = expected.sparse(one.name, tensor.name)
-            each = [result.sparse(one.name, tensor.name) for result in counted]
-            for what in ("actual", "gated", "skipped", "metadata"):
-                wanted = np.mean([getattr(part, what) for part in each], axis=0)
-                np.testing.assert_allclose(getattr(found, what), wanted, rtol=1e-9, atol=1e-12)
-            stored_words = float(np.mean([part.stored_words for part in each]))
-            assert found.stored_words == pytest.approx(stored_words, rel=1e-9)
+    check_means(expected, counted)
 
 
 MACHINE: Spec = {
