@@ -103,7 +103,13 @@ class _Tree:
             if bound >= self.value * (1 - _SAME):
                 break
             heapq.heappop(self._open)
-            self._search_part(bound, options)
+            try:
+                self._search_part(bound, options)
+            except KeyboardInterrupt:  # before that part had any mapping
+                if self.best is None:
+                    raise
+                self.interrupted = True
+                self._push(bound, options)
 
     def _left(self) -> SearchRequest:
         """Return the request with the time that is left."""
@@ -225,7 +231,7 @@ def search_formats(request: SearchRequest, find: Find) -> SearchResult:
     Returns
     -------
     SearchResult
-        With the design in `sparsity`.
+        With the design in `sparsity`. A KeyboardInterrupt ends the search with the best so far.
 
     Raises
     ------

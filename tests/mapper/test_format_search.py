@@ -21,6 +21,7 @@ from procrustes_model import (
     load_sparsity,
     search,
 )
+from procrustes_model.mapper import search as mapper
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.spec.format_ranks import FormatRank
 from procrustes_model.spec.sparsity import Format
@@ -180,3 +181,18 @@ def test_the_best_formats_are_proven(first: int) -> None:
         assert (again.energy_pj, again.cycles) == (found.result.energy_pj, found.result.cycles)
         compared += 1
     assert compared
+
+
+def test_an_interrupt_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, work, design, _ = case(0)
+    whole, calls = mapper.find, itertools.count()
+
+    def interrupted(request: Any, choices: Any = None) -> Any:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return whole(request, choices)
+
+    monkeypatch.setattr(mapper, "find", interrupted)
+    found = search(machine, work, sparsity={"sparsity": design}, formats="auto", threads=1)
+    assert found.interrupted and not found.certificate.proven
+    assert 0 < found.certificate.lower_bound <= found.certificate.value
