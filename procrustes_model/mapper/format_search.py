@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -241,15 +242,8 @@ def search_formats(request: SearchRequest, find: Find) -> SearchResult:
     if request.sparsity is None:
         raise SpecError(Issue(*NO_DESIGN))
     deadline = Deadline(request.seconds)
-    zeros = {"densities": request.densities, "masks": request.masks, "rules": request.rules}
-    base = Evaluator(
-        request.architecture,
-        request.problem,
-        sparsity=request.sparsity,
-        densities=request.densities,
-        masks=request.masks,
-        rules=request.rules,
-    )
+    zeros: dict[str, Any] = {"densities": request.densities, "masks": request.masks, "rules": request.rules}
+    base = Evaluator(request.architecture, request.problem, sparsity=request.sparsity, **zeros)
     assert base.sparsity is not None
     assert isinstance(base.design, SparseDesign)
     formats = OpenFormats(base.architecture, base.problem, base.sparsity, zeros, base.design)

@@ -26,6 +26,7 @@ from procrustes_model.kernels.sparse.chosen import (
 from procrustes_model.kernels.sparse.listed import RUN_BITS
 from procrustes_model.model.lower import lower_bits
 from procrustes_model.model.sparse.buffers import Memo, make_buffers
+from procrustes_model.model.sparse.densities import counts_runs
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.steps import evaluate_block
 from procrustes_model.spec.architecture import Architecture
@@ -131,8 +132,13 @@ class OpenFormats:
         return len(self.problem.tensors[slot[1]].ranks)
 
     def every_option(self) -> dict[Slot, frozenset[int]]:
-        """Return all options of all slots."""
-        return {slot: frozenset(range(count_options(self.ranks(slot)))) for slot in self.slots}
+        """Return all options of all slots: runs only where their zeros are counted."""
+        found = {}
+        for slot in self.slots:
+            count, model = self.ranks(slot), int(self.design.densities.model[slot[1]])
+            runs = counts_runs(model) and not self.design.masks.known[slot[1]]
+            found[slot] = frozenset(range(count_options(count) if runs else count + 1))
+        return found
 
     def is_dense(self, slot: Slot, options: frozenset[int]) -> bool:
         """Say whether nothing is left out in a slot."""

@@ -183,6 +183,15 @@ def test_the_best_formats_are_proven(first: int) -> None:
     assert compared
 
 
+def test_runs_are_no_choice_where_their_zeros_are_not_counted() -> None:
+    machine, work, _, _ = case(0)
+    rows = {"model": "power_law", "density": 0.25, "exponent": 1.0, "rows": "M"}
+    stated = {"sparsity": {"name": "d", "densities": {"A": rows}, "capacity": {"size": "average"}}}
+    found = search(machine, work, sparsity=stated, formats="auto", threads=1)
+    assert found.certificate.proven
+    assert found.sparsity is not None and "RLE" not in found.sparsity.to_yaml()
+
+
 def test_an_interrupt_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
     machine, work, design, _ = case(0)
     whole, calls = mapper.find, itertools.count()

@@ -8,6 +8,19 @@ import numpy as np
 import pytest
 
 from procrustes_model.model.sparse.result import SparseResult
+from tests.strategies import Spec
+
+MACHINE: Spec = {
+    "architecture": {
+        "name": "row",
+        "levels": [
+            {"name": "Far", "word_bits": 16, "energy_pj": {"read": 10, "write": 10}},
+            {"name": "Near", "word_bits": 16, "mesh_x": 2, "energy_pj": {"read": 1, "write": 1}},
+        ],
+        "compute": {"energy_pj": 1},
+    }
+}
+"""Two levels, of which the inner one has two instances."""
 
 
 def check_means(expected: SparseResult, counted: Sequence[SparseResult]) -> None:

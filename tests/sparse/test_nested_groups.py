@@ -17,7 +17,7 @@ from procrustes_model.kernels.sparse.nested import OF_BLOCKS, OF_REST, nested_em
 from procrustes_model.model.sparse.masks import tensor_shape
 from tests.amount import amount
 from tests.naive.nested import empty_share, least_fitting, mask_patterns, nested_patterns
-from tests.sparse.means import check_means
+from tests.sparse.means import MACHINE, check_means
 from tests.strategies import Spec, architectures, mappings
 
 MOST_PATTERNS = 3000
@@ -167,16 +167,6 @@ def test_expected_counts_are_the_mean_over_all_patterns(
     check_means(expected, counted)
 
 
-MACHINE: Spec = {
-    "architecture": {
-        "name": "row",
-        "levels": [
-            {"name": "Far", "word_bits": 16, "energy_pj": {"read": 10, "write": 10}},
-            {"name": "Near", "word_bits": 16, "mesh_x": 2, "energy_pj": {"read": 1, "write": 1}},
-        ],
-        "compute": {"energy_pj": 1},
-    }
-}
 LAYER: Spec = {"problem": {"name": "l", "shape": SHAPE, "dimensions": {"K": 4, "C": 8, "R": 3, "N": 2}}}
 NEST = {
     "levels": [

@@ -15,7 +15,7 @@ from procrustes_model.densities.power_law import share_among_rows
 from procrustes_model.kernels.sparse.rows import rows_empty, rows_quantile
 from tests.amount import amount
 from tests.naive.rows import count_masks, held_by_boxes, row_masks
-from tests.sparse.means import check_means
+from tests.sparse.means import MACHINE, check_means
 from tests.strategies import Spec, architectures, mappings
 
 MOST_MASKS = 400
@@ -133,16 +133,6 @@ def test_expected_counts_are_the_mean_over_all_masks(
     check_means(expected, counted)
 
 
-MACHINE: Spec = {
-    "architecture": {
-        "name": "row",
-        "levels": [
-            {"name": "Far", "word_bits": 16, "energy_pj": {"read": 10, "write": 10}},
-            {"name": "Near", "word_bits": 16, "mesh_x": 2, "energy_pj": {"read": 1, "write": 1}},
-        ],
-        "compute": {"energy_pj": 1},
-    }
-}
 GRAPH: Spec = {"problem": {"name": "g", "shape": SHAPE, "dimensions": {"V": 4, "U": 8, "F": 2}}}
 NEST: Spec = {
     "mapping": {"levels": [{"level": "Far", "temporal": "V=2 F=2", "spatial_x": "V=2"}, {"level": "Near"}]}

@@ -40,6 +40,11 @@ _TITLES = {
 """What tensors are called of which some things are counted on masks only."""
 
 
+def counts_runs(model: int) -> bool:
+    """Say whether zeros that end runs are known of a density model."""
+    return model not in _TITLES
+
+
 def choose_densities(
     phase: SparsePhase, densities: Mapping[str, Any], problem: Problem
 ) -> dict[str, Density]:
