@@ -231,6 +231,7 @@ def test_ranks_may_be_in_another_order_than_the_tensor_s() -> None:
         ({"ranks": [{"kind": "RLE"}, {"kind": "CP"}]}, "cannot have ranks further in"),
         ({"ranks": [{"kind": "CP"}, {"kind": "UOP"}]}, "cannot be the innermost"),
         ({"ranks": [{"kind": "CP", "of": [["I"], ["J"]]}, {"kind": "B"}]}, "several lists"),
+        ({"ranks": [{"kind": "CP"}], "begin": "innermost"}, "'begin' has no effect"),
     ],
     ids=str,
 )

@@ -125,6 +125,9 @@ def _check_ranks(
 
 def _check_dimensions(stored: Format, tensor: Tensor, path: Path, complain: Complain) -> None:
     """Complain of ranks that are not the tensor's, or that nothing could be read back from."""
+    if "begin" in stored.model_fields_set:
+        message = f"'begin' has no effect on ranks of '{tensor.name}' itself: it says which take loops first"
+        complain(message, "leave it out, or state the rule 'format_ranks: loops'", (*path[:-1], "begin"))
     last = len(stored.ranks) - 1
     place = place_ranks(stored, tensor)
     taken: dict[str, int] = {}
