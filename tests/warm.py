@@ -68,8 +68,10 @@ def _parts() -> dict[str, Callable[[], object]]:
         load_sparsity,
         search,
     )
+    from procrustes_model.kernels.jit import always_compiled
     from tests.mapper.test_methods import DESIGN, MACHINE, MATMUL
 
+    always_compiled()
     machine, problem = load_architecture(MACHINE), load_problem(MATMUL)
     levels = [{"level": name, "temporal": loops} for name, loops in (("Far", "M=2 K=2 N=2"), ("Near", ""))]
     whole = load_mapping({"mapping": {"levels": [*levels, {"level": "Register"}]}}, machine, problem)

@@ -9,7 +9,7 @@ import typer
 
 from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, ProblemArgument, load_all
 from procrustes_model.cli.outputs import (
-    announce_compiling,
+    announced_late,
     check_outputs,
     print_assumptions,
     print_result,
@@ -50,11 +50,10 @@ def evaluate_command(
         check_outputs(outputs, (architecture, problem, mapping))
         machine, work, schedule = load_all(architecture, problem, mapping, sparse.sparsity)
         ready = [(phased, _prepare(machine, phased, sparse)) for phased in sparse.in_phases(work)]
-        if not quiet:
-            announce_compiling(_kernel(schedule, sparse.sparsity))
         results: list[Result] = []
         for phased, evaluator in ready:
-            one = evaluator.evaluate(schedule)
+            with announced_late(_kernel(schedule, sparse.sparsity), quiet=quiet):
+                one = evaluator.evaluate(schedule)
             if results and not quiet:
                 say("")
             results.append(one)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, ProblemArgument, load_all
-from procrustes_model.cli.outputs import announce_compiling, check_outputs, print_written, quick_start
+from procrustes_model.cli.outputs import announced_late, check_outputs, print_written, quick_start
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.sparse_options import SparseOptions
@@ -65,11 +65,10 @@ def imbalance_command(
             raise SpecError(Issue("imbalance needs a sparse design", "such as --sparsity procrustes"))
         machine, work, schedule = load_all(architecture, problem, mapping, sparse.sparsity)
         ready = [(phased, _prepare(machine, phased, sparse, options)) for phased in sparse.in_phases(work)]
-        if not quiet:
-            announce_compiling("measure_work")
         from procrustes_model.model.sparse.imbalance import measure_imbalance
 
-        measured = [measure_imbalance(machine, phased, schedule, **asked) for phased, asked in ready]
+        with announced_late("measure_work", quiet=quiet):
+            measured = [measure_imbalance(machine, phased, schedule, **asked) for phased, asked in ready]
         random = options.given("samples", "seed")
         if random and all(one.of.basis != "sampled" for one in measured):
             message = f"{' and '.join(random)}: there are no random masks, the work is {measured[0].of.basis}"

@@ -58,6 +58,18 @@ def announce_compiling(kernel: str) -> None:
 
 
 @contextmanager
+def announced_late(kernel: str, *, quiet: bool) -> Iterator[None]:
+    """Say it likewise where work that is small as a rule turns out to need compiled kernels after all."""
+    from procrustes_model.kernels.jit import announce_compiled
+
+    told = announce_compiled.set(None if quiet else lambda: announce_compiling(kernel))
+    try:
+        yield
+    finally:
+        announce_compiled.reset(told)
+
+
+@contextmanager
 def quick_start() -> Iterator[None]:
     """Save half of the time that starting takes, in a process that lives for one evaluation.
 

@@ -1,17 +1,21 @@
-"""The one decorator of all kernels, and the one switch: compiled by Numba and cached, or plain Python.
+"""The one decorator of all kernels: compiled by Numba and cached, or plain Python; results are the same.
 
-With ``NUMBA_DISABLE_JIT=1`` in the environment kernels run as plain Python and numba is never imported:
-slowly, with nothing to compile, under a debugger and with their coverage counted. Results are the same.
+A kernel is compiled when it is first called, or plain Python within `once`, which single evaluations use:
+they then import no numba and wait for nothing. With ``NUMBA_DISABLE_JIT=1`` in the environment kernels always
+run as plain Python: under a debugger, with their coverage counted.
 """
 
 from __future__ import annotations
 
+import functools
+import time
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, cast
+from contextvars import ContextVar
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from procrustes_model.kernels.cache import COMPILED, cache_directory
+from procrustes_model.kernels.cache import COMPILED, cache_directory, is_warm
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,20 +71,124 @@ def _compile(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     return cast("Callable[P, R]", compiled)
 
 
+class Kernel(Generic[P, R]):
+    """A kernel that is compiled when it is first needed, for Python and for kernels that call it.
+
+    Attributes
+    ----------
+    py_func : callable
+        The kernel as plain Python.
+    targetoptions : dict of str to Any
+        What Numba reads of a kernel that is compiled as part of another one.
+    """
+
+    def __init__(self, function: Callable[P, R], **options: Any) -> None:
+        functools.update_wrapper(self, function)
+        self.py_func = function
+        self.targetoptions = options
+
+    @functools.cached_property
+    def compiled(self) -> Callable[P, R]:
+        """The kernel as Numba compiles it."""
+        return _compile(self.py_func, **self.targetoptions)
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What Numba takes a kernel for that another one calls: its dispatcher."""
+        from numba.core import types
+
+        return types.Dispatcher(self.compiled)
+
+    def __call__(self, *args: P.args, **named: P.kwargs) -> R:
+        """Run the kernel."""
+        until = _plain_until.get()
+        if until is None:
+            return self.compiled(*args, **named)
+        if time.perf_counter() > until:
+            raise _TakesLongError
+        return self.py_func(*args, **named)
+
+
+class _TakesLongError(Exception):
+    """Plain Python has taken as long as loading compiled kernels, or compiling them, would."""
+
+
+_plain_until: ContextVar[float | None] = ContextVar("plain_until", default=None)
+"""Where kernels are plain Python, the time at which they have taken too long; see `time.perf_counter`."""
+
+announce_compiled: ContextVar[Callable[[], None] | None] = ContextVar("announce_compiled", default=None)
+"""What `once` calls before compiled kernels take over, which may have to be compiled."""
+
+_ALLOWANCE = {True: 0.5, False: 15.0}
+"""Seconds of plain Python in a process, by whether kernels have been compiled before: what those take."""
+
+
+class _PlainTime:
+    """Seconds that kernels of this process have taken as plain Python."""
+
+    spent = 0.0
+
+
+plain_time = _PlainTime()
+"""The clock of `once`."""
+
+
+def once(run: Callable[[], T]) -> T:
+    """Run kernels for little work, as plain Python until a process has spent more on that than it saves.
+
+    Parameters
+    ----------
+    run : callable
+        What calls kernels. It may be stopped and called again, so it makes what it writes into.
+
+    Returns
+    -------
+    T
+        What `run` returns, which does not depend on how its kernels are run.
+    """
+    if not COMPILED or _plain_until.get() is not None:
+        return run()
+    left = _ALLOWANCE[is_warm()] - plain_time.spent
+    if left > 0:
+        start = time.perf_counter()
+        token = _plain_until.set(start + left)
+        try:
+            with np.errstate(all="ignore"):  # arithmetic overflows in silence, as in compiled code
+                return run()
+        except _TakesLongError:
+            pass
+        finally:
+            _plain_until.reset(token)
+            plain_time.spent += time.perf_counter() - start
+    if (announce := announce_compiled.get()) is not None:
+        announce()
+    return run()
+
+
+def always_compiled() -> None:
+    """Have `once` run compiled kernels from now on, for a process that has much to evaluate, one by one."""
+    plain_time.spent = float("inf")
+
+
+def _lazily(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a kernel when it is first needed."""
+    return cast("Callable[P, R]", Kernel(function))
+
+
+def _lazily_inline(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a kernel as part of what calls it."""
+    return cast("Callable[P, R]", Kernel(function, inline="always"))
+
+
 def _interpret(function: Callable[P, R]) -> Callable[P, R]:
     """Let arithmetic overflow and divide by zero in silence, as compiled code does."""
     return np.errstate(all="ignore")(function)
 
 
-def _inline(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a kernel as part of what calls it."""
-    return _compile(function, inline="always")
-
-
-kernel = _compile if COMPILED else _interpret
+kernel = _lazily if COMPILED else _interpret
 """The decorator."""
 
-step = _inline if COMPILED else _interpret
+step = _lazily_inline if COMPILED else _interpret
 """The decorator of kernels that do little but call another one.
 
 Numba compiles what a kernel calls once more with that kernel: one that stands between doubles the time.

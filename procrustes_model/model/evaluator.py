@@ -11,6 +11,7 @@ import numpy as np
 from procrustes_model.errors import SpecError
 from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.imbalance.memo import make_memo
+from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
 from procrustes_model.kernels.sparse.fullest import make_found
 from procrustes_model.model.batch import WHOLE_ONLY, BatchEvaluator, BatchResult
@@ -101,8 +102,9 @@ class Evaluator:
         if self.sparsity is None:
             self.design = lower_dense(self.architecture, self.problem, chosen or OWN_RULES)
         else:
-            self.design = lower_sparsity(
-                self.architecture, self.problem, self.sparsity, densities, masks, chosen
+            design = self.sparsity
+            self.design = once(
+                lambda: lower_sparsity(self.architecture, self.problem, design, densities, masks, chosen)
             )
         self._batches = BatchEvaluator(self.design)
 
@@ -129,19 +131,23 @@ class Evaluator:
         """
         roomy = () if self.sparsity is None else self.sparsity.phase(self.problem.phase).roomy
         schedule = load_mapping(mapping, self.architecture, self.problem, roomy)
-        if isinstance(self.design, SparseDesign):
-            return self._evaluate_sparse(self.design, schedule, check_capacity)
-        if schedule.imperfect and self.design.rules.forgetful:
+        design = self.design
+        if isinstance(design, SparseDesign):
+            return once(lambda: self._evaluate_sparse(design, schedule, check_capacity))
+        return once(lambda: self._evaluate_dense(design, schedule, check_capacity))
+
+    def _evaluate_dense(self, design: Design, schedule: Mapping, check: bool) -> Result:
+        if schedule.imperfect and design.rules.forgetful:
             raise SpecError(schedule.issue(WHOLE_ONLY))
         nest = lower_mapping(self.problem, schedule)
         last = lower_last_passes(self.problem, schedule) if schedule.imperfect else None
         _, levels, dimensions = nest.temporal.shape
-        tensors, design = len(self.problem.tensors), self.design
+        tensors = len(self.problem.tensors)
         room, costs = make_room(1, levels, dimensions, tensors), make_costs(1, design.machine)
         evaluate_nests(design.problem, design.machine, design.rules, _ANY_SIZE, nest, last, room, costs)
         check_status(int(room.status[0]), schedule)
         result = lift_dense(self.architecture, self.problem, schedule, design, room.counts, costs)
-        if check_capacity:
+        if check:
             check_fit(result.levels, schedule)
         return result
 

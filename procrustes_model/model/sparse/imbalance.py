@@ -14,6 +14,7 @@ from procrustes_model.kernels.dense.arrays import Floats, Ints
 from procrustes_model.kernels.dense.nest import flatten
 from procrustes_model.kernels.imbalance.counted import measure_work
 from procrustes_model.kernels.imbalance.tiles import find_tiles
+from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.sparse.masks import MaskArrays
 from procrustes_model.model.lower import lower_mapping
 from procrustes_model.model.sparse.buffers import SparseBuffers, make_buffers
@@ -195,7 +196,19 @@ def measure_imbalance(
     """
     if getattr(mapping, "imperfect", False):
         raise SpecError(mapping.issue("sparse evaluation takes loops that divide their bounds"))
-    design = lower_sparsity(architecture, problem, sparsity, densities, masks)
+    design = once(lambda: lower_sparsity(architecture, problem, sparsity, densities, masks))
+    return once(lambda: _measure(design, architecture, problem, mapping, sparsity, samples, seed))
+
+
+def _measure(
+    design: SparseDesign,
+    architecture: Architecture,
+    problem: Problem,
+    mapping: Mapping,
+    sparsity: Sparsity,
+    samples: int | None,
+    seed: int,
+) -> WorkArrays:
     tensor = design.balance.tensor
     if tensor < 0:
         raise SpecError(
