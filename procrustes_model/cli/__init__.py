@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from procrustes_model.cli import (
+    compile_ahead,
     evaluate,
     explain,
     export,
@@ -53,6 +54,7 @@ app.command(name="list")(shipped.list_command)
 app.command(name="show")(shipped.show_command)
 app.command(name="validate")(validate.validate_command)
 app.add_typer(masks.app, name="masks")
+app.command(name="compile")(compile_ahead.compile_command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -50,6 +50,8 @@ class SearchOptions(Request):
     mappings: int | None = again(SearchRequest, "mappings", None)
     imperfect: bool = again(SearchRequest, "imperfect", False)
     formats: Formats = again(SearchRequest, "formats", "stated")
+    effort: int | None = again(SearchRequest, "effort", None)
+    start: str | None = again(SearchRequest, "start", None)
     seed: int = again(SearchRequest, "seed", 0)
     threads: int | None = again(SearchRequest, "threads", None)
 
@@ -98,7 +100,7 @@ def search_command(
             "--json": files.json,
             "--pareto": files.pareto,
         }
-        check_outputs(outputs, (architecture, problem, options.constraints or ""))
+        check_outputs(outputs, (architecture, problem, options.constraints or "", options.start or ""))
         line = _ProgressLine(options.seconds) if not quiet and sys.stderr.isatty() else None
         if files.pareto is not None:
             _check_front(options, files, sparse)

@@ -113,10 +113,11 @@ class _Tree:
                 self._push(bound, options)
 
     def _left(self) -> SearchRequest:
-        """Return the request with the time that is left."""
-        seconds = self.request.seconds
+        """Return the request with the time and the effort that are left."""
+        seconds, effort = self.request.seconds, self.request.effort
         left = None if seconds is None else max(0.0, seconds - self.deadline.elapsed)
-        return replace(self.request, seconds=left, formats="stated")
+        work = None if effort is None else max(0, effort - self.deadline.spent)
+        return replace(self.request, seconds=left, effort=work, formats="stated")
 
     def _try_stated(self) -> None:
         """Search under the formats that the design states: what is found is never worse."""
@@ -125,6 +126,7 @@ class _Tree:
         except SpecError as error:
             self.refused = error
             return
+        self.deadline.spend(task.space.deadline.spent)
         self.measured, self.mapspace = certificate.measured, certificate.mapspace
         self.searches += 1
         assert incumbent.nests is not None
@@ -143,6 +145,7 @@ class _Tree:
             self.refused = self.refused or error
             return
         self.searches += 1
+        self.deadline.spend(task.space.deadline.spent)
         self.measured += certificate.measured
         self.interrupted = self.interrupted or stopped
         bound = max(bound, certificate.lower_bound)
@@ -241,7 +244,7 @@ def search_formats(request: SearchRequest, find: Find) -> SearchResult:
     """
     if request.sparsity is None:
         raise SpecError(Issue(*NO_DESIGN))
-    deadline = Deadline(request.seconds)
+    deadline = Deadline(request.seconds, effort=request.effort)
     zeros: dict[str, Any] = {"densities": request.densities, "masks": request.masks, "rules": request.rules}
     base = Evaluator(request.architecture, request.problem, sparsity=request.sparsity, **zeros)
     assert base.sparsity is not None

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from procrustes_model.errors import Issue
 from procrustes_model.kernels.dense.arrays import UNLIMITED
-from procrustes_model.mapper.deadline import OutOfTime
+from procrustes_model.mapper.deadline import Deadline, OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.level_rules import Constraints, LevelRules, LoopRules
 from procrustes_model.mapper.random_search import begin, make_ways, search_random
@@ -218,6 +218,10 @@ def explain_limits(space: Space, objective: Objective) -> list[Issue]:
     return issues
 
 
+def _limit(deadline: Deadline) -> str:
+    return f"{deadline.seconds:g} s" if deadline.seconds is not None else f"an effort of {deadline.effort:,}"
+
+
 def explain(space: Space, objective: Objective) -> list[Issue]:
     """Return why a search has found nothing, as far as there is time to find out.
 
@@ -236,8 +240,8 @@ def explain(space: Space, objective: Objective) -> list[Issue]:
     except OutOfTime:
         return [
             Issue(
-                f"no mapping was found in {space.deadline.seconds:g} s",
-                "more seconds; without a limit, the reason is found where no mapping is valid",
+                f"no mapping was found in {_limit(space.deadline)}",
+                "more of it; without a limit, the reason is found where no mapping is valid",
             )
         ]
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from procrustes_model.mapper.incumbent import Progress
     from procrustes_model.mapper.level_rules import Constraints
     from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.mapping import Mapping as LoopNest
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.rules import Rules
     from procrustes_model.spec.sparsity import Sparsity
@@ -82,6 +83,14 @@ class MapperRequest(Request):
     seconds: float | None = option(
         None, NUMBER, "Stop then, with the best so far and how far it may be off.", least=0
     )
+    effort: int | None = option(
+        None,
+        WHOLE,
+        "Stop after as many mappings and parts of mappings.",
+        details="As `seconds`, but the same result on any machine, however busy; of the method 'optimal'. "
+        "Pieces of work are not cut, so that somewhat more is looked at.",
+        least=0,
+    )
     seed: int = option(
         0,
         WHOLE,
@@ -131,6 +140,14 @@ class SearchRequest(MapperRequest):
         "Look at loops with a shorter last pass, such as K=14/2, too.",
         details="What is found is never worse; what is proven says `search_imperfect_space`.",
     )
+    start: Source | LoopNest | None = option(
+        None,
+        SPEC,
+        "A mapping to begin from: file or name.",
+        details="What is found is never worse. It must be one that the search may find.",
+        flags=("--start",),
+        spec="mapping",
+    )
     formats: Formats = option(
         "stated",
         one_of("formats", FORMATS),
@@ -150,6 +167,11 @@ class SearchRequest(MapperRequest):
             raise SpecError(
                 Issue("shorter last passes are not searched under other rules", "leave out one of them")
             )
+        if self.formats == "auto" and self.start is not None:
+            raise SpecError(Issue("a mapping to begin from has the formats stated", "leave out one of them"))
+        if self.effort is not None and (self.method != "optimal" or self.imperfect):
+            hint = "method 'optimal' without shorter last passes; walks have a budget of 'mappings'"
+            raise SpecError(Issue("effort is counted by the proof alone", hint))
         if self.formats == "auto" and self.method == "random":
             raise SpecError(
                 Issue("method 'random' chooses no formats: it knows no bounds", "method 'optimal'")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 
 from procrustes_model.errors import SpecError
 from procrustes_model.kernels.sparse.arrays import ChoiceArrays
@@ -16,6 +17,7 @@ from procrustes_model.mapper.random_search import search_random
 from procrustes_model.mapper.request import Method, SearchRequest
 from procrustes_model.mapper.result import Certificate, SearchResult
 from procrustes_model.mapper.space import Space
+from procrustes_model.mapper.start import read_start
 from procrustes_model.mapper.task import Run, Task, make_task
 from procrustes_model.objective import parse_objective
 from procrustes_model.options import verb
@@ -96,23 +98,28 @@ def find(
     """
     aim = parse_objective(request.objective)
     run = _search_imperfect if request.imperfect else _RUNS[request.method]
-    task = make_task(request, _on_tiny(request.method, request.imperfect), choices)
+    task = make_task(request, briefly(request.method, request.imperfect), choices)
     space = task.space
     incumbent = Incumbent(aim, space.deadline, request.progress, space.power)
     interrupted = False
+    start = None if request.start is None else read_start(request.start, task, aim, request.imperfect)
+    if start is not None and start.last is None:
+        start.offer_to(incumbent)
     try:
         certificate = run(space, incumbent, request, task.threads)
     except KeyboardInterrupt:
         if incumbent.nests is None:
             raise
         interrupted, certificate = True, _certify(space, incumbent, complete=False)
+    if start is not None and start.last is not None and start.offer_to(incumbent):
+        certificate = replace(certificate, value=incumbent.value, proven=False)
     if incumbent.nests is None:
         raise SpecError(explain(space, aim))
     return task, incumbent, certificate, interrupted or incumbent.interrupted
 
 
 @functools.cache
-def _on_tiny(method: Method, imperfect: bool) -> Run:
+def briefly(method: Method, imperfect: bool) -> Run:
     """Return what searches in a certain way, briefly, to compile what that takes."""
     run = _search_imperfect if imperfect else _RUNS[method]
     budget = 16 if imperfect or method == "random" else None

@@ -108,6 +108,17 @@ class Evaluator:
             )
         self._batches = BatchEvaluator(self.design)
 
+    def read(self, mapping: Source | Mapping) -> Mapping:
+        """Return a mapping for this architecture, problem and sparse design.
+
+        Raises
+        ------
+        SpecError
+            When the mapping is wrong.
+        """
+        roomy = () if self.sparsity is None else self.sparsity.phase(self.problem.phase).roomy
+        return load_mapping(mapping, self.architecture, self.problem, roomy)
+
     def evaluate(self, mapping: Source | Mapping, *, check_capacity: bool = True) -> Result:
         """Count accesses, energy and cycles of one mapping.
 
@@ -129,9 +140,7 @@ class Evaluator:
             When the mapping is wrong, tiles exceed a level's capacity, a count exceeds 2^62, or last passes
             are shorter under a sparse design or under ``overlap: innermost``.
         """
-        roomy = () if self.sparsity is None else self.sparsity.phase(self.problem.phase).roomy
-        schedule = load_mapping(mapping, self.architecture, self.problem, roomy)
-        design = self.design
+        schedule, design = self.read(mapping), self.design
         if isinstance(design, SparseDesign):
             return once(lambda: self._evaluate_sparse(design, schedule, check_capacity))
         return once(lambda: self._evaluate_dense(design, schedule, check_capacity))

@@ -67,9 +67,9 @@ def ticks(monkeypatch: pytest.MonkeyPatch) -> list[Ticks]:
     """Let searches look at clocks that tick; the fixture lists them."""
     clocks: list[Ticks] = []
 
-    def make(seconds: float | None) -> Deadline:
+    def make(seconds: float | None, effort: int | None) -> Deadline:
         clocks.append(Ticks())
-        return Deadline(seconds, clocks[-1])
+        return Deadline(seconds, clocks[-1], effort)
 
     monkeypatch.setattr(task, "Deadline", make)
     return clocks

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from procrustes_model.kernels.arithmetic import log_factorial, power
 from procrustes_model.kernels.dense.arrays import Floats
 from procrustes_model.kernels.jit import kernel
 
@@ -30,7 +31,7 @@ def binomial(trials: int, density: float) -> Floats:
         return p
     mode = min(trials, int((trials + 1) * density))
     odds = density / (1 - density)
-    ways = math.lgamma(trials + 1.0) - math.lgamma(mode + 1.0) - math.lgamma(trials - mode + 1.0)
+    ways = log_factorial(float(trials)) - log_factorial(float(mode)) - log_factorial(float(trials - mode))
     p[mode] = math.exp(ways + mode * math.log(density) + (trials - mode) * math.log1p(-density))
     for k in range(mode, trials):
         p[k + 1] = p[k] * odds * (trials - k) / (k + 1)
@@ -48,7 +49,7 @@ def expected_largest(elements: int, density: float, parts: int) -> float:
         below += p[k]
         if below >= 1.0:
             break
-        mean += 1 - below**parts
+        mean += 1 - power(below, float(parts))
     return mean
 
 
@@ -62,7 +63,7 @@ def _poisson(mean: float, spread: float, margin: int, out: Floats) -> tuple[int,
     last = min(len(out) - 1, int(mean + width) + margin)
     first = max(0, int(mean - width) - margin)
     mode = int(mean)
-    out[mode] = math.exp(mode * math.log(mean) - mean - math.lgamma(mode + 1.0))
+    out[mode] = math.exp(mode * math.log(mean) - mean - log_factorial(float(mode)))
     for k in range(mode, last):
         out[k + 1] = out[k] * mean / (k + 1)
     for k in range(mode, first, -1):
@@ -196,7 +197,7 @@ def _pairs_fit_exact(
         for credit in range(counted + 1):
             fit += state[counted, credit] * counts[halves - counted]
     fit *= math.exp(-halves * max(0.0, 1 - told))
-    return min(1.0, fit / math.exp(halves * math.log(halves) - halves - math.lgamma(halves + 1.0)))
+    return min(1.0, fit / math.exp(halves * math.log(halves) - halves - log_factorial(float(halves))))
 
 
 @kernel

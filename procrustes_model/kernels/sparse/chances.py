@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from procrustes_model.kernels.arithmetic import log_factorial
 from procrustes_model.kernels.jit import kernel
 
 _LONG = 64
@@ -23,10 +24,10 @@ def hypergeometric_empty(size: int, nonzeros: int, elements: int) -> float:
     few, many = min(elements, nonzeros), max(elements, nonzeros)
     if few > _LONG:
         return math.exp(
-            math.lgamma(size - elements + 1.0)
-            - math.lgamma(size - elements - nonzeros + 1.0)
-            + math.lgamma(size - nonzeros + 1.0)
-            - math.lgamma(size + 1.0)
+            log_factorial(float(size - elements))
+            - log_factorial(float(size - elements - nonzeros))
+            + log_factorial(float(size - nonzeros))
+            - log_factorial(float(size))
         )
     high, low = 1.0, 0.0
     for i in range(few):

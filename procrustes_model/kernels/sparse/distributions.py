@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from procrustes_model.kernels.arithmetic import add_up
 from procrustes_model.kernels.dense.arrays import Floats, Ints
 from procrustes_model.kernels.jit import kernel
 
@@ -27,7 +28,7 @@ def of_group(n: int, m: int, rest: int) -> Floats:
     p[low] = 1.0
     for k in range(low, high):
         p[k + 1] = p[k] * (rest - k) * (n - k) / ((k + 1.0) * (m - rest - n + k + 1))
-    p /= p.sum()
+    p /= add_up(p)
     return p
 
 
@@ -114,4 +115,4 @@ def of_hypergeometric(size: int, nonzeros: int, words: int) -> tuple[int, Floats
     for k in range(mode, last):
         factor = (v - k) * (z - k) / ((k + 1) * (others - v + k + 1))
         shares[k + 1 - first] = shares[k - first] * factor
-    return first, shares / shares.sum()
+    return first, shares / add_up(shares)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from procrustes_model.kernels.arithmetic import power
 from procrustes_model.kernels.dense.arrays import Floats, Ints, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
@@ -62,9 +63,9 @@ def groups_empty(n: int, m: int, length: int, along: int, fibres: int) -> float:
     total = 0.0
     for i in range(min(period, inside)):
         one = fibre_empty(n, m, length, i * along, (i + 1) * along)
-        total += ((inside - i + period - 1) // period) * one**fibres
+        total += ((inside - i + period - 1) // period) * power(one, float(fibres))
     for i in range(inside, count):
-        total += fibre_empty(n, m, length, i * along, min(length, (i + 1) * along)) ** fibres
+        total += power(fibre_empty(n, m, length, i * along, min(length, (i + 1) * along)), float(fibres))
     return total / count
 
 
@@ -93,7 +94,7 @@ def _sliding_groups_empty(
             rest //= times
             first += coefficient[term] * start
             end += coefficient[term] * (min(bounds[d], start + extent[d]) - 1)
-        total += fibre_empty(n, m, length, first, end) ** fibres
+        total += power(fibre_empty(n, m, length, first, end), float(fibres))
     return total / positions
 
 

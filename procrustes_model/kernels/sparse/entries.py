@@ -301,4 +301,4 @@ def fill_entries_by_mask(
                     continue
                 extent, fibers = loops.below[n, level], terms.fibers[level, t]
                 found = count_entries(problem, masks, t, extent, fibers, run, apart)
-                entries[n, level, t] = found.mean()
+                entries[n, level, t] = found.sum() / len(found)

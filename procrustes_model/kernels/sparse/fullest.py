@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from procrustes_model.kernels.arithmetic import add_up
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, LoopArrays, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
@@ -239,7 +240,7 @@ def structured_quantile(
             begin, p = of_many(added(of_group(n, m, first), of_group(n, m, last)), fibers)
             begin += fibers * whole - fewest
             tally[begin : begin + len(p)] += many_of[start] * p
-    beyond, allowed = 0.0, tally.sum() * (1 - share * (1 - SLACK))
+    beyond, allowed = 0.0, add_up(tally) * (1 - share * (1 - SLACK))
     k = most
     while k > fewest and beyond + tally[k - fewest] <= allowed:
         beyond += tally[k - fewest]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from procrustes_model.kernels.arithmetic import power
 from procrustes_model.kernels.dense.arrays import Ints, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 
@@ -130,7 +131,7 @@ def sum_windows(
     if places <= 0:
         return 0.0
     if window <= inner and last >= side:  # all in different groups
-        return places * (1 - n / m) ** window
+        return places * power(1 - n / m, float(window))
     period = _find_period(m, start, side, inner) if last >= side else inner * side
     rows, more = window // inner, window % inner
     total = 0.0
@@ -139,10 +140,10 @@ def sum_windows(
         # Columns from this one on begin here, those before it a row later; `more` of them have a row more.
         longer = min(more, inner - column)
         later = more - longer
-        p = _column_empty(n, m, start, side, row, rows + 1, short, last) ** longer
-        p *= _column_empty(n, m, start, side, row + 1, rows + 1, short, last) ** later
-        p *= _column_empty(n, m, start, side, row, rows, short, last) ** (inner - column - longer)
-        p *= _column_empty(n, m, start, side, row + 1, rows, short, last) ** (column - later)
+        p = power(_column_empty(n, m, start, side, row, rows + 1, short, last), float(longer))
+        p *= power(_column_empty(n, m, start, side, row + 1, rows + 1, short, last), float(later))
+        p *= power(_column_empty(n, m, start, side, row, rows, short, last), float(inner - column - longer))
+        p *= power(_column_empty(n, m, start, side, row + 1, rows, short, last), float(column - later))
         total += p * ((places - 1 - place) // period + 1)
     return total
 

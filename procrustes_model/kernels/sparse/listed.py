@@ -337,8 +337,8 @@ def fill_listed(
                 if masks.known[t]:
                     found, ended = count_held(problem, masks, ranks, level, t, extent, fiber, apart)
                     for r in range(count):
-                        held[r] = found[:, r].mean()
-                    zeros = float(ended.mean())
+                        held[r] = found[:, r].sum() / len(found)
+                    zeros = float(ended.sum() / len(ended))
                 else:
                     zeros = expect_held(problem, densities, ranks, level, t, extent, fiber, held)
                 data = describe(ranks, level, t, fiber, held, zeros, formats.padded[level, t], fields)

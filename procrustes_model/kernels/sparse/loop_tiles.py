@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from procrustes_model.kernels.arithmetic import add_up
 from procrustes_model.kernels.dense.arrays import (
     BAD_RANKS,
     FILL,
@@ -201,7 +202,7 @@ def _expect(
         if least == low:
             used = 1 - shares[0]
             shares[0] = 0.0
-        total = shares.sum()
+        total = add_up(shares)
         if total > 0:
             shares /= total
     listed.used[n, level, tensor] = 1.0 if chosen else used

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from procrustes_model.kernels.arithmetic import add_up, power
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.chances import cut_empty
@@ -404,11 +405,11 @@ def nested_empty(nest: Ints, side: Ints, length: Ints, stride: Ints, fibres: int
             continue
         chance = 1.0
         for j in range(len(taken.many)):
-            chance *= pattern_empty(nest, taken.pattern[j]) ** taken.many[j]
+            chance *= power(pattern_empty(nest, taken.pattern[j]), float(taken.many[j]))
         if taken.short:
             rest = size % _elements(nest)
             chance *= cut_empty(min(nest[0, 0], rest), rest, taken.short)
-        total += places.many[i] * chance**fibres
+        total += places.many[i] * power(chance, float(fibres))
     return total / boxes
 
 
@@ -486,7 +487,7 @@ def nested_quantile(
             taken = _taken_at(nest, places, i, stride, size, False)
             begin, p = _held_at(nest, taken, rest, fibres)
             tally[begin : begin + len(p)] += places.many[i] * p
-    beyond, allowed = 0.0, tally.sum() * (1 - share * (1 - _SLACK))
+    beyond, allowed = 0.0, add_up(tally) * (1 - share * (1 - _SLACK))
     k = most
     while k > 0 and beyond + tally[k] <= allowed:
         beyond += tally[k]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from procrustes_model.kernels.arithmetic import add_up, power
 from procrustes_model.kernels.dense.arrays import Floats, Ints
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.chances import hypergeometric_empty
@@ -94,7 +95,7 @@ def rows_empty(runs: Ints, length: int, side: int, width: int) -> float:
     for i in range(len(blocks.many)):
         one = 1.0
         for j in range(blocks.first[i], blocks.first[i + 1]):
-            one *= chance[blocks.piece[j, 0]] ** blocks.piece[j, 1]
+            one *= power(chance[blocks.piece[j, 0]], float(blocks.piece[j, 1]))
         total += blocks.many[i] * one
     return float(total / blocks.many.sum())
 
@@ -143,7 +144,7 @@ def rows_quantile(runs: Ints, length: int, side: int, width: int, share: float) 
     for i in range(count):
         begin, p = _held(runs, length, width, blocks, i)
         tally[begin : begin + len(p)] += blocks.many[i] * p
-    beyond, allowed = 0.0, tally.sum() * (1 - share * (1 - _SLACK))
+    beyond, allowed = 0.0, add_up(tally) * (1 - share * (1 - _SLACK))
     k = most
     while k > 0 and beyond + tally[k] <= allowed:
         beyond += tally[k]

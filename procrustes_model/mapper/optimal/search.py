@@ -171,15 +171,16 @@ class Optimal:
     def _warm_up(self, seed: int) -> None:
         """Find good mappings at random: what they cost lets bounds cut from the start."""
         ways, length = self._walks()
-        search_random(
-            self.space,
-            self.incumbent,
-            mappings=ways * length,
-            seed=seed,
-            threads=self.threads,
-            ways=max(1, ways // 2),
-            length=length,
-        )
+        with self.incumbent.deadline.counted_later(ways * length):
+            search_random(
+                self.space,
+                self.incumbent,
+                mappings=ways * length,
+                seed=seed,
+                threads=self.threads,
+                ways=max(1, ways // 2),
+                length=length,
+            )
 
     def _walks(self) -> tuple[int, int]:
         """Return how many walks come before the search, and the steps of each.
@@ -210,7 +211,7 @@ class Optimal:
         cost = self.space.cost
         if cost is not None and not cost.relaxation.is_valid:
             if self.apart is None:
-                late = incumbent.deadline.seconds is not None
+                late = incumbent.deadline.limited
                 self.apart = self._least_of_all() if late else self._bound_without_overlap(cost.relaxation)
             bound = min(incumbent.value, self.apart)
         return Certificate(
@@ -248,7 +249,7 @@ class Optimal:
     def _bound_apart(self) -> None:
         """Bound the objective before the search where its own bounds do not hold and its time is limited."""
         space, cost = self.space, self.space.cost
-        if cost is None or cost.relaxation.is_valid or space.deadline.seconds is None:
+        if cost is None or cost.relaxation.is_valid or not space.deadline.limited:
             return
         with space.hurried():
             self.apart = self._bound_without_overlap(cost.relaxation)
@@ -257,7 +258,7 @@ class Optimal:
         """Return what levels may keep, most promising first, without those that a cheap bound excludes."""
         steps = self.tables.fewest_steps()
         compulsory = Compulsory(self.space, whole=True) if self.space.cost is None else None
-        if compulsory is not None and self.incumbent.deadline.seconds is not None:
+        if compulsory is not None and self.incumbent.deadline.limited:
             with self.space.hurried(), suppress(OutOfTime):  # in case the time is out before all are ranked
                 self.known = self.incumbent.score_bound(compulsory.least(), steps)
         ranked = []
@@ -376,6 +377,7 @@ class Optimal:
             found = [run.result() for run in runs]
         for tally in tallies:
             self.counted += tally
+        self.incumbent.deadline.spend(count + int(np.sum(tallies)))
         return found
 
     def _expand(
@@ -534,6 +536,7 @@ class Optimal:
                     for part in cost.batches(batch):
                         incumbent.deadline.check()
                         self.counted[MEASURED] += len(part.temporal)
+                        incumbent.deadline.spend(len(part.temporal))
                         cost.choose(part, incumbent, self.threads)
                 if variants.left_out:
                     variants.left_out = False
