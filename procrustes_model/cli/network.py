@@ -15,15 +15,17 @@ from procrustes_model.cli.progress import Bar, print_damaged
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.search import INTERRUPTED
+from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.request import RunRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from procrustes_model.errors import Issue
     from procrustes_model.network.progress import RunProgress
     from procrustes_model.network.record import CaseRecord
     from procrustes_model.network.result import NetworkResult
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.network import Network
 
 
 @flattened(request=RunRequest)
@@ -52,6 +54,9 @@ def network_command(
         from procrustes_model.report.figures.style import check_plotting
 
         check_plotting()
+    if request.macs:
+        _count(request, machine, net, csv, quiet, [html and "--html", figures and "--figures"])
+        return
     if folder is None and (csv or html or figures):
         folder = Path(f"{plain_name(net.name)}_{plain_name(machine.name)}")
     with CaseProgress(folder, quiet, "walk" if request.sparsity is None else "list_candidates") as show:
@@ -67,6 +72,37 @@ def network_command(
         say(format_run(result, style), styled=True)
         if written:
             say("\n".join(wrap(f"Wrote {', '.join(written)} into {folder}/", style)))
+
+
+def _count(
+    request: RunRequest,
+    machine: Architecture,
+    net: Network,
+    csv: bool,
+    quiet: bool,
+    others: Sequence[str | bool],
+) -> None:
+    """Count computations, print them, and write them where asked."""
+    from procrustes_model.network.files import plain_name
+    from procrustes_model.network.macs import count_macs
+
+    if useless := [flag for flag in others if flag]:
+        raise SpecError(Issue(f"{useless[0]} has no effect with --macs: nothing is searched", "leave it out"))
+    announce_compiling("sparse")
+    result = count_macs(replace(request, architecture=machine, network=net))
+    file = Path(f"{plain_name(net.name)}_macs.csv")
+    if csv:
+        from procrustes_model.files import write_atomically
+        from procrustes_model.report.tables.macs import macs_text
+
+        write_atomically(file, macs_text(result))
+    if not quiet:
+        from procrustes_model.report.terminal.macs import format_macs
+        from procrustes_model.report.terminal.style import Style
+
+        say(format_macs(result, Style.of(sys.stdout)), styled=True)
+        if csv:
+            say(f"Wrote {file}")
 
 
 def _write(result: NetworkResult, folder: Path, csv: bool, figures: bool, command: str | None) -> list[str]:

@@ -308,6 +308,7 @@ def load_run(folder: str | Path) -> NetworkResult:
         check_version("run", data, str(path), text)
         if data.get(KEY, 1) == 1:
             data["inputs"] = _upgrade(data["inputs"])
+        data["inputs"].setdefault("first_data_gradient", True)  # runs before version 3 counted it
         check_run(data)
         entries = [Entry(**{**entry, "phase": Phase(entry["phase"])}) for entry in data["rows"]]
         head = {key: data[key] for key in ("architecture", "network", "batch", "objective", "inputs")}

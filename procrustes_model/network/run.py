@@ -35,6 +35,8 @@ def run_network(request: RunRequest) -> NetworkResult:
     KeyboardInterrupt
         When interrupted; finished cases are kept in `out`.
     """
+    if request.macs:
+        raise SpecError(Issue("this verb searches; computations alone are counted by count_macs", "leave out macs"))
     check_engine(request)
     work = load_work(request)
     states = states_of(work)
