@@ -15,17 +15,16 @@ from procrustes_model.cli.progress import Bar, print_damaged
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.search import INTERRUPTED
-from procrustes_model.errors import Issue, SpecError
-from procrustes_model.network.request import RunRequest
+from procrustes_model.errors import SpecError
+from procrustes_model.network.request import RunRequest, nothing_searched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from procrustes_model.errors import Issue
     from procrustes_model.network.progress import RunProgress
     from procrustes_model.network.record import CaseRecord
     from procrustes_model.network.result import NetworkResult
-    from procrustes_model.spec.architecture import Architecture
-    from procrustes_model.spec.network import Network
 
 
 @flattened(request=RunRequest)
@@ -54,11 +53,13 @@ def network_command(
         from procrustes_model.report.figures.style import check_plotting
 
         check_plotting()
-    if request.macs:
-        _count(request, machine, net, csv, quiet, [html and "--html", figures and "--figures"])
-        return
     if folder is None and (csv or html or figures):
         folder = Path(f"{plain_name(net.name)}_{plain_name(machine.name)}")
+    if request.macs:
+        if html or figures or (folder is not None and not csv):
+            raise SpecError(nothing_searched("--html" if html else "--figures" if figures else "--out"))
+        _count(replace(request, architecture=machine, network=net, out=None), folder, quiet)
+        return
     with CaseProgress(folder, quiet, "walk" if request.sparsity is None else "list_candidates") as show:
         result = run_network(replace(request, architecture=machine, network=net, out=folder, progress=show))
     # Of what was asked, the page tells what results depend on: however they were found, it is the same.
@@ -74,35 +75,26 @@ def network_command(
             say("\n".join(wrap(f"Wrote {', '.join(written)} into {folder}/", style)))
 
 
-def _count(
-    request: RunRequest,
-    machine: Architecture,
-    net: Network,
-    csv: bool,
-    quiet: bool,
-    others: Sequence[str | bool],
-) -> None:
-    """Count computations, print them, and write them where asked."""
-    from procrustes_model.network.files import plain_name
+def _count(request: RunRequest, folder: Path | None, quiet: bool) -> None:
+    """Count computations, print them, and write them into a folder where there is one."""
     from procrustes_model.network.macs import count_macs
 
-    if useless := [flag for flag in others if flag]:
-        raise SpecError(Issue(f"{useless[0]} has no effect with --macs: nothing is searched", "leave it out"))
-    announce_compiling("sparse")
-    result = count_macs(replace(request, architecture=machine, network=net))
-    file = Path(f"{plain_name(net.name)}_macs.csv")
-    if csv:
+    if not quiet:
+        announce_compiling("evaluate_nests" if request.sparsity is None else "cost_sparse")
+    result = count_macs(request)
+    if folder is not None:
         from procrustes_model.files import write_atomically
+        from procrustes_model.network.run import prepare_folder
         from procrustes_model.report.tables.macs import macs_text
 
-        write_atomically(file, macs_text(result))
+        write_atomically(prepare_folder(folder) / "macs.csv", macs_text(result))
     if not quiet:
         from procrustes_model.report.terminal.macs import format_macs
         from procrustes_model.report.terminal.style import Style
 
         say(format_macs(result, Style.of(sys.stdout)), styled=True)
-        if csv:
-            say(f"Wrote {file}")
+        if folder is not None:
+            say(f"Wrote macs.csv into {folder}/")
 
 
 def _write(result: NetworkResult, folder: Path, csv: bool, figures: bool, command: str | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from procrustes_model.errors import SpecError
 from procrustes_model.network.computations import (
     Computations,
     CountedRow,
@@ -12,7 +13,7 @@ from procrustes_model.network.computations import (
     sum_of,
 )
 from procrustes_model.network.plan import make_plan
-from procrustes_model.network.request import RunRequest
+from procrustes_model.network.request import RunRequest, nothing_searched
 from procrustes_model.network.work import load_work, states_of
 from procrustes_model.options import verb
 from procrustes_model.vocabulary import Phase
@@ -80,6 +81,8 @@ def count_macs(request: RunRequest) -> NetworkMacs:
     SpecError
         When an input is wrong, or a design does not fit.
     """
+    if request.out is not None:
+        raise SpecError(nothing_searched("out"))
     request = replace(request, macs=True)
     work = load_work(request)
     plan = make_plan(work, states_of(work))

@@ -50,8 +50,13 @@ TENSORS = {role: role.tensor for role in Role}
 """What tensors are called where something is said of all layers: as in the shapes that ship."""
 
 
-_OF_SEARCHES = ("dataflow", "constraints", "objective", "seed", "engine", "out", "seconds", "workers")
+_OF_SEARCHES = ("dataflow", "constraints", "objective", "seed", "engine", "seconds", "workers")
 """Options that decide how mappings are searched, and where they are kept."""
+
+
+def nothing_searched(flag: str) -> Issue:
+    """Return the issue of an option that says how to search where computations alone are counted."""
+    return Issue(f"{flag} has no effect with --macs: nothing is searched", "leave it out")
 
 
 def check_phases(phases: str | Sequence[str]) -> tuple[Phase, ...]:
@@ -175,6 +180,7 @@ class NetworkRequest(Effort):
         SWITCH,
         "Count the computations that remain, without a search.",
         details="They are the same under every mapping; energy and cycles are not known then.",
+        decides=False,
     )
     out: File | None = option(
         None,
@@ -194,9 +200,7 @@ class NetworkRequest(Effort):
                 Issue("a dataflow and constraints are both given", "write it into the constraints")
             )
         if self.macs and (useless := self.given(*_OF_SEARCHES)):
-            raise SpecError(
-                Issue(f"{useless[0]} has no effect with --macs: nothing is searched", "leave it out")
-            )
+            raise SpecError(nothing_searched(useless[0]))
         if self.scheduler is not None and self.engine != "dask":
             raise SpecError(Issue("a scheduler's address needs the engine dask", "--engine dask"))
         if self.scheduler is not None and self.workers is not None:
@@ -302,10 +306,8 @@ class TrainRequest(NetworkRequest):
     def check(self) -> None:
         """Raise a SpecError where options do not go together."""
         super().check()
-        if self.macs and self.given("mappings"):
-            raise SpecError(
-                Issue("--mappings has no effect with --macs: nothing is searched", "leave it out")
-            )
+        if self.macs and (useless := self.given("mappings", "out")):
+            raise SpecError(nothing_searched(useless[0]))
         if self.sparsity is None and is_recorded(self.schedule):  # others may state bits
             raise SpecError(Issue("dense training costs what the comparison says", "name a sparse design"))
         if self.iterations is not None and not is_recorded(self.schedule):

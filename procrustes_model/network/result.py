@@ -206,6 +206,11 @@ class NetworkResult:
         return self.designs[1] if len(self.designs) > 1 else None
 
     @property
+    def first_data_gradient(self) -> bool:
+        """Whether the first layer has a backward phase."""
+        return bool(self.inputs["first_data_gradient"])
+
+    @property
     def dataflow(self) -> str:
         """Name of the dataflow, or of the constraints in its place."""
         rules = self.inputs["constraints"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from procrustes_model.network.computations import Computations
 from procrustes_model.network.macs import NetworkMacs
 from procrustes_model.report.terminal.phases import describe_first_gradient
-from procrustes_model.report.terminal.sheet import format_sheet, sheet_of
+from procrustes_model.report.terminal.sheet import Column, Sheet, format_sheet
 from procrustes_model.report.terminal.style import Style, wrap
-from procrustes_model.report.terminal.units import four_digits
+from procrustes_model.report.terminal.units import format_count, four_digits
 from procrustes_model.vocabulary import ALL_PHASES
 
 
@@ -21,29 +21,38 @@ def format_macs(result: NetworkMacs, style: Style | None = None) -> str:
         Plain, 80 columns wide by default.
     """
     where = f"{result.network} on {result.architecture}, batch {result.batch}, {len(result.layers)} layers"
-    cells = [["Design", "Phase", "MACs dense", "MACs done", "Gain", "Bit ops"]]
-    rules = set()
-    for design in result.designs:
-        if len(cells) > 1:
-            rules.add(len(cells) - 1)
-        for phase in (*result.phases, None) if len(result.phases) > 1 else result.phases:
-            name = ALL_PHASES if phase is None else phase.short
-            cells.append([design, name, *_cells(result.totals(design, phase))])
-    sheet = sheet_of(cells[0], cells[1:], rules=frozenset(rules))
-    own = {row.layer: row.entry.own for row in result.rows if row.entry.own}
-    notes = [
-        "Computations that remain under every mapping; gain: those if nothing were zero over those done.",
-        "Bit ops: computations done, times the bits of both operands.",
-        describe_first_gradient(result.first_data_gradient),
+    phases = (*result.phases, None) if len(result.phases) > 1 else result.phases
+    heads = [(design, phase) for design in result.designs for phase in phases]
+    sums = [result.totals(design, phase) for design, phase in heads]
+    names = [design if i % len(phases) == 0 else "" for i, (design, _) in enumerate(heads)]
+    columns = [
+        _column("Dense", [format_count(one.dense) for one in sums]),
+        _column("Done", [format_count(round(one.done)) for one in sums]),
+        _column("Gain", [four_digits(one.dense / one.done) if one.done else "-" for one in sums]),
     ]
+    notes = [
+        "Dense: multiply-accumulates if nothing were zero; done: those that remain, under every mapping."
+    ]
+    if any(row.entry.problem.get("bits") for row in result.rows):
+        columns.append(_column("Bit ops", [_bits(one) for one in sums]))
+        notes.append("Bit ops: those done, times the bits of both operands.")
+    notes.append(describe_first_gradient(result.first_data_gradient))
+    own = {row.layer: row.entry.own for row in result.rows if row.entry.own}
     if own:
-        names = sorted(set(own.values()))
-        notes.append(f"{len(own)} of {len(result.layers)} layers have designs of their own: {', '.join(names)}.")
-    lines = [*wrap(where, style), "", format_sheet(sheet, style), ""]
-    return "\n".join([*lines, *(line for note in notes for line in wrap(note, style))])
+        designs = ", ".join(sorted(set(own.values())))
+        notes.append(f"{len(own)} of {len(result.layers)} layers have designs of their own: {designs}.")
+    shorts = [ALL_PHASES if phase is None else phase.short for _, phase in heads]
+    keys = (_column("Design", names, True), _column("Phase", shorts, True))
+    rules = frozenset(range(0, len(heads), len(phases)))
+    table = format_sheet(Sheet(keys, tuple(columns), ("Multiply-accumulates",), rules), style)
+    return "\n".join(
+        [*wrap(where, style), "", table, "", *(line for one in notes for line in wrap(one, style))]
+    )
 
 
-def _cells(one: Computations) -> list[str]:
-    done = round(one.done)
-    bits = "-" if one.bit_operations is None else f"{round(one.bit_operations):,}"
-    return [f"{one.dense:,}", f"{done:,}", four_digits(one.dense / one.done) if one.done else "-", bits]
+def _column(title: str, cells: list[str], left: bool = False) -> Column:
+    return Column(title, tuple(cells), left)
+
+
+def _bits(one: Computations) -> str:
+    return "-" if one.bit_operations is None else format_count(round(one.bit_operations))

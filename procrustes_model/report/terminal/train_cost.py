@@ -19,7 +19,9 @@ from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS
 _MOST_ROWS = 60
 _MOST_NAMED = 2
 _ENERGY = "E gain, Speedup: energy and cycles of dense training over those of the part."
-_COMPUTATIONS = "MACs: those that remain, under every mapping. Gains: dense training's over those of the part."
+_COMPUTATIONS = (
+    "MACs: those that remain, under every mapping. Gains: dense training's over those of the part."
+)
 _PARTS = dict.fromkeys(("Energy", "Cycles", "E gain", "Speedup"), 1)
 
 
@@ -92,8 +94,8 @@ def _computation_cells(cost: TrainCost) -> list[list[str]]:
             _count(ours.bit_operations),
             _gain(ours.bit_operations, whole.bit_operations),
         ]
-        density = f"{cost.weight_density:.4f}" if name == "run" else ""
-        row = [name, f"{cost.iterations:,}", density, "", _count(ours.done)]
+        mean = f"{cost.weight_density:.4f}" if name == "run" else ""
+        row = [name, f"{cost.iterations:,}", mean, "", _count(ours.done)]
         shown = gains if name == "run" else ["", gains[1], ""]
         cells.append(row + (shown if bits else shown[:1]))
     return cells
