@@ -15,10 +15,12 @@ from .model.sparse.imbalance import (
     measure_imbalance as measure_imbalance,
 )
 from .model.sparse.result import SparseResult as SparseResult
+from .network.macs import NetworkMacs as NetworkMacs, count_macs as count_macs
 from .network.request import RunRequest as RunRequest, TrainRequest as TrainRequest
 from .network.result import NetworkResult as NetworkResult, load_run as load_run
 from .network.run import run_network as run_network
-from .network.train_cost import TrainCost as TrainCost, train_cost as train_cost
+from .network.train_cost import train_cost as train_cost
+from .network.train_result import TrainCost as TrainCost
 from .report.figures.imbalance import plot_imbalance as plot_imbalance
 from .reproduction.request import ReproduceRequest as ReproduceRequest
 from .reproduction.verb import Reproduction as Reproduction, reproduce as reproduce

@@ -37,6 +37,8 @@ class Option:
         More, for the reference alone.
     flags : tuple of str
         Names on the command line where they are not the field's; an empty tuple means the field's.
+    off : str, optional
+        Name on the command line that turns off a switch that is on by default.
     metavar : str, optional
         In place of the form's.
     least, most : float, optional
@@ -51,6 +53,7 @@ class Option:
     help: str
     details: str = ""
     flags: tuple[str, ...] = ()
+    off: str | None = None
     metavar: str | None = None
     least: float | None = None
     most: float | None = None
@@ -193,8 +196,9 @@ class Request:
             value = getattr(self, name)
             if value == described.default:
                 continue
-            flag = [] if described.positional else [described.flags[0]]
-            words += flag if value is True else [*flag, described.option.form.write(value)]
+            off = described.option.off if value is False else None
+            flag = [] if described.positional else [off or described.flags[0]]
+            words += flag if value is True or off else [*flag, described.option.form.write(value)]
         return words
 
 

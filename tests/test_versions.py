@@ -29,9 +29,8 @@ from procrustes_model.report.tables import train_cost as train_cost_table
 from procrustes_model.report.tables.front import FRONT_COLUMNS, front_text
 from procrustes_model.report.tables.imbalance import IMBALANCE_COLUMNS
 from procrustes_model.reproduction.rows import COLUMNS as REPRODUCED_COLUMNS
-from procrustes_model.spec.load import load_network, load_rules, load_sparsity
+from procrustes_model.spec.load import load_network, load_rules, load_schedule, load_sparsity
 from procrustes_model.spec.network_density import load_density
-from procrustes_model.spec.schedule import load_schedule
 from procrustes_model.spec.shape import load_shape
 from procrustes_model.training.masks import load_mask_densities, load_masks, only_masks, save_masks
 from procrustes_model.versions import SPECIFICATIONS, VERSION_COLUMN, VERSIONS, check_version, with_version

@@ -24,7 +24,7 @@ from procrustes_model import (
 )
 from procrustes_model.files import write_atomically
 from procrustes_model.model.sparse.effects import keeping_what_saves
-from procrustes_model.network.train_cost import TrainCost
+from procrustes_model.network.train_result import TrainCost
 from procrustes_model.report.terminal.units import format_count, format_energy
 from procrustes_model.spec.load import load_network
 from procrustes_model.workloads.mask_profile import weights_mask

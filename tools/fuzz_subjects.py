@@ -28,12 +28,12 @@ from procrustes_model.spec.load import (
     load_network,
     load_problem,
     load_rules,
+    load_schedule,
     load_sparsity,
 )
 from procrustes_model.spec.network import Network
 from procrustes_model.spec.network_density import load_density
 from procrustes_model.spec.problem import Problem
-from procrustes_model.spec.schedule import load_schedule
 from procrustes_model.spec.shape import load_shape
 from procrustes_model.spec.tensors import misspelt_tensors
 from procrustes_model.vocabulary import PHASES

@@ -15,7 +15,8 @@ from procrustes_model.cli.progress import Bar, print_damaged
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.search import INTERRUPTED
-from procrustes_model.network.request import RunRequest
+from procrustes_model.errors import SpecError
+from procrustes_model.network.request import RunRequest, nothing_searched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,11 @@ def network_command(
         check_plotting()
     if folder is None and (csv or html or figures):
         folder = Path(f"{plain_name(net.name)}_{plain_name(machine.name)}")
+    if request.macs:
+        if html or figures or (folder is not None and not csv):
+            raise SpecError(nothing_searched("--html" if html else "--figures" if figures else "--out"))
+        _count(replace(request, architecture=machine, network=net, out=None), folder, quiet)
+        return
     with CaseProgress(folder, quiet, "walk" if request.sparsity is None else "list_candidates") as show:
         result = run_network(replace(request, architecture=machine, network=net, out=folder, progress=show))
     # Of what was asked, the page tells what results depend on: however they were found, it is the same.
@@ -67,6 +73,28 @@ def network_command(
         say(format_run(result, style), styled=True)
         if written:
             say("\n".join(wrap(f"Wrote {', '.join(written)} into {folder}/", style)))
+
+
+def _count(request: RunRequest, folder: Path | None, quiet: bool) -> None:
+    """Count computations, print them, and write them into a folder where there is one."""
+    from procrustes_model.network.macs import count_macs
+
+    if not quiet:
+        announce_compiling("evaluate_nests" if request.sparsity is None else "cost_sparse")
+    result = count_macs(request)
+    if folder is not None:
+        from procrustes_model.files import write_atomically
+        from procrustes_model.network.run import prepare_folder
+        from procrustes_model.report.tables.macs import macs_text
+
+        write_atomically(prepare_folder(folder) / "macs.csv", macs_text(result))
+    if not quiet:
+        from procrustes_model.report.terminal.macs import format_macs
+        from procrustes_model.report.terminal.style import Style
+
+        say(format_macs(result, Style.of(sys.stdout)), styled=True)
+        if folder is not None:
+            say(f"Wrote macs.csv into {folder}/")
 
 
 def _write(result: NetworkResult, folder: Path, csv: bool, figures: bool, command: str | None) -> list[str]:

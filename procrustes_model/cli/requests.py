@@ -84,7 +84,8 @@ def _parameter(one: Described, complete: Complete | None) -> inspect.Parameter:
     default = inspect.Parameter.empty if one.required else one.default
     if kind is str and default is not inspect.Parameter.empty and default is not None:
         default = form.write(default)
-    said = typer.Argument(**more) if one.positional else typer.Option(*one.flags, **more)
+    flags = [f"{one.flags[0]}/{option.off}"] if option.off else one.flags
+    said = typer.Argument(**more) if one.positional else typer.Option(*flags, **more)
     annotation: Any = Annotated[kind | None if one.default is None else kind, said]
     return inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 

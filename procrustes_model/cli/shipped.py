@@ -24,6 +24,7 @@ class Kind(StrEnum):
     CONSTRAINTS = "constraints"
     NETWORKS = "networks"
     DENSITIES = "densities"
+    SCHEDULES = "schedules"
 
     @property
     def singular(self) -> str:

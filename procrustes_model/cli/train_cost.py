@@ -19,7 +19,7 @@ from procrustes_model.forms import NUMBER
 from procrustes_model.network.request import TrainRequest
 
 if TYPE_CHECKING:
-    from procrustes_model.network.train_cost import TrainCost
+    from procrustes_model.network.train_result import TrainCost
 
 
 @flattened(request=TrainRequest)

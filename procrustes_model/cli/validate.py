@@ -129,7 +129,6 @@ def _loader(kind: str) -> Callable[[Path], Any]:
     """Return what loads files of one kind, mappings and constraints aside."""
     homes = {
         "density": "spec.network_density",
-        "schedule": "spec.schedule",
         "shape": "spec.shape",
     }
     module = importlib.import_module(f"procrustes_model.{homes.get(kind, 'spec.load')}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +12,8 @@ import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import Bools
-from procrustes_model.spec.groups import keeps
+from procrustes_model.spec.groups import keeps, share_of
+from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.spec.zeros import Zeros
 from procrustes_model.vocabulary import PHASES, Phase, Role
 from procrustes_model.workloads.layer_densities import UNKNOWN_ACTIVATIONS, profile_densities
@@ -19,6 +21,7 @@ from procrustes_model.workloads.phases import KNOWN_IN
 
 if TYPE_CHECKING:
     from procrustes_model.spec.density import Density
+    from procrustes_model.spec.layer_rule import Groups
     from procrustes_model.spec.network import Network
     from procrustes_model.spec.network_density import DensityProfile
     from procrustes_model.spec.problem import Problem
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class LayerState:
-    """What is known of the zeros in one layer.
+    """What is known of the zeros in one layer, and what a part of a schedule says of it beside them.
 
     Attributes
     ----------
@@ -42,6 +45,14 @@ class LayerState:
         Whether `weights` is 1 because a profile says nothing of any layer's.
     missing : bool
         Whether `weights` is 1 because a file of masks has none of the layer's.
+    groups : Groups or None
+        Groups of n:m that the weights keep, in place of what the design says of them.
+    design : Sparsity or None
+        In place of the layer's own design, and of the run's.
+    bits : Bits
+        Of elements, in place of what network and layer say.
+    phases : tuple of Phase
+        Of those that the layer takes part in, the ones that are computed.
     """
 
     weights: float | None = None
@@ -51,6 +62,17 @@ class LayerState:
     assumed: bool = False
     weights_assumed: bool = False
     missing: bool = False
+    groups: Groups | None = None
+    design: Sparsity | None = None
+    bits: Bits = NO_BITS
+    phases: tuple[Phase, ...] = PHASES
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What is the same of states that are the same."""
+        mask = None if self.mask is None else (self.mask.shape, hashlib.sha256(self.mask.tobytes()).digest())
+        zeros = (self.weights, self.activations, self.gradients, self.assumed, self.weights_assumed)
+        return (*zeros, mask, self.groups, self.design, self.bits, self.phases)
 
 
 def find_states(
@@ -200,11 +222,47 @@ def zeros_of(problem: Problem, sparsity: Sparsity, state: LayerState) -> Zeros:
             continue
         if role == Role.WEIGHTS and state.mask is not None and phase != Phase.WEIGHT_UPDATE:
             masks[name] = arrange_mask(problem, state.mask)
+        elif role == Role.WEIGHTS and state.groups is not None:
+            densities[name] = _in_groups(state.groups, design, sparsity)
         elif (value := known[role]) is not None:
             assumed = {Role.WEIGHTS: state.weights_assumed, Role.INPUT: state.assumed}.get(role, False)
             if (stated := _stated(design, value, assumed, name, problem)) is not None:
                 densities[name] = stated
     return Zeros(sparsity, densities, masks)
+
+
+def _in_groups(groups: Groups, design: Density, sparsity: Sparsity) -> dict[str, Any]:
+    """Return n:m groups that a part of a schedule states, along what the design's run unless it says it."""
+    stated = groups.model_dump(exclude_none=True)
+    along = groups.along or design.along
+    if along is None:
+        message = f"groups of {groups.nonzeros}:{groups.group} need 'along': {sparsity.name} has no groups"
+        raise SpecError(Issue(message, "such as along: C, the input channels"))
+    return {**stated, "along": list(along) if isinstance(along, tuple) else along}
+
+
+def weights_kept(problem: Problem, sparsity: Sparsity | None, state: LayerState) -> float:
+    """Return the share of the weights that a design keeps in one phase of a layer.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of the phase.
+    sparsity : Sparsity or None
+        None: nothing is zero.
+    state : LayerState
+    """
+    if sparsity is None:
+        return 1.0
+    name = Role.WEIGHTS.tensor
+    zeros, design = zeros_of(problem, sparsity, state), sparsity.phase(problem.phase).densities.get(name)
+    if name in zeros.masks:
+        return float(zeros.masks[name].mean())
+    if design is None:
+        return 1.0
+    if name in zeros.densities:
+        design = type(design)(**zeros.densities[name])
+    return share_of(design, name, problem)
 
 
 def _stated(
@@ -241,10 +299,12 @@ def arrange_mask(problem: Problem, mask: Bools) -> Bools:
     return arranged
 
 
-def unused_tensors(names: Iterable[str], sparsity: Sparsity) -> list[str]:
-    """Return those of the tensors in which a sparse design has no zeros, in any phase."""
+def unused_tensors(names: Iterable[str], *designs: Sparsity | None) -> list[str]:
+    """Return those of the tensors in which none of the sparse designs has zeros, in any phase."""
     used = {
         name
+        for sparsity in designs
+        if sparsity is not None
         for phase in PHASES
         for name, density in sparsity.phase(phase).densities.items()
         if density.model != "dense" and (role := Role.of_tensor(name)) and phase in KNOWN_IN[role]
@@ -252,16 +312,19 @@ def unused_tensors(names: Iterable[str], sparsity: Sparsity) -> list[str]:
     return [name for name in names if name not in used]
 
 
-def check_used(states: Mapping[str, LayerState], sparsity: Sparsity, *, recorded: bool = False) -> None:
-    """Raise where a sparse design has no use for what is said of the layers.
+def check_used(
+    states: Mapping[str, LayerState], designs: Mapping[str, Sparsity | None], *, recorded: bool = False
+) -> None:
+    """Raise where sparse designs have no use for what is said of the layers.
 
-    It decides which tensors have zeros: densities of activations and gradients may be known beside those of
-    weights and go unused, densities of weights may not.
+    They decide which tensors have zeros: densities of activations and gradients may be known beside those of
+    weights and go unused, densities of weights may not, unless another layer's design has a use for them.
 
     Parameters
     ----------
     states : mapping of str to LayerState
-    sparsity : Sparsity
+    designs : mapping of str to Sparsity or None
+        The design of each layer; None: nothing is zero.
     recorded : bool
         Whether all of it was recorded together, so that any one of the tensors will do.
 
@@ -270,14 +333,18 @@ def check_used(states: Mapping[str, LayerState], sparsity: Sparsity, *, recorded
     SpecError
     """
     said = {
-        Role.WEIGHTS.tensor: any(one.mask is not None or _has_zeros(one.weights) for one in states.values()),
+        Role.WEIGHTS.tensor: any(
+            one.mask is not None or one.groups is not None or _has_zeros(one.weights)
+            for one in states.values()
+        ),
         Role.INPUT.tensor: any(not one.assumed and _has_zeros(one.activations) for one in states.values()),
         Role.OUTPUT.tensor: any(_has_zeros(one.gradients) for one in states.values()),
     }
     stated = [name for name, some in said.items() if some]
-    unused = unused_tensors(stated, sparsity)
+    unused = unused_tensors(stated, *designs.values())
     if unused and (unused == stated or (Role.WEIGHTS.tensor in unused and not recorded)):
-        message = f"{sparsity.name} has no zeros in {', '.join(unused)}, in any phase"
+        names = ", ".join(dict.fromkeys("dense" if one is None else one.name for one in designs.values()))
+        message = f"{names} has no zeros in {', '.join(unused)}, in any phase"
         raise SpecError(
             Issue(message, "give the design's 'densities' the tensor, or leave out what is said of it")
         )

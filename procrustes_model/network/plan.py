@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from procrustes_model.errors import Issue, SpecError
 from procrustes_model.fingerprint import program_fingerprint
 from procrustes_model.kernels.dense.arrays import Bools
 from procrustes_model.mapper.constraints import for_problem
@@ -16,6 +17,7 @@ from procrustes_model.model.sparse.dense import costs_as_dense
 from procrustes_model.network.case import Case
 from procrustes_model.network.dataflow import dataflow_constraints
 from procrustes_model.network.densities import LayerState, zeros_of
+from procrustes_model.spec.density import Density
 from procrustes_model.spec.homes import find_home
 from procrustes_model.spec.load import load_problem
 from procrustes_model.spec.widths import NO_BITS, Bits
@@ -48,6 +50,8 @@ class Entry:
         Whether the density of activations is assumed.
     note : str
         Where a dataflow was bent to fit.
+    own : str
+        The layer's own design in place of `design`; empty: it has none.
     """
 
     layer: str
@@ -59,6 +63,7 @@ class Entry:
     densities: dict[str, float]
     assumed: bool
     note: str
+    own: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,13 +102,14 @@ class _Planner:
             network=work.network.name,
             as_published=work.as_published,
             shared=work.network.bits,
-            part=self.bits,
+            part=self.bits.updated(state.bits),
         )
         problem = load_problem({"problem": content})
         for tensor in problem.homes:
             find_home(work.architecture, problem, tensor)
-        for design in work.designs:
-            self._enter(layer, content, problem, design, state)
+        for number, design in enumerate(work.designs):
+            its = work.design_of(layer, state) if number == 0 else design
+            self._enter(layer, content, problem, design, its, state)
 
     def _enter(
         self,
@@ -111,10 +117,11 @@ class _Planner:
         content: dict[str, Any],
         problem: Problem,
         design: Design,
+        its: Design,
         state: LayerState,
     ) -> None:
         phase: Phase = problem.phase or Phase.FORWARD
-        zeros = None if design.sparsity is None else zeros_of(problem, design.sparsity, state)
+        zeros = None if its.sparsity is None else zeros_of(problem, its.sparsity, state)
         if self.work.constraints is not None:
             constraints, note = for_problem(self.work.constraints, problem), ""
         else:
@@ -134,6 +141,7 @@ class _Planner:
                 densities={} if zeros is None else _densities(zeros),
                 assumed=state.assumed and zeros is not None and "Inputs" in zeros.densities,
                 note=note,
+                own="" if its is design else its.name,
             )
         )
 
@@ -186,13 +194,16 @@ def make_plan(work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS
     """
     planner = _Planner(work, bits)
     for layer in work.network.layers:
-        for phase in work.phases:
+        for phase in work.phases_of(layer, states[layer.name]):
             planner.add(layer, phase, states[layer.name])
+    if not planner.entries:
+        phases = ", ".join(phase.text for phase in work.phases)
+        raise SpecError(Issue(f"no layer takes part in any of the phases {phases}"))
     return Plan(work, tuple(planner.entries), planner.cases)
 
 
 def _densities(zeros: Zeros) -> dict[str, float]:
-    known = {name: float(density.get("density", 1.0)) for name, density in zeros.densities.items()}
+    known = {name: Density(**density).average or 0.0 for name, density in zeros.densities.items()}
     return known | {name: float(mask.mean()) for name, mask in zeros.masks.items()}
 
 

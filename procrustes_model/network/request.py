@@ -50,6 +50,15 @@ TENSORS = {role: role.tensor for role in Role}
 """What tensors are called where something is said of all layers: as in the shapes that ship."""
 
 
+_OF_SEARCHES = ("dataflow", "constraints", "objective", "seed", "engine", "seconds", "workers")
+"""Options that decide how mappings are searched, and where they are kept."""
+
+
+def nothing_searched(flag: str) -> Issue:
+    """Return the issue of an option that says how to search where computations alone are counted."""
+    return Issue(f"{flag} has no effect with --macs: nothing is searched", "leave it out")
+
+
 def check_phases(phases: str | Sequence[str]) -> tuple[Phase, ...]:
     """Return phases in the order of a training step, from names or from text such as ``fw,wu``.
 
@@ -148,6 +157,13 @@ class NetworkRequest(Effort):
     constraints: Source | Constraints | None = option(
         None, SPEC, "Constraints in place of a dataflow: file or name.", spec="constraints"
     )
+    first_data_gradient: bool = option(
+        True,
+        SWITCH,
+        "Whether the first layer has a backward phase.",
+        details="Nothing before it is trained, so that the gradient of its input may be left out.",
+        off="--no-first-data-gradient",
+    )
     objective: str | Objective = again(SearchRequest, "objective", "edp")
     seed: int = again(SearchRequest, "seed", 0)
     engine: Engine = option("local", one_of("engine", ENGINES), "This machine, or a cluster.", decides=False)
@@ -157,6 +173,13 @@ class NetworkRequest(Effort):
         "Of a Dask scheduler, such as tcp://10.0.0.1:8786.",
         metavar="ADDRESS",
         details="Without it, the engine dask starts a cluster on this machine.",
+        decides=False,
+    )
+    macs: bool = option(
+        False,
+        SWITCH,
+        "Count the computations that remain, without a search.",
+        details="They are the same under every mapping; energy and cycles are not known then.",
         decides=False,
     )
     out: File | None = option(
@@ -176,6 +199,8 @@ class NetworkRequest(Effort):
             raise SpecError(
                 Issue("a dataflow and constraints are both given", "write it into the constraints")
             )
+        if self.macs and (useless := self.given(*_OF_SEARCHES)):
+            raise SpecError(nothing_searched(useless[0]))
         if self.scheduler is not None and self.engine != "dask":
             raise SpecError(Issue("a scheduler's address needs the engine dask", "--engine dask"))
         if self.scheduler is not None and self.workers is not None:
@@ -254,7 +279,10 @@ class TrainRequest(NetworkRequest):
 
     schedule: Source | Schedule = field(
         metadata=argument(
-            SPEC, "Iterations and densities: YAML, or recorded masks (.npz).", flags=("--schedule",)
+            SPEC,
+            "Iterations and densities: file or name, or recorded masks (.npz).",
+            flags=("--schedule",),
+            spec="schedule",
         )
     )
     _: KW_ONLY
@@ -278,6 +306,8 @@ class TrainRequest(NetworkRequest):
     def check(self) -> None:
         """Raise a SpecError where options do not go together."""
         super().check()
+        if self.macs and (useless := self.given("mappings", "out")):
+            raise SpecError(nothing_searched(useless[0]))
         if self.sparsity is None and is_recorded(self.schedule):  # others may state bits
             raise SpecError(Issue("dense training costs what the comparison says", "name a sparse design"))
         if self.iterations is not None and not is_recorded(self.schedule):

@@ -206,6 +206,11 @@ class NetworkResult:
         return self.designs[1] if len(self.designs) > 1 else None
 
     @property
+    def first_data_gradient(self) -> bool:
+        """Whether the first layer has a backward phase."""
+        return bool(self.inputs["first_data_gradient"])
+
+    @property
     def dataflow(self) -> str:
         """Name of the dataflow, or of the constraints in its place."""
         rules = self.inputs["constraints"]
@@ -308,6 +313,7 @@ def load_run(folder: str | Path) -> NetworkResult:
         check_version("run", data, str(path), text)
         if data.get(KEY, 1) == 1:
             data["inputs"] = _upgrade(data["inputs"])
+        data["inputs"].setdefault("first_data_gradient", True)  # runs before version 3 counted it
         check_run(data)
         entries = [Entry(**{**entry, "phase": Phase(entry["phase"])}) for entry in data["rows"]]
         head = {key: data[key] for key in ("architecture", "network", "batch", "objective", "inputs")}

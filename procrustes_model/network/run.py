@@ -35,6 +35,8 @@ def run_network(request: RunRequest) -> NetworkResult:
     KeyboardInterrupt
         When interrupted; finished cases are kept in `out`.
     """
+    if request.macs:
+        raise SpecError(Issue("count_macs counts computations alone; this verb searches", "leave out macs"))
     check_engine(request)
     work = load_work(request)
     states = states_of(work)
@@ -44,7 +46,7 @@ def run_network(request: RunRequest) -> NetworkResult:
         architecture=work.architecture.name,
         network=work.network.name,
         batch=work.batch,
-        phases=work.phases,
+        phases=tuple(phase for phase in work.phases if any(entry.phase == phase for entry in plan.entries)),
         designs=tuple(design.name for design in work.designs),
         objective=work.objective,
         inputs=as_read(describe(work, states)),

@@ -95,6 +95,7 @@ class _Entry(BaseModel):
     densities: dict[str, Amount]
     assumed: bool
     note: str
+    own: str = ""
 
 
 class _Run(_Open):

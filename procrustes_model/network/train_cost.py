@@ -4,137 +4,42 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.case import Case
-from procrustes_model.network.densities import LayerState, check_used, find_states
+from procrustes_model.network.computations import (
+    Computations,
+    computations_of,
+    count_computations,
+    counted_rows,
+)
+from procrustes_model.network.densities import LayerState, weights_kept
 from procrustes_model.network.engine import check_engine
 from procrustes_model.network.plan import Plan, make_plan
 from procrustes_model.network.progress import RunProgress
 from procrustes_model.network.record import CaseRecord, with_result
-from procrustes_model.network.request import Mappings, TrainRequest, is_recorded
-from procrustes_model.network.result import Row, Totals, add_up
+from procrustes_model.network.request import TrainRequest, is_recorded
+from procrustes_model.network.result import Row
 from procrustes_model.network.run import find_records
-from procrustes_model.network.work import DENSE, Design, load_work
+from procrustes_model.network.train_result import PartCost, TrainCost
+from procrustes_model.network.turns import Turn, describe_designs, designs_of, find_turns
+from procrustes_model.network.work import (
+    DENSE,
+    Design,
+    Work,
+    check_names,
+    kinds_of_problems,
+    load_work,
+    make_design,
+)
 from procrustes_model.options import verb
-from procrustes_model.spec.network import Network
-from procrustes_model.spec.schedule import Schedule, SchedulePart, load_schedule
-from procrustes_model.spec.sparsity import Sparsity
-from procrustes_model.spec.text.words import did_you_mean
-from procrustes_model.spec.widths import NO_BITS, Bits
-from procrustes_model.vocabulary import Phase
-
-
-@dataclass(frozen=True)
-class PartCost:
-    """Iterations in a row that cost the same.
-
-    Attributes
-    ----------
-    iterations : int
-    weight_density : float
-        Weights kept / weights, of the whole network.
-    rows : tuple of Row
-        One training step on the sparse design: every layer and phase.
-    bits : Bits
-        What the part states of the bits of elements.
-    """
-
-    iterations: int
-    weight_density: float
-    rows: tuple[Row, ...]
-    bits: Bits = NO_BITS
-
-    def step(self, phase: Phase | None = None) -> Totals:
-        """Return the cost of one training step, in a phase or all."""
-        return add_up(row for row in self.rows if phase in (None, row.phase))
-
-    @property
-    def energy_pj(self) -> float:
-        """Energy of all its iterations."""
-        return self.iterations * self.step().energy_pj
-
-    @property
-    def cycles(self) -> int:
-        """Cycles of all its iterations."""
-        return self.iterations * self.step().cycles
-
-
-@dataclass(frozen=True)
-class TrainCost:
-    """What a training run costs, and the same number of iterations of dense training.
-
-    Attributes
-    ----------
-    architecture, network, schedule, design : str
-        Names; the design is the sparse one, or 'dense' where only bits change.
-    batch : int
-        Samples per training step.
-    mappings : str
-        'each' or 'dense'; see `train_cost`.
-    parts : tuple of PartCost
-        First to last.
-    dense : PartCost
-        All iterations where nothing is zero, without a sparse design and without the parts' bits.
-    states : int
-        Distinct states of the network.
-    searches : int
-        Distinct searches; what a folder had kept counts too.
-    unsaved : tuple of (str, Phase)
-        Layers and phases whose best dense mapping has no room for what the design saves, so that in some part
-        nothing is saved there.
-    clock_ghz : float or None
-        Of the machine; None: there is no time, only cycles.
-    """
-
-    architecture: str
-    network: str
-    schedule: str
-    design: str
-    batch: int
-    mappings: Mappings
-    parts: tuple[PartCost, ...]
-    dense: PartCost
-    states: int
-    searches: int
-    unsaved: tuple[tuple[str, Phase], ...] = ()
-    clock_ghz: float | None = None
-
-    @property
-    def iterations(self) -> int:
-        """Training steps of all parts."""
-        return sum(part.iterations for part in self.parts)
-
-    @property
-    def energy_pj(self) -> float:
-        """Energy of the whole run."""
-        return sum(part.energy_pj for part in self.parts)
-
-    @property
-    def cycles(self) -> int:
-        """Cycles of the whole run: layers and phases one after the other."""
-        return sum(part.cycles for part in self.parts)
-
-    @property
-    def proven(self) -> bool:
-        """Whether every mapping is proven the best."""
-        return all(row.case.proven for part in (*self.parts, self.dense) for row in part.rows)
-
-
-@dataclass(frozen=True, eq=False)
-class _State:
-    """What a part says of the layers, by name, and of bits."""
-
-    layers: dict[str, LayerState]
-    bits: Bits
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What is the same of states that are the same."""
-        known = ((one.weights, one.activations, one.gradients, one.assumed) for one in self.layers.values())
-        return (*known, self.bits)
+from procrustes_model.spec.load import load_schedule
+from procrustes_model.spec.network import Layer, Network
+from procrustes_model.spec.schedule import Schedule
+from procrustes_model.vocabulary import Phase, Role
+from procrustes_model.workloads.layer import training_problem
 
 
 @verb(TrainRequest)
@@ -157,57 +62,87 @@ def train_cost(request: TrainRequest) -> TrainCost:
     """
     check_engine(request)
     work = load_work(request)
-    net, design = work.network, work.designs[0]
-    run = _load(request.schedule, net, request.iterations)
+    run = _load(request.schedule, work.network, request.iterations)
     file = os.fspath(request.schedule) if isinstance(request.schedule, str | os.PathLike) else None
-    recorded = is_recorded(request.schedule)
-    if design.sparsity is None:
-        _check_dense(run, file)
-    states = [
-        _State(_states(net, part, number, file, None if recorded else design.sparsity), part.bits)
-        for number, part in enumerate(run.parts, 1)
-    ]
-    if recorded and design.sparsity is not None:
-        check_used(
-            {f"{i} {name}": one for i, state in enumerate(states) for name, one in state.layers.items()},
-            design.sparsity,
-            recorded=True,
-        )
-    distinct = {state.key: state for state in states}
-    nothing_zero = replace(work, designs=(Design(DENSE, None, design.dataflow),))
-    dense = make_plan(nothing_zero, {layer.name: LayerState() for layer in net.layers})
-    plans = {key: make_plan(work, state.layers, state.bits) for key, state in distinct.items()}
-    searched = [dense, *plans.values()] if request.mappings == "each" else [dense]
-    records = find_records(_together(searched), request)
-    count = len(records)
-    unsaved: set[str] = set()
-    if request.mappings == "dense":
-        records |= dict(_evaluated(dense, list(plans.values()), records, unsaved, request.progress))
+    turns = find_turns(work, run, file, recorded=is_recorded(request.schedule))
+    designs = designs_of(work, turns)
+    _check_designs(request, work, turns, list(designs.values()))
+    nothing_zero = replace(work, designs=(Design(DENSE, None, work.designs[0].dataflow),), own_designs=False)
+    dense = make_plan(nothing_zero, {layer.name: LayerState() for layer in work.network.layers})
+    distinct = {turn.key: turn for turn in turns}
+    plans = {key: make_plan(work, turn.states, turn.part.bits) for key, turn in distinct.items()}
+    known = _count(dense, plans) if request.macs else _search(dense, plans, request)
+    kept = {key: _kept(work, turn) for key, turn in distinct.items()}
     parts = [
-        PartCost(part.iterations, _kept(net, state.layers), _rows(plans[state.key], records), part.bits)
-        for part, state in zip(run.parts, states, strict=True)
+        PartCost(
+            turn.part.iterations,
+            kept[turn.key],
+            known.rows(plans[turn.key]),
+            turn.part.bits,
+            counted_rows(plans[turn.key], known.counts),
+            describe_designs(turn.states, work),
+            turn.dense,
+            turn.at_once,
+        )
+        for turn in turns
     ]
+    iterations = sum(part.iterations for part in parts)
     return TrainCost(
         architecture=work.architecture.name,
-        network=net.name,
+        network=work.network.name,
         schedule=run.name,
-        design=design.name,
+        design=", ".join(designs),
         batch=work.batch,
         mappings=request.mappings,
         parts=tuple(parts),
-        dense=PartCost(run.iterations, 1.0, _rows(dense, records)),
+        dense=PartCost(iterations, 1.0, known.rows(dense), counted=counted_rows(dense, known.counts)),
         states=len(distinct),
-        searches=count,
+        searches=known.searches,
         unsaved=tuple(
             dict.fromkeys(
                 (entry.layer, entry.phase)
                 for plan in plans.values()
                 for entry in plan.entries
-                if entry.key in unsaved
+                if entry.key in known.unsaved
             )
         ),
         clock_ghz=work.architecture.clock_ghz,
+        first_data_gradient=request.first_data_gradient,
+        macs=request.macs,
     )
+
+
+@dataclass
+class _Known:
+    """What was found of the cases of a run, by key."""
+
+    counts: dict[str, Computations]
+    records: dict[str, CaseRecord] = field(default_factory=dict)
+    searches: int = 0
+    unsaved: set[str] = field(default_factory=set)
+
+    def rows(self, plan: Plan) -> tuple[Row, ...]:
+        """Return the rows of a plan; none where computations alone were counted."""
+        return tuple(Row(entry, self.records[entry.key]) for entry in plan.entries if self.records)
+
+
+def _count(dense: Plan, plans: Mapping[Any, Plan]) -> _Known:
+    return _Known(count_computations(_together([dense, *plans.values()])))
+
+
+def _search(dense: Plan, plans: Mapping[Any, Plan], request: TrainRequest) -> _Known:
+    searched = [dense, *plans.values()] if request.mappings == "each" else [dense]
+    records = find_records(_together(searched), request)
+    found = _Known({}, records, searches=len(records))
+    if request.mappings == "dense":
+        records |= dict(_evaluated(dense, list(plans.values()), records, found.unsaved, request.progress))
+    cases = _together([dense, *plans.values()]).cases
+    found.counts = {
+        key: computations_of(cases[key], record.result["compute"]["computes"])
+        for key, record in records.items()
+        if key in cases
+    }
+    return found
 
 
 def _load(schedule: Any, network: Network, iterations: int | None) -> Schedule:
@@ -220,50 +155,46 @@ def _load(schedule: Any, network: Network, iterations: int | None) -> Schedule:
     return load_schedule(schedule)
 
 
-def _check_dense(run: Schedule, file: str | None) -> None:
-    """Raise unless the parts of a run state bits, and no zeros, which are those of a sparse design."""
-    if not any(part.bits for part in run.parts):
+def _check_designs(request: TrainRequest, work: Work, turns: Sequence[Turn], designs: Sequence[Any]) -> None:
+    """Raise where nothing differs from dense training, or a design fits no level, or is used nowhere."""
+    layers = work.network.layers
+    differs = any(
+        turn.part.bits or state.bits or state.phases != tuple(Phase)
+        for turn in turns
+        for state in turn.states.values()
+    )
+    if not any(designs) and not differs:
         hint = "name a sparse design, or give parts 'bits'"
         raise SpecError(Issue("dense training costs what the comparison says", hint))
-    blank = SchedulePart(iterations=1)
-    for number, part in enumerate(run.parts, 1):
-        for name in ("weights", "activations", "gradients"):
-            if getattr(part, name) != getattr(blank, name):
-                message = f"part {number}: '{name}' has zeros, and no sparse design says what they save"
-                raise SpecError(Issue(message, "such as --sparsity procrustes", file))
+    flow = work.designs[0].dataflow
+    problems = kinds_of_problems(work.request)
+    check_names([make_design(one, flow) for one in designs if one is not None], work.architecture, problems)
+    used = any(
+        work.design_of(layer, turn.states[layer.name]) is work.designs[0]
+        for turn in turns
+        for layer in layers
+    )
+    if not used and request.given("sparsity"):
+        message = "'--sparsity' has no effect: the schedule states the design of every layer in every part"
+        raise SpecError(Issue(message, "leave it out"))
 
 
-def _states(
-    network: Network, part: SchedulePart, number: int, file: str | None, sparsity: Sparsity | None
-) -> dict[str, LayerState]:
-    """Return what one part says of every layer; it is checked that a sparse design has a use for it."""
-    layers = {layer.name for layer in network.layers}
-    issues = []
-    for name in part.gradients.layers:
-        if name not in layers:
-            message = f"{network.name} has no layer '{name[:100]}'"
-            issues.append(Issue(message, did_you_mean(name, sorted(layers))))
-    gradients = part.gradients
-    states = {}
-    try:
-        states = {
-            name: replace(
-                state, gradients=gradients.layers.get(name, gradients.default), weights_assumed=False
-            )
-            for name, state in find_states(network, profile=part.profile(f"part {number}")).items()
-        }
-        if sparsity is not None:
-            check_used(states, sparsity)
-    except SpecError as error:
-        issues += error.issues
-    if issues:
-        raise SpecError([Issue(f"part {number}: {one.message}", one.hint, file) for one in issues])
-    return states
+def _kept(work: Work, turn: Turn) -> float:
+    """Return the share of the weights of a network that are kept in a turn."""
+    weights = work.network.weights
+    kept = sum(layer.weights * _share(work, layer, turn.states[layer.name]) for layer in work.network.layers)
+    return kept / weights if weights else 1.0
 
 
-def _kept(network: Network, states: Mapping[str, LayerState]) -> float:
-    kept = sum(layer.weights * (states[layer.name].weights or 0.0) for layer in network.layers)
-    return kept / network.weights if network.weights else 1.0
+def _share(work: Work, layer: Layer, state: LayerState) -> float:
+    """Return the share of a layer's weights that are kept: forward, or else backward."""
+    design = work.design_of(layer, state).sparsity
+    if not layer.weights or design is None:
+        return 1.0
+    for phase in (Phase.FORWARD, Phase.BACKWARD):
+        if Role.WEIGHTS.tensor in design.phase(phase).densities:
+            return weights_kept(training_problem(layer, phase), design, state)
+    return 1.0 if state.weights is None else state.weights
 
 
 def _together(plans: Sequence[Plan]) -> Plan:
@@ -272,10 +203,6 @@ def _together(plans: Sequence[Plan]) -> Plan:
     for plan in plans:
         cases |= plan.cases
     return replace(plans[0], entries=tuple(entry for plan in plans for entry in plan.entries), cases=cases)
-
-
-def _rows(plan: Plan, records: Mapping[str, CaseRecord]) -> tuple[Row, ...]:
-    return tuple(Row(entry, records[entry.key]) for entry in plan.entries)
 
 
 def _evaluated(

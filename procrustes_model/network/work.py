@@ -76,6 +76,8 @@ class Work:
     phases : tuple of Phase
     as_published : bool
         See `training_problem`.
+    own_designs : bool
+        Whether layers have their own designs, and what parts of a schedule say, on the first machine.
     """
 
     request: NetworkRequest
@@ -85,6 +87,7 @@ class Work:
     designs: tuple[Design, ...]
     phases: tuple[Phase, ...] = PHASES
     as_published: bool = False
+    own_designs: bool = True
 
     @property
     def batch(self) -> int:
@@ -95,6 +98,19 @@ class Work:
     def objective(self) -> str:
         """What every search minimises, as `parse_objective` reads it."""
         return str(self.request.objective)
+
+    def design_of(self, layer: Layer, state: LayerState) -> Design:
+        """Return the design of one layer on the machine that is asked about."""
+        first = self.designs[0]
+        own = state.design or layer.sparsity
+        return first if own is None or not self.own_designs else make_design(own, first.dataflow)
+
+    def phases_of(self, layer: Layer, state: LayerState) -> tuple[Phase, ...]:
+        """Return the phases of a layer that are computed."""
+        some = set(layer.phases) & set(state.phases)
+        if not self.request.first_data_gradient and layer is self.network.layers[0]:
+            some.discard(Phase.BACKWARD)
+        return tuple(phase for phase in self.phases if phase in some)
 
 
 def load_work(request: NetworkRequest) -> Work:
@@ -107,7 +123,7 @@ def load_work(request: NetworkRequest) -> Work:
     """
     request = _load(request)
     machine = cast("Architecture", request.architecture)
-    problems = _kinds_of_problems(request)
+    problems = kinds_of_problems(request)
     if issues := strange_tensors(machine, problems[0]):  # here, and not once in every layer and phase
         raise SpecError(issues)
     rules = None
@@ -115,11 +131,12 @@ def load_work(request: NetworkRequest) -> Work:
         rules = load_constraints(request.constraints, machine, problems)
     request = replace(request, constraints=rules)
     flow = request.dataflow if rules is None else rules.name
-    designs = [_design(cast("Sparsity | None", request.sparsity), flow)]
+    designs = [make_design(cast("Sparsity | None", request.sparsity), flow)]
     work = Work(request, machine, cast("Network", request.network), rules, tuple(designs))
     if isinstance(request, RunRequest) and request.baseline is not None:
-        designs.append(_design(cast("Sparsity", request.baseline), flow))
-    _check_names(designs, machine, problems)
+        designs.append(make_design(cast("Sparsity", request.baseline), flow))
+    own = [make_design(layer.sparsity, flow) for layer in work.network.layers if layer.sparsity is not None]
+    check_names([*designs, *own], machine, problems)
     if not isinstance(request, RunRequest):
         return work
     if len(designs) == 2 and designs[0].name == designs[1].name:
@@ -132,10 +149,10 @@ def load_work(request: NetworkRequest) -> Work:
     return replace(work, designs=tuple(designs), phases=phases, as_published=request.as_published)
 
 
-def _check_names(designs: Sequence[Design], machine: Architecture, problems: Sequence[Problem]) -> None:
+def check_names(designs: Sequence[Design], machine: Architecture, problems: Sequence[Problem]) -> None:
     """Raise where a design names what the machine or the layers lack: once, not in every layer and phase."""
     issues: list[Issue] = []
-    for design in designs:
+    for design in dict.fromkeys(designs):
         if (sparsity := design.sparsity) is not None:
             missing = [one for problem in problems for one in place_levels(sparsity, machine, problem)[1]]
             issues += explain_missing(missing, sparsity, machine)
@@ -144,7 +161,7 @@ def _check_names(designs: Sequence[Design], machine: Architecture, problems: Seq
         raise SpecError(issues)
 
 
-def _kinds_of_problems(request: NetworkRequest) -> list[Problem]:
+def kinds_of_problems(request: NetworkRequest) -> list[Problem]:
     """Return a problem of each shape that a network has: their dimensions and tensors are those of all."""
     network = cast("Network", request.network)
     phases, as_published = PHASES, False
@@ -186,7 +203,8 @@ def _load(request: Asked) -> Asked:
     return replace(request, **found)
 
 
-def _design(sparsity: Sparsity | None, flow: str) -> Design:
+def make_design(sparsity: Sparsity | None, flow: str) -> Design:
+    """Return a machine of a comparison: dense where a sparse design does nothing in any phase."""
     if sparsity is not None and all(sparsity.phase(phase) == SparsePhase() for phase in PHASES):
         sparsity = None
     return Design(DENSE if sparsity is None else sparsity.name, sparsity, flow)
@@ -204,13 +222,15 @@ def states_of(work: Work) -> dict[str, LayerState]:
     assert isinstance(request, RunRequest)
     design = work.designs[0]
     density = cast("Mapping[str, float]", request.density or {})
-    if design.sparsity is None:
+    blank = LayerState()
+    designs = {layer.name: work.design_of(layer, blank).sparsity for layer in work.network.layers}
+    if not any(designs.values()):
         if density or request.given("profile", "masks"):
             raise SpecError(
                 Issue("densities and masks need a sparse design", "such as --sparsity procrustes")
             )
         return {layer.name: LayerState() for layer in work.network.layers}
-    if unused := unused_tensors(density, design.sparsity):
+    if unused := unused_tensors(density, *designs.values()):
         raise SpecError(Issue(f"{design.name} has no zeros in {', '.join(unused)}, in any phase"))
     profile = request.profile if isinstance(request.profile, DensityProfile) else None
     recorded = request.profile if profile is None else None
@@ -225,7 +245,7 @@ def states_of(work: Work) -> dict[str, LayerState]:
         step=request.step,
     )
     if request.given("profile", "masks"):
-        check_used(states, design.sparsity, recorded=recorded is not None)
+        check_used(states, designs, recorded=recorded is not None)
     return states
 
 

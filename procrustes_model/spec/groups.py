@@ -56,6 +56,19 @@ def keeps(density: Density, tensor: str, problem: Problem, share: float) -> bool
     return any(math.isclose(share, own, rel_tol=1e-9) for own in shares)
 
 
+def share_of(density: Density, tensor: str, problem: Problem) -> float:
+    """Return nonzeros / elements of a tensor in a problem: of groups, what they keep of its own elements.
+
+    Of a mask, or of groups of blocks that do not divide the tensor, the share is that of whole ones; 1 where
+    nothing is known.
+    """
+    density = settle(density, tensor, problem)
+    length = _length(problem, tensor, density)
+    if length is not None and len(density.levels) == 1:
+        return kept_along(*density.levels[0], length) / length
+    return 1.0 if density.average is None else density.average
+
+
 def _length(problem: Problem, tensor: str, density: Density) -> int | None:
     """Return how many elements groups run through; None where there are no groups, or no such ranks."""
     ranks = ranks_of_groups(problem, tensor, density)

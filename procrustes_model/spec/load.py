@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from procrustes_model.spec.network import Network
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.rules import Rules
+    from procrustes_model.spec.schedule import Schedule
     from procrustes_model.spec.sparsity import Sparsity
 
 
@@ -199,6 +200,32 @@ def load_rules(source: str | os.PathLike[str] | AbstractMapping[str, Any] | Rule
     document.raise_issues()
     assert rules is not None
     return rules
+
+
+def load_schedule(source: str | os.PathLike[str] | AbstractMapping[str, Any] | Schedule) -> Schedule:
+    """Return the training run that a file, a name or a dict describes.
+
+    Parameters
+    ----------
+    source : path, str, mapping or Schedule
+        A YAML file, the name of a shipped schedule, the parsed content, or a schedule, which is returned as
+        is.
+
+    Returns
+    -------
+    Schedule
+
+    Raises
+    ------
+    SpecError
+        With every issue found.
+    """
+    from procrustes_model.spec.schedule import Schedule
+    from procrustes_model.spec.schedule_reader import read_schedule
+
+    if isinstance(source, Schedule):
+        return source
+    return read_schedule(open_document(source, "schedule"))
 
 
 def load_sparsity(source: str | os.PathLike[str] | AbstractMapping[str, Any] | Sparsity) -> Sparsity:

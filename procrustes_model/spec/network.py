@@ -15,10 +15,12 @@ from pydantic import Field, model_validator
 
 from procrustes_model.errors import SpecError
 from procrustes_model.spec.network_problem import ProblemLayer
-from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Name, Text
+from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Name, Phases, Text
+from procrustes_model.spec.sparsity import Sparsity
 from procrustes_model.spec.stays import NOWHERE, Stays
 from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.versions import KEY, VERSIONS
+from procrustes_model.vocabulary import PHASES
 
 LayerKind = Literal["conv", "grouped", "depthwise", "fully_connected", "matmul"]
 Extent = Annotated[int, Field(strict=True, ge=0, le=2**20)]
@@ -70,6 +72,10 @@ class NetworkLayer(Frozen):
     ends: Stays = Field(
         default=NOWHERE, description="results that stay on the chip: levels by tensor, or by phase"
     )
+    sparsity: Sparsity | None = Field(
+        default=None, description="a sparse design of its own; empty: that of the run"
+    )
+    phases: Phases = Field(default=PHASES, description="phases of training that it takes part in")
 
     @model_validator(mode="after")
     def _check(self) -> NetworkLayer:
@@ -243,6 +249,7 @@ def _network_text(network: Network) -> str:
         for key in _BY_PHASE:
             if stated := getattr(layer, key):
                 item[key] = stated.written
+        item |= _training(layer)
         lines.append("    - {" + ", ".join(f"{key}: {_value(value)}" for key, value in item.items()) + "}")
     return "\n".join(lines) + "\n"
 
@@ -312,9 +319,17 @@ def _order(layer: NetworkLayer) -> dict[str, Any]:
     return {"inputs_first": True} if layer.inputs_first else {}
 
 
+def _training(layer: Layer) -> dict[str, Any]:
+    """Return what a layer says of its design and phases as a file writes it, without what is so anyway."""
+    own = {} if layer.sparsity is None else {"sparsity": layer.sparsity.to_dict()["sparsity"]}
+    phases = {} if layer.phases == PHASES else {"phases": list(layer.phases)}
+    plain: dict[str, Any] = json.loads(json.dumps(own | phases))
+    return plain
+
+
 def _core(layer: NetworkLayer) -> dict[str, Any]:
     keys = ("name", "kind", "in_channels", "out_channels", "groups", "has_weights", "inputs_first")
-    return {key: getattr(layer, key) for key in (*keys, *_BY_PHASE)}
+    return {key: getattr(layer, key) for key in (*keys, *_BY_PHASE, "sparsity", "phases")}
 
 
 _BY_PHASE = ("bits", "starts", "ends")

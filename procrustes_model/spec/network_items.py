@@ -9,14 +9,26 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from procrustes_model.spec.network import Padding, Pair
 from procrustes_model.spec.network_problem import find_faults, result_names
+from procrustes_model.spec.own_design import read_design
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.problem_reader import CONTENT, read_content
-from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Identifier, Name, build, keys_of
+from procrustes_model.spec.schema import (
+    LARGEST_BOUND,
+    Count,
+    Frozen,
+    Identifier,
+    Name,
+    Phases,
+    build,
+    keys_of,
+)
+from procrustes_model.spec.sparsity import Sparsity
 from procrustes_model.spec.stays import ENDS, NOWHERE, STARTS, Stays, read_stays
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, shorten
 from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.spec.widths import NO_BITS, ROLE_TENSORS, Bits, read_bits
+from procrustes_model.vocabulary import PHASES
 
 MAX_REPEAT = 1000
 Times = Annotated[int, Field(strict=True, ge=1, le=MAX_REPEAT)]
@@ -60,6 +72,10 @@ class LayerItem(Repeated):
     ends: Stays = Field(
         default=NOWHERE, description="results that stay on the chip: levels by tensor, or by phase"
     )
+    sparsity: Sparsity | None = Field(
+        default=None, description="a sparse design of its own: a name, a file, or what it says"
+    )
+    phases: Phases = Field(default=PHASES, description="phases of training that it takes part in")
 
 
 class WindowItem(LayerItem):
@@ -188,7 +204,7 @@ _KIND_OF = {
     "repeat": ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
     "first": ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
     **dict.fromkeys(
-        ("bits", "starts", "ends"),
+        ("bits", "starts", "ends", "sparsity", "phases"),
         ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
     ),
 }
@@ -239,7 +255,7 @@ def read_item(written: Any, path: Path, document: Document) -> Frozen | None:
             data[key] = _pair(data[key], least, (*path, key), document)
     if "bits" in data:
         data["bits"] = read_bits(data["bits"], (*path, "bits"), document)
-    _read_stays(data, path, document)
+    _read_shared(data, path, document)
     item = build(KINDS[kind], data, document, path)
     return item if len(document.issues) == before else None
 
@@ -265,7 +281,7 @@ def read_problem_item(written: dict[str, Any], path: Path, document: Document) -
     if "bits" in own:
         names = ROLE_TENSORS if problem is None else tuple(result_names(problem).values())
         own["bits"] = read_bits(own["bits"], (*path, "bits"), document, names)
-    _read_stays(own, path, document)
+    _read_shared(own, path, document)
     item = build(ProblemItem, own, document, path)
     if item is None or problem is None:
         return None
@@ -275,8 +291,10 @@ def read_problem_item(written: dict[str, Any], path: Path, document: Document) -
     return item if len(document.issues) == before else None
 
 
-def _read_stays(data: dict[str, Any], path: Path, document: Document) -> None:
-    """Read where tensors start and end, where that is said."""
+def _read_shared(data: dict[str, Any], path: Path, document: Document) -> None:
+    """Read where tensors start and end, and the layer's own design, where that is said."""
+    if "sparsity" in data:
+        data["sparsity"] = read_design(data["sparsity"], (*path, "sparsity"), document)
     for key in (STARTS, ENDS):
         if key in data:
             data[key] = read_stays(data[key], (*path, key), document)

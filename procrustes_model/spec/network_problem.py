@@ -9,11 +9,12 @@ from typing import Literal, NamedTuple
 from pydantic import Field, field_validator, model_validator
 
 from procrustes_model.spec.problem import Problem, Tensor, Term
-from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Identifier, Name
+from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Identifier, Name, Phases
+from procrustes_model.spec.sparsity import Sparsity
 from procrustes_model.spec.stays import NOWHERE, Stays
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.widths import NO_BITS, Bits, faults_of_bits
-from procrustes_model.vocabulary import Phase, Role
+from procrustes_model.vocabulary import PHASES, Phase, Role
 
 
 class Fault(NamedTuple):
@@ -55,6 +56,10 @@ class ProblemLayer(Frozen):
     ends: Stays = Field(
         default=NOWHERE, description="results that stay on the chip: levels by tensor, or by phase"
     )
+    sparsity: Sparsity | None = Field(
+        default=None, description="a sparse design of its own; empty: that of the run"
+    )
+    phases: Phases = Field(default=PHASES, description="phases of training that it takes part in")
 
     @field_validator("problem")
     @classmethod
@@ -83,6 +88,8 @@ class ProblemLayer(Frozen):
                 self.bits,
                 self.starts,
                 self.ends,
+                self.sparsity,
+                self.phases,
                 problem.shape,
                 problem.phase,
                 problem.tensors,

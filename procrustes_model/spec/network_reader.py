@@ -35,6 +35,7 @@ _TITLE = [
     *("name", "description", "source", "dataset", "input", "batch", "bits", "other_tensors", "tied_tensors")
 ]
 _TOP_KEYS = [*_TITLE, "layers"]
+_TRAINED = ("bits", "starts", "ends", "sparsity", "phases")
 _USE, _PART = re.compile(r"(.+)_[0-9]+"), re.compile(r"(.+)\[[0-9:]+\]")
 _EXAMPLE = "such as [{name: conv1, kind: conv, channels: 64, kernel: 3, padding: 1}]"
 
@@ -229,7 +230,7 @@ def _layers(steps: list[_Step], shape: InputShape | None, document: Document) ->
         passed.pass_on(step.item)
         data, after = _run(step, flow, document)
         if data and isinstance(step.item, LayerItem):
-            data |= {"bits": step.item.bits, "starts": step.item.starts, "ends": step.item.ends}
+            data |= {key: getattr(step.item, key) for key in _TRAINED}
         layer = _build(data, step.path, document)
         if len(document.issues) > before:
             break

@@ -6,11 +6,20 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+)
 
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.words import IDENTIFIER_RULE, PAIRS, closest, is_identifier, is_name, shorten
 from procrustes_model.spec.text.yaml_text import Path, Place
+from procrustes_model.vocabulary import PHASES, Phase
 
 LARGEST_BOUND = 2**31
 LARGEST_PRODUCT = 2**62
@@ -30,6 +39,17 @@ def _identifier(text: str) -> str:
     return text
 
 
+def _phases(value: Any) -> tuple[Phase, ...]:
+    words = value if isinstance(value, list | tuple) else [value]
+    known = [*(phase.value for phase in PHASES), *(phase.short for phase in PHASES)]
+    if not words or not all(isinstance(one, str) and one in known for one in words):
+        raise ValueError(f"must be a list of phases, some of {', '.join(PHASES)}")
+    wanted = {Phase.parse(one) for one in words}
+    return tuple(phase for phase in PHASES if phase in wanted)
+
+
+Phases = Annotated[tuple[Phase, ...], BeforeValidator(_phases)]
+"""Phases of training, by long or short names, in the order of a training step."""
 Name = Annotated[str, Field(strict=True), AfterValidator(_name)]
 Identifier = Annotated[str, Field(strict=True), AfterValidator(_identifier)]
 Text = Annotated[str, Field(strict=True, max_length=10_000)]

@@ -353,6 +353,9 @@ class Sparsity(Placed):
     backward: SparsePhase = Field(description="the data gradient")
     weight_update: SparsePhase = Field(description="the weight gradient")
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # equal designs have equal names; the phases hold dicts
+
     def issue(
         self, message: str, hint: str | None = None, phase: Phase | None = None, path: Path = ()
     ) -> Issue:

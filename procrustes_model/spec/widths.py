@@ -57,6 +57,13 @@ class Bits(Phased):
             raise PartError(fault.path, fault.message, fault.hint)
         return {"stated": flatten(written)}
 
+    def updated(self, other: Bits) -> Bits:
+        """Return these bits with others in their place: of all phases, and of single ones."""
+        if not (self and other):
+            return self or other
+        last = {(tensor, phase): bits for tensor, phase, bits in (*self.stated, *other.stated)}
+        return Bits(stated=tuple((tensor, phase, bits) for (tensor, phase), bits in last.items()))
+
 
 NO_BITS = Bits(stated=())
 

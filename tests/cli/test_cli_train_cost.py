@@ -55,7 +55,7 @@ def test_command(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--schedule", "none.yaml"), "none.yaml: no such file"),
+        (("--schedule", "none.yaml"), "'none.yaml' is neither a file nor a schedule that ships"),
         ((), "Missing option '--schedule'"),
         (("--schedule", "net.yaml"), "net.yaml:1:1: this describes a network, not a schedule"),
         (("--schedule", "wrong.yaml"), "wrong.yaml: part 2: tiny has no layer 'd'; choose from a, b"),

@@ -36,10 +36,10 @@ from procrustes_model.spec.load import (
     load_mapping,
     load_network,
     load_problem,
+    load_schedule,
     load_sparsity,
 )
 from procrustes_model.spec.network_density import load_density
-from procrustes_model.spec.schedule import load_schedule
 from procrustes_model.spec.shape import load_shape
 from procrustes_model.spec.text.yaml_text import parse_yaml
 from tests.conftest import ROOT

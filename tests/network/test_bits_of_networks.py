@@ -23,7 +23,7 @@ from procrustes_model.report.tables.csv import wide_text
 from procrustes_model.report.tables.network import layers_text
 from procrustes_model.report.tables.train_cost import train_cost_text
 from procrustes_model.report.terminal.train_cost import format_train_cost
-from procrustes_model.spec.schedule import load_schedule
+from procrustes_model.spec.load import load_schedule
 from procrustes_model.spec.widths import Bits, bits_in_phase
 from procrustes_model.vocabulary import PHASES, Phase, Role
 from procrustes_model.workloads.problem_layers import problem_layer

@@ -15,10 +15,10 @@ from procrustes_model.spec.load import (
     load_mapping,
     load_network,
     load_problem,
+    load_schedule,
     load_sparsity,
 )
 from procrustes_model.spec.network_density import load_density
-from procrustes_model.spec.schedule import load_schedule
 from procrustes_model.spec.tensors import misspelt_tensors, strange_tensors
 from tests.broken import check
 

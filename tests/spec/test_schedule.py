@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from procrustes_model.errors import SpecError
-from procrustes_model.spec.schedule import load_schedule
+from procrustes_model.spec.load import load_schedule
 
 TEXT = """\
 schedule:

@@ -13,6 +13,7 @@ from procrustes_model.report.page.parts import Card, Cell, Column, Drawing, Filt
 from procrustes_model.report.page.render import render_page
 from procrustes_model.report.terminal.area import describe_area
 from procrustes_model.report.terminal.network import find_ideal
+from procrustes_model.report.terminal.phases import describe_first_gradient
 from procrustes_model.report.terminal.units import (
     format_count,
     format_energy,
@@ -114,6 +115,11 @@ def notes(result: NetworkResult) -> list[str]:
             f"{len(result.layers)} layers."
         )
     found += [f"{text[0].upper()}{text[1:]}." for text in find_ideal(result)]
+    own = {row.layer: row.entry.own for row in result.rows if row.entry.own}
+    if own:
+        designs = ", ".join(sorted(set(own.values())))
+        found.append(f"{len(own)} of {len(result.layers)} layers have designs of their own: {designs}.")
+    found.append(describe_first_gradient(result.first_data_gradient))
     open_rows = [row for row in result.rows if not row.case.proven]
     if open_rows:
         gaps = [row.case.gap for row in open_rows if row.case.gap is not None]
@@ -238,7 +244,7 @@ def _layer_row(row: Row, levels: list[str]) -> tuple[Cell, ...]:
             Cell(format_energy(energy), energy) if energy is not None else Cell("", None)
             for energy in map(case.energy_by_level.get, levels)
         ),
-        Cell(entry.note),
+        Cell("; ".join(filter(None, (entry.own and f"design {entry.own}", entry.note)))),
     )
 
 

@@ -43,6 +43,7 @@ LAYER_COLUMNS: Mapping[str, str] = MappingProxyType(
         "kind": "conv, grouped, depthwise, fully_connected, matmul or problem",
         "phase": "forward, backward or weight_update",
         "design": "name of the sparse design, or dense",
+        "own_design": "name of the layer's own design in place of it; empty: none",
         "batch": "samples per training step",
         "macs": "multiply-accumulates if nothing were zero",
         "computes": "multiply-accumulates done",
@@ -89,6 +90,7 @@ TOTAL_COLUMNS: Mapping[str, str] = MappingProxyType(
         "proven": f"those whose mapping is proven the best of those with {Searched.WHOLE}",
         "gap": "the largest of the others; empty: no bound is known",
         "ideal": "layers and phases whose work_spread is 'even (ideal)'",
+        "first_data_gradient": "true where the backward phase of the first layer is counted",
         **MACHINE_AREA,
         **VERSION_COLUMN,
     }
@@ -110,6 +112,7 @@ RATIO_COLUMNS: Mapping[str, str] = MappingProxyType(
         "cycles": "cycles of the design",
         "baseline_cycles": "cycles of the baseline",
         "cycles_ratio": "baseline_cycles / cycles",
+        "first_data_gradient": "true where the backward phase of the first layer is counted",
         **VERSION_COLUMN,
     }
 )
@@ -190,6 +193,7 @@ def _layers(result: NetworkResult) -> Iterator[dict[str, Any]]:
             "kind": entry.kind,
             "phase": row.phase,
             "design": row.design,
+            "own_design": entry.own,
             "batch": result.batch,
             "macs": row.macs,
             "computes": compute["computes"],
@@ -237,6 +241,7 @@ def _totals(result: NetworkResult) -> Iterator[dict[str, Any]]:
                 "proven": total.proven,
                 "gap": total.gap,
                 "ideal": total.ideal,
+                "first_data_gradient": _flag(result.first_data_gradient),
                 **area,
                 **{f"energy_pj_{name}": energy for name, energy in total.energy_by_level.items()},
                 **({} if time is None else time.to_dict()),
@@ -246,6 +251,8 @@ def _totals(result: NetworkResult) -> Iterator[dict[str, Any]]:
 def _ratios(result: NetworkResult) -> Iterator[dict[str, Any]]:
     for layer in (*result.layers, None):
         for phase in (*result.phases, None):
+            if not result.select(result.design, phase, layer):
+                continue
             ratio = result.ratio(phase, layer)
             ours, theirs = (result.totals(design, phase, layer) for design in result.designs)
             yield _head(result) | {
@@ -259,6 +266,7 @@ def _ratios(result: NetworkResult) -> Iterator[dict[str, Any]]:
                 "cycles": ours.cycles,
                 "baseline_cycles": theirs.cycles,
                 "cycles_ratio": ratio.cycles,
+                "first_data_gradient": _flag(result.first_data_gradient),
             }
 
 

@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from procrustes_model.files import csv_text
-from procrustes_model.network.train_cost import TrainCost
+from procrustes_model.network.result import Totals
+from procrustes_model.network.train_result import TrainCost
 from procrustes_model.spec.widths import bits_in_phase
 from procrustes_model.versions import VERSION_COLUMN
 from procrustes_model.vocabulary import PHASES
@@ -17,12 +18,20 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "part": "number of the part, from 1; empty in the rows of dense training",
         "iterations": "training steps of the part",
         "weight_density": "weights kept / weights, of the whole network",
+        "design": "names of the designs of its layers, that of most layers first; between them |",
+        "dense_layers": "layers whose turn it is to be dense; empty: no partitions take turns",
+        "at_once": "a number that parts share which run at the same time; empty: one after the other",
         "phase": "forward, backward or weight_update",
         "bits": "bits that the part states in the phase, such as Outputs=16;Weights=8; empty: none",
-        "energy_pj": "energy of the phase in one training step, in pJ",
-        "cycles": "cycles of the phase in one training step",
-        "dense_energy_pj": "energy of the phase in one step of dense training, in pJ",
-        "dense_cycles": "cycles of the phase in one step of dense training",
+        "computes": "multiply-accumulates done in the phase in one training step",
+        "dense_computes": "those in one step of dense training",
+        "bit_operations": "those done times the bits of both operands; empty: an operation has not two",
+        "dense_bit_operations": "those in one step of dense training",
+        "energy_pj": "energy of the phase in one training step, in pJ; empty: only computations were counted",
+        "cycles": "cycles of the phase in one training step; likewise",
+        "dense_energy_pj": "energy of the phase in one step of dense training, in pJ; likewise",
+        "dense_cycles": "cycles of the phase in one step of dense training; likewise",
+        "first_data_gradient": "true where the backward phase of the first layer is counted",
         **VERSION_COLUMN,
     }
 )
@@ -35,18 +44,34 @@ def train_cost_text(cost: TrainCost) -> str:
 
 
 def _rows(cost: TrainCost) -> Iterator[dict[str, Any]]:
-    dense = {phase: cost.dense.step(phase) for phase in PHASES}
+    dense = {} if cost.macs else {phase: cost.dense.step(phase) for phase in PHASES}
+    base = {phase: cost.dense.computations(phase) for phase in PHASES}
     for number, part in enumerate(cost.parts, 1):
         for phase in PHASES:
-            step, bits = part.step(phase), bits_in_phase(phase, {}, part=part.bits)
+            bits, done = bits_in_phase(phase, {}, part=part.bits), part.computations(phase)
+            step = None if cost.macs else part.step(phase)
             yield {
                 "part": number,
                 "iterations": part.iterations,
                 "weight_density": float(part.weight_density),
+                "design": "|".join(part.designs),
+                "dense_layers": part.dense,
+                "at_once": part.at_once,
                 "phase": phase,
                 "bits": ";".join(f"{name}={own}" for name, own in sorted(bits.items())),
-                "energy_pj": step.energy_pj,
-                "cycles": step.cycles,
-                "dense_energy_pj": dense[phase].energy_pj,
-                "dense_cycles": dense[phase].cycles,
+                "computes": done.done,
+                "dense_computes": base[phase].dense,
+                "bit_operations": done.bit_operations,
+                "dense_bit_operations": base[phase].bit_operations,
+                "first_data_gradient": "true" if cost.first_data_gradient else "false",
+                **({} if step is None else _costs(step, dense[phase])),
             }
+
+
+def _costs(step: Totals, dense: Totals) -> dict[str, Any]:
+    return {
+        "energy_pj": step.energy_pj,
+        "cycles": step.cycles,
+        "dense_energy_pj": dense.energy_pj,
+        "dense_cycles": dense.cycles,
+    }

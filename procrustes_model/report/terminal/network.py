@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from procrustes_model.network.result import NetworkResult, Ratio, Row, Totals, add_up
 from procrustes_model.report.terminal.area import describe_area
+from procrustes_model.report.terminal.phases import describe_first_gradient
 from procrustes_model.report.terminal.sheet import Column, Sheet, format_sheet
 from procrustes_model.report.terminal.sparse import describe_ideal
 from procrustes_model.report.terminal.style import Style, labelled
@@ -36,7 +37,7 @@ def group_layers(result: NetworkResult) -> list[tuple[str, ...]]:
     """
     keys: dict[str, list[str]] = {}
     for row in result.rows:
-        keys.setdefault(row.layer, []).append(row.case.key)
+        keys.setdefault(row.layer, []).append(f"{row.case.key} {row.entry.own}")
     alike: dict[tuple[str, ...], list[str]] = {}
     for layer, of_layer in keys.items():
         alike.setdefault(tuple(of_layer), []).append(layer)
@@ -56,7 +57,8 @@ def format_layers(result: NetworkResult, style: Style | None = None) -> str:
     groups: list[list[Row]] = []
     ratios: list[Ratio] = []
     for names in group_layers(result):
-        for i, phase in enumerate(result.phases):
+        phases = [phase for phase in result.phases if result.select(result.design, phase, names[0])]
+        for i, phase in enumerate(phases):
             shared = str(len(names)) if len(names) > 1 else ""
             heads.append((names[0], shared, phase) if i == 0 else ("", "", phase))
             groups.append([row for name in names for row in result.select(result.design, phase, name)])
@@ -73,6 +75,9 @@ def format_layers(result: NetworkResult, style: Style | None = None) -> str:
     if any(shared for _, shared, _ in heads):
         keys.append(_column("x", [shared for _, shared, _ in heads]))
     keys.append(_column("Phase", [phase.short for *_, phase in heads]))
+    own = [rows[0].entry.own for rows in groups]
+    if any(own):
+        keys.append(_column("Design", own))
     against = f"; gains: {result.baseline} / {result.design}" if result.baseline else ""
     captions = (f"{result.design}{against}", f"{result.design}: energy by level")
     return format_sheet(Sheet(tuple(keys), tuple(columns), captions), style)
@@ -160,7 +165,12 @@ def format_notes(result: NetworkResult, style: Style | None = None) -> str:
         notes.append((_OTHER, others))
     macs = result.totals(phase=result.phases[0]).macs
     what = f"{result.network}, batch {result.batch}, {len(result.layers)} layers"
+    own = {row.layer: row.entry.own for row in ours if row.entry.own}
+    if own:
+        designs = ", ".join(sorted(set(own.values())))
+        notes.append(("Designs", [f"{len(own)} of {len(result.layers)} layers have their own: {designs}"]))
     notes += [
+        ("Phases", [describe_first_gradient(result.first_data_gradient)]),
         ("Imbalance", find_ideal(result)),
         ("Proof", [_describe_proofs(result)]),
         ("Network", [f"{what}: {macs:,} multiply-accumulates per phase"]),

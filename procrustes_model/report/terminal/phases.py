@@ -21,3 +21,8 @@ def format_phases(results: Sequence[Result]) -> str:
     lines = [f"{'Phase':<14}{'Energy':>10}{'Cycles':>16}"]
     lines += [f"{name:<14}{format_energy(energy):>10}{cycles:>16,}" for name, energy, cycles in rows]
     return "\n".join(lines)
+
+
+def describe_first_gradient(counted: bool) -> str:
+    """Return a sentence on the backward phase of a network's first layer."""
+    return f"The data gradient of the first layer is {'counted' if counted else 'not counted'}."
