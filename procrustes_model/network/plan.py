@@ -16,13 +16,16 @@ from procrustes_model.model.sparse.dense import costs_as_dense
 from procrustes_model.network.case import Case
 from procrustes_model.network.dataflow import dataflow_constraints
 from procrustes_model.network.densities import LayerState, zeros_of
+from procrustes_model.network.streams import record_stream, stream_of
 from procrustes_model.spec.homes import find_home
 from procrustes_model.spec.load import load_problem
+from procrustes_model.spec.network_elementwise import ElementwiseLayer
 from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.vocabulary import Phase
 from procrustes_model.workloads.layer import problem_content
 
 if TYPE_CHECKING:
+    from procrustes_model.network.record import CaseRecord
     from procrustes_model.network.work import Design, Work
     from procrustes_model.spec.network import Layer
     from procrustes_model.spec.problem import Problem
@@ -71,12 +74,15 @@ class Plan:
     entries : tuple of Entry
         By layer, phase and design, in this order.
     cases : dict of str to Case
-        By key.
+        What is searched, by key.
+    ready : dict of str to CaseRecord
+        What needs no search: elementwise layers, by key.
     """
 
     work: Work
     entries: tuple[Entry, ...]
     cases: dict[str, Case]
+    ready: dict[str, CaseRecord] = field(default_factory=dict)
 
 
 @dataclass
@@ -87,6 +93,17 @@ class _Planner:
     bits: Bits
     entries: list[Entry] = field(default_factory=list)
     cases: dict[str, Case] = field(default_factory=dict)
+    ready: dict[str, CaseRecord] = field(default_factory=dict)
+
+    def add_elementwise(self, layer: ElementwiseLayer) -> None:
+        work = self.work
+        stream = stream_of(layer, work.network, work.batch, self.bits)
+        record = record_stream(stream, work.architecture, work.objective)
+        self.ready[record.key] = record
+        for design in work.designs:
+            content = {**record.problem, "name": stream.name}
+            row = (layer.name, layer.kind, layer.phase, design.name, content, record.key)
+            self.entries.append(Entry(*row, densities={}, assumed=False, note=""))
 
     def add(self, layer: Layer, phase: Phase, state: LayerState) -> None:
         work = self.work
@@ -185,10 +202,14 @@ def make_plan(work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS
         When a layer's problem is too large, or the architecture has no array for a dataflow.
     """
     planner = _Planner(work, bits)
-    for layer in work.network.layers:
+    for layer in work.network.in_order:
+        if isinstance(layer, ElementwiseLayer):
+            if layer.phase in work.phases:
+                planner.add_elementwise(layer)
+            continue
         for phase in work.phases:
             planner.add(layer, phase, states[layer.name])
-    return Plan(work, tuple(planner.entries), planner.cases)
+    return Plan(work, tuple(planner.entries), planner.cases, planner.ready)
 
 
 def _densities(zeros: Zeros) -> dict[str, float]:

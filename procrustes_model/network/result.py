@@ -55,11 +55,24 @@ class Row:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates if nothing were zero."""
+        """Multiply-accumulates if nothing were zero; none of an elementwise layer."""
+        if not self.case.searched:
+            return 0
         product = 1
         for bound in self.case.problem["dimensions"].values():
             product *= bound
         return product
+
+    @property
+    def computes(self) -> int | float:
+        """Multiply-accumulates done; an expected value where something is zero."""
+        done: int | float = self.case.result["compute"]["computes"]
+        return done if self.case.searched else 0
+
+    @property
+    def operations(self) -> int:
+        """Operations of an elementwise layer; none of others."""
+        return 0 if self.case.searched else int(self.case.result["compute"]["computes"])
 
 
 @dataclass(frozen=True)
@@ -133,7 +146,7 @@ def add_up(rows: Iterable[Row]) -> Totals:
         energy_pj=sum(row.case.energy_pj for row in rows),
         cycles=sum(row.case.cycles for row in rows),
         macs=sum(row.macs for row in rows),
-        computes=sum(row.case.result["compute"]["computes"] for row in rows),
+        computes=sum(row.computes for row in rows),
         busy=sum(_busy(row.case.result["compute"]) for row in rows),
         units=max((int(row.case.result["compute"]["instances"]) for row in rows), default=0),
         energy_by_level=levels,
@@ -261,6 +274,8 @@ class NetworkResult:
         if self.baseline is None:
             raise SpecError(Issue("this run has no baseline to compare with", "--baseline dense"))
         ours, theirs = self.totals(None, phase, layer), self.totals(self.baseline, phase, layer)
+        if not ours.rows:  # a phase in which no layer has work
+            return Ratio(1.0, 1.0, 1.0)
         return Ratio(
             theirs.energy_pj / ours.energy_pj,
             theirs.cycles / ours.cycles,

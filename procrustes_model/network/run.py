@@ -89,6 +89,8 @@ def find_records(plan: Plan, request: NetworkRequest) -> dict[str, CaseRecord]:
     if request.out is not None:
         store = CaseStore(prepare_folder(request.out))
         prepare_folder(Path(request.out) / CASES)
+    for key in plan.ready:
+        store.check(key)
     known, damaged = _read_kept(plan, store)
     records = {key: record for key, record in known.items() if record.answers(request.seconds)}
     missing = sorted(
@@ -121,7 +123,7 @@ def find_records(plan: Plan, request: NetworkRequest) -> dict[str, CaseRecord]:
                 tell(None)
     if failed:
         raise SpecError(_explain(plan, failed))
-    return records
+    return records | {key: store.put(record) for key, record in plan.ready.items()}
 
 
 def _check_designs(plan: Plan, cases: Sequence[Case]) -> None:

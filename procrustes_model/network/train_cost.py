@@ -181,6 +181,7 @@ def train_cost(request: TrainRequest) -> TrainCost:
     records = find_records(_together(searched), request)
     count = len(records)
     unsaved: set[str] = set()
+    records |= _together(list(plans.values())).ready
     if request.mappings == "dense":
         records |= dict(_evaluated(dense, list(plans.values()), records, unsaved, request.progress))
     parts = [
@@ -271,7 +272,9 @@ def _together(plans: Sequence[Plan]) -> Plan:
     cases: dict[str, Case] = {}
     for plan in plans:
         cases |= plan.cases
-    return replace(plans[0], entries=tuple(entry for plan in plans for entry in plan.entries), cases=cases)
+    ready = {key: record for plan in plans for key, record in plan.ready.items()}
+    entries = tuple(entry for plan in plans for entry in plan.entries)
+    return replace(plans[0], entries=entries, cases=cases, ready=ready)
 
 
 def _rows(plan: Plan, records: Mapping[str, CaseRecord]) -> tuple[Row, ...]:

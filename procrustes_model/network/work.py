@@ -108,7 +108,7 @@ def load_work(request: NetworkRequest) -> Work:
     request = _load(request)
     machine = cast("Architecture", request.architecture)
     problems = _kinds_of_problems(request)
-    if issues := strange_tensors(machine, problems[0]):  # here, and not once in every layer and phase
+    if problems and (issues := strange_tensors(machine, problems[0])):  # here, not once in every layer
         raise SpecError(issues)
     rules = None
     if request.constraints is not None:

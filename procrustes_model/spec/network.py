@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from procrustes_model.errors import SpecError
+from procrustes_model.spec.network_elementwise import ElementwiseLayer
 from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Name, Text
 from procrustes_model.spec.stays import NOWHERE, Stays
@@ -153,7 +154,10 @@ class Network(Frozen):
         default=NO_BITS, description="bits of elements of all layers, by tensor or by phase and tensor"
     )
     layers: tuple[Annotated[Layer, Field(discriminator="kind")], ...] = Field(
-        min_length=1, description="layers, first to last"
+        description="layers with multiply-accumulates, first to last"
+    )
+    elementwise: tuple[ElementwiseLayer, ...] = Field(
+        default=(), description="layers without multiply-accumulates, first to last"
     )
     other_tensors: tuple[Name, ...] = Field(
         default=(),
@@ -165,11 +169,24 @@ class Network(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Network:
-        times = Counter(layer.name for layer in self.layers)
+        if not (self.layers or self.elementwise):
+            raise ValueError("there is no layer")
+        if any(one.after > len(self.layers) for one in self.elementwise):
+            raise ValueError("an elementwise layer stands after more layers than there are")
+        times = Counter(layer.name for layer in (*self.layers, *self.elementwise))
         twice = [name for name, number in times.items() if number > 1]
         if twice:
             raise ValueError(f"layer names must differ: {', '.join(twice[:5])}")
         return self
+
+    @property
+    def in_order(self) -> tuple[Layer | ElementwiseLayer, ...]:
+        """All layers, as they follow each other."""
+        ordered: list[Layer | ElementwiseLayer] = []
+        for index in range(len(self.layers) + 1):
+            ordered += [one for one in self.elementwise if one.after == index]
+            ordered += self.layers[index : index + 1]
+        return tuple(ordered)
 
     @property
     def macs(self) -> int:
@@ -225,7 +242,9 @@ def _network_text(network: Network) -> str:
     texts = {key: getattr(network, key) for key in ("description", "source", "dataset")}
     lines += [f"  {key}: {json.dumps(text, ensure_ascii=False)}" for key, text in texts.items() if text]
     flow: _Flow | None = None
-    shape = None if network.input is None else taken_input(network.layers[0], network.input)
+    shape = None
+    if network.input is not None and network.layers:
+        shape = taken_input(network.layers[0], network.input)
     if shape is not None:
         flow = (shape.channels, shape.height, shape.width)
         rows = "" if flow[1:] == (1, 1) else f", height: {shape.height}, width: {shape.width}"
@@ -238,13 +257,23 @@ def _network_text(network: Network) -> str:
     if network.tied_tensors:
         lines.append(f"  tied_tensors: {_value([list(pair) for pair in network.tied_tensors])}")
     lines.append("  layers:")
-    for layer in network.layers:
+    for layer in network.in_order:
+        if isinstance(layer, ElementwiseLayer):
+            lines.append(f"    - {_elementwise_text(layer)}")
+            continue
         item, flow = _item(layer, flow)
         for key in _BY_PHASE:
             if stated := getattr(layer, key):
                 item[key] = stated.written
         lines.append("    - {" + ", ".join(f"{key}: {_value(value)}" for key, value in item.items()) + "}")
     return "\n".join(lines) + "\n"
+
+
+def _elementwise_text(layer: ElementwiseLayer) -> str:
+    """Return a layer without multiply-accumulates as a file writes it, with its elements in place."""
+    told = layer.model_dump(mode="json", exclude_defaults=True, exclude={"after", "kind"})
+    item = {"name": layer.name, "kind": layer.kind, **told}
+    return "{" + ", ".join(f"{key}: {_value(value)}" for key, value in item.items()) + "}"
 
 
 def taken_input(layer: Layer, shape: InputShape) -> InputShape | None:

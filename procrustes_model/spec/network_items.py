@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from procrustes_model.spec.network import Padding, Pair
+from procrustes_model.spec.network_elementwise import Elements, Elementwise, Tensors
 from procrustes_model.spec.network_problem import find_faults, result_names
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.problem_reader import CONTENT, read_content
-from procrustes_model.spec.schema import LARGEST_BOUND, Count, Frozen, Identifier, Name, build, keys_of
+from procrustes_model.spec.schema import (
+    LARGEST_BOUND,
+    Count,
+    Frozen,
+    Identifier,
+    Name,
+    PartError,
+    build,
+    keys_of,
+)
 from procrustes_model.spec.stays import ENDS, NOWHERE, STARTS, Stays, read_stays
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, shorten
@@ -143,6 +153,45 @@ class ProblemItem(LayerItem):
         return self._problem
 
 
+class ElementwiseItem(Repeated, Elementwise):
+    """Work on every element of some tensors, without multiply-accumulates."""
+
+    elements: Elements | None = Field(
+        default=None, description="of each tensor; empty: of the map that comes from the layer before"
+    )
+    per: Literal["sample", "step"] = Field(
+        default="sample", description="whether 'elements' are those of a sample, or of a training step"
+    )
+    weights_of: Literal["all"] | Tensors | None = Field(
+        default=None,
+        description="in place of 'elements': layers whose weights they are, once in a training step; or all",
+    )
+    states: Tensors = Field(default=(), description="tensors that are read and written")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_states(cls, written: Any) -> Any:
+        states = written.get("states") if isinstance(written, dict) else None
+        if not isinstance(states, list | tuple):
+            return written
+        lists = {key: written.get(key, ()) for key in ("reads", "writes")}
+        if not all(isinstance(one, list | tuple) for one in lists.values()):
+            return written
+        for key, names in lists.items():
+            for name in states:
+                if name in names:
+                    raise PartError(("states",), f"'{name}' stands in '{key}' and in 'states'", "keep one")
+        return written | {key: [*names, *states] for key, names in lists.items()}
+
+    @model_validator(mode="after")
+    def _check_elements(self) -> ElementwiseItem:
+        if self.weights_of is not None and self.elements is not None:
+            raise PartError(("weights_of",), "'elements' and 'weights_of' are both given", "keep one")
+        if "per" in self.model_fields_set and self.elements is None:
+            raise PartError(("per",), "'per' has no effect without 'elements'")
+        return self
+
+
 class UncountedItem(Frozen):
     """Something without multiply-accumulates."""
 
@@ -176,21 +225,22 @@ KINDS: dict[str, type[Frozen]] = {
     "fully_connected": FullyConnectedItem,
     "matmul": MatmulItem,
     "problem": ProblemItem,
+    "elementwise": ElementwiseItem,
     "pool": PoolItem,
     "global_pool": GlobalPoolItem,
 }
+_LAYERS = ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem")
 _PAIRS = {"kernel": 1, "stride": 1, "dilation": 1, "padding": 0, "input_size": 1}
 _KIND_OF = {
     "channels": ("conv", "grouped", "fully_connected"),
     "groups": ("grouped",),
     "branch": ("conv", "grouped", "depthwise"),
     "concatenate": ("conv", "grouped"),
-    "repeat": ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
-    "first": ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
-    **dict.fromkeys(
-        ("bits", "starts", "ends"),
-        ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
-    ),
+    "repeat": (*_LAYERS, "elementwise"),
+    "first": (*_LAYERS, "elementwise"),
+    "bits": (*_LAYERS, "elementwise"),
+    "starts": _LAYERS,
+    "ends": _LAYERS,
 }
 
 
@@ -234,6 +284,8 @@ def read_item(written: Any, path: Path, document: Document) -> Frozen | None:
         del data[key]
     if kind == "problem":
         return read_problem_item(data, path, document)
+    if kind == "elementwise":
+        return build(ElementwiseItem, data, document, path)
     for key, least in _PAIRS.items():
         if key in data:
             data[key] = _pair(data[key], least, (*path, key), document)

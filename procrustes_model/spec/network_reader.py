@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from procrustes_model.spec.network import InputShape, Layer, Network, NetworkLayer, taken_input
+from procrustes_model.spec.network_elementwise import Elementwise, ElementwiseLayer
 from procrustes_model.spec.network_items import (
     ConvItem,
     DepthwiseItem,
+    ElementwiseItem,
     FullyConnectedItem,
     GlobalPoolItem,
     GroupedItem,
@@ -152,12 +154,14 @@ def read_network(document: Document) -> Network:
     steps = _steps(content, document)
     document.raise_issues()
     assert head is not None
-    layers = _layers(steps, head.input, document)
+    layers, works = _layers(steps, head.input, document)
     document.raise_issues()
-    if head.input is not None:
+    if head.input is not None and layers:
         # Pooling before the first layer is not kept: what it leaves, that layer states.
         title["input"] = taken_input(layers[0], head.input)
-    network = build(Network, {**title, "layers": layers}, document, path)
+    elementwise = [one for work in works if (one := _finished(work, layers, document)) is not None]
+    document.raise_issues()
+    network = build(Network, {**title, "layers": layers, "elementwise": elementwise}, document, path)
     if network is not None:
         _check_tied(network, document)
     document.raise_issues()
@@ -213,10 +217,55 @@ def _is_layer(item: Frozen) -> bool:
     return not isinstance(item, UncountedItem)
 
 
-def _layers(steps: list[_Step], shape: InputShape | None, document: Document) -> list[Layer]:
+@dataclass(frozen=True)
+class _Work:
+    """An elementwise item, what flows in, and how many layers with multiply-accumulates stand before it."""
+
+    step: _Step
+    flow: _Map
+    after: int
+
+
+def _finished(work: _Work, layers: list[Layer], document: Document) -> ElementwiseLayer | None:
+    """Return an elementwise layer; None where there is an issue."""
+    item, path = work.step.item, work.step.path
+    assert isinstance(item, ElementwiseItem)
+    elements, per = item.elements, item.per
+    if item.weights_of is not None:
+        elements, per = _weights_of(item.weights_of, layers, (*path, "weights_of"), document), "step"
+    elif elements is None:
+        elements = _flattened(work.flow)
+        if elements is None:
+            _unknown(work.step, ["elements"], document)
+    if elements is None:
+        return None
+    shared = {key: getattr(item, key) for key in Elementwise.model_fields}
+    own = {"name": work.step.name, "elements": elements, "per": per, "after": work.after}
+    return build(ElementwiseLayer, {**shared, **own}, document, path)
+
+
+def _weights_of(
+    named: str | tuple[str, ...], layers: list[Layer], path: Path, document: Document
+) -> int | None:
+    """Return the number of weights of some layers, or of all; None where there is an issue."""
+    weighted = {layer.name: layer.weights for layer in layers if layer.weights}
+    names = tuple(weighted) if named == "all" else named
+    for index, name in enumerate(names):
+        if name not in weighted:
+            hint = did_you_mean(name, weighted)
+            document.complain((*path, index), f"no layer with weights is called {shorten(name)}", hint)
+    if not names:
+        document.complain(path, "there are no weights")
+    return None if document.issues else sum(weighted[name] for name in names)
+
+
+def _layers(
+    steps: list[_Step], shape: InputShape | None, document: Document
+) -> tuple[list[Layer], list[_Work]]:
     """Return the layers with their shapes; after the first that has none, nothing more can be said."""
     flow = _Map(shape.channels, (shape.height, shape.width)) if shape else _Map()
-    layers = []
+    layers: list[Layer] = []
+    works: list[_Work] = []
     taken: set[str] = set()
     passed = _Flow()
     if shape:
@@ -226,6 +275,10 @@ def _layers(steps: list[_Step], shape: InputShape | None, document: Document) ->
             passed.state(("network", "input", key), message, size=True)
     for step in steps:
         before = len(document.issues)
+        if isinstance(step.item, ElementwiseItem):
+            works.append(_Work(step, flow, len(layers)))
+            _take_name(step.name, step.path, taken, document)
+            continue
         passed.pass_on(step.item)
         data, after = _run(step, flow, document)
         if data and isinstance(step.item, LayerItem):
@@ -234,10 +287,7 @@ def _layers(steps: list[_Step], shape: InputShape | None, document: Document) ->
         if len(document.issues) > before:
             break
         if layer is not None:
-            if layer.name in taken:
-                message = f"the name '{layer.name}' is taken by an earlier layer"
-                document.complain((*step.path, "name"), message, "give every layer a name of its own")
-            taken.add(layer.name)
+            _take_name(layer.name, step.path, taken, document)
             if isinstance(layer, NetworkLayer) and isinstance(step.item, WindowItem):
                 if getattr(step.item, "concatenate", False) and layer.output_size != layer.input_size:
                     message = f"the output of '{layer.name}' has another size than its input"
@@ -253,7 +303,14 @@ def _layers(steps: list[_Step], shape: InputShape | None, document: Document) ->
         flow = flow if isinstance(step.item, WindowItem) and step.item.branch else after
     else:
         passed.complain(document)
-    return layers
+    return layers, works
+
+
+def _take_name(name: str, path: Path, taken: set[str], document: Document) -> None:
+    if name in taken:
+        message = f"the name '{name}' is taken by an earlier layer"
+        document.complain((*path, "name"), message, "give every layer a name of its own")
+    taken.add(name)
 
 
 def _build(data: dict[str, Any], path: Path, document: Document) -> Layer | None:

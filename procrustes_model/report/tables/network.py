@@ -40,12 +40,13 @@ LAYER_COLUMNS: Mapping[str, str] = MappingProxyType(
         "architecture": "name of the architecture",
         "network": "name of the network",
         "layer": "name of the layer",
-        "kind": "conv, grouped, depthwise, fully_connected, matmul or problem",
+        "kind": "conv, grouped, depthwise, fully_connected, matmul, problem or elementwise",
         "phase": "forward, backward or weight_update",
         "design": "name of the sparse design, or dense",
         "batch": "samples per training step",
         "macs": "multiply-accumulates if nothing were zero",
         "computes": "multiply-accumulates done",
+        "operations": "operations of an elementwise layer; empty of others",
         "energy_pj": "energy, in pJ",
         "cycles": "cycles",
         "edp_j_cycles": "energy-delay product: joules times cycles",
@@ -183,7 +184,7 @@ def _tidy(result: NetworkResult) -> Iterator[dict[str, Any]]:
 def _layers(result: NetworkResult) -> Iterator[dict[str, Any]]:
     for row in result.rows:
         case, entry = row.case, row.entry
-        compute, imbalance = case.result["compute"], case.imbalance or {}
+        imbalance = case.imbalance or {}
         bits = case.result.get("bits", {})
         yield _head(result) | {
             "layer": row.layer,
@@ -192,7 +193,8 @@ def _layers(result: NetworkResult) -> Iterator[dict[str, Any]]:
             "design": row.design,
             "batch": result.batch,
             "macs": row.macs,
-            "computes": compute["computes"],
+            "computes": row.computes,
+            "operations": row.operations or None,
             "energy_pj": case.energy_pj,
             "cycles": case.cycles,
             "edp_j_cycles": case.edp_j_cycles,
@@ -246,6 +248,8 @@ def _totals(result: NetworkResult) -> Iterator[dict[str, Any]]:
 def _ratios(result: NetworkResult) -> Iterator[dict[str, Any]]:
     for layer in (*result.layers, None):
         for phase in (*result.phases, None):
+            if not result.select(phase=phase, layer=layer):
+                continue
             ratio = result.ratio(phase, layer)
             ours, theirs = (result.totals(design, phase, layer) for design in result.designs)
             yield _head(result) | {

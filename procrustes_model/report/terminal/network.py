@@ -56,7 +56,8 @@ def format_layers(result: NetworkResult, style: Style | None = None) -> str:
     groups: list[list[Row]] = []
     ratios: list[Ratio] = []
     for names in group_layers(result):
-        for i, phase in enumerate(result.phases):
+        there = [phase for phase in result.phases if result.select(result.design, phase, names[0])]
+        for i, phase in enumerate(there):
             shared = str(len(names)) if len(names) > 1 else ""
             heads.append((names[0], shared, phase) if i == 0 else ("", "", phase))
             groups.append([row for name in names for row in result.select(result.design, phase, name)])
@@ -160,10 +161,12 @@ def format_notes(result: NetworkResult, style: Style | None = None) -> str:
         notes.append((_OTHER, others))
     macs = result.totals(phase=result.phases[0]).macs
     what = f"{result.network}, batch {result.batch}, {len(result.layers)} layers"
+    operations = sum(row.operations for row in ours)
+    beside = [f"elementwise layers: {operations:,} operations per training step"] if operations else []
     notes += [
         ("Imbalance", find_ideal(result)),
         ("Proof", [_describe_proofs(result)]),
-        ("Network", [f"{what}: {macs:,} multiply-accumulates per phase"]),
+        ("Network", [f"{what}: {macs:,} multiply-accumulates per phase", *beside]),
         ("Time", describe_time(result.totals().time(result.clock_ghz))),
         ("Area", describe_area(result.area)),
     ]
@@ -192,9 +195,13 @@ def find_ideal(result: NetworkResult) -> list[str]:
 
 def _describe_proofs(result: NetworkResult) -> str:
     """Return how many searches proved their mapping the best, and what to do about the others."""
-    cases = {row.case.key: row.case for row in result.rows}
+    cases = {row.case.key: row.case for row in result.rows if row.case.searched}
     open_ = [case for case in cases.values() if not case.proven]
-    shared = "" if len(cases) == len(result.rows) else " (equal layers and phases share one)"
+    shared = (
+        ""
+        if len(cases) == sum(row.case.searched for row in result.rows)
+        else " (equal layers and phases share one)"
+    )
     text = (
         f"{len(cases) - len(open_)} of {len(cases)} searches{shared} proved their mapping the best of those "
         f"with {Searched.WHOLE}"
