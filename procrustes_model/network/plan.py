@@ -17,9 +17,11 @@ from procrustes_model.network.case import Case
 from procrustes_model.network.dataflow import dataflow_constraints
 from procrustes_model.network.densities import LayerState, zeros_of
 from procrustes_model.network.streams import record_stream, stream_of
+from procrustes_model.spec.density import Density
 from procrustes_model.spec.homes import find_home
 from procrustes_model.spec.load import load_problem
 from procrustes_model.spec.network_elementwise import ElementwiseLayer
+from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.vocabulary import Phase
 from procrustes_model.workloads.layer import problem_content
@@ -131,7 +133,11 @@ class _Planner:
         state: LayerState,
     ) -> None:
         phase: Phase = problem.phase or Phase.FORWARD
-        zeros = None if design.sparsity is None else zeros_of(problem, design.sparsity, state)
+        zeros = (
+            None
+            if design.sparsity is None
+            else zeros_of(problem, design.sparsity, state, dict(layer.densities))
+        )
         if self.work.constraints is not None:
             constraints, note = for_problem(self.work.constraints, problem), ""
         else:
@@ -208,12 +214,14 @@ def make_plan(work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS
                 planner.add_elementwise(layer)
             continue
         for phase in work.phases:
+            if isinstance(layer, ProblemLayer) and not (layer.trained or phase != Phase.WEIGHT_UPDATE):
+                continue
             planner.add(layer, phase, states[layer.name])
     return Plan(work, tuple(planner.entries), planner.cases, planner.ready)
 
 
 def _densities(zeros: Zeros) -> dict[str, float]:
-    known = {name: float(density.get("density", 1.0)) for name, density in zeros.densities.items()}
+    known = {name: Density(**density).average or 0.0 for name, density in zeros.densities.items()}
     return known | {name: float(mask.mean()) for name, mask in zeros.masks.items()}
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from procrustes_model.errors import SpecError
+from procrustes_model.spec.layer_zeros import LayerZeros, write_layer_zeros
 from procrustes_model.spec.network_elementwise import ElementwiseLayer
 from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Name, Text
@@ -70,6 +71,9 @@ class NetworkLayer(Frozen):
     )
     ends: Stays = Field(
         default=NOWHERE, description="results that stay on the chip: levels by tensor, or by phase"
+    )
+    densities: LayerZeros = Field(
+        default=(), description="zeros of the layer's own tensors, in place of all else that is said of them"
     )
 
     @model_validator(mode="after")
@@ -265,6 +269,8 @@ def _network_text(network: Network) -> str:
         for key in _BY_PHASE:
             if stated := getattr(layer, key):
                 item[key] = stated.written
+        if zeros := layer.densities[1 if layer.kind == "spmm" else 0 :]:
+            item["densities"] = write_layer_zeros(zeros)
         lines.append("    - {" + ", ".join(f"{key}: {_value(value)}" for key, value in item.items()) + "}")
     return "\n".join(lines) + "\n"
 
@@ -303,7 +309,7 @@ def _item(layer: Layer, flow: _Flow | None) -> tuple[dict[str, Any], _Flow | Non
     """Return a layer as a file writes it, and the channels, rows and columns that flow on."""
     written: dict[str, Any] = {"name": layer.name, "kind": layer.kind}
     if isinstance(layer, ProblemLayer):
-        return written | _problem_keys(layer), None
+        return written | (_spmm_keys if layer.kind == "spmm" else _problem_keys)(layer), None
     if layer.kind == "matmul":
         item = {**written, "m": layer.rows, "k": layer.in_channels, "n": layer.out_channels}
         if not layer.has_weights:
@@ -337,13 +343,20 @@ def _problem_keys(layer: ProblemLayer) -> dict[str, Any]:
     return item | ({} if layer.count == 1 else {"count": layer.count})
 
 
+def _spmm_keys(layer: ProblemLayer) -> dict[str, Any]:
+    bounds = layer.problem.dimensions
+    item: dict[str, Any] = {"m": bounds["K"], "k": bounds["C"], "n": bounds["N"]}
+    _, density = layer.densities[0]  # that of A
+    return item | ({"density": density.density} if density.mask is None else {"adjacency": density.mask})
+
+
 def _order(layer: NetworkLayer) -> dict[str, Any]:
     return {"inputs_first": True} if layer.inputs_first else {}
 
 
 def _core(layer: NetworkLayer) -> dict[str, Any]:
     keys = ("name", "kind", "in_channels", "out_channels", "groups", "has_weights", "inputs_first")
-    return {key: getattr(layer, key) for key in (*keys, *_BY_PHASE)}
+    return {key: getattr(layer, key) for key in (*keys, *_BY_PHASE, "densities")}
 
 
 _BY_PHASE = ("bits", "starts", "ends")

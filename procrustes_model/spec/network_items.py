@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path as FilePath
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from procrustes_model.spec.density import Density, Share
+from procrustes_model.spec.layer_zeros import LayerZeros, read_layer_zeros
 from procrustes_model.spec.network import Padding, Pair
 from procrustes_model.spec.network_elementwise import Elements, Elementwise, Tensors
 from procrustes_model.spec.network_problem import find_faults, result_names
@@ -19,6 +22,7 @@ from procrustes_model.spec.schema import (
     Identifier,
     Name,
     PartError,
+    Text,
     build,
     keys_of,
 )
@@ -27,6 +31,7 @@ from procrustes_model.spec.text.document import Document, missing_key, unknown_k
 from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, shorten
 from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.spec.widths import NO_BITS, ROLE_TENSORS, Bits, read_bits
+from procrustes_model.vocabulary import Role
 
 MAX_REPEAT = 1000
 Times = Annotated[int, Field(strict=True, ge=1, le=MAX_REPEAT)]
@@ -70,6 +75,45 @@ class LayerItem(Repeated):
     ends: Stays = Field(
         default=NOWHERE, description="results that stay on the chip: levels by tensor, or by phase"
     )
+    densities: LayerZeros = Field(
+        default=(), description="zeros of the layer's own tensors, in place of all else that is said of them"
+    )
+
+
+class SpmmItem(LayerItem):
+    """A given sparse matrix, such as a graph's adjacency, times a dense one: Y[m,n] = A[m,k] X[k,n]."""
+
+    m: Count = Field(description="rows of A and Y, such as nodes")
+    k: Count = Field(description="what is summed over: columns of A, such as nodes")
+    n: Count = Field(description="columns of X and Y, such as features")
+    density: Share | None = Field(default=None, description="nonzeros of A / its elements")
+    nonzeros: Count | None = Field(default=None, description="nonzeros of A, in place of 'density'")
+    adjacency: Text | None = Field(
+        default=None,
+        description="in their place, A: a .npy file, or an .npz file with one array or one called Weights; "
+        "nonzero = there",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> SpmmItem:
+        given = [key for key in ("density", "nonzeros", "adjacency") if getattr(self, key) is not None]
+        if len(given) != 1:
+            named = " and ".join(f"'{key}'" for key in given)
+            message = f"{named} are given" if given else "nothing says how many of A are not zero"
+            raise PartError((given[-1],) if given else (), message, "one of density, nonzeros, adjacency")
+        if self.nonzeros is not None and self.nonzeros > self.m * self.k:
+            raise PartError(("nonzeros",), f"A has {self.m * self.k:,} elements, and not {self.nonzeros:,}")
+        if Role.WEIGHTS.tensor in dict(self.densities):
+            raise PartError(("densities", "Weights"), f"'{given[0]}' says what is zero of A", "leave it out")
+        return self
+
+    @property
+    def zeros(self) -> LayerZeros:
+        """What is zero of A."""
+        if self.adjacency is not None:
+            return ((Role.WEIGHTS.tensor, Density(model="mask", mask=self.adjacency)),)
+        share = self.density if self.nonzeros is None else self.nonzeros / (self.m * self.k)
+        return ((Role.WEIGHTS.tensor, Density(model="hypergeometric", density=share)),)
 
 
 class WindowItem(LayerItem):
@@ -144,6 +188,11 @@ class ProblemItem(LayerItem):
         default=None, description="the dimension whose bound the batch multiplies; empty: one is added"
     )
     count: Count = Field(default=1, description="separate copies per sample, where there are no weights")
+    trained: bool = Field(
+        default=True,
+        strict=True,
+        description="whether its weights are trained; else they are given: no parameters, no weight update",
+    )
     _problem: Problem | None = PrivateAttr(default=None)
 
     @property
@@ -225,11 +274,12 @@ KINDS: dict[str, type[Frozen]] = {
     "fully_connected": FullyConnectedItem,
     "matmul": MatmulItem,
     "problem": ProblemItem,
+    "spmm": SpmmItem,
     "elementwise": ElementwiseItem,
     "pool": PoolItem,
     "global_pool": GlobalPoolItem,
 }
-_LAYERS = ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem")
+_LAYERS = ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem", "spmm")
 _PAIRS = {"kernel": 1, "stride": 1, "dilation": 1, "padding": 0, "input_size": 1}
 _KIND_OF = {
     "channels": ("conv", "grouped", "fully_connected"),
@@ -241,6 +291,7 @@ _KIND_OF = {
     "bits": (*_LAYERS, "elementwise"),
     "starts": _LAYERS,
     "ends": _LAYERS,
+    "densities": _LAYERS,
 }
 
 
@@ -292,6 +343,10 @@ def read_item(written: Any, path: Path, document: Document) -> Frozen | None:
     if "bits" in data:
         data["bits"] = read_bits(data["bits"], (*path, "bits"), document)
     _read_stays(data, path, document)
+    if "densities" in data:
+        data["densities"] = read_layer_zeros(data["densities"], (*path, "densities"), document)
+    if isinstance(data.get("adjacency"), str) and document.file:
+        data["adjacency"] = str(FilePath(document.file).parent / data["adjacency"])
     item = build(KINDS[kind], data, document, path)
     return item if len(document.issues) == before else None
 
@@ -314,9 +369,13 @@ def read_problem_item(written: dict[str, Any], path: Path, document: Document) -
     before = len(document.issues)
     problem = read_content("-", written, path, document)
     own = {key: value for key, value in written.items() if key not in CONTENT}
+    names = ROLE_TENSORS
+    if problem is not None:
+        names = tuple(result_names(problem).values())
     if "bits" in own:
-        names = ROLE_TENSORS if problem is None else tuple(result_names(problem).values())
         own["bits"] = read_bits(own["bits"], (*path, "bits"), document, names)
+    if "densities" in own:
+        own["densities"] = read_layer_zeros(own["densities"], (*path, "densities"), document, names)
     _read_stays(own, path, document)
     item = build(ProblemItem, own, document, path)
     if item is None or problem is None:

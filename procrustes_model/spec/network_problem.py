@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
+from procrustes_model.spec.layer_zeros import LayerZeros
 from procrustes_model.spec.problem import Problem, Tensor, Term
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Identifier, Name
 from procrustes_model.spec.stays import NOWHERE, Stays
@@ -40,7 +41,12 @@ class ProblemLayer(Frozen):
     """
 
     name: Name = Field(description="what results call the layer")
-    kind: Literal["problem"] = Field(default="problem", description="what sort of layer it is")
+    kind: Literal["problem", "spmm"] = Field(default="problem", description="what sort of layer it is")
+    trained: bool = Field(
+        default=True,
+        strict=True,
+        description="whether its weights are trained; without, they are given, and there is no weight update",
+    )
     problem: Problem = Field(description="one sample's, in the forward phase; named by its shape")
     batch_dimension: Identifier | None = Field(
         default=None, description="the dimension whose bound the batch multiplies; empty: one is added"
@@ -54,6 +60,9 @@ class ProblemLayer(Frozen):
     )
     ends: Stays = Field(
         default=NOWHERE, description="results that stay on the chip: levels by tensor, or by phase"
+    )
+    densities: LayerZeros = Field(
+        default=(), description="zeros of the layer's own tensors, in place of all else that is said of them"
     )
 
     @field_validator("problem")
@@ -83,6 +92,8 @@ class ProblemLayer(Frozen):
                 self.bits,
                 self.starts,
                 self.ends,
+                self.trained,
+                self.densities,
                 problem.shape,
                 problem.phase,
                 problem.tensors,
@@ -112,8 +123,8 @@ class ProblemLayer(Frozen):
 
     @property
     def weights(self) -> int:
-        """The number of weights, each once however often it is used; 0 for two activations."""
-        return math.prod(self.weight_shape) if self.has_weights else 0
+        """The number of weights that are trained, each once; 0 for two activations."""
+        return math.prod(self.weight_shape) if self.has_weights and self.trained else 0
 
     @property
     def macs(self) -> int:

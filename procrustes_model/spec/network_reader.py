@@ -21,11 +21,13 @@ from procrustes_model.spec.network_items import (
     PoolItem,
     ProblemItem,
     Repeated,
+    SpmmItem,
     UncountedItem,
     WindowItem,
     read_item,
 )
 from procrustes_model.spec.network_problem import ProblemLayer
+from procrustes_model.spec.problem_reader import read_content
 from procrustes_model.spec.schema import Frozen, build
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.words import did_you_mean, shorten
@@ -282,7 +284,8 @@ def _layers(
         passed.pass_on(step.item)
         data, after = _run(step, flow, document)
         if data and isinstance(step.item, LayerItem):
-            data |= {"bits": step.item.bits, "starts": step.item.starts, "ends": step.item.ends}
+            data |= {key: getattr(step.item, key) for key in ("bits", "starts", "ends")}
+            data |= {"densities": (*data.get("densities", ()), *step.item.densities)}
         layer = _build(data, step.path, document)
         if len(document.issues) > before:
             break
@@ -317,7 +320,7 @@ def _build(data: dict[str, Any], path: Path, document: Document) -> Layer | None
     """Return a layer; None of pooling, and where there is an issue."""
     if not data:
         return None
-    if data["kind"] == "problem":
+    if data["kind"] in ("problem", "spmm"):
         return build(ProblemLayer, data, document, path)
     return build(NetworkLayer, data, document, path)
 
@@ -335,7 +338,14 @@ def _run(step: _Step, flow: _Map, document: Document) -> tuple[dict[str, Any], _
         return {"name": step.name, "kind": "matmul", "count": item.count, **data}, _Map()
     if isinstance(item, ProblemItem):
         kept = {"problem": item.problem, "batch_dimension": item.batch_dimension, "count": item.count}
+        kept["trained"] = item.trained
         return {"name": step.name, "kind": "problem", **kept}, _Map()
+    if isinstance(item, SpmmItem):
+        bounds = {"C": item.k, "K": item.m, "N": item.n}
+        content = {"shape": "fully_connected", "dimensions": bounds}
+        data = {"problem": read_content("-", content, step.path, document), "batch_dimension": "N"}
+        data |= {"densities": item.zeros, "trained": False}
+        return {"name": step.name, "kind": "spmm", **data}, _Map()
     if isinstance(item, FullyConnectedItem):
         inputs = item.input_channels or _flattened(flow)
         if inputs is None:
