@@ -29,6 +29,7 @@ from procrustes_model.workloads.layer import problem_content
 if TYPE_CHECKING:
     from procrustes_model.network.record import CaseRecord
     from procrustes_model.network.work import Design, Work
+    from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.network import Layer
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.zeros import Zeros
@@ -53,6 +54,8 @@ class Entry:
         Whether the density of activations is assumed.
     note : str
         Where a dataflow was bent to fit.
+    machine : str
+        What the network calls the machine that runs it; empty: the machine of the run.
     """
 
     layer: str
@@ -64,6 +67,7 @@ class Entry:
     densities: dict[str, float]
     assumed: bool
     note: str
+    machine: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,12 +104,13 @@ class _Planner:
     def add_elementwise(self, layer: ElementwiseLayer) -> None:
         work = self.work
         stream = stream_of(layer, work.network, work.batch, self.bits)
-        record = record_stream(stream, work.architecture, work.objective)
+        machine, architecture = work.machine_of(layer)
+        record = record_stream(stream, architecture, work.objective)
         self.ready[record.key] = record
         for design in work.designs:
             content = {**record.problem, "name": stream.name}
             row = (layer.name, layer.kind, layer.phase, design.name, content, record.key)
-            self.entries.append(Entry(*row, densities={}, assumed=False, note=""))
+            self.entries.append(Entry(*row, densities={}, assumed=False, note="", machine=machine))
 
     def add(self, layer: Layer, phase: Phase, state: LayerState) -> None:
         work = self.work
@@ -120,7 +125,7 @@ class _Planner:
         )
         problem = load_problem({"problem": content})
         for tensor in problem.homes:
-            find_home(work.architecture, problem, tensor)
+            find_home(work.machine_of(layer)[1], problem, tensor)
         for design in work.designs:
             self._enter(layer, content, problem, design, state)
 
@@ -133,6 +138,7 @@ class _Planner:
         state: LayerState,
     ) -> None:
         phase: Phase = problem.phase or Phase.FORWARD
+        machine, architecture = self.work.machine_of(layer)
         zeros = (
             None
             if design.sparsity is None
@@ -141,10 +147,10 @@ class _Planner:
         if self.work.constraints is not None:
             constraints, note = for_problem(self.work.constraints, problem), ""
         else:
-            constraints, note = dataflow_constraints(design.dataflow, self.work.architecture, problem)
+            constraints, note = dataflow_constraints(design.dataflow, architecture, problem)
         # A design that leaves a phase dense costs there what the dense machine costs: that is one case.
-        leaves_dense = zeros is not None and costs_as_dense(self.work.architecture, problem, zeros)
-        case = self._case(problem, constraints, None if leaves_dense else zeros)
+        leaves_dense = zeros is not None and costs_as_dense(architecture, problem, zeros)
+        case = self._case(architecture, problem, constraints, None if leaves_dense else zeros)
         self.cases.setdefault(case.key, case)
         self.entries.append(
             Entry(
@@ -157,12 +163,15 @@ class _Planner:
                 densities={} if zeros is None else _densities(zeros),
                 assumed=state.assumed and zeros is not None and "Inputs" in zeros.densities,
                 note=note,
+                machine=machine,
             )
         )
 
-    def _case(self, problem: Problem, constraints: Constraints, zeros: Zeros | None) -> Case:
+    def _case(
+        self, machine: Architecture, problem: Problem, constraints: Constraints, zeros: Zeros | None
+    ) -> Case:
         # Where nothing leaks, runs at other clocks share their cases.
-        architecture, objective = self.work.architecture.as_priced, self.work.objective
+        architecture, objective = machine.as_priced, self.work.objective
         bounds = "_".join(f"{name}{bound}" for name, bound in problem.dimensions.items())
         plain = problem.model_copy(update={"name": f"{problem.shape}_{bounds}"[:100]})
         described = {

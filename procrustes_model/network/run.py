@@ -9,6 +9,7 @@ from pathlib import Path
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.case import Case
 from procrustes_model.network.engine import check_engine, run_cases
+from procrustes_model.network.links import link_costs
 from procrustes_model.network.plan import Plan, make_plan
 from procrustes_model.network.progress import RunProgress
 from procrustes_model.network.record import CaseRecord, best_of
@@ -49,6 +50,7 @@ def run_network(request: RunRequest) -> NetworkResult:
         objective=work.objective,
         inputs=as_read(describe(work, states)),
         rows=tuple(Row(entry, records[entry.key]) for entry in plan.entries),
+        links=link_costs(work.network, work.own or work.architecture.name, work.batch, work.phases),
     )
     if request.out is not None:
         from procrustes_model.network.files import write_run

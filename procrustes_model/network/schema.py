@@ -95,6 +95,19 @@ class _Entry(BaseModel):
     densities: dict[str, Amount]
     assumed: bool
     note: str
+    machine: str = ""
+
+
+class _Link(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: str
+    phase: Annotated[Phase, Field(strict=False)]
+    elements: Whole
+    bits_per_element: Whole
+    bits: Whole
+    energy_pj: Amount
+    seconds: Amount | None
 
 
 class _Run(_Open):
@@ -106,6 +119,7 @@ class _Run(_Open):
     objective: str
     inputs: dict[str, Any]
     rows: list[_Entry]
+    links: list[_Link] = []
 
 
 def check_case(content: Mapping[str, Any]) -> None:

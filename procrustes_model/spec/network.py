@@ -14,11 +14,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from procrustes_model.errors import SpecError
+from procrustes_model.spec.architecture_written import write_architecture
 from procrustes_model.spec.layer_zeros import LayerZeros, write_layer_zeros
 from procrustes_model.spec.network_elementwise import ElementwiseLayer
+from procrustes_model.spec.network_machines import Crossing, Link, Machines
 from procrustes_model.spec.network_problem import ProblemLayer
-from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Name, Text
+from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Name, PartError, Text
 from procrustes_model.spec.stays import NOWHERE, Stays
+from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.versions import KEY, VERSIONS
 
@@ -71,6 +74,9 @@ class NetworkLayer(Frozen):
     )
     ends: Stays = Field(
         default=NOWHERE, description="results that stay on the chip: levels by tensor, or by phase"
+    )
+    machine: Name | None = Field(
+        default=None, description="the machine of the network that runs it; empty: that of the run"
     )
     densities: LayerZeros = Field(
         default=(), description="zeros of the layer's own tensors, in place of all else that is said of them"
@@ -163,6 +169,15 @@ class Network(Frozen):
     elementwise: tuple[ElementwiseLayer, ...] = Field(
         default=(), description="layers without multiply-accumulates, first to last"
     )
+    machines: Machines = Field(
+        default={}, description="machines beside that of the run, by the name that layers call them"
+    )
+    link: Link | None = Field(default=None, description="what connects machines, or replicas")
+    crossings: tuple[Crossing, ...] = Field(default=(), description="maps that go over the link")
+    replicas: Count = Field(
+        default=1,
+        description="machines that train the network side by side, each on a batch; they add up gradients",
+    )
     other_tensors: tuple[Name, ...] = Field(
         default=(),
         description="tensors of a checkpoint that are no layer's weights, named as layers; '*': also others",
@@ -175,6 +190,7 @@ class Network(Frozen):
     def _check(self) -> Network:
         if not (self.layers or self.elementwise):
             raise ValueError("there is no layer")
+        self._check_machines()
         if any(one.after > len(self.layers) for one in self.elementwise):
             raise ValueError("an elementwise layer stands after more layers than there are")
         times = Counter(layer.name for layer in (*self.layers, *self.elementwise))
@@ -182,6 +198,25 @@ class Network(Frozen):
         if twice:
             raise ValueError(f"layer names must differ: {', '.join(twice[:5])}")
         return self
+
+    def _check_machines(self) -> None:
+        """Raise where machines, their link and the layers on them do not go together."""
+        placed = {one.machine for one in (*self.layers, *self.elementwise)} - {None}
+        for name in placed:
+            if name not in self.machines:
+                hint = did_you_mean(str(name), self.machines) or "state it under 'machines'"
+                raise PartError((), f"'{name}' is none of the machines of the network", hint)
+        for name in self.machines:
+            if name not in placed:
+                raise PartError(("machines", name), f"no layer runs on the machine '{name}'")
+        if self.replicas > 1 and self.machines:
+            raise PartError(("replicas",), "'replicas' and 'machines' are both given", "keep one of them")
+        needed = self.replicas > 1 or self.crossings
+        if needed and self.link is None:
+            what = "replicas exchange" if self.replicas > 1 else "maps go from machine to machine"
+            raise PartError((), f"there is no 'link', over which {what}", "link: {energy_pj_per_bit: ...}")
+        if self.link is not None and not needed:
+            raise PartError(("link",), "'link' has no effect: nothing goes over it")
 
     @property
     def in_order(self) -> tuple[Layer | ElementwiseLayer, ...]:
@@ -260,8 +295,23 @@ def _network_text(network: Network) -> str:
         lines.append(f"  other_tensors: {_value(list(network.other_tensors))}")
     if network.tied_tensors:
         lines.append(f"  tied_tensors: {_value([list(pair) for pair in network.tied_tensors])}")
+    for name, machine in network.machines.items():
+        lines += [] if "  machines:" in lines else ["  machines:"]
+        written = json.dumps(write_architecture(machine.model_dump(mode="json")))
+        lines.append(f"    {_scalar(name)}: {written}")
+    if network.link is not None:
+        lines.append(f"  link: {_value(network.link.model_dump(exclude_defaults=True))}")
+    if network.replicas > 1:
+        lines.append(f"  replicas: {network.replicas}")
     lines.append("  layers:")
+    crossings = {one.after: one for one in network.crossings}
+    before = 0
     for layer in network.in_order:
+        crossing = crossings.pop(before, None)
+        if crossing is not None:
+            kept = f"bits: {crossing.bits}, elements: {crossing.elements}"
+            lines.append(f"    - {{kind: link, {kept}}}")
+        before += not isinstance(layer, ElementwiseLayer)
         if isinstance(layer, ElementwiseLayer):
             lines.append(f"    - {_elementwise_text(layer)}")
             continue
@@ -269,6 +319,8 @@ def _network_text(network: Network) -> str:
         for key in _BY_PHASE:
             if stated := getattr(layer, key):
                 item[key] = stated.written
+        if layer.machine is not None:
+            item["machine"] = layer.machine
         if zeros := layer.densities[1 if layer.kind == "spmm" else 0 :]:
             item["densities"] = write_layer_zeros(zeros)
         lines.append("    - {" + ", ".join(f"{key}: {_value(value)}" for key, value in item.items()) + "}")
@@ -356,7 +408,7 @@ def _order(layer: NetworkLayer) -> dict[str, Any]:
 
 def _core(layer: NetworkLayer) -> dict[str, Any]:
     keys = ("name", "kind", "in_channels", "out_channels", "groups", "has_weights", "inputs_first")
-    return {key: getattr(layer, key) for key in (*keys, *_BY_PHASE, "densities")}
+    return {key: getattr(layer, key) for key in (*keys, *_BY_PHASE, "densities", "machine")}
 
 
 _BY_PHASE = ("bits", "starts", "ends")
@@ -378,6 +430,9 @@ def _value(value: Any) -> str:
         return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        text = repr(value)
+        return text if "." in text or "e" not in text else text.replace("e", ".0e")
     return _scalar(value) if isinstance(value, str) else str(value)
 
 

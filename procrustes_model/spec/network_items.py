@@ -12,6 +12,7 @@ from procrustes_model.spec.density import Density, Share
 from procrustes_model.spec.layer_zeros import LayerZeros, read_layer_zeros
 from procrustes_model.spec.network import Padding, Pair
 from procrustes_model.spec.network_elementwise import Elements, Elementwise, Tensors
+from procrustes_model.spec.network_machines import LinkItem
 from procrustes_model.spec.network_problem import find_faults, result_names
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.problem_reader import CONTENT, read_content
@@ -50,6 +51,11 @@ class Repeated(Item):
 
     repeat: Times = Field(default=1, description="how many of it follow each other")
     first: Times | None = Field(default=None, description="number of the first of them; empty: 1")
+    machine: Name | None = Field(
+        default=None,
+        description="the machine of the network that runs it; empty: that of the group around it, else of "
+        "the run",
+    )
 
     @property
     def names(self) -> list[str]:
@@ -276,6 +282,7 @@ KINDS: dict[str, type[Frozen]] = {
     "problem": ProblemItem,
     "spmm": SpmmItem,
     "elementwise": ElementwiseItem,
+    "link": LinkItem,
     "pool": PoolItem,
     "global_pool": GlobalPoolItem,
 }
@@ -288,7 +295,8 @@ _KIND_OF = {
     "concatenate": ("conv", "grouped"),
     "repeat": (*_LAYERS, "elementwise"),
     "first": (*_LAYERS, "elementwise"),
-    "bits": (*_LAYERS, "elementwise"),
+    "machine": (*_LAYERS, "elementwise"),
+    "bits": (*_LAYERS, "elementwise", "link"),
     "starts": _LAYERS,
     "ends": _LAYERS,
     "densities": _LAYERS,
@@ -335,8 +343,8 @@ def read_item(written: Any, path: Path, document: Document) -> Frozen | None:
         del data[key]
     if kind == "problem":
         return read_problem_item(data, path, document)
-    if kind == "elementwise":
-        return build(ElementwiseItem, data, document, path)
+    if kind in ("elementwise", "link"):
+        return build(KINDS[kind], data, document, path)
     for key, least in _PAIRS.items():
         if key in data:
             data[key] = _pair(data[key], least, (*path, key), document)

@@ -61,6 +61,9 @@ class ProblemLayer(Frozen):
     ends: Stays = Field(
         default=NOWHERE, description="results that stay on the chip: levels by tensor, or by phase"
     )
+    machine: Name | None = Field(
+        default=None, description="the machine of the network that runs it; empty: that of the run"
+    )
     densities: LayerZeros = Field(
         default=(), description="zeros of the layer's own tensors, in place of all else that is said of them"
     )
@@ -94,6 +97,7 @@ class ProblemLayer(Frozen):
                 self.ends,
                 self.trained,
                 self.densities,
+                self.machine,
                 problem.shape,
                 problem.phase,
                 problem.tensors,

@@ -26,6 +26,7 @@ from procrustes_model.spec.network_items import (
     WindowItem,
     read_item,
 )
+from procrustes_model.spec.network_machines import Crossing, Link, LinkItem, read_machines
 from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.problem_reader import read_content
 from procrustes_model.spec.schema import Frozen, build
@@ -36,7 +37,8 @@ from procrustes_model.spec.widths import read_bits
 
 MAX_LAYERS = 10_000
 _TITLE = [
-    *("name", "description", "source", "dataset", "input", "batch", "bits", "other_tensors", "tied_tensors")
+    *("name", "description", "source", "dataset", "input", "batch", "bits", "other_tensors", "tied_tensors"),
+    *("machines", "link", "replicas"),
 ]
 _TOP_KEYS = [*_TITLE, "layers"]
 _USE, _PART = re.compile(r"(.+)_[0-9]+"), re.compile(r"(.+)\[[0-9:]+\]")
@@ -124,6 +126,7 @@ class _Step:
     item: Frozen
     name: str
     path: Path
+    machine: str | None = None
 
 
 def read_network(document: Document) -> Network:
@@ -151,19 +154,24 @@ def read_network(document: Document) -> Network:
     title = {key: content[key] for key in _TITLE if key in content}
     if "bits" in title:
         title["bits"] = read_bits(title["bits"], (*path, "bits"), document)
+    if "machines" in title:
+        title["machines"] = read_machines(title["machines"], (*path, "machines"), document)
     blank = NetworkLayer(name="-", kind="fully_connected", in_channels=1, out_channels=1)
-    head = build(Network, {**title, "layers": (blank,)}, document, path)
+    plain = {key: value for key, value in title.items() if key not in ("machines", "link", "replicas")}
+    head = build(Network, {**plain, "layers": (blank,)}, document, path)
+    link = build(Link, title["link"], document, (*path, "link")) if "link" in title else None
     steps = _steps(content, document)
     document.raise_issues()
     assert head is not None
-    layers, works = _layers(steps, head.input, document)
+    layers, works, crossings = _layers(steps, head.input, link, document)
     document.raise_issues()
     if head.input is not None and layers:
         # Pooling before the first layer is not kept: what it leaves, that layer states.
         title["input"] = taken_input(layers[0], head.input)
     elementwise = [one for work in works if (one := _finished(work, layers, document)) is not None]
     document.raise_issues()
-    network = build(Network, {**title, "layers": layers, "elementwise": elementwise}, document, path)
+    title |= {"layers": layers, "elementwise": elementwise, "crossings": crossings}
+    network = build(Network, title, document, path)
     if network is not None:
         _check_tied(network, document)
     document.raise_issues()
@@ -200,12 +208,15 @@ def _expand(written: Any, path: Path, document: Document) -> list[_Step]:
             if not _fits(len(steps) + item.repeat * len(once), place, document):
                 return []
             for name in item.names:
-                steps += [replace(step, name=f"{name}_{step.name}") for step in once]
+                steps += [
+                    replace(step, name=f"{name}_{step.name}", machine=step.machine or item.machine)
+                    for step in once
+                ]
         elif item is not None:
             names = item.names if isinstance(item, Repeated) else ["-"]
             if not _fits(len(steps) + len(names), place, document):
                 return []
-            steps += [_Step(item, name, place) for name in names]
+            steps += [_Step(item, name, place, getattr(item, "machine", None)) for name in names]
     return steps
 
 
@@ -216,7 +227,7 @@ def _fits(steps: int, path: Path, document: Document) -> bool:
 
 
 def _is_layer(item: Frozen) -> bool:
-    return not isinstance(item, UncountedItem)
+    return not isinstance(item, UncountedItem | LinkItem)
 
 
 @dataclass(frozen=True)
@@ -243,6 +254,7 @@ def _finished(work: _Work, layers: list[Layer], document: Document) -> Elementwi
         return None
     shared = {key: getattr(item, key) for key in Elementwise.model_fields}
     own = {"name": work.step.name, "elements": elements, "per": per, "after": work.after}
+    own |= {"machine": work.step.machine}
     return build(ElementwiseLayer, {**shared, **own}, document, path)
 
 
@@ -262,12 +274,13 @@ def _weights_of(
 
 
 def _layers(
-    steps: list[_Step], shape: InputShape | None, document: Document
-) -> tuple[list[Layer], list[_Work]]:
+    steps: list[_Step], shape: InputShape | None, link: Link | None, document: Document
+) -> tuple[list[Layer], list[_Work], list[Crossing]]:
     """Return the layers with their shapes; after the first that has none, nothing more can be said."""
     flow = _Map(shape.channels, (shape.height, shape.width)) if shape else _Map()
     layers: list[Layer] = []
     works: list[_Work] = []
+    route = _Route(link, document)
     taken: set[str] = set()
     passed = _Flow()
     if shape:
@@ -277,6 +290,11 @@ def _layers(
             passed.state(("network", "input", key), message, size=True)
     for step in steps:
         before = len(document.issues)
+        if isinstance(step.item, LinkItem):
+            route.link_here(step.item, step.path)
+            continue
+        if _is_layer(step.item) and not isinstance(step.item, ElementwiseItem):
+            route.reach(step, flow, layers)
         if isinstance(step.item, ElementwiseItem):
             works.append(_Work(step, flow, len(layers)))
             _take_name(step.name, step.path, taken, document)
@@ -285,6 +303,7 @@ def _layers(
         data, after = _run(step, flow, document)
         if data and isinstance(step.item, LayerItem):
             data |= {key: getattr(step.item, key) for key in ("bits", "starts", "ends")}
+            data |= {"machine": step.machine}
             data |= {"densities": (*data.get("densities", ()), *step.item.densities)}
         layer = _build(data, step.path, document)
         if len(document.issues) > before:
@@ -306,7 +325,54 @@ def _layers(
         flow = flow if isinstance(step.item, WindowItem) and step.item.branch else after
     else:
         passed.complain(document)
-    return layers, works
+        route.end()
+    return layers, works, route.crossings
+
+
+class _Route:
+    """Follows samples from machine to machine, and notes what crosses."""
+
+    def __init__(self, link: Link | None, document: Document) -> None:
+        self.crossings: list[Crossing] = []
+        self._link, self._document = link, document
+        self._waiting: tuple[LinkItem, Path] | None = None
+
+    def link_here(self, item: LinkItem, path: Path) -> None:
+        """Note an item that says what crosses before the next layer."""
+        self.end()
+        self._waiting = (item, path)
+
+    def reach(self, step: _Step, flow: _Map, layers: list[Layer]) -> None:
+        """Note a layer that is about to run, after others, on what flows in."""
+        if not layers or layers[-1].machine == step.machine:
+            self.end()
+            return
+        item, path = self._waiting or (LinkItem(), step.path)
+        self._waiting = None
+        elements = item.elements or _flattened(flow)
+        if elements is None:
+            message = (
+                f"what goes to another machine before '{step.name}' is not known from what stands before"
+            )
+            hint = "put an item before it: {kind: link, elements: ...}"
+            self._document.complain(step.path, message, hint)
+            return
+        bits = item.bits or (None if self._link is None else self._link.bits)
+        if self._link is None:
+            message = f"'{step.name}' runs on another machine than '{layers[-1].name}': a 'link' is missing"
+            hint = "link: {energy_pj_per_bit: 3200, bits: 8} beside 'machines'"
+            self._document.complain(path, message, hint)
+            return
+        data = {"after": len(layers), "elements": elements, "bits": bits}
+        data |= {"source": layers[-1].machine, "target": step.machine}
+        self.crossings.append(Crossing(**data))
+
+    def end(self) -> None:
+        """Complain of an item after which no other machine comes."""
+        if self._waiting is not None:
+            message = "nothing crosses here: the layers before and after it run on one machine"
+            self._document.complain(self._waiting[1], message, "give a layer after it another 'machine'")
+        self._waiting = None
 
 
 def _take_name(name: str, path: Path, taken: set[str], document: Document) -> None:
