@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.fingerprint import program_fingerprint
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from procrustes_model.spec.network import Layer
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.zeros import Zeros
+
+
+AGAIN = " (again)"
+"""What the name of a layer ends in whose forward phase is computed again."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,9 @@ class _Planner:
             row = (layer.name, layer.kind, layer.phase, design.name, content, record.key)
             self.entries.append(Entry(*row, densities={}, assumed=False, note="", machine=machine))
 
-    def add(self, layer: Layer, phase: Phase, state: LayerState) -> None:
+    def add(self, layer: Layer, phase: Phase, state: LayerState, *, again: bool = False) -> None:
+        """Add a phase of a layer; `again`: its forward phase, computed again for the backward phase."""
+        before = len(self.entries)
         work = self.work
         content = problem_content(
             layer,
@@ -128,6 +134,9 @@ class _Planner:
             find_home(work.machine_of(layer)[1], problem, tensor)
         for design in work.designs:
             self._enter(layer, content, problem, design, state)
+        if again:
+            name = f"{layer.name}{AGAIN}"
+            self.entries[before:] = [replace(one, layer=name) for one in self.entries[before:]]
 
     def _enter(
         self,
@@ -217,6 +226,7 @@ def make_plan(work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS
         When a layer's problem is too large, or the architecture has no array for a dataflow.
     """
     planner = _Planner(work, bits)
+    again = {work.network.layers[position].name for position in work.network.again}
     for layer in work.network.in_order:
         if isinstance(layer, ElementwiseLayer):
             if layer.phase in work.phases:
@@ -226,6 +236,8 @@ def make_plan(work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS
             if isinstance(layer, ProblemLayer) and not (layer.trained or phase != Phase.WEIGHT_UPDATE):
                 continue
             planner.add(layer, phase, states[layer.name])
+        if layer.name in again and {Phase.FORWARD, Phase.WEIGHT_UPDATE} <= set(work.phases):
+            planner.add(layer, Phase.FORWARD, states[layer.name], again=True)
     return Plan(work, tuple(planner.entries), planner.cases, planner.ready)
 
 

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from procrustes_model.errors import SpecError
 from procrustes_model.spec.architecture_written import write_architecture
 from procrustes_model.spec.layer_zeros import LayerZeros, write_layer_zeros
+from procrustes_model.spec.network_checkpointing import Checkpointing
 from procrustes_model.spec.network_elementwise import ElementwiseLayer
 from procrustes_model.spec.network_machines import Crossing, Link, Machines
 from procrustes_model.spec.network_problem import ProblemLayer
@@ -178,6 +179,12 @@ class Network(Frozen):
         default=1,
         description="machines that train the network side by side, each on a batch; they add up gradients",
     )
+    checkpointing: Checkpointing | None = Field(
+        default=None, description="which inputs of layers are kept for training; empty: all"
+    )
+    branches: tuple[Name, ...] = Field(
+        default=(), description="layers beside the sequence: the next one has the same input"
+    )
     other_tensors: tuple[Name, ...] = Field(
         default=(),
         description="tensors of a checkpoint that are no layer's weights, named as layers; '*': also others",
@@ -191,6 +198,12 @@ class Network(Frozen):
         if not (self.layers or self.elementwise):
             raise ValueError("there is no layer")
         self._check_machines()
+        names = [layer.name for layer in self.layers]
+        for position, name in enumerate((self.checkpointing and self.checkpointing.layers) or ()):
+            if name not in names:
+                hint = did_you_mean(name, names)
+                message = f"no layer with multiply-accumulates is called '{name[:60]}'"
+                raise PartError(("checkpointing", "layers", position), message, hint)
         if any(one.after > len(self.layers) for one in self.elementwise):
             raise ValueError("an elementwise layer stands after more layers than there are")
         times = Counter(layer.name for layer in (*self.layers, *self.elementwise))
@@ -217,6 +230,13 @@ class Network(Frozen):
             raise PartError((), f"there is no 'link', over which {what}", "link: {energy_pj_per_bit: ...}")
         if self.link is not None and not needed:
             raise PartError(("link",), "'link' has no effect: nothing goes over it")
+
+    @property
+    def again(self) -> tuple[int, ...]:
+        """Positions of the layers whose forward phase a training step computes again."""
+        if self.checkpointing is None:
+            return ()
+        return self.checkpointing.again(tuple(layer.name for layer in self.layers))
 
     @property
     def in_order(self) -> tuple[Layer | ElementwiseLayer, ...]:
@@ -301,6 +321,9 @@ def _network_text(network: Network) -> str:
         lines.append(f"    {_scalar(name)}: {written}")
     if network.link is not None:
         lines.append(f"  link: {_value(network.link.model_dump(exclude_defaults=True))}")
+    if network.checkpointing is not None:
+        kept = network.checkpointing.model_dump(mode="json", exclude_none=True)
+        lines.append(f"  checkpointing: {_value(kept)}")
     if network.replicas > 1:
         lines.append(f"  replicas: {network.replicas}")
     lines.append("  layers:")
@@ -315,7 +338,11 @@ def _network_text(network: Network) -> str:
         if isinstance(layer, ElementwiseLayer):
             lines.append(f"    - {_elementwise_text(layer)}")
             continue
-        item, flow = _item(layer, flow)
+        item, after = _item(layer, flow)
+        if layer.name in network.branches:
+            item["branch"] = True
+        else:
+            flow = after
         for key in _BY_PHASE:
             if stated := getattr(layer, key):
                 item[key] = stated.written

@@ -46,6 +46,11 @@ class Elementwise(Frozen):
     bits: dict[Name, Count] = Field(
         default={}, description="bits of an element by tensor; others: those of the network, then the machine"
     )
+    saved: Tensors = Field(
+        default=(),
+        description="of them, those that are kept from the forward phase until the backward phase, such as "
+        "states of a neuron in every time step",
+    )
     at: dict[Name, Name] = Field(
         default={},
         description="by tensor, the level where it begins and ends, which must hold it; others: where the "
@@ -61,7 +66,9 @@ class Elementwise(Frozen):
     def _check_tensors(self) -> Elementwise:
         if not self.tensors:
             raise PartError((), "nothing is read or written", "name tensors in 'reads', 'writes' or 'states'")
-        for key in ("bits", "at"):
+        if self.saved and self.phase != Phase.FORWARD:
+            raise PartError(("saved",), f"'saved' has no effect in the phase {self.phase}")
+        for key in ("bits", "at", "saved"):
             for name in getattr(self, key):
                 if name not in self.tensors:
                     hint = did_you_mean(name, self.tensors) or f"it has {', '.join(self.tensors)}"

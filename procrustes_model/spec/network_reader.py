@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from procrustes_model.spec.network import InputShape, Layer, Network, NetworkLayer, taken_input
+from procrustes_model.spec.network_checkpointing import Checkpointing
 from procrustes_model.spec.network_elementwise import Elementwise, ElementwiseLayer
 from procrustes_model.spec.network_items import (
     ConvItem,
@@ -38,8 +39,10 @@ from procrustes_model.spec.widths import read_bits
 MAX_LAYERS = 10_000
 _TITLE = [
     *("name", "description", "source", "dataset", "input", "batch", "bits", "other_tensors", "tied_tensors"),
-    *("machines", "link", "replicas"),
+    *("machines", "link", "replicas", "checkpointing"),
 ]
+_LATER = ("machines", "link", "replicas", "checkpointing")
+"""Keys that are checked with all layers known."""
 _TOP_KEYS = [*_TITLE, "layers"]
 _USE, _PART = re.compile(r"(.+)_[0-9]+"), re.compile(r"(.+)\[[0-9:]+\]")
 _EXAMPLE = "such as [{name: conv1, kind: conv, channels: 64, kernel: 3, padding: 1}]"
@@ -157,9 +160,12 @@ def read_network(document: Document) -> Network:
     if "machines" in title:
         title["machines"] = read_machines(title["machines"], (*path, "machines"), document)
     blank = NetworkLayer(name="-", kind="fully_connected", in_channels=1, out_channels=1)
-    plain = {key: value for key, value in title.items() if key not in ("machines", "link", "replicas")}
+    plain = {key: value for key, value in title.items() if key in Network.model_fields and key not in _LATER}
     head = build(Network, {**plain, "layers": (blank,)}, document, path)
     link = build(Link, title["link"], document, (*path, "link")) if "link" in title else None
+    if "checkpointing" in title:
+        kept = build(Checkpointing, title["checkpointing"], document, (*path, "checkpointing"))
+        title["checkpointing"] = kept
     steps = _steps(content, document)
     document.raise_issues()
     assert head is not None
@@ -170,7 +176,8 @@ def read_network(document: Document) -> Network:
         title["input"] = taken_input(layers[0], head.input)
     elementwise = [one for work in works if (one := _finished(work, layers, document)) is not None]
     document.raise_issues()
-    title |= {"layers": layers, "elementwise": elementwise, "crossings": crossings}
+    branches = [step.name for step in steps if getattr(step.item, "branch", False)]
+    title |= {"layers": layers, "elementwise": elementwise, "crossings": crossings, "branches": branches}
     network = build(Network, title, document, path)
     if network is not None:
         _check_tied(network, document)
