@@ -14,7 +14,7 @@ from procrustes_model.mapper.constraints import for_problem
 from procrustes_model.mapper.level_rules import Constraints
 from procrustes_model.model.sparse.dense import costs_as_dense
 from procrustes_model.network.case import Case
-from procrustes_model.network.dataflow import dataflow_constraints
+from procrustes_model.network.dataflow import dataflow_constraints, in_sequence
 from procrustes_model.network.densities import LayerState, zeros_of
 from procrustes_model.network.streams import record_stream, stream_of
 from procrustes_model.spec.density import Density
@@ -157,6 +157,8 @@ class _Planner:
             constraints, note = for_problem(self.work.constraints, problem), ""
         else:
             constraints, note = dataflow_constraints(design.dataflow, architecture, problem)
+        if isinstance(layer, ProblemLayer):
+            constraints = in_sequence(constraints, layer.sequence, architecture, problem)
         # A design that leaves a phase dense costs there what the dense machine costs: that is one case.
         leaves_dense = zeros is not None and costs_as_dense(architecture, problem, zeros)
         case = self._case(architecture, problem, constraints, None if leaves_dense else zeros)

@@ -140,6 +140,11 @@ def load_work(request: NetworkRequest) -> Work:
     for one in machines:
         _check_names(designs, one, problems)
     if not isinstance(request, RunRequest):
+        if network.link is not None:
+            message = (
+                f"{network.name} has a link, and what goes over it is only counted in a run of the network"
+            )
+            raise SpecError(Issue(message, "procrustes network, or leave out 'machines' and 'replicas'"))
         return work
     if len(designs) == 2 and designs[0].name == designs[1].name:
         raise SpecError(

@@ -419,6 +419,10 @@ def _problem_keys(layer: ProblemLayer) -> dict[str, Any]:
     item = {"shape": content["shape"], "dimensions": content["dimensions"]}
     if layer.batch_dimension is not None:
         item["batch_dimension"] = layer.batch_dimension
+    if layer.sequence is not None:
+        item["sequence"] = layer.sequence
+    if not layer.trained:
+        item["trained"] = False
     return item | ({} if layer.count == 1 else {"count": layer.count})
 
 

@@ -14,6 +14,7 @@ from procrustes_model.spec.network import Padding, Pair
 from procrustes_model.spec.network_elementwise import Elements, Elementwise, Tensors
 from procrustes_model.spec.network_machines import LinkItem
 from procrustes_model.spec.network_problem import find_faults, result_names
+from procrustes_model.spec.network_recurrent import RecurrentKeys
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.problem_reader import CONTENT, read_content
 from procrustes_model.spec.schema import (
@@ -199,6 +200,10 @@ class ProblemItem(LayerItem):
         strict=True,
         description="whether its weights are trained; else they are given: no parameters, no weight update",
     )
+    sequence: Identifier | None = Field(
+        default=None,
+        description="a dimension whose steps wait for each other forward and backward: its loop is outermost",
+    )
     _problem: Problem | None = PrivateAttr(default=None)
 
     @property
@@ -247,6 +252,10 @@ class ElementwiseItem(Repeated, Elementwise):
         return self
 
 
+class RecurrentItem(Repeated, RecurrentKeys):
+    """A recurrent cell: three layers, called NAME_input, NAME_state and NAME_gates."""
+
+
 class UncountedItem(Frozen):
     """Something without multiply-accumulates."""
 
@@ -282,6 +291,7 @@ KINDS: dict[str, type[Frozen]] = {
     "problem": ProblemItem,
     "spmm": SpmmItem,
     "elementwise": ElementwiseItem,
+    "recurrent": RecurrentItem,
     "link": LinkItem,
     "pool": PoolItem,
     "global_pool": GlobalPoolItem,
@@ -289,13 +299,13 @@ KINDS: dict[str, type[Frozen]] = {
 _LAYERS = ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem", "spmm")
 _PAIRS = {"kernel": 1, "stride": 1, "dilation": 1, "padding": 0, "input_size": 1}
 _KIND_OF = {
-    "channels": ("conv", "grouped", "fully_connected"),
+    "channels": ("conv", "grouped", "fully_connected", "recurrent"),
     "groups": ("grouped",),
     "branch": ("conv", "grouped", "depthwise"),
     "concatenate": ("conv", "grouped"),
-    "repeat": (*_LAYERS, "elementwise"),
-    "first": (*_LAYERS, "elementwise"),
-    "machine": (*_LAYERS, "elementwise"),
+    "repeat": (*_LAYERS, "elementwise", "recurrent"),
+    "first": (*_LAYERS, "elementwise", "recurrent"),
+    "machine": (*_LAYERS, "elementwise", "recurrent"),
     "bits": (*_LAYERS, "elementwise", "link"),
     "starts": _LAYERS,
     "ends": _LAYERS,
@@ -343,7 +353,7 @@ def read_item(written: Any, path: Path, document: Document) -> Frozen | None:
         del data[key]
     if kind == "problem":
         return read_problem_item(data, path, document)
-    if kind in ("elementwise", "link"):
+    if kind in ("elementwise", "link", "recurrent"):
         return build(KINDS[kind], data, document, path)
     for key, least in _PAIRS.items():
         if key in data:
@@ -388,7 +398,7 @@ def read_problem_item(written: dict[str, Any], path: Path, document: Document) -
     item = build(ProblemItem, own, document, path)
     if item is None or problem is None:
         return None
-    for fault in find_faults(problem, item.batch_dimension, item.count):
+    for fault in find_faults(problem, item.batch_dimension, item.count, item.sequence):
         document.complain((*path, fault.key), fault.message, fault.hint)
     item._problem = problem
     return item if len(document.issues) == before else None

@@ -47,6 +47,9 @@ class ProblemLayer(Frozen):
         strict=True,
         description="whether its weights are trained; without, they are given, and there is no weight update",
     )
+    sequence: Identifier | None = Field(
+        default=None, description="a dimension whose steps wait for each other, forward and backward"
+    )
     problem: Problem = Field(description="one sample's, in the forward phase; named by its shape")
     batch_dimension: Identifier | None = Field(
         default=None, description="the dimension whose bound the batch multiplies; empty: one is added"
@@ -76,7 +79,7 @@ class ProblemLayer(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> ProblemLayer:
-        fault = next(find_faults(self.problem, self.batch_dimension, self.count), None)
+        fault = next(find_faults(self.problem, self.batch_dimension, self.count, self.sequence), None)
         if fault is not None:
             raise ValueError(f"{fault.message}; {fault.hint}" if fault.hint else fault.message)
         wrong = next(faults_of_bits(self.bits.written, result_names(self.problem).values()), None)
@@ -96,6 +99,7 @@ class ProblemLayer(Frozen):
                 self.starts,
                 self.ends,
                 self.trained,
+                self.sequence,
                 self.densities,
                 self.machine,
                 problem.shape,
@@ -183,7 +187,9 @@ def stands_alone(dimension: str, tensor: Tensor) -> bool:
     return moved == [(Term(dimension=dimension),)]
 
 
-def find_faults(problem: Problem, batch_dimension: str | None, count: int) -> Iterator[Fault]:
+def find_faults(
+    problem: Problem, batch_dimension: str | None, count: int, sequence: str | None = None
+) -> Iterator[Fault]:
     """Yield why a problem is no layer, what the roles say first; nothing where it is one.
 
     Parameters
@@ -192,6 +198,7 @@ def find_faults(problem: Problem, batch_dimension: str | None, count: int) -> It
         For one sample.
     batch_dimension : str or None
     count : int
+    sequence : str, optional
     """
     roles = layer_roles(problem)
     named = list(_role_faults(problem, roles))
@@ -206,6 +213,10 @@ def find_faults(problem: Problem, batch_dimension: str | None, count: int) -> It
         )
     elif batch_dimension is not None:
         yield from _batch_faults(problem, roles, batch_dimension, has_weights)
+    if sequence is not None and (sequence not in problem.dimensions or sequence == batch_dimension):
+        message = f"'{sequence[:60]}' is no dimension whose steps wait for each other"
+        hint = did_you_mean(sequence, [one for one in problem.dimensions if one != batch_dimension])
+        yield Fault("sequence", message, hint)
     if count > 1 and has_weights:
         yield Fault("count", "copies of a layer with weights are layers of their own", "'repeat' makes them")
     if problem.computes * count > LARGEST_PRODUCT:

@@ -21,6 +21,7 @@ from procrustes_model.spec.network_items import (
     MatmulItem,
     PoolItem,
     ProblemItem,
+    RecurrentItem,
     Repeated,
     SpmmItem,
     UncountedItem,
@@ -29,6 +30,7 @@ from procrustes_model.spec.network_items import (
 )
 from procrustes_model.spec.network_machines import Crossing, Link, LinkItem, read_machines
 from procrustes_model.spec.network_problem import ProblemLayer
+from procrustes_model.spec.network_recurrent import recurrent_layers
 from procrustes_model.spec.problem_reader import read_content
 from procrustes_model.spec.schema import Frozen, build
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
@@ -219,6 +221,14 @@ def _expand(written: Any, path: Path, document: Document) -> list[_Step]:
                     replace(step, name=f"{name}_{step.name}", machine=step.machine or item.machine)
                     for step in once
                 ]
+        elif isinstance(item, RecurrentItem):
+            for name in item.names:
+                for ending, written_one in recurrent_layers(item):
+                    part = read_item({"name": f"{name}_{ending}", **written_one}, place, document)
+                    if part is not None:
+                        steps.append(_Step(part, f"{name}_{ending}", place, item.machine))
+            if not _fits(len(steps), place, document):
+                return []
         elif item is not None:
             names = item.names if isinstance(item, Repeated) else ["-"]
             if not _fits(len(steps) + len(names), place, document):
@@ -411,7 +421,7 @@ def _run(step: _Step, flow: _Map, document: Document) -> tuple[dict[str, Any], _
         return {"name": step.name, "kind": "matmul", "count": item.count, **data}, _Map()
     if isinstance(item, ProblemItem):
         kept = {"problem": item.problem, "batch_dimension": item.batch_dimension, "count": item.count}
-        kept["trained"] = item.trained
+        kept |= {"trained": item.trained, "sequence": item.sequence}
         return {"name": step.name, "kind": "problem", **kept}, _Map()
     if isinstance(item, SpmmItem):
         bounds = {"C": item.k, "K": item.m, "N": item.n}
