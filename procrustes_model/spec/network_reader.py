@@ -308,7 +308,7 @@ def _layers(
     for step in steps:
         before = len(document.issues)
         if isinstance(step.item, LinkItem):
-            route.link_here(step.item, step.path)
+            route.link_here(step.item, step.path, flow)
             continue
         if _is_layer(step.item) and not isinstance(step.item, ElementwiseItem):
             route.reach(step, flow, layers)
@@ -352,21 +352,21 @@ class _Route:
     def __init__(self, link: Link | None, document: Document) -> None:
         self.crossings: list[Crossing] = []
         self._link, self._document = link, document
-        self._waiting: tuple[LinkItem, Path] | None = None
+        self._waiting: tuple[LinkItem, Path, _Map] | None = None
 
-    def link_here(self, item: LinkItem, path: Path) -> None:
-        """Note an item that says what crosses before the next layer."""
+    def link_here(self, item: LinkItem, path: Path, flow: _Map) -> None:
+        """Note an item that says what crosses: what flows there, before any pooling that follows."""
         self.end()
-        self._waiting = (item, path)
+        self._waiting = (item, path, flow)
 
     def reach(self, step: _Step, flow: _Map, layers: list[Layer]) -> None:
         """Note a layer that is about to run, after others, on what flows in."""
         if not layers or layers[-1].machine == step.machine:
             self.end()
             return
-        item, path = self._waiting or (LinkItem(), step.path)
+        item, path, there = self._waiting or (LinkItem(), step.path, flow)
         self._waiting = None
-        elements = item.elements or _flattened(flow)
+        elements = item.elements or _flattened(there)
         if elements is None:
             message = (
                 f"what goes to another machine before '{step.name}' is not known from what stands before"

@@ -114,6 +114,12 @@ def test_only_a_trained_part_gets_gradients_back() -> None:
     assert [(one.phase, one.bits) for one in costs] == [(Phase.FORWARD, 4 * 3 * 2)]
 
 
+def test_what_crosses_is_what_flows_where_the_link_stands() -> None:
+    before = [LAYERS[0], {"kind": "link"}, LAYERS[1], *LAYERS[2:]]
+    assert load_network(network(before)).crossings[0].elements == 3 * 16
+    assert load_network(network()).crossings[0].elements == 3 * 4
+
+
 def test_replicas_exchange_gradients_in_a_ring() -> None:
     """Each of N sends 2 (N - 1) / N of them; a naive ring counts them part by part."""
     layers = [{key: value for key, value in layer.items() if key != "machine"} for layer in LAYERS]
