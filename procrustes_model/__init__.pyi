@@ -16,6 +16,8 @@ from .model.sparse.imbalance import (
 )
 from .model.sparse.result import SparseResult as SparseResult
 from .network.macs import NetworkMacs as NetworkMacs, count_macs as count_macs
+from .network.memory import TrainingMemory as TrainingMemory, training_memory as training_memory
+from .network.memory_request import MemoryRequest as MemoryRequest
 from .network.request import RunRequest as RunRequest, TrainRequest as TrainRequest
 from .network.result import NetworkResult as NetworkResult, load_run as load_run
 from .network.run import run_network as run_network

@@ -20,6 +20,7 @@ from procrustes_model.cli import (
     imbalance,
     imports,
     masks,
+    memory,
     network,
     reproduce,
     search,
@@ -45,6 +46,7 @@ app.command(name="evaluate")(evaluate.evaluate_command)
 app.command(name="explain")(explain.explain_command)
 app.command(name="imbalance")(imbalance.imbalance_command)
 app.command(name="network")(network.network_command)
+app.command(name="memory")(memory.memory_command)
 app.command(name="train-cost")(train_cost.train_cost_command)
 app.command(name="search")(search.search_command)
 app.add_typer(imports.app, name="import")

@@ -45,9 +45,12 @@ def network_command(
     """
     from procrustes_model.network.files import plain_name
     from procrustes_model.network.run import run_network
+    from procrustes_model.network.work import own_machine
     from procrustes_model.spec.load import load_architecture, load_network
 
-    machine, net = load_architecture(request.architecture), load_network(request.network)
+    net = load_network(request.network)
+    own = own_machine(request.architecture, net)
+    machine = net.machines[own] if own else load_architecture(request.architecture)
     folder = None if request.out is None else Path(request.out)
     if figures:
         from procrustes_model.report.figures.style import check_plotting
@@ -61,7 +64,8 @@ def network_command(
         _count(replace(request, architecture=machine, network=net, out=None), folder, quiet)
         return
     with CaseProgress(folder, quiet, "walk" if request.sparsity is None else "list_candidates") as show:
-        result = run_network(replace(request, architecture=machine, network=net, out=folder, progress=show))
+        asked = replace(request, architecture=own or machine, network=net, out=folder, progress=show)
+        result = run_network(asked)
     # Of what was asked, the page tells what results depend on: however they were found, it is the same.
     command = shlex.join(["procrustes", "network", *request.decisive().to_words()])
     written = [] if folder is None else _write(result, folder, csv, figures, command if html else None)

@@ -118,8 +118,8 @@ def computations_of(case: Case, done: float) -> Computations:
 
 
 def counted_rows(plan: Plan, counts: Mapping[str, Computations]) -> tuple[CountedRow, ...]:
-    """Return the rows of a plan with what was counted of their cases."""
-    return tuple(CountedRow(entry, counts[entry.key]) for entry in plan.entries)
+    """Return the rows of a plan with what was counted of their cases; elementwise layers have none."""
+    return tuple(CountedRow(entry, counts[entry.key]) for entry in plan.entries if entry.key in counts)
 
 
 def plain_mapping(architecture: Architecture, problem: Problem) -> LoopNest:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.mapper.constraints import load_constraints
-from procrustes_model.mapper.level_rules import Constraints, LevelRules, LoopRules
+from procrustes_model.mapper.level_rules import Constraints, FactorRule, LevelRules, LoopRules
 from procrustes_model.spec.network_problem import stands_alone
-from procrustes_model.vocabulary import ANY_DATAFLOW, Role
+from procrustes_model.vocabulary import ANY_DATAFLOW, Phase, Role
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
@@ -60,6 +60,35 @@ def dataflow_constraints(
     level = LevelRules(_above_array(architecture), chosen)
     note = "" if spread == dims else f"{dataflow}: {spread[0]} over columns, {spread[1]} over rows"
     return replace(written, levels=(level,)), note
+
+
+def in_sequence(
+    constraints: Constraints, dimension: str | None, architecture: Architecture, problem: Problem
+) -> Constraints:
+    """Return constraints under which the steps of a dimension follow each other, one after all of another.
+
+    Its loop is at the outermost storage, outside all others, so that no part of a step is done with another
+    step's. What stays where it is from one step to the next, such as weights that fit, is still used again.
+
+    Parameters
+    ----------
+    constraints : Constraints
+    dimension : str or None
+        None: nothing waits.
+    architecture : Architecture
+    problem : Problem
+        The weight update waits for nothing: it adds up what all steps have left.
+    """
+    if dimension is None or problem.phase == Phase.WEIGHT_UPDATE:
+        return constraints
+    level = architecture.levels[architecture.outermost].name
+    whole = FactorRule(dimension, "=", problem.dimensions[dimension])
+    others = [name for name in problem.dimensions if name != dimension]
+    orders = [
+        LevelRules(level, {"temporal": LoopRules(factors=(whole,), order=(dimension, other))})
+        for other in others
+    ]
+    return replace(constraints, levels=(*constraints.levels, *orders))
 
 
 _MOVES: dict[str, frozenset[Role]] = {

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,6 +119,8 @@ def find_states(
     ]
     if len(weights) > 1:
         raise SpecError(Issue(f"the densities of weights are given twice: by {' and by '.join(weights)}"))
+    if profile is not None:
+        _refuse_twice(network, profile)
     states = {layer.name: LayerState(None if layer.weights else 1.0) for layer in network.layers}
     if profile is not None:
         silent = profile.weights.kept is None and not profile.weights.layers
@@ -136,6 +139,20 @@ def find_states(
         return states
     _refuse_unused(given, states)
     return {name: _complete(state, given) for name, state in states.items()}
+
+
+def _refuse_twice(network: Network, profile: DensityProfile) -> None:
+    """Raise where a profile names a layer that states the same tensor's zeros itself."""
+    for role, key, named in (
+        (Role.WEIGHTS, "weights", profile.weights.layers),
+        (Role.INPUT, "activations", profile.activations.layers),
+    ):
+        for layer in network.layers:
+            if layer.name in named and role.tensor in dict(layer.densities):
+                message = f"the density of {role.tensor} of '{layer.name}' is stated by {network.name}, too"
+                raise SpecError(
+                    profile.issue(message, "keep one of them", ("density", key, "layers", layer.name))
+                )
 
 
 def _refuse_unused(given: Mapping[Role, float], states: Mapping[str, LayerState]) -> None:
@@ -198,7 +215,12 @@ def _known(density: np.float64) -> float | None:
     return None if np.isnan(density) else float(density)
 
 
-def zeros_of(problem: Problem, sparsity: Sparsity, state: LayerState) -> Zeros:
+def zeros_of(
+    problem: Problem,
+    sparsity: Sparsity,
+    state: LayerState,
+    own: Mapping[str, Density] = MappingProxyType({}),
+) -> Zeros:
     """Return a sparse design with the densities and masks of one phase of a layer.
 
     Only tensors that the design has zeros in, in this phase, are replaced: a design decides which tensor is
@@ -211,6 +233,8 @@ def zeros_of(problem: Problem, sparsity: Sparsity, state: LayerState) -> Zeros:
         The phase of a layer.
     sparsity : Sparsity
     state : LayerState
+    own : mapping of str to Density
+        What the layer itself says of its tensors, in place of all else.
     """
     densities: dict[str, Any] = {}
     masks: dict[str, Bools] = {}
@@ -218,6 +242,9 @@ def zeros_of(problem: Problem, sparsity: Sparsity, state: LayerState) -> Zeros:
     phase: Phase = problem.phase or Phase.FORWARD
     for name, design in sparsity.phase(phase).densities.items():
         role = problem.role_of(name)
+        if name in own and design.model != "dense" and (role is None or phase in KNOWN_IN[role]):
+            _take_own(own[name], name, problem, densities, masks)
+            continue
         if design.model == "dense" or role is None or phase not in KNOWN_IN[role]:
             continue
         if role == Role.WEIGHTS and state.mask is not None and phase != Phase.WEIGHT_UPDATE:
@@ -263,6 +290,22 @@ def weights_kept(problem: Problem, sparsity: Sparsity | None, state: LayerState)
     if name in zeros.densities:
         design = type(design)(**zeros.densities[name])
     return share_of(design, name, problem)
+
+
+def _take_own(
+    density: Density, name: str, problem: Problem, densities: dict[str, Any], masks: dict[str, Bools]
+) -> None:
+    """Take what a layer itself says of a tensor: a mask where it is read, else its density."""
+    from procrustes_model.model.sparse.masks import read_mask
+
+    if density.mask is None:
+        densities[name] = density.model_dump(mode="json", exclude_none=True)
+        return
+    mask = read_mask(density.mask, problem, name, alone=True)
+    if name == problem.output.name:
+        densities[name] = {"model": "hypergeometric", "density": float(mask.mean())}
+    else:
+        masks[name] = mask
 
 
 def _stated(

@@ -38,6 +38,8 @@ def write_run(result: NetworkResult, folder: Path) -> None:
         (folder / kind).mkdir(exist_ok=True)
     problems, mappings = problem_files(result), mapping_files(result)
     for row in result.rows:
+        if not row.case.searched:
+            continue
         problem, mapping = problems[row.layer, row.phase], mappings[row.layer, row.phase, row.design]
         write_atomically(folder / "problems" / problem, _yaml({"problem": row.entry.problem}))
         own = row.case.mapping["mapping"] | {"name": mapping.removesuffix(".yaml")[:100]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
@@ -15,20 +15,29 @@ from procrustes_model.mapper.constraints import for_problem
 from procrustes_model.mapper.level_rules import Constraints
 from procrustes_model.model.sparse.dense import costs_as_dense
 from procrustes_model.network.case import Case
-from procrustes_model.network.dataflow import dataflow_constraints
+from procrustes_model.network.dataflow import dataflow_constraints, in_sequence
 from procrustes_model.network.densities import LayerState, zeros_of
+from procrustes_model.network.streams import record_stream, stream_of
 from procrustes_model.spec.density import Density
 from procrustes_model.spec.homes import find_home
 from procrustes_model.spec.load import load_problem
+from procrustes_model.spec.network_elementwise import ElementwiseLayer
+from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.vocabulary import Phase
 from procrustes_model.workloads.layer import problem_content
 
 if TYPE_CHECKING:
+    from procrustes_model.network.record import CaseRecord
     from procrustes_model.network.work import Design, Work
+    from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.network import Layer
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.zeros import Zeros
+
+
+AGAIN = " (again)"
+"""What the name of a layer ends in whose forward phase is computed again."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,8 @@ class Entry:
         Where a dataflow was bent to fit.
     own : str
         The layer's own design in place of `design`; empty: it has none.
+    machine : str
+        What the network calls the machine that runs it; empty: the machine of the run.
     """
 
     layer: str
@@ -64,6 +75,7 @@ class Entry:
     assumed: bool
     note: str
     own: str = ""
+    machine: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +88,15 @@ class Plan:
     entries : tuple of Entry
         By layer, phase and design, in this order.
     cases : dict of str to Case
-        By key.
+        What is searched, by key.
+    ready : dict of str to CaseRecord
+        What needs no search: elementwise layers, by key.
     """
 
     work: Work
     entries: tuple[Entry, ...]
     cases: dict[str, Case]
+    ready: dict[str, CaseRecord] = field(default_factory=dict)
 
 
 @dataclass
@@ -92,8 +107,22 @@ class _Planner:
     bits: Bits
     entries: list[Entry] = field(default_factory=list)
     cases: dict[str, Case] = field(default_factory=dict)
+    ready: dict[str, CaseRecord] = field(default_factory=dict)
 
-    def add(self, layer: Layer, phase: Phase, state: LayerState) -> None:
+    def add_elementwise(self, layer: ElementwiseLayer) -> None:
+        work = self.work
+        stream = stream_of(layer, work.network, work.batch, self.bits)
+        machine, architecture = work.machine_of(layer)
+        record = record_stream(stream, architecture, work.objective)
+        self.ready[record.key] = record
+        for design in work.designs:
+            content = {**record.problem, "name": stream.name}
+            row = (layer.name, layer.kind, layer.phase, design.name, content, record.key)
+            self.entries.append(Entry(*row, densities={}, assumed=False, note="", machine=machine))
+
+    def add(self, layer: Layer, phase: Phase, state: LayerState, *, again: bool = False) -> None:
+        """Add a phase of a layer; `again`: its forward phase, computed again for the backward phase."""
+        before = len(self.entries)
         work = self.work
         content = problem_content(
             layer,
@@ -106,10 +135,13 @@ class _Planner:
         )
         problem = load_problem({"problem": content})
         for tensor in problem.homes:
-            find_home(work.architecture, problem, tensor)
+            find_home(work.machine_of(layer)[1], problem, tensor)
         for number, design in enumerate(work.designs):
             its = work.design_of(layer, state) if number == 0 else design
             self._enter(layer, content, problem, design, its, state)
+        if again:
+            name = f"{layer.name}{AGAIN}"
+            self.entries[before:] = [replace(one, layer=name) for one in self.entries[before:]]
 
     def _enter(
         self,
@@ -121,14 +153,19 @@ class _Planner:
         state: LayerState,
     ) -> None:
         phase: Phase = problem.phase or Phase.FORWARD
-        zeros = None if its.sparsity is None else zeros_of(problem, its.sparsity, state)
+        machine, architecture = self.work.machine_of(layer)
+        zeros = (
+            None if its.sparsity is None else zeros_of(problem, its.sparsity, state, dict(layer.densities))
+        )
         if self.work.constraints is not None:
             constraints, note = for_problem(self.work.constraints, problem), ""
         else:
-            constraints, note = dataflow_constraints(design.dataflow, self.work.architecture, problem)
+            constraints, note = dataflow_constraints(design.dataflow, architecture, problem)
+        if isinstance(layer, ProblemLayer):
+            constraints = in_sequence(constraints, layer.sequence, architecture, problem)
         # A design that leaves a phase dense costs there what the dense machine costs: that is one case.
-        leaves_dense = zeros is not None and costs_as_dense(self.work.architecture, problem, zeros)
-        case = self._case(problem, constraints, None if leaves_dense else zeros)
+        leaves_dense = zeros is not None and costs_as_dense(architecture, problem, zeros)
+        case = self._case(architecture, problem, constraints, None if leaves_dense else zeros)
         self.cases.setdefault(case.key, case)
         self.entries.append(
             Entry(
@@ -142,12 +179,15 @@ class _Planner:
                 assumed=state.assumed and zeros is not None and "Inputs" in zeros.densities,
                 note=note,
                 own="" if its is design else its.name,
+                machine=machine,
             )
         )
 
-    def _case(self, problem: Problem, constraints: Constraints, zeros: Zeros | None) -> Case:
+    def _case(
+        self, machine: Architecture, problem: Problem, constraints: Constraints, zeros: Zeros | None
+    ) -> Case:
         # Where nothing leaks, runs at other clocks share their cases.
-        architecture, objective = self.work.architecture.as_priced, self.work.objective
+        architecture, objective = machine.as_priced, self.work.objective
         bounds = "_".join(f"{name}{bound}" for name, bound in problem.dimensions.items())
         plain = problem.model_copy(update={"name": f"{problem.shape}_{bounds}"[:100]})
         described = {
@@ -193,13 +233,23 @@ def make_plan(work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS
         When a layer's problem is too large, or the architecture has no array for a dataflow.
     """
     planner = _Planner(work, bits)
-    for layer in work.network.layers:
-        for phase in work.phases_of(layer, states[layer.name]):
-            planner.add(layer, phase, states[layer.name])
+    again = {work.network.layers[position].name for position in work.network.again}
+    for layer in work.network.in_order:
+        if isinstance(layer, ElementwiseLayer):
+            if layer.phase in work.phases:
+                planner.add_elementwise(layer)
+            continue
+        state = states[layer.name]
+        for phase in work.phases_of(layer, state):
+            if isinstance(layer, ProblemLayer) and not (layer.trained or phase != Phase.WEIGHT_UPDATE):
+                continue
+            planner.add(layer, phase, state)
+        if layer.name in again and {Phase.FORWARD, Phase.WEIGHT_UPDATE} <= set(work.phases):
+            planner.add(layer, Phase.FORWARD, state, again=True)
     if not planner.entries:
         phases = ", ".join(phase.text for phase in work.phases)
         raise SpecError(Issue(f"no layer takes part in any of the phases {phases}"))
-    return Plan(work, tuple(planner.entries), planner.cases)
+    return Plan(work, tuple(planner.entries), planner.cases, planner.ready)
 
 
 def _densities(zeros: Zeros) -> dict[str, float]:

@@ -47,7 +47,7 @@ class CaseRecord:
     objective : str
         As `parse_objective` reads it.
     mapping : dict
-        As `Mapping.to_dict` returns it; `load_mapping` reads it.
+        As `Mapping.to_dict` returns it; `load_mapping` reads it. Empty of an elementwise layer.
     result : dict
         As `Result.to_dict` returns it.
     rows : tuple of dict
@@ -93,6 +93,11 @@ class CaseRecord:
     def utilization(self) -> float:
         """Operations done / operations that all units could do in the cycles."""
         return float(self.result["utilization"])
+
+    @property
+    def searched(self) -> bool:
+        """Whether it has a mapping; what elementwise layers cost follows from their elements."""
+        return bool(self.mapping)
 
     @property
     def imbalance(self) -> dict[str, Any] | None:
@@ -231,6 +236,29 @@ def describe_case(
         proven=proven,
         gap=gap,
         limit=limit,
+    )
+
+
+def describe_result(key: str, problem: dict[str, Any], objective: str, result: Result) -> CaseRecord:
+    """Return the record of what has no mapping, and costs what it costs.
+
+    Parameters
+    ----------
+    key : str
+    problem : dict
+        As `CaseRecord` has it.
+    objective : str
+    result : Result
+    """
+    return CaseRecord(
+        key=key,
+        problem=_plain(problem),
+        objective=objective,
+        mapping={},
+        **_numbers(result),
+        proven=True,
+        gap=0.0,
+        limit=None,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.model.time import Time
+from procrustes_model.network.links import LinkCost
 from procrustes_model.network.plan import Entry
 from procrustes_model.network.record import CaseRecord
 from procrustes_model.network.schema import check_run
@@ -55,11 +56,24 @@ class Row:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates if nothing were zero."""
+        """Multiply-accumulates if nothing were zero; none of an elementwise layer."""
+        if not self.case.searched:
+            return 0
         product = 1
         for bound in self.case.problem["dimensions"].values():
             product *= bound
         return product
+
+    @property
+    def computes(self) -> int | float:
+        """Multiply-accumulates done; an expected value where something is zero."""
+        done: int | float = self.case.result["compute"]["computes"]
+        return done if self.case.searched else 0
+
+    @property
+    def operations(self) -> int:
+        """Operations of an elementwise layer; none of others."""
+        return 0 if self.case.searched else int(self.case.result["compute"]["computes"])
 
 
 @dataclass(frozen=True)
@@ -77,7 +91,9 @@ class Totals:
     busy : float
         Cycles of units that they take.
     units : int
-        Compute units of the machine.
+        Compute units of the machine; of several, those of the largest.
+    offered : int
+        Cycles of units that there were: units times cycles, machine by machine.
     energy_by_level : dict of str to float
         pJ; adds up to `energy_pj` but for rounding.
     rows, proven, ideal : int
@@ -93,6 +109,7 @@ class Totals:
     computes: int | float
     busy: float
     units: int
+    offered: int
     energy_by_level: dict[str, float]
     rows: int
     proven: int
@@ -102,7 +119,7 @@ class Totals:
     @property
     def utilization(self) -> float:
         """Operations done / operations that all units could do in the cycles."""
-        return self.busy / (self.units * self.cycles) if self.cycles else 0.0
+        return self.busy / self.offered if self.offered else 0.0
 
     @property
     def edp_j_cycles(self) -> float:
@@ -133,9 +150,10 @@ def add_up(rows: Iterable[Row]) -> Totals:
         energy_pj=sum(row.case.energy_pj for row in rows),
         cycles=sum(row.case.cycles for row in rows),
         macs=sum(row.macs for row in rows),
-        computes=sum(row.case.result["compute"]["computes"] for row in rows),
+        computes=sum(row.computes for row in rows),
         busy=sum(_busy(row.case.result["compute"]) for row in rows),
         units=max((int(row.case.result["compute"]["instances"]) for row in rows), default=0),
+        offered=sum(int(row.case.result["compute"]["instances"]) * row.case.cycles for row in rows),
         energy_by_level=levels,
         rows=len(rows),
         proven=sum(row.case.proven for row in rows),
@@ -184,6 +202,8 @@ class NetworkResult:
         on, specifications in full; ``program``; ``densities`` by layer.
     rows : tuple of Row
         By layer, phase and design, in this order.
+    links : tuple of LinkCost
+        What goes over the link of the network; not part of totals, which are those of machines.
     """
 
     architecture: str
@@ -194,6 +214,7 @@ class NetworkResult:
     objective: str
     inputs: dict[str, Any]
     rows: tuple[Row, ...]
+    links: tuple[LinkCost, ...] = ()
 
     @property
     def design(self) -> str:
@@ -223,9 +244,24 @@ class NetworkResult:
 
     @property
     def clock_ghz(self) -> float | None:
-        """Clock of the machine; None where it states none."""
-        clock: float | None = self.inputs["architecture"].get("clock_ghz")
+        """Clock of the machine; None where it states none, or where there are several machines."""
+        return self.clock_of(self.machines[0]) if len(self.machines) == 1 else None
+
+    def clock_of(self, machine: str) -> float | None:
+        """Return the clock of a machine by its name in `machines`; None where it states none."""
+        others = self.inputs["network"].get("machines", {})
+        clock: float | None = (others[machine] if machine else self.inputs["architecture"]).get("clock_ghz")
         return clock
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """What the network calls the machines that run layers; empty: that of the run."""
+        return tuple(dict.fromkeys(row.entry.machine for row in self.rows)) or ("",)
+
+    @property
+    def replicas(self) -> int:
+        """Machines that do the same on batches of their own."""
+        return int(self.inputs["network"].get("replicas", 1))
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -266,6 +302,8 @@ class NetworkResult:
         if self.baseline is None:
             raise SpecError(Issue("this run has no baseline to compare with", "--baseline dense"))
         ours, theirs = self.totals(None, phase, layer), self.totals(self.baseline, phase, layer)
+        if not ours.rows:  # a phase in which no layer has work
+            return Ratio(1.0, 1.0, 1.0)
         return Ratio(
             theirs.energy_pj / ours.energy_pj,
             theirs.cycles / ours.cycles,
@@ -285,6 +323,7 @@ class NetworkResult:
             "objective": self.objective,
             "inputs": self.inputs,
             "rows": [asdict(row.entry) for row in self.rows],
+            **({"links": [asdict(one) for one in self.links]} if self.links else {}),
         }
         return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -319,6 +358,7 @@ def load_run(folder: str | Path) -> NetworkResult:
         head = {key: data[key] for key in ("architecture", "network", "batch", "objective", "inputs")}
         phases = tuple(Phase(name) for name in data["phases"])
         designs = tuple(data["designs"])
+        links = tuple(LinkCost(**{**one, "phase": Phase(one["phase"])}) for one in data.get("links", ()))
     except SpecError:
         raise
     except OSError as error:
@@ -327,7 +367,7 @@ def load_run(folder: str | Path) -> NetworkResult:
         raise SpecError(Issue(f"this is no run: {error}", None, str(path))) from None
     store = CaseStore(Path(folder))
     rows = tuple(Row(entry, _read_case(store, entry, path)) for entry in entries)
-    return NetworkResult(phases=phases, designs=designs, rows=rows, **head)
+    return NetworkResult(phases=phases, designs=designs, rows=rows, links=links, **head)
 
 
 def _read_case(store: CaseStore, entry: Entry, path: Path) -> CaseRecord:

@@ -9,6 +9,7 @@ from pathlib import Path
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.case import Case
 from procrustes_model.network.engine import check_engine, run_cases
+from procrustes_model.network.links import link_costs
 from procrustes_model.network.plan import Plan, make_plan
 from procrustes_model.network.progress import RunProgress
 from procrustes_model.network.record import CaseRecord, best_of
@@ -51,6 +52,7 @@ def run_network(request: RunRequest) -> NetworkResult:
         objective=work.objective,
         inputs=as_read(describe(work, states)),
         rows=tuple(Row(entry, records[entry.key]) for entry in plan.entries),
+        links=link_costs(work.network, work.own or work.architecture.name, work.batch, work.phases),
     )
     if request.out is not None:
         from procrustes_model.network.files import write_run
@@ -91,6 +93,8 @@ def find_records(plan: Plan, request: NetworkRequest) -> dict[str, CaseRecord]:
     if request.out is not None:
         store = CaseStore(prepare_folder(request.out))
         prepare_folder(Path(request.out) / CASES)
+    for key in plan.ready:
+        store.check(key)
     known, damaged = _read_kept(plan, store)
     records = {key: record for key, record in known.items() if record.answers(request.seconds)}
     missing = sorted(
@@ -123,7 +127,7 @@ def find_records(plan: Plan, request: NetworkRequest) -> dict[str, CaseRecord]:
                 tell(None)
     if failed:
         raise SpecError(_explain(plan, failed))
-    return records
+    return records | {key: store.put(record) for key, record in plan.ready.items()}
 
 
 def _check_designs(plan: Plan, cases: Sequence[Case]) -> None:

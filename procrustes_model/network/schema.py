@@ -96,6 +96,19 @@ class _Entry(BaseModel):
     assumed: bool
     note: str
     own: str = ""
+    machine: str = ""
+
+
+class _Link(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: str
+    phase: Annotated[Phase, Field(strict=False)]
+    elements: Whole
+    bits_per_element: Whole
+    bits: Whole
+    energy_pj: Amount
+    seconds: Amount | None
 
 
 class _Run(_Open):
@@ -107,6 +120,7 @@ class _Run(_Open):
     objective: str
     inputs: dict[str, Any]
     rows: list[_Entry]
+    links: list[_Link] = []
 
 
 def check_case(content: Mapping[str, Any]) -> None:

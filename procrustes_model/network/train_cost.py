@@ -134,6 +134,7 @@ def _search(dense: Plan, plans: Mapping[Any, Plan], request: TrainRequest) -> _K
     searched = [dense, *plans.values()] if request.mappings == "each" else [dense]
     records = find_records(_together(searched), request)
     found = _Known({}, records, searches=len(records))
+    records |= _together(list(plans.values())).ready
     if request.mappings == "dense":
         records |= dict(_evaluated(dense, list(plans.values()), records, found.unsaved, request.progress))
     cases = _together([dense, *plans.values()]).cases
@@ -202,7 +203,9 @@ def _together(plans: Sequence[Plan]) -> Plan:
     cases: dict[str, Case] = {}
     for plan in plans:
         cases |= plan.cases
-    return replace(plans[0], entries=tuple(entry for plan in plans for entry in plan.entries), cases=cases)
+    ready = {key: record for plan in plans for key, record in plan.ready.items()}
+    entries = tuple(entry for plan in plans for entry in plan.entries)
+    return replace(plans[0], entries=entries, cases=cases, ready=ready)
 
 
 def _evaluated(

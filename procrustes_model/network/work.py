@@ -22,6 +22,7 @@ from procrustes_model.spec.level_roles import explain_missing, place_levels
 from procrustes_model.spec.load import load_architecture, load_network, load_sparsity
 from procrustes_model.spec.network import Layer, Network
 from procrustes_model.spec.network_density import DensityProfile, load_density
+from procrustes_model.spec.network_elementwise import ElementwiseLayer
 from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.sparsity import SparsePhase, Sparsity
@@ -78,6 +79,8 @@ class Work:
         See `training_problem`.
     own_designs : bool
         Whether layers have their own designs, and what parts of a schedule say, on the first machine.
+    own : str
+        What the network calls the machine of the run, if anything.
     """
 
     request: NetworkRequest
@@ -88,6 +91,12 @@ class Work:
     phases: tuple[Phase, ...] = PHASES
     as_published: bool = False
     own_designs: bool = True
+    own: str = ""
+
+    def machine_of(self, layer: Layer | ElementwiseLayer) -> tuple[str, Architecture]:
+        """Return the machine that runs a layer, and its name; that is empty of the run's own machine."""
+        name = layer.machine or self.own
+        return name, self.network.machines[name] if name else self.architecture
 
     @property
     def batch(self) -> int:
@@ -121,23 +130,38 @@ def load_work(request: NetworkRequest) -> Work:
     SpecError
         When one is wrong, or they do not go together.
     """
-    request = _load(request)
-    machine = cast("Architecture", request.architecture)
+    network = load_network(cast("Any", request.network))
+    own = own_machine(request.architecture, network)
+    machine = network.machines[own] if own else load_architecture(cast("Any", request.architecture))
+    own = own or next((name for name, one in network.machines.items() if one == machine), "")
+    _check_placed(network, own)
+    request = _load(replace(request, network=network, architecture=machine))
     problems = kinds_of_problems(request)
-    if issues := strange_tensors(machine, problems[0]):  # here, and not once in every layer and phase
-        raise SpecError(issues)
+    machines = (machine, *(one for name, one in network.machines.items() if name != own))
+    for one in machines:
+        if problems and (issues := strange_tensors(one, problems[0])):  # here, not once in every layer
+            raise SpecError(issues)
     rules = None
     if request.constraints is not None:
+        if network.machines:
+            message = "constraints name levels of one machine, and the network runs on several"
+            raise SpecError(Issue(message, "leave them out, or choose a dataflow"))
         rules = load_constraints(request.constraints, machine, problems)
     request = replace(request, constraints=rules)
     flow = request.dataflow if rules is None else rules.name
     designs = [make_design(cast("Sparsity | None", request.sparsity), flow)]
-    work = Work(request, machine, cast("Network", request.network), rules, tuple(designs))
+    work = Work(request, machine, network, rules, tuple(designs), own=own)
     if isinstance(request, RunRequest) and request.baseline is not None:
         designs.append(make_design(cast("Sparsity", request.baseline), flow))
-    own = [make_design(layer.sparsity, flow) for layer in work.network.layers if layer.sparsity is not None]
-    check_names([*designs, *own], machine, problems)
+    theirs = [make_design(layer.sparsity, flow) for layer in network.layers if layer.sparsity is not None]
+    for one in machines:
+        check_names([*designs, *theirs], one, problems)
     if not isinstance(request, RunRequest):
+        if network.link is not None:
+            message = (
+                f"{network.name} has a link, and what goes over it is only counted in a run of the network"
+            )
+            raise SpecError(Issue(message, "procrustes network, or leave out 'machines' and 'replicas'"))
         return work
     if len(designs) == 2 and designs[0].name == designs[1].name:
         raise SpecError(
@@ -147,6 +171,21 @@ def load_work(request: NetworkRequest) -> Work:
         )
     phases = cast("tuple[Phase, ...]", request.phases)
     return replace(work, designs=tuple(designs), phases=phases, as_published=request.as_published)
+
+
+def own_machine(source: object, network: Network) -> str:
+    """Return the name of the network's machine that is asked for as that of the run; empty: it is another."""
+    return source if isinstance(source, str) and source in network.machines else ""
+
+
+def _check_placed(network: Network, own: str) -> None:
+    """Raise where no layer is left for the machine of the run."""
+    if own or not network.machines:
+        return
+    if all(layer.machine for layer in (*network.layers, *network.elementwise)):
+        names = ", ".join(network.machines)
+        message = f"every layer of {network.name} has a machine, and none is left for that of the run"
+        raise SpecError(Issue(message, f"name one of them in its place: {names}"))
 
 
 def check_names(designs: Sequence[Design], machine: Architecture, problems: Sequence[Problem]) -> None:

@@ -14,10 +14,24 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from procrustes_model.errors import SpecError
+from procrustes_model.spec.architecture_written import write_architecture
+from procrustes_model.spec.layer_zeros import LayerZeros, write_layer_zeros
+from procrustes_model.spec.network_checkpointing import Checkpointing
+from procrustes_model.spec.network_elementwise import ElementwiseLayer
+from procrustes_model.spec.network_machines import Crossing, Link, Machines
 from procrustes_model.spec.network_problem import ProblemLayer
-from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Name, Phases, Text
+from procrustes_model.spec.schema import (
+    LARGEST_PRODUCT,
+    Count,
+    Frozen,
+    Name,
+    PartError,
+    Phases,
+    Text,
+)
 from procrustes_model.spec.sparsity import Sparsity
 from procrustes_model.spec.stays import NOWHERE, Stays
+from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.versions import KEY, VERSIONS
 from procrustes_model.vocabulary import PHASES
@@ -76,6 +90,12 @@ class NetworkLayer(Frozen):
         default=None, description="a sparse design of its own; empty: that of the run"
     )
     phases: Phases = Field(default=PHASES, description="phases of training that it takes part in")
+    machine: Name | None = Field(
+        default=None, description="the machine of the network that runs it; empty: that of the run"
+    )
+    densities: LayerZeros = Field(
+        default=(), description="zeros of the layer's own tensors, in place of all else that is said of them"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> NetworkLayer:
@@ -159,7 +179,25 @@ class Network(Frozen):
         default=NO_BITS, description="bits of elements of all layers, by tensor or by phase and tensor"
     )
     layers: tuple[Annotated[Layer, Field(discriminator="kind")], ...] = Field(
-        min_length=1, description="layers, first to last"
+        description="layers with multiply-accumulates, first to last"
+    )
+    elementwise: tuple[ElementwiseLayer, ...] = Field(
+        default=(), description="layers without multiply-accumulates, first to last"
+    )
+    machines: Machines = Field(
+        default={}, description="machines beside that of the run, by the name that layers call them"
+    )
+    link: Link | None = Field(default=None, description="what connects machines, or replicas")
+    crossings: tuple[Crossing, ...] = Field(default=(), description="maps that go over the link")
+    replicas: Count = Field(
+        default=1,
+        description="machines that train the network side by side, each on a batch; they add up gradients",
+    )
+    checkpointing: Checkpointing | None = Field(
+        default=None, description="which inputs of layers are kept for training; empty: all"
+    )
+    branches: tuple[Name, ...] = Field(
+        default=(), description="layers beside the sequence: the next one has the same input"
     )
     other_tensors: tuple[Name, ...] = Field(
         default=(),
@@ -171,11 +209,57 @@ class Network(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Network:
-        times = Counter(layer.name for layer in self.layers)
+        if not (self.layers or self.elementwise):
+            raise ValueError("there is no layer")
+        self._check_machines()
+        names = [layer.name for layer in self.layers]
+        for position, name in enumerate((self.checkpointing and self.checkpointing.layers) or ()):
+            if name not in names:
+                hint = did_you_mean(name, names)
+                message = f"no layer with multiply-accumulates is called '{name[:60]}'"
+                raise PartError(("checkpointing", "layers", position), message, hint)
+        if any(one.after > len(self.layers) for one in self.elementwise):
+            raise ValueError("an elementwise layer stands after more layers than there are")
+        times = Counter(layer.name for layer in (*self.layers, *self.elementwise))
         twice = [name for name, number in times.items() if number > 1]
         if twice:
             raise ValueError(f"layer names must differ: {', '.join(twice[:5])}")
         return self
+
+    def _check_machines(self) -> None:
+        """Raise where machines, their link and the layers on them do not go together."""
+        placed = {one.machine for one in (*self.layers, *self.elementwise)} - {None}
+        for name in placed:
+            if name not in self.machines:
+                hint = did_you_mean(str(name), self.machines) or "state it under 'machines'"
+                raise PartError((), f"'{name}' is none of the machines of the network", hint)
+        for name in self.machines:
+            if name not in placed:
+                raise PartError(("machines", name), f"no layer runs on the machine '{name}'")
+        if self.replicas > 1 and self.machines:
+            raise PartError(("replicas",), "'replicas' and 'machines' are both given", "keep one of them")
+        needed = self.replicas > 1 or self.crossings
+        if needed and self.link is None:
+            what = "replicas exchange" if self.replicas > 1 else "maps go from machine to machine"
+            raise PartError((), f"there is no 'link', over which {what}", "link: {energy_pj_per_bit: ...}")
+        if self.link is not None and not needed:
+            raise PartError(("link",), "'link' has no effect: nothing goes over it")
+
+    @property
+    def again(self) -> tuple[int, ...]:
+        """Positions of the layers whose forward phase a training step computes again."""
+        if self.checkpointing is None:
+            return ()
+        return self.checkpointing.again(tuple(layer.name for layer in self.layers))
+
+    @property
+    def in_order(self) -> tuple[Layer | ElementwiseLayer, ...]:
+        """All layers, as they follow each other."""
+        ordered: list[Layer | ElementwiseLayer] = []
+        for index in range(len(self.layers) + 1):
+            ordered += [one for one in self.elementwise if one.after == index]
+            ordered += self.layers[index : index + 1]
+        return tuple(ordered)
 
     @property
     def macs(self) -> int:
@@ -231,7 +315,9 @@ def _network_text(network: Network) -> str:
     texts = {key: getattr(network, key) for key in ("description", "source", "dataset")}
     lines += [f"  {key}: {json.dumps(text, ensure_ascii=False)}" for key, text in texts.items() if text]
     flow: _Flow | None = None
-    shape = None if network.input is None else taken_input(network.layers[0], network.input)
+    shape = None
+    if network.input is not None and network.layers:
+        shape = taken_input(network.layers[0], network.input)
     if shape is not None:
         flow = (shape.channels, shape.height, shape.width)
         rows = "" if flow[1:] == (1, 1) else f", height: {shape.height}, width: {shape.width}"
@@ -243,15 +329,51 @@ def _network_text(network: Network) -> str:
         lines.append(f"  other_tensors: {_value(list(network.other_tensors))}")
     if network.tied_tensors:
         lines.append(f"  tied_tensors: {_value([list(pair) for pair in network.tied_tensors])}")
+    for name, machine in network.machines.items():
+        lines += [] if "  machines:" in lines else ["  machines:"]
+        written = json.dumps(write_architecture(machine.model_dump(mode="json")))
+        lines.append(f"    {_scalar(name)}: {written}")
+    if network.link is not None:
+        lines.append(f"  link: {_value(network.link.model_dump(exclude_defaults=True))}")
+    if network.checkpointing is not None:
+        kept = network.checkpointing.model_dump(mode="json", exclude_none=True)
+        lines.append(f"  checkpointing: {_value(kept)}")
+    if network.replicas > 1:
+        lines.append(f"  replicas: {network.replicas}")
     lines.append("  layers:")
-    for layer in network.layers:
-        item, flow = _item(layer, flow)
+    crossings = {one.after: one for one in network.crossings}
+    before = 0
+    for layer in network.in_order:
+        crossing = crossings.pop(before, None)
+        if crossing is not None:
+            kept = f"bits: {crossing.bits}, elements: {crossing.elements}"
+            lines.append(f"    - {{kind: link, {kept}}}")
+        before += not isinstance(layer, ElementwiseLayer)
+        if isinstance(layer, ElementwiseLayer):
+            lines.append(f"    - {_elementwise_text(layer)}")
+            continue
+        item, after = _item(layer, flow)
+        if layer.name in network.branches:
+            item["branch"] = True
+        else:
+            flow = after
         for key in _BY_PHASE:
             if stated := getattr(layer, key):
                 item[key] = stated.written
         item |= _training(layer)
+        if layer.machine is not None:
+            item["machine"] = layer.machine
+        if zeros := layer.densities[1 if layer.kind == "spmm" else 0 :]:
+            item["densities"] = write_layer_zeros(zeros)
         lines.append("    - {" + ", ".join(f"{key}: {_value(value)}" for key, value in item.items()) + "}")
     return "\n".join(lines) + "\n"
+
+
+def _elementwise_text(layer: ElementwiseLayer) -> str:
+    """Return a layer without multiply-accumulates as a file writes it, with its elements in place."""
+    told = layer.model_dump(mode="json", exclude_defaults=True, exclude={"after", "kind"})
+    item = {"name": layer.name, "kind": layer.kind, **told}
+    return "{" + ", ".join(f"{key}: {_value(value)}" for key, value in item.items()) + "}"
 
 
 def taken_input(layer: Layer, shape: InputShape) -> InputShape | None:
@@ -281,7 +403,7 @@ def _item(layer: Layer, flow: _Flow | None) -> tuple[dict[str, Any], _Flow | Non
     """Return a layer as a file writes it, and the channels, rows and columns that flow on."""
     written: dict[str, Any] = {"name": layer.name, "kind": layer.kind}
     if isinstance(layer, ProblemLayer):
-        return written | _problem_keys(layer), None
+        return written | (_spmm_keys if layer.kind == "spmm" else _problem_keys)(layer), None
     if layer.kind == "matmul":
         item = {**written, "m": layer.rows, "k": layer.in_channels, "n": layer.out_channels}
         if not layer.has_weights:
@@ -312,7 +434,18 @@ def _problem_keys(layer: ProblemLayer) -> dict[str, Any]:
     item = {"shape": content["shape"], "dimensions": content["dimensions"]}
     if layer.batch_dimension is not None:
         item["batch_dimension"] = layer.batch_dimension
+    if layer.sequence is not None:
+        item["sequence"] = layer.sequence
+    if not layer.trained:
+        item["trained"] = False
     return item | ({} if layer.count == 1 else {"count": layer.count})
+
+
+def _spmm_keys(layer: ProblemLayer) -> dict[str, Any]:
+    bounds = layer.problem.dimensions
+    item: dict[str, Any] = {"m": bounds["K"], "k": bounds["C"], "n": bounds["N"]}
+    _, density = layer.densities[0]  # that of A
+    return item | ({"density": density.density} if density.mask is None else {"adjacency": density.mask})
 
 
 def _order(layer: NetworkLayer) -> dict[str, Any]:
@@ -329,7 +462,9 @@ def _training(layer: Layer) -> dict[str, Any]:
 
 def _core(layer: NetworkLayer) -> dict[str, Any]:
     keys = ("name", "kind", "in_channels", "out_channels", "groups", "has_weights", "inputs_first")
-    return {key: getattr(layer, key) for key in (*keys, *_BY_PHASE, "sparsity", "phases")}
+    return {
+        key: getattr(layer, key) for key in (*keys, *_BY_PHASE, "sparsity", "phases", "densities", "machine")
+    }
 
 
 _BY_PHASE = ("bits", "starts", "ends")
@@ -351,6 +486,9 @@ def _value(value: Any) -> str:
         return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        text = repr(value)
+        return text if "." in text or "e" not in text else text.replace("e", ".0e")
     return _scalar(value) if isinstance(value, str) else str(value)
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, ClassVar
+from pathlib import Path as FilePath
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from procrustes_model.spec.density import Density, Share
+from procrustes_model.spec.layer_zeros import LayerZeros, read_layer_zeros
 from procrustes_model.spec.network import Padding, Pair
+from procrustes_model.spec.network_elementwise import Elements, Elementwise, Tensors
+from procrustes_model.spec.network_machines import LinkItem
 from procrustes_model.spec.network_problem import find_faults, result_names
+from procrustes_model.spec.network_recurrent import RecurrentKeys
 from procrustes_model.spec.own_design import read_design
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.problem_reader import CONTENT, read_content
@@ -18,7 +24,9 @@ from procrustes_model.spec.schema import (
     Frozen,
     Identifier,
     Name,
+    PartError,
     Phases,
+    Text,
     build,
     keys_of,
 )
@@ -28,7 +36,7 @@ from procrustes_model.spec.text.document import Document, missing_key, unknown_k
 from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, shorten
 from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.spec.widths import NO_BITS, ROLE_TENSORS, Bits, read_bits
-from procrustes_model.vocabulary import PHASES
+from procrustes_model.vocabulary import PHASES, Role
 
 MAX_REPEAT = 1000
 Times = Annotated[int, Field(strict=True, ge=1, le=MAX_REPEAT)]
@@ -47,6 +55,11 @@ class Repeated(Item):
 
     repeat: Times = Field(default=1, description="how many of it follow each other")
     first: Times | None = Field(default=None, description="number of the first of them; empty: 1")
+    machine: Name | None = Field(
+        default=None,
+        description="the machine of the network that runs it; empty: that of the group around it, else of "
+        "the run",
+    )
 
     @property
     def names(self) -> list[str]:
@@ -76,6 +89,45 @@ class LayerItem(Repeated):
         default=None, description="a sparse design of its own: a name, a file, or what it says"
     )
     phases: Phases = Field(default=PHASES, description="phases of training that it takes part in")
+    densities: LayerZeros = Field(
+        default=(), description="zeros of the layer's own tensors, in place of all else that is said of them"
+    )
+
+
+class SpmmItem(LayerItem):
+    """A given sparse matrix, such as a graph's adjacency, times a dense one: Y[m,n] = A[m,k] X[k,n]."""
+
+    m: Count = Field(description="rows of A and Y, such as nodes")
+    k: Count = Field(description="what is summed over: columns of A, such as nodes")
+    n: Count = Field(description="columns of X and Y, such as features")
+    density: Share | None = Field(default=None, description="nonzeros of A / its elements")
+    nonzeros: Count | None = Field(default=None, description="nonzeros of A, in place of 'density'")
+    adjacency: Text | None = Field(
+        default=None,
+        description="in their place, A: a .npy file, or an .npz file with one array or one called Weights; "
+        "nonzero = there",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> SpmmItem:
+        given = [key for key in ("density", "nonzeros", "adjacency") if getattr(self, key) is not None]
+        if len(given) != 1:
+            named = " and ".join(f"'{key}'" for key in given)
+            message = f"{named} are given" if given else "nothing says how many of A are not zero"
+            raise PartError((given[-1],) if given else (), message, "one of density, nonzeros, adjacency")
+        if self.nonzeros is not None and self.nonzeros > self.m * self.k:
+            raise PartError(("nonzeros",), f"A has {self.m * self.k:,} elements, and not {self.nonzeros:,}")
+        if Role.WEIGHTS.tensor in dict(self.densities):
+            raise PartError(("densities", "Weights"), f"'{given[0]}' says what is zero of A", "leave it out")
+        return self
+
+    @property
+    def zeros(self) -> LayerZeros:
+        """What is zero of A."""
+        if self.adjacency is not None:
+            return ((Role.WEIGHTS.tensor, Density(model="mask", mask=self.adjacency)),)
+        share = self.density if self.nonzeros is None else self.nonzeros / (self.m * self.k)
+        return ((Role.WEIGHTS.tensor, Density(model="hypergeometric", density=share)),)
 
 
 class WindowItem(LayerItem):
@@ -150,6 +202,15 @@ class ProblemItem(LayerItem):
         default=None, description="the dimension whose bound the batch multiplies; empty: one is added"
     )
     count: Count = Field(default=1, description="separate copies per sample, where there are no weights")
+    trained: bool = Field(
+        default=True,
+        strict=True,
+        description="whether its weights are trained; else they are given: no parameters, no weight update",
+    )
+    sequence: Identifier | None = Field(
+        default=None,
+        description="a dimension whose steps wait for each other forward and backward: its loop is outermost",
+    )
     _problem: Problem | None = PrivateAttr(default=None)
 
     @property
@@ -157,6 +218,49 @@ class ProblemItem(LayerItem):
         """What `read_item` read."""
         assert self._problem is not None
         return self._problem
+
+
+class ElementwiseItem(Repeated, Elementwise):
+    """Work on every element of some tensors, without multiply-accumulates."""
+
+    elements: Elements | None = Field(
+        default=None, description="of each tensor; empty: of the map that comes from the layer before"
+    )
+    per: Literal["sample", "step"] = Field(
+        default="sample", description="whether 'elements' are those of a sample, or of a training step"
+    )
+    weights_of: Literal["all"] | Tensors | None = Field(
+        default=None,
+        description="in place of 'elements': layers whose weights they are, once in a training step; or all",
+    )
+    states: Tensors = Field(default=(), description="tensors that are read and written")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_states(cls, written: Any) -> Any:
+        states = written.get("states") if isinstance(written, dict) else None
+        if not isinstance(states, list | tuple):
+            return written
+        lists = {key: written.get(key, ()) for key in ("reads", "writes")}
+        if not all(isinstance(one, list | tuple) for one in lists.values()):
+            return written
+        for key, names in lists.items():
+            for name in states:
+                if name in names:
+                    raise PartError(("states",), f"'{name}' stands in '{key}' and in 'states'", "keep one")
+        return written | {key: [*names, *states] for key, names in lists.items()}
+
+    @model_validator(mode="after")
+    def _check_elements(self) -> ElementwiseItem:
+        if self.weights_of is not None and self.elements is not None:
+            raise PartError(("weights_of",), "'elements' and 'weights_of' are both given", "keep one")
+        if "per" in self.model_fields_set and self.elements is None:
+            raise PartError(("per",), "'per' has no effect without 'elements'")
+        return self
+
+
+class RecurrentItem(Repeated, RecurrentKeys):
+    """A recurrent cell: three layers, called NAME_input, NAME_state and NAME_gates."""
 
 
 class UncountedItem(Frozen):
@@ -192,21 +296,29 @@ KINDS: dict[str, type[Frozen]] = {
     "fully_connected": FullyConnectedItem,
     "matmul": MatmulItem,
     "problem": ProblemItem,
+    "spmm": SpmmItem,
+    "elementwise": ElementwiseItem,
+    "recurrent": RecurrentItem,
+    "link": LinkItem,
     "pool": PoolItem,
     "global_pool": GlobalPoolItem,
 }
+_LAYERS = ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem", "spmm")
 _PAIRS = {"kernel": 1, "stride": 1, "dilation": 1, "padding": 0, "input_size": 1}
 _KIND_OF = {
-    "channels": ("conv", "grouped", "fully_connected"),
+    "channels": ("conv", "grouped", "fully_connected", "recurrent"),
     "groups": ("grouped",),
     "branch": ("conv", "grouped", "depthwise"),
     "concatenate": ("conv", "grouped"),
-    "repeat": ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
-    "first": ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
-    **dict.fromkeys(
-        ("bits", "starts", "ends", "sparsity", "phases"),
-        ("conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"),
-    ),
+    "repeat": (*_LAYERS, "elementwise", "recurrent"),
+    "first": (*_LAYERS, "elementwise", "recurrent"),
+    "machine": (*_LAYERS, "elementwise", "recurrent"),
+    "bits": (*_LAYERS, "elementwise", "link"),
+    "starts": _LAYERS,
+    "ends": _LAYERS,
+    "densities": _LAYERS,
+    "sparsity": _LAYERS,
+    "phases": _LAYERS,
 }
 
 
@@ -250,12 +362,18 @@ def read_item(written: Any, path: Path, document: Document) -> Frozen | None:
         del data[key]
     if kind == "problem":
         return read_problem_item(data, path, document)
+    if kind in ("elementwise", "link", "recurrent"):
+        return build(KINDS[kind], data, document, path)
     for key, least in _PAIRS.items():
         if key in data:
             data[key] = _pair(data[key], least, (*path, key), document)
     if "bits" in data:
         data["bits"] = read_bits(data["bits"], (*path, "bits"), document)
     _read_shared(data, path, document)
+    if "densities" in data:
+        data["densities"] = read_layer_zeros(data["densities"], (*path, "densities"), document)
+    if isinstance(data.get("adjacency"), str) and document.file:
+        data["adjacency"] = str(FilePath(document.file).parent / data["adjacency"])
     item = build(KINDS[kind], data, document, path)
     return item if len(document.issues) == before else None
 
@@ -278,14 +396,18 @@ def read_problem_item(written: dict[str, Any], path: Path, document: Document) -
     before = len(document.issues)
     problem = read_content("-", written, path, document)
     own = {key: value for key, value in written.items() if key not in CONTENT}
+    names = ROLE_TENSORS
+    if problem is not None:
+        names = tuple(result_names(problem).values())
     if "bits" in own:
-        names = ROLE_TENSORS if problem is None else tuple(result_names(problem).values())
         own["bits"] = read_bits(own["bits"], (*path, "bits"), document, names)
+    if "densities" in own:
+        own["densities"] = read_layer_zeros(own["densities"], (*path, "densities"), document, names)
     _read_shared(own, path, document)
     item = build(ProblemItem, own, document, path)
     if item is None or problem is None:
         return None
-    for fault in find_faults(problem, item.batch_dimension, item.count):
+    for fault in find_faults(problem, item.batch_dimension, item.count, item.sequence):
         document.complain((*path, fault.key), fault.message, fault.hint)
     item._problem = problem
     return item if len(document.issues) == before else None

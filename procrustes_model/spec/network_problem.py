@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
+from procrustes_model.spec.layer_zeros import LayerZeros
 from procrustes_model.spec.problem import Problem, Tensor, Term
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Count, Frozen, Identifier, Name, Phases
 from procrustes_model.spec.sparsity import Sparsity
@@ -41,7 +42,15 @@ class ProblemLayer(Frozen):
     """
 
     name: Name = Field(description="what results call the layer")
-    kind: Literal["problem"] = Field(default="problem", description="what sort of layer it is")
+    kind: Literal["problem", "spmm"] = Field(default="problem", description="what sort of layer it is")
+    trained: bool = Field(
+        default=True,
+        strict=True,
+        description="whether its weights are trained; without, they are given, and there is no weight update",
+    )
+    sequence: Identifier | None = Field(
+        default=None, description="a dimension whose steps wait for each other, forward and backward"
+    )
     problem: Problem = Field(description="one sample's, in the forward phase; named by its shape")
     batch_dimension: Identifier | None = Field(
         default=None, description="the dimension whose bound the batch multiplies; empty: one is added"
@@ -60,6 +69,12 @@ class ProblemLayer(Frozen):
         default=None, description="a sparse design of its own; empty: that of the run"
     )
     phases: Phases = Field(default=PHASES, description="phases of training that it takes part in")
+    machine: Name | None = Field(
+        default=None, description="the machine of the network that runs it; empty: that of the run"
+    )
+    densities: LayerZeros = Field(
+        default=(), description="zeros of the layer's own tensors, in place of all else that is said of them"
+    )
 
     @field_validator("problem")
     @classmethod
@@ -69,7 +84,7 @@ class ProblemLayer(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> ProblemLayer:
-        fault = next(find_faults(self.problem, self.batch_dimension, self.count), None)
+        fault = next(find_faults(self.problem, self.batch_dimension, self.count, self.sequence), None)
         if fault is not None:
             raise ValueError(f"{fault.message}; {fault.hint}" if fault.hint else fault.message)
         wrong = next(faults_of_bits(self.bits.written, result_names(self.problem).values()), None)
@@ -90,6 +105,10 @@ class ProblemLayer(Frozen):
                 self.ends,
                 self.sparsity,
                 self.phases,
+                self.trained,
+                self.sequence,
+                self.densities,
+                self.machine,
                 problem.shape,
                 problem.phase,
                 problem.tensors,
@@ -119,8 +138,8 @@ class ProblemLayer(Frozen):
 
     @property
     def weights(self) -> int:
-        """The number of weights, each once however often it is used; 0 for two activations."""
-        return math.prod(self.weight_shape) if self.has_weights else 0
+        """The number of weights that are trained, each once; 0 for two activations."""
+        return math.prod(self.weight_shape) if self.has_weights and self.trained else 0
 
     @property
     def macs(self) -> int:
@@ -175,7 +194,9 @@ def stands_alone(dimension: str, tensor: Tensor) -> bool:
     return moved == [(Term(dimension=dimension),)]
 
 
-def find_faults(problem: Problem, batch_dimension: str | None, count: int) -> Iterator[Fault]:
+def find_faults(
+    problem: Problem, batch_dimension: str | None, count: int, sequence: str | None = None
+) -> Iterator[Fault]:
     """Yield why a problem is no layer, what the roles say first; nothing where it is one.
 
     Parameters
@@ -184,6 +205,7 @@ def find_faults(problem: Problem, batch_dimension: str | None, count: int) -> It
         For one sample.
     batch_dimension : str or None
     count : int
+    sequence : str, optional
     """
     roles = layer_roles(problem)
     named = list(_role_faults(problem, roles))
@@ -198,6 +220,10 @@ def find_faults(problem: Problem, batch_dimension: str | None, count: int) -> It
         )
     elif batch_dimension is not None:
         yield from _batch_faults(problem, roles, batch_dimension, has_weights)
+    if sequence is not None and (sequence not in problem.dimensions or sequence == batch_dimension):
+        message = f"'{sequence[:60]}' is no dimension whose steps wait for each other"
+        hint = did_you_mean(sequence, [one for one in problem.dimensions if one != batch_dimension])
+        yield Fault("sequence", message, hint)
     if count > 1 and has_weights:
         yield Fault("count", "copies of a layer with weights are layers of their own", "'repeat' makes them")
     if problem.computes * count > LARGEST_PRODUCT:

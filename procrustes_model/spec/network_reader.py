@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from procrustes_model.spec.network import InputShape, Layer, Network, NetworkLayer, taken_input
+from procrustes_model.spec.network_checkpointing import Checkpointing
+from procrustes_model.spec.network_elementwise import Elementwise, ElementwiseLayer
 from procrustes_model.spec.network_items import (
     ConvItem,
     DepthwiseItem,
+    ElementwiseItem,
     FullyConnectedItem,
     GlobalPoolItem,
     GroupedItem,
@@ -18,12 +21,17 @@ from procrustes_model.spec.network_items import (
     MatmulItem,
     PoolItem,
     ProblemItem,
+    RecurrentItem,
     Repeated,
+    SpmmItem,
     UncountedItem,
     WindowItem,
     read_item,
 )
+from procrustes_model.spec.network_machines import Crossing, Link, LinkItem, read_machines
 from procrustes_model.spec.network_problem import ProblemLayer
+from procrustes_model.spec.network_recurrent import recurrent_layers
+from procrustes_model.spec.problem_reader import read_content
 from procrustes_model.spec.schema import Frozen, build
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.words import did_you_mean, shorten
@@ -32,8 +40,11 @@ from procrustes_model.spec.widths import read_bits
 
 MAX_LAYERS = 10_000
 _TITLE = [
-    *("name", "description", "source", "dataset", "input", "batch", "bits", "other_tensors", "tied_tensors")
+    *("name", "description", "source", "dataset", "input", "batch", "bits", "other_tensors", "tied_tensors"),
+    *("machines", "link", "replicas", "checkpointing"),
 ]
+_LATER = ("machines", "link", "replicas", "checkpointing")
+"""Keys that are checked with all layers known."""
 _TOP_KEYS = [*_TITLE, "layers"]
 _TRAINED = ("bits", "starts", "ends", "sparsity", "phases")
 _USE, _PART = re.compile(r"(.+)_[0-9]+"), re.compile(r"(.+)\[[0-9:]+\]")
@@ -121,6 +132,7 @@ class _Step:
     item: Frozen
     name: str
     path: Path
+    machine: str | None = None
 
 
 def read_network(document: Document) -> Network:
@@ -148,17 +160,28 @@ def read_network(document: Document) -> Network:
     title = {key: content[key] for key in _TITLE if key in content}
     if "bits" in title:
         title["bits"] = read_bits(title["bits"], (*path, "bits"), document)
+    if "machines" in title:
+        title["machines"] = read_machines(title["machines"], (*path, "machines"), document)
     blank = NetworkLayer(name="-", kind="fully_connected", in_channels=1, out_channels=1)
-    head = build(Network, {**title, "layers": (blank,)}, document, path)
+    plain = {key: value for key, value in title.items() if key in Network.model_fields and key not in _LATER}
+    head = build(Network, {**plain, "layers": (blank,)}, document, path)
+    link = build(Link, title["link"], document, (*path, "link")) if "link" in title else None
+    if "checkpointing" in title:
+        kept = build(Checkpointing, title["checkpointing"], document, (*path, "checkpointing"))
+        title["checkpointing"] = kept
     steps = _steps(content, document)
     document.raise_issues()
     assert head is not None
-    layers = _layers(steps, head.input, document)
+    layers, works, crossings = _layers(steps, head.input, link, document)
     document.raise_issues()
-    if head.input is not None:
+    if head.input is not None and layers:
         # Pooling before the first layer is not kept: what it leaves, that layer states.
         title["input"] = taken_input(layers[0], head.input)
-    network = build(Network, {**title, "layers": layers}, document, path)
+    elementwise = [one for work in works if (one := _finished(work, layers, document)) is not None]
+    document.raise_issues()
+    branches = [step.name for step in steps if getattr(step.item, "branch", False)]
+    title |= {"layers": layers, "elementwise": elementwise, "crossings": crossings, "branches": branches}
+    network = build(Network, title, document, path)
     if network is not None:
         _check_tied(network, document)
     document.raise_issues()
@@ -195,12 +218,23 @@ def _expand(written: Any, path: Path, document: Document) -> list[_Step]:
             if not _fits(len(steps) + item.repeat * len(once), place, document):
                 return []
             for name in item.names:
-                steps += [replace(step, name=f"{name}_{step.name}") for step in once]
+                steps += [
+                    replace(step, name=f"{name}_{step.name}", machine=step.machine or item.machine)
+                    for step in once
+                ]
+        elif isinstance(item, RecurrentItem):
+            for name in item.names:
+                for ending, written_one in recurrent_layers(item):
+                    part = read_item({"name": f"{name}_{ending}", **written_one}, place, document)
+                    if part is not None:
+                        steps.append(_Step(part, f"{name}_{ending}", place, item.machine))
+            if not _fits(len(steps), place, document):
+                return []
         elif item is not None:
             names = item.names if isinstance(item, Repeated) else ["-"]
             if not _fits(len(steps) + len(names), place, document):
                 return []
-            steps += [_Step(item, name, place) for name in names]
+            steps += [_Step(item, name, place, getattr(item, "machine", None)) for name in names]
     return steps
 
 
@@ -211,13 +245,60 @@ def _fits(steps: int, path: Path, document: Document) -> bool:
 
 
 def _is_layer(item: Frozen) -> bool:
-    return not isinstance(item, UncountedItem)
+    return not isinstance(item, UncountedItem | LinkItem)
 
 
-def _layers(steps: list[_Step], shape: InputShape | None, document: Document) -> list[Layer]:
+@dataclass(frozen=True)
+class _Work:
+    """An elementwise item, what flows in, and how many layers with multiply-accumulates stand before it."""
+
+    step: _Step
+    flow: _Map
+    after: int
+
+
+def _finished(work: _Work, layers: list[Layer], document: Document) -> ElementwiseLayer | None:
+    """Return an elementwise layer; None where there is an issue."""
+    item, path = work.step.item, work.step.path
+    assert isinstance(item, ElementwiseItem)
+    elements, per = item.elements, item.per
+    if item.weights_of is not None:
+        elements, per = _weights_of(item.weights_of, layers, (*path, "weights_of"), document), "step"
+    elif elements is None:
+        elements = _flattened(work.flow)
+        if elements is None:
+            _unknown(work.step, ["elements"], document)
+    if elements is None:
+        return None
+    shared = {key: getattr(item, key) for key in Elementwise.model_fields}
+    own = {"name": work.step.name, "elements": elements, "per": per, "after": work.after}
+    own |= {"machine": work.step.machine}
+    return build(ElementwiseLayer, {**shared, **own}, document, path)
+
+
+def _weights_of(
+    named: str | tuple[str, ...], layers: list[Layer], path: Path, document: Document
+) -> int | None:
+    """Return the number of weights of some layers, or of all; None where there is an issue."""
+    weighted = {layer.name: layer.weights for layer in layers if layer.weights}
+    names = tuple(weighted) if named == "all" else named
+    for index, name in enumerate(names):
+        if name not in weighted:
+            hint = did_you_mean(name, weighted)
+            document.complain((*path, index), f"no layer with weights is called {shorten(name)}", hint)
+    if not names:
+        document.complain(path, "there are no weights")
+    return None if document.issues else sum(weighted[name] for name in names)
+
+
+def _layers(
+    steps: list[_Step], shape: InputShape | None, link: Link | None, document: Document
+) -> tuple[list[Layer], list[_Work], list[Crossing]]:
     """Return the layers with their shapes; after the first that has none, nothing more can be said."""
     flow = _Map(shape.channels, (shape.height, shape.width)) if shape else _Map()
-    layers = []
+    layers: list[Layer] = []
+    works: list[_Work] = []
+    route = _Route(link, document)
     taken: set[str] = set()
     passed = _Flow()
     if shape:
@@ -227,18 +308,26 @@ def _layers(steps: list[_Step], shape: InputShape | None, document: Document) ->
             passed.state(("network", "input", key), message, size=True)
     for step in steps:
         before = len(document.issues)
+        if isinstance(step.item, LinkItem):
+            route.link_here(step.item, step.path, flow)
+            continue
+        if _is_layer(step.item) and not isinstance(step.item, ElementwiseItem):
+            route.reach(step, flow, layers)
+        if isinstance(step.item, ElementwiseItem):
+            works.append(_Work(step, flow, len(layers)))
+            _take_name(step.name, step.path, taken, document)
+            continue
         passed.pass_on(step.item)
         data, after = _run(step, flow, document)
         if data and isinstance(step.item, LayerItem):
             data |= {key: getattr(step.item, key) for key in _TRAINED}
+            data |= {"machine": step.machine}
+            data |= {"densities": (*data.get("densities", ()), *step.item.densities)}
         layer = _build(data, step.path, document)
         if len(document.issues) > before:
             break
         if layer is not None:
-            if layer.name in taken:
-                message = f"the name '{layer.name}' is taken by an earlier layer"
-                document.complain((*step.path, "name"), message, "give every layer a name of its own")
-            taken.add(layer.name)
+            _take_name(layer.name, step.path, taken, document)
             if isinstance(layer, NetworkLayer) and isinstance(step.item, WindowItem):
                 if getattr(step.item, "concatenate", False) and layer.output_size != layer.input_size:
                     message = f"the output of '{layer.name}' has another size than its input"
@@ -254,14 +343,68 @@ def _layers(steps: list[_Step], shape: InputShape | None, document: Document) ->
         flow = flow if isinstance(step.item, WindowItem) and step.item.branch else after
     else:
         passed.complain(document)
-    return layers
+        route.end()
+    return layers, works, route.crossings
+
+
+class _Route:
+    """Follows samples from machine to machine, and notes what crosses."""
+
+    def __init__(self, link: Link | None, document: Document) -> None:
+        self.crossings: list[Crossing] = []
+        self._link, self._document = link, document
+        self._waiting: tuple[LinkItem, Path, _Map] | None = None
+
+    def link_here(self, item: LinkItem, path: Path, flow: _Map) -> None:
+        """Note an item that says what crosses: what flows there, before any pooling that follows."""
+        self.end()
+        self._waiting = (item, path, flow)
+
+    def reach(self, step: _Step, flow: _Map, layers: list[Layer]) -> None:
+        """Note a layer that is about to run, after others, on what flows in."""
+        if not layers or layers[-1].machine == step.machine:
+            self.end()
+            return
+        item, path, there = self._waiting or (LinkItem(), step.path, flow)
+        self._waiting = None
+        elements = item.elements or _flattened(there)
+        if elements is None:
+            message = (
+                f"what goes to another machine before '{step.name}' is not known from what stands before"
+            )
+            hint = "put an item before it: {kind: link, elements: ...}"
+            self._document.complain(step.path, message, hint)
+            return
+        bits = item.bits or (None if self._link is None else self._link.bits)
+        if self._link is None:
+            message = f"'{step.name}' runs on another machine than '{layers[-1].name}': a 'link' is missing"
+            hint = "link: {energy_pj_per_bit: 3200, bits: 8} beside 'machines'"
+            self._document.complain(path, message, hint)
+            return
+        data = {"after": len(layers), "elements": elements, "bits": bits}
+        data |= {"source": layers[-1].machine, "target": step.machine}
+        self.crossings.append(Crossing(**data))
+
+    def end(self) -> None:
+        """Complain of an item after which no other machine comes."""
+        if self._waiting is not None:
+            message = "nothing crosses here: the layers before and after it run on one machine"
+            self._document.complain(self._waiting[1], message, "give a layer after it another 'machine'")
+        self._waiting = None
+
+
+def _take_name(name: str, path: Path, taken: set[str], document: Document) -> None:
+    if name in taken:
+        message = f"the name '{name}' is taken by an earlier layer"
+        document.complain((*path, "name"), message, "give every layer a name of its own")
+    taken.add(name)
 
 
 def _build(data: dict[str, Any], path: Path, document: Document) -> Layer | None:
     """Return a layer; None of pooling, and where there is an issue."""
     if not data:
         return None
-    if data["kind"] == "problem":
+    if data["kind"] in ("problem", "spmm"):
         return build(ProblemLayer, data, document, path)
     return build(NetworkLayer, data, document, path)
 
@@ -279,7 +422,14 @@ def _run(step: _Step, flow: _Map, document: Document) -> tuple[dict[str, Any], _
         return {"name": step.name, "kind": "matmul", "count": item.count, **data}, _Map()
     if isinstance(item, ProblemItem):
         kept = {"problem": item.problem, "batch_dimension": item.batch_dimension, "count": item.count}
+        kept |= {"trained": item.trained, "sequence": item.sequence}
         return {"name": step.name, "kind": "problem", **kept}, _Map()
+    if isinstance(item, SpmmItem):
+        bounds = {"C": item.k, "K": item.m, "N": item.n}
+        content = {"shape": "fully_connected", "dimensions": bounds}
+        data = {"problem": read_content("-", content, step.path, document), "batch_dimension": "N"}
+        data |= {"densities": item.zeros, "trained": False}
+        return {"name": step.name, "kind": "spmm", **data}, _Map()
     if isinstance(item, FullyConnectedItem):
         inputs = item.input_channels or _flattened(flow)
         if inputs is None:

@@ -204,7 +204,7 @@ def _phase(sections: dict[str, Any], path: Path, document: Document) -> SparsePh
     written = dict(sections)
     if isinstance(written.get("densities"), dict):
         written["densities"] = {
-            tensor: _density(value, (*path, "densities", tensor), document)
+            tensor: read_density(value, (*path, "densities", tensor), document)
             for tensor, value in written["densities"].items()
         }
     if isinstance(written.get("formats"), dict):
@@ -237,7 +237,7 @@ def density_of(value: Any) -> Any:
     return value
 
 
-def _density(value: Any, path: Path, document: Document) -> Any:
+def read_density(value: Any, path: Path, document: Document) -> Any:
     """Return a density as its mapping, its mask's file relative to the document."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and not 0 <= value <= 1:

@@ -26,6 +26,8 @@ MAPPED = {
     "resnet18_conv2_2_row_stationary": "resnet18/conv2_2",
     "resnet18_conv4_2_outer_product": "resnet18/conv4_2",
     "resnet18_fc_gustavson": "resnet18/fc",
+    "txsim_fc": "txsim/fc",
+    "txsim_fc_sliced": "txsim/fc_sliced",
 }
 USED = {
     "ipu_like/resnet18_conv2_2": 16 * 64 * 64,

@@ -107,7 +107,7 @@ def test_comments_state_the_totals(name: str) -> None:
     assert any(f"# {one} multiply-accumulates per" in text for one in words)
     assert any(f", {one} M weights" in text for one in (f"{weights:.2f}", f"{weights:.1f}", f"{weights:.3f}"))
     assert network.name == name
-    assert network.batch > 1
+    assert network.batch > 1 or name == "sgnn_cora"  # a graph is one sample
 
 
 @pytest.mark.parametrize("name", ["vgg_s", "resnet18_2020", "mobilenet_v2", "gpt2_small_block"])

@@ -46,7 +46,7 @@ def tensor_shape(problem: Problem, name: str) -> tuple[int, ...]:
     raise KeyError(name)
 
 
-def read_mask(source: Any, problem: Problem, name: str) -> NDArray[np.bool_]:
+def read_mask(source: Any, problem: Problem, name: str, *, alone: bool = False) -> NDArray[np.bool_]:
     """Return the mask of one tensor.
 
     Parameters
@@ -57,6 +57,8 @@ def read_mask(source: Any, problem: Problem, name: str) -> NDArray[np.bool_]:
     problem : Problem
     name : str
         The tensor.
+    alone : bool
+        Whether the only array of a file is the tensor's whatever its name.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def read_mask(source: Any, problem: Problem, name: str) -> NDArray[np.bool_]:
         When the file cannot be read, or the array does not have the tensor's ranks or is not finite.
     """
     array, file = (
-        (_load(Path(source), problem, name), os.fspath(source))
+        (_load(Path(source), problem, name, alone), os.fspath(source))
         if isinstance(source, str | Path)
         else (source, None)
     )
@@ -160,8 +162,8 @@ def _reason(error: OSError | ValueError) -> str:
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
-def _load(path: Path, problem: Problem, name: str) -> Any:
-    """Read the mask of a tensor, where the file has one of its shape."""
+def _load(path: Path, problem: Problem, name: str, alone: bool) -> Any:
+    """Read the mask of a tensor, where the file has one of its shape; see `read_mask`."""
     check_mask_file(path)
     try:
         with opened(path) as stream:
@@ -172,9 +174,10 @@ def _load(path: Path, problem: Problem, name: str) -> Any:
                 return read_array(stream, size_of(stream))
             archive = _open_archive(stream)
             keys = archive.names
-            if name in archive:
-                _check(*archive.header(name), problem, name, os.fspath(path))
-                return archive.read(name)
+            key = keys[0] if alone and len(keys) == 1 else name
+            if key in archive:
+                _check(*archive.header(key), problem, name, os.fspath(path))
+                return archive.read(key)
     except (OSError, ValueError) as error:
         if isinstance(error, SpecError):
             raise

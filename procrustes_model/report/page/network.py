@@ -258,6 +258,8 @@ def _mappings(result: NetworkResult) -> list[Folded]:
 
     users: dict[str, list[Row]] = {}
     for row in result.rows:
+        if not row.case.searched:
+            continue
         users.setdefault(row.entry.key, []).append(row)
     found = []
     for rows in users.values():

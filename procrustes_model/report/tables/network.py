@@ -10,6 +10,7 @@ from typing import Any
 from procrustes_model.files import csv_text, write_atomically
 from procrustes_model.model.time import TIME_COLUMNS
 from procrustes_model.network.result import NetworkResult, Totals
+from procrustes_model.network.system import system_of
 from procrustes_model.report.tables.csv import MACHINE_AREA, WORK_SPREAD, area_row
 from procrustes_model.versions import VERSION_COLUMN
 from procrustes_model.vocabulary import Searched
@@ -40,13 +41,15 @@ LAYER_COLUMNS: Mapping[str, str] = MappingProxyType(
         "architecture": "name of the architecture",
         "network": "name of the network",
         "layer": "name of the layer",
-        "kind": "conv, grouped, depthwise, fully_connected, matmul or problem",
+        "kind": "conv, grouped, depthwise, fully_connected, matmul, problem or elementwise",
+        "machine": "what the network calls the machine that runs it, or the architecture's name",
         "phase": "forward, backward or weight_update",
         "design": "name of the sparse design, or dense",
         "own_design": "name of the layer's own design in place of it; empty: none",
         "batch": "samples per training step",
         "macs": "multiply-accumulates if nothing were zero",
         "computes": "multiply-accumulates done",
+        "operations": "operations of an elementwise layer; empty of others",
         "energy_pj": "energy, in pJ",
         "cycles": "cycles",
         "edp_j_cycles": "energy-delay product: joules times cycles",
@@ -119,6 +122,27 @@ RATIO_COLUMNS: Mapping[str, str] = MappingProxyType(
 """Columns of ``ratios.csv``: a row per layer and phase, then for all layers."""
 
 
+SYSTEM_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "network": "name of the network",
+        "part": "a machine as the network calls it, what goes over its link, such as all-reduce, or all",
+        "kind": "machine, link or all",
+        "phase": "forward, backward, weight_update or all",
+        "design": "name of the sparse design, or dense",
+        "replicas": "machines that do the same",
+        "energy_pj": "energy, of all replicas, in pJ",
+        "cycles": "cycles of the machine; empty of links",
+        "elements": "elements that cross, of one replica; empty of machines",
+        "bits_per_element": "of an element that crosses",
+        "bits": "bits that cross, of all replicas",
+        "seconds": "time at the clock of the machine, or of the link; empty: not known",
+        **VERSION_COLUMN,
+    }
+)
+"""Columns of ``system.csv``, of networks with several machines or a link: a row per machine, link, phase and
+design, then their sums."""
+
+
 def tidy_text(result: NetworkResult) -> str:
     """Return ``tidy.csv``; columns: `TIDY_COLUMNS`."""
     return csv_text(list(TIDY_COLUMNS), _tidy(result))
@@ -146,6 +170,11 @@ def ratios_text(result: NetworkResult) -> str:
     return csv_text(list(RATIO_COLUMNS), _ratios(result))
 
 
+def system_text(result: NetworkResult) -> str:
+    """Return ``system.csv``; columns: `SYSTEM_COLUMNS`."""
+    return csv_text(list(SYSTEM_COLUMNS), _system(result))
+
+
 def write_tables(result: NetworkResult, folder: Path) -> list[Path]:
     """Write all tables of a run, and return their files.
 
@@ -161,6 +190,8 @@ def write_tables(result: NetworkResult, folder: Path) -> list[Path]:
     }
     if result.baseline:
         texts["ratios.csv"] = ratios_text(result)
+    if result.links or len(result.machines) > 1:
+        texts["system.csv"] = system_text(result)
     for name, text in texts.items():
         write_atomically(folder / name, text)
     return [folder / name for name in texts]
@@ -186,17 +217,19 @@ def _tidy(result: NetworkResult) -> Iterator[dict[str, Any]]:
 def _layers(result: NetworkResult) -> Iterator[dict[str, Any]]:
     for row in result.rows:
         case, entry = row.case, row.entry
-        compute, imbalance = case.result["compute"], case.imbalance or {}
+        imbalance = case.imbalance or {}
         bits = case.result.get("bits", {})
         yield _head(result) | {
             "layer": row.layer,
             "kind": entry.kind,
+            "machine": entry.machine or result.architecture,
             "phase": row.phase,
             "design": row.design,
             "own_design": entry.own,
             "batch": result.batch,
             "macs": row.macs,
-            "computes": compute["computes"],
+            "computes": row.computes,
+            "operations": row.operations or None,
             "energy_pj": case.energy_pj,
             "cycles": case.cycles,
             "edp_j_cycles": case.edp_j_cycles,
@@ -268,6 +301,40 @@ def _ratios(result: NetworkResult) -> Iterator[dict[str, Any]]:
                 "cycles_ratio": ratio.cycles,
                 "first_data_gradient": _flag(result.first_data_gradient),
             }
+
+
+def _system(result: NetworkResult) -> Iterator[dict[str, Any]]:
+    for design in result.designs:
+        for phase in (*result.phases, None):
+            system = system_of(result, design, phase)
+            head = {"network": result.network, "design": design, "phase": phase or ALL}
+            for one in system.machines:
+                own = {"part": one.name, "kind": "machine", "replicas": one.replicas}
+                yield (
+                    head
+                    | own
+                    | {
+                        "energy_pj": one.energy_pj,
+                        "cycles": one.totals.cycles,
+                        "seconds": one.seconds,
+                    }
+                )
+            for link in () if phase is None else system.links:
+                sent = {"elements": link.elements, "bits_per_element": link.bits_per_element}
+                yield (
+                    head
+                    | sent
+                    | {
+                        "part": link.name,
+                        "kind": "link",
+                        "replicas": result.replicas,
+                        "energy_pj": link.energy_pj,
+                        "bits": link.bits,
+                        "seconds": link.seconds,
+                    }
+                )
+            both = {"part": ALL, "kind": ALL, "replicas": result.replicas}
+            yield head | both | {"energy_pj": system.energy_pj, "seconds": system.seconds}
 
 
 def _flag(value: bool) -> str:

@@ -7,13 +7,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from procrustes_model.network.result import NetworkResult, Ratio, Row, Totals, add_up
+from procrustes_model.network.system import system_of
 from procrustes_model.report.terminal.area import describe_area
 from procrustes_model.report.terminal.phases import describe_first_gradient
 from procrustes_model.report.terminal.sheet import Column, Sheet, format_sheet
 from procrustes_model.report.terminal.sparse import describe_ideal
 from procrustes_model.report.terminal.style import Style, labelled
 from procrustes_model.report.terminal.time import describe_time
-from procrustes_model.report.terminal.units import NO_BREAK, format_energy, format_percent, four_digits
+from procrustes_model.report.terminal.units import (
+    NO_BREAK,
+    format_energy,
+    format_percent,
+    format_seconds,
+    four_digits,
+)
 from procrustes_model.vocabulary import ALL_PHASES, Phase, Role, Searched, WorkSpread
 from procrustes_model.workloads.phases import KNOWN_IN
 
@@ -169,11 +176,13 @@ def format_notes(result: NetworkResult, style: Style | None = None) -> str:
     if own:
         designs = ", ".join(sorted(set(own.values())))
         notes.append(("Designs", [f"{len(own)} of {len(result.layers)} layers have their own: {designs}"]))
+    operations = sum(row.operations for row in ours)
+    beside = [f"elementwise layers: {operations:,} operations per training step"] if operations else []
     notes += [
         ("Phases", [describe_first_gradient(result.first_data_gradient)]),
         ("Imbalance", find_ideal(result)),
         ("Proof", [_describe_proofs(result)]),
-        ("Network", [f"{what}: {macs:,} multiply-accumulates per phase"]),
+        ("Network", [f"{what}: {macs:,} multiply-accumulates per phase", *beside]),
         ("Time", describe_time(result.totals().time(result.clock_ghz))),
         ("Area", describe_area(result.area)),
     ]
@@ -202,9 +211,13 @@ def find_ideal(result: NetworkResult) -> list[str]:
 
 def _describe_proofs(result: NetworkResult) -> str:
     """Return how many searches proved their mapping the best, and what to do about the others."""
-    cases = {row.case.key: row.case for row in result.rows}
+    cases = {row.case.key: row.case for row in result.rows if row.case.searched}
     open_ = [case for case in cases.values() if not case.proven]
-    shared = "" if len(cases) == len(result.rows) else " (equal layers and phases share one)"
+    shared = (
+        ""
+        if len(cases) == sum(row.case.searched for row in result.rows)
+        else " (equal layers and phases share one)"
+    )
     text = (
         f"{len(cases) - len(open_)} of {len(cases)} searches{shared} proved their mapping the best of those "
         f"with {Searched.WHOLE}"
@@ -220,14 +233,48 @@ def _describe_proofs(result: NetworkResult) -> str:
     return text
 
 
+def format_system(result: NetworkResult, style: Style | None = None) -> str:
+    """Return a table with energy and time of machines and links; empty of one machine without a link.
+
+    Parameters
+    ----------
+    result : NetworkResult
+    style : Style, optional
+        Plain by default.
+    """
+    if not result.links and len(result.machines) == 1:
+        return ""
+    heads, rules = [], []
+    cells: dict[str, list[str]] = {"Energy": [], "Cycles": [], "Bits": [], "Time": []}
+    for design in result.designs:
+        system = system_of(result, design)
+        rules.append(len(heads))
+        many = f" x {result.replicas}" if result.replicas > 1 else ""
+        parts = [(one.name + many, ALL_PHASES, one, f"{one.totals.cycles:,}", "") for one in system.machines]
+        parts += [(one.name, one.phase.short, one, "", f"{one.bits:,}") for one in system.links]
+        for name, phase, part, cycles, bits in [*parts, ("all", ALL_PHASES, system, "", "")]:
+            heads.append((design if len(heads) == rules[-1] else "", name, phase))
+            cells["Energy"].append(_energy(part.energy_pj))
+            cells["Cycles"].append(cycles)
+            cells["Bits"].append(bits)
+            cells["Time"].append("" if part.seconds is None else format_seconds(part.seconds))
+    keys = [
+        _column(title, [head[i] for head in heads]) for i, title in enumerate(("Design", "Part", "Phase"))
+    ]
+    columns = [_column(title, column) for title, column in cells.items()]
+    captions = ("A training step on all machines, one after the other", "")
+    return format_sheet(Sheet(tuple(keys), tuple(columns), captions, frozenset(rules)), style)
+
+
 def format_run(result: NetworkResult, style: Style | None = None) -> str:
     """Return tables and notes."""
-    parts = (format_layers(result, style), format_totals(result, style), format_notes(result, style))
-    return "\n\n".join(parts)
+    system = format_system(result, style)
+    tables = [format_layers(result, style), format_totals(result, style), *([system] if system else [])]
+    return "\n\n".join([*tables, format_notes(result, style)])
 
 
 def _column(title: str, cells: Sequence[str], style: str | None = None, part: int = 0) -> Column:
-    return Column(title, tuple(cells), title in ("Layer", "Design", "Phase", "Proof"), style, part)
+    return Column(title, tuple(cells), title in ("Layer", "Design", "Part", "Phase", "Proof"), style, part)
 
 
 def _costs(totals: Sequence[Totals], result: NetworkResult) -> list[Column]:

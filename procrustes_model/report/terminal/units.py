@@ -9,6 +9,7 @@ NO_BREAK = "\u00a0"
 """A space at which no line ends."""
 
 _AREA_UNITS = (("um2", 1.0), ("mm2", 1e6))
+_BYTE_UNITS = (("B", 1.0), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12), ("PB", 1e15))
 _POWER_UNITS = (("nW", 1e-9), ("uW", 1e-6), ("mW", 1e-3), ("W", 1.0), ("kW", 1e3))
 _LONG = (
     ("days", 86_400.0),
@@ -42,6 +43,17 @@ def format_area(square_micrometres: float) -> str:
     square_micrometres : float
     """
     return _scaled(square_micrometres, _AREA_UNITS)
+
+
+def format_bytes(count: float) -> str:
+    """Return a size with four digits and the unit that suits it, such as ``316.7 MB``: 1 MB is 10^6 bytes.
+
+    Parameters
+    ----------
+    count : float
+        Bytes.
+    """
+    return _scaled(count, _BYTE_UNITS)
 
 
 def format_power(watts: float) -> str:

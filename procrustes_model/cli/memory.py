@@ -1,0 +1,40 @@
+"""``procrustes memory``: what training a network keeps off the chip."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from procrustes_model.cli.outputs import check_outputs, print_written
+from procrustes_model.cli.requests import flattened
+from procrustes_model.cli.say import say
+from procrustes_model.network.memory_request import MemoryRequest
+
+
+@flattened(request=MemoryRequest)
+def memory_command(
+    request: MemoryRequest,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per moment of a training step.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything as JSON.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Tell what training keeps off the chip: weights, states, gradients, activations, and their peak."""
+    check_outputs({"--csv": csv, "--json": json}, (str(request.network),))
+    from procrustes_model.files import write_atomically
+    from procrustes_model.network.memory import training_memory
+    from procrustes_model.report.tables.memory import memory_json, memory_text
+    from procrustes_model.report.terminal.memory import format_memory
+    from procrustes_model.report.terminal.style import Style
+
+    memory = training_memory(request)
+    for path, text in ((csv, memory_text), (json, memory_json)):
+        if path is not None:
+            write_atomically(path, text(memory))
+    if not quiet:
+        say(format_memory(memory, Style.of(sys.stdout)), styled=True)
+        print_written({"--csv": csv, "--json": json})
