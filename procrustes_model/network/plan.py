@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
@@ -22,7 +22,7 @@ from procrustes_model.spec.homes import find_home
 from procrustes_model.spec.load import load_problem
 from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.vocabulary import Phase
-from procrustes_model.workloads.layer import problem_content
+from procrustes_model.workloads.layer import alike, problem_content, problem_name
 
 if TYPE_CHECKING:
     from procrustes_model.network.work import Design, Work
@@ -84,16 +84,31 @@ class Plan:
     cases: dict[str, Case]
 
 
+Planned = dict[tuple[Any, ...], list[tuple[Entry, Case]]]
+"""By what decides them, the entries and cases of one layer in one phase, an item per design."""
+
+
 @dataclass
 class _Planner:
     """Collects entries and cases."""
 
     work: Work
     bits: Bits
+    planned: Planned
     entries: list[Entry] = field(default_factory=list)
     cases: dict[str, Case] = field(default_factory=dict)
 
     def add(self, layer: Layer, phase: Phase, state: LayerState) -> None:
+        """Add one phase of a layer, planned once for all layers that are alike."""
+        key = (alike(layer), phase, state.key, self.bits)
+        if key not in self.planned:
+            self.planned[key] = self._plan(layer, phase, state)
+        name = problem_name(layer, phase, self.work.network.name)
+        for entry, case in self.planned[key]:
+            self.cases.setdefault(case.key, case)
+            self.entries.append(replace(entry, layer=layer.name, problem=entry.problem | {"name": name}))
+
+    def _plan(self, layer: Layer, phase: Phase, state: LayerState) -> list[tuple[Entry, Case]]:
         work = self.work
         content = problem_content(
             layer,
@@ -107,9 +122,11 @@ class _Planner:
         problem = load_problem({"problem": content})
         for tensor in problem.homes:
             find_home(work.architecture, problem, tensor)
-        for number, design in enumerate(work.designs):
-            its = work.design_of(layer, state) if number == 0 else design
-            self._enter(layer, content, problem, design, its, state)
+        own = work.design_of(layer, state)
+        return [
+            self._enter(layer, content, problem, design, design if number else own, state)
+            for number, design in enumerate(work.designs)
+        ]
 
     def _enter(
         self,
@@ -119,7 +136,7 @@ class _Planner:
         design: Design,
         its: Design,
         state: LayerState,
-    ) -> None:
+    ) -> tuple[Entry, Case]:
         phase: Phase = problem.phase or Phase.FORWARD
         zeros = None if its.sparsity is None else zeros_of(problem, its.sparsity, state)
         if self.work.constraints is not None:
@@ -129,21 +146,19 @@ class _Planner:
         # A design that leaves a phase dense costs there what the dense machine costs: that is one case.
         leaves_dense = zeros is not None and costs_as_dense(self.work.architecture, problem, zeros)
         case = self._case(problem, constraints, None if leaves_dense else zeros)
-        self.cases.setdefault(case.key, case)
-        self.entries.append(
-            Entry(
-                layer=layer.name,
-                kind=layer.kind,
-                phase=phase,
-                design=design.name,
-                problem=content,
-                key=case.key,
-                densities={} if zeros is None else _densities(zeros),
-                assumed=state.assumed and zeros is not None and "Inputs" in zeros.densities,
-                note=note,
-                own="" if its is design else its.name,
-            )
+        entry = Entry(
+            layer=layer.name,
+            kind=layer.kind,
+            phase=phase,
+            design=design.name,
+            problem=content,
+            key=case.key,
+            densities={} if zeros is None else _densities(zeros),
+            assumed=state.assumed and zeros is not None and "Inputs" in zeros.densities,
+            note=note,
+            own="" if its is design else its.name,
         )
+        return entry, case
 
     def _case(self, problem: Problem, constraints: Constraints, zeros: Zeros | None) -> Case:
         # Where nothing leaks, runs at other clocks share their cases.
@@ -176,7 +191,9 @@ class _Planner:
         )
 
 
-def make_plan(work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS) -> Plan:
+def make_plan(
+    work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS, planned: Planned | None = None
+) -> Plan:
     """Return what a run has to do.
 
     Parameters
@@ -186,13 +203,15 @@ def make_plan(work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS
         By layer; see `find_states`.
     bits : Bits
         Of a part of a schedule, in place of what the network says.
+    planned : dict, optional
+        What was planned before of the same work; it gets what is new.
 
     Raises
     ------
     SpecError
         When a layer's problem is too large, or the architecture has no array for a dataflow.
     """
-    planner = _Planner(work, bits)
+    planner = _Planner(work, bits, {} if planned is None else planned)
     for layer in work.network.layers:
         for phase in work.phases_of(layer, states[layer.name]):
             planner.add(layer, phase, states[layer.name])
