@@ -160,8 +160,10 @@ def test_counts_are_those_of_searched_mappings() -> None:
     """No mapping changes the computations: what searches find has as many."""
     part = {"iterations": 3, "weights": {"overall": 0.25}, "activations": {"default": 0.5}}
     schedule = {"schedule": {"name": "s", "parts": [part]}}
-    searched = train_cost(MACHINE, FOUR, schedule, mappings="dense", seconds=2, workers=1)
-    alone = train_cost(MACHINE, FOUR, schedule, macs=True)
+    layers = [{"name": "a", "kind": "fully_connected", "input_channels": 8, "channels": 8}]
+    small = {"network": {"name": "small", "batch": 8, "layers": layers}}
+    searched = train_cost(MACHINE, small, schedule, mappings="dense", workers=1)
+    alone = counted(small, schedule)
     for phase in PHASES:
         found, known = (one.parts[0].computations(phase) for one in (searched, alone))
         assert found.done == pytest.approx(known.done, rel=1e-9)
