@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, ProblemArgument, load_all
-from procrustes_model.cli.outputs import announced_late, check_outputs, print_written, quick_start
+from procrustes_model.cli.outputs import (
+    announced_late,
+    check_outputs,
+    check_plot,
+    print_written,
+    quick_start,
+)
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.sparse_options import SparseOptions
@@ -60,7 +66,7 @@ def imbalance_command(
         check_outputs(
             outputs, (architecture, problem, mapping, *([str(sparse.masks)] if sparse.masks else []))
         )
-        _check_plot(options.plot)
+        check_plot(options.plot)
         if sparse.sparsity is None:
             raise SpecError(Issue("imbalance needs a sparse design", "such as --sparsity procrustes"))
         machine, work, schedule = load_all(architecture, problem, mapping, sparse.sparsity)
@@ -95,18 +101,6 @@ def _prepare(
     given = zeros.arguments()
     Evaluator(machine, problem, **given)  # what does not fit is said before anything is compiled
     return {**given, "samples": options.samples, "seed": options.seed}
-
-
-def _check_plot(plot: Path | None) -> None:
-    """Raise unless figures can be drawn in the format of the file's ending."""
-    from procrustes_model.report.figures.style import PLOT_ENDINGS, check_plotting
-
-    if plot is None:
-        return
-    if plot.suffix.lower() not in PLOT_ENDINGS:
-        endings = ", ".join(PLOT_ENDINGS)
-        raise SpecError(Issue("--plot has no ending of a figure", f"one of {endings}", str(plot)))
-    check_plotting()
 
 
 def _print(work: WorkArrays, *, first: bool) -> None:

@@ -25,7 +25,7 @@ from procrustes_model.spec.network_elementwise import ElementwiseLayer
 from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.vocabulary import Phase
-from procrustes_model.workloads.layer import problem_content
+from procrustes_model.workloads.layer import alike, problem_content, problem_name
 
 if TYPE_CHECKING:
     from procrustes_model.network.record import CaseRecord
@@ -99,12 +99,17 @@ class Plan:
     ready: dict[str, CaseRecord] = field(default_factory=dict)
 
 
+Planned = dict[tuple[Any, ...], list[tuple[Entry, Case]]]
+"""By what decides them, the entries and cases of one layer in one phase, an item per design."""
+
+
 @dataclass
 class _Planner:
     """Collects entries and cases."""
 
     work: Work
     bits: Bits
+    planned: Planned
     entries: list[Entry] = field(default_factory=list)
     cases: dict[str, Case] = field(default_factory=dict)
     ready: dict[str, CaseRecord] = field(default_factory=dict)
@@ -121,8 +126,20 @@ class _Planner:
             self.entries.append(Entry(*row, densities={}, assumed=False, note="", machine=machine))
 
     def add(self, layer: Layer, phase: Phase, state: LayerState, *, again: bool = False) -> None:
-        """Add a phase of a layer; `again`: its forward phase, computed again for the backward phase."""
-        before = len(self.entries)
+        """Add one phase of a layer, planned once for all layers that are alike.
+
+        `again`: its forward phase, computed again for the backward phase.
+        """
+        key = (alike(layer), phase, state.key, self.bits)
+        if key not in self.planned:
+            self.planned[key] = self._plan(layer, phase, state)
+        name = problem_name(layer, phase, self.work.network.name)
+        called = f"{layer.name}{AGAIN}" if again else layer.name
+        for entry, case in self.planned[key]:
+            self.cases.setdefault(case.key, case)
+            self.entries.append(replace(entry, layer=called, problem=entry.problem | {"name": name}))
+
+    def _plan(self, layer: Layer, phase: Phase, state: LayerState) -> list[tuple[Entry, Case]]:
         work = self.work
         content = problem_content(
             layer,
@@ -136,12 +153,11 @@ class _Planner:
         problem = load_problem({"problem": content})
         for tensor in problem.homes:
             find_home(work.machine_of(layer)[1], problem, tensor)
-        for number, design in enumerate(work.designs):
-            its = work.design_of(layer, state) if number == 0 else design
-            self._enter(layer, content, problem, design, its, state)
-        if again:
-            name = f"{layer.name}{AGAIN}"
-            self.entries[before:] = [replace(one, layer=name) for one in self.entries[before:]]
+        own = work.design_of(layer, state)
+        return [
+            self._enter(layer, content, problem, design, design if number else own, state)
+            for number, design in enumerate(work.designs)
+        ]
 
     def _enter(
         self,
@@ -151,7 +167,7 @@ class _Planner:
         design: Design,
         its: Design,
         state: LayerState,
-    ) -> None:
+    ) -> tuple[Entry, Case]:
         phase: Phase = problem.phase or Phase.FORWARD
         machine, architecture = self.work.machine_of(layer)
         zeros = (
@@ -166,22 +182,20 @@ class _Planner:
         # A design that leaves a phase dense costs there what the dense machine costs: that is one case.
         leaves_dense = zeros is not None and costs_as_dense(architecture, problem, zeros)
         case = self._case(architecture, problem, constraints, None if leaves_dense else zeros)
-        self.cases.setdefault(case.key, case)
-        self.entries.append(
-            Entry(
-                layer=layer.name,
-                kind=layer.kind,
-                phase=phase,
-                design=design.name,
-                problem=content,
-                key=case.key,
-                densities={} if zeros is None else _densities(zeros),
-                assumed=state.assumed and zeros is not None and "Inputs" in zeros.densities,
-                note=note,
-                own="" if its is design else its.name,
-                machine=machine,
-            )
+        entry = Entry(
+            layer=layer.name,
+            kind=layer.kind,
+            phase=phase,
+            design=design.name,
+            problem=content,
+            key=case.key,
+            densities={} if zeros is None else _densities(zeros),
+            assumed=state.assumed and zeros is not None and "Inputs" in zeros.densities,
+            note=note,
+            own="" if its is design else its.name,
+            machine=machine,
         )
+        return entry, case
 
     def _case(
         self, machine: Architecture, problem: Problem, constraints: Constraints, zeros: Zeros | None
@@ -216,7 +230,9 @@ class _Planner:
         )
 
 
-def make_plan(work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS) -> Plan:
+def make_plan(
+    work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS, planned: Planned | None = None
+) -> Plan:
     """Return what a run has to do.
 
     Parameters
@@ -226,13 +242,15 @@ def make_plan(work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS
         By layer; see `find_states`.
     bits : Bits
         Of a part of a schedule, in place of what the network says.
+    planned : dict, optional
+        What was planned before of the same work; it gets what is new.
 
     Raises
     ------
     SpecError
         When a layer's problem is too large, or the architecture has no array for a dataflow.
     """
-    planner = _Planner(work, bits)
+    planner = _Planner(work, bits, {} if planned is None else planned)
     again = {work.network.layers[position].name for position in work.network.again}
     for layer in work.network.in_order:
         if isinstance(layer, ElementwiseLayer):

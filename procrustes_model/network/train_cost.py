@@ -17,7 +17,7 @@ from procrustes_model.network.computations import (
 )
 from procrustes_model.network.densities import LayerState, weights_kept
 from procrustes_model.network.engine import check_engine
-from procrustes_model.network.plan import Plan, make_plan
+from procrustes_model.network.plan import Plan, Planned, make_plan
 from procrustes_model.network.progress import RunProgress
 from procrustes_model.network.record import CaseRecord, with_result
 from procrustes_model.network.request import TrainRequest, is_recorded
@@ -39,7 +39,7 @@ from procrustes_model.spec.load import load_schedule
 from procrustes_model.spec.network import Layer, Network
 from procrustes_model.spec.schedule import Schedule
 from procrustes_model.vocabulary import Phase, Role
-from procrustes_model.workloads.layer import training_problem
+from procrustes_model.workloads.layer import alike, training_problem
 
 
 @verb(TrainRequest)
@@ -70,9 +70,11 @@ def train_cost(request: TrainRequest) -> TrainCost:
     nothing_zero = replace(work, designs=(Design(DENSE, None, work.designs[0].dataflow),), own_designs=False)
     dense = make_plan(nothing_zero, {layer.name: LayerState() for layer in work.network.layers})
     distinct = {turn.key: turn for turn in turns}
-    plans = {key: make_plan(work, turn.states, turn.part.bits) for key, turn in distinct.items()}
+    planned: Planned = {}
+    plans = {key: make_plan(work, turn.states, turn.part.bits, planned) for key, turn in distinct.items()}
     known = _count(dense, plans) if request.macs else _search(dense, plans, request)
-    kept = {key: _kept(work, turn) for key, turn in distinct.items()}
+    shares: dict[Any, float] = {}
+    kept = {key: _kept(work, turn, shares) for key, turn in distinct.items()}
     parts = [
         PartCost(
             turn.part.iterations,
@@ -180,10 +182,14 @@ def _check_designs(request: TrainRequest, work: Work, turns: Sequence[Turn], des
         raise SpecError(Issue(message, "leave it out"))
 
 
-def _kept(work: Work, turn: Turn) -> float:
-    """Return the share of the weights of a network that are kept in a turn."""
-    weights = work.network.weights
-    kept = sum(layer.weights * _share(work, layer, turn.states[layer.name]) for layer in work.network.layers)
+def _kept(work: Work, turn: Turn, shares: dict[Any, float]) -> float:
+    """Return the share of the weights of a network that are kept in a turn; `shares` is a memo."""
+    weights, kept = work.network.weights, 0.0
+    for layer in work.network.layers:
+        state = turn.states[layer.name]
+        if (key := (alike(layer), state.key)) not in shares:
+            shares[key] = _share(work, layer, state)
+        kept += layer.weights * shares[key]
     return kept / weights if weights else 1.0
 
 

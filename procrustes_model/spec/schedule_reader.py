@@ -21,7 +21,7 @@ from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.spec.widths import NO_BITS, read_bits
 
 _LENGTHS = ("iterations", "epochs")
-_PART_KEYS = [*_LENGTHS, "steps_per_epoch", *(key for key in keys_of(SchedulePart) if key != "iterations")]
+_PART_KEYS = [*dict.fromkeys((*_LENGTHS, "steps_per_epoch", "repeat", *keys_of(SchedulePart)))]
 _NO_LENGTH = "training steps; or 'epochs', with 'steps_per_epoch' here or of the schedule"
 
 
@@ -147,10 +147,12 @@ def _part(one: dict[str, Any], place: Path, steps: _Steps, document: Document) -
     iterations = _iterations(one, place, steps, document)
     data["iterations"] = 1 if iterations is None else iterations
     ramp = _read_values(data, place, document)
+    group = build(PartGroup, {"repeat": one.get("repeat", 1)}, document, place)
     part = build(SchedulePart, data, document, place)
-    if part is None or len(document.issues) > known:
+    if part is None or group is None or len(document.issues) > known:
         return []
-    return [part] if ramp is None else list(_stretches(part, ramp, place, document))
+    once = [part] if ramp is None else list(_stretches(part, ramp, place, document))
+    return once * group.repeat
 
 
 def _iterations(one: dict[str, Any], place: Path, steps: _Steps, document: Document) -> int | None:

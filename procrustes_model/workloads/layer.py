@@ -87,12 +87,22 @@ def problem_content(
     return {**content, **{key: one for key, one in said.items() if one}}
 
 
+def problem_name(layer: Layer, phase: Phase, network: str) -> str:
+    """Return what the problem of one phase of a layer is called."""
+    where = f"{network}/" if network else ""
+    return f"{where}{layer.name}_{phase.short}"
+
+
+def alike(layer: Layer) -> Layer:
+    """Return what is the same of layers that differ in their name alone."""
+    return layer.model_copy(update={"name": "-"})
+
+
 def _content(layer: Layer, phase: Phase, batch: int, network: str, as_published: bool) -> dict[str, Any]:
     """Return the same with what a `ProblemLayer`'s problem says of tensors, and nothing else of them."""
     if batch < 1:
         raise SpecError(Issue(f"a batch has at least one sample, is {batch}"))
-    where = f"{network}/" if network else ""
-    name = f"{where}{layer.name}_{phase.short}"
+    name = problem_name(layer, phase, network)
     if isinstance(layer, ProblemLayer):
         own = in_phase(_of_batch(layer, batch), phase)
         return {**own.to_dict(), "name": name}

@@ -21,7 +21,7 @@ GROUP: Any = typer.main.get_command(app)
 SPECS = {"architecture", "problem", "mapping"}
 VERBS: list[tuple[str, type[Request], set[str]]] = [
     ("network", RunRequest, {"csv", "html", "figures", "quiet"}),
-    ("train-cost", TrainRequest, {"csv", "clock_ghz", "quiet"}),
+    ("train-cost", TrainRequest, {"csv", "json", "plot", "clock_ghz", "quiet"}),
     ("reproduce", ReproduceRequest, {"quiet"}),
     ("evaluate", SparseOptions, SPECS | {"csv", "csv_wide", "json", "quiet"}),
     (

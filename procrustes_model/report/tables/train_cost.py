@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
-from procrustes_model.files import csv_text
+from procrustes_model.files import csv_text, json_text
 from procrustes_model.network.result import Totals
 from procrustes_model.network.train_result import TrainCost
 from procrustes_model.spec.widths import bits_in_phase
 from procrustes_model.versions import VERSION_COLUMN
 from procrustes_model.vocabulary import PHASES
+
+_GRADIENT = "first_data_gradient"
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -31,7 +34,7 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "cycles": "cycles of the phase in one training step; likewise",
         "dense_energy_pj": "energy of the phase in one step of dense training, in pJ; likewise",
         "dense_cycles": "cycles of the phase in one step of dense training; likewise",
-        "first_data_gradient": "true where the backward phase of the first layer is counted",
+        _GRADIENT: "true where the backward phase of the first layer is counted",
         **VERSION_COLUMN,
     }
 )
@@ -41,6 +44,23 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 def train_cost_text(cost: TrainCost) -> str:
     """Return a row per part and phase, with the cost of one training step: `COLUMNS`."""
     return csv_text(list(COLUMNS), _rows(cost))
+
+
+def train_cost_json(cost: TrainCost) -> str:
+    """Return a run as JSON: what it is, its parts as in the CSV, the sums of it and of dense training."""
+    head = ("architecture", "network", "schedule", "design", "batch", "first_data_gradient", "macs")
+    rows = [{key: value for key, value in row.items() if key != _GRADIENT} for row in _rows(cost)]
+    data = {key: getattr(cost, key) for key in head} | {
+        "iterations": cost.iterations,
+        "weight_density": cost.weight_density,
+        "parts": rows,
+        "run": asdict(cost.computations()),
+        "dense": asdict(cost.dense_computations()),
+    }
+    if not cost.macs:
+        data["run"] |= {"energy_pj": cost.energy_pj, "cycles": cost.cycles}
+        data["dense"] |= {"energy_pj": cost.dense_energy_pj, "cycles": cost.dense_cycles}
+    return json_text(data)
 
 
 def _rows(cost: TrainCost) -> Iterator[dict[str, Any]]:
@@ -63,7 +83,7 @@ def _rows(cost: TrainCost) -> Iterator[dict[str, Any]]:
                 "dense_computes": base[phase].dense,
                 "bit_operations": done.bit_operations,
                 "dense_bit_operations": base[phase].bit_operations,
-                "first_data_gradient": "true" if cost.first_data_gradient else "false",
+                _GRADIENT: "true" if cost.first_data_gradient else "false",
                 **({} if step is None else _costs(step, dense[phase])),
             }
 
