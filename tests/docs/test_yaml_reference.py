@@ -14,7 +14,9 @@ from procrustes_model.spec import (
     interconnect,
     mapping,
     network,
+    network_checkpointing,
     network_density,
+    network_machines,
     prices,
     problem,
     rules,
@@ -24,7 +26,7 @@ from procrustes_model.spec import (
 from procrustes_model.spec.architecture_reader import _TOP_KEYS as ARCHITECTURE_KEYS
 from procrustes_model.spec.mapping_reader import _KEYS as MAPPING_KEYS
 from procrustes_model.spec.mapping_reader import _LEVEL_KEYS as LEVEL_KEYS
-from procrustes_model.spec.network_items import ProblemItem
+from procrustes_model.spec.network_items import ElementwiseItem, ProblemItem, RecurrentItem, SpmmItem
 from procrustes_model.spec.network_reader import _TOP_KEYS as NETWORK_KEYS
 from procrustes_model.spec.problem_reader import _KEYS as PROBLEM_KEYS
 from procrustes_model.spec.schema import Frozen, keys_of
@@ -54,6 +56,11 @@ READERS = {
     "action": ACTION_KEYS,
     "network": NETWORK_KEYS,
     "ProblemItem": keys_of(ProblemItem),
+    **{
+        model.__name__: [key for key in keys_of(model) if key != "kind"]
+        for model in (ElementwiseItem, RecurrentItem, SpmmItem)
+    },
+    "LinkItem": ["name", "bits", "elements"],
 }
 """Keys that are read by hand, by table."""
 BY_READERS = {
@@ -74,9 +81,12 @@ NOT_KEYS = {
     "Tensor": "listed as shape's",
     "Loop": "written K=16",
     "NetworkLayer": "made of items",
+    "Crossing": "made of items",
+    "LinkItem": "listed without its kind",
 }
 ELSEWHERE = {
     *(("Problem", key) for key in ("phase", "tensors")),  # from its shape
+    *(("Network", key) for key in ("elementwise", "crossings", "branches")),  # among the layers
     *(("Sparsity", key) for key in ("forward", "backward", "weight_update")),  # under `phases`
     *(("Action", key) for key in ("kind", "target")),  # `skip` and `gate` are both
 }
@@ -95,7 +105,9 @@ MODELS: dict[str, type[Frozen]] = {
         format_ranks,
         rules,
         network,
+        network_checkpointing,
         network_density,
+        network_machines,
         schedule,
     )
     for name, model in inspect.getmembers(module, inspect.isclass)
