@@ -1,7 +1,7 @@
 """The sparse training that makes the masks: algorithms on arrays, an optimizer for PyTorch, files of masks.
 
-Everything but the optimizer and the recorder works on NumPy arrays alone. Names are loaded when they are
-first used: torch is imported with `ProcrustesSGD` and `Recorder` only.
+Everything but optimizers, layers and the recorder works on NumPy arrays alone. Names are loaded when they are
+first used: torch is imported with optimizers, operands and the recorder only.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from procrustes_model.training.checkpoints import masks_from_checkpoint
     from procrustes_model.training.initial import Initial, decay_further, initial_values
     from procrustes_model.training.mask_densities import MaskDensities
+    from procrustes_model.training.mask_schedules import Alternate, Partitions, Ramp, Rewire
+    from procrustes_model.training.masked import MaskedSGD as MaskedSGD
     from procrustes_model.training.masks import (
         LayerMasks,
         MaskFile,
@@ -24,9 +26,14 @@ if TYPE_CHECKING:
         load_masks,
         save_masks,
     )
+    from procrustes_model.training.operands import Bits as Bits
+    from procrustes_model.training.operands import Operands as Operands
     from procrustes_model.training.optimizer import ProcrustesSGD as ProcrustesSGD
+    from procrustes_model.training.patterns import NM, TopK
     from procrustes_model.training.quantile import Quantile, Streamed, select_by_quantile, select_exactly
     from procrustes_model.training.recorder import Recorder as Recorder
+    from procrustes_model.training.sparse_layers import OperandSchedule as OperandSchedule
+    from procrustes_model.training.sparse_layers import use_operands as use_operands
     from procrustes_model.training.tracking import (
         Tracked,
         accumulated_gradients,
@@ -36,16 +43,26 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "Alternate": "mask_schedules",
     "Balanced": "balancer",
+    "Bits": "operands",
     "CompressedBlocks": "blocks",
     "Initial": "initial",
     "LayerMasks": "masks",
     "MaskDensities": "mask_densities",
     "MaskFile": "masks",
+    "MaskedSGD": "masked",
+    "NM": "patterns",
+    "OperandSchedule": "sparse_layers",
+    "Operands": "operands",
+    "Partitions": "mask_schedules",
     "ProcrustesSGD": "optimizer",
     "Quantile": "quantile",
+    "Ramp": "mask_schedules",
     "Recorder": "recorder",
+    "Rewire": "mask_schedules",
     "Streamed": "quantile",
+    "TopK": "patterns",
     "Tracked": "tracking",
     "accumulated_gradients": "tracking",
     "balance_half_tiles": "balancer",
@@ -65,18 +82,25 @@ _HOMES = {
     "track": "tracking",
     "traverse": "blocks_traversal",
     "traverse_backward": "blocks_traversal",
+    "use_operands": "sparse_layers",
 }
 
 # Without what needs torch, so that everything can be imported where it is not installed.
 __all__ = [
+    "NM",
+    "Alternate",
     "Balanced",
     "CompressedBlocks",
     "Initial",
     "LayerMasks",
     "MaskDensities",
     "MaskFile",
+    "Partitions",
     "Quantile",
+    "Ramp",
+    "Rewire",
     "Streamed",
+    "TopK",
     "Tracked",
     "accumulated_gradients",
     "balance_half_tiles",
