@@ -26,11 +26,13 @@ if TYPE_CHECKING:
         load_masks,
         save_masks,
     )
+    from procrustes_model.training.operand_masks import OperandMasks
     from procrustes_model.training.operands import Bits as Bits
     from procrustes_model.training.operands import Operands as Operands
     from procrustes_model.training.optimizer import ProcrustesSGD as ProcrustesSGD
     from procrustes_model.training.patterns import NM, TopK
     from procrustes_model.training.quantile import Quantile, Streamed, select_by_quantile, select_exactly
+    from procrustes_model.training.recorded_operands import load_operands
     from procrustes_model.training.recorder import Recorder as Recorder
     from procrustes_model.training.sparse_layers import OperandSchedule as OperandSchedule
     from procrustes_model.training.sparse_layers import use_operands as use_operands
@@ -53,6 +55,7 @@ _HOMES = {
     "MaskFile": "masks",
     "MaskedSGD": "masked",
     "NM": "patterns",
+    "OperandMasks": "operand_masks",
     "OperandSchedule": "sparse_layers",
     "Operands": "operands",
     "Partitions": "mask_schedules",
@@ -74,6 +77,7 @@ _HOMES = {
     "load_mask": "masks",
     "load_mask_densities": "masks",
     "load_masks": "masks",
+    "load_operands": "recorded_operands",
     "masks_from_checkpoint": "checkpoints",
     "save_masks": "masks",
     "select_by_quantile": "quantile",
@@ -95,6 +99,7 @@ __all__ = [
     "LayerMasks",
     "MaskDensities",
     "MaskFile",
+    "OperandMasks",
     "Partitions",
     "Quantile",
     "Ramp",
@@ -112,6 +117,7 @@ __all__ = [
     "load_mask",
     "load_mask_densities",
     "load_masks",
+    "load_operands",
     "masks_from_checkpoint",
     "save_masks",
     "select_by_quantile",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from procrustes_model.training import NM, TopK
+from procrustes_model.training import NM, TopK, load_masks, load_operands, save_masks
 from tests.naive import less
 
 WAYS = ("dense", "sr_ste", "flattened", "two_directions", "gradients", "top_k", "bits", "both", "update")
@@ -148,7 +149,7 @@ def make(torch: Any) -> Any:
     return nn.Sequential(
         nn.Conv2d(3, 8, 3, bias=False),
         nn.ReLU(),
-        nn.Conv2d(8, 8, 3),
+        nn.Conv2d(8, 8, 3, stride=2, padding=1),
         nn.ReLU(),
         nn.Flatten(),
         nn.Linear(32, 8),
@@ -165,7 +166,7 @@ def step(torch: Any, network: Any, number: int) -> Any:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_recorded_is_what_is_in_use(torch: Any, way: str) -> None:
+def test_recorded_is_what_is_in_use(torch: Any, way: str, tmp_path: Path) -> None:
     """Masks bit by bit, at every step; the densities of gradients are those of the backward product."""
     from procrustes_model.training import Recorder, use_operands
     from procrustes_model.training.operands import apply_parts
@@ -174,25 +175,82 @@ def test_recorded_is_what_is_in_use(torch: Any, way: str) -> None:
     names = use_operands(network, given, leave_out=["0"])
     assert names == ["2", "5"]
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
-    expected, received = [], []
+    expected: list[Any] = []
+    received: list[Any] = []
+    inputs: list[Any] = []
+    kept: list[Any] = []
     for name in names:
         network[int(name)].register_full_backward_hook(lambda *args: received.append(args[2][0]))
-    with Recorder(network, optimizer, every=1) as recorder:
+        network[int(name)].register_forward_hook(lambda *args: inputs.append(args[1][0].detach()))
+    with Recorder(network, optimizer, every=1, operands=True) as recorder:
         for number in range(3):
             optimizer.zero_grad()
-            weights = [network[int(name)].weight.detach() for name in names]
+            weights = [network[int(name)].weight.detach().clone() for name in names]
+            kept.append(weights)
             expected.append([apply_parts(given.forward_weights, one, "weights")[0] != 0 for one in weights])
             step(torch, network, number)
             optimizer.step()
     found = recorder.result()
     assert [layer.name for layer in found.layers] == ["0", "2", "5"]
     assert found.layers[0].weight_density.tolist() == [1.0] * 3
-    for place, layer in enumerate(found.layers[1:]):
+    save_masks(tmp_path / "masks.npz", found)
+    for place, layer in enumerate(load_masks(tmp_path / "masks.npz").layers[1:]):
         for row, masks in enumerate(expected):
             assert np.array_equal(layer.masks[row], masks[place].numpy())
             gradient = received[2 * row + 1 - place].reshape(4, 8, *(() if place else (2, 2)))
             used = apply_parts(given.backward_gradients, gradient, "gradients")[0]
             assert layer.gradient_density[row] == float((used != 0).double().mean())
+            check_operands(
+                given,
+                tmp_path / "masks.npz",
+                layer.name,
+                row,
+                (kept[row][place], inputs[2 * row + place], gradient),
+            )
+    names_inside = set(np.load(tmp_path / "masks.npz").files)
+    for phase, tensor in (
+        ("backward", "weights"),
+        ("weight_update", "inputs"),
+        ("weight_update", "gradients"),
+    ):
+        # What is the same as in another product is not written.
+        assert (f"operand/{phase}/{tensor}/2" in names_inside) == ((way, f"{phase} {tensor}") in DIFFERENT)
+        assert f"operand/{phase}/{tensor}/0" not in names_inside
+    assert load_operands(tmp_path / "masks.npz", "0", 1, phase="forward")["inputs"].shape == (4, 3, 6, 6)
+
+
+DIFFERENT = {
+    ("two_directions", "backward weights"),
+    ("both", "backward weights"),
+    ("gradients", "weight_update gradients"),
+    ("update", "weight_update inputs"),
+    ("update", "weight_update gradients"),
+}
+
+
+def check_operands(given: Any, path: Path, layer: str, row: int, tensors: tuple[Any, Any, Any]) -> None:
+    """Compare what a file says of each product with what its operands become."""
+    from procrustes_model.training.operands import AS_FORWARD, apply_parts
+
+    weights, inputs, gradients = tensors
+    forward = {"weights": (given.forward_weights, weights), "inputs": (given.forward_inputs, inputs)}
+    same = given.backward_weights == AS_FORWARD
+    backward = {
+        "weights": forward["weights"] if same else (given.backward_weights, weights),
+        "gradients": (given.backward_gradients, gradients),
+    }
+    update = {
+        "inputs": forward["inputs"] if given.update_inputs == AS_FORWARD else (given.update_inputs, inputs),
+        "gradients": (given.update_gradients, gradients),
+    }
+    for phase, used in (("forward", forward), ("backward", backward), ("weight_update", update)):
+        found = load_operands(path, layer, row, phase=phase)
+        assert found.keys() == used.keys()
+        for kind, (parts, tensor) in used.items():
+            values = apply_parts(parts, tensor, kind)[0].numpy()
+            if kind == "inputs" and values.ndim == 4:
+                values = np.pad(values, ((0, 0), (0, 0), (1, 1), (1, 1)))
+            assert np.array_equal(found[kind], values != 0)
 
 
 def test_schedule_and_resume(torch: Any) -> None:
