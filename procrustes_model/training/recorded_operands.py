@@ -6,6 +6,7 @@ import os
 from math import prod
 
 from procrustes_model.array_files import MOST_UNPACKED
+from procrustes_model.errors import Issue, SpecError
 from procrustes_model.printable import quote
 from procrustes_model.training.masks import load_mask, load_mask_densities, opened_masks
 from procrustes_model.training.operand_masks import SAME_AS, Bools, Operand, list_operands, read_operand
@@ -48,6 +49,9 @@ def load_operands(
         mask, is_told = _read(path, name, row, (phase.value, tensor))
         if tensor == "weights" and not is_told:
             mask = load_mask(path, name, densities.steps[row])
+        elif tensor == "weights" and mask is None:
+            message = f"the backward mask of {quote(name)} is unknown at step {densities.steps[row]}"
+            raise SpecError(Issue(message, "what the layer multiplied with was not seen", os.fspath(path)))
         if mask is not None:
             found[tensor] = mask
     return found

@@ -135,6 +135,8 @@ class _Gradients:
     def _receive(layer: RecordedLayer, operand: Operand, tensor: Any, how: _How, *, turned: bool) -> None:
         """Note which elements of an operand are not zero, as masks are kept."""
         mask = None
+        if how.padding is None and operand == WEIGHTS_BACKWARD:
+            return  # of several matrices: taken for those of the forward product
         if how.padding is not None:
             pads = how.padding if operand == INPUTS_UPDATE else ()
             mask = padded_mask(tensor.t() if turned else tensor, pads)
