@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from procrustes_model.training.quantile import Quantile, Streamed, select_by_quantile, select_exactly
     from procrustes_model.training.recorded_operands import load_operands
     from procrustes_model.training.recorder import Recorder as Recorder
+    from procrustes_model.training.series import Decomposed, decompose
     from procrustes_model.training.sparse_layers import OperandSchedule as OperandSchedule
     from procrustes_model.training.sparse_layers import use_operands as use_operands
     from procrustes_model.training.tracking import (
@@ -49,6 +50,7 @@ _HOMES = {
     "Balanced": "balancer",
     "Bits": "operands",
     "CompressedBlocks": "blocks",
+    "Decomposed": "series",
     "Initial": "initial",
     "LayerMasks": "masks",
     "MaskDensities": "mask_densities",
@@ -72,6 +74,7 @@ _HOMES = {
     "compute_density": "tracking",
     "decay_further": "initial",
     "decode": "blocks",
+    "decompose": "series",
     "encode": "blocks",
     "initial_values": "initial",
     "load_mask": "masks",
@@ -95,6 +98,7 @@ __all__ = [
     "Alternate",
     "Balanced",
     "CompressedBlocks",
+    "Decomposed",
     "Initial",
     "LayerMasks",
     "MaskDensities",
@@ -112,6 +116,7 @@ __all__ = [
     "compute_density",
     "decay_further",
     "decode",
+    "decompose",
     "encode",
     "initial_values",
     "load_mask",
