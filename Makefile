@@ -7,6 +7,7 @@
 # make bench   print speeds, and keep them in $(BENCH_DIR) under the commit
 # make bench-compare BASE=COMMIT   compare speeds with another commit, measured in turn
 # make example-training   train on handwritten digits, evaluate what was recorded: out/example_training/report.md
+# make example-less   the same with 2:4 weights and with dense and sparse parts in turn: out/example_less/report.md
 # make clean   remove what these made
 
 PYTHON ?= python3
@@ -21,7 +22,7 @@ BENCH_DIR ?= .bench
 BASE ?= HEAD^
 
 .DELETE_ON_ERROR:
-.PHONY: demo test run-tests coverage quick lint kernels docs bench bench-compare example-training clean
+.PHONY: demo test run-tests coverage quick lint kernels docs bench bench-compare example-training example-less clean
 
 demo: $(VENV)/.runtime
 	@mkdir -p out
@@ -59,6 +60,9 @@ docs: $(VENV)/.docs
 
 example-training: $(VENV)/.development
 	OMP_NUM_THREADS=1 $(BIN)/python tools/example_training.py out/example_training
+
+example-less: $(VENV)/.development
+	OMP_NUM_THREADS=1 $(BIN)/python tools/example_less.py out/example_less
 
 bench: $(VENV)/.development
 	$(BIN)/python tools/bench.py --json "$(BENCH_DIR)/{commit}.json"

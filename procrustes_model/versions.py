@@ -33,7 +33,7 @@ SPECIFICATIONS: Mapping[str, int] = MappingProxyType(
 )
 """Kinds of YAML files, by the top-level key that says what a file is; the version stands beside that key."""
 
-VERSIONS: Mapping[str, int] = MappingProxyType({**SPECIFICATIONS, "CSV": 2, "run": 3, "case": 3, "mask": 1})
+VERSIONS: Mapping[str, int] = MappingProxyType({**SPECIFICATIONS, "CSV": 2, "run": 3, "case": 3, "mask": 2})
 """Current version of every kind of file: YAML, tables, runs of networks, their finished cases, masks."""
 
 CSV_VERSION = VERSIONS["CSV"]

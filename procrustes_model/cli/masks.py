@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from procrustes_model.cli.errors import reported_errors
 from procrustes_model.cli.say import say
-from procrustes_model.cli.values import number
+from procrustes_model.cli.values import number, word
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import Form
+from procrustes_model.printable import quote
+
+if TYPE_CHECKING:
+    from procrustes_model.training.patterns import NM
 
 app = typer.Typer(
     help="Make files of masks from checkpoints, and show what is in them.",
@@ -48,6 +53,18 @@ def from_checkpoint_command(
             **number("--keep", form=_FLOAT, sign="PART"),
         ),
     ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(metavar="N:M", help="Keep the N largest of every M neighbours, such as 2:4."),
+    ] = None,
+    along: Annotated[
+        str | None,
+        typer.Option(
+            **word("dimension", str, ("C", "K", "flattened")),
+            help="What --pattern runs along: input channels, the default, output channels, or each filter, "
+            "input channel fastest.",
+        ),
+    ] = None,
     entry: Annotated[
         str | None,
         typer.Option(
@@ -64,7 +81,8 @@ def from_checkpoint_command(
     with reported_errors():
         from procrustes_model.cli.outputs import check_outputs, print_written
 
-        _check_options(threshold, keep)
+        _check_options(threshold, keep, pattern)
+        groups = _groups(pattern, along)
         if out.suffix.lower() != ".npz":
             raise SpecError(
                 Issue("--out: files of masks end in .npz", f"such as {out.stem or 'masks'}.npz", str(out))
@@ -79,7 +97,7 @@ def from_checkpoint_command(
             from procrustes_model.workloads.checkpoint_layers import layers_of
 
             found = layers_of(found, load_network(network))
-        masks = find_masks(found, threshold=threshold, keep=keep)
+        masks = find_masks(found, threshold=threshold, keep=keep, pattern=groups)
         save_masks(out, masks)
         if not quiet:
             from procrustes_model.report.terminal.masks import format_masks
@@ -90,9 +108,11 @@ def from_checkpoint_command(
             print_written({"--out": out})
 
 
-def _check_options(threshold: float | None, keep: float | None) -> None:
-    if threshold is not None and keep is not None:
-        raise SpecError(Issue("--threshold and --keep are both given", "keep one of them"))
+def _check_options(threshold: float | None, keep: float | None, pattern: str | None) -> None:
+    options = {"--threshold": threshold, "--keep": keep, "--pattern": pattern}
+    given = [name for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise SpecError(Issue(f"{given[0]} and {given[1]} are both given", "keep one of them"))
     if threshold is not None and not 0 <= threshold < float("inf"):
         raise SpecError(
             Issue(f"--threshold must be 0 or more, is {threshold:g}", "it is compared with magnitudes")
@@ -100,6 +120,27 @@ def _check_options(threshold: float | None, keep: float | None) -> None:
     if keep is not None and not 0 < keep <= 1:
         hint = f"{keep:g} % is --keep {keep / 100:g}" if 1 < keep <= 100 else "such as 0.1 for a tenth"
         raise SpecError(Issue(f"--keep must be above 0 and at most 1, is {keep:g}", hint))
+
+
+def _groups(pattern: str | None, along: str | None) -> NM | None:
+    """Return what --pattern and --along mean.
+
+    Raises
+    ------
+    SpecError
+        When they are no pattern, or one is missing.
+    """
+    if pattern is None:
+        if along is not None:
+            raise SpecError(Issue("--along is of --pattern", "add --pattern 2:4"))
+        return None
+    from procrustes_model.training.patterns import NM
+
+    found = re.fullmatch(r"([0-9]{1,4}):([0-9]{1,4})", pattern)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        message = f"--pattern must be n:m with n from 1 to m, is {quote(pattern)}"
+        raise SpecError(Issue(message, "such as 2:4"))
+    return NM(int(found[1]), int(found[2]), along or "C")
 
 
 @app.command(name="show")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +13,7 @@ from procrustes_model.forms import FILE, TEXT, WHOLE, Form, one_of
 from procrustes_model.mapper.request import SearchRequest
 from procrustes_model.options import Request, again, option
 from procrustes_model.spec.text.densities import parse_tensor_densities
-from procrustes_model.vocabulary import ALL_PHASES, PHASES, Phase, Role
+from procrustes_model.vocabulary import ALL_PHASES, PHASES, Phase
 
 if TYPE_CHECKING:
     from procrustes_model.spec.problem import Problem
@@ -100,7 +101,7 @@ class SparseOptions(Request):
         design = load_sparsity(self.sparsity)
         given = parse_densities(self.density, problem)
         if self.masks is not None and is_mask_file(self.masks):
-            recorded, masks = find_layer_masks(self.masks, self.layer, self.step, problem)
+            recorded, masks = find_layer_masks(self.masks, self.layer, self.step, problem, frozenset(given))
             return Zeros(design, recorded | given, masks)
         found = find_masks(self.masks, problem, design)
         if self.layer is not None or self.step is not None:
@@ -115,22 +116,30 @@ class SparseOptions(Request):
 
 
 def find_layer_masks(
-    path: Path, layer: str | None, step: int | None, problem: Problem
+    path: Path,
+    layer: str | None,
+    step: int | None,
+    problem: Problem,
+    stated: Collection[str] = frozenset(),
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    """Return recorded densities of what the problem reads, and the mask of its weights.
+    """Return recorded densities of what the problem reads, and masks of its weights and what else is known.
+
+    Tensors whose density is `stated` have no mask here, but for weights.
 
     Raises
     ------
     SpecError
-        When the file is broken, has no such layer or step, or the layer's shape is not that of the weights.
+        When the file is broken, has no such layer or step, or a mask has another shape than its tensor.
     """
-    from procrustes_model.training.masks import load_mask, load_mask_densities
-    from procrustes_model.workloads.mask_profile import densities_in_phase, weights_mask
+    from procrustes_model.training.masks import load_mask_densities
+    from procrustes_model.workloads.mask_profile import densities_in_phase
+    from procrustes_model.workloads.recorded_masks import masks_in_phase
 
     found = load_mask_densities(path)
     row, column = found.find_step(step), found.find_layer(layer)
-    mask = weights_mask(load_mask(path, found.names[column], found.steps[row]), problem, str(path))
-    return densities_in_phase(found, column, row, problem), {problem.roles[Role.WEIGHTS]: mask}
+    masks = masks_in_phase(str(path), found.names[column], found.steps[row], problem, leave_out=stated)
+    densities = densities_in_phase(found, column, row, problem)
+    return {name: value for name, value in densities.items() if name not in masks}, masks
 
 
 def parse_densities(text: str | None, problem: Problem) -> dict[str, float]:

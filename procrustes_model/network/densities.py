@@ -40,6 +40,8 @@ class LayerState:
         what the sparse design says.
     mask : bool array or None
         Weights that are kept, outputs first, as recorded masks have them.
+    backward_mask : bool array or None
+        Those that the backward phase multiplies with, where they are others.
     assumed : bool
         Whether `activations` is `UNKNOWN_ACTIVATIONS`, for want of anything known.
     weights_assumed : bool
@@ -60,6 +62,7 @@ class LayerState:
     activations: float | None = None
     gradients: float | None = None
     mask: Bools | None = None
+    backward_mask: Bools | None = None
     assumed: bool = False
     weights_assumed: bool = False
     missing: bool = False
@@ -188,6 +191,7 @@ def _states_of_masks(
 ) -> dict[str, LayerState]:
     """Return what a file of masks knows; layers that it has not, or whose weights are unknown, are dense."""
     from procrustes_model.training.masks import load_mask, load_mask_densities
+    from procrustes_model.training.recorded_operands import load_operands
     from procrustes_model.workloads.layer_matching import layer_mask, match_layers, part_in
 
     found = load_mask_densities(path)
@@ -196,10 +200,13 @@ def _states_of_masks(
     layers = {layer.name: layer for layer in network.layers}
     for name, in_file in match_layers(found, network).items():
         column = found.names.index(in_file)
-        weights, mask = _known(found.weights[row, column]), None
+        weights, mask, backward = _known(found.weights[row, column]), None, None
         is_part = part_in(layers[name], in_file) is not None
         if weights is not None and (use_masks or is_part):
             mask = layer_mask(load_mask(path, in_file, found.steps[row]), layers[name], in_file)
+        if mask is not None and use_masks:
+            own = load_operands(path, in_file, found.steps[row], phase=Phase.BACKWARD)["weights"]
+            backward = layer_mask(own, layers[name], in_file)
         if mask is not None and is_part:
             weights = float(mask.mean())
         states[name] = LayerState(
@@ -207,6 +214,7 @@ def _states_of_masks(
             _known(found.activations[row, column]),
             _known(found.gradients[row, column]),
             mask if use_masks else None,
+            backward,
         )
     return states
 
@@ -247,8 +255,11 @@ def zeros_of(
             continue
         if design.model == "dense" or role is None or phase not in KNOWN_IN[role]:
             continue
-        if role == Role.WEIGHTS and state.mask is not None and phase != Phase.WEIGHT_UPDATE:
-            masks[name] = arrange_mask(problem, state.mask)
+        mask = state.mask
+        if phase == Phase.BACKWARD and state.backward_mask is not None:
+            mask = state.backward_mask
+        if role == Role.WEIGHTS and mask is not None and phase != Phase.WEIGHT_UPDATE:
+            masks[name] = arrange_mask(problem, mask)
         elif role == Role.WEIGHTS and state.groups is not None:
             densities[name] = _in_groups(state.groups, design, sparsity)
         elif (value := known[role]) is not None:

@@ -20,6 +20,7 @@ from procrustes_model.training.containers import WHOLE, choose_entry
 from procrustes_model.training.layer_weights import join_weights
 from procrustes_model.training.mask_densities import list_names
 from procrustes_model.training.masks import MaskFile, only_masks, save_masks
+from procrustes_model.training.patterns import NM
 from procrustes_model.training.weight_parts import LeftOut, Weight
 
 
@@ -89,6 +90,7 @@ def masks_from_checkpoint(
     *,
     threshold: float | None = None,
     keep: float | None = None,
+    pattern: NM | None = None,
     entry: str | None = None,
 ) -> MaskFile:
     """Find which weights of a checkpoint are kept, and write them to a file of masks; no code in it is run.
@@ -108,6 +110,8 @@ def masks_from_checkpoint(
         Weights are kept whose magnitude is larger. Without it and without `keep`: 0, all that are not zero.
     keep : float, optional
         The largest share of all weights together is kept instead, exactly, over all layers.
+    pattern : NM, optional
+        The largest n of every m neighbours are kept instead, in each layer, as far as they are not zero.
     entry : str, optional
         The container in the file that holds the weights, such as "model_ema"; "." is all of it. Otherwise
         `containers.choose_entry` says which.
@@ -121,12 +125,12 @@ def masks_from_checkpoint(
     SpecError
         When the file cannot be read, holds more than numbers, or has no weights.
     ValueError
-        When both `threshold` and `keep` are given, or one is out of range.
+        When two of `threshold`, `keep` and `pattern` are given, or one is out of range.
     OSError
         When `output` cannot be written.
     """
-    _check_options(threshold, keep)
-    result = find_masks(read_checkpoint(path, entry), threshold=threshold, keep=keep)
+    _check_options(threshold, keep, pattern)
+    result = find_masks(read_checkpoint(path, entry), threshold=threshold, keep=keep, pattern=pattern)
     if output is not None:
         save_masks(output, result)
     return result
@@ -164,14 +168,18 @@ def read_checkpoint(path: str | os.PathLike[str], entry: str | None = None) -> C
 
 
 def find_masks(
-    checkpoint: Checkpoint, *, threshold: float | None = None, keep: float | None = None
+    checkpoint: Checkpoint,
+    *,
+    threshold: float | None = None,
+    keep: float | None = None,
+    pattern: NM | None = None,
 ) -> MaskFile:
     """Return which weights of a checkpoint are kept.
 
     Parameters
     ----------
     checkpoint : Checkpoint
-    threshold, keep : float, optional
+    threshold, keep, pattern
         As `masks_from_checkpoint` takes them.
 
     Returns
@@ -183,17 +191,22 @@ def find_masks(
     SpecError
         When numbers are damaged, or magnitudes are asked for that the checkpoint does not say.
     ValueError
-        When both `threshold` and `keep` are given, or one is out of range.
+        When two of `threshold`, `keep` and `pattern` are given, or one is out of range.
     """
-    _check_options(threshold, keep)
-    _check_magnitudes(checkpoint, keep is not None or bool(threshold))
+    _check_options(threshold, keep, pattern)
+    _check_magnitudes(checkpoint, keep is not None or pattern is not None or bool(threshold))
     odd: list[str] = []
     masks: list[tuple[str, NDArray[np.bool_]]] = []
     least = 0.0 if threshold is None else threshold
     with reported(checkpoint.file):
         names = [layer_name(weight.name) for weight in checkpoint.weights]
         magnitudes = (_magnitudes(weight, odd) for weight in checkpoint.weights)
-        if keep is None:
+        if pattern is not None:
+            masks += (
+                (name, pattern.mask(values) & (values != 0))
+                for name, values in zip(names, magnitudes, strict=True)
+            )
+        elif keep is None:
             # Written so that what is not a number counts as not zero.
             masks += [(name, ~(values <= least)) for name, values in zip(names, magnitudes, strict=True)]
         else:
@@ -201,6 +214,8 @@ def find_masks(
 
             masks += zip(names, select_exactly(list(magnitudes), keep), strict=True)
     how = f"keep {keep}" if keep else f"threshold {least}"
+    if pattern is not None:
+        how = f"{pattern.nonzeros}:{pattern.group} along {pattern.along}"
     notes = checkpoint.notes
     if odd:
         notes = (f"Not finite (NaN or infinity), and counted as kept: {', '.join(odd[:16])}.", *notes)
@@ -210,9 +225,11 @@ def find_masks(
         raise SpecError(Issue(str(error), None, checkpoint.file)) from None
 
 
-def _check_options(threshold: float | None, keep: float | None) -> None:
-    if keep is not None and threshold is not None:
-        raise ValueError("give threshold or keep, not both")
+def _check_options(threshold: float | None, keep: float | None, pattern: NM | None) -> None:
+    if sum(one is not None for one in (threshold, keep, pattern)) > 1:
+        raise ValueError("give threshold, keep or pattern, not two of them")
+    if pattern is not None and pattern.along == "N":
+        raise ValueError("weights have no dimension N, but K and C")
     if threshold is not None and not threshold >= 0:
         raise ValueError(f"threshold {threshold} must be 0 or more: it is compared with magnitudes")
     if keep is not None:
@@ -225,7 +242,7 @@ def _check_magnitudes(checkpoint: Checkpoint, needed: bool) -> None:
     """Raise a SpecError where magnitudes are needed and cannot be compared."""
     if not needed:
         return
-    hint = "leave out --keep and --threshold: what is not zero is kept"
+    hint = "leave out --keep, --threshold and --pattern: what is not zero is kept"
     if checkpoint.are_masks:
         raise SpecError(Issue("masks have no magnitudes to compare", hint, checkpoint.file))
     unknown = [quote(weight.name) for weight in checkpoint.weights if weight.doubt]

@@ -21,6 +21,20 @@ array                    type and shape              meaning
 ``gradient_density``     float64[S, layers]          the same of the gradients of its outputs
 =======================  ==========================  =====================================================
 
+Where it says more, a file has the masks of what single products receive (`operand_masks`). PHASE/TENSOR is
+backward/weights, forward/inputs, backward/gradients, weight_update/inputs or weight_update/gradients:
+
+==================================  =========  ===========================================================
+array                               type       meaning
+==================================  =========  ===========================================================
+``operand/PHASE/TENSOR/<layer>``    as masks   of an operand. Not there: weights backward are those of the
+                                               forward product, operands of the weight update those of the
+                                               phase before, others are unknown
+``operand_shape/...``               as shapes  N, C, H, W of inputs, with the padding of a convolution; N,
+                                               K, P, Q of gradients of outputs
+``operand_known/...``               bool[S]    whether it is known in a step; the bits are 0 where not
+==================================  =========  ===========================================================
+
 ``metadata`` holds ``format`` ("procrustes_masks"), ``version`` (see `versions`), ``layers`` (names, in the
 order of the densities' columns), ``source`` (what the masks are of) and, where there is something to say,
 ``notes`` (sentences: what of a checkpoint is in no layer).
@@ -32,9 +46,9 @@ import json
 import os
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -47,6 +61,13 @@ from procrustes_model.errors import Issue, SpecError
 from procrustes_model.printable import quote
 from procrustes_model.spec.text.document import unreadable
 from procrustes_model.training.mask_densities import MaskDensities, list_names
+from procrustes_model.training.operand_masks import (
+    Operand,
+    OperandMasks,
+    list_operands,
+    pack_operands,
+    read_operand,
+)
 from procrustes_model.versions import KEY, VERSIONS, check_version
 
 _FORMAT = "procrustes_masks"
@@ -67,6 +88,8 @@ class LayerMasks:
         By step; NaN: unknown.
     known : bool[S], optional
         Steps whose mask is known, in others it is all False; all where it is not given.
+    operands : dict of Operand to OperandMasks, optional
+        Masks of what single products receive, where that says more.
 
     Raises
     ------
@@ -80,6 +103,7 @@ class LayerMasks:
     activation_density: NDArray[np.float64]
     gradient_density: NDArray[np.float64]
     known: NDArray[np.bool_] | None = None
+    operands: Mapping[Operand, OperandMasks] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.masks.dtype != np.bool_ or self.masks.ndim < 2:
@@ -101,6 +125,9 @@ class LayerMasks:
                 )
             if np.any(self.masks[~self.known]):
                 raise ValueError(f"'{self.name}' has a mask where it is unknown")
+        for operand, found in self.operands.items():
+            if len(found.masks) != len(self.masks):
+                raise ValueError(f"'{self.name}' has other steps of {' '.join(operand)}")
 
     @property
     def weight_density(self) -> NDArray[np.float64]:
@@ -210,6 +237,7 @@ def save_masks(path: str | os.PathLike[str], masks: MaskFile) -> None:
             layer.masks.reshape(len(layer.masks), prod(layer.masks.shape[1:])), axis=1
         )
         arrays[f"shape/{layer.name}"] = np.array(layer.masks.shape[1:], np.int64)
+        arrays |= pack_operands(layer.name, layer.operands)
     found = masks.densities()
     tables = (found.storage, found.weights, found.activations, found.gradients)
     arrays |= dict(zip(_DENSITIES, tables, strict=True))
@@ -241,15 +269,17 @@ def load_masks(path: str | os.PathLike[str]) -> MaskFile:
     SpecError
         When the file cannot be read or is not such a file.
     """
-    with _opened(path) as (archive, metadata):
+    with opened_masks(path) as (archive, metadata):
         steps = _steps(archive)
         densities = {kind: archive.read(kind).astype(np.float64) for kind in _DENSITIES}
         names, shapes = _layers(archive, metadata)
-        elements = len(steps) * sum(prod(shape) for shape in shapes)
+        operands = {name: list(list_operands(archive, name)) for name in names}
+        inside = [*shapes, *(shape for found in operands.values() for _, shape, _ in found)]
+        elements = len(steps) * sum(prod(shape) for shape in inside)
         if elements > MOST_UNPACKED:
             raise ValueError(f"all masks together have {elements:,} elements; load_mask reads one of them")
         layers = tuple(
-            _layer(name, shape, archive, densities, column)
+            _layer(name, shape, archive, densities, column, operands[name])
             for column, (name, shape) in enumerate(zip(names, shapes, strict=True))
         )
         return MaskFile(layers, steps, str(metadata["source"]), _notes(metadata))
@@ -271,7 +301,7 @@ def load_mask_densities(path: str | os.PathLike[str]) -> MaskDensities:
     SpecError
         When the file cannot be read or is not such a file.
     """
-    with _opened(path) as (archive, metadata):
+    with opened_masks(path) as (archive, metadata):
         names, shapes = _layers(archive, metadata)
         tables = {kind: archive.read(kind).astype(np.float64) for kind in _DENSITIES}
         return MaskDensities(
@@ -317,7 +347,7 @@ def load_mask(
     if np.isnan(densities.weights[row, column]) and densities.sizes[column]:
         message = f"the mask of {quote(name)} is unknown at step {densities.steps[row]}"
         raise SpecError(Issue(message, "what the layer multiplied with was not seen", densities.file))
-    with _opened(path) as (archive, _):
+    with opened_masks(path) as (archive, _):
         masks = _unpack(name, densities.shapes[column], archive, slice(row, row + 1))
         if len(masks) != 1:
             raise ValueError(f"{quote(name)} has fewer masks than there are steps")
@@ -335,7 +365,7 @@ def is_mask_file(path: str | os.PathLike[str]) -> bool:
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[Archive, dict[str, Any]]]:
+def opened_masks(path: str | os.PathLike[str]) -> Iterator[tuple[Archive, dict[str, Any]]]:
     """Open a file of masks; whatever is wrong with it becomes a SpecError."""
     file = os.fspath(path)
     try:
@@ -401,14 +431,21 @@ def _notes(metadata: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _layer(
-    name: str, shape: tuple[int, ...], archive: Archive, densities: dict[str, Any], column: int
+    name: str,
+    shape: tuple[int, ...],
+    archive: Archive,
+    densities: dict[str, Any],
+    column: int,
+    operands: Sequence[tuple[Operand, tuple[int, ...], int]],
 ) -> LayerMasks:
     """Return one layer of an opened file."""
     masks = _unpack(name, shape, archive, slice(None))
     columns = {kind: values[:, column] for kind, values in densities.items()}
     known = ~np.isnan(columns.pop("weight_density"))
     # Of no weights there is no density.
-    return LayerMasks(name, masks, **columns, known=None if known.all() or not masks[:1].size else known)
+    inside = {one: read_operand(archive, name, one, sides, slice(None)) for one, sides, _ in operands}
+    is_known = None if known.all() or not masks[:1].size else known
+    return LayerMasks(name, masks, **columns, known=is_known, operands=inside)
 
 
 def _unpack(name: str, shape: tuple[int, ...], archive: Archive, rows: slice) -> NDArray[np.bool_]:

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from procrustes_model.training.around import Around, read_array, write_array
 from procrustes_model.training.initial import CUTOFF, Initial, initial_values
 from procrustes_model.training.quantile import Quantile, check_keep
 from procrustes_model.training.torch_library import torch
 from procrustes_model.training.tracking import track
 
 
-class ProcrustesSGD(torch.optim.Optimizer):
+class ProcrustesSGD(Around):
     """Train with a share of the weights: those whose gradients have accumulated to most.
 
     Every step, the optimizer inside moves the weights; then the weights that have moved furthest from what is
@@ -80,8 +81,6 @@ class ProcrustesSGD(torch.optim.Optimizer):
         distribution: str = "uniform",
         **options: Any,
     ) -> None:
-        self.base = base(params, **options)
-        self._resumed = False
         own = {
             "keep": keep,
             "decay": decay,
@@ -91,9 +90,7 @@ class ProcrustesSGD(torch.optim.Optimizer):
             "seed": seed,
             "distribution": distribution,
         }
-        groups, self.base.param_groups = self.base.param_groups, []
-        super().__init__(groups, self.base.defaults | own)
-        self.base.param_groups = self.param_groups
+        super().__init__(params, base, own, options)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a param group; its weights are initialised.
@@ -120,7 +117,7 @@ class ProcrustesSGD(torch.optim.Optimizer):
             scale = float(parameter.detach().double().std(correction=0)) if parameter.numel() else 0.0
             state: dict[str, Any] = {"layer": first + place, "scale": scale}
             self.state[parameter] = state
-            _write(
+            write_array(
                 parameter, initial_values(_initial(group, state), tuple(parameter.shape), _type(parameter))
             )
             state["tracked"] = torch.zeros_like(
@@ -145,15 +142,14 @@ class ProcrustesSGD(torch.optim.Optimizer):
         loss = self.base.step(closure) if closure else self.base.step()
         with torch.no_grad():
             for group in self.param_groups:
-                parameters = [one for one in group["params"] if "tracked" in self.state.get(one, {})]
-                if parameters:
+                if parameters := self._tracked_in(group):
                     self._track(group, parameters)
         return loss
 
     def _track(self, group: dict[str, Any], parameters: list[torch.Tensor]) -> None:
         """Select among the parameters of one group, and write back what becomes of them."""
         result = track(
-            [_read(parameter) for parameter in parameters],
+            [read_array(parameter) for parameter in parameters],
             [_initial(group, self.state[parameter]) for parameter in parameters],
             group["keep"],
             decayed=group["decayed"],
@@ -166,70 +162,14 @@ class ProcrustesSGD(torch.optim.Optimizer):
         group["comparisons"] += result.comparisons
         group["updates"] += result.updates
         for parameter, weights, tracked in zip(parameters, result.weights, result.tracked, strict=True):
-            _write(parameter, weights)
-            mask = self.state[parameter]["tracked"]
-            mask.copy_(torch.from_numpy(tracked))
-            for value in self.base.state.get(parameter, {}).values():
-                if isinstance(value, torch.Tensor) and value.shape == parameter.shape and parameter.ndim:
-                    value.masked_fill_(~mask, 0)
-
-    def masks(self) -> dict[torch.Tensor, torch.Tensor]:
-        """Return, by parameter that takes part in selection, which of its weights are tracked, bool[...]."""
-        return {one: state["tracked"] for one, state in self.state.items() if "tracked" in state}
-
-    def storage_density(self) -> float:
-        """Return tracked weights / weights, of the parameters that take part in selection."""
-        masks = self.masks().values()
-        tracked, weights = sum(int(mask.sum()) for mask in masks), sum(int(mask.numel()) for mask in masks)
-        return tracked / max(1, weights)
-
-    def compute_density(self) -> float:
-        """Return weights that are not zero / weights, of the parameters that take part in selection."""
-        parameters = self.masks().keys()
-        found = sum(int(torch.count_nonzero(parameter)) for parameter in parameters)
-        return found / max(1, sum(int(parameter.numel()) for parameter in parameters))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return all that resuming needs besides the weights; the state of the optimizer inside is 'base'."""
-        state: dict[str, Any] = super().state_dict()
-        return state | {"base": self.base.state_dict()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue where another optimizer stood; the weights come from the model's own state_dict.
-
-        Parameters
-        ----------
-        state_dict : dict
-            What `state_dict` returned.
-
-        Raises
-        ------
-        ValueError
-            When it is of other param groups.
-
-        Notes
-        -----
-        The next step raises RuntimeError when the model's weights are not those that this state was saved
-        with.
-        """
-        if "base" not in state_dict:
-            raise ValueError(
-                "the state of the optimizer inside is missing: this is the state of another optimizer"
-            )
-        self.base.load_state_dict(state_dict["base"])
-        super().load_state_dict({key: value for key, value in state_dict.items() if key != "base"})
-        self.base.param_groups = self.param_groups
-        for state in self.state.values():
-            # Loading casts tensors to the type of their parameter.
-            state["tracked"] = state["tracked"].to(torch.bool)
-        self._resumed = True
+            write_array(parameter, weights)
+            self.state[parameter]["tracked"].copy_(torch.from_numpy(tracked))
+            self._forget(parameter)
 
     def _check_resumed(self) -> None:
         """Raise RuntimeError unless weights that are not tracked are what is left of their initial values."""
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if "tracked" not in self.state.get(parameter, {}):
-                    continue
+            for parameter in self._tracked_in(group):
                 state = self.state[parameter]
                 shape, dtype = tuple(parameter.shape), _type(parameter)
                 expected = initial_values(_initial(group, state), shape, dtype, group["decayed"])
@@ -266,15 +206,3 @@ def _initial(group: dict[str, Any], state: dict[str, Any]) -> Initial:
 def _type(parameter: torch.Tensor) -> Any:
     """Return the type that a parameter is tracked in: its own, or float32 for shorter ones."""
     return np.float64 if parameter.dtype == torch.float64 else np.float32
-
-
-def _read(parameter: torch.Tensor) -> Any:
-    """Return the values of a parameter as an array in C order; it may share memory with it."""
-    dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
-    return parameter.detach().to("cpu", dtype).contiguous().numpy()
-
-
-def _write(parameter: torch.Tensor, values: Any) -> None:
-    """Set a parameter to the values of an array."""
-    with torch.no_grad():
-        parameter.copy_(torch.from_numpy(values))

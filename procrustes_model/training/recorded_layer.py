@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from threading import Lock
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from procrustes_model.training.names import WEIGHT
+from procrustes_model.training.operand_masks import WEIGHTS_BACKWARD, Operand
 from procrustes_model.training.products import dense
 from procrustes_model.training.torch_library import torch
 
@@ -37,6 +40,7 @@ class Row(NamedTuple):
     storage: float
     activations: float
     gradients: float
+    operands: Mapping[Operand, NDArray[np.bool_] | None] = MappingProxyType({})
 
 
 @dataclass
@@ -93,6 +97,7 @@ class RecordedLayer:
     seen: bool = False
     _mask: Any = None
     _partial: bool = False
+    _operands: dict[Operand, NDArray[np.bool_] | None] = field(default_factory=dict)
 
     @property
     def is_main(self) -> bool:
@@ -134,16 +139,40 @@ class RecordedLayer:
             if mask.numel() < self.elements:
                 self._partial = True
                 return
-            if self.is_main:
-                shape = next((one.shape for one in self.held if one.numel() == mask.numel()), mask.shape)
-                # Unfolded kernels are one axis.
-                mask = mask.reshape(shape) if shape[:1] == mask.shape[:1] else mask
+            mask = self._shaped(mask)
             if self._mask is None:
                 self._mask = mask
             elif self._mask.shape == mask.shape:
                 self._mask = self._mask | mask.to(self._mask.device)
             else:
                 self._partial = True
+
+    def _shaped(self, mask: Any) -> Any:
+        """Return a mask in the shape that the module keeps weights in: unfolded kernels are one axis."""
+        shape = next((one.shape for one in self.held if one.shape.numel() == prod(mask.shape)), mask.shape)
+        return mask.reshape(shape) if self.is_main and shape[:1] == mask.shape[:1] else mask
+
+    def receive(self, operand: Operand, mask: NDArray[np.bool_] | None) -> None:
+        """Note which elements of an operand of a product are not zero.
+
+        Those of weights are taken together; of others there is one mask, and it is unknown after a second.
+
+        Parameters
+        ----------
+        operand : Operand
+        mask : bool[...], optional
+            None: unknown.
+        """
+        with _ADDING:
+            if operand not in self._operands:
+                self._operands[operand] = mask
+                return
+            before = self._operands[operand]
+            is_joined = operand == WEIGHTS_BACKWARD and before is not None and mask is not None
+            if is_joined and before.shape == mask.shape:  # type: ignore[union-attr]
+                self._operands[operand] = before | mask  # type: ignore[operator]
+            else:
+                self._operands[operand] = None
 
     def record(self, row: int, tracked: torch.Tensor | None) -> None:
         """Keep what was received since the last step, and start anew.
@@ -159,7 +188,10 @@ class RecordedLayer:
         stored = float("nan") if mask is None else float(mask.mean())
         if tracked is not None:
             stored = float(tracked.double().mean())
-        self.rows[row] = Row(mask, stored, self.inputs.take(), self.gradients.take())
+        operands, self._operands = self._operands, {}
+        if operands.get(WEIGHTS_BACKWARD) is not None:
+            operands[WEIGHTS_BACKWARD] = self._shaped(operands[WEIGHTS_BACKWARD])
+        self.rows[row] = Row(mask, stored, self.inputs.take(), self.gradients.take(), operands)
 
     def _taken_mask(self) -> NDArray[np.bool_] | None:
         """Return which weights were not zero, None if unknown, and start anew."""

@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from procrustes_model.training.masks import LayerMasks, MaskFile
+from procrustes_model.training.operand_masks import gather
 from procrustes_model.training.recorded_layer import RecordedLayer, Row
 from procrustes_model.training.torch_library import torch
 from procrustes_model.training.watch import Watch
@@ -41,6 +42,9 @@ class Recorder:
     What no product received is unknown, NaN: gradients of frozen layers, or weights of a layer that did not
     run. Those of a plain one, which multiplies with its parameter as it is, are known all the same.
 
+    Weights that a Function's backward pass multiplies with in place of those of its forward pass are recorded
+    as an operand of their own.
+
     Parameters
     ----------
     model : torch.nn.Module
@@ -51,6 +55,9 @@ class Recorder:
         Record each step whose number it divides.
     steps : collection of int, optional
         Record these steps, in addition.
+    operands : bool
+        Record also which elements of inputs, and of gradients of outputs, are not zero, as far as each layer
+        has one product of its kind in a step. They may be much larger than weights.
 
     Raises
     ------
@@ -65,6 +72,7 @@ class Recorder:
         *,
         every: int | None = None,
         steps: Collection[int] = (),
+        operands: bool = False,
     ) -> None:
         if every is None and not steps:
             raise ValueError("choose what to record: every=100, or steps=[...]")
@@ -75,7 +83,7 @@ class Recorder:
         self._step = 0
         self._recorded: list[int] = []
         self._is_open = True
-        self._watch = Watch(model, self._is_chosen)
+        self._watch = Watch(model, self._is_chosen, operands=operands)
         if not self._watch.layers() and not list(model.parameters()):
             raise ValueError("the model has no convolution and no fully connected layer, and no parameters")
         self._handle: Any = optimizer.register_step_pre_hook(self._before_step)
@@ -115,8 +123,10 @@ class Recorder:
         for number, row in enumerate(rows):
             if row.mask is not None and row.mask.shape == shape:
                 masks[number], known[number] = row.mask, True
-        storage, inputs, gradients = np.array([row[1:] for row in rows]).reshape(len(rows), 3).T.copy()
-        return LayerMasks(name or layer.tensor, masks, storage, inputs, gradients, known)
+        storage, inputs, gradients = np.array([row[1:4] for row in rows]).reshape(len(rows), 3).T.copy()
+        weights = [mask if is_known else None for mask, is_known in zip(masks, known, strict=True)]
+        operands = gather([row.operands for row in rows], weights)
+        return LayerMasks(name or layer.tensor, masks, storage, inputs, gradients, known, operands)
 
     def _is_chosen(self) -> bool:
         """Return whether the step in work is one to record."""

@@ -16,7 +16,8 @@ from typing import Any
 from torch.utils.weak import TensorWeakRef
 
 from procrustes_model.training.names import WEIGHT, is_parametrization
-from procrustes_model.training.products import Product, find_product, tensors_in
+from procrustes_model.training.operand_masks import GRADIENTS, INPUTS
+from procrustes_model.training.products import Product, find_product, output_mask, tensors_in
 from procrustes_model.training.provenance import Provenance, storage_of
 from procrustes_model.training.recorded_layer import (
     LAYERS,
@@ -64,6 +65,7 @@ class _Hidden:
     layer: RecordedLayer
     weights: torch.Tensor
     inputs: Counted
+    mask: Any
     first: int
 
 
@@ -83,7 +85,7 @@ class _Thread(threading.local):
 
     def __init__(self) -> None:
         self.running: list[_Running] = []
-        self.seen: list[tuple[torch.Tensor, RecordedLayer, Product]] = []
+        self.seen: list[tuple[torch.Tensor, RecordedLayer, Product, int]] = []
         self.hidden: list[_Hidden] = []
         self.results: list[Any] = []
 
@@ -102,10 +104,13 @@ class Watch:
     model : torch.nn.Module
     is_on : callable
         Returns whether passes are recorded now.
+    operands : bool
+        Whether masks of inputs and of gradients are noted, too.
     """
 
-    def __init__(self, model: torch.nn.Module, is_on: Callable[[], bool]) -> None:
+    def __init__(self, model: torch.nn.Module, is_on: Callable[[], bool], *, operands: bool = False) -> None:
         self._is_on = is_on
+        self._operands = operands
         self._modules = {name: one for name, one in model.named_modules() if not is_parametrization(name)}
         self._layers: dict[tuple[str, str], RecordedLayer] = {}
         self._provenance = Provenance()
@@ -242,15 +247,22 @@ class Watch:
             if running.counts:
                 layer, side = claim
                 weights, inputs = found.weights(side), count(found.operands[1 - side])
+                mask = found.input_mask(side) if self._operands else None
                 if torch.is_grad_enabled():
-                    layer.multiply(weights, inputs)
-                    thread.seen.append((result, layer, found))
+                    self._multiply(layer, weights, inputs, mask)
+                    thread.seen.append((result, layer, found, side))
                 else:
-                    thread.hidden.append(_Hidden(layer, weights, inputs, len(thread.results)))
+                    thread.hidden.append(_Hidden(layer, weights, inputs, mask, len(thread.results)))
         if thread.hidden:
             # Those that have a node already are the results of earlier Functions.
             new = (one for one in tensors_in(result) if one.grad_fn is None)
             thread.results += [TensorWeakRef(one) for one in new]
+
+    def _multiply(self, layer: RecordedLayer, weights: torch.Tensor, inputs: Counted, mask: Any) -> None:
+        """Note a product of the forward pass."""
+        layer.multiply(weights, inputs)
+        if self._operands:
+            layer.receive(INPUTS, mask)
 
     def _claim(self, found: Product, running: _Running) -> tuple[RecordedLayer, int] | None:
         """Return whose product one is, and which operand is its weights; None if it is no layer's."""
@@ -274,10 +286,10 @@ class Watch:
     def _settle(self) -> None:
         """Find the nodes that autograd has made of products seen, as soon as they are there."""
         thread = self._thread
-        for result, layer, found in thread.seen:
+        for result, layer, found, side in thread.seen:
             node = result.grad_fn
             if node is not None and _multiplies(node, found):
-                node.register_prehook(self._counter(layer))
+                node.register_prehook(self._counter(layer, found, side))
         thread.seen.clear()
         if not torch.is_grad_enabled() or not thread.hidden:
             return
@@ -285,20 +297,24 @@ class Watch:
         for hidden in thread.hidden:
             node = _function_of(thread.results[hidden.first :])
             if node is not None:
-                hidden.layer.multiply(hidden.weights, hidden.inputs)
+                self._multiply(hidden.layer, hidden.weights, hidden.inputs, hidden.mask)
                 functions.setdefault(node, []).append(hidden)
         for node, parts in functions.items():
             layers = list(dict.fromkeys(part.layer for part in parts))
-            watch_function(node, layers, self._provenance, self._is_on)
+            watch_function(node, layers, self._provenance, self._is_on, operands=self._operands)
         thread.forget()
 
-    def _counter(self, layer: RecordedLayer) -> Callable[[Any], None]:
+    def _counter(self, layer: RecordedLayer, found: Product, side: int) -> Callable[[Any], None]:
         """Return the hook of a node that counts the gradients that a layer's product receives."""
+        # A hook that held the product would keep its tensors.
+        padding = found.padding
 
         def add(gradients: Any) -> None:
             if self._is_on():
                 for gradient in tensors_in(gradients):
                     layer.gradients.add(count(gradient))
+                    if self._operands:
+                        layer.receive(GRADIENTS, output_mask(gradient, padding, side))
 
         return add
 

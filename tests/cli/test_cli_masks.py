@@ -13,6 +13,7 @@ import pytest
 
 from procrustes_model.training import LayerMasks, MaskFile, load_masks, save_masks
 from tests.cli.conftest import Run
+from tests.naive import less
 
 SHAPE = (256, 256, 3, 3)
 LAYER = (
@@ -72,9 +73,15 @@ def test_from_checkpoint(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     assert run("masks", "show", "masks.npz").stdout.splitlines() == lines[:-2]
     quiet = run("masks", "from-checkpoint", "model.npz", "--threshold", "0.5", "-o", "some.npz", "-q")
     assert (quiet.returncode, quiet.stdout) == (0, "")
+    groups = ("masks", "from-checkpoint", "model.npz", "--pattern", "2:4")
+    for along, axis in (((), 1), (("--along", "K"), 0)):
+        assert run(*groups, *along, "-o", f"along{axis}.npz").returncode == 0
     with np.load(checkpoint) as weights:
         for layer in load_masks(tmp_path / "some.npz").layers:
             assert np.array_equal(layer.masks[0], np.abs(weights[f"{layer.name}.weight"]) > 0.5)
+        for axis in (0, 1):
+            mask = load_masks(tmp_path / f"along{axis}.npz").mask("conv")
+            assert np.array_equal(mask, less.nm_mask(weights["conv.weight"], 2, 4, axis))
 
 
 def test_what_is_no_weight_is_listed(run: Run, tmp_path: Path) -> None:
@@ -149,6 +156,19 @@ def test_show(run: Run, recorded: Path, tmp_path: Path) -> None:
         (
             ("from-checkpoint", "model.npz", "--out", "out.npz", "--threshold", "1", "--keep", "0.1"),
             "--threshold and --keep are both given",
+        ),
+        (
+            ("from-checkpoint", "model.npz", "--out", "out.npz", "--pattern", "2:4", "--keep", "0.1"),
+            "--keep and --pattern are both given",
+        ),
+        (
+            ("from-checkpoint", "model.npz", "--out", "out.npz", "--pattern", "4:2"),
+            "--pattern must be n:m with n from 1 to m, is '4:2'; such as 2:4",
+        ),
+        (("from-checkpoint", "model.npz", "--out", "out.npz", "--along", "C"), "--along is of --pattern"),
+        (
+            ("from-checkpoint", "model.npz", "--out", "out.npz", "--pattern", "2:4", "--along", "R"),
+            "unknown dimension 'R'",
         ),
         (("from-checkpoint", "recorded.npz", "--out", "out.npz"), "this is a file of masks already"),
         (("from-checkpoint", "model.h5", "--out", "out.npz"), "it ends in .pt, .pth, .safetensors, .npz"),

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from procrustes_model import SpecError
-from procrustes_model.training import load_masks, masks_from_checkpoint
+from procrustes_model.training import NM, load_masks, masks_from_checkpoint
+from tests.naive import less
 
 RNG = np.random.default_rng(0)
 WEIGHTS = {
@@ -69,6 +70,24 @@ def test_every_kind(checkpoint: Path, tmp_path: Path) -> None:
     lowest = np.sort(magnitudes)[-round(0.1 * len(magnitudes))]
     assert np.array_equal(kept.mask("conv"), np.abs(WEIGHTS["conv.weight"]) >= lowest)
     assert np.array_equal(kept.mask("fc"), np.abs(WEIGHTS["fc.weight"]) >= lowest)
+
+
+def test_patterns(checkpoint: Path) -> None:
+    """Groups of the file's weights, as far as they are not zero."""
+    weights = {name: WEIGHTS[f"{name}.weight"] for name in ("conv", "fc")}
+    for along, axis in (("C", 1), ("K", 0)):
+        found = masks_from_checkpoint(checkpoint, pattern=NM(1, 3, along))
+        assert found.source == f"{checkpoint.name}, 1:3 along {along}"
+        for name, values in weights.items():
+            assert np.array_equal(found.mask(name), less.nm_mask(values, 1, 3, axis) & (values != 0))
+    found = masks_from_checkpoint(checkpoint, pattern=NM(2, 4, "flattened"))
+    assert np.array_equal(
+        found.mask("conv"), less.flattened_mask(weights["conv"], 2, 4) & (weights["conv"] != 0)
+    )
+    with pytest.raises(ValueError, match="no dimension N"):
+        masks_from_checkpoint(checkpoint, pattern=NM(2, 4, "N"))
+    with pytest.raises(ValueError, match="not two of them"):
+        masks_from_checkpoint(checkpoint, pattern=NM(2, 4), keep=0.5)
 
 
 def test_short_floats(tmp_path: Path) -> None:
@@ -197,7 +216,7 @@ def test_bad_options(tmp_path: Path) -> None:
         {"threshold": -1.0},
         {"threshold": np.nan},
     ):
-        with pytest.raises(ValueError, match=r"not both|must be"):
+        with pytest.raises(ValueError, match=r"not two of them|must be"):
             masks_from_checkpoint(tmp_path / "model.npz", **options)
     with pytest.raises(SpecError, match=r"missing.npz: no such file"):
         masks_from_checkpoint(tmp_path / "missing.npz")

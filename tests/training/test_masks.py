@@ -55,7 +55,7 @@ def test_layout(tmp_path: Path) -> None:
     with np.load(tmp_path / "masks.npz", allow_pickle=False) as loaded:
         metadata = json.loads(str(loaded["metadata"]))
         names = [layer.name for layer in masks.layers]
-        assert metadata == {"format": "procrustes_masks", "version": 1, "layers": names, "source": "a test"}
+        assert metadata == {"format": "procrustes_masks", "version": 2, "layers": names, "source": "a test"}
         assert loaded["steps"].tolist() == [0, 10, 25]
         packed, shape = loaded["mask/features.0"], loaded["shape/features.0"]
         bits = np.unpackbits(packed, axis=1, count=135).reshape(3, *shape)
