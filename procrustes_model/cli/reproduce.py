@@ -13,7 +13,14 @@ from procrustes_model.cli.progress import Bar, print_damaged
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.search import INTERRUPTED
-from procrustes_model.reproduction.request import EVERYTHING, ReproduceRequest, Run, is_validation
+from procrustes_model.reproduction.request import (
+    EVERYTHING,
+    SYSTEMS,
+    ReproduceRequest,
+    Run,
+    is_system,
+    searches_nothing,
+)
 
 if TYPE_CHECKING:
     from procrustes_model.network.progress import RunProgress
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
 def _complete_item(incomplete: str) -> list[str]:
     from procrustes_model.reproduction.study import load_study
 
-    return [name for name in (*load_study().titles, EVERYTHING) if name.startswith(incomplete)]
+    return [name for name in (*load_study().titles, SYSTEMS, EVERYTHING) if name.startswith(incomplete)]
 
 
 @flattened(request=ReproduceRequest, complete={"item": _complete_item})
@@ -38,9 +45,9 @@ def reproduce_command(
     if request.item is None:
         _list(quiet)
         return
-    everything = request.item == EVERYTHING
-    names = list(study.titles) if everything else [request.item]
-    if not everything and not is_validation(request.item):
+    several = {EVERYTHING: list(study.titles), SYSTEMS: [name for name in study.titles if is_system(name)]}
+    names = several.get(request.item, [request.item])
+    if request.item not in several and not searches_nothing(request.item):
         study.item(request.item)
     from procrustes_model.reproduction.verb import reproduce
 
@@ -65,7 +72,7 @@ def _list(quiet: bool) -> None:
 
     if quiet:
         return
-    titles = load_study().titles | {EVERYTHING: "all of these"}
+    titles = load_study().titles | {SYSTEMS: "all ways to train with less", EVERYTHING: "all of these"}
     for name, title in titles.items():
         say("\n".join(labelled(name, [title], Style.of(sys.stdout))))
 

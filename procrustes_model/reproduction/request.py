@@ -20,6 +20,10 @@ Rules = Literal["published", "model"]
 RULES: tuple[Rules, ...] = get_args(Rules)
 VALIDATIONS = Path(__file__).with_name("validations")
 """Where a file is a published validation."""
+SYSTEMS_FOLDER = Path(__file__).with_name("systems")
+"""Where a file is a published way to train with less."""
+SYSTEMS = "systems"
+"""All of them, as the command line calls them."""
 CONV512 = "conv512"
 """The item that is one layer, and no network of the evaluation."""
 EVERYTHING = "all"
@@ -29,7 +33,21 @@ _OF_NETWORKS = ("networks", "rules", "quick", "seconds", "workers")
 
 def is_validation(item: str | None) -> bool:
     """Say whether an item is a published validation: evaluations of single layers, without a search."""
-    return item is not None and (VALIDATIONS / f"{item}.yaml").is_file() and item.isidentifier()
+    return _is_in(VALIDATIONS, item)
+
+
+def is_system(item: str | None) -> bool:
+    """Say whether an item is a published way to train with less: what is counted, without a search."""
+    return _is_in(SYSTEMS_FOLDER, item)
+
+
+def searches_nothing(item: str | None) -> bool:
+    """Say whether an item takes no option of searches."""
+    return is_validation(item) or is_system(item) or item == SYSTEMS
+
+
+def _is_in(folder: Path, item: str | None) -> bool:
+    return item is not None and (folder / f"{item}.yaml").is_file() and item.isidentifier()
 
 
 @dataclass(frozen=True)
@@ -60,7 +78,7 @@ class ReproduceRequest(Effort):
     item: str | None = option(
         None,
         TEXT,
-        "What to reproduce, or 'all'; without it, the items are listed.",
+        "What to reproduce, 'systems' or 'all'; without it, the items are listed.",
         details="In Python one item, such as 'energy'.",
         metavar="[ITEM]",
     )
@@ -100,14 +118,14 @@ class ReproduceRequest(Effort):
             raise SpecError(Issue(f"no item is named for {', '.join(stated)}", "such as energy"))
         if self.item == CONV512 and self.networks is not None:
             raise SpecError(Issue("conv512 is one layer, of no network", "leave out --networks"))
-        if is_validation(self.item) and (stated := self.given(*_OF_NETWORKS)):
+        if searches_nothing(self.item) and (stated := self.given(*_OF_NETWORKS)):
             raise SpecError(
                 Issue(f"{self.item} searches nothing: it takes no {', '.join(stated)}", "leave it out")
             )
 
     def about(self, item: str) -> ReproduceRequest:
         """Return the request for one item of all; what the others search does not matter to validations."""
-        if is_validation(item) and item != self.item:
+        if searches_nothing(item) and item != self.item:
             described = options_of(type(self))
             return replace(self, item=item, **{name: described[name].default for name in _OF_NETWORKS})
         return replace(self, item=item, networks=None if item == CONV512 != self.item else self.networks)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.reproduction.request import EVERYTHING, Rules
+from procrustes_model.reproduction.request import EVERYTHING, SYSTEMS, Rules
+from procrustes_model.reproduction.system import load_systems
 from procrustes_model.reproduction.validation import load_validations
 from procrustes_model.spec.text.words import did_you_mean
 
@@ -180,15 +181,17 @@ class Study:
             When there is none.
         """
         if name not in self.items:
-            hint = did_you_mean(name, [*self.titles, EVERYTHING])
+            hint = did_you_mean(name, [*self.titles, SYSTEMS, EVERYTHING])
             raise SpecError(Issue(f"there is no item '{name[:60]}'", hint))
         return self.items[name]
 
     @property
     def titles(self) -> dict[str, str]:
-        """Titles by name, of the items and then of the published validations."""
+        """Titles by name, of the items, the published validations, and ways to train with less."""
         items = {one.name: one.title for one in self.items.values()}
-        return items | {one.name: one.title for one in load_validations().values()}
+        return items | {
+            one.name: one.title for kind in (load_validations(), load_systems()) for one in kind.values()
+        }
 
 
 @cache

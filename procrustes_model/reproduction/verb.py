@@ -10,10 +10,17 @@ from procrustes_model.errors import Issue, SpecError
 from procrustes_model.files import csv_text, write_atomically
 from procrustes_model.network.run import prepare_folder
 from procrustes_model.options import verb
-from procrustes_model.reproduction.request import EVERYTHING, ReproduceRequest, is_validation
+from procrustes_model.reproduction.request import (
+    EVERYTHING,
+    SYSTEMS,
+    ReproduceRequest,
+    is_system,
+    is_validation,
+)
 from procrustes_model.reproduction.rows import COLUMNS, Rows, make_rows
 from procrustes_model.reproduction.runs import Results, carry_out, runs_of
 from procrustes_model.reproduction.study import load_study
+from procrustes_model.reproduction.system import System, load_systems
 from procrustes_model.reproduction.text import item_text
 from procrustes_model.reproduction.validation import Validation, load_validations
 from procrustes_model.versions import VERSION_COLUMN
@@ -60,10 +67,12 @@ def reproduce(request: ReproduceRequest) -> Reproduction:
     from procrustes_model.report.figures.style import check_plotting
     from procrustes_model.reproduction.figures import draw_item
 
-    if request.item in (None, EVERYTHING):
+    if request.item in (None, EVERYTHING, SYSTEMS):
         raise SpecError(Issue("one item is reproduced at a time", f"one of {', '.join(load_study().titles)}"))
     if is_validation(request.item):
         return _validate(load_validations()[str(request.item)], request)
+    if is_system(request.item):
+        return _count(load_systems()[str(request.item)], request)
     networks = None if request.networks is None else tuple(request.networks)
     study = load_study().with_options(networks, rules=request.rules, quick=request.quick)
     asked = study.item(str(request.item))
@@ -93,6 +102,17 @@ def _validate(validation: Validation, request: ReproduceRequest) -> Reproduction
     rows = validation_rows(validation)
     text = validation_text(validation, rows, request.style)
     return _written(validation.name, rows, text, draw_validation(validation, rows), folder)
+
+
+def _count(system: System, request: ReproduceRequest) -> Reproduction:
+    from procrustes_model.report.figures.style import check_plotting
+    from procrustes_model.reproduction.system_report import draw_system, system_rows, system_text
+
+    check_plotting()
+    folder = prepare_folder(request.out)
+    rows = system_rows(system)
+    text = system_text(system, rows, request.style)
+    return _written(system.name, rows, text, draw_system(rows), folder)
 
 
 def _written(name: str, rows: Rows, text: str, figure: Figure, folder: Path) -> Reproduction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +13,6 @@ import numpy as np
 from procrustes_model.reproduction.request import SYSTEMS_FOLDER
 from procrustes_model.spec.text.expressions import evaluate as calculate
 from procrustes_model.spec.text.expressions import parse
-from procrustes_model.spec.text.printable import identifier
 
 Values = dict[str, float]
 """What a run tells, by names that expressions take."""
@@ -124,6 +124,11 @@ def _number(expression: str, values: Values) -> float:
     return float(calculate(parse(expression), values))
 
 
+def _identifier(name: str) -> str:
+    """Return a name as expressions take it."""
+    return re.sub(r"\W", "_", name)
+
+
 def _train_cost(**options: Any) -> Values:
     """Count the computations of a training run."""
     from procrustes_model.network.train_cost import train_cost
@@ -151,7 +156,7 @@ def _macs(**options: Any) -> Values:
     values = {"dense": float(whole.dense), "done": float(whole.done)}
     for layer in counted.layers:
         own = counted.totals(layer=layer)
-        name = identifier(layer)
+        name = _identifier(layer)
         values |= {f"{name}_dense": float(own.dense), f"{name}_done": float(own.done)}
     return values
 
@@ -182,7 +187,7 @@ def _evaluate(
     values |= {f"uses_{one.name}": float(one.uses) for one in result.components}
     for level in result.levels:
         for counts in level.tensors:
-            name = f"{level.level}_{counts.tensor}"
+            name = f"{level.name}_{counts.tensor}"
             values[f"reads_{name}"] = float(counts.reads)
             if isinstance(counts, SparseTensorCounts):
                 values[f"stored_{name}"] = counts.sparse.stored_words
@@ -209,18 +214,17 @@ def _memory(**options: Any) -> Values:
 
     memory = training_memory(**options)
     values = {"peak": float(memory.peak.total)}
-    return values | {identifier(name): float(one.stored) for name, one in memory.traffic.items()}
+    return values | {_identifier(name): float(one.stored) for name, one in memory.traffic.items()}
 
 
 def _series(terms: list[str], density: float) -> Values:
     """Take the terms of a series off random nonzeros."""
-    from procrustes_model.training.less.patterns import NM
+    from procrustes_model.training.patterns import NM
     from procrustes_model.training.series import decompose
 
     mask = np.random.default_rng(_SEED).random(_SAMPLE) < density
     patterns = [NM(*(int(part) for part in term.split(":"))) for term in terms]
-    rest = decompose(mask, patterns).rest
-    return {"kept": 1 - float(np.count_nonzero(rest)) / float(np.count_nonzero(mask))}
+    return {"kept": decompose(mask, patterns).kept}
 
 
 VERBS: dict[str, Callable[..., Values]] = {
