@@ -12,6 +12,7 @@ from procrustes_model.spec import (
     density,
     format_ranks,
     interconnect,
+    layer_rule,
     mapping,
     network,
     network_density,
@@ -19,6 +20,7 @@ from procrustes_model.spec import (
     problem,
     rules,
     schedule,
+    schedule_reader,
     sparsity,
 )
 from procrustes_model.spec.architecture_reader import _TOP_KEYS as ARCHITECTURE_KEYS
@@ -27,6 +29,7 @@ from procrustes_model.spec.mapping_reader import _LEVEL_KEYS as LEVEL_KEYS
 from procrustes_model.spec.network_items import ProblemItem
 from procrustes_model.spec.network_reader import _TOP_KEYS as NETWORK_KEYS
 from procrustes_model.spec.problem_reader import _KEYS as PROBLEM_KEYS
+from procrustes_model.spec.schedule_reader import _PART_KEYS as PART_KEYS
 from procrustes_model.spec.schema import Frozen, keys_of
 from procrustes_model.spec.shape import _KEYS as SHAPE_KEYS
 from procrustes_model.spec.shape import _TENSOR_KEYS as TENSOR_KEYS
@@ -54,6 +57,7 @@ READERS = {
     "action": ACTION_KEYS,
     "network": NETWORK_KEYS,
     "ProblemItem": keys_of(ProblemItem),
+    "SchedulePart": PART_KEYS,
 }
 """Keys that are read by hand, by table."""
 BY_READERS = {
@@ -66,6 +70,7 @@ BY_READERS = {
     "SparsePhase": "sparsity",
     "Action": "action",
     "Network": "network",
+    "SchedulePart": "SchedulePart",
 }
 """Models whose keys are read by hand, and the table that has them."""
 NOT_KEYS = {
@@ -74,6 +79,7 @@ NOT_KEYS = {
     "Tensor": "listed as shape's",
     "Loop": "written K=16",
     "NetworkLayer": "made of items",
+    "_Epochs": "listed as SchedulePart's",
 }
 ELSEWHERE = {
     *(("Problem", key) for key in ("phase", "tensors")),  # from its shape
@@ -97,6 +103,8 @@ MODELS: dict[str, type[Frozen]] = {
         network,
         network_density,
         schedule,
+        schedule_reader,
+        layer_rule,
     )
     for name, model in inspect.getmembers(module, inspect.isclass)
     if issubclass(model, Frozen) and model.__module__ == module.__name__
