@@ -258,10 +258,6 @@ class RunRequest(NetworkRequest):
     def check(self) -> None:
         """Raise a SpecError where options do not go together."""
         super().check()
-        if self.sparsity is None and (self.density or self.given("profile", "masks")):
-            raise SpecError(
-                Issue("densities and masks need a sparse design", "such as --sparsity procrustes")
-            )
         if self.profile is not None and self.masks is not None:
             raise SpecError(Issue("the densities of weights are given twice: by profile and by masks"))
         if self.step is not None and self.masks is None and not isinstance(self.profile, str | os.PathLike):

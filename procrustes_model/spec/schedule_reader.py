@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -28,8 +28,13 @@ _NO_LENGTH = "training steps; or 'epochs', with 'steps_per_epoch' here or of the
 class PartGroup(Frozen):
     """Parts that stand together and may repeat."""
 
+    other_keys: ClassVar[tuple[str, ...]] = ("parts",)
+
     repeat: Times = Field(default=1, description="how often the parts follow each other")
     steps_per_epoch: Count | None = Field(default=None, description="in place of the schedule's")
+
+
+Stretches = Annotated[int, Field(strict=True, ge=2, le=1000)]
 
 
 class Ramp(Frozen):
@@ -37,7 +42,7 @@ class Ramp(Frozen):
 
     start: Part = Field(validation_alias="from", description="density of the first stretch")
     to: Part = Field(description="density of the last stretch")
-    steps: Count = Field(ge=2, le=1000, description="stretches of equal length, each of one density")
+    steps: Stretches = Field(description="stretches of equal length, each of one density")
     power: Positive = Field(
         default=3.0,
         description="how the density goes from one to the other: to + (from - to)(1 - t)^power, t from 0 "

@@ -242,3 +242,18 @@ def test_layers_without_a_mapping_are_named(run: Run, tmp_path: Path, tiny: str)
     assert done.returncode == 2
     assert "error: depth (forward, dense): no mapping is valid" in done.stderr
     assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_computations_alone(run: Run, tmp_path: Path) -> None:
+    layer = "{name: a, kind: fully_connected, input_channels: 8, channels: 8, sparsity: half.yaml}"
+    design = "{name: half, densities: {Weights: 0.5}, FORMATS, compute: {skip: Weights}}"
+    design = design.replace("FORMATS", "formats: {Weights: {'*': bitmask}}")
+    (tmp_path / "half.yaml").write_text(f"sparsity: {design}", encoding="utf-8")
+    network = f"network: {{name: n, batch: 4, layers: [{layer}]}}"
+    (tmp_path / "net.yaml").write_text(network, encoding="utf-8")
+    done = run("network", "procrustes_16x16", "net.yaml", "--macs", "--csv", "--out", "there")
+    assert done.returncode == 0, done.stderr
+    assert "Wrote macs.csv into there/" in done.stdout
+    assert (tmp_path / "there" / "macs.csv").read_text(encoding="utf-8").count(",half,4,256,128") == 3
+    wrong = run("network", "procrustes_16x16", "net.yaml", "--macs", "--html")
+    assert (wrong.returncode, "--html has no effect with --macs" in wrong.stderr) == (2, True)

@@ -12,6 +12,7 @@ from procrustes_model.spec import (
     density,
     format_ranks,
     interconnect,
+    layer_rule,
     mapping,
     network,
     network_checkpointing,
@@ -21,6 +22,7 @@ from procrustes_model.spec import (
     problem,
     rules,
     schedule,
+    schedule_reader,
     sparsity,
 )
 from procrustes_model.spec.architecture_reader import _TOP_KEYS as ARCHITECTURE_KEYS
@@ -29,6 +31,7 @@ from procrustes_model.spec.mapping_reader import _LEVEL_KEYS as LEVEL_KEYS
 from procrustes_model.spec.network_items import ElementwiseItem, ProblemItem, RecurrentItem, SpmmItem
 from procrustes_model.spec.network_reader import _TOP_KEYS as NETWORK_KEYS
 from procrustes_model.spec.problem_reader import _KEYS as PROBLEM_KEYS
+from procrustes_model.spec.schedule_reader import _PART_KEYS as PART_KEYS
 from procrustes_model.spec.schema import Frozen, keys_of
 from procrustes_model.spec.shape import _KEYS as SHAPE_KEYS
 from procrustes_model.spec.shape import _TENSOR_KEYS as TENSOR_KEYS
@@ -61,6 +64,7 @@ READERS = {
         for model in (ElementwiseItem, RecurrentItem, SpmmItem)
     },
     "LinkItem": ["name", "bits", "elements"],
+    "SchedulePart": PART_KEYS,
 }
 """Keys that are read by hand, by table."""
 BY_READERS = {
@@ -73,6 +77,7 @@ BY_READERS = {
     "SparsePhase": "sparsity",
     "Action": "action",
     "Network": "network",
+    "SchedulePart": "SchedulePart",
 }
 """Models whose keys are read by hand, and the table that has them."""
 NOT_KEYS = {
@@ -83,6 +88,7 @@ NOT_KEYS = {
     "NetworkLayer": "made of items",
     "Crossing": "made of items",
     "LinkItem": "listed without its kind",
+    "_Epochs": "listed as SchedulePart's",
 }
 ELSEWHERE = {
     *(("Problem", key) for key in ("phase", "tensors")),  # from its shape
@@ -109,6 +115,8 @@ MODELS: dict[str, type[Frozen]] = {
         network_density,
         network_machines,
         schedule,
+        schedule_reader,
+        layer_rule,
     )
     for name, model in inspect.getmembers(module, inspect.isclass)
     if issubclass(model, Frozen) and model.__module__ == module.__name__

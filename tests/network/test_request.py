@@ -95,8 +95,6 @@ def test_a_request_and_its_fields_ask_the_same(monkeypatch: pytest.MonkeyPatch) 
         ({"scheduler": "tcp://x:1"}, "needs the engine dask"),
         ({"scheduler": "tcp://x:1", "engine": "dask", "workers": 2}, "leave out --workers"),
         ({"dataflow": "KN", "constraints": "dataflow_kn"}, "both given"),
-        ({"density": {"Weights": 0.5}}, "need a sparse design"),
-        ({"profile": "resnet18"}, "need a sparse design"),
         ({"step": 1, **SPARSE}, "--step chooses among recorded masks; add --masks FILE"),
         ({"density": {"Weigths": 0.5}, **SPARSE}, "'Weigths' is no tensor of a layer; choose from Weights"),
         ({"density": {"Weights": 1.5}, **SPARSE}, "1.5 is no density of Weights"),
@@ -114,6 +112,8 @@ def test_what_is_refused(options: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"density": {"Weights": 0.5}}, "need a sparse design"),
+        ({"profile": "resnet18"}, "need a sparse design"),
         ({"sparsity": "dense", "density": {"Weights": 0.5}}, "need a sparse design"),
         ({"step": 1, "profile": "resnet18", **SPARSE}, "--step chooses among recorded masks"),
         ({"baseline": "procrustes", **SPARSE}, "are both 'procrustes'"),
