@@ -57,14 +57,19 @@ class System:
     links: tuple[LinkCost, ...]
 
     @property
+    def parts(self) -> tuple[MachineCost | LinkCost, ...]:
+        """Machines, then links."""
+        return (*self.machines, *self.links)
+
+    @property
     def energy_pj(self) -> float:
         """Energy of all machines and links."""
-        return sum(one.energy_pj for one in (*self.machines, *self.links))
+        return sum(one.energy_pj for one in self.parts)
 
     @property
     def seconds(self) -> float | None:
         """Time of all of them; None where one has none."""
-        times = [one.seconds for one in (*self.machines, *self.links)]
+        times = [one.seconds for one in self.parts]
         known = [time for time in times if time is not None]
         return sum(known) if len(known) == len(times) else None
 

@@ -336,8 +336,8 @@ def _network_text(network: Network) -> str:
     if network.link is not None:
         lines.append(f"  link: {_value(network.link.model_dump(exclude_defaults=True))}")
     if network.checkpointing is not None:
-        kept = network.checkpointing.model_dump(mode="json", exclude_none=True)
-        lines.append(f"  checkpointing: {_value(kept)}")
+        segments = network.checkpointing.model_dump(mode="json", exclude_none=True)
+        lines.append(f"  checkpointing: {_value(segments)}")
     if network.replicas > 1:
         lines.append(f"  replicas: {network.replicas}")
     lines.append("  layers:")

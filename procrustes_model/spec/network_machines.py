@@ -9,10 +9,10 @@ from pydantic import Field
 
 from procrustes_model.errors import SpecError
 from procrustes_model.spec.architecture import Architecture
-from procrustes_model.spec.load import load_architecture
+from procrustes_model.spec.architecture_reader import read_architecture
 from procrustes_model.spec.network_elementwise import Elements
 from procrustes_model.spec.schema import Count, Frozen, Name, NonNegative, Positive, Text
-from procrustes_model.spec.text.document import Document
+from procrustes_model.spec.text.document import Document, open_document
 from procrustes_model.spec.text.words import PAIRS, is_name, shorten
 from procrustes_model.spec.text.yaml_text import Path
 
@@ -95,7 +95,7 @@ def _read_machine(value: str | dict[str, Any], path: Path, document: Document) -
         is_file = value.endswith((".yaml", ".yml")) and len(value) < 1000 and beside.is_file()
         source = str(beside) if is_file else value
     try:
-        return load_architecture(source)
+        return read_architecture(open_document(source, "architecture"))
     except SpecError as error:
         for issue in error.issues:
             if issue.file is None:

@@ -382,8 +382,7 @@ class _Route:
             self._document.complain(path, message, hint)
             return
         data = {"after": len(layers), "elements": elements, "bits": bits}
-        data |= {"source": layers[-1].machine, "target": step.machine}
-        self.crossings.append(Crossing(**data))
+        self.crossings.append(Crossing(**data, source=layers[-1].machine, target=step.machine))
 
     def end(self) -> None:
         """Complain of an item after which no other machine comes."""
@@ -427,9 +426,9 @@ def _run(step: _Step, flow: _Map, document: Document) -> tuple[dict[str, Any], _
     if isinstance(item, SpmmItem):
         bounds = {"C": item.k, "K": item.m, "N": item.n}
         content = {"shape": "fully_connected", "dimensions": bounds}
-        data = {"problem": read_content("-", content, step.path, document), "batch_dimension": "N"}
-        data |= {"densities": item.zeros, "trained": False}
-        return {"name": step.name, "kind": "spmm", **data}, _Map()
+        problem = read_content("-", content, step.path, document)
+        given = {"batch_dimension": "N", "densities": item.zeros, "trained": False}
+        return {"name": step.name, "kind": "spmm", "problem": problem, **given}, _Map()
     if isinstance(item, FullyConnectedItem):
         inputs = item.input_channels or _flattened(flow)
         if inputs is None:

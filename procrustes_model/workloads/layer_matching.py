@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.spec.network import NetworkLayer
+from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.training.names import without_wrappers
 from procrustes_model.workloads.imports import clean_name
@@ -20,7 +22,6 @@ from procrustes_model.workloads.weight_masks import inputs_first
 
 if TYPE_CHECKING:
     from procrustes_model.spec.network import Layer, Network
-    from procrustes_model.spec.network_problem import ProblemLayer
     from procrustes_model.training.mask_densities import MaskDensities
 
 Shape = tuple[int, ...]
@@ -163,7 +164,7 @@ def _match_in_order(masks: MaskDensities, network: Network, names: list[str]) ->
 
 def kept_shape(layer: Layer) -> Shape:
     """Return the shape that a checkpoint keeps the weights of a layer in, as PyTorch does: outputs first."""
-    if layer.kind == "problem":
+    if isinstance(layer, ProblemLayer):
         shape = layer.weight_shape
         return (shape[1], shape[0], *shape[2:]) if _is_turned(layer) else shape
     if layer.kind == "grouped" and layer.inputs_first:
@@ -255,7 +256,7 @@ def layer_mask(mask: NDArray[np.bool_], layer: Layer, in_file: str) -> NDArray[n
     wanted = kept_shape(layer)
     axes = None if _core(mask.shape) == _core(wanted) else _axes_of(mask.shape, wanted)
     arranged = (mask if axes is None else mask.transpose(axes)).reshape(wanted)
-    if layer.kind != "problem" and layer.inputs_first:
+    if isinstance(layer, NetworkLayer) and layer.inputs_first:
         arranged = np.ascontiguousarray(arranged.swapaxes(-1, -2))
         arranged = arranged.reshape(layer.weight_shape) if layer.kind == "grouped" else arranged
     return arranged

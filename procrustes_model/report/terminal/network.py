@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from procrustes_model.network.links import LinkCost
 from procrustes_model.network.result import NetworkResult, Ratio, Row, Totals, add_up
-from procrustes_model.network.system import system_of
+from procrustes_model.network.system import MachineCost, System, system_of
 from procrustes_model.report.terminal.area import describe_area
 from procrustes_model.report.terminal.phases import describe_first_gradient
 from procrustes_model.report.terminal.sheet import Column, Sheet, format_sheet
@@ -244,13 +245,16 @@ def format_system(result: NetworkResult, style: Style | None = None) -> str:
     """
     if not result.links and len(result.machines) == 1:
         return ""
-    heads, rules = [], []
+    heads: list[tuple[str, str, str]] = []
+    rules: list[int] = []
     cells: dict[str, list[str]] = {"Energy": [], "Cycles": [], "Bits": [], "Time": []}
     for design in result.designs:
         system = system_of(result, design)
         rules.append(len(heads))
         many = f" x {result.replicas}" if result.replicas > 1 else ""
-        parts = [(one.name + many, ALL_PHASES, one, f"{one.totals.cycles:,}", "") for one in system.machines]
+        parts: list[tuple[str, str, MachineCost | LinkCost | System, str, str]] = [
+            (one.name + many, ALL_PHASES, one, f"{one.totals.cycles:,}", "") for one in system.machines
+        ]
         parts += [(one.name, one.phase.short, one, "", f"{one.bits:,}") for one in system.links]
         for name, phase, part, cycles, bits in [*parts, ("all", ALL_PHASES, system, "", "")]:
             heads.append((design if len(heads) == rules[-1] else "", name, phase))
