@@ -293,16 +293,18 @@ class Watch:
         thread.seen.clear()
         if not torch.is_grad_enabled() or not thread.hidden:
             return
+        # Counting is made of operators, too, before each of which this is called.
+        products, results = list(thread.hidden), list(thread.results)
+        thread.forget()
         functions: dict[Any, list[_Hidden]] = {}
-        for hidden in thread.hidden:
-            node = _function_of(thread.results[hidden.first :])
+        for hidden in products:
+            node = _function_of(results[hidden.first :])
             if node is not None:
                 self._multiply(hidden.layer, hidden.weights, hidden.inputs, hidden.mask)
                 functions.setdefault(node, []).append(hidden)
         for node, parts in functions.items():
             layers = list(dict.fromkeys(part.layer for part in parts))
             watch_function(node, layers, self._provenance, self._is_on, operands=self._operands)
-        thread.forget()
 
     def _counter(self, layer: RecordedLayer, found: Product, side: int) -> Callable[[Any], None]:
         """Return the hook of a node that counts the gradients that a layer's product receives."""
