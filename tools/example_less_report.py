@@ -20,7 +20,7 @@ from procrustes_model.report.terminal.units import format_count, format_energy
 from procrustes_model.training import MaskFile
 
 if TYPE_CHECKING:
-    from procrustes_model.network.train_cost import TrainCost
+    from procrustes_model.network.train_result import TrainCost
 
 WAYS = {
     "2:4": ("tensor_core_like", "sparse_tensor_core"),

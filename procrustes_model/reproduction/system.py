@@ -223,7 +223,8 @@ def _series(terms: list[str], density: float) -> Values:
     from procrustes_model.training.series import decompose
 
     mask = np.random.default_rng(_SEED).random(_SAMPLE) < density
-    patterns = [NM(*(int(part) for part in term.split(":"))) for term in terms]
+    sizes = [term.split(":") for term in terms]
+    patterns = [NM(int(kept), int(group)) for kept, group in sizes]
     return {"kept": decompose(mask, patterns).kept}
 
 

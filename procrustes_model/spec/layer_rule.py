@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from procrustes_model.spec.density import Dimensions
+from procrustes_model.spec.network_problem import ProblemLayer
 from procrustes_model.spec.schema import Count, Frozen, Name, Phases
 from procrustes_model.spec.sparsity import Sparsity
 from procrustes_model.spec.widths import NO_BITS, Bits
@@ -137,7 +138,7 @@ def _meets(conditions: tuple[str, ...] | None, layer: Layer, channels: str) -> b
     """Say whether the channels of a group meet all conditions; a problem has no channels."""
     if conditions is None:
         return True
-    if layer.kind == "problem":
+    if isinstance(layer, ProblemLayer):
         return False
     number = getattr(layer, channels) // layer.groups
     return all(_met(condition, number) for condition in conditions)
