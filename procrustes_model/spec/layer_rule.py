@@ -18,7 +18,7 @@ from procrustes_model.spec.widths import NO_BITS, Bits
 if TYPE_CHECKING:
     from procrustes_model.spec.network import Layer
 
-RuleKind = Literal["conv", "grouped", "depthwise", "fully_connected", "matmul", "problem"]
+RuleKind = Literal["conv", "grouped", "depthwise", "fully_connected", "matmul", "problem", "spmm"]
 _CONDITION = re.compile(r"(at least|at most|multiple of) ([1-9][0-9]{0,8})")
 
 
