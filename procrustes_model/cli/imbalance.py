@@ -13,9 +13,9 @@ from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, P
 from procrustes_model.cli.outputs import announce_compiling, check_outputs, print_written, quick_start
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
-from procrustes_model.cli.sparse_options import SparseOptions
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import FILE, WHOLE
+from procrustes_model.network.sparse_options import SparseOptions
 from procrustes_model.options import Request, option
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from procrustes_model.spec.network_density import ActivationDensity, DensityProfile, WeightDensity
 from procrustes_model.spec.schema import Count, Frozen, Name, Text, build, keys_of
+from procrustes_model.spec.text.changes import Edited
 from procrustes_model.spec.text.document import document_from_data, missing_key, read_document, unknown_key
 from procrustes_model.spec.text.words import PAIRS, shorten
 from procrustes_model.spec.widths import NO_BITS, Bits, read_bits
@@ -70,6 +71,8 @@ def load_schedule(source: str | os.PathLike[str] | Mapping[str, Any] | Schedule)
     if isinstance(source, Schedule):
         return source
     document = document_from_data(source) if isinstance(source, Mapping) else read_document(source)
+    if isinstance(source, Edited):
+        document.change(source.changes, "schedule")
     content = document.section("schedule")
     data = dict(content)
     for key in content:
