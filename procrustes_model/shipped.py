@@ -8,10 +8,26 @@ from pathlib import Path
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.spec.text.words import closest, with_article
 
-KINDS = ("architecture", "problem", "mapping", "shape", "sparsity", "constraints", "network", "density")
+KINDS = (
+    "architecture",
+    "problem",
+    "mapping",
+    "shape",
+    "sparsity",
+    "constraints",
+    "network",
+    "density",
+    "sweep",
+)
 _PACKAGE = Path(__file__).resolve().parent
 _SUFFIX = ".yaml"
-_WORKLOADS = {"problem": "problems", "shape": "shapes", "network": "networks", "density": "densities"}
+_WORKLOADS = {
+    "problem": "problems",
+    "shape": "shapes",
+    "network": "networks",
+    "density": "densities",
+    "sweep": "sweeps",
+}
 _TOP_LEVEL = {
     "architecture": "arch_specs",
     "sparsity": "arch_specs/sparsity",

@@ -23,6 +23,7 @@ from procrustes_model.cli import (
     reproduce,
     search,
     shipped,
+    sweep,
     train_cost,
     validate,
 )
@@ -46,6 +47,7 @@ app.command(name="imbalance")(imbalance.imbalance_command)
 app.command(name="network")(network.network_command)
 app.command(name="train-cost")(train_cost.train_cost_command)
 app.command(name="search")(search.search_command)
+app.command(name="sweep")(sweep.sweep_command)
 app.add_typer(imports.app, name="import")
 app.add_typer(export.app, name="export")
 app.command(name="reproduce")(reproduce.reproduce_command)

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     CONSTRAINTS = "constraints"
     NETWORKS = "networks"
     DENSITIES = "densities"
+    SWEEPS = "sweeps"
 
     @property
     def singular(self) -> str:

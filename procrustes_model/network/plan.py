@@ -24,6 +24,7 @@ from procrustes_model.workloads.layer import problem_content
 
 if TYPE_CHECKING:
     from procrustes_model.network.work import Design, Work
+    from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.network import Layer
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.zeros import Zeros
@@ -119,9 +120,14 @@ class _Planner:
             constraints, note = for_problem(self.work.constraints, problem), ""
         else:
             constraints, note = dataflow_constraints(design.dataflow, self.work.architecture, problem)
-        # A design that leaves a phase dense costs there what the dense machine costs: that is one case.
-        leaves_dense = zeros is not None and costs_as_dense(self.work.architecture, problem, zeros)
-        case = self._case(problem, constraints, None if leaves_dense else zeros)
+        case = make_case(
+            self.work.architecture,
+            problem,
+            constraints,
+            objective=self.work.objective,
+            seed=self.work.request.seed,
+            zeros=zeros,
+        )
         self.cases.setdefault(case.key, case)
         self.entries.append(
             Entry(
@@ -131,41 +137,65 @@ class _Planner:
                 design=design.name,
                 problem=content,
                 key=case.key,
-                densities={} if zeros is None else _densities(zeros),
+                densities={} if zeros is None else known_densities(zeros),
                 assumed=state.assumed and zeros is not None and "Inputs" in zeros.densities,
                 note=note,
             )
         )
 
-    def _case(self, problem: Problem, constraints: Constraints, zeros: Zeros | None) -> Case:
-        # Where nothing leaks, runs at other clocks share their cases.
-        architecture, objective = self.work.architecture.as_priced, self.work.objective
-        bounds = "_".join(f"{name}{bound}" for name, bound in problem.dimensions.items())
-        plain = problem.model_copy(update={"name": f"{problem.shape}_{bounds}"[:100]})
-        described = {
-            "program": program_fingerprint(),
-            "architecture": architecture.model_dump(mode="json"),
-            "problem": plain.model_dump(mode="json"),
-            "constraints": asdict(constraints),
-            "objective": objective,
-            "seed": self.work.request.seed,
-            "sparsity": zeros
-            and [zeros.sparsity.name, zeros.sparsity.phase(problem.phase).model_dump(mode="json")],
-            "densities": {} if zeros is None else zeros.densities,
-            "masks": {}
-            if zeros is None
-            else {name: [list(mask.shape), _digest(mask)] for name, mask in zeros.masks.items()},
-        }
-        text = json.dumps(described, sort_keys=True, allow_nan=False)
-        return Case(
-            key=hashlib.sha256(text.encode()).hexdigest()[:32],
-            architecture=architecture,
-            problem=plain,
-            constraints=constraints,
-            objective=objective,
-            zeros=zeros,
-            seed=self.work.request.seed,
-        )
+
+def make_case(
+    architecture: Architecture,
+    problem: Problem,
+    constraints: Constraints,
+    *,
+    objective: str,
+    seed: int,
+    zeros: Zeros | None,
+) -> Case:
+    """Return a search with the key of all that its result depends on.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    problem : Problem
+        Its name does not count.
+    constraints : Constraints
+    objective : str
+    seed : int
+    zeros : Zeros or None
+        A design that costs here what the dense machine costs is that: one case for both.
+    """
+    if zeros is not None and costs_as_dense(architecture, problem, zeros):
+        zeros = None
+    # Where nothing leaks, runs at other clocks share their cases.
+    architecture = architecture.as_priced
+    bounds = "_".join(f"{name}{bound}" for name, bound in problem.dimensions.items())
+    plain = problem.model_copy(update={"name": f"{problem.shape}_{bounds}"[:100]})
+    described = {
+        "program": program_fingerprint(),
+        "architecture": architecture.model_dump(mode="json"),
+        "problem": plain.model_dump(mode="json"),
+        "constraints": asdict(constraints),
+        "objective": objective,
+        "seed": seed,
+        "sparsity": zeros
+        and [zeros.sparsity.name, zeros.sparsity.phase(problem.phase).model_dump(mode="json")],
+        "densities": {} if zeros is None else zeros.densities,
+        "masks": {}
+        if zeros is None
+        else {name: [list(mask.shape), _digest(mask)] for name, mask in zeros.masks.items()},
+    }
+    text = json.dumps(described, sort_keys=True, allow_nan=False)
+    return Case(
+        key=hashlib.sha256(text.encode()).hexdigest()[:32],
+        architecture=architecture,
+        problem=plain,
+        constraints=constraints,
+        objective=objective,
+        zeros=zeros,
+        seed=seed,
+    )
 
 
 def make_plan(work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS) -> Plan:
@@ -191,7 +221,8 @@ def make_plan(work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS
     return Plan(work, tuple(planner.entries), planner.cases)
 
 
-def _densities(zeros: Zeros) -> dict[str, float]:
+def known_densities(zeros: Zeros) -> dict[str, float]:
+    """Return the densities that are known of the tensors that have zeros."""
     known = {name: float(density.get("density", 1.0)) for name, density in zeros.densities.items()}
     return known | {name: float(mask.mean()) for name, mask in zeros.masks.items()}
 

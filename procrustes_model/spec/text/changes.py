@@ -54,7 +54,7 @@ class Change:
     path : tuple of str and int
         Keys, names of items of lists, and indices; the first says which specification is meant.
     value : Any
-        Plain data, as a file would have it.
+        Plain data, as a file would have it; None takes the key away.
     said : Said
     """
 
@@ -175,7 +175,7 @@ def format_path(path: Path) -> str:
 
 
 def _put(data: Any, path: Path, change: Change) -> Path:
-    """Put the value of a change where its path leads; return the first part that is new, or has a new value."""
+    """Put the value of a change where its path leads; return the outermost part that is new."""
     if len(path) < 2:
         hint = f"such as {change.head}.name"
         raise SpecError(change.said.issue(f"'{change.head}' is a whole specification", hint))
@@ -186,7 +186,9 @@ def _put(data: Any, path: Path, change: Change) -> Path:
         place.append(key)
         if new is None and isinstance(data, dict) and data.get(key) is None:
             new = tuple(place)
-        if number == len(path) - 1:
+        if number == len(path) - 1 and change.value is None and isinstance(data, dict):
+            data.pop(key, None)
+        elif number == len(path) - 1:
             data[key] = change.value
         else:
             if isinstance(data, dict) and data.get(key) is None:
@@ -224,5 +226,5 @@ def _find(data: Any, part: str | int, place: list[str | int], change: Change) ->
         hint = f"write {where}[{found[0]}] or another of them"
         raise SpecError(said.issue(f"{len(found)} items of {where} are called '{part[:60]}'", hint))
     names = [name for one in known for name in one]
-    hint = did_you_mean(part, names) if names else f"its items have no names; write {where}[0]"
-    raise SpecError(said.issue(f"no '{part[:60]}' in {where}", hint))
+    near = did_you_mean(part, names) or f"its items have no names; write {where}[0]"
+    raise SpecError(said.issue(f"no '{part[:60]}' in {where}", near))
