@@ -137,7 +137,7 @@ class _Planner:
                 design=design.name,
                 problem=content,
                 key=case.key,
-                densities={} if zeros is None else known_densities(zeros),
+                densities={} if zeros is None else _densities(zeros),
                 assumed=state.assumed and zeros is not None and "Inputs" in zeros.densities,
                 note=note,
             )
@@ -221,8 +221,7 @@ def make_plan(work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS
     return Plan(work, tuple(planner.entries), planner.cases)
 
 
-def known_densities(zeros: Zeros) -> dict[str, float]:
-    """Return the densities that are known of the tensors that have zeros."""
+def _densities(zeros: Zeros) -> dict[str, float]:
     known = {name: float(density.get("density", 1.0)) for name, density in zeros.densities.items()}
     return known | {name: float(mask.mean()) for name, mask in zeros.masks.items()}
 

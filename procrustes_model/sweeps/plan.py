@@ -13,7 +13,7 @@ from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.level_rules import Constraints
 from procrustes_model.network.case import Case
 from procrustes_model.network.dataflow import dataflow_constraints
-from procrustes_model.network.plan import Entry, known_densities, make_case, make_plan
+from procrustes_model.network.plan import Entry, make_case, make_plan
 from procrustes_model.network.record import CaseRecord, describe_case
 from procrustes_model.network.request import RunRequest
 from procrustes_model.network.work import DENSE, load_work, states_of
@@ -256,7 +256,7 @@ class _Planner:
         machine, problem = cast("Architecture", request.architecture), cast("Problem", request.problem)
         entries = []
         for phased in request.in_phases(problem):
-            zeros, note = request.find(phased), ""
+            zeros, note = _with_arrays(request.find(phased), phased), ""
             if request.constraints is not None:
                 rules = load_constraints(cast("str", request.constraints), machine, phased)
             else:
@@ -285,7 +285,7 @@ class _Planner:
         machine, problem = cast("Architecture", request.architecture), cast("Problem", request.problem)
         entries, records = [], {}
         for phased in request.in_phases(problem):
-            zeros = request.find(phased)
+            zeros = _with_arrays(request.find(phased), phased)
             evaluator = Evaluator(machine, phased, **({} if zeros is None else zeros.arguments()))
             case = make_case(machine, phased, Constraints(), objective="edp", seed=0, zeros=zeros)
             entries.append(_entry(phased, zeros, case.key, ""))
@@ -312,6 +312,15 @@ class _Planner:
         return PlannedPoint(point, work.architecture, work.objective, plan.entries)
 
 
+def _with_arrays(zeros: Zeros | None, problem: Problem) -> Zeros | None:
+    """Return what is zero with masks in place of their files: keys of cases are of what is in them."""
+    if zeros is None or not zeros.masks:
+        return zeros
+    from procrustes_model.model.sparse.masks import read_mask
+
+    return replace(zeros, masks={name: read_mask(mask, problem, name) for name, mask in zeros.masks.items()})
+
+
 def _entry(problem: Problem, zeros: Zeros | None, key: str, note: str) -> Entry:
     return Entry(
         layer=problem.name,
@@ -320,7 +329,7 @@ def _entry(problem: Problem, zeros: Zeros | None, key: str, note: str) -> Entry:
         design=DENSE if zeros is None else zeros.sparsity.name,
         problem={},
         key=key,
-        densities={} if zeros is None else known_densities(zeros),
+        densities={},
         assumed=False,
         note=note,
     )

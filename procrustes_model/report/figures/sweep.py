@@ -77,27 +77,18 @@ def _sides(result: SweepResult) -> tuple[str, str]:
 
 
 def _plot_front(result: SweepResult, path: Path) -> None:
-    # Energy and cycles as people draw them: cycles to the right.
-    first, second = (
-        (*result.pareto, "cycles")[:2] if result.pareto[0] != "cycles" else ("energy_pj", "cycles")
-    )
+    up, right = _sides(result)
     front, best = result.front, result.best
-    known = [row for row in result.to_records() if row.get(first) is not None and row.get(second) is not None]
+    known = [row for row in result.to_records() if row.get(up) is not None and row.get(right) is not None]
     figure, (axis,) = new_figure(2.6)
 
     def draw(rows: list[dict[str, Any]], **look: Any) -> None:
-        axis.plot(*([row[name] * UNITS[name][1] for row in rows] for name in (second, first)), **look)
+        axis.plot(*([row[name] * UNITS[name][1] for row in rows] for name in (right, up)), **look)
 
-    draw(
-        [row for row in known if row["point"] not in front],
-        marker="o",
-        linestyle="",
-        color=GREY,
-        markersize=3,
-    )
-    chosen = sorted(
-        (row for row in known if row["point"] in front), key=lambda row: (row[second], -row[first])
-    )
+    others = [row for row in known if row["point"] not in front]
+    draw(others, marker="o", linestyle="", color=GREY, markersize=3)
+    chosen = [row for row in known if row["point"] in front]
+    chosen.sort(key=lambda row: (row[right], -row[up]))
     joined = {"drawstyle": "steps-post"} if len(result.pareto) == 2 else {"linestyle": ""}
     draw(chosen, marker="o", color=BLUE, markersize=4, linewidth=1, label="front", **joined)
     if best is not None:
