@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -28,7 +28,7 @@ from procrustes_model.spec.load import (
 )
 from procrustes_model.spec.sparsity import SparsePhase, Sparsity
 from procrustes_model.spec.sweep import WrittenSweep, load_sweep
-from procrustes_model.spec.text.changes import Change, Edited, Said
+from procrustes_model.spec.text.changes import Change, Said
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.sweeps.points import BY_TENSOR, Point, expand
 from procrustes_model.sweeps.request import (
@@ -221,35 +221,43 @@ class _Planner:
 
     def _request(self, point: Point) -> Request:
         """Return what is asked at a point, its specifications changed and read."""
+        run = self.written.sweep.run
         options, changes = dict(self.given), dict[str, list[Change]]()
+        places = {name: self.written.said(run, name) for name in options}
         for change in point.changes:
             if change.head == BY_TENSOR and len(change.path) == 2:
                 options[BY_TENSOR] = {**(options.get(BY_TENSOR) or {}), str(change.path[1]): change.value}
             elif len(change.path) == 1:
                 options[change.head] = self._take(change.head, change.value, change.said)
+                places[change.head] = change.said
             else:
                 changes.setdefault(change.head, []).append(change)
-        run = self.written.sweep.run
         for name in (*REQUIRED[run], *changes):
             if not options.get(name):
                 said = changes[name][0].said if name in changes else self.written.said(run, key=True)
                 raise SpecError(said.issue(f"'{run}' states no '{name}'", self.options[name].option.help))
         for name, kind in self.kinds.items():
             if options.get(name) is not None:
-                source = edit(options[name], changes.get(name, ()), kind)
-                options[name] = self._load(kind, source) if kind in _LOADERS else source
+                options[name] = self._load(kind, options[name], changes.get(name, ()), places[name])
         if "sparsity" in point.values and _is_dense(options.get("sparsity")):
             options = {name: value for name, value in options.items() if name not in ZEROS}
         if isinstance(options.get(BY_TENSOR), dict):
             options[BY_TENSOR] = ",".join(f"{name}={value}" for name, value in options[BY_TENSOR].items())
         return POINTS[run](**options)
 
-    def _load(self, kind: str, source: Any) -> Any:
-        changes = source.changes if isinstance(source, Edited) else ()
+    def _load(self, kind: str, source: Any, changes: Sequence[Change], said: Said) -> Any:
+        """Return a specification, changed; one that is read without others is read once for all points."""
+        source = edit(source, changes, kind)
+        if kind not in _LOADERS:
+            return source
         name = os.fspath(source) if isinstance(source, str | os.PathLike) else repr(source)
         key = (kind, name, repr([(change.path, change.value) for change in changes]))
         if key not in self._read:
-            self._read[key] = _LOADERS[kind](source)
+            try:
+                self._read[key] = _LOADERS[kind](source)
+            except SpecError as error:
+                issues = [one if one.file else said.issue(one.message, one.hint) for one in error.issues]
+                raise SpecError(issues) from None
         return self._read[key]
 
     def _search(self, point: Point, request: PointSearch) -> PlannedPoint:
