@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from procrustes_model.cli import (
+    diff,
     evaluate,
     explain,
     export,
@@ -45,6 +46,7 @@ app.command(name="evaluate")(evaluate.evaluate_command)
 app.command(name="explain")(explain.explain_command)
 app.command(name="imbalance")(imbalance.imbalance_command)
 app.command(name="network")(network.network_command)
+app.command(name="diff")(diff.diff_command)
 app.command(name="train-cost")(train_cost.train_cost_command)
 app.command(name="search")(search.search_command)
 app.command(name="sweep")(sweep.sweep_command)
