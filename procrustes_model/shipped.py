@@ -65,6 +65,12 @@ def list_shipped(kind: str) -> list[str]:
     return sorted(path.relative_to(root).with_suffix("").as_posix() for path in files)
 
 
+def starter_files() -> list[Path]:
+    """Return files to start from, in the order in which one reads them."""
+    names = ("machine", "layer", "mapping", "design", "network", "sweep")
+    return [_PACKAGE / "workloads" / "starter" / f"{name}{_SUFFIX}" for name in names]
+
+
 def resolve(kind: str, name_or_path: str | os.PathLike[str]) -> Path:
     """Return the file that a user means.
 

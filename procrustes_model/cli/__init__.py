@@ -19,6 +19,7 @@ from procrustes_model.cli import (
     export,
     imbalance,
     imports,
+    init,
     masks,
     network,
     reproduce,
@@ -53,6 +54,7 @@ app.command(name="sweep")(sweep.sweep_command)
 app.add_typer(imports.app, name="import")
 app.add_typer(export.app, name="export")
 app.command(name="reproduce")(reproduce.reproduce_command)
+app.command(name="init")(init.init_command)
 app.command(name="list")(shipped.list_command)
 app.command(name="show")(shipped.show_command)
 app.command(name="validate")(validate.validate_command)
