@@ -31,12 +31,11 @@ def diff_command(
         check_outputs(outputs, (str(a), str(b)))
         from procrustes_model.files import csv_text, json_text, write_atomically
         from procrustes_model.network.compare import DIFF_COLUMNS, compare
-        from procrustes_model.versions import VERSION_COLUMN
 
         found = compare(a, b)
         records = [line.to_record() for line in found.lines]
         if csv is not None:
-            write_atomically(csv, csv_text([*DIFF_COLUMNS, *VERSION_COLUMN], records))
+            write_atomically(csv, csv_text(list(DIFF_COLUMNS), records))
         if json is not None:
             write_atomically(json, json_text({"a": found.names[0], "b": found.names[1], "numbers": records}))
         if not quiet:

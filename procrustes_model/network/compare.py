@@ -13,6 +13,7 @@ from typing import Any
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.result import load_run
 from procrustes_model.spec.text.document import unreadable
+from procrustes_model.versions import VERSION_COLUMN
 
 ALL = "all"
 """What the sum of several parts is called."""
@@ -25,6 +26,7 @@ DIFF_COLUMNS: Mapping[str, str] = {
     "a": "the number in the first result; empty: it has none",
     "b": "the number in the second one",
     "ratio": "b / a; empty: a is nothing",
+    **VERSION_COLUMN,
 }
 """Columns of the table of a comparison, and what they mean."""
 _MOST_BYTES = 2**28

@@ -29,6 +29,7 @@ SWEEP_COLUMNS: Mapping[str, str] = MappingProxyType(
         "gap": "the most that unknown mappings could save, 0 to 1; empty: no bound is known",
         "front": "true: no other point is as good in all of `pareto` and better in one",
         "error": "why the point has no result",
+        **VERSION_COLUMN,
     }
 )
 """Columns that the table of every sweep has, and what they mean."""
@@ -159,7 +160,7 @@ class SweepResult:
     @property
     def columns(self) -> list[str]:
         """The columns of the table: `SWEEP_COLUMNS`, the axes after the point; times; energy by level."""
-        first, *fixed = SWEEP_COLUMNS
+        first, *fixed = (name for name in SWEEP_COLUMNS if name not in VERSION_COLUMN)
         timed = list(TIME_COLUMNS) if any(point.clock_ghz is not None for point in self.points) else []
         levels = dict.fromkeys(
             f"energy_pj_{level}"

@@ -20,6 +20,7 @@ from procrustes_model.spec import (
     rules,
     schedule,
     sparsity,
+    sweep,
 )
 from procrustes_model.spec.architecture_reader import _TOP_KEYS as ARCHITECTURE_KEYS
 from procrustes_model.spec.mapping_reader import _KEYS as MAPPING_KEYS
@@ -97,6 +98,7 @@ MODELS: dict[str, type[Frozen]] = {
         network,
         network_density,
         schedule,
+        sweep,
     )
     for name, model in inspect.getmembers(module, inspect.isclass)
     if issubclass(model, Frozen) and model.__module__ == module.__name__

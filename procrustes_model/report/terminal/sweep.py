@@ -36,7 +36,8 @@ def format_sweep(result: SweepResult, style: Style | None = None) -> str:
     lines = [format_sheet(sheet, style), ""]
     lines += labelled("Points", [_count(result, len(shown))], style)
     by = " and ".join(result.pareto)
-    lines += labelled("Front", [f"{len(front)} points: none is as good in {by} and better in one"], style)
+    count = f"{len(front)} point{'s' if len(front) != 1 else ''}"
+    lines += labelled("Front", [f"{count}: none is as good in {by} and better in one"], style)
     if (best := result.best) is not None:
         lines += labelled("Best", [_describe_best(best)], style)
     failed = [one for one in result.points if one.totals is None]
