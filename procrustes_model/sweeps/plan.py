@@ -151,12 +151,9 @@ def plan_sweep(written: WrittenSweep, *, check_only: bool = False) -> SweepPlan:
     axes, points = expand(written)
     planned = [planner.add(point) for point in points]
     if planner.issues:
-        raise SpecError(dict.fromkeys(planner.issues))
-    seconds = (
-        planner.given.get("seconds", options_of(POINTS[written.sweep.run])["seconds"].default)
-        if (written.sweep.run != "evaluate")
-        else None
-    )
+        raise SpecError(planner.issues.values())
+    default = planner.options["seconds"].default if "seconds" in planner.options else None
+    seconds = planner.given.get("seconds", default)
     return SweepPlan(written, axes, tuple(one for one in planned if one), planner.cases, seconds)
 
 
@@ -167,7 +164,7 @@ class _Planner:
         self.written = written
         self.check_only = check_only
         self.cases: dict[str, Case] = {}
-        self.issues: list[Issue] = []
+        self.issues: dict[tuple[str, str | None], Issue] = {}
         self.options = options_of(POINTS[written.sweep.run])
         self.kinds = spec_kinds(self.options)
         self.given = self._options()
@@ -216,7 +213,8 @@ class _Planner:
                 return self._evaluate(point, request)
             return self._network(point, cast("PointNetwork", request))
         except SpecError as error:
-            self.issues += [_at(point, issue) for issue in error.issues if issue not in self.issues]
+            for issue in error.issues:  # what is wrong at many points is said of the first
+                self.issues.setdefault((issue.message, issue.hint), _at(point, issue))
             return None
 
     def _request(self, point: Point) -> Request:
