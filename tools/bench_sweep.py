@@ -2,9 +2,8 @@
 
     python tools/bench_sweep.py [SWEEP]
 
-The searches of the sweep, by default of the one that ships, are done one after the other by themselves, and as
-the sweep does them, in turn. What the sweep adds is reading and checking every point, keys, files and the table;
-it fails beyond a tenth.
+The searches of a sweep, by default of the one that ships, are done one by one, and then as the sweep does them.
+What it adds is reading and checking every point, keys, files and the table; it fails beyond a tenth.
 """
 
 from __future__ import annotations

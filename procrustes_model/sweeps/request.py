@@ -12,7 +12,6 @@ from procrustes_model.mapper.request import SearchRequest
 from procrustes_model.network.request import Effort, Engine, NetworkRequest, RunRequest
 from procrustes_model.network.sparse_options import SparseOptions
 from procrustes_model.options import Request, again, argument, beside, option, options_of
-from procrustes_model.spec.sweep import RunKind
 from procrustes_model.vocabulary import ANY_DATAFLOW
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.mapping import Mapping as LoopNest
     from procrustes_model.spec.problem import Problem
+    from procrustes_model.spec.sweep import RunKind
 
 
 @dataclass(frozen=True)
