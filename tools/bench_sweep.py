@@ -2,7 +2,7 @@
 
     python tools/bench_sweep.py [SWEEP]
 
-The searches of a sweep, by default of the one that ships, are done one by one, and then as the sweep does them.
+The searches of a sweep, by default of the one that ships, are done one by one, then as the sweep does them.
 What it adds is reading and checking every point, keys, files and the table; it fails beyond a tenth.
 """
 

@@ -29,7 +29,7 @@ from procrustes_model.spec.load import (
 from procrustes_model.spec.sparsity import SparsePhase, Sparsity
 from procrustes_model.spec.sweep import WrittenSweep, load_sweep
 from procrustes_model.spec.text.changes import Change, Said
-from procrustes_model.spec.text.words import did_you_mean
+from procrustes_model.spec.text.words import did_you_mean, shorten
 from procrustes_model.sweeps.points import BY_TENSOR, Point, expand
 from procrustes_model.sweeps.request import (
     POINTS,
@@ -113,13 +113,14 @@ class SweepPlan:
                 for issue in failed.get(entry.key, ()):
                     if issue.message not in told:
                         told[issue.message] = None
-                        issues[_at(planned.point, issue)] = None
+                        issues[_at(self.written, planned.point, issue)] = None
         return list(issues)
 
 
-def _at(point: Point, issue: Issue) -> Issue:
+def _at(written: WrittenSweep, point: Point, issue: Issue) -> Issue:
     """Return an issue that says at which point, unless it has a place of its own."""
-    return issue if issue.file else replace(issue, message=f"{point.text}: {issue.message}")
+    said = written.said(written.sweep.run, key=True)
+    return issue if issue.file else said.issue(f"{point.text}: {issue.message}", issue.hint)
 
 
 def check_sweep(source: Any) -> str:
@@ -214,7 +215,7 @@ class _Planner:
             return self._network(point, cast("PointNetwork", request))
         except SpecError as error:
             for issue in error.issues:  # what is wrong at many points is said of the first
-                self.issues.setdefault((issue.message, issue.hint), _at(point, issue))
+                self.issues.setdefault((issue.message, issue.hint), _at(self.written, point, issue))
             return None
 
     def _request(self, point: Point) -> Request:
@@ -224,7 +225,8 @@ class _Planner:
         places = {name: self.written.said(run, name) for name in options}
         for change in point.changes:
             if change.head == BY_TENSOR and len(change.path) == 2:
-                options[BY_TENSOR] = {**(options.get(BY_TENSOR) or {}), str(change.path[1]): change.value}
+                more = _by_tensor({str(change.path[1]): change.value}, change.said)
+                options[BY_TENSOR] = {**(options.get(BY_TENSOR) or {}), **more}
             elif len(change.path) == 1:
                 options[change.head] = self._take(change.head, change.value, change.said)
                 places[change.head] = change.said
@@ -349,9 +351,23 @@ def _is_dense(design: Any) -> bool:
 
 def _by_tensor(value: Any, said: Said) -> dict[str, Any]:
     """Return densities by tensor, of text such as ``W=0.1,X=0.5`` or of pairs."""
+    found = value or {}
     if isinstance(value, str):
-        parts = [part.partition("=") for part in value.split(",")]
-        return {name.strip(): number.strip() for name, _, number in parts}
-    if value is None or isinstance(value, dict):
-        return dict(value or {})
-    raise SpecError(said.issue("densities are written {W: 0.1, X: 0.5}", "or W=0.1,X=0.5"))
+        found = {}
+        for part in value.split(","):
+            name, _, number = (piece.strip() for piece in part.partition("="))
+            found[name] = _number(number)
+    right = isinstance(found, dict) and all(
+        isinstance(one, int | float) and not isinstance(one, bool) and 0 <= one <= 1 for one in found.values()
+    )
+    if not right:
+        hint = "numbers from 0 to 1 by tensor, such as {W: 0.1, X: 0.5}"
+        raise SpecError(said.issue(f"{shorten(value)} gives no densities", hint))
+    return dict(found)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -44,7 +44,8 @@ class Point:
     @property
     def text(self) -> str:
         """The point in a few words."""
-        shown = ", ".join(f"{name} {show_value(value)}" for name, value in self.values.items())
+        names = short_names(list(self.values))
+        shown = ", ".join(f"{names[name]} {show_value(value)}" for name, value in self.values.items())
         return f"point {self.number} ({shown[:120]})"
 
 

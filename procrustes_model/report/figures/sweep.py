@@ -95,8 +95,9 @@ def _plot_front(result: SweepResult, path: Path) -> None:
         label = f"least {best.objective or 'edp'}: point {best.number}"
         marked = [row for row in known if row["point"] == best.number]
         draw(marked, marker="*", linestyle="", color=VERMILION, markersize=9, label=label)
-    axis.set_xlabel(UNITS[right][0])
-    axis.set_ylabel(UNITS[up][0])
+    axis.set_xlabel(UNITS[right][0], fontsize=8)
+    axis.set_ylabel(UNITS[up][0], fontsize=8)
+    axis.locator_params(axis="x", nbins=5)  # long numbers must not meet
     axis.set_title(result.name, fontsize=8)
     axis.legend(fontsize=6, frameon=False)
     write_figure(figure, path)

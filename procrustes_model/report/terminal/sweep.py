@@ -73,5 +73,6 @@ def _count(result: SweepResult, shown: int) -> str:
 
 def _describe_best(best: SweepPoint) -> str:
     assert best.totals is not None
-    values = ", ".join(f"{name} {show_value(value)}" for name, value in best.values.items())
+    names = short_names(list(best.values))
+    values = ", ".join(f"{names[name]} {show_value(value)}" for name, value in best.values.items())
     return f"point {best.number}, the least {best.objective or 'edp'}: {values}"
