@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.forms import Form
+from procrustes_model.forms import SPEC, Form
+from procrustes_model.versions import SPECIFICATIONS
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -214,6 +215,12 @@ def options_of(request: type[Request]) -> dict[str, Described]:
     order = list(request.__mro__)
     names = sorted(own, key=lambda name: (own[name].kw_only, own[name].kw_only and order.index(homes[name])))
     return {name: _describe(own[name]) for name in names if "option" in own[name].metadata}
+
+
+def spec_kinds(options: Mapping[str, Described]) -> dict[str, str]:
+    """Return the kind of specification by the name of each option that takes one."""
+    kinds = {name: one.option.spec or name for name, one in options.items() if one.option.form is SPEC}
+    return {name: kind for name, kind in kinds.items() if kind in SPECIFICATIONS}
 
 
 def _describe(one: Field[Any]) -> Described:

@@ -10,7 +10,7 @@ from procrustes_model.spec.text.words import closest, with_article
 
 KINDS = (
     *("architecture", "problem", "mapping", "shape", "sparsity", "constraints"),
-    *("network", "density", "schedule"),
+    *("network", "density", "schedule", "sweep"),
 )
 _PACKAGE = Path(__file__).resolve().parent
 _SUFFIX = ".yaml"
@@ -20,6 +20,7 @@ _WORKLOADS = {
     "network": "networks",
     "density": "densities",
     "schedule": "schedules",
+    "sweep": "sweeps",
 }
 _TOP_LEVEL = {
     "architecture": "arch_specs",
@@ -56,6 +57,12 @@ def list_shipped(kind: str) -> list[str]:
         path for path in root.rglob(f"*{_SUFFIX}") if not any(folder in path.parents for folder in inside)
     ]
     return sorted(path.relative_to(root).with_suffix("").as_posix() for path in files)
+
+
+def starter_files() -> list[Path]:
+    """Return files to start from, in the order in which one reads them."""
+    names = ("machine", "layer", "mapping", "design", "network", "sweep")
+    return [_PACKAGE / "workloads" / "starter" / f"{name}{_SUFFIX}" for name in names]
 
 
 def resolve(kind: str, name_or_path: str | os.PathLike[str]) -> Path:

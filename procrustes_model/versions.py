@@ -29,6 +29,7 @@ SPECIFICATIONS: Mapping[str, int] = MappingProxyType(
         "density": 1,
         "schedule": 1,
         "rules": 1,
+        "sweep": 1,
     }
 )
 """Kinds of YAML files, by the top-level key that says what a file is; the version stands beside that key."""

@@ -32,6 +32,7 @@ from procrustes_model.reproduction.rows import COLUMNS as REPRODUCED_COLUMNS
 from procrustes_model.spec.load import load_network, load_rules, load_schedule, load_sparsity
 from procrustes_model.spec.network_density import load_density
 from procrustes_model.spec.shape import load_shape
+from procrustes_model.spec.sweep import load_sweep
 from procrustes_model.training.masks import load_mask_densities, load_masks, only_masks, save_masks
 from procrustes_model.versions import SPECIFICATIONS, VERSION_COLUMN, VERSIONS, check_version, with_version
 from procrustes_model.vocabulary import Phase
@@ -51,6 +52,11 @@ CONTENT: dict[str, dict[str, Any]] = {
     "density": {"name": "d"},
     "schedule": {"name": "t", "parts": [{"iterations": 1}]},
     "rules": {"overlap": "innermost"},
+    "sweep": {
+        "name": "w",
+        "search": {"architecture": "simple_3level", "problem": "matmul/512"},
+        "axes": {"seed": [1]},
+    },
 }
 
 
@@ -79,6 +85,7 @@ LOADERS: dict[str, Callable[[Any], Any]] = {
     "density": load_density,
     "schedule": load_schedule,
     "rules": load_rules,
+    "sweep": load_sweep,
 }
 
 

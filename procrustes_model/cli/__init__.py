@@ -14,17 +14,20 @@ import typer
 
 from procrustes_model.cli import (
     compile_ahead,
+    diff,
     evaluate,
     explain,
     export,
     imbalance,
     imports,
+    init,
     masks,
     memory,
     network,
     reproduce,
     search,
     shipped,
+    sweep,
     train_cost,
     validate,
 )
@@ -47,11 +50,14 @@ app.command(name="explain")(explain.explain_command)
 app.command(name="imbalance")(imbalance.imbalance_command)
 app.command(name="network")(network.network_command)
 app.command(name="memory")(memory.memory_command)
+app.command(name="diff")(diff.diff_command)
 app.command(name="train-cost")(train_cost.train_cost_command)
 app.command(name="search")(search.search_command)
+app.command(name="sweep")(sweep.sweep_command)
 app.add_typer(imports.app, name="import")
 app.add_typer(export.app, name="export")
 app.command(name="reproduce")(reproduce.reproduce_command)
+app.command(name="init")(init.init_command)
 app.command(name="list")(shipped.list_command)
 app.command(name="show")(shipped.show_command)
 app.command(name="validate")(validate.validate_command)

@@ -19,7 +19,7 @@ from procrustes_model.cli.outputs import (
 )
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
-from procrustes_model.cli.sparse_options import SparseOptions
+from procrustes_model.network.sparse_options import SparseOptions
 
 if TYPE_CHECKING:
     from procrustes_model.model.evaluator import Evaluator

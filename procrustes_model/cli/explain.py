@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from procrustes_model.cli.errors import reported_errors
 from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, ProblemArgument, load_all
+from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.errors import SpecError
 
@@ -32,6 +32,7 @@ def _complete_tensor(ctx: typer.Context, incomplete: str) -> list[str]:
     return [tensor.name for tensor in problem.tensors if tensor.name.startswith(incomplete)]
 
 
+@flattened()
 def explain_command(
     architecture: ArchitectureArgument,
     problem: ProblemArgument,
@@ -46,8 +47,7 @@ def explain_command(
     ],
 ) -> None:
     """Explain where a tensor's numbers at a level come from."""
-    with reported_errors():
-        specs = load_all(architecture, problem, mapping)
-        from procrustes_model.explanation.explain import explain
+    specs = load_all(architecture, problem, mapping)
+    from procrustes_model.explanation.explain import explain
 
-        say(explain(*specs, level, tensor).to_text())
+    say(explain(*specs, level, tensor).to_text())

@@ -11,9 +11,9 @@ from procrustes_model.cli.import_timeloop import Years
 from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, ProblemArgument, load_all
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
-from procrustes_model.cli.sparse_options import SparseOptions
 from procrustes_model.cli.values import word
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.network.sparse_options import SparseOptions
 
 app = typer.Typer(
     help="Write a mapping on a machine as files of another tool.", rich_markup_mode=None, no_args_is_help=True

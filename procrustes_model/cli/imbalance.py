@@ -19,9 +19,9 @@ from procrustes_model.cli.outputs import (
 )
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
-from procrustes_model.cli.sparse_options import SparseOptions
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import FILE, WHOLE
+from procrustes_model.network.sparse_options import SparseOptions
 from procrustes_model.options import Request, option
 
 if TYPE_CHECKING:

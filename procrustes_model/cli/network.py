@@ -12,7 +12,7 @@ import typer
 
 from procrustes_model.cli.outputs import announce_compiling
 from procrustes_model.cli.progress import Bar, print_damaged
-from procrustes_model.cli.requests import flattened
+from procrustes_model.cli.requests import changes_of, flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.search import INTERRUPTED
 from procrustes_model.errors import SpecError
@@ -67,7 +67,8 @@ def network_command(
         asked = replace(request, architecture=own or machine, network=net, out=folder, progress=show)
         result = run_network(asked)
     # Of what was asked, the page tells what results depend on: however they were found, it is the same.
-    command = shlex.join(["procrustes", "network", *request.decisive().to_words()])
+    words = [*request.decisive().to_words(), *changes_of(request)]
+    command = shlex.join(["procrustes", "network", *words])
     written = [] if folder is None else _write(result, folder, csv, figures, command if html else None)
     if not quiet:
         from procrustes_model.report.terminal.network import format_run

@@ -23,10 +23,10 @@ from procrustes_model.cli.outputs import (
 )
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
-from procrustes_model.cli.sparse_options import PhaseChoice, SparseOptions
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import FILE
 from procrustes_model.mapper.request import Formats, FrontRequest, MapperRequest, Method, SearchRequest
+from procrustes_model.network.sparse_options import PhaseChoice, SparseOptions
 from procrustes_model.options import Request, again, option
 from procrustes_model.vocabulary import PHASES
 

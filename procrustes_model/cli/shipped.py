@@ -25,6 +25,7 @@ class Kind(StrEnum):
     NETWORKS = "networks"
     DENSITIES = "densities"
     SCHEDULES = "schedules"
+    SWEEPS = "sweeps"
 
     @property
     def singular(self) -> str:

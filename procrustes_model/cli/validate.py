@@ -99,6 +99,10 @@ class _Target:
             )
         if kind == "mapping":
             return self._mapping(path)
+        if kind == "sweep":
+            from procrustes_model.sweeps.plan import check_sweep
+
+            return f"sweep {check_sweep(path)}"
         if kind == "constraints":
             from procrustes_model.mapper.constraints import load_constraints
 

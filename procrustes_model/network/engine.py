@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from logging import ERROR
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.fingerprint import program_fingerprint
+from procrustes_model.forms import File
 from procrustes_model.network.case import Case
 from procrustes_model.network.pool import KILLED, run_apart
-from procrustes_model.network.request import NetworkRequest
+from procrustes_model.network.progress import RunProgress
+from procrustes_model.network.request import Engine
 from procrustes_model.network.solve import Outcome, solve
 from procrustes_model.processors import count_processors
 
 
-def check_engine(request: NetworkRequest) -> None:
+class Searches(Protocol):
+    """How cases are searched, and where they are kept."""
+
+    @property
+    def seconds(self) -> float | None:
+        """Time limit of each; None: to its end."""
+
+    @property
+    def workers(self) -> int | None:
+        """Searches at once; None: all cores."""
+
+    @property
+    def engine(self) -> Engine:
+        """Where: on this machine, or on a cluster."""
+
+    @property
+    def scheduler(self) -> str | None:
+        """Address of a Dask scheduler."""
+
+    @property
+    def out(self) -> File | None:
+        """Folder of finished cases; None: they are not kept."""
+
+    @property
+    def progress(self) -> Callable[[RunProgress], None] | None:
+        """What is told when a search is done."""
+
+
+def check_engine(request: Searches) -> None:
     """Raise a SpecError unless what the engine of a request needs is installed."""
     from importlib.util import find_spec
 
@@ -27,7 +57,7 @@ def check_engine(request: NetworkRequest) -> None:
         )
 
 
-def run_cases(cases: Sequence[Case], request: NetworkRequest) -> Iterator[Outcome]:
+def run_cases(cases: Sequence[Case], request: Searches) -> Iterator[Outcome]:
     """Search cases, and yield what is found in the order in which it is found.
 
     Each is searched in one thread, several at a time; the order does not change what is found. A worker that
@@ -37,7 +67,7 @@ def run_cases(cases: Sequence[Case], request: NetworkRequest) -> Iterator[Outcom
     ----------
     cases : sequence of Case
         Started in this order.
-    request : NetworkRequest
+    request : Searches
         Its time limit, engine, workers and scheduler.
 
     Yields

@@ -179,9 +179,14 @@ class _Planner:
             constraints, note = dataflow_constraints(design.dataflow, architecture, problem)
         if isinstance(layer, ProblemLayer):
             constraints = in_sequence(constraints, layer.sequence, architecture, problem)
-        # A design that leaves a phase dense costs there what the dense machine costs: that is one case.
-        leaves_dense = zeros is not None and costs_as_dense(architecture, problem, zeros)
-        case = self._case(architecture, problem, constraints, None if leaves_dense else zeros)
+        case = make_case(
+            architecture,
+            problem,
+            constraints,
+            objective=self.work.objective,
+            seed=self.work.request.seed,
+            zeros=zeros,
+        )
         entry = Entry(
             layer=layer.name,
             kind=layer.kind,
@@ -197,37 +202,59 @@ class _Planner:
         )
         return entry, case
 
-    def _case(
-        self, machine: Architecture, problem: Problem, constraints: Constraints, zeros: Zeros | None
-    ) -> Case:
-        # Where nothing leaks, runs at other clocks share their cases.
-        architecture, objective = machine.as_priced, self.work.objective
-        bounds = "_".join(f"{name}{bound}" for name, bound in problem.dimensions.items())
-        plain = problem.model_copy(update={"name": f"{problem.shape}_{bounds}"[:100]})
-        described = {
-            "program": program_fingerprint(),
-            "architecture": architecture.model_dump(mode="json"),
-            "problem": plain.model_dump(mode="json"),
-            "constraints": asdict(constraints),
-            "objective": objective,
-            "seed": self.work.request.seed,
-            "sparsity": zeros
-            and [zeros.sparsity.name, zeros.sparsity.phase(problem.phase).model_dump(mode="json")],
-            "densities": {} if zeros is None else zeros.densities,
-            "masks": {}
-            if zeros is None
-            else {name: [list(mask.shape), _digest(mask)] for name, mask in zeros.masks.items()},
-        }
-        text = json.dumps(described, sort_keys=True, allow_nan=False)
-        return Case(
-            key=hashlib.sha256(text.encode()).hexdigest()[:32],
-            architecture=architecture,
-            problem=plain,
-            constraints=constraints,
-            objective=objective,
-            zeros=zeros,
-            seed=self.work.request.seed,
-        )
+
+def make_case(
+    architecture: Architecture,
+    problem: Problem,
+    constraints: Constraints,
+    *,
+    objective: str,
+    seed: int,
+    zeros: Zeros | None,
+) -> Case:
+    """Return a search with the key of all that its result depends on.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    problem : Problem
+        Its name does not count.
+    constraints : Constraints
+    objective : str
+    seed : int
+    zeros : Zeros or None
+        A design that costs here what the dense machine costs is that: one case for both.
+    """
+    if zeros is not None and costs_as_dense(architecture, problem, zeros):
+        zeros = None
+    # Where nothing leaks, runs at other clocks share their cases.
+    architecture = architecture.as_priced
+    bounds = "_".join(f"{name}{bound}" for name, bound in problem.dimensions.items())
+    plain = problem.model_copy(update={"name": f"{problem.shape}_{bounds}"[:100]})
+    described = {
+        "program": program_fingerprint(),
+        "architecture": architecture.model_dump(mode="json"),
+        "problem": plain.model_dump(mode="json"),
+        "constraints": asdict(constraints),
+        "objective": objective,
+        "seed": seed,
+        "sparsity": zeros
+        and [zeros.sparsity.name, zeros.sparsity.phase(problem.phase).model_dump(mode="json")],
+        "densities": {} if zeros is None else zeros.densities,
+        "masks": {}
+        if zeros is None
+        else {name: [list(mask.shape), _digest(mask)] for name, mask in zeros.masks.items()},
+    }
+    text = json.dumps(described, sort_keys=True, allow_nan=False)
+    return Case(
+        key=hashlib.sha256(text.encode()).hexdigest()[:32],
+        architecture=architecture,
+        problem=plain,
+        constraints=constraints,
+        objective=objective,
+        zeros=zeros,
+        seed=seed,
+    )
 
 
 def make_plan(

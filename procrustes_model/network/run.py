@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.case import Case
-from procrustes_model.network.engine import check_engine, run_cases
+from procrustes_model.network.engine import Searches, check_engine, run_cases
 from procrustes_model.network.links import link_costs
 from procrustes_model.network.plan import Plan, make_plan
 from procrustes_model.network.progress import RunProgress
@@ -89,21 +89,51 @@ def find_records(plan: Plan, request: NetworkRequest) -> dict[str, CaseRecord]:
     SpecError
         When an input is wrong, or some cases have no result; the others are kept in the folder.
     """
+    records, failed = find_outcomes(plan.cases, request, lambda failed: _explain(plan, failed), plan.ready)
+    if failed:
+        raise SpecError(_explain(plan, failed))
+    return records
+
+
+def find_outcomes(
+    cases: Mapping[str, Case],
+    request: Searches,
+    explain: Callable[[Mapping[str, tuple[Issue, ...]]], list[Issue]],
+    ready: Mapping[str, CaseRecord] | None = None,
+) -> tuple[dict[str, CaseRecord], dict[str, tuple[Issue, ...]]]:
+    """Return by key the records of cases, kept or searched now, and why others have none.
+
+    Parameters
+    ----------
+    cases : mapping of str to Case
+    request : Searches
+    explain : callable
+        Says which cases some issues are about, by their keys.
+    ready : mapping of str to CaseRecord, optional
+        Records by key that need no search; they are kept with the others.
+
+    Raises
+    ------
+    SpecError
+        When a design does not fit its machine or problem.
+    """
     store = CaseStore(None)
     if request.out is not None:
         store = CaseStore(prepare_folder(request.out))
         prepare_folder(Path(request.out) / CASES)
-    for key in plan.ready:
+    ready = {} if ready is None else ready
+    for key in ready:
         store.check(key)
-    known, damaged = _read_kept(plan, store)
+    known, damaged = _read_kept(cases, store)
     records = {key: record for key, record in known.items() if record.answers(request.seconds)}
     missing = sorted(
-        (case for key, case in plan.cases.items() if key not in records),
+        (case for key, case in cases.items() if key not in records),
         key=lambda case: (-case.effort, case.key),
     )
     for case in missing:
         store.check(case.key)
-    _check_designs(plan, missing)
+    if misfits := _find_misfits(missing):
+        raise SpecError(explain(misfits))
     kept, whole = len(records), sum(case.effort for case in missing)
     failed: dict[str, tuple[Issue, ...]] = {}
     spent = 0.0
@@ -112,26 +142,24 @@ def find_records(plan: Plan, request: NetworkRequest) -> dict[str, CaseRecord]:
         if request.progress is not None:
             done = len(records) + len(failed)
             share = spent / whole if whole else 1.0
-            request.progress(RunProgress(done, len(plan.cases), kept, share, latest, damaged))
+            request.progress(RunProgress(done, len(cases), kept, share, latest, damaged))
 
     tell(None)
     if missing:
         _compile(missing)
         for key, outcome in run_cases(missing, request):
-            spent += plan.cases[key].effort
+            spent += cases[key].effort
             if isinstance(outcome, CaseRecord):
                 records[key] = store.put(best_of(known[key], outcome) if key in known else outcome)
                 tell(records[key])
             else:
                 failed[key] = outcome
                 tell(None)
-    if failed:
-        raise SpecError(_explain(plan, failed))
-    return records | {key: store.put(record) for key, record in plan.ready.items()}
+    return records | {key: store.put(record) for key, record in ready.items()}, failed
 
 
-def _check_designs(plan: Plan, cases: Sequence[Case]) -> None:
-    """Raise a SpecError where a design does not fit the machine or a kind of problem: before any search.
+def _find_misfits(cases: Sequence[Case]) -> dict[str, tuple[Issue, ...]]:
+    """Return why designs do not fit their machine or a kind of problem, by case: before any search.
 
     One case of every kind stands for all of it.
     """
@@ -149,14 +177,15 @@ def _check_designs(plan: Plan, cases: Sequence[Case]) -> None:
             )
         except SpecError as error:
             failed[case.key] = error.issues
-    if failed:
-        raise SpecError(_explain(plan, failed))
+    return failed
 
 
-def _read_kept(plan: Plan, store: CaseStore) -> tuple[dict[str, CaseRecord], tuple[Issue, ...]]:
-    """Return the cases of a plan that a store has, and why others of its files are not used."""
+def _read_kept(
+    cases: Mapping[str, Case], store: CaseStore
+) -> tuple[dict[str, CaseRecord], tuple[Issue, ...]]:
+    """Return those of some cases that a store has, and why others of its files are not used."""
     records, damaged = {}, []
-    for key, case in plan.cases.items():
+    for key, case in cases.items():
         try:
             record = store.get(key)
             if record is not None:

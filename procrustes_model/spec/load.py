@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from collections.abc import Mapping as AbstractMapping
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import SpecError
+from procrustes_model.spec.text.changes import Change, Edited
 from procrustes_model.spec.text.document import document_from_data, open_document, read_document
 
 if TYPE_CHECKING:
@@ -18,6 +19,40 @@ if TYPE_CHECKING:
     from procrustes_model.spec.rules import Rules
     from procrustes_model.spec.schedule import Schedule
     from procrustes_model.spec.sparsity import Sparsity
+
+
+def edit(source: Any, changes: Iterable[Change], kind: str) -> Any:
+    """Return a specification with changes.
+
+    Parameters
+    ----------
+    source : path, str or mapping
+        A file, a name, or what a file would say.
+    changes : iterable of Change
+    kind : str
+        The section that holds it.
+
+    Raises
+    ------
+    SpecError
+        When nothing of it can be changed.
+    """
+    changes = tuple(changes)
+    if not changes:
+        return source
+    if isinstance(source, AbstractMapping):
+        document = document_from_data(source)
+        document.raise_issues()
+        document.change(changes, kind)
+        return document.data
+    if not isinstance(source, str | os.PathLike):
+        raise SpecError(changes[0].said.issue(f"this {kind} is no file", "give a file, a name or a dict"))
+    if os.fspath(source).endswith(".npz"):
+        raise SpecError(
+            changes[0].said.issue(f"{os.fspath(source)} holds recorded masks", "only YAML has paths")
+        )
+    before = source.changes if isinstance(source, Edited) else ()
+    return Edited(source.source if isinstance(source, Edited) else source, (*before, *changes))
 
 
 def load_architecture(

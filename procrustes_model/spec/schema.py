@@ -276,6 +276,8 @@ def _wanted(kind: str, context: dict[str, Any]) -> str:
         return f"at most {context['le']:.15g}"
     if kind == "less_than":
         return f"less than {context['lt']:.15g}"
+    if kind == "too_short":
+        return f"a list of at least {context['min_length']}"
     if kind == "string_too_long":
         return f"at most {context['max_length']} characters long"
     if kind in ("literal_error", "enum"):

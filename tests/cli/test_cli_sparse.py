@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from procrustes_model.cli.sparse_options import parse_densities
 from procrustes_model.errors import SpecError
+from procrustes_model.network.sparse_options import parse_densities
 from procrustes_model.report.tables.csv import WIDE_COLUMNS
 from procrustes_model.spec.load import load_problem
 from tests.cli.conftest import Run

@@ -10,24 +10,25 @@ import typer
 from procrustes_model.cli import app
 from procrustes_model.cli.requests import make_request
 from procrustes_model.cli.search import SearchFiles, SearchOptions
-from procrustes_model.cli.sparse_options import SparseOptions
 from procrustes_model.errors import SpecError
 from procrustes_model.network.request import RunRequest, TrainRequest
+from procrustes_model.network.sparse_options import SparseOptions
 from procrustes_model.options import Request, options_of
 from procrustes_model.reproduction.request import ReproduceRequest
 from tests.cli.conftest import Run
 
 GROUP: Any = typer.main.get_command(app)
-SPECS = {"architecture", "problem", "mapping"}
+SPECS = {"architecture", "problem", "mapping", "changes"}
 VERBS: list[tuple[str, type[Request], set[str]]] = [
-    ("network", RunRequest, {"csv", "html", "figures", "quiet"}),
-    ("train-cost", TrainRequest, {"csv", "json", "plot", "clock_ghz", "quiet"}),
+    ("network", RunRequest, {"csv", "html", "figures", "quiet", "changes"}),
+    ("train-cost", TrainRequest, {"csv", "json", "plot", "clock_ghz", "quiet", "changes"}),
     ("reproduce", ReproduceRequest, {"quiet"}),
     ("evaluate", SparseOptions, SPECS | {"csv", "csv_wide", "json", "quiet"}),
     (
         "search",
         SearchOptions,
-        {"architecture", "problem", "quiet"} | {*options_of(SparseOptions), *options_of(SearchFiles)},
+        {"architecture", "problem", "quiet", "changes"}
+        | {*options_of(SparseOptions), *options_of(SearchFiles)},
     ),
     ("imbalance", SparseOptions, SPECS | {"csv", "plot", "bins", "samples", "seed", "quiet"}),
 ]

@@ -42,6 +42,7 @@ from procrustes_model.spec.load import (
 from procrustes_model.spec.network_density import load_density
 from procrustes_model.spec.shape import load_shape
 from procrustes_model.spec.text.yaml_text import parse_yaml
+from procrustes_model.sweeps.plan import check_sweep
 from tests.conftest import ROOT
 from tests.docs.blocks import Block, place, read_blocks
 
@@ -55,6 +56,7 @@ LOADERS: dict[str, Callable[[str], object]] = {
     "network": load_network,
     "density": load_density,
     "schedule": load_schedule,
+    "sweep": check_sweep,
 }
 BETWEEN = "\x1e"
 """Printed between the blocks of a Python program."""

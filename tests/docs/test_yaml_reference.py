@@ -24,6 +24,7 @@ from procrustes_model.spec import (
     schedule,
     schedule_reader,
     sparsity,
+    sweep,
 )
 from procrustes_model.spec.architecture_reader import _TOP_KEYS as ARCHITECTURE_KEYS
 from procrustes_model.spec.mapping_reader import _KEYS as MAPPING_KEYS
@@ -117,6 +118,7 @@ MODELS: dict[str, type[Frozen]] = {
         schedule,
         schedule_reader,
         layer_rule,
+        sweep,
     )
     for name, model in inspect.getmembers(module, inspect.isclass)
     if issubclass(model, Frozen) and model.__module__ == module.__name__

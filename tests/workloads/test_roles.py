@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from procrustes_model.cli.sparse_options import parse_densities
 from procrustes_model.errors import SpecError
+from procrustes_model.network.sparse_options import parse_densities
 from procrustes_model.shipped import list_shipped
 from procrustes_model.spec.load import load_problem
 from procrustes_model.spec.problem import Problem, Tensor

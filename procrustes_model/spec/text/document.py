@@ -8,10 +8,11 @@ import os
 import pathlib
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.spec.text.changes import Change, Edited, Said, apply_changes, format_path
 from procrustes_model.spec.text.foreign import FOREIGN, is_foreign
 from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, shorten, with_article
 from procrustes_model.spec.text.yaml_text import (
@@ -48,6 +49,8 @@ class Document:
         What has been found wrong; `raise_issues` raises them together.
     wrong : set of tuple
         The paths that were complained of.
+    changed : dict
+        Path to where the change is written that put something else there; see `changes`.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Document:
         self.text_start = text_start or {}
         self.issues: list[Issue] = []
         self.wrong: set[Path] = set()
+        self.changed: dict[Path, Said] = {}
 
     def complain(
         self,
@@ -90,12 +94,42 @@ class Document:
             Point at this character of the text at `path`.
         """
         self.wrong.add(path)
+        if (said := self.said(path)) is not None and said.file is not None:
+            self.issues.append(said.issue(message, hint))
+            return
         if self.file is None:
             message = f"{format_path(path)}: {message}" if path else message
             self.issues.append(Issue(message, hint))
             return
         line, column = self.place(path, key=key, offset=offset)
         self.issues.append(Issue(message, hint, self.file, line, column))
+
+    def change(self, changes: Iterable[Change], kind: str) -> None:
+        """Put other values in place, before anything is read.
+
+        Parameters
+        ----------
+        changes : iterable of Change
+        kind : str
+            The section that their paths lead into.
+
+        Raises
+        ------
+        SpecError
+            For the paths that lead nowhere.
+        """
+        if not isinstance(self.data, dict) or not isinstance(self.data.get(kind), dict):
+            return  # no such section: whoever reads it says so
+        self.changed |= apply_changes(self.data, changes, kind)
+        for path in self.changed:
+            for places in (self.values, self.text_start):
+                for stale in [one for one in places if one[: len(path)] == path]:
+                    del places[stale]
+
+    def said(self, path: Path) -> Said | None:
+        """Return where the change is written that a part comes from; None where it stands in the file."""
+        whole = (path[:length] for length in range(len(path), 0, -1))
+        return next((self.changed[part] for part in whole if part in self.changed), None)
 
     def place(self, path: Path, *, key: bool = False, offset: int | None = None) -> Place:
         """Return the line and column of a part, or of the nearest thing around it; see `complain`."""
@@ -183,11 +217,12 @@ def open_document(source: str | os.PathLike[str] | Mapping[str, Any], kind: str)
     Returns
     -------
     Document
+        With the changes of an `Edited` source.
 
     Raises
     ------
     SpecError
-        Where it cannot be found, read or parsed.
+        Where it cannot be found, read, parsed or changed.
     """
     if isinstance(source, Mapping):
         return document_from_data(source)
@@ -196,7 +231,10 @@ def open_document(source: str | os.PathLike[str] | Mapping[str, Any], kind: str)
         raise SpecError(f"{with_article(kind)} is given as {wanted}, not as {type(source).__name__}")
     from procrustes_model.shipped import resolve
 
-    return read_document(resolve(kind, source))
+    document = read_document(resolve(kind, source))
+    if isinstance(source, Edited):
+        document.change(source.changes, kind)
+    return document
 
 
 def read_document(path: str | os.PathLike[str]) -> Document:
@@ -372,14 +410,6 @@ def _copy(value: Any, path: Path, document: Document, budget: list[int]) -> Any:
         return float(value)
     document.complain(path, f"{type(value).__name__} is not text, a number, a list or a mapping")
     return None
-
-
-def format_path(path: Path) -> str:
-    """Return a path as one writes it: `architecture.levels[1].capacity`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return text.lstrip(".")
 
 
 def unknown_key(document: Document, path: Path, options: list[str]) -> None:

@@ -1,0 +1,101 @@
+"""``procrustes sweep``: one question for many values."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from procrustes_model.cli.network import CaseProgress
+from procrustes_model.cli.outputs import check_outputs, print_written
+from procrustes_model.cli.requests import flattened
+from procrustes_model.cli.say import say
+from procrustes_model.errors import Issue, SpecError
+from procrustes_model.forms import FILE, TEXT
+from procrustes_model.options import Request, option
+from procrustes_model.sweeps.request import SweepRequest
+
+if TYPE_CHECKING:
+    from procrustes_model.sweeps.result import SweepResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepFiles(Request):
+    """What the command line says is written."""
+
+    csv: Path | None = option(None, FILE, "Write a CSV: a row per point.")
+    parquet: Path | None = option(None, FILE, "Write the same as Parquet; needs pyarrow.")
+    html: Path | None = option(None, FILE, "Write a page to explore the points, one file.")
+    plot: Path | None = option(None, FILE, "Draw the points and their front as .png, .svg or .pdf.")
+    over: str | None = option(
+        None, TEXT, "Draw lines over this axis instead, one for each of the others' values.", metavar="AXIS"
+    )
+
+    def check(self) -> None:
+        """Raise a SpecError where options do not go together."""
+        if self.over is not None and self.plot is None:
+            raise SpecError(Issue("--over says what --plot draws", "add --plot FILE"))
+
+
+@flattened(request=SweepRequest, files=SweepFiles)
+def sweep_command(
+    request: SweepRequest,
+    files: SweepFiles,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Search, evaluate or run a network for every value of every axis.
+
+    What several points search is searched once. With --out, an interrupted sweep goes on where it was.
+    """
+    outputs = {"--csv": files.csv, "--parquet": files.parquet, "--html": files.html, "--plot": files.plot}
+    check_outputs(outputs, (str(request.sweep),))
+    _check_libraries(files)
+    from procrustes_model.sweeps.verb import TABLE, sweep
+
+    folder = None if request.out is None else Path(request.out)
+    with CaseProgress(folder, quiet) as show:
+        result = sweep(replace(request, progress=show))
+    _write(result, files)
+    if not quiet:
+        from procrustes_model.report.terminal.style import Style
+        from procrustes_model.report.terminal.sweep import format_sweep
+
+        say(format_sweep(result, Style.of(sys.stdout)), styled=True)
+        print_written({**outputs, "--out": None if folder is None else folder / TABLE})
+
+
+def _check_libraries(files: SweepFiles) -> None:
+    """Raise where what an output needs is not installed: before the work."""
+    if files.plot is not None:
+        from procrustes_model.report.figures.style import PLOT_ENDINGS, check_plotting
+
+        if files.plot.suffix.lower() not in PLOT_ENDINGS:
+            raise SpecError(
+                Issue(f"--plot {files.plot}: no such format", f"one of {', '.join(PLOT_ENDINGS)}")
+            )
+        check_plotting()
+    if files.parquet is not None:
+        from procrustes_model.report.tables.sweep import check_parquet
+
+        check_parquet()
+
+
+def _write(result: SweepResult, files: SweepFiles) -> None:
+    """Write the outputs asked for."""
+    if files.csv is not None:
+        result.to_csv(files.csv)
+    if files.parquet is not None:
+        from procrustes_model.report.tables.sweep import write_parquet
+
+        write_parquet(result, files.parquet)
+    if files.html is not None:
+        from procrustes_model.report.page.sweep import write_sweep_html
+
+        write_sweep_html(result, files.html)
+    if files.plot is not None:
+        from procrustes_model.report.figures.sweep import plot_sweep
+
+        plot_sweep(result, files.plot, over=files.over)
