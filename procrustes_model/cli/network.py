@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from procrustes_model.cli.outputs import announce_compiling
+from procrustes_model.cli.outputs import (
+    announce_compiling,
+    check_outputs,
+    print_written,
+    to_stdout,
+    write_output,
+)
+from procrustes_model.cli.plots import plot_option, read_plots
 from procrustes_model.cli.progress import Bar, print_damaged
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.search import INTERRUPTED
 from procrustes_model.network.request import RunRequest
+from procrustes_model.report.figures.kinds import NETWORK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,36 +38,39 @@ if TYPE_CHECKING:
 def network_command(
     request: RunRequest,
     csv: Annotated[
-        bool, typer.Option("--csv", help="Write tables as CSV into --out (default: NETWORK_ARCH).")
-    ] = False,
-    html: Annotated[bool, typer.Option("--html", help="Write a report into --out, one HTML file.")] = False,
-    figures: Annotated[
-        bool, typer.Option("--figures", help="Write figures into --out, as PNG and SVG.")
-    ] = False,
+        Path | None,
+        typer.Option(metavar="FILE|-", help="Write a CSV: a row per layer, phase and design; - to stdout."),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE|-", help="Write totals and these rows as JSON.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE|-", help="Write a report, one HTML file.")
+    ] = None,
+    plot: Annotated[list[str] | None, plot_option(NETWORK)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Search every layer of a network, in every phase of training, and add them up.
 
-    Layers of equal shape are searched once. With --out, an interrupted run goes on where it was.
+    Layers of equal shape are searched once. With --out, an interrupted run goes on where it was, and the
+    folder gets its mappings and tables.
     """
-    from procrustes_model.network.files import plain_name
     from procrustes_model.network.run import run_network
     from procrustes_model.spec.load import load_architecture, load_network
 
+    plots = read_plots(plot, NETWORK)
+    outputs = {"--csv": csv, "--json": json, "--html": html, **plots.outputs}
+    check_outputs(outputs, (str(request.architecture), str(request.network)))
     machine, net = load_architecture(request.architecture), load_network(request.network)
     folder = None if request.out is None else Path(request.out)
-    if figures:
-        from procrustes_model.report.figures.style import check_plotting
-
-        check_plotting()
-    if folder is None and (csv or html or figures):
-        folder = Path(f"{plain_name(net.name)}_{plain_name(machine.name)}")
     with CaseProgress(folder, quiet, "walk" if request.sparsity is None else "list_candidates") as show:
         result = run_network(replace(request, architecture=machine, network=net, out=folder, progress=show))
     # Of what was asked, the page tells what results depend on: however they were found, it is the same.
     command = shlex.join(["procrustes", "network", *request.decisive().to_words()])
-    written = [] if folder is None else _write(result, folder, csv, figures, command if html else None)
-    if not quiet:
+    written = [] if folder is None else _fill(result, folder)
+    _write(result, csv, json, html, command)
+    plots.write(result)
+    if not quiet and not to_stdout(outputs):
         from procrustes_model.report.terminal.network import format_run
         from procrustes_model.report.terminal.style import Style, wrap
 
@@ -67,25 +78,33 @@ def network_command(
         say(format_run(result, style), styled=True)
         if written:
             say("\n".join(wrap(f"Wrote {', '.join(written)} into {folder}/", style)))
+        print_written(outputs)
 
 
-def _write(result: NetworkResult, folder: Path, csv: bool, figures: bool, command: str | None) -> list[str]:
-    """Write what is asked for, with `command` a page that names it, and return what it is."""
-    written = ["run.json", "cases", "problems", "mappings"]
-    if csv:
-        from procrustes_model.report.tables.network import write_tables
+def _fill(result: NetworkResult, folder: Path) -> list[str]:
+    """Write the tables of a run into its folder, and return all that is there now."""
+    from procrustes_model.report.tables.network import write_tables
 
-        written += [path.name for path in write_tables(result, folder)]
-    if figures:
-        from procrustes_model.report.figures.network import write_figures
+    tables = [path.name for path in write_tables(result, folder)]
+    return ["run.json", "cases", "problems", "mappings", *tables]
 
-        written += [path.name for path in write_figures(result, folder)]
-    if command is not None:
-        from procrustes_model.report.page.network import write_html
 
-        write_html(result, folder / "report.html", command=command)
-        written.append("report.html")
-    return written
+def _write(
+    result: NetworkResult, csv: Path | None, json: Path | None, html: Path | None, command: str
+) -> None:
+    """Write the outputs asked for; the page names the command that made it."""
+    if csv is not None:
+        from procrustes_model.report.tables.network import layers_text
+
+        write_output(csv, layers_text(result))
+    if json is not None:
+        from procrustes_model.report.tables.network import json_text
+
+        write_output(json, json_text(result))
+    if html is not None:
+        from procrustes_model.report.page.network import html_text
+
+        write_output(html, html_text(result, command=command))
 
 
 class CaseProgress:

@@ -39,6 +39,10 @@ def _check_by_tensor(given: Any) -> Mapping[str, Any]:
 
 _OBJECTIVE = Form("text", _check_objective, metavar="|".join(OBJECTIVES), words=tuple(OBJECTIVES))
 _BY_TENSOR = Form("a mapping by tensor", _check_by_tensor)
+_DENSITIES = Form(
+    "a mapping by tensor, or text such as 'W=0.1,X=0.5'",
+    lambda given: given if isinstance(given, str) else _check_by_tensor(given),
+)
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,8 @@ class MapperRequest(Request):
         details="It says what is zero and what that saves; None: nothing is zero.",
         spec="sparsity",
     )
-    densities: Mapping[str, Any] | None = option(
-        None, _BY_TENSOR, "In place of the design's, by tensor.", details="As `Evaluator` takes them."
+    densities: Mapping[str, Any] | str | None = option(
+        None, _DENSITIES, "In place of the design's, by tensor.", details="As `Evaluator` takes them."
     )
     masks: Mapping[str, Any] | None = option(
         None, _BY_TENSOR, "In place of densities, by tensor.", details="As `Evaluator` takes them."

@@ -19,6 +19,7 @@ from procrustes_model.network.result import Row, Totals, add_up
 from procrustes_model.network.run import find_records
 from procrustes_model.network.work import DENSE, Design, load_work
 from procrustes_model.options import verb
+from procrustes_model.shown import Shown
 from procrustes_model.spec.network import Network
 from procrustes_model.spec.schedule import Schedule, SchedulePart, load_schedule
 from procrustes_model.spec.sparsity import Sparsity
@@ -62,8 +63,8 @@ class PartCost:
         return self.iterations * self.step().cycles
 
 
-@dataclass(frozen=True)
-class TrainCost:
+@dataclass(frozen=True, repr=False)
+class TrainCost(Shown):
     """What a training run costs, and the same number of iterations of dense training.
 
     Attributes

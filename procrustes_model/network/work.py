@@ -203,7 +203,7 @@ def states_of(work: Work) -> dict[str, LayerState]:
     request = work.request
     assert isinstance(request, RunRequest)
     design = work.designs[0]
-    density = cast("Mapping[str, float]", request.density or {})
+    density = cast("Mapping[str, float]", request.densities or {})
     if design.sparsity is None:
         if density or request.given("profile", "masks"):
             raise SpecError(
@@ -240,7 +240,7 @@ def describe(work: Work, states: Mapping[str, LayerState]) -> dict[str, Any]:
     """
     request = work.request
     decisive = {
-        name: plain(getattr(request, name))
+        one.recorded: plain(getattr(request, name))
         for name, one in options_of(type(request)).items()
         if one.option.decides
     }

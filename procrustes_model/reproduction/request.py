@@ -68,7 +68,7 @@ class ReproduceRequest(Effort):
         "reproduced",
         FOLDER,
         "Folder for CSV, figures and runs; an earlier run goes on.",
-        flags=("--out",),
+        flags=("--out", "-o"),
         details="Items share runs.",
         decides=False,
     )

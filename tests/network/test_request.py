@@ -47,12 +47,14 @@ def test_a_verb_takes_and_documents_the_fields(verb: Callable[..., Any], kind: t
 
 
 def test_what_is_given_takes_its_usual_form() -> None:
-    request = asked(phases=["wu", "forward"], dataflow="nk", seconds=0, out="here", density="X=0.5", **SPARSE)
+    request = asked(
+        phases=["wu", "forward"], dataflow="nk", seconds=0, out="here", densities="X=0.5", **SPARSE
+    )
     assert request.phases == (Phase.FORWARD, Phase.WEIGHT_UPDATE)
     assert (request.dataflow, request.seconds, request.out) == ("KN", None, Path("here"))
     assert request.density == {"Inputs": 0.5}
     assert request == asked(
-        phases="fw,wu", dataflow="KN", seconds=None, out="here", density={"Inputs": 0.5}, **SPARSE
+        phases="fw,wu", dataflow="KN", seconds=None, out="here", densities={"Inputs": 0.5}, **SPARSE
     )
     assert asked().phases == PHASES and asked().given() == ["--architecture", "--network"]
 
@@ -172,7 +174,7 @@ def test_every_item_takes_what_all_are_asked_with() -> None:
 
 
 def test_runs_of_version_1_are_read() -> None:
-    work = load_work(asked(baseline="dense", dataflow="KN", density="W=0.5", **SPARSE))
+    work = load_work(asked(baseline="dense", dataflow="KN", densities="W=0.5", **SPARSE))
     inputs = describe(work, states_of(work))
     names = ("dataflow", "sparsity", "baseline", "density", "profile", "masks", "step")
     old = {name: value for name, value in inputs.items() if name not in names}

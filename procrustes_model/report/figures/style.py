@@ -17,6 +17,9 @@ PLOT_ENDINGS = (".png", ".svg", ".pdf")
 COLUMN_INCHES = 3.5
 """Width of a column of a two-column paper."""
 
+PAGE_INCHES = 7.0
+"""Width of both columns."""
+
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
 SKY, YELLOW, PURPLE = "#56B4E9", "#F0E442", "#CC79A7"
 """Okabe and Ito's colours, told apart by colour-blind readers too."""
@@ -37,14 +40,19 @@ def check_plotting() -> None:
         )
 
 
-def new_figure(height: float, rows: int = 1) -> tuple[Figure, list[Any]]:
-    """Return a figure as wide as a column and the axes of its panels, one below the other.
+def new_figure(
+    height: float, rows: int = 1, columns: int = 1, *, width: float = COLUMN_INCHES
+) -> tuple[Figure, list[Any]]:
+    """Return a figure, as wide as a column by default, and the axes of its panels, row by row.
 
     Parameters
     ----------
     height : float
         In inches.
-    rows : int
+    rows, columns : int
+        Of panels.
+    width : float
+        In inches.
 
     Raises
     ------
@@ -54,12 +62,12 @@ def new_figure(height: float, rows: int = 1) -> tuple[Figure, list[Any]]:
     check_plotting()
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(COLUMN_INCHES, height), layout="constrained")
-    axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(labelsize=7)
-    return figure, list(axes)
+    return figure, axes
 
 
 def write_figure(figure: Figure, path: Path) -> None:

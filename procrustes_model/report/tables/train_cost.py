@@ -31,10 +31,11 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 
 def train_cost_text(cost: TrainCost) -> str:
     """Return a row per part and phase, with the cost of one training step: `COLUMNS`."""
-    return csv_text(list(COLUMNS), _rows(cost))
+    return csv_text(list(COLUMNS), part_records(cost))
 
 
-def _rows(cost: TrainCost) -> Iterator[dict[str, Any]]:
+def part_records(cost: TrainCost) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `train_cost_text` as plain data."""
     dense = {phase: cost.dense.step(phase) for phase in PHASES}
     for number, part in enumerate(cost.parts, 1):
         for phase in PHASES:
