@@ -53,7 +53,8 @@ class Shown:
         SpecError
             When there is no such figure, or matplotlib is not installed.
         """
-        return import_module(_FIGURES).draw(self, figure)
+        drawn: Figure = import_module(_FIGURES).draw(self, figure)
+        return drawn
 
     def to_dataframe(self) -> Any:
         """Return `to_records` as a pandas DataFrame.

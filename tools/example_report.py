@@ -174,7 +174,7 @@ def compare(mapping: str, run: Run, row: Row, machine: Architecture) -> Compared
         seed=run.seed,
         layer=row.layer,
         phase=row.phase,
-        densities=density,
+        density=density,
         expected_cycles=expected.cycles,
         counted_cycles=counted.cycles,
         expected_energy_pj=expected.energy_pj,

@@ -63,8 +63,8 @@ class Evaluator:
         In place of the sparse design's, by tensor or its letter (W weights, X input, Y output): nonzeros /
         elements, or what a density in its file holds. Also as text: ``"W=0.1,X=0.5"``.
     masks : mapping, optional
-        By tensor or its letter, in place of its density: a boolean array with the tensor's ranks, or a .npy or
-        .npz file. What masks decide is then counted and not expected.
+        By tensor or its letter, in place of its density: a boolean array with the tensor's ranks, or a file,
+        .npy or .npz. What masks decide is then counted and not expected.
     rules : path, mapping or Rules, optional
         Where counting follows a published model; the sparse design's, or this model's own, by default.
 

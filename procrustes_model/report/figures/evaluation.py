@@ -71,9 +71,9 @@ def cycles_by_part(result: Result) -> dict[str, int]:
     """Return the cycles that every part of a machine would take alone."""
     parts = {level.name: level.cycles for level in result.levels}
     parts[result.compute.name] = result.compute.cycles
-    return parts | {
-        one.name: one.cycles for one in (*result.networks, *result.components) if one.cycles is not None
-    }
+    beside = [(one.name, one.cycles) for one in result.networks]
+    beside += [(one.name, one.cycles) for one in result.components]
+    return parts | {name: cycles for name, cycles in beside if cycles is not None}
 
 
 def words_by_tensor(level: LevelResult, result: Result) -> dict[str, float]:
@@ -105,7 +105,8 @@ def draw_energy(results: Sequence[Result]) -> Figure:
         Of one machine, such as the phases of a layer.
     """
     energies, cycles = [energy_by_tensor(one) for one in results], [cycles_by_part(one) for one in results]
-    names = list(dict.fromkeys(name for one in (*energies, *cycles) for name in one))
+    names = dict.fromkeys(name for one in energies for name in one)
+    names |= dict.fromkeys(name for one in cycles for name in one)
     shown = [
         name
         for name in names

@@ -54,7 +54,7 @@ def draw_mapping(results: Sequence[Result]) -> Figure:
         raise SpecError(Issue("a result that was read or made by hand has no mapping to draw"))
     known = [one for one in specs if one is not None]
     heights = [_lines(one) for one in known]
-    figure, axes = new_figure(sum(heights) * _LINE + 0.1 * len(heights), width=PAGE_INCHES)
+    figure, _ = new_figure(sum(heights) * _LINE + 0.1 * len(heights), width=PAGE_INCHES)
     figure.clear()
     axes = figure.subplots(len(known), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axis, result, spec, height in zip(axes, results, known, heights, strict=True):

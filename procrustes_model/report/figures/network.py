@@ -239,6 +239,7 @@ def draw_energy_by_layer(result: NetworkResult) -> Figure:
     names = [cut(name) for name in layers[::step]]
     axis.set_xticks(list(range(len(layers)))[::step], names, rotation=90, fontsize=SMALL)
     axis.set_xlim(-0.7, len(layers) - 0.3)
+    axis.set_ylim(0, 1.05 * max(one.energy_pj for one in totals.values()) * scale or 1.0)
     axis.set_ylabel(f"energy [{unit}]", fontsize=LABEL)
     compared = result.baseline is not None
     room = 100 if wide else 50

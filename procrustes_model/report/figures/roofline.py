@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
@@ -75,8 +75,8 @@ class Work:
     ----------
     name : str
     phase : str or None
-    operations : float
-        That are done.
+    compute : mapping
+        The compute level's result as plain data.
     cycles : int
     records : sequence of mapping
         As `Result.to_records` returns them.
@@ -84,9 +84,19 @@ class Work:
 
     name: str
     phase: str | None
-    operations: float
+    compute: Mapping[str, Any]
     cycles: int
     records: Sequence[Mapping[str, Any]]
+
+    @property
+    def operations(self) -> float:
+        """Operations that are done."""
+        return float(self.compute["computes"])
+
+    @property
+    def peak(self) -> float:
+        """Operations per cycle of all units that the machine has, at the bits of this work."""
+        return float(self.compute["instances"] / self.compute.get("cycles_per_compute", 1))
 
     @property
     def performance(self) -> float:
@@ -135,7 +145,7 @@ def draw_roofline(result: NetworkResult | Sequence[Result]) -> Figure:
     SpecError
         When a result does not know its machine, or nothing is computed.
     """
-    architecture, units, works, title = _gather(result)
+    architecture, works, title = _gather(result)
     works = [one for one in works if one.performance > 0]
     if not works:
         raise SpecError(Issue("there is no computation to place under a roofline"))
@@ -145,7 +155,7 @@ def draw_roofline(result: NetworkResult | Sequence[Result]) -> Figure:
     figure, axes = new_figure(
         0.7 + 2.1 * rows, rows, columns, width=PAGE_INCHES if columns == 2 else 1.25 * COLUMN_INCHES
     )
-    peak = units / architecture.compute.cycles_per_compute
+    peak = max(one.peak for one in works)
     for axis, port in zip(axes, ports, strict=False):
         _draw(axis, port, works, peak, architecture.compute.name)
     for axis in axes[len(ports) :]:
@@ -165,31 +175,23 @@ def draw_roofline(result: NetworkResult | Sequence[Result]) -> Figure:
     return figure
 
 
-def _gather(result: Any) -> tuple[Architecture, int, list[Work], str]:
-    """Return the machine, its compute units, the works, and what they are of."""
+def _gather(result: Any) -> tuple[Architecture, list[Work], str]:
+    """Return the machine, the works, and what they are of."""
     if not isinstance(result, Sequence):
-        rows = result.select(result.design)
         works = [
-            Work(
-                row.layer,
-                row.phase,
-                row.case.result["compute"]["computes"],
-                row.case.cycles,
-                row.case.rows,
-            )
-            for row in rows
+            Work(row.layer, row.phase, row.case.result["compute"], row.case.cycles, row.case.rows)
+            for row in result.select(result.design)
         ]
-        units = int(rows[0].case.result["compute"]["instances"])
         title = f"{cut(result.network, 30)} on {cut(result.architecture, 30)}, {cut(result.design, 24)}"
-        return Architecture(**result.inputs["architecture"]), units, works, title
+        return Architecture(**result.inputs["architecture"]), works, title
     first = result[0]
     if first.specs is None:
         raise SpecError(Issue("a result that was read or made by hand knows no machine to draw"))
     works = [
-        Work(one.problem, one.phase, one.compute.computes, one.cycles, one.to_records()) for one in result
+        Work(one.problem, one.phase, asdict(one.compute), one.cycles, one.to_records()) for one in result
     ]
     title = f"{cut(first.problem, 30)} on {cut(first.architecture, 30)}"
-    return first.specs.architecture, first.compute.instances, works, title
+    return first.specs.architecture, works, title
 
 
 def _draw(axis: Any, port: Port, works: Iterable[Work], peak: float, compute: str) -> None:
@@ -203,7 +205,7 @@ def _draw(axis: Any, port: Port, works: Iterable[Work], peak: float, compute: st
     roof_y = [peak if ridge is None else min(peak, x * peak / ridge) for x in roof_x]
     _set_log(axis)
     axis.plot(roof_x, roof_y, color="black", linewidth=1.1, zorder=1)
-    for phase, (color, marker) in {**_PHASES, None: (GREY, "o")}.items():
+    for phase, (color, marker) in [*_PHASES.items(), (None, (GREY, "o"))]:
         mine = [(at, work.performance) for work, at in placed if work.phase == phase]
         if mine:
             label = "no phase" if phase is None else phase.replace("_", " ")
@@ -236,6 +238,7 @@ def _draw(axis: Any, port: Port, works: Iterable[Work], peak: float, compute: st
     axis.set_title(port.title, fontsize=LABEL, loc="left")
     axis.set_xlabel(f"{cut(compute)} operations / word", fontsize=LABEL)
     axis.set_ylabel("operations / cycle", fontsize=LABEL)
+    axis.set_axisbelow(True)
     axis.grid(which="major", color="#E4E4E4", linewidth=0.5, zorder=0)
 
 
