@@ -197,9 +197,8 @@ def _parse_product(head: str, given: str) -> Objective:
 
 def _unknown(given: object) -> SpecError:
     near = closest(str(given), OBJECTIVES)
-    return SpecError(
-        Issue(f"unknown objective '{str(given)[:80]}'", _FORMS if near is None else f"did you mean '{near}'?")
-    )
+    meant = "" if near is None else f"; did you mean '{near}'?"
+    return SpecError(Issue(f"unknown objective '{str(given)[:80]}'", f"{_FORMS}{meant}"))
 
 
 def gap_to(value: float, lower_bound: float) -> float:

@@ -46,6 +46,8 @@ class Plots:
     @property
     def outputs(self) -> dict[str, Path | None]:
         """The files, by what to call them in messages."""
+        if len(self.wanted) == 1:
+            return {"--plot": self.wanted[0][1]}
         return {f"--plot {name}={path}": path for name, path in self.wanted}
 
     def write(self, subject: Any) -> None:

@@ -20,14 +20,14 @@ from tests.cli.conftest import Run
 GROUP: Any = typer.main.get_command(app)
 SPECS = {"architecture", "problem", "mapping"}
 VERBS: list[tuple[str, type[Request], set[str]]] = [
-    ("network", RunRequest, {"csv", "html", "figures", "quiet"}),
-    ("train-cost", TrainRequest, {"csv", "clock_ghz", "quiet"}),
+    ("network", RunRequest, {"csv", "json", "html", "plot", "quiet"}),
+    ("train-cost", TrainRequest, {"csv", "json", "plot", "clock_ghz", "quiet"}),
     ("reproduce", ReproduceRequest, {"quiet"}),
-    ("evaluate", SparseOptions, SPECS | {"csv", "csv_wide", "json", "quiet"}),
+    ("evaluate", SparseOptions, SPECS | {"csv", "csv_wide", "json", "plot", "quiet"}),
     (
         "search",
         SearchOptions,
-        {"architecture", "problem", "quiet"} | {*options_of(SparseOptions), *options_of(SearchFiles)},
+        {"architecture", "problem", "plot", "quiet"} | {*options_of(SparseOptions), *options_of(SearchFiles)},
     ),
     ("imbalance", SparseOptions, SPECS | {"csv", "plot", "bins", "samples", "seed", "quiet"}),
 ]

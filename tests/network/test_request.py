@@ -52,7 +52,7 @@ def test_what_is_given_takes_its_usual_form() -> None:
     )
     assert request.phases == (Phase.FORWARD, Phase.WEIGHT_UPDATE)
     assert (request.dataflow, request.seconds, request.out) == ("KN", None, Path("here"))
-    assert request.density == {"Inputs": 0.5}
+    assert request.densities == {"Inputs": 0.5}
     assert request == asked(
         phases="fw,wu", dataflow="KN", seconds=None, out="here", densities={"Inputs": 0.5}, **SPARSE
     )
@@ -97,13 +97,13 @@ def test_a_request_and_its_fields_ask_the_same(monkeypatch: pytest.MonkeyPatch) 
         ({"scheduler": "tcp://x:1"}, "needs the engine dask"),
         ({"scheduler": "tcp://x:1", "engine": "dask", "workers": 2}, "leave out --workers"),
         ({"dataflow": "KN", "constraints": "dataflow_kn"}, "both given"),
-        ({"density": {"Weights": 0.5}}, "need a sparse design"),
+        ({"densities": {"Weights": 0.5}}, "need a sparse design"),
         ({"profile": "resnet18"}, "need a sparse design"),
         ({"step": 1, **SPARSE}, "--step chooses among recorded masks; add --masks FILE"),
-        ({"density": {"Weigths": 0.5}, **SPARSE}, "'Weigths' is no tensor of a layer; choose from Weights"),
-        ({"density": {"Weights": 1.5}, **SPARSE}, "1.5 is no density of Weights"),
-        ({"density": {"Weights": 1}, "masks": "m.npz", **SPARSE}, "given twice: by density and by masks"),
-        ({"density": {"Weights": 1}, "profile": "p", **SPARSE}, "given twice: by density and by profile"),
+        ({"densities": {"Weigths": 0.5}, **SPARSE}, "'Weigths' is no tensor of a layer; choose from Weights"),
+        ({"densities": {"Weights": 1.5}, **SPARSE}, "1.5 is no density of Weights"),
+        ({"densities": {"Weights": 1}, "masks": "m.npz", **SPARSE}, "given twice: by density and by masks"),
+        ({"densities": {"Weights": 1}, "profile": "p", **SPARSE}, "given twice: by density and by profile"),
         ({"profile": "p", "masks": "m.npz", **SPARSE}, "given twice: by profile and by masks"),
     ],
 )
@@ -116,10 +116,10 @@ def test_what_is_refused(options: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"sparsity": "dense", "density": {"Weights": 0.5}}, "need a sparse design"),
+        ({"sparsity": "dense", "densities": {"Weights": 0.5}}, "need a sparse design"),
         ({"step": 1, "profile": "resnet18", **SPARSE}, "--step chooses among recorded masks"),
         ({"baseline": "procrustes", **SPARSE}, "are both 'procrustes'"),
-        ({"density": {"Outputs": 0.5}, **SPARSE}, "has no zeros in Outputs"),
+        ({"densities": {"Outputs": 0.5}, **SPARSE}, "has no zeros in Outputs"),
         (
             {"constraints": {"constraints": {"name": "a", "levels": [{"level": "Dram"}]}}},
             "did you mean 'DRAM'",
@@ -185,7 +185,7 @@ def test_runs_of_version_1_are_read() -> None:
     ]
     new = _upgrade(old)
     assert {"program", "densities"} | {
-        name for name, one in options_of(RunRequest).items() if one.option.decides
+        one.recorded for one in options_of(RunRequest).values() if one.option.decides
     } == set(new)
     assert (
         repeat_command(type("Run", (), {"inputs": new}))  # type: ignore[arg-type]

@@ -97,7 +97,7 @@ SKIP: dict[str, Any] = {"compute": {"skip": "Weights"}}
 CHANGES: list[dict[str, Any]] = [
     {},
     {"constraints": CONSTRAINTS, "dataflow": "any", "as_published": True, "seconds": None},
-    {"profile": None, "density": {"Weights": 0.1, "Inputs": 1 / 3}, "objective": "cycles"},
+    {"profile": None, "densities": {"Weights": 0.1, "Inputs": 1 / 3}, "objective": "cycles"},
     {
         "sparsity": None,
         "profile": None,
