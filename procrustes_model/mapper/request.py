@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.forms import NUMBER, SPEC, SWITCH, WHOLE, Form, Source, one_of
+from procrustes_model.forms import SECONDS, SPEC, SWITCH, WHOLE, Form, Source, one_of
 from procrustes_model.objective import OBJECTIVES, Objective, parse_objective
 from procrustes_model.options import Request, argument, beside, option
 
@@ -84,7 +84,10 @@ class MapperRequest(Request):
         details="The sparse design's, or this model's own, by default.",
     )
     seconds: float | None = option(
-        None, NUMBER, "Stop then, with the best so far and how far it may be off.", least=0
+        None,
+        SECONDS,
+        "Stop then, with the best so far and how far it may be off; default and 0: to its end.",
+        least=0,
     )
     seed: int = option(
         0,

@@ -118,7 +118,7 @@ class Effort(Request):
     """How long searches may take, and how many run at a time."""
 
     seconds: float | None = option(
-        20.0,
+        60.0,
         SECONDS,
         "Time limit of each search; 0: to its end.",
         least=0,
@@ -280,7 +280,6 @@ class TrainRequest(NetworkRequest):
         "The best for each state of a layer, or the best dense one for the whole run.",
         details="'dense' is the mapping that is best where nothing is zero.",
     )
-    seconds: float | None = again(NetworkRequest, "seconds", 60.0)
 
     def check(self) -> None:
         """Raise a SpecError where options do not go together."""

@@ -105,7 +105,7 @@ def test_options_that_have_no_effect(run: Run, words: tuple[str, ...], said: str
         ("search A P --phase xx", "unknown phase 'xx'; one of fw, bw, wu, all"),
         ("network A N --batch 0", "--batch must be a whole number of at least 1, is '0'"),
         ("network A N --batch 1.5", "--batch must be a whole number of at least 1, is '1.5'"),
-        ("search A P --seconds nan", "--seconds must be a number of at least 0, is 'nan'"),
+        ("search A P --seconds nan", "--seconds must be a number of seconds of at least 0, is 'nan'"),
         ("search A P --threads many", "--threads must be a whole number of at least 1, is 'many'"),
         ("train-cost A N --clock-ghz 0", "--clock-ghz must be a number of at least 1e-06 and at most 1e+06"),
         ("masks from-checkpoint a.npz --out b.npz --keep x", "--keep must be a number, is 'x'"),
