@@ -37,7 +37,7 @@ def draw_front(front: Sequence[SearchResult]) -> Figure:
     cycle_unit, cycle_scale = cycle_scale_of(max(one.cycles for one in results))
     cycles = [one.cycles * cycle_scale for one in results]
     energies = [one.energy_pj * energy_scale for one in results]
-    axis.plot(cycles, energies, drawstyle="steps-post", color=BLUE, linewidth=1)
+    axis.plot(cycles, energies, drawstyle="steps-pre", color=BLUE, linewidth=1)
     axis.plot(cycles, energies, "o", color=BLUE, markersize=4, label="no other takes less of both")
     best = min(results, key=lambda one: one.edp_j_cycles)
     axis.plot(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrustes_model.report.figures.bars import (
@@ -24,7 +23,6 @@ from procrustes_model.report.figures.style import (
     ORANGE,
     PAGE_INCHES,
     new_figure,
-    write_figure,
 )
 from procrustes_model.vocabulary import Phase
 
@@ -178,28 +176,6 @@ def draw_layer_imbalance(result: NetworkResult) -> Figure | None:
         handles, labels, loc="outside upper center", ncols=2, fontsize=SMALL, frameon=False, borderaxespad=0.2
     )
     return figure
-
-
-def write_figures(result: NetworkResult, folder: Path) -> list[Path]:
-    """Write all figures of a run as PNG and SVG, and return their files.
-
-    Raises
-    ------
-    OSError
-        When one cannot be written.
-    """
-    drawn = {
-        "phases": draw_phases(result),
-        "layers": draw_layers(result),
-        "imbalance": draw_layer_imbalance(result),
-    }
-    paths = []
-    for name, figure in drawn.items():
-        if figure is not None:
-            paths += [folder / f"{name}{ending}" for ending in (".png", ".svg")]
-            for path in paths[-2:]:
-                write_figure(figure, path)
-    return paths
 
 
 def _times(result: NetworkResult, phase: Phase, what: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,9 @@ from procrustes_model.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+NOTEBOOK_DPI = 120
+"""Dots per inch in notebooks."""
 
 PLOT_ENDINGS = (".png", ".svg", ".pdf")
 
@@ -60,14 +64,26 @@ def new_figure(
         When matplotlib is not installed.
     """
     check_plotting()
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = _figure_class()(figsize=(width, height), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(labelsize=7)
     return figure, axes
+
+
+@functools.cache
+def _figure_class() -> type[Figure]:
+    """Return the class of figures, which notebooks show without any more being imported or switched on."""
+    from matplotlib.figure import Figure
+
+    class NotebookFigure(Figure):
+        """A figure that notebooks show as PNG."""
+
+        def _repr_png_(self) -> bytes:
+            return figure_bytes(self, ".png", dpi=NOTEBOOK_DPI)
+
+    return NotebookFigure
 
 
 def write_figure(figure: Figure, path: Path) -> None:
@@ -81,7 +97,7 @@ def write_figure(figure: Figure, path: Path) -> None:
     write_atomically(path, figure_bytes(figure, path.suffix.lower()))
 
 
-def figure_bytes(figure: Figure, ending: str) -> bytes:
+def figure_bytes(figure: Figure, ending: str, *, dpi: int = 200) -> bytes:
     """Return a figure as a file of the format with this ending holds it: the same for the same figure.
 
     Parameters
@@ -89,6 +105,8 @@ def figure_bytes(figure: Figure, ending: str) -> bytes:
     figure : Figure
     ending : str
         One of `PLOT_ENDINGS`.
+    dpi : int
+        Dots per inch of a PNG.
     """
     buffer = io.BytesIO()
     # Without a date and with fixed names of parts, the same figure is the same file.
@@ -100,5 +118,5 @@ def figure_bytes(figure: Figure, ending: str) -> bytes:
     for text in figure.findobj(Text):
         text.set_parse_math(False)
     with mpl.rc_context({"svg.hashsalt": "procrustes", "text.parse_math": False}):
-        figure.savefig(buffer, format=ending[1:], dpi=200, metadata=metadata)
+        figure.savefig(buffer, format=ending[1:], dpi=dpi, metadata=metadata)
     return buffer.getvalue()

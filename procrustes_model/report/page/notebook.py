@@ -55,10 +55,10 @@ def _image(result: Any) -> tuple[str | None, int]:
     if find_spec("matplotlib") is None:
         return None, 0
     from procrustes_model.report.figures.kinds import draw
-    from procrustes_model.report.figures.style import figure_bytes
+    from procrustes_model.report.figures.style import NOTEBOOK_DPI, figure_bytes
 
     figure = draw(result)
-    data = base64.b64encode(figure_bytes(figure, ".png")).decode("ascii")
+    data = base64.b64encode(figure_bytes(figure, ".png", dpi=NOTEBOOK_DPI)).decode("ascii")
     return data, round(figure.get_size_inches()[0] * _PIXELS_PER_INCH)
 
 
