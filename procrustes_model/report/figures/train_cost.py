@@ -23,7 +23,7 @@ def draw_training(cost: TrainCost) -> Figure:
     ----------
     cost : TrainCost
     """
-    figure, axes = new_figure(3.6, 2)
+    figure, axes = new_figure(3.8, 2)
     edges = [0]
     for part in cost.parts:
         edges.append(edges[-1] + part.iterations)
@@ -45,8 +45,8 @@ def draw_training(cost: TrainCost) -> Figure:
         axis.hlines(level, 0, edges[-1], color="black", linewidth=0.9, linestyle="--", label="dense training")
         axis.set_xlim(0, edges[-1])
         axis.set_ylim(0, 1.08 * max(level, *below))
-    axes[0].set_ylabel(f"energy of a step [{energy_unit}]", fontsize=LABEL)
-    axes[1].set_ylabel(f"{cycle_unit} of a step", fontsize=LABEL)
+    axes[0].set_ylabel(f"energy / step [{energy_unit}]", fontsize=LABEL)
+    axes[1].set_ylabel(f"{cycle_unit} / step", fontsize=LABEL)
     axes[0].set_xticklabels([])
     axes[1].set_xlabel("iterations", fontsize=LABEL)
     axes[0].set_title(

@@ -57,7 +57,9 @@ def _network(result: NetworkResult) -> str:
     against = ""
     if result.baseline is not None:
         ratio = result.ratio()
-        against = f", {ratio.energy:.2f}x less energy and {ratio.cycles:.2f}x fewer than {result.baseline}"
+        against = (
+            f", {ratio.energy:.2f}x less energy and {ratio.cycles:.2f}x fewer cycles than {result.baseline}"
+        )
     return (
         f"{result.network} on {result.architecture}, batch {result.batch}, {result.design}, "
         f"{len(result.layers)} layers\n {_costs(totals.energy_pj, totals.cycles)}{against}"
