@@ -1,6 +1,7 @@
 # The public names and where they live: read by type checkers, and by __init__.py when it is imported.
 from .errors import Issue as Issue, SpecError as SpecError
 from .explanation.explain import explain as explain
+from .mapper.constraints import load_constraints as load_constraints
 from .mapper.pareto import find_pareto_front as find_pareto_front
 from .mapper.request import FrontRequest as FrontRequest, SearchRequest as SearchRequest
 from .mapper.result import SearchResult as SearchResult
@@ -23,9 +24,24 @@ from .network.result import NetworkResult as NetworkResult, load_run as load_run
 from .network.run import run_network as run_network
 from .network.train_cost import train_cost as train_cost
 from .network.train_result import TrainCost as TrainCost
-from .report.figures.imbalance import plot_imbalance as plot_imbalance
+from .report.figures.evaluation import draw_capacity as draw_capacity, draw_energy as draw_energy
+from .report.figures.front import draw_front as draw_front
+from .report.figures.imbalance import draw_imbalance as draw_imbalance, plot_imbalance as plot_imbalance
+from .report.figures.mapping import draw_mapping as draw_mapping
+from .report.figures.roofline import draw_roofline as draw_roofline
 from .reproduction.request import ReproduceRequest as ReproduceRequest
 from .reproduction.verb import Reproduction as Reproduction, reproduce as reproduce
+from .shipped import (
+    list_architectures as list_architectures,
+    list_constraints as list_constraints,
+    list_densities as list_densities,
+    list_mappings as list_mappings,
+    list_networks as list_networks,
+    list_problems as list_problems,
+    list_shapes as list_shapes,
+    list_sparsity as list_sparsity,
+)
+from .shown import show_progress as show_progress
 from .spec.architecture import Architecture as Architecture
 from .spec.load import (
     load_architecture as load_architecture,

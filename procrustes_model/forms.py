@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.near import closest
 
 T = TypeVar("T")
 File = str | os.PathLike[str]
@@ -124,7 +125,9 @@ def one_of(what: str, words: Sequence[str]) -> Form[str]:
 
     def take(value: Any) -> str:
         if value not in words:
-            raise SpecError(Issue(f"unknown {what} '{str(value)[:40]}'", f"one of {', '.join(words)}"))
+            near = closest(str(value), words)
+            hint = f"one of {', '.join(words)}" if near is None else f"did you mean '{near}'?"
+            raise SpecError(Issue(f"unknown {what} '{str(value)[:40]}'", hint))
         return str(value)
 
     return Form(f"one of {', '.join(words)}", take, metavar="|".join(words), words=tuple(words))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.near import closest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -195,7 +196,9 @@ def _parse_product(head: str, given: str) -> Objective:
 
 
 def _unknown(given: object) -> SpecError:
-    return SpecError(Issue(f"unknown objective '{str(given)[:80]}'", _FORMS))
+    near = closest(str(given), OBJECTIVES)
+    meant = "" if near is None else f"; did you mean '{near}'?"
+    return SpecError(Issue(f"unknown objective '{str(given)[:80]}'", f"{_FORMS}{meant}"))
 
 
 def gap_to(value: float, lower_bound: float) -> float:

@@ -48,6 +48,8 @@ class Option:
         The kind of specification that it names, as `procrustes list` calls one.
     decides : bool
         Whether results depend on it: a run records those.
+    recorded : str, optional
+        What records call it where that is not the field's name.
     """
 
     form: Form[Any]
@@ -60,6 +62,7 @@ class Option:
     most: float | None = None
     spec: str | None = None
     decides: bool = True
+    recorded: str | None = None
 
     def take(self, name: str, value: Any) -> Any:
         """Return a value in its usual form.
@@ -142,6 +145,11 @@ class Described:
     def flags(self) -> tuple[str, ...]:
         """Its names on the command line."""
         return self.option.flags or (f"--{self.name.replace('_', '-')}",)
+
+    @property
+    def recorded(self) -> str:
+        """Its name in records."""
+        return self.option.recorded or self.name
 
     @property
     def metavar(self) -> str | None:

@@ -65,6 +65,46 @@ def starter_files() -> list[Path]:
     return [_PACKAGE / "workloads" / "starter" / f"{name}{_SUFFIX}" for name in names]
 
 
+def list_architectures() -> list[str]:
+    """Return the names of the architectures that ship; each verb takes them."""
+    return list_shipped("architecture")
+
+
+def list_problems() -> list[str]:
+    """Return the names of the problems that ship: single layers, as `evaluate` and `search` take them."""
+    return list_shipped("problem")
+
+
+def list_mappings() -> list[str]:
+    """Return the names of the mappings that ship, each after the architecture that it is for."""
+    return list_shipped("mapping")
+
+
+def list_networks() -> list[str]:
+    """Return the names of the networks that ship, as `run_network` takes them."""
+    return list_shipped("network")
+
+
+def list_sparsity() -> list[str]:
+    """Return the names of the sparse designs that ship."""
+    return list_shipped("sparsity")
+
+
+def list_constraints() -> list[str]:
+    """Return the names of the constraints that ship, as `search` and `run_network` take them."""
+    return list_shipped("constraints")
+
+
+def list_densities() -> list[str]:
+    """Return the names of the densities by layer that ship, as `run_network` takes them as `profile`."""
+    return list_shipped("density")
+
+
+def list_shapes() -> list[str]:
+    """Return the names of the shapes that ship, as problems name them."""
+    return list_shipped("shape")
+
+
 def resolve(kind: str, name_or_path: str | os.PathLike[str]) -> Path:
     """Return the file that a user means.
 

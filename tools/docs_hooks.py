@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from notebooks import read_notebook, to_markdown
 
 MARK = "<!-- generate: command line -->"
 """Where a page has this comment, the commands are described."""
+NOTEBOOK = re.compile(r"<!-- notebook: (\w+\.ipynb) -->")
+"""Where a page has this comment, a notebook stands with its outputs."""
+NOTEBOOKS = Path(__file__).parent.parent / "docs" / "notebooks"
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Return a page with its mark replaced; MkDocs calls this for every page."""
-    return markdown.replace(MARK, "\n".join(command_line())) if MARK in markdown else markdown
+    if MARK in markdown:
+        return markdown.replace(MARK, "\n".join(command_line()))
+    return NOTEBOOK.sub(lambda found: to_markdown(read_notebook(NOTEBOOKS / found[1])), markdown)
 
 
 def command_line() -> Iterator[str]:

@@ -13,7 +13,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from procrustes_model import Result, evaluate, load_architecture, load_mapping, load_problem
+from procrustes_model import (
+    Result,
+    evaluate,
+    load_architecture,
+    load_mapping,
+    load_problem,
+    run_network,
+)
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 COLORS = {"Weights": "#0072B2", "Inputs": "#E69F00", "Outputs": "#009E73", "MAC": "#999999"}
@@ -77,6 +84,26 @@ def draw_breakdown(folder: Path) -> None:
     plt.close(figure)
 
 
+def draw_results(folder: Path) -> None:
+    """Draw the figures of the page on figures, at a size that suits a page."""
+    names = ("procrustes_16x16", "vgg_s/conv3_2", "procrustes_16x16/vgg_s_conv3_2_kn")
+    result = evaluate(*names)
+    run = run_network(
+        "simple_3level",
+        "vgg_s",
+        batch=4,
+        sparsity="procrustes",
+        baseline="dense",
+        densities="W=0.1,X=0.5",
+        seconds=1,
+        workers=1,
+    )
+    figures = {name: result.plot(name) for name in ("energy", "capacity", "mapping")}
+    figures |= {"roofline": run.plot("roofline"), "layers": run.plot("energy")}
+    for name, figure in figures.items():
+        figure.savefig(folder / f"plot_{name}.png", dpi=120)
+
+
 def main() -> None:
     """Draw all figures into the folder named on the command line."""
     parser = argparse.ArgumentParser(
@@ -86,6 +113,7 @@ def main() -> None:
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     draw_breakdown(folder)
+    draw_results(folder)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,14 @@ from procrustes_model.cli.outputs import (
     print_result,
     print_written,
     quick_start,
+    to_stdout,
     write_results,
 )
+from procrustes_model.cli.plots import plot_option, read_plots
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.network.sparse_options import SparseOptions
+from procrustes_model.report.figures.kinds import EVALUATION
 
 if TYPE_CHECKING:
     from procrustes_model.model.evaluator import Evaluator
@@ -36,31 +39,36 @@ def evaluate_command(
     mapping: MappingArgument,
     sparse: SparseOptions,
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per level, tensor and action.")
+        Path | None,
+        typer.Option(metavar="FILE|-", help="Write a CSV: a row per level, tensor and action; - to stdout."),
     ] = None,
     csv_wide: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per phase, a column per level.")
+        Path | None, typer.Option(metavar="FILE|-", help="Write a CSV: a row per phase, a column per level.")
     ] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write everything as JSON.")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE|-", help="Write everything as JSON.")] = None,
+    plot: Annotated[list[str] | None, plot_option(EVALUATION)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Evaluate a mapping: accesses, energy and cycles."""
     with quick_start():
-        outputs = {"--csv": csv, "--csv-wide": csv_wide, "--json": json}
+        plots = read_plots(plot, EVALUATION)
+        outputs = {"--csv": csv, "--csv-wide": csv_wide, "--json": json, **plots.outputs}
         check_outputs(outputs, (architecture, problem, mapping))
         machine, work, schedule = load_all(architecture, problem, mapping, sparse.sparsity)
         ready = [(phased, _prepare(machine, phased, sparse)) for phased in sparse.in_phases(work)]
+        silent = quiet or to_stdout(outputs)
         results: list[Result] = []
         for phased, evaluator in ready:
             with announced_late(_kernel(schedule, sparse.sparsity), quiet=quiet):
                 one = evaluator.evaluate(schedule)
-            if results and not quiet:
+            if results and not silent:
                 say("")
             results.append(one)
-            if not quiet:
+            if not silent:
                 print_result(one, machine, phased, schedule)
         write_results(results, csv, csv_wide, json)
-        if not quiet:
+        plots.write(results)
+        if not silent:
             if len(results) > 1:
                 from procrustes_model.report.terminal.phases import format_phases
 

@@ -33,7 +33,9 @@ def export_timeloop_command(
     problem: ProblemArgument,
     mapping: MappingArgument,
     sparse: SparseOptions,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Write here; the folder is new or empty.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Write here; the folder is new or empty.")
+    ],
     rules: Annotated[
         Years,
         typer.Option(help="The year of the version that is to count.", **word("year", Years, list(Years))),

@@ -13,19 +13,22 @@ from procrustes_model.cli.inputs import ArchitectureArgument, MappingArgument, P
 from procrustes_model.cli.outputs import (
     announced_late,
     check_outputs,
-    check_plot,
     print_written,
     quick_start,
+    to_stdout,
+    write_output,
 )
+from procrustes_model.cli.plots import plot_option, read_plots
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import FILE, WHOLE
 from procrustes_model.network.sparse_options import SparseOptions
 from procrustes_model.options import Request, option
+from procrustes_model.report.figures.kinds import IMBALANCE
 
 if TYPE_CHECKING:
-    from procrustes_model.model.sparse.imbalance import ImbalanceHistogram, WorkArrays
+    from procrustes_model.model.sparse.imbalance import WorkArrays
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.problem import Problem
 
@@ -37,18 +40,12 @@ _ROWS = 16
 class HistogramOptions(Request):
     """What the command line says of histograms."""
 
-    csv: Path | None = option(None, FILE, "Write a CSV: a row per bin.")
-    plot: Path | None = option(None, FILE, "Write the histograms as .png, .svg or .pdf.")
+    csv: Path | None = option(None, FILE, "Write a CSV: a row per bin; - to stdout.", metavar="FILE|-")
     bins: int = option(40, WHOLE, "Bins of CSV and plot, at most.", least=1, most=10_000)
     samples: int | None = option(
         None, WHOLE, "Random masks where none is given; by default enough of them.", least=1, most=10_000
     )
     seed: int = option(0, WHOLE, "Of the random masks.", least=0)
-
-    def check(self) -> None:
-        """Raise a SpecError where options do not go together."""
-        if self.given("bins") and self.csv is None and self.plot is None:
-            raise SpecError(Issue("--bins are those of CSV and plot", "add --csv or --plot"))
 
 
 @flattened(sparse=SparseOptions, options=HistogramOptions)
@@ -58,15 +55,18 @@ def imbalance_command(
     mapping: MappingArgument,
     sparse: SparseOptions,
     options: HistogramOptions,
+    plot: Annotated[list[str] | None, plot_option(IMBALANCE)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Show how much work every processing element has, before and after balancing."""
     with quick_start():
-        outputs = {"--csv": options.csv, "--plot": options.plot}
+        plots = read_plots(plot, IMBALANCE)
+        if options.given("bins") and options.csv is None and not plots.wanted:
+            raise SpecError(Issue("--bins are those of CSV and plot", "add --csv or --plot"))
+        outputs = {"--csv": options.csv, **plots.outputs}
         check_outputs(
             outputs, (architecture, problem, mapping, *([str(sparse.masks)] if sparse.masks else []))
         )
-        check_plot(options.plot)
         if sparse.sparsity is None:
             raise SpecError(Issue("imbalance needs a sparse design", "such as --sparsity procrustes"))
         machine, work, schedule = load_all(architecture, problem, mapping, sparse.sparsity)
@@ -79,11 +79,17 @@ def imbalance_command(
         if random and all(one.of.basis != "sampled" for one in measured):
             message = f"{' and '.join(random)}: there are no random masks, the work is {measured[0].of.basis}"
             raise SpecError(Issue(message, "leave it out"))
+        silent = quiet or to_stdout(outputs)
         for number, one in enumerate(measured):
-            if not quiet:
+            if not silent:
                 _print(one, first=number == 0)
-        _write([one.histogram(options.bins) for one in measured], options.csv, options.plot)
-        if not quiet:
+        histograms = [one.histogram(options.bins) for one in measured]
+        if options.csv is not None:
+            from procrustes_model.report.tables.imbalance import imbalance_text
+
+            write_output(options.csv, imbalance_text(histograms))
+        plots.write(histograms)
+        if not silent:
             print_written(outputs)
 
 
@@ -117,15 +123,3 @@ def _print(work: WorkArrays, *, first: bool) -> None:
         say(f"No work: {of.tensor} has no nonzeros.")
         return
     say(format_imbalance(work.histogram(_ROWS), unicode=style.unicode))
-
-
-def _write(histograms: list[ImbalanceHistogram], csv: Path | None, plot: Path | None) -> None:
-    """Write the outputs asked for."""
-    from procrustes_model.files import write_atomically
-    from procrustes_model.report.figures.imbalance import plot_imbalance
-    from procrustes_model.report.tables.imbalance import imbalance_text
-
-    if csv is not None:
-        write_atomically(csv, imbalance_text(histograms))
-    if plot is not None:
-        plot_imbalance(histograms, plot)

@@ -24,7 +24,9 @@ class Years(StrEnum):
 
 def import_timeloop_command(
     files: Annotated[list[str], typer.Argument(metavar="FILES|FOLDERS", help="What that tool was given.")],
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Write here; the folder is new or empty.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Write here; the folder is new or empty.")
+    ],
     rules: Annotated[
         Years,
         typer.Option(help="Count and price as that year's version.", **word("year", Years, list(Years))),

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from procrustes_model.cli.errors import reported_errors
 from procrustes_model.cli.import_timeloop import import_timeloop_command
-from procrustes_model.cli.outputs import check_outputs, print_written
+from procrustes_model.cli.outputs import check_outputs, is_stdout, print_written
 from procrustes_model.cli.say import say
 from procrustes_model.cli.values import number
 from procrustes_model.errors import Issue, SpecError
@@ -48,7 +48,8 @@ app = typer.Typer(
 def import_command(
     file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="The ONNX model.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the network here, not to standard output.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE|-", help="Write the network here, not to standard output."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Default: the file's name.")] = None,
     batch: Annotated[
@@ -105,7 +106,7 @@ def import_command(
             axes=_axes(axis or ()),
             partial=partial,
         )
-        if out is None:
+        if out is None or is_stdout(out):
             say(network.to_yaml(), nl=False)
             return
         from procrustes_model.files import write_atomically

@@ -67,7 +67,7 @@ def load_all(
         With the issues of architecture and problem, and of the mapping's form where they have any.
     """
     from procrustes_model.shipped import resolve
-    from procrustes_model.spec.load import load_architecture, load_mapping, load_problem
+    from procrustes_model.spec.load import load_architecture, load_mapping
 
     issues: list[Issue] = []
     machine = work = None
@@ -76,7 +76,7 @@ def load_all(
     except SpecError as error:
         issues += error.issues
     try:
-        work = load_problem(problem)
+        work = load_one_problem(problem, architecture)
     except SpecError as error:
         issues += error.issues
     if machine is not None and work is not None:
@@ -88,6 +88,29 @@ def load_all(
     except SpecError as error:
         issues += error.issues
     raise SpecError(issues)
+
+
+def load_one_problem(problem: str, architecture: str) -> Problem:
+    """Return the problem of a command that takes one; where it is a network, name the command for networks.
+
+    Raises
+    ------
+    SpecError
+        See `load_problem`.
+    """
+    from procrustes_model.spec.load import load_network, load_problem
+
+    try:
+        return load_problem(problem)
+    except SpecError:
+        try:
+            load_network(problem)
+        except SpecError:
+            pass
+        else:
+            other = f"procrustes network {architecture} {problem}"
+            raise SpecError(Issue(f"'{problem[:200]}' is a network, and no problem", other)) from None
+        raise
 
 
 def _roomy(sparsity: str | None, machine: Architecture, problem: Problem) -> set[str]:

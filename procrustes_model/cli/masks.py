@@ -153,12 +153,12 @@ def show_command(
         ),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a CSV: a row per step and layer.")
+        Path | None, typer.Option(metavar="FILE|-", help="Write a CSV: a row per step and layer.")
     ] = None,
 ) -> None:
     """Print the layers of a file of masks, their shapes and densities."""
     with reported_errors():
-        from procrustes_model.cli.outputs import check_outputs, print_written
+        from procrustes_model.cli.outputs import check_outputs, print_written, to_stdout, write_output
         from procrustes_model.report.tables.masks import masks_text
         from procrustes_model.report.terminal.masks import format_masks
         from procrustes_model.report.terminal.style import Style
@@ -166,10 +166,12 @@ def show_command(
 
         check_outputs({"--csv": csv}, (str(masks),))
         found = load_mask_densities(masks)
-        say(format_masks(found, step, Style.of(sys.stdout)), styled=True)
+        text = format_masks(found, step, Style.of(sys.stdout))
+        silent = to_stdout({"--csv": csv})
+        if not silent:
+            say(text, styled=True)
         if csv is not None:
-            from procrustes_model.files import write_atomically
-
-            write_atomically(csv, masks_text(found))
+            write_output(csv, masks_text(found))
+        if csv is not None and not silent:
             say("")
             print_written({"--csv": csv})

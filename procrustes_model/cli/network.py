@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from procrustes_model.cli.outputs import announce_compiling
+from procrustes_model.cli.outputs import (
+    announce_compiling,
+    check_outputs,
+    print_written,
+    to_stdout,
+    write_output,
+)
+from procrustes_model.cli.plots import plot_option, read_plots
 from procrustes_model.cli.progress import Bar, print_damaged
 from procrustes_model.cli.requests import changes_of, flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.search import INTERRUPTED
 from procrustes_model.errors import SpecError
 from procrustes_model.network.request import RunRequest, nothing_searched
+from procrustes_model.report.figures.kinds import NETWORK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,37 +39,39 @@ if TYPE_CHECKING:
 def network_command(
     request: RunRequest,
     csv: Annotated[
-        bool, typer.Option("--csv", help="Write tables as CSV into --out (default: NETWORK_ARCH).")
-    ] = False,
-    html: Annotated[bool, typer.Option("--html", help="Write a report into --out, one HTML file.")] = False,
-    figures: Annotated[
-        bool, typer.Option("--figures", help="Write figures into --out, as PNG and SVG.")
-    ] = False,
+        Path | None,
+        typer.Option(metavar="FILE|-", help="Write a CSV: a row per layer, phase and design; - to stdout."),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE|-", help="Write totals and these rows as JSON.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE|-", help="Write a report, one HTML file.")
+    ] = None,
+    plot: Annotated[list[str] | None, plot_option(NETWORK)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Search every layer of a network, in every phase of training, and add them up.
 
-    Layers of equal shape are searched once. With --out, an interrupted run goes on where it was.
+    Layers of equal shape are searched once. With --out, an interrupted run goes on where it was, and the
+    folder gets its mappings and tables.
     """
-    from procrustes_model.network.files import plain_name
     from procrustes_model.network.run import run_network
     from procrustes_model.network.work import own_machine
     from procrustes_model.spec.load import load_architecture, load_network
 
+    plots = read_plots(plot, NETWORK)
+    outputs = {"--csv": csv, "--json": json, "--html": html, **plots.outputs}
+    check_outputs(outputs, (str(request.architecture), str(request.network)))
     net = load_network(request.network)
     own = own_machine(request.architecture, net)
     machine = net.machines[own] if own else load_architecture(request.architecture)
     folder = None if request.out is None else Path(request.out)
-    if figures:
-        from procrustes_model.report.figures.style import check_plotting
-
-        check_plotting()
-    if folder is None and (csv or html or figures):
-        folder = Path(f"{plain_name(net.name)}_{plain_name(machine.name)}")
     if request.macs:
-        if html or figures or (folder is not None and not csv):
-            raise SpecError(nothing_searched("--html" if html else "--figures" if figures else "--out"))
-        _count(replace(request, architecture=machine, network=net, out=None), folder, quiet)
+        others = {"--out": folder, **{name: file for name, file in outputs.items() if name != "--csv"}}
+        if unused := [name for name, file in others.items() if file is not None]:
+            raise SpecError(nothing_searched(unused[0].split()[0]))
+        _count(replace(request, architecture=machine, network=net), csv, quiet)
         return
     with CaseProgress(folder, quiet, "walk" if request.sparsity is None else "list_candidates") as show:
         asked = replace(request, architecture=own or machine, network=net, out=folder, progress=show)
@@ -69,8 +79,10 @@ def network_command(
     # Of what was asked, the page tells what results depend on: however they were found, it is the same.
     words = [*request.decisive().to_words(), *changes_of(request)]
     command = shlex.join(["procrustes", "network", *words])
-    written = [] if folder is None else _write(result, folder, csv, figures, command if html else None)
-    if not quiet:
+    written = [] if folder is None else _fill(result, folder)
+    _write(result, csv, json, html, command)
+    plots.write(result)
+    if not quiet and not to_stdout(outputs):
         from procrustes_model.report.terminal.network import format_run
         from procrustes_model.report.terminal.style import Style, wrap
 
@@ -78,47 +90,50 @@ def network_command(
         say(format_run(result, style), styled=True)
         if written:
             say("\n".join(wrap(f"Wrote {', '.join(written)} into {folder}/", style)))
+        print_written(outputs)
 
 
-def _count(request: RunRequest, folder: Path | None, quiet: bool) -> None:
-    """Count computations, print them, and write them into a folder where there is one."""
+def _count(request: RunRequest, csv: Path | None, quiet: bool) -> None:
+    """Count computations, write them where that is asked, and print them."""
     from procrustes_model.network.macs import count_macs
+    from procrustes_model.report.tables.macs import macs_text
 
-    if not quiet:
-        announce_compiling("evaluate_nests" if request.sparsity is None else "cost_sparse")
     result = count_macs(request)
-    if folder is not None:
-        from procrustes_model.files import write_atomically
-        from procrustes_model.network.run import prepare_folder
-        from procrustes_model.report.tables.macs import macs_text
-
-        write_atomically(prepare_folder(folder) / "macs.csv", macs_text(result))
-    if not quiet:
+    if csv is not None:
+        write_output(csv, macs_text(result))
+    outputs = {"--csv": csv}
+    if not quiet and not to_stdout(outputs):
         from procrustes_model.report.terminal.macs import format_macs
         from procrustes_model.report.terminal.style import Style
 
         say(format_macs(result, Style.of(sys.stdout)), styled=True)
-        if folder is not None:
-            say(f"Wrote macs.csv into {folder}/")
+        print_written(outputs)
 
 
-def _write(result: NetworkResult, folder: Path, csv: bool, figures: bool, command: str | None) -> list[str]:
-    """Write what is asked for, with `command` a page that names it, and return what it is."""
-    written = ["run.json", "cases", "problems", "mappings"]
-    if csv:
-        from procrustes_model.report.tables.network import write_tables
+def _fill(result: NetworkResult, folder: Path) -> list[str]:
+    """Write the tables of a run into its folder, and return all that is there now."""
+    from procrustes_model.report.tables.network import write_tables
 
-        written += [path.name for path in write_tables(result, folder)]
-    if figures:
-        from procrustes_model.report.figures.network import write_figures
+    tables = [path.name for path in write_tables(result, folder)]
+    return ["run.json", "cases", "problems", "mappings", *tables]
 
-        written += [path.name for path in write_figures(result, folder)]
-    if command is not None:
-        from procrustes_model.report.page.network import write_html
 
-        write_html(result, folder / "report.html", command=command)
-        written.append("report.html")
-    return written
+def _write(
+    result: NetworkResult, csv: Path | None, json: Path | None, html: Path | None, command: str
+) -> None:
+    """Write the outputs asked for; the page names the command that made it."""
+    if csv is not None:
+        from procrustes_model.report.tables.network import layers_text
+
+        write_output(csv, layers_text(result))
+    if json is not None:
+        from procrustes_model.report.tables.network import json_text
+
+        write_output(json, json_text(result))
+    if html is not None:
+        from procrustes_model.report.page.network import html_text
+
+        write_output(html, html_text(result, command=command))
 
 
 class CaseProgress:

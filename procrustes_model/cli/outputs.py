@@ -20,14 +20,34 @@ if TYPE_CHECKING:
     from procrustes_model.spec.problem import Problem
 
 
+STDOUT = "-"
+"""The file that stands for standard output: nothing else is printed there then."""
+
+
+def is_stdout(path: Path | None) -> bool:
+    """Return whether a file stands for standard output."""
+    return path is not None and str(path) == STDOUT
+
+
+def to_stdout(outputs: dict[str, Path | None]) -> bool:
+    """Return whether an output goes to standard output, which then has nothing else."""
+    return any(map(is_stdout, outputs.values()))
+
+
 def check_outputs(outputs: dict[str, Path | None], inputs: tuple[str, ...]) -> None:
     """Find out before the work whether all outputs can be written and none replaces another or an input."""
     from procrustes_model.files import check_writable
 
     issues = []
+    streams = [option for option, path in outputs.items() if is_stdout(path)]
+    if len(streams) > 1:
+        issues.append(Issue(f"{' and '.join(streams)} both go to standard output", "give one of them a file"))
     taken = {os.path.realpath(name): name for name in inputs if Path(name).is_file()}
     for option, path in outputs.items():
-        if path is None:
+        if path is None or is_stdout(path):
+            continue
+        if str(path).startswith("--"):
+            issues.append(Issue(f"{option} is followed by {path}", f"give it a file, or {STDOUT}"))
             continue
         try:
             check_writable(path)
@@ -125,7 +145,6 @@ def write_results(
     results: list[Result], csv: Path | None, csv_wide: Path | None = None, json: Path | None = None
 ) -> None:
     """Write the outputs asked for; all text is complete before a file is touched."""
-    from procrustes_model.files import write_atomically
     from procrustes_model.report.tables.csv import tidy_text, wide_text
     from procrustes_model.report.tables.json import json_text
 
@@ -137,13 +156,33 @@ def write_results(
     if json is not None:
         texts.append((json, json_text(results)))
     for path, text in texts:
+        write_output(path, text)
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write text to a file, or to standard output as it is: on a terminal control characters as escapes.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written.
+    """
+    if not is_stdout(path):
+        from procrustes_model.files import write_atomically
+
         write_atomically(path, text)
+    elif sys.stdout.isatty():
+        say(text, nl=False)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8"))
+        sys.stdout.buffer.flush()
 
 
 def print_written(outputs: dict[str, Path | None]) -> None:
     """Say which files were written."""
     for path in outputs.values():
-        if path is not None:
+        if path is not None and not is_stdout(path):
             say(f"Wrote {path}")
 
 

@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from procrustes_model.cli.inputs import ArchitectureArgument, ProblemArgument
+from procrustes_model.cli.inputs import ArchitectureArgument, ProblemArgument, load_one_problem
 from procrustes_model.cli.outputs import (
     announce_compiling,
     check_outputs,
+    is_stdout,
     print_assumptions,
     print_result,
     print_written,
     quick_start,
+    to_stdout,
+    write_output,
     write_results,
 )
+from procrustes_model.cli.plots import plot_option, read_plots
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.errors import Issue, SpecError
@@ -28,6 +32,7 @@ from procrustes_model.forms import FILE
 from procrustes_model.mapper.request import Formats, FrontRequest, MapperRequest, Method, SearchRequest
 from procrustes_model.network.sparse_options import PhaseChoice, SparseOptions
 from procrustes_model.options import Request, again, option
+from procrustes_model.report.figures.kinds import EVALUATION, FRONT
 from procrustes_model.vocabulary import PHASES
 
 if TYPE_CHECKING:
@@ -61,16 +66,27 @@ class SearchFiles(Request):
     """What the command line says is written."""
 
     pareto: Path | None = option(
-        None, FILE, "Find the front of energy against cycles instead; .csv, .png, .svg, .pdf."
+        None,
+        FILE,
+        "Find the front of energy against cycles instead; .csv, .png, .svg, .pdf, or - for CSV to stdout.",
+        metavar="FILE|-",
     )
-    out: Path | None = option(None, FILE, "Write the mapping as YAML; with '--phase all', one per phase.")
+    out: Path | None = option(
+        None,
+        FILE,
+        "Write the mapping as YAML, - to stdout; with '--phase all', one per phase.",
+        flags=("--out", "-o"),
+        metavar="FILE|-",
+    )
     design: Path | None = option(
         None,
         FILE,
         "Write the design with the formats of '--formats auto' as YAML; with '--phase all', one per phase.",
     )
-    csv: Path | None = option(None, FILE, "Write a CSV: a row per level, tensor and action.")
-    json: Path | None = option(None, FILE, "Write everything as JSON.")
+    csv: Path | None = option(
+        None, FILE, "Write a CSV: a row per level, tensor and action; - to stdout.", metavar="FILE|-"
+    )
+    json: Path | None = option(None, FILE, "Write everything as JSON.", metavar="FILE|-")
 
 
 @flattened(sparse=SparseOptions, options=SearchOptions, files=SearchFiles)
@@ -80,6 +96,7 @@ def search_command(
     sparse: SparseOptions,
     options: SearchOptions,
     files: SearchFiles,
+    plot: Annotated[list[str] | None, plot_option(EVALUATION | FRONT)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Search the best mapping, and say how sure it is the best.
@@ -100,18 +117,26 @@ def search_command(
             "--json": files.json,
             "--pareto": files.pareto,
         }
+        plots = read_plots(plot, EVALUATION if files.pareto is None else FRONT)
+        outputs |= plots.outputs
         check_outputs(outputs, (architecture, problem, options.constraints or "", options.start or ""))
         line = _ProgressLine(options.seconds) if not quiet and sys.stderr.isatty() else None
         if files.pareto is not None:
             _check_front(options, files, sparse)
             front = FrontRequest(architecture, problem, progress=line, **options.shared(FrontRequest))
-            _search_front(_in_phases(front, sparse, quiet)[0], files.pareto, line, quiet)
+            silent = quiet or to_stdout(outputs)
+            found = _search_front(_in_phases(front, sparse, quiet)[0], files.pareto, line, silent)
+            plots.write(found)
+            if not silent:
+                print_written(outputs)
             return
         asked = SearchRequest(architecture, problem, progress=line, **options.shared(SearchRequest))
-        results = list(_search(_in_phases(asked, sparse, quiet), line, quiet))
+        silent = quiet or to_stdout(outputs)
+        results = list(_search(_in_phases(asked, sparse, quiet), line, silent))
         _write(results, mapping_files, files.csv, files.json)
         _write_designs(results, design_files)
-        if not quiet:
+        plots.write([one.result for one in results])
+        if not silent:
             if len(results) > 1:
                 from procrustes_model.report.terminal.phases import format_phases
 
@@ -126,9 +151,10 @@ def _in_phases(request: Asked, sparse: SparseOptions, quiet: bool) -> list[Asked
     """Return a request for each phase that is meant, with what it names loaded."""
     from procrustes_model.mapper.constraints import load_constraints
     from procrustes_model.model.evaluator import Evaluator
-    from procrustes_model.spec.load import load_architecture, load_problem
+    from procrustes_model.spec.load import load_architecture
 
-    machine, work = load_architecture(request.architecture), load_problem(request.problem)
+    machine = load_architecture(request.architecture)
+    work = load_one_problem(str(request.problem), str(request.architecture))
     if isinstance(request, SearchRequest) and request.formats == "auto" and sparse.sparsity is None:
         from procrustes_model.mapper.format_search import NO_DESIGN
 
@@ -145,7 +171,9 @@ def _in_phases(request: Asked, sparse: SparseOptions, quiet: bool) -> list[Asked
     return made
 
 
-def _search(requests: list[SearchRequest], line: _ProgressLine | None, quiet: bool) -> Iterator[SearchResult]:
+def _search(
+    requests: list[SearchRequest], line: _ProgressLine | None, silent: bool
+) -> Iterator[SearchResult]:
     """Yield what is found for each request, printed, until one is interrupted."""
     from procrustes_model.mapper.search import search
 
@@ -153,7 +181,7 @@ def _search(requests: list[SearchRequest], line: _ProgressLine | None, quiet: bo
         found = search(request)
         if line is not None:
             line.clear()
-        if not quiet:
+        if not silent:
             _print(found, request, apart=number > 0)
         yield found
         if found.interrupted:
@@ -175,11 +203,12 @@ def _check_front(options: SearchOptions, files: SearchFiles, sparse: SparseOptio
         raise SpecError(Issue("--pareto takes one phase at a time", "--phase fw, bw or wu"))
 
 
-def _search_front(request: FrontRequest, path: Path, line: _ProgressLine | None, quiet: bool) -> None:
-    """Find the front of energy against cycles, write it and print it."""
-    from procrustes_model.files import write_atomically
+def _search_front(
+    request: FrontRequest, path: Path, line: _ProgressLine | None, silent: bool
+) -> tuple[SearchResult, ...]:
+    """Find the front of energy against cycles, write it, print it and return it."""
     from procrustes_model.mapper.pareto import find_pareto_front
-    from procrustes_model.report.figures.style import PLOT_ENDINGS, check_plotting
+    from procrustes_model.report.figures.style import PLOT_ENDINGS, check_plotting, write_figure
     from procrustes_model.report.tables.front import front_text
     from procrustes_model.report.terminal.search import format_front
 
@@ -190,21 +219,23 @@ def _search_front(request: FrontRequest, path: Path, line: _ProgressLine | None,
     if line is not None:
         line.clear()
     if plots:
-        from procrustes_model.report.figures.front import plot_front
+        from procrustes_model.report.figures.front import draw_front
 
-        plot_front(front, path)
+        write_figure(draw_front(front), path)
     else:
-        write_atomically(path, front_text(front))
-    if not quiet:
+        write_output(path, front_text(front))
+    if not silent:
         say(format_front(front))
         print_assumptions([point.result for point in front])
-        say(f"Wrote {path}")
+    return front
 
 
 def _per_phase(option: str, out: Path | None, phase: PhaseChoice | None) -> dict[str, Path | None]:
     """Return where something goes: with several phases, to a file each, such as best_fw.yaml."""
     if out is None or phase is not PhaseChoice.ALL:
         return {option: out}
+    if is_stdout(out):
+        raise SpecError(Issue(f"{option} - takes one phase at a time", "--phase fw, bw or wu"))
     return {
         f"{option} {short}": out.with_stem(f"{out.stem}_{short}")
         for short in (phase.short for phase in PHASES)
@@ -232,24 +263,22 @@ def _write(
     found: list[SearchResult], mappings: dict[str, Path | None], csv: Path | None, json: Path | None
 ) -> None:
     """Write the outputs asked for."""
-    from procrustes_model.files import json_text, write_atomically
+    from procrustes_model.files import json_text
 
     for one, path in zip(found, mappings.values(), strict=False):
         if path is not None:
-            write_atomically(path, one.to_yaml())
+            write_output(path, one.to_yaml())
     write_results([one.result for one in found], csv)
     if json is not None:
         content = [one.to_dict() for one in found]
-        write_atomically(json, json_text(content[0] if len(content) == 1 else content))
+        write_output(json, json_text(content[0] if len(content) == 1 else content))
 
 
 def _write_designs(found: list[SearchResult], files: dict[str, Path | None]) -> None:
     """Write the designs with the formats that were chosen."""
-    from procrustes_model.files import write_atomically
-
     for one, path in zip(found, files.values(), strict=False):
         if path is not None and one.sparsity is not None:
-            write_atomically(path, one.sparsity.to_yaml())
+            write_output(path, one.sparsity.to_yaml())
 
 
 class _ProgressLine:

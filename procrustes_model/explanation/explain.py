@@ -15,6 +15,8 @@ from procrustes_model.explanation.closed_transfers import (
     find_transfers,
 )
 from procrustes_model.explanation.explanation import Explanation
+from procrustes_model.forms import Source
+from procrustes_model.spec.load import load_architecture, load_mapping, load_problem
 from procrustes_model.spec.text.words import did_you_mean
 
 if TYPE_CHECKING:
@@ -24,16 +26,20 @@ if TYPE_CHECKING:
 
 
 def explain(
-    architecture: Architecture, problem: Problem, mapping: Mapping, level: str, tensor: str
+    architecture: Source | Architecture,
+    problem: Source | Problem,
+    mapping: Source | Mapping,
+    level: str,
+    tensor: str,
 ) -> Explanation:
     """Derive the accesses of `tensor` at `level` symbolically.
 
     Parameters
     ----------
-    architecture : Architecture
-    problem : Problem
-    mapping : Mapping
-        As `load_mapping` returns it for this architecture and problem.
+    architecture : path, str, mapping or Architecture
+    problem : path, str, mapping or Problem
+    mapping : path, str, mapping or Mapping
+        For this architecture and problem.
     level : str
         Name of a storage level that keeps the tensor.
     tensor : str
@@ -49,6 +55,8 @@ def explain(
         When there is no such level or tensor, or the level does not keep the tensor; or where a loop is
         shorter in its last pass: the closed forms hold for whole passes.
     """
+    architecture, problem = load_architecture(architecture), load_problem(problem)
+    mapping = load_mapping(mapping, architecture, problem)
     _refuse_short_passes(mapping)
     index, spec = _find(architecture, problem, mapping, level, tensor)
     nest = SymbolicNest(problem, mapping)

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.forms import NUMBER, SPEC, SWITCH, WHOLE, Form, Source, one_of
+from procrustes_model.forms import SECONDS, SPEC, SWITCH, WHOLE, Form, Source, one_of
 from procrustes_model.objective import OBJECTIVES, Objective, parse_objective
 from procrustes_model.options import Request, argument, beside, option
 
@@ -40,6 +40,10 @@ def _check_by_tensor(given: Any) -> Mapping[str, Any]:
 
 _OBJECTIVE = Form("text", _check_objective, metavar="|".join(OBJECTIVES), words=tuple(OBJECTIVES))
 _BY_TENSOR = Form("a mapping by tensor", _check_by_tensor)
+_DENSITIES = Form(
+    "a mapping by tensor, or text such as 'W=0.1,X=0.5'",
+    lambda given: given if isinstance(given, str) else _check_by_tensor(given),
+)
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,8 @@ class MapperRequest(Request):
         details="It says what is zero and what that saves; None: nothing is zero.",
         spec="sparsity",
     )
-    densities: Mapping[str, Any] | None = option(
-        None, _BY_TENSOR, "In place of the design's, by tensor.", details="As `Evaluator` takes them."
+    densities: Mapping[str, Any] | str | None = option(
+        None, _DENSITIES, "In place of the design's, by tensor.", details="As `Evaluator` takes them."
     )
     masks: Mapping[str, Any] | None = option(
         None, _BY_TENSOR, "In place of densities, by tensor.", details="As `Evaluator` takes them."
@@ -81,7 +85,10 @@ class MapperRequest(Request):
         details="The sparse design's, or this model's own, by default.",
     )
     seconds: float | None = option(
-        None, NUMBER, "Stop then, with the best so far and how far it may be off.", least=0
+        None,
+        SECONDS,
+        "Stop then, with the best so far and how far it may be off; default and 0: to its end.",
+        least=0,
     )
     effort: int | None = option(
         None,

@@ -7,6 +7,7 @@ from typing import Any
 
 from procrustes_model.model.result import Result
 from procrustes_model.objective import gap_to, parse_objective
+from procrustes_model.shown import Shown
 from procrustes_model.spec.mapping import Mapping
 from procrustes_model.spec.sparsity import Sparsity
 from procrustes_model.vocabulary import Searched
@@ -80,8 +81,8 @@ class Certificate:
         return gap_to(self.value, self.lower_bound)
 
 
-@dataclass(frozen=True)
-class SearchResult:
+@dataclass(frozen=True, repr=False)
+class SearchResult(Shown):
     """The best mapping that a search found.
 
     Attributes
@@ -126,6 +127,10 @@ class SearchResult:
         if certificate.lower_bound > 0:
             return f"Not proven: a mapping with {space} may have up to {certificate.gap:.1%} less"
         return "Not proven: this search knows no lower bound"
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return the rows of the mapping's result; see `Result.to_records`."""
+        return self.result.to_records()
 
     def to_yaml(self) -> str:
         """Return the mapping as text that `load_mapping` reads, with what is known of it as a comment."""

@@ -38,7 +38,7 @@ def evaluate(
     check_capacity: bool = ...,
     rules: Source | Rules | None = ...,
     sparsity: Source | Sparsity,
-    densities: AbstractMapping[str, Any] | None = ...,
+    densities: AbstractMapping[str, Any] | str | None = ...,
     masks: AbstractMapping[str, Any] | None = ...,
 ) -> SparseResult: ...
 
@@ -51,7 +51,7 @@ def evaluate(
     check_capacity: bool = True,
     rules: Source | Rules | None = None,
     sparsity: Source | Sparsity | None = None,
-    densities: AbstractMapping[str, Any] | None = None,
+    densities: AbstractMapping[str, Any] | str | None = None,
     masks: AbstractMapping[str, Any] | None = None,
 ) -> Result:
     """Count accesses, energy and cycles of one mapping; see `Evaluator`, which this is one use of.

@@ -60,11 +60,12 @@ class Evaluator:
     problem : path, str, mapping or Problem
     sparsity : path, str, mapping or Sparsity, optional
         What is zero, how it is stored, and what that saves; None: nothing is zero.
-    densities : mapping, optional
-        By tensor, in place of the sparse design's: nonzeros / elements, or what a density in its file holds.
+    densities : mapping or str, optional
+        In place of the sparse design's, by tensor or its letter (W weights, X input, Y output): nonzeros /
+        elements, or what a density in its file holds. Also as text: ``"W=0.1,X=0.5"``.
     masks : mapping, optional
-        By tensor, in place of its density: a boolean array with the tensor's ranks, or a .npy or .npz file.
-        What masks decide is then counted and not expected.
+        By tensor or its letter, in place of its density: a boolean array with the tensor's ranks, or a file,
+        .npy or .npz. What masks decide is then counted and not expected.
     rules : path, mapping or Rules, optional
         Where counting follows a published model; the sparse design's, or this model's own, by default.
 
@@ -86,7 +87,7 @@ class Evaluator:
         problem: Source | Problem,
         *,
         sparsity: Source | Sparsity | None = None,
-        densities: AbstractMapping[str, Any] | None = None,
+        densities: AbstractMapping[str, Any] | str | None = None,
         masks: AbstractMapping[str, Any] | None = None,
         rules: Source | Rules | None = None,
     ) -> None:

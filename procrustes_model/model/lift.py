@@ -15,6 +15,7 @@ from procrustes_model.model.result import (
     LevelResult,
     NetworkResult,
     Result,
+    Specs,
     TensorCounts,
 )
 from procrustes_model.vocabulary import Action, Limit, Status
@@ -173,6 +174,7 @@ def lift_dense(
         leakage=lift_leakage(architecture, instances, cycles),
         clock_ghz=architecture.clock_ghz,
         bits=own_bits(architecture, problem),
+        specs=Specs(architecture, problem, mapping),
     )
 
 

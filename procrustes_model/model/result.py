@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from procrustes_model.files import write_atomically
 from procrustes_model.model.components import ComponentResult, Leakage
 from procrustes_model.model.tidy import records_text
 from procrustes_model.model.time import Time
+from procrustes_model.shown import Shown
 from procrustes_model.spec.architecture import LEAKAGE_PART, NETWORKS_PART
 from procrustes_model.spec.area import Area
 from procrustes_model.vocabulary import Action, WorkSpread
+
+if TYPE_CHECKING:
+    from procrustes_model.spec.architecture import Architecture
+    from procrustes_model.spec.mapping import Mapping
+    from procrustes_model.spec.problem import Problem
 
 ACTIONS = tuple(action.text for action in Action)
 
@@ -160,8 +166,16 @@ class NetworkResult:
         return sum(self.energy_by_tensor_pj.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Specs(NamedTuple):
+    """What was evaluated."""
+
+    architecture: Architecture
+    problem: Problem
+    mapping: Mapping
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Result(Shown):
     """Counts, energy and cycles of one mapping.
 
     Attributes
@@ -187,6 +201,8 @@ class Result:
         Of the machine; None: there is no time, only cycles.
     bits : dict of str to int
         Of an element, by tensor: of those whose elements are not everywhere the level's word.
+    specs : Specs or None
+        What was evaluated, for pictures; no part of what results are compared by or written as.
     """
 
     architecture: str
@@ -202,6 +218,7 @@ class Result:
     leakage: tuple[Leakage, ...] = field(default=(), kw_only=True)
     clock_ghz: float | None = field(default=None, kw_only=True)
     bits: dict[str, int] = field(default_factory=dict, kw_only=True)
+    specs: Specs | None = field(default=None, kw_only=True, compare=False)
 
     @property
     def energy_pj(self) -> float:
@@ -366,7 +383,8 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as nested plain data, ready for JSON, derived figures included."""
-        data = asdict(self)
+        data = asdict(replace(self, specs=None))
+        del data["specs"]
         # Machines without a clock, and elements of a word, have the same content as ever.
         if self.compute.cycles_per_compute == 1:
             del data["compute"]["cycles_per_compute"]

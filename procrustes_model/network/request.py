@@ -25,11 +25,12 @@ from procrustes_model.forms import (
 from procrustes_model.mapper.request import SearchRequest
 from procrustes_model.options import Request, again, argument, beside, option
 from procrustes_model.spec.text.densities import (
+    by_tensor,
     check_tensor_densities,
     parse_tensor_densities,
     write_tensor_densities,
 )
-from procrustes_model.spec.text.words import did_you_mean
+from procrustes_model.spec.text.words import closest, did_you_mean
 from procrustes_model.vocabulary import ANY_DATAFLOW, DATAFLOWS, PHASES, Phase, Role
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ def check_phases(phases: str | Sequence[str]) -> tuple[Phase, ...]:
     known = ", ".join(phase.short for phase in PHASES)
     for name in names:
         if not any(name in (phase, phase.short) for phase in PHASES):
-            raise SpecError(Issue(f"unknown phase '{name[:40]}'", f"some of {known}"))
+            near = closest(name, [word for phase in PHASES for word in (phase.short, str(phase))])
+            hint = f"some of {known}" if near is None else f"did you mean '{near}'?"
+            raise SpecError(Issue(f"unknown phase '{name[:40]}'", hint))
     if not names:
         raise SpecError(Issue("there is no phase", f"some of {known}"))
     wanted = {Phase.parse(name) for name in names}
@@ -104,7 +107,8 @@ def _check_densities(given: str | Mapping[str, float]) -> dict[str, float]:
         return parse_tensor_densities(given, list(TENSORS.values()), TENSORS, "a layer")
     if not isinstance(given, Mapping):
         raise ValueError
-    return check_tensor_densities(given, list(TENSORS.values()), "a layer")
+    names = list(TENSORS.values())
+    return check_tensor_densities(by_tensor(given, names, TENSORS, "a layer"), names, "a layer")
 
 
 _PHASES = Form(
@@ -123,7 +127,7 @@ class Effort(Request):
     """How long searches may take, and how many run at a time."""
 
     seconds: float | None = option(
-        20.0,
+        60.0,
         SECONDS,
         "Time limit of each search; 0: to its end.",
         least=0,
@@ -186,6 +190,7 @@ class NetworkRequest(Effort):
         None,
         FOLDER,
         "Folder for cases and mappings; with what is there a run goes on.",
+        flags=("--out", "-o"),
         details="It gets every finished search at once.",
         decides=False,
     )
@@ -227,11 +232,13 @@ class RunRequest(NetworkRequest):
         spec="sparsity",
         metavar="dense",
     )
-    density: Mapping[str, float] | str | None = option(
+    densities: Mapping[str, float] | str | None = option(
         None,
         _DENSITY,
         "Nonzeros / elements, the same in all layers.",
-        details="By tensor: Weights, Inputs, Outputs; the latter two where nothing else says it.",
+        details="By tensor: Weights, Inputs, Outputs, or W, X, Y; the latter two where nothing else says it.",
+        flags=("--density",),
+        recorded="density",
     )
     profile: Source | DensityProfile | None = option(
         None,
@@ -262,7 +269,7 @@ class RunRequest(NetworkRequest):
             raise SpecError(Issue("the densities of weights are given twice: by profile and by masks"))
         if self.step is not None and self.masks is None and not isinstance(self.profile, str | os.PathLike):
             raise SpecError(Issue("--step chooses among recorded masks", "add --masks FILE"))
-        if Role.WEIGHTS.tensor in (self.density or {}) and (
+        if Role.WEIGHTS.tensor in (self.densities or {}) and (
             self.profile is not None or self.masks is not None
         ):
             other = "masks" if self.profile is None else "profile"
@@ -297,7 +304,6 @@ class TrainRequest(NetworkRequest):
         "The best for each state of a layer, or the best dense one for the whole run.",
         details="'dense' is the mapping that is best where nothing is zero.",
     )
-    seconds: float | None = again(NetworkRequest, "seconds", 60.0)
 
     def check(self) -> None:
         """Raise a SpecError where options do not go together."""

@@ -15,6 +15,7 @@ from procrustes_model.network.plan import Entry
 from procrustes_model.network.record import CaseRecord
 from procrustes_model.network.schema import check_run
 from procrustes_model.network.store import CaseStore, DamagedCaseError
+from procrustes_model.shown import Shown
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.area import Area
 from procrustes_model.versions import KEY, VERSIONS, check_version
@@ -182,8 +183,8 @@ class Ratio:
     edp: float
 
 
-@dataclass(frozen=True, eq=False)
-class NetworkResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class NetworkResult(Shown):
     """A finished run.
 
     Attributes

@@ -10,6 +10,7 @@ from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.computations import Computations, CountedRow, sum_of
 from procrustes_model.network.request import Mappings
 from procrustes_model.network.result import Row, Totals, add_up
+from procrustes_model.shown import Shown
 from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.vocabulary import Phase
 
@@ -75,8 +76,8 @@ class PartCost:
         return self.iterations * self.step().cycles
 
 
-@dataclass(frozen=True)
-class TrainCost:
+@dataclass(frozen=True, repr=False)
+class TrainCost(Shown):
     """What a training run costs, and the same number of iterations of dense training.
 
     Attributes

@@ -260,7 +260,7 @@ def states_of(work: Work) -> dict[str, LayerState]:
     request = work.request
     assert isinstance(request, RunRequest)
     design = work.designs[0]
-    density = cast("Mapping[str, float]", request.density or {})
+    density = cast("Mapping[str, float]", request.densities or {})
     blank = LayerState()
     designs = {layer.name: work.design_of(layer, blank).sparsity for layer in work.network.layers}
     if not any(designs.values()):
@@ -299,7 +299,7 @@ def describe(work: Work, states: Mapping[str, LayerState]) -> dict[str, Any]:
     """
     request = work.request
     decisive = {
-        name: plain(getattr(request, name))
+        one.recorded: plain(getattr(request, name))
         for name, one in options_of(type(request)).items()
         if one.option.decides
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import FOLDER, NAMES, SWITCH, TEXT, File, one_of
 from procrustes_model.network.request import Effort
-from procrustes_model.options import again, beside, option, options_of
+from procrustes_model.options import beside, option, options_of
 
 if TYPE_CHECKING:
     from procrustes_model.network.progress import RunProgress
@@ -86,7 +86,7 @@ class ReproduceRequest(Effort):
         "reproduced",
         FOLDER,
         "Folder for CSV, figures and runs; an earlier run goes on.",
-        flags=("--out",),
+        flags=("--out", "-o"),
         details="Items share runs.",
         decides=False,
     )
@@ -103,7 +103,6 @@ class ReproduceRequest(Effort):
         "How zeros are counted: as the authors' tool does, or as this model does.",
     )
     quick: bool = option(False, SWITCH, "First layers only, small batch: to try it, not for numbers.")
-    seconds: float | None = again(Effort, "seconds", 30.0)
     style: Style | None = beside("Of the text; plain by default.")
     announce: Callable[[Run, int, int], None] | None = beside(
         "Called before each run with the run, its number and how many there are."

@@ -62,7 +62,7 @@ def carry_out(run: Run, study: Study, request: ReproduceRequest) -> NetworkResul
         dataflow=run.dataflow,
         sparsity=settings.sparsity,
         baseline=baseline,
-        density=density,
+        densities=density,
         profile=profile,
         objective=settings.objective,
         seconds=request.seconds,

@@ -8,7 +8,9 @@ from typing import Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import Source
+from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.sparsity import Sparsity
+from procrustes_model.spec.text.densities import by_tensor, parse_tensor_densities
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +33,30 @@ class Zeros:
         return {"sparsity": self.sparsity, "densities": self.densities, "masks": self.masks}
 
 
+def zeros_by_tensor(given: Mapping[str, Any] | str | None, problem: Problem) -> dict[str, Any]:
+    """Return densities or masks by the names of a problem's tensors.
+
+    Parameters
+    ----------
+    given : mapping or str, optional
+        By name or letter (W weights, X input, Y output); densities also as text such as ``W=0.1,X=0.5``.
+    problem : Problem
+
+    Raises
+    ------
+    SpecError
+        When a text is no densities, or a tensor is given twice.
+    """
+    names = [tensor.name for tensor in problem.tensors]
+    if isinstance(given, str):
+        return dict(parse_tensor_densities(given, names, problem.roles, problem.name))
+    return by_tensor(given or {}, names, problem.roles, problem.name)
+
+
 def check_zeros(
-    sparsity: Source | Sparsity | None, densities: Mapping[str, Any] | None, masks: Mapping[str, Any] | None
+    sparsity: Source | Sparsity | None,
+    densities: Mapping[str, Any] | str | None,
+    masks: Mapping[str, Any] | None,
 ) -> None:
     """Raise a SpecError when densities or masks come without a sparse design."""
     if sparsity is None and (densities or masks):

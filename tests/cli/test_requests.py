@@ -20,14 +20,14 @@ from tests.cli.conftest import Run
 GROUP: Any = typer.main.get_command(app)
 SPECS = {"architecture", "problem", "mapping", "changes"}
 VERBS: list[tuple[str, type[Request], set[str]]] = [
-    ("network", RunRequest, {"csv", "html", "figures", "quiet", "changes"}),
+    ("network", RunRequest, {"csv", "json", "html", "plot", "quiet", "changes"}),
     ("train-cost", TrainRequest, {"csv", "json", "plot", "clock_ghz", "quiet", "changes"}),
     ("reproduce", ReproduceRequest, {"quiet"}),
-    ("evaluate", SparseOptions, SPECS | {"csv", "csv_wide", "json", "quiet"}),
+    ("evaluate", SparseOptions, SPECS | {"csv", "csv_wide", "json", "plot", "quiet"}),
     (
         "search",
         SearchOptions,
-        {"architecture", "problem", "quiet", "changes"}
+        {"architecture", "problem", "plot", "quiet", "changes"}
         | {*options_of(SparseOptions), *options_of(SearchFiles)},
     ),
     ("imbalance", SparseOptions, SPECS | {"csv", "plot", "bins", "samples", "seed", "quiet"}),
@@ -106,7 +106,7 @@ def test_options_that_have_no_effect(run: Run, words: tuple[str, ...], said: str
         ("search A P --phase xx", "unknown phase 'xx'; one of fw, bw, wu, all"),
         ("network A N --batch 0", "--batch must be a whole number of at least 1, is '0'"),
         ("network A N --batch 1.5", "--batch must be a whole number of at least 1, is '1.5'"),
-        ("search A P --seconds nan", "--seconds must be a number of at least 0, is 'nan'"),
+        ("search A P --seconds nan", "--seconds must be a number of seconds of at least 0, is 'nan'"),
         ("search A P --threads many", "--threads must be a whole number of at least 1, is 'many'"),
         ("train-cost A N --clock-ghz 0", "--clock-ghz must be a number of at least 1e-06 and at most 1e+06"),
         ("masks from-checkpoint a.npz --out b.npz --keep x", "--keep must be a number, is 'x'"),

@@ -33,7 +33,7 @@ def tiny_run() -> NetworkResult:
         dataflow="KN",
         sparsity="procrustes",
         baseline="dense",
-        density={"Weights": 0.25, "Inputs": 0.5},
+        densities={"Weights": 0.25, "Inputs": 0.5},
         workers=1,
         seconds=None,
     )

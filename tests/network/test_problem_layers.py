@@ -55,7 +55,7 @@ ASKED: dict[str, Any] = {
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[NetworkResult, Path]:
     folder = tmp_path_factory.mktemp("odd")
     given = {"Weights": 0.25, "Inputs": 0.5}
-    result = run_network("procrustes_16x16", NETWORK, density=given, out=folder, **ASKED)
+    result = run_network("procrustes_16x16", NETWORK, densities=given, out=folder, **ASKED)
     write_tables(result, folder)
     return result, folder
 
@@ -101,7 +101,9 @@ def test_a_run_goes_on_where_it_was(ran: tuple[NetworkResult, Path]) -> None:
     result, folder = ran
     seen: list[RunProgress] = []
     given = {"Weights": 0.25, "Inputs": 0.5}
-    again = run_network("procrustes_16x16", NETWORK, density=given, out=folder, progress=seen.append, **ASKED)
+    again = run_network(
+        "procrustes_16x16", NETWORK, densities=given, out=folder, progress=seen.append, **ASKED
+    )
     assert again.rows == result.rows
     assert seen[-1].kept == seen[-1].total
 

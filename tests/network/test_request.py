@@ -47,12 +47,14 @@ def test_a_verb_takes_and_documents_the_fields(verb: Callable[..., Any], kind: t
 
 
 def test_what_is_given_takes_its_usual_form() -> None:
-    request = asked(phases=["wu", "forward"], dataflow="nk", seconds=0, out="here", density="X=0.5", **SPARSE)
+    request = asked(
+        phases=["wu", "forward"], dataflow="nk", seconds=0, out="here", densities="X=0.5", **SPARSE
+    )
     assert request.phases == (Phase.FORWARD, Phase.WEIGHT_UPDATE)
     assert (request.dataflow, request.seconds, request.out) == ("KN", None, Path("here"))
-    assert request.density == {"Inputs": 0.5}
+    assert request.densities == {"Inputs": 0.5}
     assert request == asked(
-        phases="fw,wu", dataflow="KN", seconds=None, out="here", density={"Inputs": 0.5}, **SPARSE
+        phases="fw,wu", dataflow="KN", seconds=None, out="here", densities={"Inputs": 0.5}, **SPARSE
     )
     assert asked().phases == PHASES and asked().given() == ["--architecture", "--network"]
 
@@ -96,10 +98,10 @@ def test_a_request_and_its_fields_ask_the_same(monkeypatch: pytest.MonkeyPatch) 
         ({"scheduler": "tcp://x:1", "engine": "dask", "workers": 2}, "leave out --workers"),
         ({"dataflow": "KN", "constraints": "dataflow_kn"}, "both given"),
         ({"step": 1, **SPARSE}, "--step chooses among recorded masks; add --masks FILE"),
-        ({"density": {"Weigths": 0.5}, **SPARSE}, "'Weigths' is no tensor of a layer; choose from Weights"),
-        ({"density": {"Weights": 1.5}, **SPARSE}, "1.5 is no density of Weights"),
-        ({"density": {"Weights": 1}, "masks": "m.npz", **SPARSE}, "given twice: by density and by masks"),
-        ({"density": {"Weights": 1}, "profile": "p", **SPARSE}, "given twice: by density and by profile"),
+        ({"densities": {"Weigths": 0.5}, **SPARSE}, "'Weigths' is no tensor of a layer; choose from Weights"),
+        ({"densities": {"Weights": 1.5}, **SPARSE}, "1.5 is no density of Weights"),
+        ({"densities": {"Weights": 1}, "masks": "m.npz", **SPARSE}, "given twice: by density and by masks"),
+        ({"densities": {"Weights": 1}, "profile": "p", **SPARSE}, "given twice: by density and by profile"),
         ({"profile": "p", "masks": "m.npz", **SPARSE}, "given twice: by profile and by masks"),
     ],
 )
@@ -112,12 +114,12 @@ def test_what_is_refused(options: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"density": {"Weights": 0.5}}, "need a sparse design"),
+        ({"densities": {"Weights": 0.5}}, "need a sparse design"),
         ({"profile": "resnet18"}, "need a sparse design"),
-        ({"sparsity": "dense", "density": {"Weights": 0.5}}, "need a sparse design"),
+        ({"sparsity": "dense", "densities": {"Weights": 0.5}}, "need a sparse design"),
         ({"step": 1, "profile": "resnet18", **SPARSE}, "--step chooses among recorded masks"),
         ({"baseline": "procrustes", **SPARSE}, "are both 'procrustes'"),
-        ({"density": {"Outputs": 0.5}, **SPARSE}, "has no zeros in Outputs"),
+        ({"densities": {"Outputs": 0.5}, **SPARSE}, "has no zeros in Outputs"),
         (
             {"constraints": {"constraints": {"name": "a", "levels": [{"level": "Dram"}]}}},
             "did you mean 'DRAM'",
@@ -172,7 +174,7 @@ def test_every_item_takes_what_all_are_asked_with() -> None:
 
 
 def test_runs_of_version_1_are_read() -> None:
-    work = load_work(asked(baseline="dense", dataflow="KN", density="W=0.5", **SPARSE))
+    work = load_work(asked(baseline="dense", dataflow="KN", densities="W=0.5", **SPARSE))
     inputs = describe(work, states_of(work))
     names = ("dataflow", "sparsity", "baseline", "density", "profile", "masks", "step")
     old = {name: value for name, value in inputs.items() if name not in names}
@@ -183,7 +185,7 @@ def test_runs_of_version_1_are_read() -> None:
     ]
     new = _upgrade(old)
     assert {"program", "densities"} | {
-        name for name, one in options_of(RunRequest).items() if one.option.decides
+        one.recorded for one in options_of(RunRequest).values() if one.option.decides
     } == set(new)
     assert (
         repeat_command(type("Run", (), {"inputs": new}))  # type: ignore[arg-type]

@@ -43,7 +43,7 @@ CONSTRAINTS = {
 def run_of(**changes: Any) -> Any:
     """Return the head of a run; none of it is searched."""
     options: dict[str, Any] = {"sparsity": "procrustes", "baseline": "dense", "dataflow": "KN", "seed": 3}
-    options |= {"batch": 64, "phases": "wu,fw", "seconds": 60, "profile": "resnet18"}
+    options |= {"batch": 64, "phases": "wu,fw", "seconds": 90, "profile": "resnet18"}
     asked = RunRequest(**{"architecture": "procrustes_16x16", "network": "resnet18"} | options | changes)
     work = load_work(asked)
     inputs = describe(work, states_of(work))
@@ -86,10 +86,10 @@ def test_the_command_says_what_differs_from_the_defaults() -> None:
     assert repeat_command(run_of()) == (
         "procrustes network architecture.yaml network.yaml --phases fw,wu --baseline sparsity_dense.yaml "
         "--density-profile densities.yaml --sparsity sparsity_procrustes.yaml --batch 64 --dataflow KN "
-        "--seed 3 --seconds 60"
+        "--seed 3 --seconds 90"
     )
     plain = {"sparsity": None, "baseline": None, "profile": None, "phases": "fw,bw,wu", "batch": None}
-    command = repeat_command(run_of(**plain, dataflow="any", seed=0, seconds=20.0))
+    command = repeat_command(run_of(**plain, dataflow="any", seed=0, seconds=60.0))
     assert command == "procrustes network architecture.yaml network.yaml"
 
 
@@ -97,7 +97,7 @@ SKIP: dict[str, Any] = {"compute": {"skip": "Weights"}}
 CHANGES: list[dict[str, Any]] = [
     {},
     {"constraints": CONSTRAINTS, "dataflow": "any", "as_published": True, "seconds": None},
-    {"profile": None, "density": {"Weights": 0.1, "Inputs": 1 / 3}, "objective": "cycles"},
+    {"profile": None, "densities": {"Weights": 0.1, "Inputs": 1 / 3}, "objective": "cycles"},
     {
         "sparsity": None,
         "profile": None,

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from procrustes_model.report.terminal.nest import (
-    format_nest,
-    format_operation,
-    index_names,
-    tile_extents,
-    tile_words,
-)
+from procrustes_model.report.nest import format_operation, index_names, tile_extents, tile_words
+from procrustes_model.report.terminal.nest import format_nest
 from procrustes_model.spec.load import load_architecture, load_mapping, load_problem
 
 ARCHITECTURE: dict[str, Any] = {

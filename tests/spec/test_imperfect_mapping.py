@@ -13,7 +13,8 @@ from hypothesis import given, settings
 
 from procrustes_model.cli.mapping_alone import check_mapping_alone
 from procrustes_model.errors import SpecError
-from procrustes_model.report.terminal.nest import format_nest, tile_extents
+from procrustes_model.report.nest import tile_extents
+from procrustes_model.report.terminal.nest import format_nest
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.load import check_mapping, load_architecture, load_mapping, load_problem
 from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from procrustes_model.cli.sparse_options import find_layer_masks
 
 from procrustes_model import evaluate, load_architecture, load_mapping, load_sparsity
-from procrustes_model.cli.sparse_options import find_layer_masks
 from procrustes_model.errors import SpecError
 from procrustes_model.network.densities import LayerState, zeros_of
 from procrustes_model.spec.load import load_problem

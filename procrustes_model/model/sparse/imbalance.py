@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.forms import Source
 from procrustes_model.kernels.dense.arrays import Floats, Ints
 from procrustes_model.kernels.dense.nest import flatten
 from procrustes_model.kernels.imbalance.counted import measure_work
@@ -20,6 +21,8 @@ from procrustes_model.model.lower import lower_mapping
 from procrustes_model.model.sparse.buffers import SparseBuffers, make_buffers
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
 from procrustes_model.model.sparse.masks import MOST_BYTES, check_tables, lower_masks, tensor_shape
+from procrustes_model.spec.level_roles import place_levels
+from procrustes_model.spec.load import load_architecture, load_mapping, load_problem, load_sparsity
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
@@ -156,13 +159,13 @@ class WorkArrays:
 
 
 def measure_imbalance(
-    architecture: Architecture,
-    problem: Problem,
-    mapping: Mapping,
-    sparsity: Sparsity,
+    architecture: Source | Architecture,
+    problem: Source | Problem,
+    mapping: Source | Mapping,
+    sparsity: Source | Sparsity,
     masks: AbstractMapping[str, Any] | None = None,
     *,
-    densities: AbstractMapping[str, Any] | None = None,
+    densities: AbstractMapping[str, Any] | str | None = None,
     samples: int | None = None,
     seed: int = 0,
 ) -> WorkArrays:
@@ -172,10 +175,10 @@ def measure_imbalance(
 
     Parameters
     ----------
-    architecture : Architecture
-    problem : Problem
-    mapping : Mapping
-    sparsity : Sparsity
+    architecture : path, str, mapping or Architecture
+    problem : path, str, mapping or Problem
+    mapping : path, str, mapping or Mapping
+    sparsity : path, str, mapping or Sparsity
         With balancing of a tensor.
     masks, densities : mapping, optional
         As `evaluate` takes them. Without a mask of the balanced tensor, masks with its number of nonzeros
@@ -194,7 +197,10 @@ def measure_imbalance(
     SpecError
         When nothing is balanced, masks or densities do not fit, or loops do not divide their bounds.
     """
-    if getattr(mapping, "imperfect", False):
+    architecture, problem = load_architecture(architecture), load_problem(problem)
+    sparsity, _ = place_levels(load_sparsity(sparsity), architecture, problem)
+    mapping = load_mapping(mapping, architecture, problem, sparsity.phase(problem.phase).roomy)
+    if mapping.imperfect:
         raise SpecError(mapping.issue("sparse evaluation takes loops that divide their bounds"))
     design = once(lambda: lower_sparsity(architecture, problem, sparsity, densities, masks))
     return once(lambda: _measure(design, architecture, problem, mapping, sparsity, samples, seed))

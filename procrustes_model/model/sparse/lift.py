@@ -11,7 +11,7 @@ from procrustes_model.kernels.sparse.costs import slowest_counts
 from procrustes_model.model.components import lift_components, lift_leakage
 from procrustes_model.model.lift import as_count, lift_compute, lift_level, lift_networks, slowest_of
 from procrustes_model.model.lower import own_bits
-from procrustes_model.model.result import LevelResult
+from procrustes_model.model.result import LevelResult, Specs
 from procrustes_model.model.sparse.buffers import SparseBuffers
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.result import (
@@ -78,6 +78,7 @@ def lift_sparse(
         leakage=lift_leakage(architecture, dense.instances[0], cycles),
         clock_ghz=architecture.clock_ghz,
         bits=own_bits(architecture, problem),
+        specs=Specs(architecture, problem, mapping),
         sparsity=design.name,
         densities=tuple((t.name, float(design.densities.average[i])) for i, t in enumerate(problem.tensors)),
         computes=SparseComputes(problem.computes, actual, gated, skipped),

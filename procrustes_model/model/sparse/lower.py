@@ -49,6 +49,7 @@ from procrustes_model.spec.sparsity import SparsePhase, Sparsity
 from procrustes_model.spec.tensors import named_tensors
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.text.yaml_text import Path
+from procrustes_model.spec.zeros import zeros_by_tensor
 from procrustes_model.vocabulary import PHASES, FormatRanks, Role, Served
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def lower_sparsity(
     architecture: Architecture,
     problem: Problem,
     sparsity: Sparsity,
-    densities: Mapping[str, Any] | None = None,
+    densities: Mapping[str, Any] | str | None = None,
     masks: Mapping[str, Any] | None = None,
     rules: Rules | None = None,
 ) -> SparseDesign:
@@ -184,10 +185,10 @@ def lower_sparsity(
     problem : Problem
         Its phase selects the part of the design.
     sparsity : Sparsity
-    densities : mapping, optional
-        By tensor, in place of the design's: a number, or the content of a density in a file.
+    densities : mapping or str, optional
+        By tensor or its letter, in place of the design's: a number, or the content of a density in a file.
     masks : mapping, optional
-        By tensor: a boolean array with the tensor's ranks, or a .npy or .npz file.
+        By tensor or its letter: a boolean array with the tensor's ranks, or a .npy or .npz file.
     rules : Rules, optional
         In place of the design's.
 
@@ -209,7 +210,9 @@ def lower_sparsity(
     unknown += explain_missing([one for one in missing if one.tensor is not None], sparsity, architecture)
     names = Names(architecture, problem, sparsity, rules, unknown)
     problem_arrays = lower_problem(problem)
-    chosen, found = _choose_zeros(phase, densities or {}, masks or {}, names)
+    chosen, found = _choose_zeros(
+        phase, zeros_by_tensor(densities, problem), zeros_by_tensor(masks, problem), names
+    )
     actions = lower_actions(phase, len(problem.tensors), names)
     balance = _lower_balance(phase, len(architecture.levels), names)
     formats = _lower_formats(phase, architecture, problem, balance.array, names)

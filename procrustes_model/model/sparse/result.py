@@ -136,7 +136,7 @@ class Imbalance:
     pointer_energy_pj: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SparseResult(Result):
     """Counts, energy and cycles of one mapping where something is zero.
 

@@ -18,7 +18,7 @@ SMALL = 7
 """Points; nothing in a figure is smaller."""
 LABEL = 8
 _GAP = 0.6
-_HATCH = "//////"
+HATCH = "//////"
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def draw_bars(axis: Any, groups: Sequence[Group], colors: Mapping[str, str], yla
             bottom = 0.0
             for name, color in colors.items():
                 value = bar.parts.get(name, 0.0)
-                style = {"hatch": _HATCH, "edgecolor": "white"} if bar.hatched else {}
+                style = {"hatch": HATCH, "edgecolor": "white"} if bar.hatched else {}
                 axis.bar(place, value, 0.86, bottom, color=color, linewidth=0, **style)
                 bottom += value
             labels.append((place, bar.label))
@@ -148,7 +148,12 @@ def _merge(labels: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
 
 
 def add_legend(
-    figure: Figure, colors: Mapping[str, str], hatched: str | None = None, plain: str | None = None
+    figure: Figure,
+    colors: Mapping[str, str],
+    hatched: str | None = None,
+    plain: str | None = None,
+    *,
+    room: int = 50,
 ) -> None:
     """Put the meaning of colours above the panels, in as few rows as the width allows.
 
@@ -158,21 +163,21 @@ def add_legend(
     colors : mapping of str to str
     hatched, plain : str, optional
         What bars with lines across and without stand for.
+    room : int
+        Letters side by side: 50 in a column, 100 across both.
     """
     from matplotlib.patches import Patch
 
     handles = [Patch(facecolor=color, label=name) for name, color in colors.items()]
     if hatched is not None:
-        handles.append(
-            Patch(facecolor="#666666", hatch=_HATCH, edgecolor="white", linewidth=0, label=hatched)
-        )
+        handles.append(Patch(facecolor="#666666", hatch=HATCH, edgecolor="white", linewidth=0, label=hatched))
     if plain is not None:
         handles.append(Patch(facecolor="#666666", label=plain))
     widths = [len(str(one.get_label())) + 5 for one in handles]
     figure.legend(
         handles=handles,
         loc="outside upper center",
-        ncols=_columns(widths, room=50),
+        ncols=_columns(widths, room),
         fontsize=SMALL,
         frameon=False,
         handlelength=1.2,

@@ -10,6 +10,8 @@ from procrustes_model.policies import POLICIES
 from procrustes_model.report.figures.style import BLUE, ORANGE, new_figure, write_figure
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from procrustes_model.model.sparse.imbalance import ImbalanceHistogram
 
 _BELOW_LEGEND = 0.82
@@ -17,9 +19,7 @@ _BELOW_LEGEND = 0.82
 
 
 def plot_imbalance(histograms: Sequence[ImbalanceHistogram], path: str | Path) -> None:
-    """Draw histograms one below the other, as wide as a column, and write them as .png, .svg or .pdf.
-
-    Vertical lines stand at the work of the slowest elements over that of the mean.
+    """Draw histograms as `draw_imbalance` does, and write them as .png, .svg or .pdf.
 
     Parameters
     ----------
@@ -34,12 +34,30 @@ def plot_imbalance(histograms: Sequence[ImbalanceHistogram], path: str | Path) -
     OSError
         When the file cannot be written.
     """
+    write_figure(draw_imbalance(histograms), Path(path))
+
+
+def draw_imbalance(histograms: Sequence[ImbalanceHistogram]) -> Figure:
+    """Return a figure of histograms one below the other, as wide as a column.
+
+    Vertical lines stand at the work of the slowest elements over that of the mean.
+
+    Parameters
+    ----------
+    histograms : sequence of ImbalanceHistogram
+        At least one.
+
+    Raises
+    ------
+    SpecError
+        When matplotlib is not installed.
+    """
     figure, axes = new_figure(0.5 + 1.55 * len(histograms), len(histograms))
     for axis, histogram in zip(axes, histograms, strict=True):
         _draw(axis, histogram)
     axes[-1].set_xlabel("work of a processing element / mean", fontsize=8)
     figure.supylabel("processing elements [%]", fontsize=8)
-    write_figure(figure, Path(path))
+    return figure
 
 
 def _draw(axis: Any, histogram: ImbalanceHistogram) -> None:

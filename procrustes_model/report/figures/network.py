@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from procrustes_model.report.figures.bars import (
+    HATCH,
     LABEL,
     SMALL,
     Bar,
@@ -14,7 +14,16 @@ from procrustes_model.report.figures.bars import (
     color_parts,
     draw_bars,
 )
-from procrustes_model.report.figures.style import BLUE, GREEN, GREY, ORANGE, new_figure, write_figure
+from procrustes_model.report.figures.scales import cut, cycle_scale_of, energy_scale_of
+from procrustes_model.report.figures.style import (
+    BLUE,
+    COLUMN_INCHES,
+    GREEN,
+    GREY,
+    ORANGE,
+    PAGE_INCHES,
+    new_figure,
+)
 from procrustes_model.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -24,6 +33,8 @@ if TYPE_CHECKING:
 
 PHASE_COLORS: dict[str, str] = {Phase.FORWARD: BLUE, Phase.BACKWARD: ORANGE, Phase.WEIGHT_UPDATE: GREEN}
 _MOST_NAMES = 26
+_MOST_BARS = 30
+"""As wide as a column."""
 
 
 def energy_parts(result: NetworkResult) -> list[str]:
@@ -118,7 +129,7 @@ def draw_layers(result: NetworkResult) -> Figure:
     step = -(-len(layers) // _MOST_NAMES)
     upper.set_xticks([])
     lower.set_xticks(
-        list(places)[::step], [_cut(name) for name in layers[::step]], rotation=90, fontsize=SMALL
+        list(places)[::step], [cut(name) for name in layers[::step]], rotation=90, fontsize=SMALL
     )
     add_legend(figure, {phase.replace("_", " "): PHASE_COLORS[phase] for phase in result.phases})
     if result.baseline is not None:
@@ -157,7 +168,7 @@ def draw_layer_imbalance(result: NetworkResult) -> Figure | None:
         axis.set_title(phase.replace("_", " "), fontsize=LABEL, loc="left")
         axis.set_xticks([])
     step = -(-len(layers) // _MOST_NAMES)
-    names = [_cut(name) for name in layers[::step]]
+    names = [cut(name) for name in layers[::step]]
     axes[-1].set_xticks(list(range(len(layers)))[::step], names, rotation=90, fontsize=SMALL)
     figure.supylabel("slowest element / mean", fontsize=LABEL)
     handles, labels = axes[0].get_legend_handles_labels()
@@ -167,46 +178,46 @@ def draw_layer_imbalance(result: NetworkResult) -> Figure | None:
     return figure
 
 
-def write_figures(result: NetworkResult, folder: Path) -> list[Path]:
-    """Write all figures of a run as PNG and SVG, and return their files.
-
-    Raises
-    ------
-    OSError
-        When one cannot be written.
-    """
-    drawn = {
-        "phases": draw_phases(result),
-        "layers": draw_layers(result),
-        "imbalance": draw_layer_imbalance(result),
-    }
-    paths = []
-    for name, figure in drawn.items():
-        if figure is not None:
-            paths += [folder / f"{name}{ending}" for ending in (".png", ".svg")]
-            for path in paths[-2:]:
-                write_figure(figure, path)
-    return paths
-
-
-def energy_scale_of(most_pj: float) -> tuple[str, float]:
-    """Return the unit that suits energies up to this, and what picojoules are multiplied with."""
-    units = (("J", 1e12), ("mJ", 1e9), ("µJ", 1e6), ("nJ", 1e3))
-    unit, size = next((one for one in units if most_pj >= one[1]), ("pJ", 1.0))
-    return unit, 1 / size
-
-
-def cycle_scale_of(most: float) -> tuple[str, float]:
-    """Return the title of an axis that suits cycles up to this, and what they are multiplied with."""
-    units = (("billion cycles", 1e9), ("million cycles", 1e6), ("thousand cycles", 1e3))
-    unit, size = next((one for one in units if most >= one[1]), ("cycles", 1.0))
-    return unit, 1 / size
-
-
 def _times(result: NetworkResult, phase: Phase, what: str) -> str:
     """Return how many times less the design takes than the baseline."""
     return "" if result.baseline is None else f"{getattr(result.ratio(phase), what):.2f}x"
 
 
-def _cut(name: str, length: int = 16) -> str:
-    return name if len(name) <= length else "…" + name[1 - length :]
+def draw_energy_by_layer(result: NetworkResult) -> Figure:
+    """Return a figure of the energy of each layer by level, over all phases: the baseline beside the design.
+
+    Parameters
+    ----------
+    result : NetworkResult
+    """
+    layers = result.layers
+    order = [name for name in (result.baseline, result.design) if name is not None]
+    totals = {(design, layer): result.totals(design, layer=layer) for design in order for layer in layers}
+    unit, scale = energy_scale_of(max(one.energy_pj for one in totals.values()))
+    colors = {
+        name: color
+        for name, color in result_colors(result).items()
+        if any(one.energy_by_level.get(name) for one in totals.values())
+    }
+    wide = len(layers) * len(order) > _MOST_BARS
+    figure, (axis,) = new_figure(2.6, width=PAGE_INCHES if wide else COLUMN_INCHES)
+    breadth = 0.8 / len(order)
+    for number, design in enumerate(order):
+        places = [place + (number - (len(order) - 1) / 2) * breadth for place in range(len(layers))]
+        bottom = [0.0] * len(layers)
+        style = {"hatch": HATCH, "edgecolor": "white"} if design == result.baseline else {}
+        for name, color in colors.items():
+            heights = [totals[design, layer].energy_by_level.get(name, 0.0) * scale for layer in layers]
+            axis.bar(places, heights, breadth, bottom, color=color, linewidth=0, **style)
+            bottom = [one + height for one, height in zip(bottom, heights, strict=True)]
+    most = _MOST_NAMES * (2 if wide else 1)
+    step = -(-len(layers) // most)
+    names = [cut(name) for name in layers[::step]]
+    axis.set_xticks(list(range(len(layers)))[::step], names, rotation=90, fontsize=SMALL)
+    axis.set_xlim(-0.7, len(layers) - 0.3)
+    axis.set_ylim(0, 1.05 * max(one.energy_pj for one in totals.values()) * scale or 1.0)
+    axis.set_ylabel(f"energy [{unit}]", fontsize=LABEL)
+    compared = result.baseline is not None
+    room = 100 if wide else 50
+    add_legend(figure, colors, result.baseline, result.design if compared else None, room=room)
+    return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,16 @@ from procrustes_model.files import write_atomically
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+NOTEBOOK_DPI = 120
+"""Dots per inch in notebooks."""
+
 PLOT_ENDINGS = (".png", ".svg", ".pdf")
 
 COLUMN_INCHES = 3.5
 """Width of a column of a two-column paper."""
+
+PAGE_INCHES = 7.0
+"""Width of both columns."""
 
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
 SKY, YELLOW, PURPLE = "#56B4E9", "#F0E442", "#CC79A7"
@@ -37,14 +44,19 @@ def check_plotting() -> None:
         )
 
 
-def new_figure(height: float, rows: int = 1) -> tuple[Figure, list[Any]]:
-    """Return a figure as wide as a column and the axes of its panels, one below the other.
+def new_figure(
+    height: float, rows: int = 1, columns: int = 1, *, width: float = COLUMN_INCHES
+) -> tuple[Figure, list[Any]]:
+    """Return a figure, as wide as a column by default, and the axes of its panels, row by row.
 
     Parameters
     ----------
     height : float
         In inches.
-    rows : int
+    rows, columns : int
+        Of panels.
+    width : float
+        In inches.
 
     Raises
     ------
@@ -52,14 +64,26 @@ def new_figure(height: float, rows: int = 1) -> tuple[Figure, list[Any]]:
         When matplotlib is not installed.
     """
     check_plotting()
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(COLUMN_INCHES, height), layout="constrained")
-    axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
+    figure = _figure_class()(figsize=(width, height), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(labelsize=7)
-    return figure, list(axes)
+    return figure, axes
+
+
+@functools.cache
+def _figure_class() -> type[Figure]:
+    """Return the class of figures, which notebooks show without any more being imported or switched on."""
+    from matplotlib.figure import Figure
+
+    class NotebookFigure(Figure):
+        """A figure that notebooks show as PNG."""
+
+        def _repr_png_(self) -> bytes:
+            return figure_bytes(self, ".png", dpi=NOTEBOOK_DPI)
+
+    return NotebookFigure
 
 
 def write_figure(figure: Figure, path: Path) -> None:
@@ -73,7 +97,7 @@ def write_figure(figure: Figure, path: Path) -> None:
     write_atomically(path, figure_bytes(figure, path.suffix.lower()))
 
 
-def figure_bytes(figure: Figure, ending: str) -> bytes:
+def figure_bytes(figure: Figure, ending: str, *, dpi: int = 200) -> bytes:
     """Return a figure as a file of the format with this ending holds it: the same for the same figure.
 
     Parameters
@@ -81,6 +105,8 @@ def figure_bytes(figure: Figure, ending: str) -> bytes:
     figure : Figure
     ending : str
         One of `PLOT_ENDINGS`.
+    dpi : int
+        Dots per inch of a PNG.
     """
     buffer = io.BytesIO()
     # Without a date and with fixed names of parts, the same figure is the same file.
@@ -92,5 +118,5 @@ def figure_bytes(figure: Figure, ending: str) -> bytes:
     for text in figure.findobj(Text):
         text.set_parse_math(False)
     with mpl.rc_context({"svg.hashsalt": "procrustes", "text.parse_math": False}):
-        figure.savefig(buffer, format=ending[1:], dpi=200, metadata=metadata)
+        figure.savefig(buffer, format=ending[1:], dpi=dpi, metadata=metadata)
     return buffer.getvalue()

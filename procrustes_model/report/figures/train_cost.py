@@ -1,17 +1,71 @@
-"""A training run as a figure: densities, and what a step costs, over its training steps."""
+"""A training run as figures: densities, and what a step costs, over its training steps."""
 
 from __future__ import annotations
 
 from itertools import groupby
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from procrustes_model.network.train_result import PartCost, TrainCost
-from procrustes_model.report.figures.style import BLUE, GREY, VERMILION, new_figure, write_figure
+from procrustes_model.report.figures.bars import LABEL, SMALL
+from procrustes_model.report.figures.network import PHASE_COLORS
+from procrustes_model.report.figures.scales import cut, cycle_scale_of, energy_scale_of
+from procrustes_model.report.figures.style import BLUE, GREY, VERMILION, new_figure
+from procrustes_model.vocabulary import PHASES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from procrustes_model.network.train_result import PartCost, TrainCost
 
 
-def plot_train_cost(cost: TrainCost, path: str | Path) -> None:
-    """Draw density and energy of a run over its training steps, and write them as .png, .svg or .pdf.
+def draw_training(cost: TrainCost) -> Figure | None:
+    """Return a figure of energy and cycles of a training step over the iterations, beside dense training.
+
+    None where computations alone were counted.
+
+    Parameters
+    ----------
+    cost : TrainCost
+    """
+    if cost.macs:
+        return None
+    figure, axes = new_figure(3.8, 2)
+    edges = [0]
+    for part in cost.parts:
+        edges.append(edges[-1] + part.iterations)
+    dense = cost.dense.step()
+    steps = [part.step() for part in cost.parts]
+    energy_unit, energy_scale = energy_scale_of(max(dense.energy_pj, *(one.energy_pj for one in steps)))
+    cycle_unit, cycle_scale = cycle_scale_of(max(dense.cycles, *(one.cycles for one in steps)))
+    for axis, what, scale in zip(axes, ("energy_pj", "cycles"), (energy_scale, cycle_scale), strict=True):
+        below = [0.0] * len(cost.parts)
+        for phase in PHASES:
+            own = [getattr(part.step(phase), what) * scale for part in cost.parts]
+            above = [one + height for one, height in zip(below, own, strict=True)]
+            label = phase.replace("_", " ")
+            axis.stairs(
+                above, edges, baseline=below, fill=True, color=PHASE_COLORS[phase], linewidth=0, label=label
+            )
+            below = above
+        level = getattr(dense, what) * scale
+        axis.hlines(level, 0, edges[-1], color="black", linewidth=0.9, linestyle="--", label="dense training")
+        axis.set_xlim(0, edges[-1])
+        axis.set_ylim(0, 1.08 * max(level, *below))
+    axes[0].set_ylabel(f"energy / step [{energy_unit}]", fontsize=LABEL)
+    axes[1].set_ylabel(f"{cycle_unit} / step", fontsize=LABEL)
+    axes[0].set_xticklabels([])
+    axes[1].set_xlabel("iterations", fontsize=LABEL)
+    axes[0].set_title(
+        f"{cut(cost.network, 24)} on {cut(cost.architecture, 24)}, {cut(cost.design, 20)}", fontsize=LABEL
+    )
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=2, fontsize=SMALL, frameon=False, borderaxespad=0.2
+    )
+    return figure
+
+
+def draw_run(cost: TrainCost) -> Figure:
+    """Return a figure of density and energy of a run over its training steps.
 
     Energy, or computations where they alone were counted, is that of a training step over one of dense
     training. Parts that run at once are drawn as their mean.
@@ -19,14 +73,6 @@ def plot_train_cost(cost: TrainCost, path: str | Path) -> None:
     Parameters
     ----------
     cost : TrainCost
-    path : str or Path
-
-    Raises
-    ------
-    SpecError
-        When matplotlib is not installed.
-    OSError
-        When the file cannot be written.
     """
     figure, (upper, lower) = new_figure(2.9, 2)
     edges, densities, costs = curves(cost)
@@ -40,7 +86,7 @@ def plot_train_cost(cost: TrainCost, path: str | Path) -> None:
     for axis, most in ((upper, 1.0), (lower, max([1.0, *costs]))):
         axis.set_xlim(0, edges[-1])
         axis.set_ylim(0, 1.08 * most)
-    write_figure(figure, Path(path))
+    return figure
 
 
 def curves(cost: TrainCost) -> tuple[list[int], list[float], list[float]]:

@@ -46,8 +46,8 @@ def repeat_request(result: NetworkResult) -> RunRequest:
     result : NetworkResult
     """
     files = {name: file for name, (_, file, _) in _written(result).items()}
-    decisive = {name for name, one in options_of(RunRequest).items() if one.option.decides}
-    return RunRequest(**{name: result.inputs[name] for name in decisive} | files)
+    decisive = {name: one.recorded for name, one in options_of(RunRequest).items() if one.option.decides}
+    return RunRequest(**{name: result.inputs[word] for name, word in decisive.items()} | files)
 
 
 def repeat_command(result: NetworkResult) -> str:

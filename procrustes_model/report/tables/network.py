@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from procrustes_model.files import csv_text, write_atomically
+from procrustes_model.files import json_text as plain_json
 from procrustes_model.model.time import TIME_COLUMNS
 from procrustes_model.network.result import NetworkResult, Totals
 from procrustes_model.network.system import system_of
@@ -150,7 +151,9 @@ def tidy_text(result: NetworkResult) -> str:
 
 def layers_text(result: NetworkResult) -> str:
     """Return ``layers.csv``; columns: `LAYER_COLUMNS`, then ``energy_pj_<level>``."""
-    return csv_text([*LAYER_COLUMNS, *_energy_columns(result)], _layers(result))
+    flags = ("activations_assumed", "proven")
+    rows = ({**row, **{name: _flag(row[name]) for name in flags}} for row in layer_records(result))
+    return csv_text([*LAYER_COLUMNS, *_energy_columns(result)], rows)
 
 
 def totals_text(result: NetworkResult) -> str:
@@ -173,6 +176,13 @@ def ratios_text(result: NetworkResult) -> str:
 def system_text(result: NetworkResult) -> str:
     """Return ``system.csv``; columns: `SYSTEM_COLUMNS`."""
     return csv_text(list(SYSTEM_COLUMNS), _system(result))
+
+
+def json_text(result: NetworkResult) -> str:
+    """Return the rows of ``totals.csv`` and ``layers.csv`` as JSON, with what they are of."""
+    head = {"batch": result.batch, "designs": result.designs, "objective": result.objective}
+    rows = {"totals": list(_totals(result)), "layers": list(layer_records(result))}
+    return plain_json(_head(result) | head | rows)
 
 
 def write_tables(result: NetworkResult, folder: Path) -> list[Path]:
@@ -214,7 +224,8 @@ def _tidy(result: NetworkResult) -> Iterator[dict[str, Any]]:
             yield head | action
 
 
-def _layers(result: NetworkResult) -> Iterator[dict[str, Any]]:
+def layer_records(result: NetworkResult) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `layers_text` as plain data."""
     for row in result.rows:
         case, entry = row.case, row.entry
         imbalance = case.imbalance or {}
@@ -242,11 +253,11 @@ def _layers(result: NetworkResult) -> Iterator[dict[str, Any]]:
             "bits_weights": bits.get("Weights"),
             "bits_inputs": bits.get("Inputs"),
             "bits_outputs": bits.get("Outputs"),
-            "activations_assumed": _flag(entry.assumed),
+            "activations_assumed": entry.assumed,
             "imbalance_before": imbalance.get("before"),
             "imbalance_after": imbalance.get("after"),
             "work_spread": case.work_spread,
-            "proven": _flag(case.proven),
+            "proven": case.proven,
             "gap": case.gap,
             "dataflow": entry.note,
             "case": case.key,

@@ -43,13 +43,13 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 
 def train_cost_text(cost: TrainCost) -> str:
     """Return a row per part and phase, with the cost of one training step: `COLUMNS`."""
-    return csv_text(list(COLUMNS), _rows(cost))
+    return csv_text(list(COLUMNS), part_records(cost))
 
 
 def train_cost_json(cost: TrainCost) -> str:
     """Return a run as JSON: what it is, its parts as in the CSV, the sums of it and of dense training."""
     head = ("architecture", "network", "schedule", "design", "batch", "first_data_gradient", "macs")
-    rows = [{key: value for key, value in row.items() if key != _GRADIENT} for row in _rows(cost)]
+    rows = [{key: value for key, value in row.items() if key != _GRADIENT} for row in part_records(cost)]
     data = {key: getattr(cost, key) for key in head} | {
         "iterations": cost.iterations,
         "weight_density": cost.weight_density,
@@ -63,7 +63,8 @@ def train_cost_json(cost: TrainCost) -> str:
     return json_text(data)
 
 
-def _rows(cost: TrainCost) -> Iterator[dict[str, Any]]:
+def part_records(cost: TrainCost) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `train_cost_text` as plain data."""
     dense = {} if cost.macs else {phase: cost.dense.step(phase) for phase in PHASES}
     base = {phase: cost.dense.computations(phase) for phase in PHASES}
     for number, part in enumerate(cost.parts, 1):

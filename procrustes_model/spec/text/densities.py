@@ -58,6 +58,33 @@ def parse_tensor_densities(
     return found
 
 
+def by_tensor(
+    given: Mapping[str, Any], names: Sequence[str], roles: Mapping[Role, str], where: str
+) -> dict[str, Any]:
+    """Return what is given by tensor with the tensors' names in place of letters such as W, X and Y.
+
+    Parameters
+    ----------
+    given : mapping
+        Other names are left as they are.
+    names, roles, where
+        As `parse_tensor_densities` takes them.
+
+    Raises
+    ------
+    SpecError
+        When a tensor is given twice.
+    """
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        role = None if name in names else Role.of_letter(str(name))
+        tensor = name if role is None else roles.get(role, name)
+        if tensor in found:
+            raise SpecError(Issue(f"{tensor} of {where} is given twice, also as {name}", "keep one of them"))
+        found[tensor] = value
+    return found
+
+
 def check_tensor_densities(given: Mapping[Any, Any], names: Sequence[str], where: str) -> dict[str, float]:
     """Return densities by tensor from a mapping; see `parse_tensor_densities`."""
     issues = [_unknown(str(name), names, where) for name in given if name not in names]
