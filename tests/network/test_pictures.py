@@ -8,7 +8,7 @@ import pytest
 
 from procrustes_model.errors import SpecError
 from procrustes_model.network.result import NetworkResult
-from procrustes_model.network.train_cost import PartCost, TrainCost
+from procrustes_model.network.train_result import PartCost, TrainCost
 from procrustes_model.report.tables.network import json_text
 from procrustes_model.vocabulary import PHASES
 
