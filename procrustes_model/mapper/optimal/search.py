@@ -41,6 +41,7 @@ from procrustes_model.kernels.search.lattice import box_words
 from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory
+from procrustes_model.mapper.optimal.paths import Paths, is_eligible
 from procrustes_model.mapper.optimal.relaxation import Relaxation
 from procrustes_model.mapper.optimal.tables import OutOfMemory, Tables
 from procrustes_model.mapper.optimal.variants import Variants
@@ -105,6 +106,7 @@ class Optimal:
     least_open: float = 0.0
     patterns: int = 0
     patterns_pruned: int = 0
+    by_path: bool = False
 
     def run(self, seed: int = 0) -> Certificate:
         """Search until the best mapping is proven or the time is out.
@@ -124,7 +126,7 @@ class Optimal:
             try:
                 self.tables = Tables(self.space)
                 self._bound_apart()
-                queue = self._rank_patterns()
+                queue = self._walk_paths(self._rank_patterns())
                 if self.space.cost is not None and self.space.cost.on_masks:
                     self._look_ahead(queue, pool)
                 self._search_patterns(queue, pool)
@@ -274,6 +276,17 @@ class Optimal:
                 ranked.append((self.incumbent.score_bound(bound, steps), bound, number, keep))
         ranked.sort(key=lambda row: row[:3])
         return [(score, number, keep) for score, _, number, keep in ranked]
+
+    def _walk_paths(self, queue: list[tuple[float, int, Bools]]) -> list[tuple[float, int, Bools]]:
+        """Return the choices of what levels keep that shortest paths do not decide, with their bounds."""
+        if not is_eligible(self.space):
+            return queue
+        paths = Paths(self.tables, self.incumbent)
+        left = paths.decide(queue)
+        self.patterns_pruned += len(queue) - len(left)
+        self.incumbent.measured += paths.walked
+        self.by_path = not left
+        return left
 
     def _search_pattern(self, keep: Bools, least: float, pool: ThreadPoolExecutor) -> None:
         """Search the mappings that keep `keep`, whose objective is at least `least`."""
