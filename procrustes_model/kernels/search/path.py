@@ -32,7 +32,7 @@ from procrustes_model.kernels.search.path_arrays import Terrain, Trails, Ways
 ROUNDING = 1e-12
 """Relative room for the rounding of sums."""
 
-FIRST, TILE, PARTNER, STEP, REACHED, TENSOR = range(6)
+FIRST, TILE, PARTNER, STEP, REACHED, TENSOR, LEVEL = range(7)
 """Columns of `Trails.runs`."""
 
 OPEN = 96
@@ -43,7 +43,9 @@ DONE, PAUSED, CROWDED = -1, -2, -3
 
 
 @kernel
-def _charge(model: Model, ways: Ways, way: int, level: int, t: int, action: int, words: float, whole: bool) -> float:
+def _charge(
+    model: Model, ways: Ways, way: int, level: int, t: int, action: int, words: float, whole: bool
+) -> float:
     """Return the energy of words that each instance of a level moves; in whole accesses where `whole`."""
     packs = words / model.pack[level, t]
     if whole:
@@ -101,9 +103,19 @@ def _word_energy(
 
 
 @kernel
+def _covered(lattice: Lattice, terrain: Terrain, run: Ints, t: int, d: int, point: int, between: int) -> int:
+    """Return what a tile at `point` covers of a dimension: of the rank of a run what it did when that began."""
+    if run[FIRST] == d:
+        return int(run[TILE] * lattice.value[between, d])
+    if run[FIRST] >= 0 and terrain.partner[t, run[FIRST]] == d:
+        return int(run[PARTNER] * lattice.value[between, d])
+    return int(lattice.value[point, d])
+
+
+@kernel
 def _different(
-    model: Model, lattice: Lattice, terrain: Terrain, spread: int, t: int, point: int
-) -> float:  # fmt: skip
+    model: Model, lattice: Lattice, terrain: Terrain, spread: int, t: int, run: Ints, point: int, between: int
+) -> float:
     """Return how many different tiles at `point` the instances below a level hold; ranks of two dimensions."""
     coefficient, partner = model.problem.coefficient, terrain.partner
     total = 1.0
@@ -116,8 +128,8 @@ def _different(
         if n == 1:
             total *= m
         elif d < e:
-            a = rest = coefficient[t, d] * lattice.value[point, d]
-            g = b = coefficient[t, e] * lattice.value[point, e]
+            a = rest = coefficient[t, d] * _covered(lattice, terrain, run, t, d, point, between)
+            g = b = coefficient[t, e] * _covered(lattice, terrain, run, t, e, point, between)
             while rest:
                 g, rest = rest, g % rest
             total *= m * n - max(0, m - b // g) * max(0, n - a // g)
@@ -127,7 +139,7 @@ def _different(
 @kernel
 def different_tiles(
     model: Model, lattice: Lattice, terrain: Terrain, level: int, t: int, parent: int, child: int, ways: Ways,
-    way: int, point: int, most: bool,
+    way: int, point: int, run: Ints, most: bool,
 ) -> float:  # fmt: skip
     """Return the different tiles below one instance of a tensor's parent, among instances of a level.
 
@@ -143,23 +155,27 @@ def different_tiles(
     way : int
     point : int
         What has been placed.
+    run : int64[7]
+        The run that the tile is in: a row of `Trails.runs`.
     most : bool
         Whether to return the most, or the least, of what is not known.
     """
-    total, inside = 1.0, point
+    total = 1.0
+    known = run[LEVEL] if run[FIRST] >= 0 else level
+    at, inner = point, 0
     for j in range(level, child):
-        inside -= ways.spread[way, j]
-        if j >= parent and ways.least[way, j, t] == ways.most[way, j, t]:
-            total *= ways.least[way, j, t]
-        elif j >= parent:
-            at = point
-            for k in range(level, j + 1):
-                at -= ways.spread[way, k]
-            total *= ways.most[way, j, t] if most else _different(
-                model, lattice, terrain, ways.spread[way, j], t, at
-            )
-    for j in range(parent, min(level, child)):
-        total *= ways.most[way, j, t] if most else ways.least[way, j, t]
+        at -= ways.spread[way, j]
+    for j in range(child - 1, parent - 1, -1):
+        spread = ways.spread[way, j]
+        least, all_tiles = ways.least[way, j, t], ways.most[way, j, t]
+        if least == all_tiles or j < known:
+            total *= all_tiles if most else least
+        else:
+            # what instances of the next level cover: nothing has moved it since
+            total *= _different(model, lattice, terrain, spread, t, run, at, inner)
+        if j >= level:
+            at += spread
+        inner += spread
     return float(total)
 
 
@@ -257,13 +273,15 @@ def _may_match(
 
 
 @kernel
-def _name_run(trails: Trails, t: int, count: int, d: int, tile: int, partner: int, step: int, reached: int) -> int:
+def _name_run(
+    trails: Trails, t: int, count: int, d: int, tile: int, partner: int, step: int, reached: int, level: int
+) -> int:
     """Return the number of a run, which is entered if it is new; -1 where there is no room."""
     runs = trails.runs
     for i in range(count):
         if runs[i, TENSOR] < 0:
             runs[i, FIRST], runs[i, TILE], runs[i, PARTNER] = d, tile, partner
-            runs[i, STEP], runs[i, REACHED], runs[i, TENSOR] = step, reached, t
+            runs[i, STEP], runs[i, REACHED], runs[i, TENSOR], runs[i, LEVEL] = step, reached, t, level
             return i
         if (
             runs[i, TENSOR] == t
@@ -272,6 +290,7 @@ def _name_run(trails: Trails, t: int, count: int, d: int, tile: int, partner: in
             and runs[i, PARTNER] == partner
             and runs[i, STEP] == step
             and runs[i, REACHED] == reached
+            and runs[i, LEVEL] == level
         ):
             return i
     return -1
@@ -297,18 +316,19 @@ def _enter(
 
 @kernel
 def _settle(
-    model: Model, lattice: Lattice, terrain: Terrain, parent: Ints, ways: Ways, way: int, level: int, point: int,
-    inside: Ints, waiting: Floats, state: int, t: int,
+    model: Model, lattice: Lattice, terrain: Terrain, trails: Trails, parent: Ints, ways: Ways, way: int,
+    level: int, point: int, inside: Ints, waiting: Floats, state: int, t: int,
 ) -> float:  # fmt: skip
     """Return the energy of all pending tiles of a tensor when a loop outside `point` moves it as a whole."""
     visits = model.computes / (terrain.volume[point] * ways.units[way, level])
+    none = trails.runs[len(trails.runs) - 1]
     energy = 0.0
     for c in range(level + 1, len(model.pack)):
         if (state >> terrain.shift[t, c]) & terrain.mask[t] != 1:
             continue
         words = math.floor(terrain.tile[t, point - inside[level] + inside[c]] * visits + 0.5)
         different = different_tiles(
-            model, lattice, terrain, level, t, parent[c, t], c, ways, way, point, False
+            model, lattice, terrain, level, t, parent[c, t], c, ways, way, point, none, False
         )
         energy += link_energy(model, ways, way, t, parent[c, t], c, words, different, True) - waiting[c, t]
     return energy
@@ -344,10 +364,11 @@ def _slide(
             continue
         new &= ~(mask << shift)
         at = point - inside[level] + inside[c]
-        p, first, partner, step, reached = parent[c, t], d, e, move, move
+        p, first, partner, step, reached, began = parent[c, t], d, e, move, move, level
         along, across = lattice.value[at, d], lattice.value[at, e]
+        run = trails.runs[code - 2 if code > 1 else len(trails.runs) - 1]
         if code > 1:
-            run = trails.runs[code - 2]
+            began = run[LEVEL]
             first, along, across, step, reached = run[FIRST], run[TILE], run[PARTNER], run[STEP], run[REACHED]
             partner = terrain.partner[t, first]
             if d not in (first, partner):
@@ -359,18 +380,20 @@ def _slide(
         if code > 1:
             saved = float(size) if move == reached else kept if move == reached + step else 0.0
             reached += move
-        goes_on = several or _may_match(model, lattice, trails, t, first, partner, after, step, reached, apart)
-        most = different_tiles(model, lattice, terrain, level, t, p, c, ways, way, point, True)
+        goes_on = several or _may_match(
+            model, lattice, trails, t, first, partner, after, step, reached, apart
+        )
+        most = different_tiles(model, lattice, terrain, level, t, p, c, ways, way, point, run, True)
         if code > 1:  # the tile has been paid
             energy -= _word_energy(model, ways, way, t, p, c, most) * repeats * saved
         else:
             words = size * visits - repeats * saved
             if not goes_on:
                 words = math.floor(words + 0.5)
-            least = different_tiles(model, lattice, terrain, level, t, p, c, ways, way, point, False)
+            least = different_tiles(model, lattice, terrain, level, t, p, c, ways, way, point, run, False)
             energy += link_energy(model, ways, way, t, p, c, words, least, not goes_on)
         if goes_on:
-            number = _name_run(trails, t, mask - 1, first, along, across, step, reached)
+            number = _name_run(trails, t, mask - 1, first, along, across, step, reached, began)
             if number >= 0:
                 new |= (number + 2) << shift
             else:  # no room to follow it: the most that it may save
@@ -399,7 +422,9 @@ def _hope(
             size *= _side(model, t, d, e, run[TILE], run[PARTNER])
             visits = model.computes / (terrain.volume[point] * ways.units[way, level])
             rest = model.bounds[d] * model.bounds[e] / (lattice.value[point, d] * lattice.value[point, e])
-            most = different_tiles(model, lattice, terrain, level, t, parent[c, t], c, ways, way, point, True)
+            most = different_tiles(
+                model, lattice, terrain, level, t, parent[c, t], c, ways, way, point, run, True
+            )
             price = _word_energy(model, ways, way, t, parent[c, t], c, most)
             hope += price * size * visits * (1 - 1 / rest)
     return hope
@@ -407,8 +432,9 @@ def _hope(
 
 @kernel
 def compute_energy(
-    model: Model, lattice: Lattice, terrain: Terrain, parent: Ints, ways: Ways, way: int, level: int, point: int
-) -> float:
+    model: Model, lattice: Lattice, terrain: Terrain, trails: Trails, parent: Ints, ways: Ways, way: int,
+    level: int, point: int,
+) -> float:  # fmt: skip
     """Return what serving the compute units costs more than at least once the network below a level is known.
 
     Parameters
@@ -416,6 +442,7 @@ def compute_energy(
     model : Model
     lattice : Lattice
     terrain : Terrain
+    trails : Trails
     parent : int64[L + 1, T]
     ways : Ways
     way, level : int
@@ -434,7 +461,8 @@ def compute_energy(
         if level == levels:
             energy += link_energy(model, ways, way, t, p, levels, words, least, True)
         elif shared == 1 and level >= p and ways.least[way, level, t] < ways.most[way, level, t]:
-            exact = _different(model, lattice, terrain, ways.spread[way, level], t, point)
+            none = trails.runs[len(trails.runs) - 1]
+            exact = _different(model, lattice, terrain, ways.spread[way, level], t, none, point, 0)
             exact *= least / ways.least[way, level, t]
             energy += link_energy(model, ways, way, t, p, levels, words, exact, True)
             energy -= link_energy(model, ways, way, t, p, levels, words, least, True)
@@ -483,10 +511,12 @@ def describe_ways(model: Model, lattice: Lattice, terrain: Terrain, ways: Ways) 
 
 
 @kernel
-def bound_computing(model: Model, lattice: Lattice, terrain: Terrain, parent: Ints, ways: Ways, least: Floats) -> None:
+def bound_computing(
+    model: Model, lattice: Lattice, terrain: Terrain, trails: Trails, parent: Ints, ways: Ways, least: Floats
+) -> None:
     """Fill in (float64[S]) what serving the compute units costs at least, by row."""
     for way in range(len(least)):
-        least[way] = compute_energy(model, lattice, terrain, parent, ways, way, len(model.pack), 0)
+        least[way] = compute_energy(model, lattice, terrain, trails, parent, ways, way, len(model.pack), 0)
 
 
 @kernel
@@ -536,7 +566,7 @@ def _place_loops(
                 continue
             new &= ~mine
             spent += _settle(
-                model, lattice, terrain, parent, ways, way, level, point, inside, waiting, state, t
+                model, lattice, terrain, trails, parent, ways, way, level, point, inside, waiting, state, t
             )
         if not slides:
             for axis in range(len(terrain.axis_dimension)):
@@ -583,7 +613,7 @@ def _pass_boundary(
         if keep[level, t]:
             state |= 1 << terrain.shift[t, level]
             cost += waiting[level, t]
-    cost += compute_energy(model, lattice, terrain, parent, ways, way, level - 1, point)
+    cost += compute_energy(model, lattice, terrain, trails, parent, ways, way, level - 1, point)
     after = point + ways.spread[way, level - 1]
     return _reach(
         model, lattice, terrain, trails, parent, ways, way, level - 1, node, inside, after, state, cost,
@@ -611,11 +641,23 @@ def _prepare(
                         words *= lattice.value[last - inside[0] + inside[c], d]
                 p = parent[c, t]
                 different = different_tiles(
-                    model, lattice, terrain, levels, t, p, c, ways, way, 0, False
+                    model,
+                    lattice,
+                    terrain,
+                    levels,
+                    t,
+                    p,
+                    c,
+                    ways,
+                    way,
+                    0,
+                    trails.runs[len(trails.runs) - 1],
+                    False,
                 )
                 waiting[c, t] = link_energy(model, ways, way, t, p, c, words, different, True)
     for i in range(len(trails.runs)):
         trails.runs[i, TENSOR] = -1
+    trails.runs[len(trails.runs) - 1, FIRST] = -1
 
 
 @kernel
@@ -637,8 +679,8 @@ def _walk(
     levels, points, tensors = len(model.pack), len(terrain.volume), len(model.kind)
     inside, waiting = np.empty(levels + 1, np.int64), np.zeros((levels, tensors))
     _prepare(model, lattice, terrain, trails, keep, parent, ways, way, inside, waiting)
-    cost = model.base + compute_energy(model, lattice, terrain, parent, ways, way, levels, 0)
-    cost += compute_energy(model, lattice, terrain, parent, ways, way, levels - 1, 0)
+    cost = model.base + compute_energy(model, lattice, terrain, trails, parent, ways, way, levels, 0)
+    cost += compute_energy(model, lattice, terrain, trails, parent, ways, way, levels - 1, 0)
     start = inside[levels - 1]
     count = 0
     if cost + togo[levels - 1, start] <= limit:
@@ -660,8 +702,20 @@ def _walk(
                 elif level == 0 and point == points - 1 and fits[0, point]:
                     cost, state = trails.cost[node], trails.state[node]
                     for t in range(tensors):
-                        cost += _settle(
-                            model, lattice, terrain, parent, ways, way, 0, point, inside, waiting, state, t
+                        cost += _settle(  # fmt: skip
+                            model,
+                            lattice,
+                            terrain,
+                            trails,
+                            parent,
+                            ways,
+                            way,
+                            0,
+                            point,
+                            inside,
+                            waiting,
+                            state,
+                            t,
                         )
                     if cost < best:
                         best, end = cost, node

@@ -58,9 +58,10 @@ class Trails(NamedTuple):
     heads : int64[2, V]
         First node of a point in a level's temporal loops, and in those of the next level outside; -1 between
         calls.
-    runs : int64[R, 6]
+    runs : int64[R, 7]
         The runs of sliding windows that go on: dimension of the first loop, what the tile covers of it and of
-        its partner, the step of the first loop, the sum of all steps, tensor.
+        its partner, the step of the first loop, the sum of all steps, tensor, level of the first loop. The last
+        row is none.
     known : int64[K, 10]
         What has been found about runs: `_may_match`.
     """

@@ -99,7 +99,7 @@ class Paths:
             np.empty(NODES),
             *(np.empty(NODES, np.int64) for _ in range(5)),
             np.full((2, points), -1, np.int64),
-            np.full((1 << RUN_BITS, 6), -1, np.int64),
+            np.full((1 << RUN_BITS, 7), -1, np.int64),
             np.zeros((KNOWN, 10), np.int64),
         )
         self.ways = self._list_ways()
@@ -118,12 +118,16 @@ class Paths:
         bits = min(RUN_BITS, spare // max(1, int(slides.sum()) * (levels - 1)))
         width = np.where(slides, bits, 1)
         shift, mask = np.zeros((tensors, levels), np.int64), (1 << width) - 1
-        shift[:, 1:] = (np.cumsum(np.repeat(width, levels - 1)) - np.repeat(width, levels - 1)).reshape(tensors, -1)
-        every = np.array([sum(int(mask[t]) << int(at) for at in shift[t, 1:]) for t in range(tensors)], np.int64)
+        shift[:, 1:] = (np.cumsum(np.repeat(width, levels - 1)) - np.repeat(width, levels - 1)).reshape(
+            tensors, -1
+        )
+        every = np.array(
+            [sum(int(mask[t]) << int(at) for at in shift[t, 1:]) for t in range(tensors)], np.int64
+        )
         axis_dimension = np.array(
             [int(np.flatnonzero(lattice.value[stride] > 1)[0]) for stride in lattice.axis_stride], np.int64
         )
-        several = space.rules.factors[:, 0].sum(axis=2) > 1
+        several = (space.rules.factors[:, 0] & (lattice.divisors > 1)).any(axis=2)
         return Terrain(
             lattice.value.astype(float).prod(axis=1),
             self.tables.floor.tile,
@@ -233,7 +237,9 @@ class Paths:
         key = parent[-1].tobytes()
         if key not in self._computing:
             least = np.empty(len(self.ways.steps))
-            bound_computing(self.space.model, self.space.lattice, self.terrain, parent, self.ways, least)
+            bound_computing(
+                self.space.model, self.space.lattice, self.terrain, self.trails, parent, self.ways, least
+            )
             self._computing[key] = least
         return self._computing[key]
 
