@@ -6,6 +6,12 @@ from typing import NamedTuple
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
 from procrustes_model.kernels.jit import by_reference
+from procrustes_model.kernels.search.arrays import Lattice
+
+RUN_COLUMNS = 9
+
+FIRST, TILE, ACROSS, STEP, REACHED, TENSOR, LEVEL, ALONG_AT, ACROSS_AT = range(RUN_COLUMNS)
+"""Columns of `Trails.runs`."""
 
 
 @by_reference
@@ -18,8 +24,8 @@ class Terrain(NamedTuple):
         Operations inside a point.
     tile : int64[T, V]
         Words of a tile at a point.
-    axis_dimension : int64[A]
-        The dimension of each prime.
+    prime : bool[D, n]
+        Whether a divisor is a prime.
     partner : int64[T, D]
         The other dimension of the rank that a dimension indexes; -1 where there is none.
     loops : bool[L, D]
@@ -34,7 +40,7 @@ class Terrain(NamedTuple):
 
     volume: Floats
     tile: Ints
-    axis_dimension: Ints
+    prime: Bools
     partner: Ints
     loops: Bools
     shift: Ints
@@ -51,19 +57,19 @@ class Trails(NamedTuple):
     cost : float64[N]
         Energy spent from the inside to here, in pJ.
     state : int64[N]
-        What is pending: a code for every tensor at every level.
+        What is pending: of every tensor at every level 0 nothing, 1 a tile, else 2 and more the number of a run.
     point, level, before, beside : int64[N]
         Point; level whose temporal loops come next; the node before, -1 at the start; the next node of the
         same point, -1 at the last.
     heads : int64[2, V]
         First node of a point in a level's temporal loops, and in those of the next level outside; -1 between
         calls.
-    runs : int64[R, 7]
+    runs : int64[R, 9]
         The runs of sliding windows that go on: dimension of the first loop, what the tile covers of it and of
-        its partner, the step of the first loop, the sum of all steps, tensor, level of the first loop. The last
-        row is none.
-    known : int64[K, 10]
-        What has been found about runs: `_may_match`.
+        its partner, the step of the first loop, the sum of all steps, tensor, level of the first loop, levels of
+        the last loops over the two dimensions, -1 where there is none. The last row is none.
+    known : int64[K, 9]
+        What has been found about runs: `path._may_match`.
     """
 
     cost: Floats
@@ -90,7 +96,8 @@ class Ways(NamedTuple):
     units : float64[S, L + 1]
         Instances used.
     fresh : float64[S, L]
-        Output elements that an instance comes to, at most; exact without sliding windows and gaps.
+        Output elements that an instance comes to, at most; exact without gaps, and without spatial loops over
+        what slides.
     least, most : float64[S, L, T]
         Different tiles in the network below a level, at least and at most.
     """
@@ -101,3 +108,41 @@ class Ways(NamedTuple):
     fresh: Floats
     least: Floats
     most: Floats
+
+
+@by_reference
+class Road(NamedTuple):
+    """Where paths lead for one choice of what levels keep.
+
+    Attributes
+    ----------
+    lattice : Lattice
+    terrain : Terrain
+    trails : Trails
+    ways : Ways
+    keep : bool[L, T]
+    parent : int64[L + 1, T]
+        The innermost level outside a level that keeps the tensor; last, outside the compute units.
+    fits : bool[L, V]
+        Whether what a level keeps fits.
+    togo : float64[L, V]
+        Least energy of filling the levels from `level` outwards when loops there have covered a point.
+    inside : int64[L + 1]
+        All spatial loops at a level and further in, as a point: of the way that is looked at.
+    waiting : float64[L, T]
+        Least energy of filling a level with a tensor, which is counted from when the tile stands.
+    settled : float64[T]
+        Room for what settling costs at a node.
+    """
+
+    lattice: Lattice
+    terrain: Terrain
+    trails: Trails
+    ways: Ways
+    keep: Bools
+    parent: Ints
+    fits: Bools
+    togo: Floats
+    inside: Ints
+    waiting: Floats
+    settled: Floats

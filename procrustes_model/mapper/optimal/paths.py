@@ -15,17 +15,11 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import FILL, OK, READ, UPDATE, Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED, SLACK
-from procrustes_model.kernels.search.path import (
-    CROWDED,
-    DONE,
-    PAUSED,
-    bound_computing,
-    describe_ways,
-    find_path,
-    least_outside,
-)
-from procrustes_model.kernels.search.path_arrays import Terrain, Trails, Ways
+from procrustes_model.kernels.search.path import CROWDED, DONE, PAUSED, find_path, least_outside
+from procrustes_model.kernels.search.path_arrays import RUN_COLUMNS, Road, Terrain, Trails, Ways
+from procrustes_model.kernels.search.path_links import bound_computing, describe_ways
 from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.lattice import list_primes
 from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.space import Space
 
@@ -84,25 +78,41 @@ class Paths:
     incumbent: Incumbent
     walked: int = 0
     space: Space = field(init=False)
-    terrain: Terrain = field(init=False)
-    trails: Trails = field(init=False)
-    ways: Ways | None = field(init=False)
+    road: Road | None = field(init=False)
     inner: Ints = field(init=False)
     _filling: dict[tuple[int, bytes, bytes], Floats] = field(default_factory=dict)
     _computing: dict[bytes, Floats] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.space = self.tables.space
-        self.terrain = self._describe()
-        points = len(self.space.lattice.indices)
-        self.trails = Trails(
+        self.road = None
+        ways = self._list_ways()
+        if ways is None:
+            return
+        space, model = self.space, self.space.model
+        levels, tensors, points = space.levels, len(model.kind), len(space.lattice.indices)
+        trails = Trails(
             np.empty(NODES),
             *(np.empty(NODES, np.int64) for _ in range(5)),
             np.full((2, points), -1, np.int64),
-            np.full((1 << RUN_BITS, 7), -1, np.int64),
-            np.zeros((KNOWN, 10), np.int64),
+            np.full((1 << RUN_BITS, RUN_COLUMNS), -1, np.int64),
+            np.zeros((KNOWN, 9), np.int64),
         )
-        self.ways = self._list_ways()
+        self.road = Road(
+            space.lattice,
+            self._describe(),
+            trails,
+            ways,
+            np.ones((levels, tensors), np.bool_),
+            np.zeros((levels + 1, tensors), np.int64),
+            np.ones((levels, points), np.bool_),
+            np.zeros((levels, points)),
+            np.zeros(levels + 1, np.int64),
+            np.zeros((levels, tensors)),
+            np.zeros(tensors),
+        )
+        describe_ways(model, self.road)
+        self.inner = np.cumsum(ways.spread[:, ::-1], axis=1)[:, ::-1]
 
     def _describe(self) -> Terrain:
         space, model = self.space, self.space.model
@@ -124,16 +134,13 @@ class Paths:
         every = np.array(
             [sum(int(mask[t]) << int(at) for at in shift[t, 1:]) for t in range(tensors)], np.int64
         )
-        axis_dimension = np.array(
-            [int(np.flatnonzero(lattice.value[stride] > 1)[0]) for stride in lattice.axis_stride], np.int64
-        )
-        several = (space.rules.factors[:, 0] & (lattice.divisors > 1)).any(axis=2)
+        prime = np.array([[len(list_primes(int(n))) == 1 for n in row] for row in lattice.divisors])
         return Terrain(
             lattice.value.astype(float).prod(axis=1),
             self.tables.floor.tile,
-            axis_dimension,
+            prime,
             partner,
-            several,
+            (space.rules.factors[:, 0] & (lattice.divisors > 1)).any(axis=2),
             shift,
             mask,
             every,
@@ -157,7 +164,7 @@ class Paths:
             first = np.argmax(apart != 0, axis=1)
             known = known[apart[np.arange(len(known)), first] >= 0]
         tensors = len(space.model.kind)
-        ways = Ways(
+        return Ways(
             np.ascontiguousarray(known),
             np.empty(len(known)),
             np.empty((len(known), levels + 1)),
@@ -165,9 +172,6 @@ class Paths:
             np.empty((len(known), levels, tensors)),
             np.empty((len(known), levels, tensors)),
         )
-        describe_ways(space.model, lattice, self.terrain, ways)
-        self.inner = np.cumsum(known[:, ::-1], axis=1)[:, ::-1]
-        return ways
 
     def decide(self, queue: list[tuple[float, int, Bools]]) -> list[tuple[float, int, Bools]]:
         """Return the choices that are not decided, with higher bounds of the objective, least first.
@@ -177,7 +181,7 @@ class Paths:
         queue : list of (float, int, bool[L, T])
             Bound, number and what levels keep.
         """
-        if self.ways is None:
+        if self.road is None:
             return queue
         left = []
         for bound, number, keep in queue:
@@ -192,15 +196,16 @@ class Paths:
 
     def _decide(self, keep: Bools) -> float:
         """Return what the objective of no mapping falls below that keeps `keep` and has not been evaluated."""
-        space, incumbent, ways, terrain = self.space, self.incumbent, self.ways, self.terrain
-        assert ways is not None
-        model, lattice, levels = space.model, space.lattice, space.levels
+        space, incumbent, road = self.space, self.incumbent, self.road
+        assert road is not None
+        model, ways, levels = space.model, road.ways, space.levels
         parent = np.full((levels + 1, keep.shape[1]), -1, np.int64)
         for level in range(1, levels + 1):
             parent[level] = np.where(keep[level - 1], level - 1, parent[level - 1])
         fits = np.array([self.tables.fits(level, keep[level]) for level in range(levels)])
-        togo = np.zeros((levels, len(terrain.volume)))
-        least = self._least_computing(parent) + model.base
+        togo = np.zeros((levels, len(fits[0])))
+        road = road._replace(keep=keep, parent=parent, fits=fits, togo=togo)
+        least = self._least_computing(road) + model.base
         for level in range(1, levels):
             filling = self._least_filling(level, keep[level], parent[level])
             togo[level] = togo[level - 1] + filling
@@ -213,10 +218,7 @@ class Paths:
         by_bound = by_bound[: int(finite.sum())]
         position, lowest, open_ways = np.zeros(1, np.int64), math.inf, 0
         while True:
-            row, energy, node = find_path(
-                model, lattice, terrain, self.trails, keep, fits, parent, ways, by_bound, least, togo,
-                incumbent.goal, position, EFFORT,
-            )  # fmt: skip
+            row, energy, node = find_path(model, road, by_bound, least, incumbent.goal, position, EFFORT)
             if row == DONE:
                 return lowest
             rest = by_bound[position[0] :]
@@ -231,16 +233,12 @@ class Paths:
                 bound = incumbent.score_bound(energy, float(ways.steps[row]))
                 lowest, open_ways = min(lowest, bound), open_ways + 1
 
-    def _least_computing(self, parent: Ints) -> Floats:
+    def _least_computing(self, road: Road) -> Floats:
         """Return by way what serving the compute units costs at least."""
-        assert self.ways is not None
-        key = parent[-1].tobytes()
+        key = road.parent[-1].tobytes()
         if key not in self._computing:
-            least = np.empty(len(self.ways.steps))
-            bound_computing(
-                self.space.model, self.space.lattice, self.terrain, self.trails, parent, self.ways, least
-            )
-            self._computing[key] = least
+            self._computing[key] = np.empty(len(road.ways.steps))
+            bound_computing(self.space.model, road, self._computing[key])
         return self._computing[key]
 
     def _least_filling(self, level: int, kept: Bools, parents: Ints) -> Floats:
@@ -256,7 +254,7 @@ class Paths:
         if key in self._filling:
             return self._filling[key]
         space, model, floor = self.space, self.space.model, self.tables.floor
-        points = len(self.terrain.volume)
+        points = len(floor.tile[0])
         alone = math.prod(space.mesh[:level]) == 1
         price, constant = np.zeros(len(model.kind)), 0.0
         for t in np.flatnonzero(kept).tolist():
@@ -309,8 +307,8 @@ class Paths:
 
     def _trace(self, keep: Bools, way: int, node: int) -> NestArrays:
         """Return the nest of a path as a batch of one."""
-        assert self.ways is not None
-        space, trails, value = self.space, self.trails, self.space.lattice.value
+        assert self.road is not None
+        space, trails, value = self.space, self.road.trails, self.space.lattice.value
         nests = space.nests(1)
         orders: list[list[int]] = [[] for _ in range(space.levels)]
         while (before := int(trails.before[node])) >= 0:
@@ -326,7 +324,7 @@ class Paths:
         for level, order in enumerate(orders):  # outermost first
             rest = [d for d in range(len(space.model.bounds)) if d not in order]
             nests.order[0, level] = [*rest, *order]
-            spread = int(self.ways.spread[way, level])
+            spread = int(self.road.ways.spread[way, level])
             x = int(space.parts[level, spread])
             nests.spatial[0, level, 0] = value[x]
             nests.spatial[0, level, 1] = value[spread] // value[x]
