@@ -30,6 +30,7 @@ from procrustes_model.kernels.search.path_arrays import (
     ACROSS,
     ACROSS_AT,
     ALONG_AT,
+    CHARGED,
     FIRST,
     LEVEL,
     REACHED,
@@ -39,6 +40,8 @@ from procrustes_model.kernels.search.path_arrays import (
     Road,
 )
 from procrustes_model.kernels.search.path_links import (
+    NEW,
+    UNKNOWN,
     compute_energy,
     different_tiles,
     link_energy,
@@ -182,7 +185,7 @@ def _settle(model: Model, road: Road, way: int, level: int, point: int, state: i
         if (state >> terrain.shift[t, c]) & terrain.mask[t] == 1:
             words = math.floor(terrain.tile[t, point - road.inside[level] + road.inside[c]] * visits + 0.5)
             different = different_tiles(model, road, way, level, t, c, point, none, False)
-            energy += link_energy(model, road, way, t, c, words, different, False) - road.waiting[c, t]
+            energy += link_energy(model, road, way, t, c, words, different, NEW) - road.waiting[c, t]
     return energy
 
 
@@ -238,16 +241,21 @@ def _slide(
         side = side_words(model, terrain, t, asked[FIRST], asked[TILE], asked[ACROSS])
         size = terrain.tile[t, at] // side_words(model, terrain, t, d, value[at, d], value[at, e]) * side
         kept = size // side * max(0, side - asked[STEP])
-        if code == 1:
-            least = different_tiles(model, road, way, level, t, c, point, run, False)
-            words = math.floor(size * visits - repeats * kept + 0.5)
-            energy += link_energy(model, road, way, t, c, words, least, False)
+        least = different_tiles(model, road, way, level, t, c, point, run, False)
         most = different_tiles(model, road, way, level, t, c, point, run, True)
-        spared = 0.0  # of what has been charged
+        modulus, spared = terrain.modulus[t], 0.0  # of what has been charged
+        if code == 1:
+            words = math.floor(size * visits - repeats * kept + 0.5)
+            energy += link_energy(model, road, way, t, c, words, least, NEW)
+            asked[CHARGED] = words % modulus
         if code > 1 and move == asked[REACHED]:
-            spared = repeats * size
+            spared = math.floor(repeats * size + 0.5)
         elif code > 1 and move == asked[REACHED] + asked[STEP]:
-            spared = repeats * kept
+            spared = math.floor(repeats * kept + 0.5)
+        if spared > 0:
+            charged = float(asked[CHARGED]) if least == most and modulus > 1 else UNKNOWN
+            energy -= link_energy(model, road, way, t, c, spared, most, charged)
+            asked[CHARGED] = (asked[CHARGED] - spared) % modulus
         asked[REACHED] += move
         if several or _may_match(
             model, road, t, asked[FIRST], after, asked[STEP], asked[REACHED], inside[0] - inside[level]
@@ -256,9 +264,7 @@ def _slide(
             if number >= 0:
                 new |= (number + 2) << shift
             else:  # no room to follow it: the most that it may spare
-                spared += (visits - repeats) * size
-        if spared > 0:
-            energy -= link_energy(model, road, way, t, c, math.floor(spared + 0.5), most, True)
+                energy -= link_energy(model, road, way, t, c, (visits - repeats) * size, most, UNKNOWN)
     return energy, new
 
 
@@ -282,9 +288,9 @@ def _hope(model: Model, road: Road, way: int, level: int, point: int, state: int
             visits = model.computes / (terrain.volume[point] * road.ways.units[way, level])
             rest = model.bounds[d] * model.bounds[e] / (value[point, d] * value[point, e])
             most = different_tiles(model, road, way, level, t, c, point, run, True)
-            hope += link_energy(model, road, way, t, c, size * visits * (1 - 1 / rest), most, True)
+            hope += link_energy(model, road, way, t, c, size * visits * (1 - 1 / rest), most, UNKNOWN)
             # each loop that goes on may spare a part of an access more
-            hope += math.log2(rest) * link_energy(model, road, way, t, c, 1.0, most, True)
+            hope += math.log2(rest) * link_energy(model, road, way, t, c, 1.0, most, UNKNOWN)
     return hope
 
 
@@ -380,7 +386,7 @@ def _prepare(model: Model, road: Road, way: int) -> None:
                     if not model.irrelevant[t, d]:
                         words *= value[last - road.inside[0] + road.inside[c], d]
                 different = different_tiles(model, road, way, levels, t, c, 0, runs[len(runs) - 1], False)
-                road.waiting[c, t] = link_energy(model, road, way, t, c, words, different, False)
+                road.waiting[c, t] = link_energy(model, road, way, t, c, words, different, NEW)
 
 
 @kernel

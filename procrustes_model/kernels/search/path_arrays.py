@@ -8,9 +8,9 @@ from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
 from procrustes_model.kernels.jit import by_reference
 from procrustes_model.kernels.search.arrays import Lattice
 
-RUN_COLUMNS = 9
+RUN_COLUMNS = 10
 
-FIRST, TILE, ACROSS, STEP, REACHED, TENSOR, LEVEL, ALONG_AT, ACROSS_AT = range(RUN_COLUMNS)
+FIRST, TILE, ACROSS, STEP, REACHED, TENSOR, LEVEL, ALONG_AT, ACROSS_AT, CHARGED = range(RUN_COLUMNS)
 """Columns of `Trails.runs`."""
 
 
@@ -36,6 +36,8 @@ class Terrain(NamedTuple):
         The bits of such a code.
     every : int64[T]
         The bits of all codes of a tensor.
+    modulus : int64[T]
+        A multiple of all numbers of elements that an access moves; 1 where that is large.
     """
 
     volume: Floats
@@ -46,6 +48,7 @@ class Terrain(NamedTuple):
     shift: Ints
     mask: Ints
     every: Ints
+    modulus: Ints
 
 
 @by_reference
@@ -64,10 +67,11 @@ class Trails(NamedTuple):
     heads : int64[2, V]
         First node of a point in a level's temporal loops, and in those of the next level outside; -1 between
         calls.
-    runs : int64[R, 9]
+    runs : int64[R, 10]
         The runs of sliding windows that go on: dimension of the first loop, what the tile covers of it and of
         its partner, the step of the first loop, the sum of all steps, tensor, level of the first loop, levels of
-        the last loops over the two dimensions, -1 where there is none. The last row is none.
+        the last loops over the two dimensions, -1 where there is none, and the words charged so far, modulo
+        `Terrain.modulus`. The last row is none.
     known : int64[K, 9]
         What has been found about runs: `path._may_match`.
     """

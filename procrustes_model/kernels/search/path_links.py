@@ -10,10 +10,13 @@ from procrustes_model.kernels.search.arrays import Model
 from procrustes_model.kernels.search.bounds import least_steps
 from procrustes_model.kernels.search.path_arrays import ACROSS, FIRST, LEVEL, TILE, Road, Terrain
 
+NEW, UNKNOWN = -1.0, -2.0
+"""What `link_energy` takes for words that have been charged: none, and a number that is not known."""
+
 
 @kernel
 def link_energy(
-    model: Model, road: Road, way: int, t: int, level: int, words: float, different: float, spared: bool
+    model: Model, road: Road, way: int, t: int, level: int, words: float, different: float, charged: float
 ) -> float:
     """Return the energy of moving words of a tensor from its parent into each instance of a level.
 
@@ -27,9 +30,10 @@ def link_energy(
     words : float
     different : float
         Tiles below one instance of the parent.
-    spared : bool
-        Whether the words are some of those that have been charged and are not moved after all: then what is
-        returned is no less than the difference that they make.
+    charged : float
+        NEW: the words are all that move. Else they are some of those that have been charged, and what is returned
+        is the difference that they make; how many have been charged, modulo what accesses hold; or UNKNOWN, for
+        no less than that difference.
     """
     parent, output, inside = road.parent[level, t], model.output[t], level < len(model.pack)
     energy = 0.0
@@ -37,12 +41,17 @@ def link_energy(
         at, moved = (level, words) if action == FILL else (parent, words * different)
         if (action == FILL and not inside) or (action == UPDATE and not output):
             continue
-        if output and action != UPDATE and not spared:
-            moved = max(0.0, moved - road.ways.fresh[way, at])
         pack, units = model.pack[at, t], road.ways.units[way, at]
-        packs = math.ceil(moved / pack - 1e-9)
-        if spared and packs * pack > moved + 1e-6:
-            packs = moved / pack + (pack - 1) / pack
+        fresh = road.ways.fresh[way, at] if output and action != UPDATE else 0.0
+        if charged == NEW:
+            moved = max(0.0, moved - fresh)
+            packs = math.ceil(moved / pack - 1e-9)
+        elif charged == UNKNOWN or pack == 1:
+            packs = (moved + pack - 1) / pack
+        else:
+            before = (charged if action == FILL else charged * different) - fresh
+            before += pack * math.ceil((moved - before) / pack)
+            packs = math.ceil(before / pack - 1e-9) - math.ceil((before - moved) / pack - 1e-9)
         ported = min(units, float(model.machine.ports[at]))
         energy += ported * packs * model.energy[at, t, action] + units * moved * model.served[at, t, action]
     return float(energy)
@@ -108,7 +117,7 @@ def different_tiles(
     t, child : int
     point : int
         What has been placed.
-    run : int64[9]
+    run : int64[10]
         The run that the tile is in: a row of `Trails.runs`.
     most : bool
         Whether to return the most, or the least, of what is not known.
@@ -151,7 +160,7 @@ def compute_energy(model: Model, road: Road, way: int, level: int, point: int) -
             least *= ways.least[way, j, t]
             shared += ways.least[way, j, t] < ways.most[way, j, t]
         if level == levels:
-            energy += link_energy(model, road, way, t, levels, words, least, False)
+            energy += link_energy(model, road, way, t, levels, words, least, NEW)
         elif (
             shared == 1
             and level >= road.parent[levels, t]
@@ -160,8 +169,8 @@ def compute_energy(model: Model, road: Road, way: int, level: int, point: int) -
             none = road.trails.runs[len(road.trails.runs) - 1]
             exact = _different(model, road, ways.spread[way, level], t, none, point, 0)
             exact *= least / ways.least[way, level, t]
-            energy += link_energy(model, road, way, t, levels, words, exact, False)
-            energy -= link_energy(model, road, way, t, levels, words, least, False)
+            energy += link_energy(model, road, way, t, levels, words, exact, NEW)
+            energy -= link_energy(model, road, way, t, levels, words, least, NEW)
     return energy
 
 

@@ -29,6 +29,9 @@ STATE_BITS = 62
 RUN_BITS = 7
 """Bits of it for a level and a tensor with a sliding window, at most."""
 
+MOST_MODULUS = 64
+"""Remainders of accesses that are told apart: each may name a run of its own."""
+
 NODES = 400_000
 """Nodes of one path: a fraction of a second."""
 
@@ -134,6 +137,7 @@ class Paths:
         every = np.array(
             [sum(int(mask[t]) << int(at) for at in shift[t, 1:]) for t in range(tensors)], np.int64
         )
+        modulus = np.lcm.reduce(model.pack, axis=0)
         prime = np.array([[len(list_primes(int(n))) == 1 for n in row] for row in lattice.divisors])
         return Terrain(
             lattice.value.astype(float).prod(axis=1),
@@ -144,6 +148,7 @@ class Paths:
             shift,
             mask,
             every,
+            np.where(modulus <= MOST_MODULUS, modulus, 1),
         )
 
     def _list_ways(self) -> Ways | None:
