@@ -106,7 +106,11 @@ class Optimal:
     least_open: float = 0.0
     patterns: int = 0
     patterns_pruned: int = 0
+    on_paths: bool = field(init=False)
     by_path: bool = False
+
+    def __post_init__(self) -> None:
+        self.on_paths = is_eligible(self.space)
 
     def run(self, seed: int = 0) -> Certificate:
         """Search until the best mapping is proven or the time is out.
@@ -192,7 +196,7 @@ class Optimal:
         size, cost = self.space.size(), self.space.cost
         small = size is not None and size <= SMALL
         if cost is None:
-            ways, length = (1, WALK // 4) if small else (WALKS, WALK)
+            ways, length = (1, WALK // 4) if small or self.on_paths else (WALKS, WALK)
         else:
             ways, length = SPARSE_WALKS, SPARSE_WALK // 10 if small else SPARSE_WALK // 2
         if small and size is not None:
@@ -266,9 +270,11 @@ class Optimal:
         for number, keep in self.space.numbered_patterns(inside_first=True):
             self.patterns += 1
             self.incumbent.deadline.check()
-            bound = self.tables.family_bound(keep, self.incumbent.goal)
+            bound = 0.0
             if compulsory is not None:
-                bound = max(bound, compulsory.energy(keep))
+                bound = compulsory.energy(keep)
+            if not self.on_paths:  # which have bounds of their own
+                bound = max(bound, self.tables.family_bound(keep, self.incumbent.goal))
             hopeless = not math.isfinite(bound) or not math.isfinite(steps)
             if hopeless or self.incumbent.excludes(bound, steps):
                 self.patterns_pruned += 1
@@ -279,7 +285,7 @@ class Optimal:
 
     def _walk_paths(self, queue: list[tuple[float, int, Bools]]) -> list[tuple[float, int, Bools]]:
         """Return the choices of what levels keep that shortest paths do not decide, with their bounds."""
-        if not is_eligible(self.space):
+        if not self.on_paths:
             return queue
         paths = Paths(self.tables, self.incumbent)
         left = paths.decide(queue)
