@@ -1,18 +1,18 @@
 """The least energy of all nests that spread alike: a shortest path over the lattice of divisors.
 
-The path goes from the inside out. Where it stands is a point, what all loops placed so far cover, and a state: of
-every tensor at every level, whether a tile stands there that no loop has moved yet. Such a tile is *pending*. The
-first loop that moves it *settles* it, and the energy of filling it follows from the point alone: what lies
-between the tile and the point does not index the tensor, so that the tile is known, and the number of visits is
-what remains outside. A move places one prime of a temporal loop; at the boundary of a level tiles that fit
-become pending, and the spatial loops multiply the point.
+The path goes from the inside out. Where it stands is a point, what all loops placed so far cover, and a state:
+of every tensor at every level, whether a tile stands there that no loop has moved yet. Such a tile is
+*pending*. The first loop that moves it *settles* it, and the energy of filling it follows from the point alone:
+what lies between the tile and the point does not index the tensor, so that the tile is known, and the number of
+visits is what remains outside. A move places one prime of a temporal loop; at the boundary of a level tiles
+that fit become pending, and the spatial loops multiply the point.
 
 A tile with a sliding window is settled by a whole loop, since its bound counts. A later loop over the same rank
 may continue the run (`nest.count_transfers`); as long as one can, the state names the run.
 
-What is not exact is a lower bound: first accumulations where tiles of the output have gaps, or spatial loops lie
-over what slides in it; different tiles of neighbours where two spatial loops share a rank and the tile settles
-inside of them; accesses of several words where a run continues.
+What is not exact is a lower bound: first accumulations where tiles of the output have gaps, or spatial loops
+lie over what slides in it; different tiles of neighbours where two spatial loops share a rank and the tile
+settles inside of them.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Floats, Ints
 from procrustes_model.kernels.jit import kernel
-from procrustes_model.kernels.search.arrays import Goal, Lattice, Model
-from procrustes_model.kernels.search.goal import energy_limit
+from procrustes_model.kernels.search.arrays import Lattice, Model
 from procrustes_model.kernels.search.lattice import divide_bounds
 from procrustes_model.kernels.search.path_arrays import (
     ACROSS,
@@ -48,17 +47,11 @@ from procrustes_model.kernels.search.path_links import (
     side_words,
 )
 
-ROUNDING = 1e-12
-"""Relative room for the rounding of sums."""
-
 OPEN = 96
 """Continuations of a run that are looked at; with more it is taken to go on."""
 
-POINTS_A_NODE = 16
-"""Points without a node that take as long to pass as a node."""
-
-DONE, PAUSED, CROWDED = -1, -2, -3
-"""What `find_path` returns for a row: no more rows, time for a look at the clock, no room for a row's nodes."""
+NOWHERE, CROWDED = -1, -2
+"""What `find_path` returns in place of a node."""
 
 
 @kernel
@@ -390,17 +383,23 @@ def _prepare(model: Model, road: Road, way: int) -> None:
 
 
 @kernel
-def _walk(model: Model, road: Road, way: int, limit: float) -> tuple[float, int, int]:
+def find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, int]:
     """Find the shortest path of one way to spread.
+
+    Parameters
+    ----------
+    model : Model
+    road : Road
+    way : int
+    limit : float
+        Energy above which it is of no interest.
 
     Returns
     -------
     energy : float
-        Infinite where it is above the limit.
+        The least of all nests that spread so; infinite where it is above the limit.
     node : int
-        Where the path ends, with all loops placed; DONE without one, CROWDED where there was no room.
-    count : int
-        Nodes reached.
+        Where the path ends, with all loops placed; NOWHERE without one, CROWDED where there was no room for it.
     """
     trails, levels, points = road.trails, len(model.pack), len(road.fits[0])
     _prepare(model, road, way)
@@ -410,7 +409,7 @@ def _walk(model: Model, road: Road, way: int, limit: float) -> tuple[float, int,
     if cost + road.togo[levels - 1, start] <= limit:
         count = _enter(road, 0, start, 0, cost, levels - 1, -1)
     most = len(trails.cost) - road.lattice.divisors.size - 2
-    best, end, crowded = math.inf, DONE, False
+    best, end, crowded = math.inf, NOWHERE, False
     for level in range(levels - 1, -1, -1):
         heads = trails.heads[level & 1]
         for point in range(road.inside[level], points if count else 0):
@@ -429,53 +428,8 @@ def _walk(model: Model, road: Road, way: int, limit: float) -> tuple[float, int,
                 count = _place_loops(model, road, way, level, node, limit, count)
                 node = trails.beside[node]
     if crowded:
-        return math.inf, CROWDED, count
-    return (best, end, count) if best <= limit else (math.inf, DONE, count)
-
-
-@kernel
-def find_path(
-    model: Model, road: Road, by_bound: Ints, least: Floats, goal: Goal, position: Ints, effort: int
-) -> tuple[int, float, int]:  # fmt: skip
-    """Find the next way to spread of which a nest may be better than the best known.
-
-    Parameters
-    ----------
-    model : Model
-    road : Road
-    by_bound : int64[n]
-        Ways to look at, in this order.
-    least : float64[S]
-        Lower bounds of energy, by way.
-    goal : Goal
-    position : int64[1]
-        Where in `by_bound` to go on; changed.
-    effort : int
-        Nodes before another look at the time.
-
-    Returns
-    -------
-    way : int
-        DONE without one, PAUSED when there is time for a look at the clock.
-    energy : float
-        Least of all nests that spread so.
-    node : int
-        Where the path ends; CROWDED, without a path, where there is no room for it.
-    """
-    while position[0] < len(by_bound):
-        way = by_bound[position[0]]
-        limit = energy_limit(goal, road.ways.steps[way])
-        limit += abs(limit) * ROUNDING
-        if least[way] <= limit:
-            if effort <= 0:
-                return PAUSED, math.inf, DONE
-            energy, node, count = _walk(model, road, way, limit)
-            effort -= count + len(road.fits[0]) // POINTS_A_NODE
-            if node != DONE:
-                position[0] += 1
-                return int(way), energy, node
-        position[0] += 1
-    return DONE, math.inf, DONE
+        return math.inf, CROWDED
+    return (best, end) if best <= limit else (math.inf, NOWHERE)
 
 
 @kernel

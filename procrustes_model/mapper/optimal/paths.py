@@ -1,8 +1,8 @@
-"""Choices of what levels keep, decided by shortest paths over the lattice of divisors (`kernels.search.path`).
+"""Choices of what levels keep, decided by shortest paths over the lattice of divisors.
 
-For each choice and each way to spread loops over instances, a shortest path has the least energy that a nest takes,
-or a little less where the path is not exact. Bandwidths are left out, so that the cycles of its nest may be more. The
-nest is evaluated by the model: where it comes to what the path says, nothing is left to search there.
+For each choice and each way to spread loops over instances, a shortest path has the least energy that a nest
+takes, or a little less where the path is not exact. Bandwidths are left out, so that the cycles of its nest may be
+more. The nest is evaluated by the model: where it comes to what the path says, nothing is left to search there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import FILL, OK, READ, UPDATE, Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED, SLACK
-from procrustes_model.kernels.search.path import CROWDED, DONE, PAUSED, find_path, least_outside
+from procrustes_model.kernels.search.goal import energy_limit
+from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path, least_outside
 from procrustes_model.kernels.search.path_arrays import RUN_COLUMNS, Road, Terrain, Trails, Ways
 from procrustes_model.kernels.search.path_links import bound_computing, describe_ways
 from procrustes_model.mapper.incumbent import Incumbent
@@ -41,8 +42,8 @@ KNOWN = 1 << 14
 MOST_WAYS = 200_000
 """Ways to spread loops over instances, over all levels, that are looked at."""
 
-EFFORT = 100_000
-"""Nodes between looks at the time: some hundredths of a second."""
+ROUNDING = 1e-12
+"""Relative room for the rounding of sums."""
 
 OPEN_WAYS = 30
 """Paths of a choice that their nests do not come to, before the choice is left to labels."""
@@ -51,8 +52,8 @@ OPEN_WAYS = 30
 def is_eligible(space: Space) -> bool:
     """Say whether shortest paths bound the energy of all mappings of a space.
 
-    Nothing is zero; networks and passing words cost nothing; all tensors begin and end outermost; sums are as wide
-    as elements; each rank has two dimensions at most and each dimension a rank of its own.
+    Nothing is zero; networks and passing words cost nothing; all tensors begin and end outermost; sums are as
+    wide as elements; a rank has two dimensions at most, and a dimension one rank.
     """
     if space.cost is not None:
         return False
@@ -200,7 +201,7 @@ class Paths:
         return sorted(left, key=lambda row: row[:2])
 
     def _decide(self, keep: Bools) -> float:
-        """Return what the objective of no mapping falls below that keeps `keep` and has not been evaluated."""
+        """Return the least that a mapping which keeps `keep` may come to; infinite where none is better."""
         space, incumbent, road = self.space, self.incumbent, self.road
         assert road is not None
         model, ways, levels = space.model, road.ways, space.levels
@@ -212,31 +213,32 @@ class Paths:
         road = road._replace(keep=keep, parent=parent, fits=fits, togo=togo)
         least = self._least_computing(road) + model.base
         for level in range(1, levels):
-            filling = self._least_filling(level, keep[level], parent[level])
+            filling = self._least_filling(road, level)
             togo[level] = togo[level - 1] + filling
             least = least + filling[self.inner[:, level]]
         least[ways.units[:, levels] < model.least_units] = math.inf
         scores = np.full(len(least), math.inf)
         finite = np.isfinite(least)
         scores[finite] = incumbent.score_bounds(least[finite], ways.steps[finite])
-        by_bound = np.lexsort((np.arange(len(least)), scores))
-        by_bound = by_bound[: int(finite.sum())]
-        position, lowest, open_ways = np.zeros(1, np.int64), math.inf, 0
-        while True:
-            row, energy, node = find_path(model, road, by_bound, least, incumbent.goal, position, EFFORT)
-            if row == DONE:
-                return lowest
-            rest = by_bound[position[0] :]
+        lowest, open_ways = math.inf, 0
+        for way in np.lexsort((np.arange(len(least)), scores))[: int(finite.sum())].tolist():
+            score = float(scores[way])
+            if score * (1 - SLACK) > incumbent.value:
+                break
             if incumbent.late or open_ways == OPEN_WAYS:
-                return min(lowest, float(scores[rest[0]]) if len(rest) else math.inf)
-            if row == PAUSED:
+                return min(lowest, score)
+            steps = float(ways.steps[way])
+            limit = energy_limit(incumbent.goal, steps)
+            if least[way] > limit * (1 + ROUNDING):
+                continue
+            energy, node = find_path(model, road, way, limit * (1 + ROUNDING))
+            if node == NOWHERE:
                 continue
             if node == CROWDED:
-                lowest, open_ways = min(lowest, float(scores[row])), open_ways + 1
-                continue
-            if not self._comes_to(energy, float(ways.steps[row]), self._trace(keep, row, node)):
-                bound = incumbent.score_bound(energy, float(ways.steps[row]))
-                lowest, open_ways = min(lowest, bound), open_ways + 1
+                lowest, open_ways = min(lowest, score), open_ways + 1
+            elif not self._comes_to(energy, steps, self._trace(keep, way, node)):
+                lowest, open_ways = min(lowest, incumbent.score_bound(energy, steps)), open_ways + 1
+        return lowest
 
     def _least_computing(self, road: Road) -> Floats:
         """Return by way what serving the compute units costs at least."""
@@ -246,55 +248,54 @@ class Paths:
             bound_computing(self.space.model, road, self._computing[key])
         return self._computing[key]
 
-    def _least_filling(self, level: int, kept: Bools, parents: Ints) -> Floats:
-        """Return for every point the least energy of filling a level whose tiles hold it.
-
-        Parameters
-        ----------
-        level : int
-        kept : bool[T]
-        parents : int64[T]
-        """
-        key = (level, kept.tobytes(), np.where(kept, parents, -1).tobytes())
+    def _least_filling(self, road: Road, level: int) -> Floats:
+        """Return for every point the least energy of filling a level whose tiles hold it."""
+        model, kept = self.space.model, road.keep[level]
+        key = (level, kept.tobytes(), np.where(kept, road.parent[level], -1).tobytes())
         if key in self._filling:
             return self._filling[key]
-        space, model, floor = self.space, self.space.model, self.tables.floor
-        points = len(floor.tile[0])
-        alone = math.prod(space.mesh[:level]) == 1
-        price, constant = np.zeros(len(model.kind)), 0.0
+        alone = math.prod(self.space.mesh[:level]) == 1
+        price, constant = np.zeros(len(kept)), 0.0
         for t in np.flatnonzero(kept).tolist():
-            p = int(parents[t])
-            shared = 1.0
-            for outer in range(p, level):
-                most = float(space.mesh[outer])
-                if model.kind[t] == SIMPLE:
-                    most = min(most, float(model.bounds[model.irrelevant[t]].prod()))
-                shared *= most
+            p = int(road.parent[level, t])
+            parent, child, shared = model.word[p, t], model.word[level, t], self._most_shared(t, p, level)
             if not model.output[t]:
-                price[t] = model.word[p, t, READ] / shared + model.word[level, t, FILL]
-            else:
-                price[t] = model.word[p, t, UPDATE] / shared
-                if alone:
-                    twice = model.word[p, t, READ] + model.word[level, t, FILL]
-                    price[t] += twice
-                    constant -= float(floor.tile[t, -1]) * twice
-        best = np.full(points, math.inf)
-        for c, members in enumerate(space.orders.members):
-            total = np.full(points, constant)
+                price[t] = parent[READ] / shared + child[FILL]
+                continue
+            price[t] = parent[UPDATE] / shared
+            if alone:  # what is read and fetched, but for first accumulations
+                price[t] += parent[READ] + child[FILL]
+                constant -= float(self.tables.floor.tile[t, -1]) * (parent[READ] + child[FILL])
+        self._filling[key] = self._tabulate(level, kept, price, constant)
+        return self._filling[key]
+
+    def _most_shared(self, t: int, parent: int, level: int) -> float:
+        """Return how many instances may share a tile between two levels, at most."""
+        model, shared = self.space.model, 1.0
+        for outer in range(parent, level):
+            most = float(self.space.mesh[outer])
+            if model.kind[t] == SIMPLE:
+                most = min(most, float(model.bounds[model.irrelevant[t]].prod()))
+            shared *= most
+        return shared
+
+    def _tabulate(self, level: int, kept: Bools, price: Floats, constant: float) -> Floats:
+        """Return `_least_filling` from prices of the words that all instances fetch."""
+        model, floor, lattice = self.space.model, self.tables.floor, self.space.lattice
+        best = np.full(len(lattice.indices), math.inf)
+        for c, members in enumerate(self.space.orders.members):
+            total = np.full(len(best), constant)
             for t in np.flatnonzero(kept).tolist():
                 words = floor.words[c, t]
-                if model.irrelevant[t, members[0]]:
-                    words = words / floor.rest[t]
-                total += price[t] * words
+                total += price[t] * (words / floor.rest[t] if model.irrelevant[t, members[0]] else words)
             best = np.where(floor.open[c], np.minimum(best, total), best)
         best = np.maximum(best, 0.0)
         best[~self.tables.fits(level, kept)] = math.inf
-        least_outside(best, space.lattice)
-        self._filling[key] = best
+        least_outside(best, lattice)
         return best
 
     def _comes_to(self, dynamic: float, steps: float, nests: NestArrays) -> bool:
-        """Evaluate the nest of a path, and say whether it is within all limits and comes to what the path says."""
+        """Evaluate the nest of a path; say whether it is within all limits and comes to what the path says."""
         self.walked += 1
         if not self._is_allowed(nests):
             return False

@@ -86,11 +86,17 @@ class Optimal:
     space : Space
     incumbent : Incumbent
     threads : int
+    paths : bool
+        Whether shortest paths come first, where they bound anything (`paths`).
+    before_labels : callable, optional
+        Called before labels are grown after all: to compile what that takes, which no time limit counts.
     """
 
     space: Space
     incumbent: Incumbent
     threads: int = 1
+    paths: bool = True
+    before_labels: Callable[[], None] | None = None
     tables: Tables = field(init=False)
     model: Model = field(init=False)
     counted: Ints = field(default_factory=lambda: np.zeros(6, np.int64))
@@ -107,10 +113,10 @@ class Optimal:
     patterns: int = 0
     patterns_pruned: int = 0
     on_paths: bool = field(init=False)
-    by_path: bool = False
+    proof: str = "labels"
 
     def __post_init__(self) -> None:
-        self.on_paths = is_eligible(self.space)
+        self.on_paths = self.paths and is_eligible(self.space)
 
     def run(self, seed: int = 0) -> Certificate:
         """Search until the best mapping is proven or the time is out.
@@ -226,10 +232,13 @@ class Optimal:
             mapspace=self.space.size(),
             complete=self.complete,
             crowded=self.crowded,
+            proof=self.proof,
             patterns=self.patterns,
             patterns_pruned=self.patterns_pruned,
             measured=incumbent.measured + counted[MEASURED],
-            pruned={
+            pruned={}
+            if self.proof == "paths"
+            else {
                 "bound of a tile": counted[NARROWED],
                 "bound with exact refetches": counted[HOPELESS],
                 "dominated": self.dominated,
@@ -291,7 +300,10 @@ class Optimal:
         left = paths.decide(queue)
         self.patterns_pruned += len(queue) - len(left)
         self.incumbent.measured += paths.walked
-        self.by_path = not left
+        if left and self.before_labels is not None:
+            with self.space.deadline.suspended():
+                self.before_labels()
+        self.proof = "labels" if left else "paths"
         return left
 
     def _search_pattern(self, keep: Bools, least: float, pool: ThreadPoolExecutor) -> None:
