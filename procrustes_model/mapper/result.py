@@ -45,8 +45,8 @@ class Certificate:
         Objective of the mapping, and what no mapping of the space falls below: in the
         objective's unit, such as pJ x cycles.
     proof : str
-        What the bound is from: "paths" where shortest paths decided everything, "labels" where partial mappings
-        were followed; empty where neither was asked.
+        What the bound is from: "paths" where shortest paths decided everything, "labels" where partial
+        mappings were followed; empty where neither was asked.
     mapspace : int, optional
         Mappings of the space, each once; see `Space.size`. None where they were not counted.
     patterns, patterns_pruned : int

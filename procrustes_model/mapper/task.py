@@ -92,7 +92,7 @@ def compile_kernels(*, sparse: bool = False, masks: bool = False, run: Run = _pr
 
 @functools.cache
 def compile_labels() -> None:
-    """Compile what growing labels takes where nothing is zero, as `compile_kernels`: most searches do without."""
+    """Compile what growing labels takes where nothing is zero: most searches do without."""
     if COMPILED:
         Optimal(_tiny_space(), Incumbent(OBJECTIVES["edp"]), paths=False).run()
 

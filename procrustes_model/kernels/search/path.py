@@ -1,14 +1,14 @@
 """The least energy of all nests that spread alike: a shortest path over the lattice of divisors.
 
-The path goes from the inside out. Where it stands is a point, what all loops placed so far cover, and a state:
-of every tensor at every level, whether a tile stands there that no loop has moved yet. Such a tile is
-*pending*. The first loop that moves it *settles* it, and the energy of filling it follows from the point alone:
-what lies between the tile and the point does not index the tensor, so that the tile is known, and the number of
-visits is what remains outside. A move places one prime of a temporal loop; at the boundary of a level tiles
-that fit become pending, and the spatial loops multiply the point.
+The path goes from the inside out. Where it stands is a point, what all loops placed so far cover, and a
+state: of every tensor at every level, whether a tile stands there that no loop has moved yet. Such a tile is
+*pending*. The first loop that moves it *settles* it, and the energy of filling it follows from the point
+alone: what lies between the tile and the point does not index the tensor, so that the tile is known, and the
+number of visits is what remains outside. A move places one prime of a temporal loop; at the boundary of a
+level tiles that fit become pending, and the spatial loops multiply the point.
 
-A tile with a sliding window is settled by a whole loop, since its bound counts. A later loop over the same rank
-may continue the run (`nest.count_transfers`); as long as one can, the state names the run.
+A tile with a sliding window is settled by a whole loop, since its bound counts. A later loop over the same
+rank may continue the run (`nest.count_transfers`); as long as one can, the state names the run.
 
 What is not exact is a lower bound: first accumulations where tiles of the output have gaps, or spatial loops
 lie over what slides in it; different tiles of neighbours where two spatial loops share a rank and the tile
@@ -289,8 +289,8 @@ def _hope(model: Model, road: Road, way: int, level: int, point: int, state: int
 
 @kernel
 def _reach(
-    model: Model, road: Road, way: int, level: int, node: int, after: int, state: int, cost: float, room: float,
-    count: int,
+    model: Model, road: Road, way: int, level: int, node: int, after: int, state: int, cost: float,
+    room: float, count: int,
 ) -> int:  # fmt: skip
     """Reach a node of a level's temporal loops from another one, unless it is too dear; return the nodes.
 
@@ -399,7 +399,7 @@ def find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, 
     energy : float
         The least of all nests that spread so; infinite where it is above the limit.
     node : int
-        Where the path ends, with all loops placed; NOWHERE without one, CROWDED where there was no room for it.
+        Where the path ends, with all loops placed; NOWHERE without one, CROWDED where there was no room.
     """
     trails, levels, points = road.trails, len(model.pack), len(road.fits[0])
     _prepare(model, road, way)

@@ -60,7 +60,8 @@ class Trails(NamedTuple):
     cost : float64[N]
         Energy spent from the inside to here, in pJ.
     state : int64[N]
-        What is pending: of every tensor at every level 0 nothing, 1 a tile, else 2 and more the number of a run.
+        What is pending: of every tensor at every level 0 nothing, 1 a tile, else 2 more than the number of a
+        run.
     point, level, before, beside : int64[N]
         Point; level whose temporal loops come next; the node before, -1 at the start; the next node of the
         same point, -1 at the last.
@@ -69,9 +70,9 @@ class Trails(NamedTuple):
         calls.
     runs : int64[R, 10]
         The runs of sliding windows that go on: dimension of the first loop, what the tile covers of it and of
-        its partner, the step of the first loop, the sum of all steps, tensor, level of the first loop, levels of
-        the last loops over the two dimensions, -1 where there is none, and the words charged so far, modulo
-        `Terrain.modulus`. The last row is none.
+        its partner, the step of the first loop, the sum of all steps, tensor, level of the first loop, levels
+        of the last loops over the two dimensions, -1 where there is none, and the words charged so far,
+        modulo `Terrain.modulus`. The last row is none, the row before it room for a question.
     known : int64[K, 9]
         What has been found about runs: `path._may_match`.
     """

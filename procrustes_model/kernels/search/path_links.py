@@ -31,9 +31,9 @@ def link_energy(
     different : float
         Tiles below one instance of the parent.
     charged : float
-        NEW: the words are all that move. Else they are some of those that have been charged, and what is returned
-        is the difference that they make; how many have been charged, modulo what accesses hold; or UNKNOWN, for
-        no less than that difference.
+        NEW: the words are all that move. Else they are some of those that have been charged, and what is
+        returned is the difference that they make: how many have been charged, modulo what accesses hold; or
+        UNKNOWN, for no less than that difference.
     """
     parent, output, inside = road.parent[level, t], model.output[t], level < len(model.pack)
     energy = 0.0
@@ -59,14 +59,14 @@ def link_energy(
 
 @kernel
 def side_words(model: Model, terrain: Terrain, t: int, d: int, along: int, across: int) -> int:
-    """Return the side of a tile in the rank of `d`, of which it covers `along`, and of its partner `across`."""
+    """Return the side of a tile in the rank of `d`: it covers `along` of it, of its partner `across`."""
     coefficient = model.problem.coefficient
     return int(1 + coefficient[t, d] * (along - 1) + coefficient[t, terrain.partner[t, d]] * (across - 1))
 
 
 @kernel
 def _covered(road: Road, run: Ints, t: int, d: int, point: int, between: int) -> int:
-    """Return what a tile at `point` covers of a dimension: of the rank of a run what it did when that began."""
+    """Return what a tile covers of a dimension: in the rank of a run, what it did when that began."""
     if run[FIRST] == d:
         return int(run[TILE] * road.lattice.value[between, d])
     if run[FIRST] >= 0 and road.terrain.partner[t, run[FIRST]] == d:
@@ -85,7 +85,7 @@ def _sums(m: int, n: int, a: int, b: int) -> int:
 
 @kernel
 def _different(model: Model, road: Road, spread: int, t: int, run: Ints, point: int, between: int) -> float:
-    """Return how many different tiles at `point` the instances below a level hold; ranks of two dimensions."""
+    """Return how many different tiles at `point` the instances below a level hold."""
     coefficient, partner, value = model.problem.coefficient, road.terrain.partner, road.lattice.value
     total = 1.0
     for d in range(len(model.bounds)):
@@ -176,7 +176,7 @@ def compute_energy(model: Model, road: Road, way: int, level: int, point: int) -
 
 @kernel
 def _fresh_words(model: Model, road: Road, reached: int) -> float:
-    """Return the output elements that an instance comes to at most, of which others come to other `reached`."""
+    """Return the output elements that an instance comes to at most: `reached` is what it covers."""
     value, bounds, output = road.lattice.value, model.bounds, model.problem.output
     coefficient, partner = model.problem.coefficient[output], road.terrain.partner[output]
     if model.problem.gapped:

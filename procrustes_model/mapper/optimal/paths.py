@@ -1,8 +1,8 @@
 """Choices of what levels keep, decided by shortest paths over the lattice of divisors.
 
 For each choice and each way to spread loops over instances, a shortest path has the least energy that a nest
-takes, or a little less where the path is not exact. Bandwidths are left out, so that the cycles of its nest may be
-more. The nest is evaluated by the model: where it comes to what the path says, nothing is left to search there.
+takes, or a little less where it is not exact. Bandwidths are left out, so that the cycles of its nest may
+be more. The nest is evaluated by the model: where it comes to what the path says, nothing is left to search.
 """
 
 from __future__ import annotations
@@ -295,7 +295,7 @@ class Paths:
         return best
 
     def _comes_to(self, dynamic: float, steps: float, nests: NestArrays) -> bool:
-        """Evaluate the nest of a path; say whether it is within all limits and comes to what the path says."""
+        """Evaluate the nest of a path; say whether it is within limits and comes to what the path says."""
         self.walked += 1
         if not self._is_allowed(nests):
             return False
