@@ -9,7 +9,7 @@ from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.request import FrontRequest
 from procrustes_model.mapper.result import SearchResult
-from procrustes_model.mapper.task import make_task
+from procrustes_model.mapper.task import compile_labels, make_task
 from procrustes_model.objective import OBJECTIVES
 from procrustes_model.options import verb
 
@@ -35,7 +35,9 @@ def find_pareto_front(request: FrontRequest) -> tuple[SearchResult, ...]:
     objective, fewest = OBJECTIVES["energy"], math.inf
     while len(front) < request.points and fewest > 1 and not (front and deadline.late):
         incumbent = Incumbent(objective, deadline, request.progress, task.space.power)
-        certificate = Optimal(task.space, incumbent, task.threads).run(request.seed)
+        certificate = Optimal(task.space, incumbent, task.threads, before_labels=compile_labels).run(
+            request.seed
+        )
         if incumbent.nests is None:
             break
         found = task.conclude(incumbent, certificate, "optimal")

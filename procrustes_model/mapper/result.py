@@ -45,6 +45,9 @@ class Certificate:
     value, lower_bound : float
         Objective of the mapping, and what no mapping of the space falls below: in the
         objective's unit, such as pJ x cycles.
+    proof : str
+        What the bound is from: "paths" where shortest paths decided everything, "labels" where partial
+        mappings were followed; empty where neither was asked.
     mapspace : int, optional
         Mappings of the space, each once; see `Space.size`. None where they were not counted.
     patterns, patterns_pruned : int
@@ -71,6 +74,7 @@ class Certificate:
     pruned: dict[str, int] = field(default_factory=dict)
     complete: bool = False
     crowded: bool = False
+    proof: str = ""
     searched: Searched = Searched.WHOLE
     whole: float | None = None
     searches: int = 1

@@ -18,7 +18,7 @@ from procrustes_model.mapper.request import Method, SearchRequest
 from procrustes_model.mapper.result import Certificate, SearchResult
 from procrustes_model.mapper.space import Space
 from procrustes_model.mapper.start import read_start
-from procrustes_model.mapper.task import Run, Task, make_task
+from procrustes_model.mapper.task import Run, Task, compile_labels, make_task
 from procrustes_model.objective import parse_objective
 from procrustes_model.options import verb
 
@@ -27,7 +27,7 @@ BUDGET = 1_000_000
 
 
 def _prove(space: Space, incumbent: Incumbent, request: SearchRequest, threads: int) -> Certificate:
-    return Optimal(space, incumbent, threads).run(request.seed)
+    return Optimal(space, incumbent, threads, before_labels=compile_labels).run(request.seed)
 
 
 def _walk(space: Space, incumbent: Incumbent, request: SearchRequest, threads: int) -> Certificate:

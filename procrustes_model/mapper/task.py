@@ -62,6 +62,11 @@ def _prove(space: Space, incumbent: Incumbent) -> None:
     Optimal(space, incumbent, 1).run(0)
 
 
+def _tiny_space() -> Space:
+    machine, problem = load_architecture(_TINY_MACHINE), load_problem(_TINY_PROBLEM)
+    return Space(machine, problem, load_constraints(None, machine, problem))
+
+
 @functools.cache
 def compile_kernels(*, sparse: bool = False, masks: bool = False, run: Run = _prove) -> None:
     """Compile what searches need, or load what an earlier process has compiled: no time limit counts that.
@@ -75,15 +80,21 @@ def compile_kernels(*, sparse: bool = False, masks: bool = False, run: Run = _pr
     """
     if not COMPILED:
         return
-    machine, problem = load_architecture(_TINY_MACHINE), load_problem(_TINY_PROBLEM)
+    space = _tiny_space()
+    machine, problem = space.architecture, space.problem
     design = None
     if sparse:
         given = {"B": _TINY_MASK} if masks else None
         design = lower_sparsity(machine, problem, load_sparsity(_TINY_DESIGN), masks=given)
-    run(
-        Space(machine, problem, load_constraints(None, machine, problem), design),
-        Incumbent(OBJECTIVES["edp"]),
-    )
+        space = Space(machine, problem, space.constraints, design)
+    run(space, Incumbent(OBJECTIVES["edp"]))
+
+
+@functools.cache
+def compile_labels() -> None:
+    """Compile what growing labels takes where nothing is zero: most searches do without."""
+    if COMPILED:
+        Optimal(_tiny_space(), Incumbent(OBJECTIVES["edp"]), paths=False).run()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.result import Certificate
 from procrustes_model.mapper.space import Space
+from procrustes_model.mapper.task import compile_labels
 from procrustes_model.vocabulary import Searched
 
 
@@ -79,7 +80,7 @@ def search_imperfect_space(
         else:
             bound = bound_imperfect(space, incumbent)
             if method == "optimal":
-                first = Optimal(space, incumbent, threads).run(seed)
+                first = Optimal(space, incumbent, threads, before_labels=compile_labels).run(seed)
                 incumbent.measured = first.measured
             incumbent.lower_bound = bound
             if not incumbent.value <= bound:

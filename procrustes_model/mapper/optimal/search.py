@@ -41,6 +41,7 @@ from procrustes_model.kernels.search.lattice import box_words
 from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory
+from procrustes_model.mapper.optimal.paths import Paths, is_eligible
 from procrustes_model.mapper.optimal.relaxation import Relaxation
 from procrustes_model.mapper.optimal.tables import OutOfMemory, Tables
 from procrustes_model.mapper.optimal.variants import Variants
@@ -85,11 +86,17 @@ class Optimal:
     space : Space
     incumbent : Incumbent
     threads : int
+    paths : bool
+        Whether shortest paths come first, where they bound anything (`paths`).
+    before_labels : callable, optional
+        Called before labels are grown after all: to compile what that takes, which no time limit counts.
     """
 
     space: Space
     incumbent: Incumbent
     threads: int = 1
+    paths: bool = True
+    before_labels: Callable[[], None] | None = None
     tables: Tables = field(init=False)
     model: Model = field(init=False)
     counted: Ints = field(default_factory=lambda: np.zeros(6, np.int64))
@@ -105,6 +112,11 @@ class Optimal:
     least_open: float = 0.0
     patterns: int = 0
     patterns_pruned: int = 0
+    on_paths: bool = field(init=False)
+    proof: str = "labels"
+
+    def __post_init__(self) -> None:
+        self.on_paths = self.paths and is_eligible(self.space)
 
     def run(self, seed: int = 0) -> Certificate:
         """Search until the best mapping is proven or the time is out.
@@ -124,7 +136,7 @@ class Optimal:
             try:
                 self.tables = Tables(self.space)
                 self._bound_apart()
-                queue = self._rank_patterns()
+                queue = self._walk_paths(self._rank_patterns())
                 if self.space.cost is not None and self.space.cost.on_masks:
                     self._look_ahead(queue, pool)
                 self._search_patterns(queue, pool)
@@ -191,7 +203,7 @@ class Optimal:
         size, cost = self.space.size(), self.space.cost
         small = size is not None and size <= SMALL
         if cost is None:
-            ways, length = (1, WALK // 4) if small else (WALKS, WALK)
+            ways, length = (1, WALK // 4) if small or self.on_paths else (WALKS, WALK)
         else:
             ways, length = SPARSE_WALKS, SPARSE_WALK // 10 if small else SPARSE_WALK // 2
         if small and size is not None:
@@ -221,10 +233,13 @@ class Optimal:
             mapspace=self.space.size(),
             complete=self.complete,
             crowded=self.crowded,
+            proof=self.proof,
             patterns=self.patterns,
             patterns_pruned=self.patterns_pruned,
             measured=incumbent.measured + counted[MEASURED],
-            pruned={
+            pruned={}
+            if self.proof == "paths"
+            else {
                 "bound of a tile": counted[NARROWED],
                 "bound with exact refetches": counted[HOPELESS],
                 "dominated": self.dominated,
@@ -265,9 +280,11 @@ class Optimal:
         for number, keep in self.space.numbered_patterns(inside_first=True):
             self.patterns += 1
             self.incumbent.deadline.check()
-            bound = self.tables.family_bound(keep, self.incumbent.goal)
+            bound = 0.0
             if compulsory is not None:
-                bound = max(bound, compulsory.energy(keep))
+                bound = compulsory.energy(keep)
+            if not self.on_paths:  # which have bounds of their own
+                bound = max(bound, self.tables.family_bound(keep, self.incumbent.goal))
             hopeless = not math.isfinite(bound) or not math.isfinite(steps)
             if hopeless or self.incumbent.excludes(bound, steps):
                 self.patterns_pruned += 1
@@ -275,6 +292,20 @@ class Optimal:
                 ranked.append((self.incumbent.score_bound(bound, steps), bound, number, keep))
         ranked.sort(key=lambda row: row[:3])
         return [(score, number, keep) for score, _, number, keep in ranked]
+
+    def _walk_paths(self, queue: list[tuple[float, int, Bools]]) -> list[tuple[float, int, Bools]]:
+        """Return the choices of what levels keep that shortest paths do not decide, with their bounds."""
+        if not self.on_paths:
+            return queue
+        paths = Paths(self.tables, self.incumbent)
+        left = paths.decide(queue)
+        self.patterns_pruned += len(queue) - len(left)
+        self.incumbent.measured += paths.walked
+        if left and self.before_labels is not None:
+            with self.space.deadline.suspended():
+                self.before_labels()
+        self.proof = "labels" if left else "paths"
+        return left
 
     def _search_pattern(self, keep: Bools, least: float, pool: ThreadPoolExecutor) -> None:
         """Search the mappings that keep `keep`, whose objective is at least `least`."""

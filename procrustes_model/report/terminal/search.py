@@ -64,6 +64,8 @@ def format_certificate(found: SearchResult, style: Style | None = None) -> str:
     if certificate.patterns:
         excluded = f"{certificate.patterns_pruned} of {certificate.patterns} choices excluded whole"
         lines.append(("Bypass", excluded))
+    if certificate.proof == "paths":
+        lines.append(("Method", "shortest paths over the divisors of the bounds"))
     for reason, count in certificate.pruned.items():
         lines.append(("Pruned", f"{count:,} partial mappings: {reason}"))
     searches = f", {certificate.searches} searches" if certificate.searches > 1 else ""

@@ -1,0 +1,153 @@
+"""The arrays of the shortest path over the lattice of divisors; sizes as in `kernels.search.arrays`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
+from procrustes_model.kernels.jit import by_reference
+from procrustes_model.kernels.search.arrays import Lattice
+
+RUN_COLUMNS = 10
+
+FIRST, TILE, ACROSS, STEP, REACHED, TENSOR, LEVEL, ALONG_AT, ACROSS_AT, CHARGED = range(RUN_COLUMNS)
+"""Columns of `Trails.runs`."""
+
+
+@by_reference
+class Terrain(NamedTuple):
+    """What a path meets, whatever levels keep.
+
+    Attributes
+    ----------
+    volume : float64[V]
+        Operations inside a point.
+    tile : int64[T, V]
+        Words of a tile at a point.
+    prime : bool[D, n]
+        Whether a divisor is a prime.
+    partner : int64[T, D]
+        The other dimension of the rank that a dimension indexes; -1 where there is none.
+    loops : bool[L, D]
+        Whether a level may have a temporal loop over a dimension.
+    shift : int64[T, L]
+        Where in a state the code of a tensor at a level stands.
+    mask : int64[T]
+        The bits of such a code.
+    every : int64[T]
+        The bits of all codes of a tensor.
+    modulus : int64[T]
+        A multiple of all numbers of elements that an access moves; 1 where that is large.
+    """
+
+    volume: Floats
+    tile: Ints
+    prime: Bools
+    partner: Ints
+    loops: Bools
+    shift: Ints
+    mask: Ints
+    every: Ints
+    modulus: Ints
+
+
+@by_reference
+class Trails(NamedTuple):
+    """The nodes of one shortest path; N at most.
+
+    Attributes
+    ----------
+    cost : float64[N]
+        Energy spent from the inside to here, in pJ.
+    state : int64[N]
+        What is pending: of every tensor at every level 0 nothing, 1 a tile, else 2 more than the number of a
+        run.
+    point, level, before, beside : int64[N]
+        Point; level whose temporal loops come next; the node before, -1 at the start; the next node of the
+        same point, -1 at the last.
+    heads : int64[2, V]
+        First node of a point in a level's temporal loops, and in those of the next level outside; -1 between
+        calls.
+    runs : int64[R, 10]
+        The runs of sliding windows that go on: dimension of the first loop, what the tile covers of it and of
+        its partner, the step of the first loop, the sum of all steps, tensor, level of the first loop, levels
+        of the last loops over the two dimensions, -1 where there is none, and the words charged so far,
+        modulo `Terrain.modulus`. The last row is none, the row before it room for a question.
+    known : int64[K, 9]
+        What has been found about runs: `path._may_match`.
+    """
+
+    cost: Floats
+    state: Ints
+    point: Ints
+    level: Ints
+    before: Ints
+    beside: Ints
+    heads: Ints
+    runs: Ints
+    known: Ints
+
+
+@by_reference
+class Ways(NamedTuple):
+    """What is known of the spatial loops of a mapping, one row for each choice of them; S rows.
+
+    Attributes
+    ----------
+    spread : int64[S, L]
+        Spatial vectors of the levels, as points.
+    steps : float64[S]
+        Least cycles.
+    units : float64[S, L + 1]
+        Instances used.
+    fresh : float64[S, L]
+        Output elements that an instance comes to, at most; exact without gaps, and without spatial loops over
+        what slides.
+    least, most : float64[S, L, T]
+        Different tiles in the network below a level, at least and at most.
+    """
+
+    spread: Ints
+    steps: Floats
+    units: Floats
+    fresh: Floats
+    least: Floats
+    most: Floats
+
+
+@by_reference
+class Road(NamedTuple):
+    """Where paths lead for one choice of what levels keep.
+
+    Attributes
+    ----------
+    lattice : Lattice
+    terrain : Terrain
+    trails : Trails
+    ways : Ways
+    keep : bool[L, T]
+    parent : int64[L + 1, T]
+        The innermost level outside a level that keeps the tensor; last, outside the compute units.
+    fits : bool[L, V]
+        Whether what a level keeps fits.
+    togo : float64[L, V]
+        Least energy of filling the levels from `level` outwards when loops there have covered a point.
+    inside : int64[L + 1]
+        All spatial loops at a level and further in, as a point: of the way that is looked at.
+    waiting : float64[L, T]
+        Least energy of filling a level with a tensor, which is counted from when the tile stands.
+    settled : float64[T]
+        Room for what settling costs at a node.
+    """
+
+    lattice: Lattice
+    terrain: Terrain
+    trails: Trails
+    ways: Ways
+    keep: Bools
+    parent: Ints
+    fits: Bools
+    togo: Floats
+    inside: Ints
+    waiting: Floats
+    settled: Floats

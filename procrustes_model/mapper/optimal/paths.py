@@ -1,0 +1,352 @@
+"""Choices of what levels keep, decided by shortest paths over the lattice of divisors.
+
+For each choice and each way to spread loops over instances, a shortest path has the least energy that a nest
+takes, or a little less where it is not exact. Bandwidths are left out, so that the cycles of its nest may
+be more. The nest is evaluated by the model: where it comes to what the path says, nothing is left to search.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import FILL, OK, READ, UPDATE, Bools, Floats, Ints, NestArrays
+from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED, SLACK
+from procrustes_model.kernels.search.goal import energy_limit
+from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path, least_outside
+from procrustes_model.kernels.search.path_arrays import RUN_COLUMNS, Road, Terrain, Trails, Ways
+from procrustes_model.kernels.search.path_links import bound_computing, describe_ways
+from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.lattice import list_primes
+from procrustes_model.mapper.optimal.tables import Tables
+from procrustes_model.mapper.space import Space
+
+STATE_BITS = 62
+"""Bits of a state."""
+
+RUN_BITS = 7
+"""Bits of it for a level and a tensor with a sliding window, at most."""
+
+MOST_MODULUS = 64
+"""Remainders of accesses that are told apart: each may name a run of its own."""
+
+NODES = 400_000
+"""Nodes of one path: a fraction of a second."""
+
+KNOWN = 1 << 14
+"""Answers about runs that are kept."""
+
+MOST_WAYS = 200_000
+"""Ways to spread loops over instances, over all levels, that are looked at."""
+
+ROUNDING = 1e-12
+"""Relative room for the rounding of sums."""
+
+OPEN_WAYS = 30
+"""Paths of a choice that their nests do not come to, before the choice is left to labels."""
+
+
+def is_eligible(space: Space) -> bool:
+    """Say whether shortest paths bound the energy of all mappings of a space.
+
+    Nothing is zero; networks and passing words cost nothing; all tensors begin and end outermost; sums are as
+    wide as elements; a rank has two dimensions at most, and a dimension one rank.
+    """
+    if space.cost is not None:
+        return False
+    model, machine, problem = space.model, space.model.machine, space.model.problem
+    if machine.wires.any or machine.through.any() or machine.home.any() or machine.loads.any():
+        return False
+    if machine.sums.output >= 0 or not model.whole or (model.kind == SKEWED).any():
+        return False
+    ranks = (model.coefficient[:, :, model.bounds > 1] != 0).sum(axis=2)
+    return bool((ranks <= 2).all() and (model.coefficient.sum(axis=1) == problem.coefficient).all())
+
+
+@dataclass
+class Paths:
+    """Decides choices of what levels keep.
+
+    Attributes
+    ----------
+    tables : Tables
+    incumbent : Incumbent
+    walked : int
+        Paths whose nest was evaluated.
+    """
+
+    tables: Tables
+    incumbent: Incumbent
+    walked: int = 0
+    space: Space = field(init=False)
+    road: Road | None = field(init=False)
+    inner: Ints = field(init=False)
+    _filling: dict[tuple[int, bytes, bytes], Floats] = field(default_factory=dict)
+    _computing: dict[bytes, Floats] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.space = self.tables.space
+        self.road = None
+        ways = self._list_ways()
+        if ways is None:
+            return
+        space, model = self.space, self.space.model
+        levels, tensors, points = space.levels, len(model.kind), len(space.lattice.indices)
+        trails = Trails(
+            np.empty(NODES),
+            *(np.empty(NODES, np.int64) for _ in range(5)),
+            np.full((2, points), -1, np.int64),
+            np.full((1 << RUN_BITS, RUN_COLUMNS), -1, np.int64),
+            np.zeros((KNOWN, 9), np.int64),
+        )
+        self.road = Road(
+            space.lattice,
+            self._describe(),
+            trails,
+            ways,
+            np.ones((levels, tensors), np.bool_),
+            np.zeros((levels + 1, tensors), np.int64),
+            np.ones((levels, points), np.bool_),
+            np.zeros((levels, points)),
+            np.zeros(levels + 1, np.int64),
+            np.zeros((levels, tensors)),
+            np.zeros(tensors),
+        )
+        describe_ways(model, self.road)
+        self.inner = np.cumsum(ways.spread[:, ::-1], axis=1)[:, ::-1]
+
+    def _describe(self) -> Terrain:
+        space, model = self.space, self.space.model
+        lattice, levels = space.lattice, space.levels
+        tensors, dimensions = model.irrelevant.shape
+        partner = np.full((tensors, dimensions), -1, np.int64)
+        for t, rank in itertools.product(range(tensors), range(model.coefficient.shape[1])):
+            pair = np.flatnonzero((model.coefficient[t, rank] != 0) & (model.bounds > 1))
+            if len(pair) == 2:
+                partner[t, pair] = pair[::-1]
+        slides = (partner >= 0).any(axis=1)
+        spare = STATE_BITS - int((~slides).sum()) * (levels - 1)
+        bits = min(RUN_BITS, spare // max(1, int(slides.sum()) * (levels - 1)))
+        width = np.where(slides, bits, 1)
+        shift, mask = np.zeros((tensors, levels), np.int64), (1 << width) - 1
+        shift[:, 1:] = (np.cumsum(np.repeat(width, levels - 1)) - np.repeat(width, levels - 1)).reshape(
+            tensors, -1
+        )
+        every = np.array(
+            [sum(int(mask[t]) << int(at) for at in shift[t, 1:]) for t in range(tensors)], np.int64
+        )
+        modulus = np.lcm.reduce(model.pack, axis=0)
+        prime = np.array([[len(list_primes(int(n))) == 1 for n in row] for row in lattice.divisors])
+        return Terrain(
+            lattice.value.astype(float).prod(axis=1),
+            self.tables.floor.tile,
+            prime,
+            partner,
+            (space.rules.factors[:, 0] & (lattice.divisors > 1)).any(axis=2),
+            shift,
+            mask,
+            every,
+            np.where(modulus <= MOST_MODULUS, modulus, 1),
+        )
+
+    def _list_ways(self) -> Ways | None:
+        """Return the ways to spread loops over instances; None where there are too many."""
+        space, lattice, levels = self.space, self.space.lattice, self.space.levels
+        known = np.zeros((1, 0), np.int64)
+        most = lattice.exponents[-1]
+        for level in range(levels):
+            points = self.tables.spatial_points(level)
+            if len(known) * len(points) > MOST_WAYS:
+                return None
+            known = np.column_stack((np.repeat(known, len(points), axis=0), np.tile(points, len(known))))
+            known = known[(lattice.exponents[known].sum(axis=1) <= most).all(axis=1)]
+        mirror = space.orders.mirror
+        if mirror[0] >= 0:  # of a way and its mirror image one is enough
+            values = lattice.value[known]
+            apart = (values - values[:, :, mirror]).reshape(len(known), -1)
+            first = np.argmax(apart != 0, axis=1)
+            known = known[apart[np.arange(len(known)), first] >= 0]
+        tensors = len(space.model.kind)
+        return Ways(
+            np.ascontiguousarray(known),
+            np.empty(len(known)),
+            np.empty((len(known), levels + 1)),
+            np.empty((len(known), levels)),
+            np.empty((len(known), levels, tensors)),
+            np.empty((len(known), levels, tensors)),
+        )
+
+    def decide(self, queue: list[tuple[float, int, Bools]]) -> list[tuple[float, int, Bools]]:
+        """Return the choices that are not decided, with higher bounds of the objective, least first.
+
+        Parameters
+        ----------
+        queue : list of (float, int, bool[L, T])
+            Bound, number and what levels keep.
+        """
+        if self.road is None:
+            return queue
+        left = []
+        for bound, number, keep in queue:
+            found = bound
+            if not self.incumbent.late:
+                found = max(bound, self._decide(keep))
+            left.append((found, number, keep))
+        value, aim = self.incumbent.value, self.incumbent.objective
+        most = value if aim.energy_power == 0 else value * (1 - SLACK)
+        left = [row for row in left if math.isfinite(row[0]) and row[0] <= most]
+        return sorted(left, key=lambda row: row[:2])
+
+    def _decide(self, keep: Bools) -> float:
+        """Return the least that a mapping which keeps `keep` may come to; infinite where none is better."""
+        space, incumbent, road = self.space, self.incumbent, self.road
+        assert road is not None
+        model, ways, levels = space.model, road.ways, space.levels
+        parent = np.full((levels + 1, keep.shape[1]), -1, np.int64)
+        for level in range(1, levels + 1):
+            parent[level] = np.where(keep[level - 1], level - 1, parent[level - 1])
+        fits = np.array([self.tables.fits(level, keep[level]) for level in range(levels)])
+        togo = np.zeros((levels, len(fits[0])))
+        road = road._replace(keep=keep, parent=parent, fits=fits, togo=togo)
+        least = self._least_computing(road) + model.base
+        for level in range(1, levels):
+            filling = self._least_filling(road, level)
+            togo[level] = togo[level - 1] + filling
+            least = least + filling[self.inner[:, level]]
+        least[ways.units[:, levels] < model.least_units] = math.inf
+        scores = np.full(len(least), math.inf)
+        finite = np.isfinite(least)
+        scores[finite] = incumbent.score_bounds(least[finite], ways.steps[finite])
+        lowest, open_ways = math.inf, 0
+        for way in np.lexsort((np.arange(len(least)), scores))[: int(finite.sum())].tolist():
+            score = float(scores[way])
+            if score * (1 - SLACK) > incumbent.value:
+                break
+            if incumbent.late or open_ways == OPEN_WAYS:
+                return min(lowest, score)
+            steps = float(ways.steps[way])
+            limit = energy_limit(incumbent.goal, steps)
+            if least[way] > limit * (1 + ROUNDING):
+                continue
+            energy, node = find_path(model, road, way, limit * (1 + ROUNDING))
+            if node == NOWHERE:
+                continue
+            if node == CROWDED:
+                lowest, open_ways = min(lowest, score), open_ways + 1
+            elif not self._comes_to(energy, steps, self._trace(keep, way, node)):
+                lowest, open_ways = min(lowest, incumbent.score_bound(energy, steps)), open_ways + 1
+        return lowest
+
+    def _least_computing(self, road: Road) -> Floats:
+        """Return by way what serving the compute units costs at least."""
+        key = road.parent[-1].tobytes()
+        if key not in self._computing:
+            self._computing[key] = np.empty(len(road.ways.steps))
+            bound_computing(self.space.model, road, self._computing[key])
+        return self._computing[key]
+
+    def _least_filling(self, road: Road, level: int) -> Floats:
+        """Return for every point the least energy of filling a level whose tiles hold it."""
+        model, kept = self.space.model, road.keep[level]
+        key = (level, kept.tobytes(), np.where(kept, road.parent[level], -1).tobytes())
+        if key in self._filling:
+            return self._filling[key]
+        alone = math.prod(self.space.mesh[:level]) == 1
+        price, constant = np.zeros(len(kept)), 0.0
+        for t in np.flatnonzero(kept).tolist():
+            p = int(road.parent[level, t])
+            parent, child, shared = model.word[p, t], model.word[level, t], self._most_shared(t, p, level)
+            if not model.output[t]:
+                price[t] = parent[READ] / shared + child[FILL]
+                continue
+            price[t] = parent[UPDATE] / shared
+            if alone:  # what is read and fetched, but for first accumulations
+                price[t] += parent[READ] + child[FILL]
+                constant -= float(self.tables.floor.tile[t, -1]) * (parent[READ] + child[FILL])
+        self._filling[key] = self._tabulate(level, kept, price, constant)
+        return self._filling[key]
+
+    def _most_shared(self, t: int, parent: int, level: int) -> float:
+        """Return how many instances may share a tile between two levels, at most."""
+        model, shared = self.space.model, 1.0
+        for outer in range(parent, level):
+            most = float(self.space.mesh[outer])
+            if model.kind[t] == SIMPLE:
+                most = min(most, float(model.bounds[model.irrelevant[t]].prod()))
+            shared *= most
+        return shared
+
+    def _tabulate(self, level: int, kept: Bools, price: Floats, constant: float) -> Floats:
+        """Return `_least_filling` from prices of the words that all instances fetch."""
+        model, floor, lattice = self.space.model, self.tables.floor, self.space.lattice
+        best = np.full(len(lattice.indices), math.inf)
+        for c, members in enumerate(self.space.orders.members):
+            total = np.full(len(best), constant)
+            for t in np.flatnonzero(kept).tolist():
+                words = floor.words[c, t]
+                total += price[t] * (words / floor.rest[t] if model.irrelevant[t, members[0]] else words)
+            best = np.where(floor.open[c], np.minimum(best, total), best)
+        best = np.maximum(best, 0.0)
+        best[~self.tables.fits(level, kept)] = math.inf
+        least_outside(best, lattice)
+        return best
+
+    def _comes_to(self, dynamic: float, steps: float, nests: NestArrays) -> bool:
+        """Evaluate the nest of a path; say whether it is within limits and comes to what the path says."""
+        self.walked += 1
+        if not self._is_allowed(nests):
+            return False
+        found, incumbent = self.space.evaluator.evaluate(*nests), self.incumbent
+        if found.status[0] != OK:
+            return False
+        energy, cycles = float(found.energy_pj[0]), float(found.cycles[0])
+        incumbent.offer(energy, cycles, nests)
+        aim = incumbent.objective
+        if cycles > aim.most_cycles or energy > aim.most_energy:
+            return False
+        if aim.energy_power == 0:  # of equals the one with least energy is best
+            return cycles == steps and energy * (1 - SLACK) <= dynamic + incumbent.power * cycles
+        return incumbent.score(energy, cycles) * (1 - SLACK) <= incumbent.score_bound(dynamic, steps)
+
+    def _trace(self, keep: Bools, way: int, node: int) -> NestArrays:
+        """Return the nest of a path as a batch of one."""
+        assert self.road is not None
+        space, trails, value = self.space, self.road.trails, self.space.lattice.value
+        nests = space.nests(1)
+        orders: list[list[int]] = [[] for _ in range(space.levels)]
+        while (before := int(trails.before[node])) >= 0:
+            level = int(trails.level[node])
+            if trails.level[before] == level:
+                factor = value[trails.point[node]] // value[trails.point[before]]
+                nests.temporal[0, level] *= factor
+                d = int(np.flatnonzero(factor > 1)[0])
+                if d in orders[level]:  # of a dimension's loops the innermost place is kept
+                    orders[level].remove(d)
+                orders[level].append(d)
+            node = before
+        for level, order in enumerate(orders):  # outermost first
+            rest = [d for d in range(len(space.model.bounds)) if d not in order]
+            nests.order[0, level] = [*rest, *order]
+            spread = int(self.road.ways.spread[way, level])
+            x = int(space.parts[level, spread])
+            nests.spatial[0, level, 0] = value[x]
+            nests.spatial[0, level, 1] = value[spread] // value[x]
+        nests.keep[0] = keep
+        return nests
+
+    def _is_allowed(self, nests: NestArrays) -> bool:
+        """Say whether a nest obeys the rules on temporal factors and orders."""
+        rules, lattice = self.space.rules, self.space.lattice
+        for level in range(self.space.levels):
+            for d, factor in enumerate(nests.temporal[0, level].tolist()):
+                index = int(np.flatnonzero(lattice.divisors[d, : lattice.counts[d]] == factor)[0])
+                if not rules.factors[level, 0, d, index]:
+                    return False
+            order = [d for d in nests.order[0, level].tolist() if nests.temporal[0, level, d] > 1]
+            for outer, inner in itertools.combinations(order, 2):
+                if rules.outside[level, inner, outer]:
+                    return False
+        return True
