@@ -24,6 +24,11 @@ class Rules(Frozen):
         default="exact",
         description="whole_words: expected counts are rounded, removed ones down (outputs' reads: up)",
     )
+    probabilities: Literal["exact", "boost"] = Field(
+        default="exact",
+        description="boost: those of hypergeometric densities, and means over them, have the errors of that "
+        "library, on which rounding may depend",
+    )
     stored_zeros: Literal["stored", "metadata_only"] = Field(
         default="stored",
         description="metadata_only: zeros that end a run too long for its field take a field, but no word of "

@@ -275,6 +275,8 @@ def write_design(
         rules["access_box"] = "joined"
     if design.gates:
         rules["gated_operands"] = "dropped"
+    if any(one.get("model", "") == "hypergeometric" for one in densities.values()):
+        rules["probabilities"] = "boost"
     if design.runs:
         rules["stored_zeros"] = "metadata_only"
     if design.accesses:

@@ -63,6 +63,8 @@ class DensityArrays(NamedTuple):
         The first row of `runs` of every tensor.
     runs : int64[X, 2]
         Of ROWS tensors, nonzeros of alike rows that follow each other, and how many they are.
+    library : bool
+        Whether chances are those of `library_chances`, with their errors.
     """
 
     model: Ints
@@ -77,6 +79,7 @@ class DensityArrays(NamedTuple):
     flat: Ints
     run_start: Ints
     runs: Ints
+    library: bool
 
     @property
     def is_grouped(self) -> Bools:
