@@ -57,6 +57,7 @@ sparsity:
   rules:
     rounding: whole_words
     access_box: joined
+    probabilities: boost
     several_actions: strongest
     gated_operands: dropped
 """
@@ -81,6 +82,20 @@ def complaints(folder: Path, texts: dict[str, str], sparse: bool) -> list[str]:
 @pytest.mark.parametrize("sparse", [False, True])
 def test_the_small_model_is_written(tmp_path: Path, sparse: bool) -> None:
     assert complaints(tmp_path, FILES, sparse) == []
+
+
+def test_instances_take_nothing_from_neighbours(tmp_path: Path) -> None:
+    """That tool counts what neighbours pass on as not read, if not told otherwise."""
+    paths = [tmp_path / f"{name}.yaml" for name in ("machine", "problem", "mapping")]
+    for path, text in zip(paths, (MACHINE, PROBLEM, MAPPING), strict=True):
+        path.write_text(text, encoding="utf-8")
+    machine, problem = load_architecture(paths[0]), load_problem(paths[1])
+    mapping = load_mapping(paths[2], machine, problem)
+    text = export_timeloop(gather(machine, problem, mapping, None, str(paths[1]))).texts["mapping.yaml"]
+    directives = yaml.safe_load(text)["mapping"]
+    spatial = [one for one in directives if one["type"] == "spatial"]
+    assert spatial
+    assert all(one["no_link_transfer"] == ["W", "X", "Y"] for one in spatial)
 
 
 REFUSED = [

@@ -91,9 +91,7 @@ def _denominator() -> np.ndarray:
     """Return the coefficients of z (z + 1) ... (z + 15), from that of z^0."""
     coefficients = [1]
     for i in range(16):
-        coefficients = [
-            a + i * b for a, b in zip([0, *coefficients], [*coefficients, 0], strict=True)
-        ]
+        coefficients = [a + i * b for a, b in zip([0, *coefficients], [*coefficients, 0], strict=True)]
     return np.array([(float(one), 0.0) for one in coefficients])
 
 
