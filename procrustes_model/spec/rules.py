@@ -90,10 +90,11 @@ class Rules(Frozen):
         description="what instances do whose tile is empty and known to be; unused: they are not used, and "
         "counts are those of one that is; needs whole_words",
     )
-    absent_operands: Literal["seen", "absent"] = Field(
+    absent_operands: Literal["seen", "absent", "absent_2022"] = Field(
         default="seen",
         description="what a computation is all of whose operands are zeros that are not stored; seen: as "
-        "others that meet a zero; absent: none at all; needs whole_words",
+        "others that meet a zero; absent: none at all; absent_2022: the same as in Sparseloop's outputs of that "
+        "year, where such computations are rounded apart if storage leaves both operands out; needs whole_words",
     )
     position_use: Literal["together", "mean"] = Field(
         default="together",

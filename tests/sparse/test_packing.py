@@ -216,6 +216,7 @@ def test_whole_words_are_taken_away_in_the_order_of_the_twin(seed: int) -> None:
         dropped=False,
         strongest=False,
         absent=False,
+        apart=False,
         chosen=no,
         off=np.zeros(3),
     )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 
-from procrustes_model.kernels.dense.arrays import READ, UPDATE, Bools, Ints
+from procrustes_model.kernels.dense.arrays import READ, UPDATE, Bools, Floats, Ints
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
+    HYPERGEOMETRIC,
     ActionArrays,
     DensityArrays,
     SavedArrays,
     SparseCountArrays,
 )
+from procrustes_model.kernels.sparse.library_chances import library_chance
 
 STORED, SENT, SAVED = 0, 1, 2
 """Of `ActionArrays.off`: zeros that are stored, what is sent, what is saved."""
@@ -132,6 +134,35 @@ def save_computes(computes: int, saved: SavedArrays, dropped: bool, counts: Spar
 
 
 @kernel
+def _leaves_both_out(output: int, compressed: Bools, removed: Floats) -> bool:
+    """Say whether there are two operands that are compressed, and whose zeros both save computations."""
+    found = 0
+    for t in range(len(removed)):
+        if t != output:
+            found += 1 if compressed[t] and removed[t] > 0 else 3
+    return found == 2
+
+
+@kernel
+def _count_apart(
+    total: float, output: int, actions: ActionArrays, densities: DensityArrays, removed: Floats
+) -> float:
+    """Return what is left of computations where those of two zeros are rounded apart from the others."""
+    left = nothing = 1.0
+    for t in range(len(removed)):
+        if t == output:
+            continue
+        density = _met_density(densities.met[t], True)
+        if actions.chosen[t]:
+            density = densities.met[t]
+            if densities.library and densities.model[t] == HYPERGEOMETRIC:
+                density = library_chance(densities.size[t], densities.nonzeros[t], 1, 1)
+        nothing *= 1 - density
+        left *= 1 - removed[t]
+    return total - take_whole(total, nothing, False, 0.0) - take_whole(total, 1 - left - nothing, False, 0.0)
+
+
+@kernel
 def save_whole_computes(
     computes: int,
     output: int,
@@ -162,7 +193,10 @@ def save_whole_computes(
     tensors = len(densities.met)
     for n in range(len(saved.computes)):
         total = float(computes)
-        for t in range(tensors):
+        apart = actions.apart and _leaves_both_out(output, compressed[n], saved.removed[n])
+        if apart:
+            total = _count_apart(total, output, actions, densities, saved.removed[n])
+        for t in range(0 if apart else tensors):
             off = actions.off[SENT] if t != output and is_target(actions, t) else 0.0
             total -= take_whole(total, saved.removed[n, t], False, off)
         gated = 0.0
@@ -174,7 +208,7 @@ def save_whole_computes(
         skipped, nothing = 0.0, 0.0
         gating = 0
         first = second = zero = 1.0
-        absent = actions.absent
+        absent = actions.absent and not apart
         for t in range(tensors):
             density = _left_density(densities, saved, n, t)
             if t != output:

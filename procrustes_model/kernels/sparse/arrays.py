@@ -110,6 +110,8 @@ class ActionArrays(NamedTuple):
         Whether of several actions on a tensor at a level only the one that saves most counts.
     absent : bool
         Whether a computation all of whose operands are zeros that are not stored is none.
+    apart : bool
+        Whether such computations are rounded apart where storage leaves both operands out.
     chosen : bool[T]
         Operands of which only positions that are not zero are handed out.
     off : float64[3]
@@ -128,6 +130,7 @@ class ActionArrays(NamedTuple):
     dropped: bool
     strongest: bool
     absent: bool
+    apart: bool
     chosen: Bools
     off: Floats
 

@@ -20,8 +20,6 @@ from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.long_double import (
     add,
     divide,
-    exponential,
-    logarithm,
     multiply,
     power_of,
     rounded,
