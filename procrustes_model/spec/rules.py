@@ -93,8 +93,8 @@ class Rules(Frozen):
     absent_operands: Literal["seen", "absent", "absent_2022"] = Field(
         default="seen",
         description="what a computation is all of whose operands are zeros that are not stored; seen: as "
-        "others that meet a zero; absent: none at all; absent_2022: the same as in Sparseloop's outputs of that "
-        "year, where such computations are rounded apart if storage leaves both operands out; needs whole_words",
+        "others that meet a zero; absent: none at all; absent_2022: none, rounded apart, as in "
+        "Sparseloop's outputs of that year; needs whole_words",
     )
     position_use: Literal["together", "mean"] = Field(
         default="together",
