@@ -159,7 +159,8 @@ def _skip_apart(total: float, output: int, densities: DensityArrays, empty: Floa
     first = True
     for t in range(len(empty)):
         if t != output:
-            density = _met_density(densities.met[t], True) / (1 - empty[t])
+            held = 1 - empty[t]
+            density = _met_density(densities.met[t], True) / held if held > 0 else 0.0
             one = 0.0 if first else both * (1 - density) + none * density
             both, none, first = both * density, none * (1 - density), False
     counts[2] = take_whole(total, one, False, 0.0)
