@@ -24,6 +24,11 @@ class Rules(Frozen):
         default="exact",
         description="whole_words: expected counts are rounded, removed ones down (outputs' reads: up)",
     )
+    probabilities: Literal["exact", "boost"] = Field(
+        default="exact",
+        description="boost: those of hypergeometric densities, and means over them, have the errors of that "
+        "library, on which rounding may depend",
+    )
     stored_zeros: Literal["stored", "metadata_only"] = Field(
         default="stored",
         description="metadata_only: zeros that end a run too long for its field take a field, but no word of "
@@ -85,10 +90,11 @@ class Rules(Frozen):
         description="what instances do whose tile is empty and known to be; unused: they are not used, and "
         "counts are those of one that is; needs whole_words",
     )
-    absent_operands: Literal["seen", "absent"] = Field(
+    absent_operands: Literal["seen", "absent", "absent_2022"] = Field(
         default="seen",
         description="what a computation is all of whose operands are zeros that are not stored; seen: as "
-        "others that meet a zero; absent: none at all; needs whole_words",
+        "others that meet a zero; absent: none at all; absent_2022: none, rounded apart, as in "
+        "Sparseloop's outputs of that year; needs whole_words",
     )
     position_use: Literal["together", "mean"] = Field(
         default="together",

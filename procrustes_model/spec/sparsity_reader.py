@@ -162,6 +162,13 @@ _RULE_NEEDS: dict[str, tuple[str, _Test]] = {
         f"a format of kind {takers_of('run_bits').replace(' and ', ' or ')}",
         lambda phase: any(one.stores_runs for levels in phase.formats.values() for one in levels.values()),
     ),
+    "probabilities": (
+        "'rounding: whole_words' and a hypergeometric density",
+        lambda phase: (
+            phase.rules.rounding == "whole_words"
+            and any(one.model == "hypergeometric" for one in phase.densities.values())
+        ),
+    ),
     "format_ranks": (
         "'rounding: whole_words' and a format that lists its ranks",
         lambda phase: (

@@ -56,6 +56,7 @@ sparsity:
   compute: {gate: [W, X]}
   rules:
     rounding: whole_words
+    probabilities: boost
     access_box: joined
     several_actions: strongest
     gated_operands: dropped
@@ -81,6 +82,20 @@ def complaints(folder: Path, texts: dict[str, str], sparse: bool) -> list[str]:
 @pytest.mark.parametrize("sparse", [False, True])
 def test_the_small_model_is_written(tmp_path: Path, sparse: bool) -> None:
     assert complaints(tmp_path, FILES, sparse) == []
+
+
+def test_instances_take_nothing_from_neighbours(tmp_path: Path) -> None:
+    """That tool counts what neighbours pass on as not read, if not told otherwise."""
+    paths = [tmp_path / f"{name}.yaml" for name in ("machine", "problem", "mapping")]
+    for path, text in zip(paths, (MACHINE, PROBLEM, MAPPING), strict=True):
+        path.write_text(text, encoding="utf-8")
+    machine, problem = load_architecture(paths[0]), load_problem(paths[1])
+    mapping = load_mapping(paths[2], machine, problem)
+    text = export_timeloop(gather(machine, problem, mapping, None, str(paths[1]))).texts["mapping.yaml"]
+    directives = yaml.safe_load(text)["mapping"]
+    spatial = [one for one in directives if one["type"] == "spatial"]
+    assert spatial
+    assert all(one["no_link_transfer"] == ["W", "X", "Y"] for one in spatial)
 
 
 REFUSED = [
@@ -150,7 +165,7 @@ REFUSED = [
     ("mapping", "spatial_y: C=2", "spatial_y: K=2", "K lies on both axes"),
     (
         "design",
-        "rounding: whole_words",
+        "rounding: whole_words\n    probabilities: boost",
         "rounding: exact",
         "the rule 'rounding' is 'exact' here, and would be 'whole_words' there",
     ),
@@ -189,6 +204,8 @@ def test_what_cannot_be_said_is_refused(tmp_path: Path, file: str, old: str, new
         texts["mapping"] = (
             texts["mapping"].replace("temporal: K=2 P=2", "temporal: ").replace("C=2 R=3", "C=2 R=3 K=2 P=2")
         )
+    if "structured" in new:
+        texts[file] = texts[file].replace("    probabilities: boost\n", "")
     if "V.1" in new:
         texts = {name: text.replace("W", "V.1") if name != "design" else text for name, text in texts.items()}
     found = complaints(tmp_path, texts, file == "design")

@@ -111,6 +111,8 @@ def rules_of(design: Spec) -> Spec:
         for one in levels.values()
         for rank in one["ranks"]
     ]
+    if any(one["model"] == "hypergeometric" for one in design["densities"].values()):
+        rules["probabilities"] = "boost"
     if "RLE" in ranks:
         rules["stored_zeros"] = "metadata_only"
     if ranks:

@@ -147,6 +147,7 @@ def expect(policy: Policy, elements: int, parts: int, rounds: int, nonzeros: int
         flat=np.full((1, 1), -1, np.int64),
         run_start=np.zeros(2, np.int64),
         runs=np.zeros((0, 2), np.int64),
+        library=False,
     )
     work, status = np.zeros(1), np.zeros(1, np.int64)
     balance = BalanceArrays(0, 1, policy.pieces, int(policy.assignment), -1, 0.0, 1.0)

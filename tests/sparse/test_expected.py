@@ -91,6 +91,7 @@ def test_few_nonzeros_are_placed_with_their_known_total(nonzeros: int) -> None:
                 flat=np.full((1, 1), -1, np.int64),
                 run_start=np.zeros(2, np.int64),
                 runs=np.zeros((0, 2), np.int64),
+                library=False,
             )
             work, status = np.zeros(1), np.zeros(1, np.int64)
             balance = BalanceArrays(0, 1, pieces, assignment, -1, 0.0, 1.0)

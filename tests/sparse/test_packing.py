@@ -133,9 +133,13 @@ def test_commands_read_mappings_with_the_room_that_a_design_leaves(tmp_path: Pat
 
 @pytest.mark.parametrize(("positions", "wide"), [(4, 2), (6, 3), (8, 4), (6, 4), (5, 5)])
 @pytest.mark.parametrize("nonzeros", [1, 4, 7])
-def test_steps_of_positions_are_those_of_every_mask(positions: int, wide: int, nonzeros: int) -> None:
-    steps, _ = _mean_steps(HYPERGEOMETRIC, 9, nonzeros, nonzeros / 9, positions, wide, 0)
+@pytest.mark.parametrize("library", [False, True])
+def test_steps_of_positions_are_those_of_every_mask(
+    positions: int, wide: int, nonzeros: int, library: bool
+) -> None:
+    steps, _, total = _mean_steps(HYPERGEOMETRIC, 9, nonzeros, nonzeros / 9, positions, wide, 0, library)
     assert steps == pytest.approx(float(mean_steps(positions, wide, 9, nonzeros)), rel=1e-12)
+    assert total == pytest.approx(1, abs=1e-15)
 
 
 def test_positions_that_are_chosen_take_the_steps_of_a_walk() -> None:
@@ -212,10 +216,12 @@ def test_whole_words_are_taken_away_in_the_order_of_the_twin(seed: int) -> None:
         dropped=False,
         strongest=False,
         absent=False,
+        apart=False,
         chosen=no,
         off=np.zeros(3),
     )
-    count_whole(accesses, keep, 1, compressed, dense, True, True, actions, saved, counts)
+    steps = np.ones(accesses.shape)
+    count_whole(accesses, keep, 1, compressed, dense, True, True, steps, actions, saved, counts)
     for t in range(2):
         above = 0.0
         for level in range(3):

@@ -21,7 +21,8 @@ def write_mapping(model: Model) -> dict[str, Any]:
         directives.append({"target": level.level, "type": "bypass"} | kept)
         directives.append(_temporal(level, names))
         if level.spatial_x or level.spatial_y:
-            directives.append(_spatial(level, names))
+            # That tool lets instances take from neighbours what these had before, if not told otherwise.
+            directives.append(_spatial(level, names) | {"no_link_transfer": tensors})
     return {"mapping": directives}
 
 

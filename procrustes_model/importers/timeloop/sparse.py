@@ -275,6 +275,8 @@ def write_design(
         rules["access_box"] = "joined"
     if design.gates:
         rules["gated_operands"] = "dropped"
+    if any(one.get("model", "") == "hypergeometric" for one in densities.values()):
+        rules["probabilities"] = "boost"
     if design.runs:
         rules["stored_zeros"] = "metadata_only"
     if design.accesses:
@@ -286,7 +288,8 @@ def write_design(
         formatted = {name for levels in design.formats.values() for name in levels}
         if any("metadata" in one.content and one.part.name in formatted for one in machine.levels):
             rules["metadata_ports"] = year.ports
-        rules |= {"partial_sums": "compressed", "empty_tiles": "unused", "absent_operands": "absent"}
+        absent = "absent_2022" if year.ranks == "loops_2022" else "absent"
+        rules |= {"partial_sums": "compressed", "empty_tiles": "unused", "absent_operands": absent}
     return content | {"rules": rules}
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 
-from procrustes_model.kernels.dense.arrays import READ, UPDATE, Bools, Ints
+from procrustes_model.kernels.dense.arrays import READ, UPDATE, Bools, Floats, Ints
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
+    HYPERGEOMETRIC,
     ActionArrays,
     DensityArrays,
     SavedArrays,
     SparseCountArrays,
 )
+from procrustes_model.kernels.sparse.library_chances import library_chance
 
 STORED, SENT, SAVED = 0, 1, 2
 """Of `ActionArrays.off`: zeros that are stored, what is sent, what is saved."""
@@ -132,6 +134,69 @@ def save_computes(computes: int, saved: SavedArrays, dropped: bool, counts: Spar
 
 
 @kernel
+def _count_left_out(output: int, actions: ActionArrays, compressed: Bools, removed: Floats) -> int:
+    """Return of how many of two operands storage saves computations.
+
+    -1 where there are not two that are compressed, or where positions of one of them are chosen.
+    """
+    found, saved, chosen = 0, 0, 0
+    for t in range(len(removed)):
+        if t != output:
+            found += 1 if compressed[t] else 3
+            saved += 1 if removed[t] > 0 else 0
+            chosen += 1 if actions.chosen[t] else 0
+    return saved if found == 2 and chosen != 1 else -1
+
+
+@kernel
+def _skip_apart(total: float, output: int, densities: DensityArrays, empty: Floats, counts: Floats) -> None:
+    """Count computations that meet one zero as skipped, and those that meet two, rounded apart, as none.
+
+    Where storage saves computations of an operand alone, what is left of it may be denser than 1, as its
+    density is rounded and how likely it is empty is not. `empty`: float64[T]. `counts`: float64[3], set.
+    """
+    one, none, both = 0.0, 1.0, 1.0
+    first = True
+    for t in range(len(empty)):
+        if t != output:
+            held = 1 - empty[t]
+            density = _met_density(densities.met[t], True) / held if held > 0 else 0.0
+            one = 0.0 if first else both * (1 - density) + none * density
+            both, none, first = both * density, none * (1 - density), False
+    counts[2] = take_whole(total, one, False, 0.0)
+    counts[0] = total - counts[2] - take_whole(total, none, False, 0.0)
+    counts[1] = 0.0
+
+
+@kernel
+def _skips_all(output: int, actions: ActionArrays) -> bool:
+    """Say whether zeros of every operand are skipped where they meet."""
+    skips = True
+    for t in range(len(actions.skip_compute)):
+        skips = skips and (t == output or actions.skip_compute[t])
+    return skips
+
+
+@kernel
+def _count_apart(
+    total: float, output: int, actions: ActionArrays, densities: DensityArrays, removed: Floats
+) -> float:
+    """Return what is left of computations where those of two zeros are rounded apart from the others."""
+    left = nothing = 1.0
+    for t in range(len(removed)):
+        if t == output:
+            continue
+        density = _met_density(densities.met[t], True)
+        if actions.chosen[t]:
+            density = densities.met[t]
+            if densities.library and densities.model[t] == HYPERGEOMETRIC:
+                density = library_chance(densities.size[t], densities.nonzeros[t], 1, 1)
+        nothing *= 1 - density
+        left *= 1 - removed[t]
+    return total - take_whole(total, nothing, False, 0.0) - take_whole(total, 1 - left - nothing, False, 0.0)
+
+
+@kernel
 def save_whole_computes(
     computes: int,
     output: int,
@@ -162,9 +227,16 @@ def save_whole_computes(
     tensors = len(densities.met)
     for n in range(len(saved.computes)):
         total = float(computes)
-        for t in range(tensors):
+        out = _count_left_out(output, actions, compressed[n], saved.removed[n]) if actions.apart else -1
+        apart = out == 2
+        if apart:
+            total = _count_apart(total, output, actions, densities, saved.removed[n])
+        for t in range(0 if apart else tensors):
             off = actions.off[SENT] if t != output and is_target(actions, t) else 0.0
             total -= take_whole(total, saved.removed[n, t], False, off)
+        if out == 1 and _skips_all(output, actions):
+            _skip_apart(total, output, densities, saved.empty[n], counts.computes[n])
+            continue
         gated = 0.0
         if not actions.dropped and saved.computes[n, 0] > 0:
             gated = take_whole(
@@ -174,7 +246,7 @@ def save_whole_computes(
         skipped, nothing = 0.0, 0.0
         gating = 0
         first = second = zero = 1.0
-        absent = actions.absent
+        absent = actions.absent and not apart
         for t in range(tensors):
             density = _left_density(densities, saved, n, t)
             if t != output:

@@ -63,6 +63,8 @@ class DensityArrays(NamedTuple):
         The first row of `runs` of every tensor.
     runs : int64[X, 2]
         Of ROWS tensors, nonzeros of alike rows that follow each other, and how many they are.
+    library : bool
+        Whether chances are those of `library_chances`, with their errors.
     """
 
     model: Ints
@@ -77,6 +79,7 @@ class DensityArrays(NamedTuple):
     flat: Ints
     run_start: Ints
     runs: Ints
+    library: bool
 
     @property
     def is_grouped(self) -> Bools:
@@ -107,6 +110,8 @@ class ActionArrays(NamedTuple):
         Whether of several actions on a tensor at a level only the one that saves most counts.
     absent : bool
         Whether a computation all of whose operands are zeros that are not stored is none.
+    apart : bool
+        Whether such computations are rounded apart where storage leaves both operands out.
     chosen : bool[T]
         Operands of which only positions that are not zero are handed out.
     off : float64[3]
@@ -125,6 +130,7 @@ class ActionArrays(NamedTuple):
     dropped: bool
     strongest: bool
     absent: bool
+    apart: bool
     chosen: Bools
     off: Floats
 

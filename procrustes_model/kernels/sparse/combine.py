@@ -14,6 +14,7 @@ from procrustes_model.kernels.dense.arrays import OK, Bools, Floats, Ints, Probl
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
     GATED,
+    HYPERGEOMETRIC,
     NESTED,
     ROWS,
     SKIPPED,
@@ -26,6 +27,7 @@ from procrustes_model.kernels.sparse.arrays import (
 )
 from procrustes_model.kernels.sparse.empty import box_chance, box_empty, box_words
 from procrustes_model.kernels.sparse.joint import count_boxes
+from procrustes_model.kernels.sparse.library_chances import library_chance
 from procrustes_model.kernels.sparse.masks import MaskArrays
 
 NO_BOX = -1
@@ -321,6 +323,9 @@ def combine_computes(
                 if actions.chosen[t] and stage == 0 and saved.empty[n, t] < 1:
                     # Of these operands zeros are never delivered.
                     kept = min(1.0, densities.met[t] / (1 - saved.empty[n, t]))
+                    if densities.library and densities.model[t] == HYPERGEOMETRIC:
+                        size, nonzeros = densities.size[t], densities.nonzeros[t]
+                        kept = 1 - library_chance(size, nonzeros, 1, 0)
                     taken[t] = 1 - (1 - taken[t]) * kept
                     saved.empty[n, t] = 1 - densities.met[t]
         chosen[:] = False

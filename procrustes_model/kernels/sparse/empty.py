@@ -10,6 +10,7 @@ from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import (
     DENSE,
     FIXED,
+    HYPERGEOMETRIC,
     NESTED,
     ROWS,
     STRUCTURED,
@@ -17,6 +18,7 @@ from procrustes_model.kernels.sparse.arrays import (
     DensityArrays,
 )
 from procrustes_model.kernels.sparse.chances import cut_empty, hypergeometric_empty
+from procrustes_model.kernels.sparse.library_chances import library_chance
 from procrustes_model.kernels.sparse.nested import measure, nested_empty
 from procrustes_model.kernels.sparse.rows import rows_empty
 
@@ -227,6 +229,9 @@ def box_chance(problem: ProblemArrays, densities: DensityArrays, tensor: int, ex
         runs = densities.runs[densities.run_start[tensor] : densities.run_start[tensor + 1]]
         return rows_empty(runs, densities.size[tensor] // runs[:, 1].sum(), rows, width)
     words = box_words(problem, tensor, extent)
+    if model == HYPERGEOMETRIC and densities.library:
+        size = densities.size[tensor]
+        return library_chance(size, densities.nonzeros[tensor], min(words, size), 0)
     return box_empty(
         model, densities.size[tensor], densities.nonzeros[tensor], densities.average[tensor], words
     )

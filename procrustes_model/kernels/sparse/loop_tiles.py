@@ -45,6 +45,7 @@ from procrustes_model.kernels.sparse.arrays import (
 )
 from procrustes_model.kernels.sparse.chances import hypergeometric_empty
 from procrustes_model.kernels.sparse.distributions import of_hypergeometric
+from procrustes_model.kernels.sparse.library_chances import library_chances
 from procrustes_model.kernels.sparse.listed import bits_of_fields
 from procrustes_model.kernels.sparse.loop_ranks import bind_loops
 
@@ -133,14 +134,19 @@ def _of_fixed(density: float, words: int) -> tuple[int, Floats]:
 
 
 @kernel
-def _nonzeros_of(densities: DensityArrays, tensor: int, words: int) -> tuple[int, Floats, int, int, bool]:
+def _nonzeros_of(
+    densities: DensityArrays, tensor: int, words: int, library: bool
+) -> tuple[int, Floats, int, int, bool]:
     """Return the least nonzeros a tile has, how likely it has more, and the least and the most that can be.
 
-    Last, whether none at all is taken to be possible.
+    Last, whether none at all is taken to be possible. `library`: chances have the errors of a library.
     """
     size, nonzeros = densities.size[tensor], densities.nonzeros[tensor]
     if densities.model[tensor] == HYPERGEOMETRIC:
-        least, shares = of_hypergeometric(size, nonzeros, words)
+        if library:
+            least, shares = library_chances(size, nonzeros, words)
+        else:
+            least, shares = of_hypergeometric(size, nonzeros, words)
         low = max(0, words - (size - nonzeros))
         return least, shares, low, min(words, nonzeros), low == 0
     least, shares = _of_fixed(densities.average[tensor], words)
@@ -196,13 +202,15 @@ def _expect(
     """
     ranks = formats.ranks
     count = ranks.listed[level, tensor]
-    least, shares, low, most, may_be_empty = _nonzeros_of(densities, tensor, words)
+    library = densities.library and ranks.are != LOOPS_2022
+    least, shares, low, most, may_be_empty = _nonzeros_of(densities, tensor, words, library)
     used, every = 1.0, shares.copy()
     if sent and may_be_empty:
         if least == low:
             used = 1 - shares[0]
             shares[0] = 0.0
-        total = add_up(shares)
+        # The library's chances add up to 1 but for their errors, which count.
+        total = used if library else add_up(shares)
         if total > 0:
             shares /= total
     listed.used[n, level, tensor] = 1.0 if chosen else used
@@ -220,7 +228,7 @@ def _expect(
     listed.density[n, level, tensor] = min(1.0, held / words)
     if pack > 1 and not chosen and _leaves_out(ranks, level, tensor):
         listed.rows[n, level, tensor] = count_rows(words, held, pack, least, every)
-    listed.data[n, level, tensor] = held if shrunk else words
+    listed.data[n, level, tensor] = min(held, float(most)) if shrunk else words
     listed.bits[n, level, tensor] = bits_of_fields(ranks, level, tensor, fiber, words, fields)
     describe_loops(densities, ranks, level, tensor, words, most, False, fiber, begin, one)
     listed.most_data[n, level, tensor] = most if shrunk else words

@@ -17,6 +17,7 @@ from procrustes_model.kernels.dense.arrays import (
     FILL,
     OK,
     READ,
+    UPDATE,
     Bools,
     Floats,
     Ints,
@@ -40,6 +41,7 @@ from procrustes_model.kernels.sparse.arrays import (
 )
 from procrustes_model.kernels.sparse.empty import box_chance, box_words
 from procrustes_model.kernels.sparse.fullest import most_nonzeros
+from procrustes_model.kernels.sparse.library_chances import library_chance
 
 
 @kernel
@@ -225,10 +227,29 @@ def pack_instances(
 
 
 @kernel
+def _library_steps(
+    size: int, nonzeros: int, positions: int, wide: int, least: int
+) -> tuple[float, float, float]:
+    """Return the same from the chances of a library, whose errors count."""
+    total = some = steps = use = 0.0
+    for k in range(max(0, positions - (size - nonzeros)), min(positions, nonzeros) + 1):
+        p = library_chance(size, nonzeros, positions, k)
+        needed = max(least, -(-k // wide))
+        total += p
+        steps += p * needed
+        if k > 0:
+            some += p
+            use += p * k / (wide * needed)
+    return steps, use / some if some > 0 else 1.0, total
+
+
+@kernel
 def _mean_steps(
-    model: int, size: int, nonzeros: int, average: float, positions: int, wide: int, least: int
-) -> tuple[float, float]:
+    model: int, size: int, nonzeros: int, average: float, positions: int, wide: int, least: int, library: bool
+) -> tuple[float, float, float]:
     """Return the expected steps of a group of positions, and the mean use of instances by one with nonzeros.
+
+    Last, what the chances of all numbers of nonzeros add up to: 1, but for the errors of a `library`.
 
     Parameters
     ----------
@@ -244,7 +265,9 @@ def _mean_steps(
         Steps that a group without any nonzero takes.
     """
     if model == DENSE or nonzeros == size:
-        return float(-(-positions // wide)), 1.0
+        return float(-(-positions // wide)), 1.0, 1.0
+    if model == HYPERGEOMETRIC and library:
+        return _library_steps(size, nonzeros, positions, wide, least)
     mean = positions * average
     low, high = math.floor(mean), math.ceil(mean)
     first = mean - low
@@ -273,7 +296,7 @@ def _mean_steps(
                 else p / _next(size, nonzeros, positions, k - 1)
             )
             k += 1 if side else -1
-    return steps / total, use / some if some > 0 else 1.0
+    return steps / total, use / some if some > 0 else 1.0, 1.0
 
 
 @kernel
@@ -287,9 +310,11 @@ def _next(size: int, nonzeros: int, positions: int, k: float) -> float:
 @kernel
 def pack_positions(
     problem: ProblemArrays, densities: DensityArrays, nests: NestArrays, loops: LoopArrays, pack: PackArrays,
-    instances: Ints, use: UseArrays, status: Ints,
+    use: UseArrays, status: Ints,
 ) -> None:  # fmt: skip
-    """Find how many steps are left where positions are chosen, and how well they use compute units.
+    """Find how many steps are left where positions are chosen.
+
+    With the chances of a library, all that the innermost level of a tensor moves is a sum over them.
 
     Parameters
     ----------
@@ -298,29 +323,18 @@ def pack_positions(
     nests : NestArrays
     loops : LoopArrays
     pack : PackArrays
-    instances : int64[N, L + 1]
     use : UseArrays
-        `steps` and `units` shrink.
+        `steps` shrinks.
     status : int64[N]
         Set to BAD_DESIGN where a position has several elements, or its groups are cut.
     """
     mappings, levels, tensors = nests.keep.shape
     for n in range(mappings):
-        if pack.mean:
-            # Then units that are left out in space count as used.
-            use.units[n] = 1.0 / instances[n, levels]
-            for level in range(levels):
-                for d in range(len(problem.bounds)):
-                    use.units[n] *= nests.spatial[n, level, 0, d] * nests.spatial[n, level, 1, d]
         for i in range(len(pack.level)):
             level, t = pack.level[i], pack.target[i]
             if status[n] != OK:
                 continue
-            wide = rounds = 1
-            for d in range(len(problem.bounds)):
-                if problem.rank[t, d] >= 0:
-                    wide *= nests.spatial[n, level, 0, d] * nests.spatial[n, level, 1, d]
-                    rounds *= nests.temporal[n, level, d]
+            wide, rounds = _group(problem, nests, n, level, t)
             model = densities.model[t]
             if box_words(problem, t, loops.below[n, level + 1]) > 1 or model not in (
                 DENSE,
@@ -329,18 +343,7 @@ def pack_positions(
             ):
                 status[n] = BAD_DESIGN
                 continue
-            positions = wide * rounds
-            steps, mean = _mean_steps(
-                model,
-                densities.size[t],
-                densities.nonzeros[t],
-                densities.average[t],
-                positions,
-                wide,
-                1 if pack.mean else 0,
-            )
-            held = positions * densities.average[t]
-            use.units[n] *= mean if pack.mean else held / (wide * steps) if steps > 0 else 1.0
+            steps, _, total = _steps_of(densities, t, wide, rounds, pack.mean)
             for other in range(tensors):
                 moved = other in (t, problem.output)
                 for d in range(len(problem.bounds)):
@@ -354,6 +357,78 @@ def pack_positions(
                         use.steps[n, inside, other, READ] *= steps / rounds
                         if inside > level:
                             use.steps[n, inside, other, FILL] *= steps / rounds
+                last = levels - 1
+                while last >= 0 and not nests.keep[n, last, other]:
+                    last -= 1
+                if total != 1 and last >= 0:
+                    for action in (READ, FILL, UPDATE):
+                        if moved or action == UPDATE or (action == FILL and last <= level):
+                            use.steps[n, last, other, action] *= total
+
+
+@kernel
+def _group(problem: ProblemArrays, nests: NestArrays, n: int, level: int, tensor: int) -> tuple[int, int]:
+    """Return the positions of a step of a level that hands out a tensor's, and the steps of a group."""
+    wide = rounds = 1
+    for d in range(len(problem.bounds)):
+        if problem.rank[tensor, d] >= 0:
+            wide *= nests.spatial[n, level, 0, d] * nests.spatial[n, level, 1, d]
+            rounds *= nests.temporal[n, level, d]
+    return wide, rounds
+
+
+@kernel
+def _steps_of(
+    densities: DensityArrays, tensor: int, wide: int, rounds: int, mean: bool
+) -> tuple[float, float, float]:
+    """Return what `_mean_steps` says of a group of a tensor's positions."""
+    return _mean_steps(
+        densities.model[tensor],
+        densities.size[tensor],
+        densities.nonzeros[tensor],
+        densities.average[tensor],
+        wide * rounds,
+        wide,
+        1 if mean else 0,
+        densities.library,
+    )
+
+
+@kernel
+def use_units(
+    problem: ProblemArrays, densities: DensityArrays, nests: NestArrays, pack: PackArrays, instances: Ints,
+    use: UseArrays, status: Ints,
+) -> None:  # fmt: skip
+    """Find how well compute units are used where positions are chosen.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    densities : DensityArrays
+    nests : NestArrays
+    pack : PackArrays
+    instances : int64[N, L + 1]
+    use : UseArrays
+        `units` shrinks.
+    status : int64[N]
+        Mappings that are not valid are left out.
+    """
+    levels = nests.keep.shape[1]
+    for n in range(len(status)):
+        if pack.mean:
+            # Then units that are left out in space count as used.
+            use.units[n] = 1.0 / instances[n, levels]
+            for level in range(levels):
+                for d in range(len(problem.bounds)):
+                    use.units[n] *= nests.spatial[n, level, 0, d] * nests.spatial[n, level, 1, d]
+        for i in range(len(pack.level)):
+            level, t = pack.level[i], pack.target[i]
+            if status[n] != OK:
+                continue
+            wide, rounds = _group(problem, nests, n, level, t)
+            steps, mean, _ = _steps_of(densities, t, wide, rounds, pack.mean)
+            held = wide * rounds * densities.average[t]
+            use.units[n] *= mean if pack.mean else held / (wide * steps) if steps > 0 else 1.0
 
 
 @kernel
@@ -363,7 +438,7 @@ def skip_steps(use: UseArrays, actions: ActionArrays, counts: SparseCountArrays)
     for n in range(mappings):
         for level in range(levels):
             for t in range(tensors):
-                for action in (READ, FILL):
+                for action in (READ, FILL, UPDATE):
                     share = use.steps[n, level, t, action]
                     if share != 1:
                         words = counts.actual[n, level, t, action]

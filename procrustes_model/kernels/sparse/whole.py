@@ -133,6 +133,7 @@ def count_whole(
     dense: Floats,
     sums: bool,
     near: bool,
+    steps: Floats,
     actions: ActionArrays,
     saved: SavedArrays,
     counts: SparseCountArrays,
@@ -152,6 +153,8 @@ def count_whole(
         Whether sums in progress of a compressed output are compressed, too; else only complete ones.
     near : bool
         Whether a count near a whole number, but for rounding errors, stands for it; else these count.
+    steps : float64[N, L, T, 3]
+        Share of accesses that is left where positions are chosen.
     actions : ActionArrays
     saved : SavedArrays
     counts : SparseCountArrays
@@ -177,6 +180,10 @@ def count_whole(
                         words[action] -= round_down(zeros)
                     else:
                         words[action] -= math.floor(zeros + words[action] * off[STORED])
+                for action in range(3 if keep[n, level, t] else 0):
+                    if steps[n, level, t, action] != 1:
+                        share = 1 - steps[n, level, t, action]
+                        words[action] -= take_whole(words[action], share, False, off[SENT])
                 if above > 0 or target:
                     for action in range(3):
                         words[action] -= take_whole(words[action], above, False, off[SENT])

@@ -54,7 +54,8 @@ def lower_actions(phase: SparsePhase, tensors: int, names: Names) -> ActionArray
         joined=names.rules.access_box == "joined",
         dropped=names.rules.gated_operands == "dropped",
         strongest=names.rules.several_actions == "strongest",
-        absent=names.rules.absent_operands == "absent",
+        absent=names.rules.absent_operands != "seen",
+        apart=names.rules.absent_operands == "absent_2022",
         chosen=chosen,
         off=np.zeros(3),
     )

@@ -149,6 +149,7 @@ def lower_densities(
         flat=np.full((count, max(len(tensor.ranks) for tensor in problem.tensors)), -1, np.int64),
         run_start=np.zeros(count + 1, np.int64),
         runs=np.zeros((0, 2), np.int64),
+        library=False,
     )
     for t, tensor in enumerate(problem.tensors):
         size = int(lowered.size[t])

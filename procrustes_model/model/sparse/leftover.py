@@ -11,7 +11,7 @@ from procrustes_model.kernels.sparse.arrays import BoxArrays
 from procrustes_model.kernels.sparse.empty import find_empty
 from procrustes_model.kernels.sparse.empty_on_masks import find_empty_by_mask
 from procrustes_model.kernels.sparse.loop_tiles import count_loop_metadata, fill_loop_ranks
-from procrustes_model.kernels.sparse.packing import pack_instances, pack_positions, skip_steps
+from procrustes_model.kernels.sparse.packing import pack_instances, pack_positions, use_units
 from procrustes_model.kernels.sparse.whole import count_whole, find_held
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.positions import refuse_repeated
@@ -24,7 +24,7 @@ def pack(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> Non
     """Find what instances and steps are left where zeros make room."""
     problem, densities, known, status = design.problem, design.densities, design.masks.known, buffers.status
     loops, packs, use, instances = buffers.loops, design.pack, buffers.use, buffers.dense.instances
-    use.units[:] = use.steps[:] = 1.0
+    use.units[:] = 1.0
     if packs.spaced.any():
         pack_instances(
             problem,
@@ -42,9 +42,16 @@ def pack(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> Non
             status,
         )
     if len(packs.level):
-        refuse_repeated(problem, densities, packs, nests, status)
-        pack_positions(problem, densities, nests, loops, packs, instances, use, status)
-        skip_steps(use, design.actions, buffers.counts)
+        use_units(problem, densities, nests, packs, instances, use, status)
+
+
+def choose_positions(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
+    """Find what steps are left where positions are chosen."""
+    packs, use, status = design.pack, buffers.use, buffers.status
+    use.steps[:] = 1.0
+    if len(packs.level):
+        refuse_repeated(design.problem, design.densities, packs, nests, status)
+        pack_positions(design.problem, design.densities, nests, buffers.loops, packs, use, status)
 
 
 def find_held_tiles(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
@@ -105,6 +112,7 @@ def count_in_whole_words(design: SparseDesign, nests: NestArrays, buffers: Spars
         buffers.density,
         sums,
         near,
+        buffers.use.steps,
         design.actions,
         buffers.saved,
         buffers.counts,

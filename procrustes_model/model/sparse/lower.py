@@ -229,6 +229,7 @@ def lower_sparsity(
     mask_arrays = lower_masks(problem, problem_arrays, read)
     rules_of = density_rules(problem, chosen, mask_arrays)
     density_arrays = lower_densities(problem, problem_arrays, chosen, rules_of, mask_arrays, sparsity)
+    density_arrays = density_arrays._replace(library=rules.probabilities == "boost")
     check_uses(phase, density_arrays, balance, sparsity, problem)
     share = 1.0 if phase.capacity.size == "maximum" else float(phase.capacity.quantile)
     components = working_components(

@@ -38,11 +38,17 @@ from procrustes_model.kernels.sparse.entries import fill_entries, fill_entries_b
 from procrustes_model.kernels.sparse.formats import compress, find_compressed
 from procrustes_model.kernels.sparse.fullest import FoundArrays, fill_fullest
 from procrustes_model.kernels.sparse.listed import fill_listed
-from procrustes_model.kernels.sparse.packing import find_spaced_boxes
+from procrustes_model.kernels.sparse.packing import find_spaced_boxes, skip_steps
 from procrustes_model.kernels.sparse.sizes_on_masks import fill_fullest_by_mask, fit_jointly
 from procrustes_model.kernels.sparse.whole import count_held, keep_strongest
 from procrustes_model.model.sparse.buffers import Memo, SparseBuffers
-from procrustes_model.model.sparse.leftover import count_in_whole_words, fill_loops, find_held_tiles, pack
+from procrustes_model.model.sparse.leftover import (
+    choose_positions,
+    count_in_whole_words,
+    fill_loops,
+    find_held_tiles,
+    pack,
+)
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.policies import NO_POLICY
 
@@ -166,11 +172,16 @@ def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> No
         buffers.tiles,
         counts,
     )
+    if design.packs:
+        choose_positions(design, nests, buffers)
     if design.has_loop_ranks or (whole and design.compressed.any()):
         count_in_whole_words(design, nests, buffers)
-    elif design.counting.empty_tiles == "unused":
-        find_held_tiles(design, nests, buffers)
-        count_held(buffers.use.tensors, counts)
+    else:
+        if design.counting.empty_tiles == "unused":
+            find_held_tiles(design, nests, buffers)
+            count_held(buffers.use.tensors, counts)
+        if len(design.pack.level):
+            skip_steps(buffers.use, actions, counts)
     if design.packs:
         pack(design, nests, buffers)
 
