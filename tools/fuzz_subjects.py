@@ -341,7 +341,9 @@ def arrays(folder: Path) -> Iterator[Subject]:
     """Yield masks, files of masks and checkpoints, as far as what writes them is installed."""
     from procrustes_model.model.sparse.masks import read_mask
     from procrustes_model.training.checkpoints import masks_from_checkpoint
-    from procrustes_model.training.masks import load_mask_densities, load_masks
+    from procrustes_model.training.masks import load_mask_densities, load_masks, save_masks
+    from procrustes_model.training.operand_masks import OperandMasks
+    from procrustes_model.training.recorded_operands import load_operands
 
     work = load_problem({"problem": {"name": "x", "shape": "matmul", "dimensions": {"M": 4, "K": 6, "N": 2}}})
     mask = np.arange(24).reshape(4, 6) % 3 == 0
@@ -373,10 +375,17 @@ def arrays(folder: Path) -> Iterator[Subject]:
     for suffix in (*checkpoints, ".safetensors"):
         path = folder / f"weights{suffix}"
         yield Subject(f"checkpoint{suffix}", "checkpoint", suffix, path.read_bytes(), take)
-    take(folder / "weights.npz")
+    plain = take(folder / "weights.npz")
+    seen = OperandMasks(mask[np.newaxis], np.array([True]))
+    operands = {("backward", "weights"): seen, ("forward", "inputs"): seen}
+    save_masks(
+        folder / "masks.npz",
+        dataclasses.replace(plain, layers=(dataclasses.replace(plain.layers[0], operands=operands),)),
+    )
 
     def read(path: Path) -> Any:
         load_mask_densities(path)
+        load_operands(path, phase="backward")
         return load_masks(path)
 
     yield Subject("file of masks", "masks", ".npz", (folder / "masks.npz").read_bytes(), read)

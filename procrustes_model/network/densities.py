@@ -191,7 +191,7 @@ def _states_of_masks(
 ) -> dict[str, LayerState]:
     """Return what a file of masks knows; layers that it has not, or whose weights are unknown, are dense."""
     from procrustes_model.training.masks import load_mask, load_mask_densities
-    from procrustes_model.training.recorded_operands import load_operands
+    from procrustes_model.training.recorded_operands import backward_weights
     from procrustes_model.workloads.layer_matching import layer_mask, match_layers, part_in
 
     found = load_mask_densities(path)
@@ -205,8 +205,8 @@ def _states_of_masks(
         if weights is not None and (use_masks or is_part):
             mask = layer_mask(load_mask(path, in_file, found.steps[row]), layers[name], in_file)
         if mask is not None and use_masks:
-            own = load_operands(path, in_file, found.steps[row], phase=Phase.BACKWARD)["weights"]
-            backward = layer_mask(own, layers[name], in_file)
+            own = backward_weights(path, in_file, found.steps[row])
+            backward = None if own is None else layer_mask(own, layers[name], in_file)
         if mask is not None and is_part:
             weights = float(mask.mean())
         states[name] = LayerState(

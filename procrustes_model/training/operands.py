@@ -83,7 +83,7 @@ class Operands:
     decay: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, kind in _KINDS.items():
+        for name, kind in KINDS.items():
             given = getattr(self, name)
             is_refused = given == AS_FORWARD and name not in _MAY_BE_AS_FORWARD
             for part in [given] if is_refused else list_parts(given):
@@ -95,7 +95,7 @@ class Operands:
             raise ValueError("decay is of weights that forward_weights leave out, which have no mask here")
 
 
-_KINDS = {
+KINDS = {
     "forward_weights": "weights",
     "forward_inputs": "inputs",
     "backward_weights": "weights",
@@ -103,6 +103,8 @@ _KINDS = {
     "update_inputs": "inputs",
     "update_gradients": "gradients",
 }
+"""By field of `Operands`: what tensor it is of."""
+
 _MAY_BE_AS_FORWARD = ("backward_weights", "update_inputs")
 
 

@@ -9,7 +9,14 @@ from procrustes_model.array_files import MOST_UNPACKED
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.printable import quote
 from procrustes_model.training.masks import load_mask, load_mask_densities, opened_masks
-from procrustes_model.training.operand_masks import SAME_AS, Bools, Operand, list_operands, read_operand
+from procrustes_model.training.operand_masks import (
+    SAME_AS,
+    WEIGHTS_BACKWARD,
+    Bools,
+    Operand,
+    list_operands,
+    read_operand,
+)
 from procrustes_model.vocabulary import Phase
 
 
@@ -46,15 +53,41 @@ def load_operands(
     row = densities.find_step(step)
     found: dict[str, Bools] = {}
     for tensor in _TENSORS[phase]:
-        mask, is_told = _read(path, name, row, (phase.value, tensor))
-        if tensor == "weights" and not is_told:
-            mask = load_mask(path, name, densities.steps[row])
-        elif tensor == "weights" and mask is None:
-            message = f"the backward mask of {quote(name)} is unknown at step {densities.steps[row]}"
-            raise SpecError(Issue(message, "what the layer multiplied with was not seen", os.fspath(path)))
+        if tensor != "weights":
+            mask = _read(path, name, row, (phase.value, tensor))[0]
+        else:
+            mask = backward_weights(path, name, densities.steps[row]) if phase == Phase.BACKWARD else None
+            mask = load_mask(path, name, densities.steps[row]) if mask is None else mask
         if mask is not None:
             found[tensor] = mask
     return found
+
+
+def backward_weights(path: str | os.PathLike[str], layer: str, step: int) -> Bools | None:
+    """Read the mask of the weights that a layer's backward product received.
+
+    Parameters
+    ----------
+    path : path
+    layer : str
+    step : int
+
+    Returns
+    -------
+    bool[...] or None
+        None where they are those of the forward product.
+
+    Raises
+    ------
+    SpecError
+        When the file cannot be read or is not such a file, has no such layer or step, or the mask is unknown.
+    """
+    row = load_mask_densities(path).find_step(step)
+    mask, is_told = _read(path, layer, row, WEIGHTS_BACKWARD)
+    if is_told and mask is None:
+        message = f"the backward mask of {quote(layer)} is unknown at step {step}"
+        raise SpecError(Issue(message, "what the layer multiplied with was not seen", os.fspath(path)))
+    return mask
 
 
 _TENSORS = {

@@ -10,14 +10,14 @@ The layout of the file is described in `procrustes_model.training.masks`. Needs 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from procrustes_model.training.masks import LayerMasks, MaskFile
-from procrustes_model.training.operand_masks import gather
+from procrustes_model.training.operand_masks import OPERANDS, gather
 from procrustes_model.training.recorded_layer import RecordedLayer, Row
 from procrustes_model.training.torch_library import torch
 from procrustes_model.training.watch import Watch
@@ -107,11 +107,8 @@ class Recorder:
         """Return what was recorded so far."""
         layers = self._watch.layers()
         places = Counter(layer.place for layer in layers)
-        return MaskFile(
-            tuple(self._masks(layer, alone=places[layer.place] == 1) for layer in layers),
-            tuple(self._recorded),
-            type(self._optimizer).__name__,
-        )
+        masks = tuple(self._masks(layer, alone=places[layer.place] == 1) for layer in layers)
+        return MaskFile(masks, tuple(self._recorded), type(self._optimizer).__name__, _notes(masks))
 
     def _masks(self, layer: RecordedLayer, *, alone: bool) -> LayerMasks:
         """Return what was recorded of a layer; it has the module's name where that has no other one."""
@@ -143,3 +140,16 @@ class Recorder:
             self._recorded.append(self._step)
         self._watch.end_step()
         self._step += 1
+
+
+def _notes(layers: Sequence[LayerMasks]) -> tuple[str, ...]:
+    """Return which operands of how many layers were recorded beside the weights, a sentence each."""
+    notes = []
+    for operand in OPERANDS:
+        number = sum(operand in layer.operands for layer in layers)
+        if number:
+            phase, tensor = operand[0].replace("_", " "), operand[1]
+            notes.append(
+                f"Masks of {tensor} in the {phase} product: {number} layer{'s' if number > 1 else ''}."
+            )
+    return tuple(notes)

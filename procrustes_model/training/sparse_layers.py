@@ -8,10 +8,9 @@ Needs the optional dependency torch.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import fields
 from typing import Any
 
-from procrustes_model.training.operands import Operands, list_parts
+from procrustes_model.training.operands import KINDS, Operands, list_parts
 from procrustes_model.training.patterns import NM
 from procrustes_model.training.three_products import Convolution, MatrixProduct, ThreeProducts
 from procrustes_model.training.torch_library import torch
@@ -152,10 +151,17 @@ def _check(name: str, module: torch.nn.Module, operands: Operands) -> None:
     if groups == 1:
         return
     sides = {"K": ("output", module.out_channels // groups), "C": ("input", module.in_channels // groups)}
-    for field in fields(operands):
-        for part in list_parts(getattr(operands, field.name)) if field.name != "decay" else ():
-            word, side = sides.get(part.along, ("", 0)) if isinstance(part, NM) else ("", 0)
-            if isinstance(part, NM) and side % part.group:
+    for field, tensor in KINDS.items():
+        for part in list_parts(getattr(operands, field)):
+            # The input channels of weights are those of one group.
+            if (
+                not isinstance(part, NM)
+                or part.along not in sides
+                or (tensor, part.along) == ("weights", "C")
+            ):
+                continue
+            word, side = sides[part.along]
+            if side % part.group:
                 raise ValueError(
                     f"layer '{name}' has {side} {word} channels in each of its {groups} groups, which groups "
                     f"of {part.group} along {part.along} do not divide: leave it out"

@@ -338,7 +338,7 @@ def test_mistakes(torch: Any, make: Callable[[Any], Any], message: str) -> None:
     [
         (None, {"leave_out": ["1"]}, "no convolution or fully connected layer: 1"),
         (None, {"min_channels": 99}, "no layer is left"),
-        (NM(2, 4), {}, "'grouped' has 3 input channels in each of its 2 groups"),
+        (NM(2, 8, "K"), {}, "'grouped' has 4 output channels in each of its 2 groups"),
         (
             None,
             {"leave_out": ["grouped"]},
@@ -356,5 +356,6 @@ def test_layers_that_cannot(torch: Any, pattern: Any, options: dict[str, Any], m
     with pytest.raises(ValueError, match=message):
         use_operands(network, Operands(forward_weights=pattern), **options)
     assert type(network[0]) is torch.nn.Conv2d
+    assert "grouped" in use_operands(network, Operands(forward_weights=NM(2, 4)), leave_out=["own"])
     with pytest.raises(ValueError, match="parts of one iteration or more"):
         OperandSchedule(network, [(0, Operands())])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from procrustes_model.training import NM, load_operands, save_masks
+from procrustes_model.training import NM, load_masks, load_operands, save_masks
 
 SIDE = 6
 """Batch and channels alike, so that no shape tells an operand from its transposed one."""
@@ -98,6 +98,7 @@ def test_several_passes(torch: Any, tmp_path: Path) -> None:
     assert list(found) == ["weights"]
     assert np.array_equal(found["weights"], backward)
     assert load_operands(tmp_path / "masks.npz", phase="weight_update") == {}
+    assert load_masks(tmp_path / "masks.npz").notes == ("Masks of weights in the backward product: 1 layer.",)
 
 
 def test_transposed_convolutions_and_sequences(torch: Any) -> None:

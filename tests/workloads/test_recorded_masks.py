@@ -11,8 +11,8 @@ from procrustes_model.cli.sparse_options import find_layer_masks
 
 from procrustes_model import evaluate, load_architecture, load_mapping, load_sparsity
 from procrustes_model.errors import SpecError
-from procrustes_model.network.densities import LayerState, zeros_of
-from procrustes_model.spec.load import load_problem
+from procrustes_model.network.densities import find_states, zeros_of
+from procrustes_model.spec.load import load_network, load_problem
 from procrustes_model.training import (
     LayerMasks,
     MaskFile,
@@ -104,8 +104,11 @@ def test_shapes_that_do_not_fit(recorded: tuple[Path, dict[str, Any]]) -> None:
 
 
 def test_networks_take_the_weights_of_each_direction(recorded: tuple[Path, dict[str, Any]]) -> None:
-    _, masks = recorded
-    state = LayerState(0.5, 0.5, 0.5, masks["forward"], masks["backward"])
+    path, masks = recorded
+    layer = {"name": "layer", "kind": "conv", "channels": K, "kernel": 3}
+    net = {"name": "net", "input": {"channels": C, "height": 6, "width": 6}, "layers": [layer]}
+    state = find_states(load_network({"network": net}), masks=path)["layer"]
+    assert state.weights == masks["forward"].mean()
     design = load_sparsity("procrustes")
     problem = load_problem({"problem": LAYER})
     for phase in ("forward", "backward"):
