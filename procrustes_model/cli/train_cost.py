@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from procrustes_model.cli.network import CaseProgress
-from procrustes_model.cli.outputs import check_outputs, check_plot, print_written
+from procrustes_model.cli.outputs import announce_compiling, check_outputs, check_plot, print_written
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.values import number
@@ -51,6 +51,8 @@ def train_cost_command(
     check_plot(plot)
     if request.macs and clock_ghz is not None:
         raise SpecError(nothing_searched("--clock-ghz"))
+    if request.macs and not quiet:
+        announce_compiling("cost_sparse")
     from procrustes_model.network.train_cost import train_cost
 
     if clock_ghz is not None:
