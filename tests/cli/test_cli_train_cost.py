@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,24 @@ def test_command(run: Run, tmp_path: Path) -> None:
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
 
+def test_computations_alone(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    arguments = ("train-cost", "procrustes_16x16", "net.yaml", "--schedule", "acdc_2_4", "--macs")
+    done = run(*arguments, "--plot", "run.png", "--json", "run.json", "--no-first-data-gradient")
+    assert done.returncode == 0, done.stderr
+    assert "The data gradient of the first layer is not counted." in done.stdout
+    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+    data = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    # Of a 32 forward and 32 weight update, of b 16 in each phase; half of the steps halve what reads weights.
+    assert data["dense"]["done"] / data["run"]["done"] == pytest.approx(112 / (112 - (32 + 32) / 4))
+    wrong = run(*arguments, "--clock-ghz", "1")
+    assert (wrong.returncode, "--clock-ghz has no effect with --macs" in wrong.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--schedule", "run.yaml", "--plot", "run.txt"), "--plot has no ending of a figure"),
         (("--schedule", "none.yaml"), "'none.yaml' is neither a file nor a schedule that ships"),
         ((), "Missing option '--schedule'"),
         (("--schedule", "net.yaml"), "net.yaml:1:1: this describes a network, not a schedule"),
