@@ -44,12 +44,9 @@ def network_command(
     """
     from procrustes_model.network.files import plain_name
     from procrustes_model.network.run import run_network
-    from procrustes_model.network.work import own_machine
-    from procrustes_model.spec.load import load_architecture, load_network
+    from procrustes_model.network.work import load_machine
 
-    net = load_network(request.network)
-    own = own_machine(request.architecture, net)
-    machine = net.machines[own] if own else load_architecture(request.architecture)
+    own, machine, net = load_machine(request.architecture, request.network)
     folder = None if request.out is None else Path(request.out)
     if figures:
         from procrustes_model.report.figures.style import check_plotting
