@@ -155,7 +155,7 @@ def load_work(request: NetworkRequest) -> Work:
 
 
 def load_machine(source: Any, network: Any) -> tuple[str, Architecture, Network]:
-    """Return the machine of a run, what the network calls it where it is asked for by that name, and the network.
+    """Return what the network calls the machine of a run, empty where nothing, the machine, and the network.
 
     Parameters
     ----------
