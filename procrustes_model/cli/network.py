@@ -57,15 +57,12 @@ def network_command(
     folder gets its mappings and tables.
     """
     from procrustes_model.network.run import run_network
-    from procrustes_model.network.work import own_machine
-    from procrustes_model.spec.load import load_architecture, load_network
+    from procrustes_model.network.work import load_machine
 
     plots = read_plots(plot, NETWORK)
     outputs = {"--csv": csv, "--json": json, "--html": html, **plots.outputs}
     check_outputs(outputs, (str(request.architecture), str(request.network)))
-    net = load_network(request.network)
-    own = own_machine(request.architecture, net)
-    machine = net.machines[own] if own else load_architecture(request.architecture)
+    own, machine, net = load_machine(request.architecture, request.network)
     folder = None if request.out is None else Path(request.out)
     if request.macs:
         others = {"--out": folder, **{name: file for name, file in outputs.items() if name != "--csv"}}

@@ -130,9 +130,7 @@ def load_work(request: NetworkRequest) -> Work:
     SpecError
         When one is wrong, or they do not go together.
     """
-    network = load_network(cast("Any", request.network))
-    own = own_machine(request.architecture, network)
-    machine = network.machines[own] if own else load_architecture(cast("Any", request.architecture))
+    own, machine, network = load_machine(request.architecture, request.network)
     own = own or next((name for name, one in network.machines.items() if one == machine), "")
     _check_placed(network, own)
     request = _load(replace(request, network=network, architecture=machine))
@@ -173,9 +171,34 @@ def load_work(request: NetworkRequest) -> Work:
     return replace(work, designs=tuple(designs), phases=phases, as_published=request.as_published)
 
 
-def own_machine(source: object, network: Network) -> str:
-    """Return the name of the network's machine that is asked for as that of the run; empty: it is another."""
-    return source if isinstance(source, str) and source in network.machines else ""
+def load_machine(source: Any, network: Any) -> tuple[str, Architecture, Network]:
+    """Return what the network calls the machine of a run, empty where nothing, the machine, and the network.
+
+    Parameters
+    ----------
+    source, network
+        As `NetworkRequest` has them.
+
+    Raises
+    ------
+    SpecError
+        When one is wrong; what is wrong with the machine comes first.
+    """
+    try:
+        return "", load_architecture(source), load_network(network)
+    except SpecError:
+        if not isinstance(source, str) or (found := _machine_called(source, network)) is None:
+            raise
+    return source, *found
+
+
+def _machine_called(name: str, source: Any) -> tuple[Architecture, Network] | None:
+    """Return the machine that a network calls so, with the network; None where it calls none so."""
+    try:
+        network = load_network(source)
+    except SpecError:
+        return None
+    return (network.machines[name], network) if name in network.machines else None
 
 
 def _check_placed(network: Network, own: str) -> None:
