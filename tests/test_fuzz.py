@@ -23,6 +23,7 @@ SPECIFICATIONS = (
     "schedule",
     "shape",
     "sparsity",
+    "sweep",
 )
 seeded = random.Random
 CONTENT = {"a": {"b": [1, "two", 3.0], "c": True}, "d": None}

@@ -35,7 +35,9 @@ from procrustes_model.spec.network import Network
 from procrustes_model.spec.network_density import load_density
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.shape import load_shape
+from procrustes_model.spec.sweep import load_sweep
 from procrustes_model.spec.tensors import misspelt_tensors
+from procrustes_model.sweeps.plan import plan_sweep
 from procrustes_model.vocabulary import PHASES
 from procrustes_model.workloads.layer_densities import profile_densities
 from procrustes_model.workloads.phases import in_phase
@@ -167,11 +169,29 @@ schedule:
       activations: {default: 0.5, layers: {a: 1.0}}
       gradients: {default: 0.5, layers: {a: 1.0}}
 """,
+    "sweep": """\
+sweep:
+  name: every_key
+  description: two points
+  evaluate:
+    architecture: simple_3level
+    problem: matmul/512
+    mapping: simple_3level/matmul_512
+    density: {A: 0.5}
+    sparsity: {sparsity: {name: s, densities: {B: 0.5}, compute: {gate: [A, B]}}}
+  set: {architecture.levels.Buffer.word_bits: 8, "architecture.levels[0].read_bandwidth": null}
+  combine: zip
+  axes:
+    wide: {set: [architecture.levels.DRAM.word_bits, architecture.levels.RegFile.word_bits], values: [8, 16]}
+    architecture.compute.energy_pj: [1, 2.5]
+  where: ["wide >= 8 and energy_pj in (1, 5 / 2)", "not wide > '64 bits'"]
+  pareto: [energy_pj, edp_j_cycles]
+""",
     "rules": "rules: {output_fills: all, overlap: innermost, rounding: whole_words, access_box: joined}\n",
 }
 """Files that have keys which no shipped one has."""
 
-_FREE = {"architecture": ("attributes",), "shape": (), "problem": ()}
+_FREE = {"architecture": ("attributes",), "shape": (), "problem": (), "sweep": ("axes",)}
 
 
 @cache
@@ -233,6 +253,12 @@ def _read_shape(path: Path) -> Any:
     return [getattr(shape, name) for name in plain], tensors
 
 
+def _read_sweep(path: Path) -> Any:
+    written = load_sweep(path)
+    plan_sweep(written, check_only=True)
+    return written
+
+
 def _read_problem(path: Path) -> Any:
     problem = load_problem(path)
     lower_dense(load_architecture("simple_3level"), problem)
@@ -281,6 +307,7 @@ _READERS: dict[str, Read] = {
     "density": _read_density(None),
     "schedule": load_schedule,
     "rules": load_rules,
+    "sweep": _read_sweep,
 }
 
 

@@ -351,7 +351,7 @@ def _is_dense(design: Any) -> bool:
 
 def _by_tensor(value: Any, said: Said) -> dict[str, Any]:
     """Return densities by tensor, of text such as ``W=0.1,X=0.5`` or of pairs."""
-    found = value or {}
+    found = {} if value is None else value
     if isinstance(value, str):
         found = {}
         for part in value.split(","):

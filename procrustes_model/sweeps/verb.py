@@ -45,8 +45,6 @@ def sweep(request: SweepRequest) -> SweepResult:
     effort = SweepEffort(plan.seconds, request.workers, request.scheduler, request.out, request.progress)
     check_engine(effort)
     records, failed = find_outcomes(plan.cases, effort, plan.explain)
-    for planned in plan.points:
-        records |= planned.records
     result = SweepResult(
         name=written.sweep.name,
         run=written.sweep.run,
@@ -91,10 +89,12 @@ def _finish(
         for issue in failed.get(key, ())
     ]
     machine = planned.architecture
+    # What a point evaluates is its own: its key does not tell with which mapping.
+    known = {**records, **planned.records} if planned.records else records
     return SweepPoint(
         number=planned.point.number,
         values=planned.point.values,
-        totals=None if issues else add_up(Row(entry, records[entry.key]) for entry in planned.entries),
+        totals=None if issues else add_up(Row(entry, known[entry.key]) for entry in planned.entries),
         objective=planned.objective,
         area=machine.area,
         clock_ghz=machine.clock_ghz,

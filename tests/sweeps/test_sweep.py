@@ -145,6 +145,18 @@ def test_evaluations(tmp_path: Path) -> None:
         sweep(sweep_of(evaluate=run, axes={WIDTH: [1]}))
 
 
+def test_evaluations_of_several_mappings() -> None:
+    run = {"architecture": "machine.yaml", "problem": "little.yaml", "mapping": "by_hand.yaml"}
+    path, nests = "mapping.levels.DRAM.temporal", ["M=4 N=6 K=2", "K=2 M=4 N=6", "N=6 K=2 M=4"]
+    done = sweep(sweep_of(evaluate=run, axes={path: nests}))
+    energies = []
+    for nest in nests:
+        mapping = edit("by_hand.yaml", [Change(parse_path(path, Said(None)), nest)], "mapping")
+        energies.append(evaluate("machine.yaml", "little.yaml", mapping).energy_pj)
+    assert [point.totals and point.totals.energy_pj for point in done.points] == energies
+    assert len(set(energies)) > 1
+
+
 def test_networks_are_runs() -> None:
     layers = [{"name": "a", "kind": "fully_connected", "input_channels": 4, "channels": 4}]
     network = {"network": {"name": "tiny", "layers": [*layers, {**layers[0], "name": "b"}]}}
