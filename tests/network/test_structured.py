@@ -132,7 +132,7 @@ def test_assumed_activations_leave_groups() -> None:
 @pytest.mark.parametrize(
     ("said", "wrong"),
     [
-        ({"density": {"Weights": 0.5}}, "groups has no zeros in Weights"),
+        ({"densities": {"Weights": 0.5}}, "groups has no zeros in Weights"),
         (
             {"profile": {"density": {"name": "p", "weights": {"overall": 0.5}}}},
             "groups has no zeros in Weights",
