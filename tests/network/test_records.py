@@ -46,7 +46,7 @@ ASKED: dict[str, Any] = {
     "dataflow": "KN",
     "sparsity": "procrustes",
     "baseline": "dense",
-    "density": {"Weights": 0.25, "Inputs": 0.5},
+    "densities": {"Weights": 0.25, "Inputs": 0.5},
     "seconds": None,
     "workers": 1,
 }

@@ -27,7 +27,7 @@ ASKED: dict[str, Any] = {
     "dataflow": "KN",
     "sparsity": "procrustes",
     "baseline": "dense",
-    "density": {"Weights": 0.3, "Inputs": 0.7},
+    "densities": {"Weights": 0.3, "Inputs": 0.7},
     "seconds": None,
     "workers": 1,
 }

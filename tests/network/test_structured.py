@@ -88,15 +88,15 @@ def test_groups_stay_where_nothing_is_said() -> None:
 
 
 def test_a_stated_density_replaces_groups() -> None:
-    assert densities(density={"Weights": 0.25}) == [anywhere(0.25), anywhere(0.25), DENSE]
-    assert densities(density="W=1") == [DENSE, DENSE, DENSE]
+    assert densities(densities={"Weights": 0.25}) == [anywhere(0.25), anywhere(0.25), DENSE]
+    assert densities(densities="W=1") == [DENSE, DENSE, DENSE]
     profile = {"density": {"name": "p", "weights": {"layers": {"first": 1.0, "second": 0.1}}}}
     assert densities(profile=profile) == [DENSE, anywhere(0.1), DENSE]
 
 
 def test_what_groups_keep_leaves_them() -> None:
     """Of three channels 2:4 keeps two: either number states it."""
-    assert densities(density={"Weights": 0.5}) == [None, None, DENSE]
+    assert densities(densities={"Weights": 0.5}) == [None, None, DENSE]
     profile = {"density": {"name": "p", "weights": {"layers": {"first": 2 / 3, "second": 0.5}}}}
     assert densities(profile=profile) == [None, None, DENSE]
 
@@ -132,7 +132,7 @@ def test_assumed_activations_leave_groups() -> None:
 @pytest.mark.parametrize(
     ("said", "wrong"),
     [
-        ({"density": {"Weights": 0.5}}, "groups has no zeros in Weights"),
+        ({"densities": {"Weights": 0.5}}, "groups has no zeros in Weights"),
         (
             {"profile": {"density": {"name": "p", "weights": {"overall": 0.5}}}},
             "groups has no zeros in Weights",
