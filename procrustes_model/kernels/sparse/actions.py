@@ -260,6 +260,8 @@ def save_whole_computes(
         if absent:
             nothing = take_whole(total, zero, False, actions.off[STORED])
             skipped = float(math.floor(max(0.0, skipped - total * zero + total * actions.off[SAVED])))
+        if apart:
+            skipped = float(math.floor(skipped))
         left = total - skipped
         more = left * (first * (1 - second) + (1 - first) * second)
         more += left * ((1 - first) * (1 - second))
