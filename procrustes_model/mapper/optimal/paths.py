@@ -200,23 +200,30 @@ class Paths:
         left = [row for row in left if math.isfinite(row[0]) and row[0] <= most]
         return sorted(left, key=lambda row: row[:2])
 
-    def _decide(self, keep: Bools) -> float:
-        """Return the least that a mapping which keeps `keep` may come to; infinite where none is better."""
-        space, incumbent, road = self.space, self.incumbent, self.road
+    def lay_road(self, keep: Bools) -> tuple[Road, Floats]:
+        """Return where paths lead if levels keep `keep`, and bounds of their energy, by way to spread."""
+        space, road = self.space, self.road
         assert road is not None
-        model, ways, levels = space.model, road.ways, space.levels
+        levels = space.levels
         parent = np.full((levels + 1, keep.shape[1]), -1, np.int64)
         for level in range(1, levels + 1):
             parent[level] = np.where(keep[level - 1], level - 1, parent[level - 1])
         fits = np.array([self.tables.fits(level, keep[level]) for level in range(levels)])
         togo = np.zeros((levels, len(fits[0])))
         road = road._replace(keep=keep, parent=parent, fits=fits, togo=togo)
-        least = self._least_computing(road) + model.base
+        least = self._least_computing(road) + space.model.base
         for level in range(1, levels):
             filling = self._least_filling(road, level)
             togo[level] = togo[level - 1] + filling
             least = least + filling[self.inner[:, level]]
-        least[ways.units[:, levels] < model.least_units] = math.inf
+        return road, least
+
+    def _decide(self, keep: Bools) -> float:
+        """Return the least that a mapping which keeps `keep` may come to; infinite where none is better."""
+        incumbent, model = self.incumbent, self.space.model
+        road, least = self.lay_road(keep)
+        ways = road.ways
+        least[ways.units[:, -1] < model.least_units] = math.inf
         scores = np.full(len(least), math.inf)
         finite = np.isfinite(least)
         scores[finite] = incumbent.score_bounds(least[finite], ways.steps[finite])
