@@ -184,15 +184,3 @@ def print_written(outputs: dict[str, Path | None]) -> None:
     for path in outputs.values():
         if path is not None and not is_stdout(path):
             say(f"Wrote {path}")
-
-
-def check_plot(plot: Path | None) -> None:
-    """Raise unless figures can be drawn in the format of the file's ending."""
-    from procrustes_model.report.figures.style import PLOT_ENDINGS, check_plotting
-
-    if plot is None:
-        return
-    if plot.suffix.lower() not in PLOT_ENDINGS:
-        endings = ", ".join(PLOT_ENDINGS)
-        raise SpecError(Issue("--plot has no ending of a figure", f"one of {endings}", str(plot)))
-    check_plotting()
