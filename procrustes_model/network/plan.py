@@ -99,8 +99,23 @@ class Plan:
     ready: dict[str, CaseRecord] = field(default_factory=dict)
 
 
-Planned = dict[tuple[Any, ...], list[tuple[Entry, Case]]]
-"""By what decides them, the entries and cases of one layer in one phase, an item per design."""
+Key = tuple[Any, ...]
+
+
+@dataclass
+class Memo:
+    """What was planned before.
+
+    Attributes
+    ----------
+    problems : dict
+        Of one phase of a layer, as a file holds it and as it is read: of all designs.
+    planned : dict
+        Entries and cases of one phase of a layer, an item per design.
+    """
+
+    problems: dict[Key, tuple[dict[str, Any], Problem]] = field(default_factory=dict)
+    planned: dict[Key, list[tuple[Entry, Case]]] = field(default_factory=dict)
 
 
 @dataclass
@@ -109,7 +124,7 @@ class _Planner:
 
     work: Work
     bits: Bits
-    planned: Planned
+    memo: Memo
     entries: list[Entry] = field(default_factory=list)
     cases: dict[str, Case] = field(default_factory=dict)
     ready: dict[str, CaseRecord] = field(default_factory=dict)
@@ -131,26 +146,17 @@ class _Planner:
         `again`: its forward phase, computed again for the backward phase.
         """
         key = (alike(layer), phase, state.key, self.bits)
-        if key not in self.planned:
-            self.planned[key] = self._plan(layer, phase, state)
+        if key not in self.memo.planned:
+            self.memo.planned[key] = self._plan(layer, phase, state)
         name = problem_name(layer, phase, self.work.network.name)
         called = f"{layer.name}{AGAIN}" if again else layer.name
-        for entry, case in self.planned[key]:
+        for entry, case in self.memo.planned[key]:
             self.cases.setdefault(case.key, case)
             self.entries.append(replace(entry, layer=called, problem=entry.problem | {"name": name}))
 
     def _plan(self, layer: Layer, phase: Phase, state: LayerState) -> list[tuple[Entry, Case]]:
         work = self.work
-        content = problem_content(
-            layer,
-            phase,
-            batch=work.batch,
-            network=work.network.name,
-            as_published=work.as_published,
-            shared=work.network.bits,
-            part=self.bits.updated(state.bits),
-        )
-        problem = load_problem({"problem": content})
+        content, problem = self._problem(layer, phase, self.bits.updated(state.bits))
         for tensor in problem.homes:
             find_home(work.machine_of(layer)[1], problem, tensor)
         own = work.design_of(layer, state)
@@ -158,6 +164,21 @@ class _Planner:
             self._enter(layer, content, problem, design, design if number else own, state)
             for number, design in enumerate(work.designs)
         ]
+
+    def _problem(self, layer: Layer, phase: Phase, bits: Bits) -> tuple[dict[str, Any], Problem]:
+        work, key = self.work, (alike(layer), phase, bits)
+        if key not in self.memo.problems:
+            content = problem_content(
+                layer,
+                phase,
+                batch=work.batch,
+                network=work.network.name,
+                as_published=work.as_published,
+                shared=work.network.bits,
+                part=bits,
+            )
+            self.memo.problems[key] = content, load_problem({"problem": content})
+        return self.memo.problems[key]
 
     def _enter(
         self,
@@ -258,7 +279,7 @@ def make_case(
 
 
 def make_plan(
-    work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS, planned: Planned | None = None
+    work: Work, states: Mapping[str, LayerState], bits: Bits = NO_BITS, memo: Memo | None = None
 ) -> Plan:
     """Return what a run has to do.
 
@@ -269,15 +290,15 @@ def make_plan(
         By layer; see `find_states`.
     bits : Bits
         Of a part of a schedule, in place of what the network says.
-    planned : dict, optional
-        What was planned before of the same work; it gets what is new.
+    memo : Memo, optional
+        What was planned before of the same work; of work with other designs, its problems alone.
 
     Raises
     ------
     SpecError
         When a layer's problem is too large, or the architecture has no array for a dataflow.
     """
-    planner = _Planner(work, bits, {} if planned is None else planned)
+    planner = _Planner(work, bits, Memo() if memo is None else memo)
     again = {work.network.layers[position].name for position in work.network.again}
     for layer in work.network.in_order:
         if isinstance(layer, ElementwiseLayer):

@@ -17,7 +17,7 @@ from procrustes_model.network.computations import (
 )
 from procrustes_model.network.densities import LayerState, weights_kept
 from procrustes_model.network.engine import check_engine
-from procrustes_model.network.plan import Plan, Planned, make_plan
+from procrustes_model.network.plan import Memo, Plan, make_plan
 from procrustes_model.network.progress import RunProgress
 from procrustes_model.network.record import CaseRecord, with_result
 from procrustes_model.network.request import TrainRequest, is_recorded
@@ -68,10 +68,10 @@ def train_cost(request: TrainRequest) -> TrainCost:
     designs = designs_of(work, turns)
     _check_designs(request, work, turns, list(designs.values()))
     nothing_zero = replace(work, designs=(Design(DENSE, None, work.designs[0].dataflow),), own_designs=False)
-    dense = make_plan(nothing_zero, {layer.name: LayerState() for layer in work.network.layers})
+    memo, blank = Memo(), {layer.name: LayerState() for layer in work.network.layers}
+    dense = make_plan(nothing_zero, blank, memo=Memo(memo.problems))
     distinct = {turn.key: turn for turn in turns}
-    planned: Planned = {}
-    plans = {key: make_plan(work, turn.states, turn.part.bits, planned) for key, turn in distinct.items()}
+    plans = {key: make_plan(work, turn.states, turn.part.bits, memo) for key, turn in distinct.items()}
     known = _count(dense, plans) if request.macs else _search(dense, plans, request)
     shares: dict[Any, float] = {}
     kept = {key: _kept(work, turn, shares) for key, turn in distinct.items()}

@@ -151,20 +151,17 @@ def _check_names(part: SchedulePart, network: Network) -> None:
     names = [layer.name for layer in network.layers]
     asked = list(part.gradients.layers)
     asked += [] if part.stop_gradient_at is None else [part.stop_gradient_at]
-    issues = [
-        Issue(f"{network.name} has no layer '{name[:100]}'", did_you_mean(name, sorted(names)))
-        for name in asked
-        if name not in names
-    ]
     partitions = part.partitions if isinstance(part.partitions, tuple) else ()
     patterns = [one for rule in part.layers for one in rule.names or ()]
     patterns += [one for partition in partitions for one in partition]
-    for pattern in patterns:
-        if not any(matches((pattern,), name) for name in names):
-            message = f"{network.name} has no layer '{pattern[:100]}'"
-            issues.append(Issue(message, did_you_mean(pattern, sorted(names))))
-    if issues:
-        raise SpecError(issues)
+    missing = [name for name in asked if name not in names]
+    missing += [one for one in patterns if not any(matches((one,), name) for name in names)]
+    if missing:
+        first = ", ".join(f"'{name[:100]}'" for name in missing[:_MOST_NAMED])
+        more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+        what = "layer" if len(missing) == 1 else "layers"
+        message = f"{network.name} has no {what} {first}{more}"
+        raise SpecError(Issue(message, did_you_mean(missing[0], sorted(names))))
 
 
 def _apply_rules(work: Work, part: SchedulePart, states: dict[str, LayerState]) -> None:
