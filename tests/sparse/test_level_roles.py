@@ -40,6 +40,7 @@ OUTSIDE = {
     "simple_3level": 2,
     "tensor_core_like": 3,
     "tpu_like": 3,
+    "txsim": 2,
 }
 """By machine, the levels outside the array."""
 
