@@ -130,19 +130,15 @@ def make_request(kind: type[Asked], values: Mapping[str, Any]) -> Asked:
     return kind(**{name: values[name] for name in options_of(kind) if values[name] is not None})
 
 
-_SET = inspect.Parameter(
-    "changes",
-    inspect.Parameter.KEYWORD_ONLY,
-    default=None,
-    annotation=Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="PATH=VALUE",
-            help="Change a specification, such as architecture.levels.DRAM.word_bits=16; may be repeated.",
-        ),
-    ],
-)
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Change a specification, such as architecture.levels.DRAM.word_bits=16; may be repeated.",
+    ),
+]
+_SET = inspect.Parameter("changes", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Changes)
 
 
 def _parameter(one: Described, complete: Complete | None) -> inspect.Parameter:

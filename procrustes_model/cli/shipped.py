@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from procrustes_model.cli.errors import reported_errors
+from procrustes_model.cli.requests import Changes, change
 from procrustes_model.cli.say import say
 from procrustes_model.cli.values import word
 from procrustes_model.errors import Issue, SpecError
@@ -84,12 +85,15 @@ def show_command(
             "--resolved", help="An architecture with every number in place, and where each comes from."
         ),
     ] = False,
+    changes: Changes = None,
 ) -> None:
     """Print the YAML of something that ships, or all numbers of an architecture."""
     with reported_errors():
         if resolved:
-            _show_resolved(name, kind)
+            _show_resolved(name, kind, changes or [])
             return
+        if changes:
+            raise SpecError(Issue("--set changes what --resolved shows", "add --resolved"))
         from procrustes_model.shipped import list_shipped, resolve
         from procrustes_model.spec.text.words import did_you_mean
 
@@ -108,10 +112,11 @@ def show_command(
         say(resolve(found[0].singular, name).read_text(encoding="utf-8"), nl=False)
 
 
-def _show_resolved(name: str, kind: Kind | None) -> None:
+def _show_resolved(name: str, kind: Kind | None, changes: list[str]) -> None:
     from procrustes_model.report.terminal.resolved import format_resolved
     from procrustes_model.spec.load import load_architecture
 
     if kind not in (None, Kind.ARCHITECTURES):
         raise SpecError(Issue("--resolved shows architectures", f"leave out --kind {kind}"))
-    say(format_resolved(load_architecture(name)), nl=False)
+    machine = change({"architecture": name}, changes, {"architecture": "architecture"})["architecture"]
+    say(format_resolved(load_architecture(machine)), nl=False)

@@ -69,6 +69,12 @@ def test_errors_name_the_change(run: Run, setting: str, said: str) -> None:
     assert said in done.stderr
 
 
+def test_all_numbers_of_a_changed_machine(run: Run) -> None:
+    words = ("show", "machine.yaml", "--set", "architecture.levels.Buffer.capacity=48 words")
+    assert "capacity_words: 48" in run(*words, "--resolved").stdout
+    assert run(*words).stderr == "error: --set changes what --resolved shows; add --resolved\n"
+
+
 def test_all_mistakes_at_once(run: Run) -> None:
     done = run("explain", *LITTLE, "Buffer", "A", *changed("architecture.nam=x", "architecture.compute=3"))
     assert done.stderr.count("error: --set ") == 2

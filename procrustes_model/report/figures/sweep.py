@@ -98,6 +98,7 @@ def _plot_front(result: SweepResult, path: Path) -> None:
     axis.set_xlabel(UNITS[right][0], fontsize=8)
     axis.set_ylabel(UNITS[up][0], fontsize=8)
     axis.locator_params(axis="x", nbins=5)  # long numbers must not meet
+    axis.xaxis.get_offset_text().set_fontsize(7)
     axis.set_title(result.name, fontsize=8)
     axis.legend(fontsize=6, frameon=False)
     write_figure(figure, path)
