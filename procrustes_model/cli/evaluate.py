@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +22,9 @@ from procrustes_model.cli.outputs import (
 from procrustes_model.cli.plots import plot_option, read_plots
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
+from procrustes_model.forms import FILE
 from procrustes_model.network.sparse_options import SparseOptions
+from procrustes_model.options import Request, option
 from procrustes_model.report.figures.kinds import EVALUATION
 
 if TYPE_CHECKING:
@@ -32,27 +35,38 @@ if TYPE_CHECKING:
     from procrustes_model.spec.problem import Problem
 
 
-@flattened(sparse=SparseOptions)
+@dataclass(frozen=True, kw_only=True)
+class EvaluationFiles(Request):
+    """What the command line says is written, beside figures."""
+
+    csv: Path | None = option(
+        None, FILE, "Write a CSV: a row per level, tensor and action; - to stdout.", metavar="FILE|-"
+    )
+    csv_wide: Path | None = option(
+        None, FILE, "Write a CSV: a row per phase, a column per level.", metavar="FILE|-"
+    )
+    json: Path | None = option(None, FILE, "Write everything as JSON.", metavar="FILE|-")
+
+
+@flattened(sparse=SparseOptions, files=EvaluationFiles)
 def evaluate_command(
     architecture: ArchitectureArgument,
     problem: ProblemArgument,
     mapping: MappingArgument,
     sparse: SparseOptions,
-    csv: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE|-", help="Write a CSV: a row per level, tensor and action; - to stdout."),
-    ] = None,
-    csv_wide: Annotated[
-        Path | None, typer.Option(metavar="FILE|-", help="Write a CSV: a row per phase, a column per level.")
-    ] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE|-", help="Write everything as JSON.")] = None,
+    files: EvaluationFiles,
     plot: Annotated[list[str] | None, plot_option(EVALUATION)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Evaluate a mapping: accesses, energy and cycles."""
     with quick_start():
         plots = read_plots(plot, EVALUATION)
-        outputs = {"--csv": csv, "--csv-wide": csv_wide, "--json": json, **plots.outputs}
+        outputs = {
+            "--csv": files.csv,
+            "--csv-wide": files.csv_wide,
+            "--json": files.json,
+            **plots.outputs,
+        }
         check_outputs(outputs, (architecture, problem, mapping))
         machine, work, schedule = load_all(architecture, problem, mapping, sparse.sparsity)
         ready = [(phased, _prepare(machine, phased, sparse)) for phased in sparse.in_phases(work)]
@@ -66,7 +80,7 @@ def evaluate_command(
             results.append(one)
             if not silent:
                 print_result(one, machine, phased, schedule)
-        write_results(results, csv, csv_wide, json)
+        write_results(results, files.csv, files.csv_wide, files.json)
         plots.write(results)
         if not silent:
             if len(results) > 1:

@@ -36,10 +36,7 @@ def explain(
 
     Parameters
     ----------
-    architecture : path, str, mapping or Architecture
-    problem : path, str, mapping or Problem
-    mapping : path, str, mapping or Mapping
-        For this architecture and problem.
+    architecture, problem, mapping : path, str, mapping or object
     level : str
         Name of a storage level that keeps the tensor.
     tensor : str

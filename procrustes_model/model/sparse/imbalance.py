@@ -175,11 +175,8 @@ def measure_imbalance(
 
     Parameters
     ----------
-    architecture : path, str, mapping or Architecture
-    problem : path, str, mapping or Problem
-    mapping : path, str, mapping or Mapping
-    sparsity : path, str, mapping or Sparsity
-        With balancing of a tensor.
+    architecture, problem, mapping, sparsity : path, str, mapping or object
+        The sparse design balances a tensor.
     masks, densities : mapping, optional
         As `evaluate` takes them. Without a mask of the balanced tensor, masks with its number of nonzeros
         are drawn, every one equally likely.

@@ -41,7 +41,9 @@ _ROOM = 1.5
 
 def tensor_colors(results: Sequence[Result]) -> dict[str, str]:
     """Return a colour for every tensor, the same in all figures of these results."""
-    names = dict.fromkeys(
+    known = [one.specs.problem.tensors for one in results if one.specs is not None]
+    names = dict.fromkeys(tensor.name for tensors in known for tensor in tensors)
+    names |= dict.fromkeys(
         counts.tensor for one in results for level in one.levels for counts in level.tensors
     )
     return {name: _TENSORS[i % len(_TENSORS)] for i, name in enumerate(names)}
@@ -79,9 +81,11 @@ def cycles_by_part(result: Result) -> dict[str, int]:
 def words_by_tensor(level: LevelResult, result: Result) -> dict[str, float]:
     """Return the words that one instance of a level holds, by tensor; they add up to `used_words`.
 
-    Where tensors share what is counted together, or partial sums are wider, they are not told apart.
+    Of several tensors that share what is counted together, or have wider partial sums, it is the sum alone.
     """
     own = {counts.tensor: _stored(counts, level, result) for counts in level.tensors}
+    if len(own) == 1:
+        return dict.fromkeys(own, float(level.used_words))
     whole = abs(sum(own.values()) - level.used_words) <= 1e-9 * max(1.0, level.used_words)
     return own if whole else {TOGETHER: float(level.used_words)}
 

@@ -64,7 +64,7 @@ class Port:
         if self.words_per_cycle is None:
             return f"{cut(self.level)}: no bandwidth stated"
         what = "" if self.kind == "shared" else f", {self.kind}s"
-        return f"{cut(self.level)}{what}: {self.words_per_cycle:,.4g} words/cycle"
+        return f"{cut(self.level)}{what}: {_written(self.words_per_cycle)} words/cycle"
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def _draw(axis: Any, port: Port, works: Iterable[Work], peak: float, compute: st
     axis.set_xlim(low, high)
     axis.set_ylim(min(least, *roof_y) / 2, peak * 2.2)
     axis.annotate(
-        f"{peak:,.4g} {cut(compute)}/cycle",
+        f"{_written(peak)} {cut(compute)}/cycle",
         (high, peak),
         (-2, 2),
         textcoords="offset points",
@@ -251,6 +251,11 @@ def _set_log(axis: Any) -> None:
         side.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if name == "y" else (1.0,), numticks=8))
         side.set_major_formatter(FuncFormatter(lambda value, _: plain_number(value)))
         side.set_minor_formatter(NullFormatter())
+
+
+def _written(rate: float) -> str:
+    """Return a rate in full where it is whole, else with four digits."""
+    return f"{rate:,.0f}" if rate >= 1000 or float(rate).is_integer() else f"{rate:.4g}"
 
 
 def plain_number(value: float) -> str:
