@@ -177,7 +177,9 @@ def _settle(model: Model, road: Road, way: int, level: int, point: int, state: i
     for c in range(level + 1, len(model.pack)):
         if (state >> terrain.shift[t, c]) & terrain.mask[t] == 1:
             words = math.floor(terrain.tile[t, point - road.inside[level] + road.inside[c]] * visits + 0.5)
-            different = different_tiles(model, road, way, level, t, c, point, none, False)
+            different = road.shared[c, t]
+            if different < 0:
+                different = different_tiles(model, road, way, level, t, c, point, none, False)
             energy += link_energy(model, road, way, t, c, words, different, NEW) - road.waiting[c, t]
     return energy
 
@@ -309,6 +311,7 @@ def _place_loops(
     lattice, terrain, trails, settled = road.lattice, road.terrain, road.trails, road.settled
     point, state, cost, togo = trails.point[node], trails.state[node], trails.cost[node], road.togo[level]
     tensors, dimensions = model.irrelevant.shape
+    most = limit + _hope(model, road, way, level, point, state)
     for t in range(tensors):
         settled[t] = 0.0
         if state & terrain.every[t]:
@@ -325,18 +328,20 @@ def _place_loops(
             else:
                 rest &= ~terrain.every[t]
                 spent += settled[t]
-        for i in range(1, lattice.counts[d]):
-            index = lattice.indices[point, d] + i  # exponents are digits of a point
-            if index >= lattice.counts[d] or lattice.divisors[d, index] % lattice.value[point, d]:
+        for i in range(1, lattice.counts[d] - lattice.indices[point, d]):
+            if not (slides or terrain.prime[d, i]):
+                continue
+            factor = lattice.divisors[d, i]  # exponents are digits of a point
+            if lattice.divisors[d, lattice.indices[point, d] + i] != factor * lattice.value[point, d]:
                 continue
             after, energy, new = point + i * lattice.stride[d], spent, rest
+            if spent + togo[after] > most:
+                continue
             if slides:
                 for t in range(tensors):
                     if not model.irrelevant[t, d] and terrain.partner[t, d] >= 0 and state & terrain.every[t]:
                         more, new = _slide(model, road, way, level, point, after, new, t, d)
                         energy += more
-            elif not terrain.prime[d, i]:
-                continue
             if energy < math.inf:
                 count = _reach(model, road, way, level, node, after, new, energy, limit - togo[after], count)
     return count
@@ -372,14 +377,17 @@ def _prepare(model: Model, road: Road, way: int) -> None:
         road.inside[level] = road.inside[level + 1] + road.ways.spread[way, level]
     for c in range(1, levels):
         for t in range(len(model.kind)):
-            road.waiting[c, t] = 0.0
+            road.waiting[c, t], road.shared[c, t] = 0.0, 1.0
+            for j in range(max(0, road.parent[c, t]), c):
+                road.shared[c, t] *= road.ways.most[way, j, t]
+                if road.ways.least[way, j, t] < road.ways.most[way, j, t]:
+                    road.shared[c, t] = -math.inf
             if road.keep[c, t] and road.terrain.mask[t] == 1:
                 words = 1.0  # where a stride leaves gaps between words, tiles have no fewer
                 for d in range(len(model.bounds)):
                     if not model.irrelevant[t, d]:
                         words *= value[last - road.inside[0] + road.inside[c], d]
-                different = different_tiles(model, road, way, levels, t, c, 0, runs[len(runs) - 1], False)
-                road.waiting[c, t] = link_energy(model, road, way, t, c, words, different, NEW)
+                road.waiting[c, t] = link_energy(model, road, way, t, c, words, road.shared[c, t], NEW)
 
 
 @kernel

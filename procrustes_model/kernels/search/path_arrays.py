@@ -136,6 +136,8 @@ class Road(NamedTuple):
         All spatial loops at a level and further in, as a point: of the way that is looked at.
     waiting : float64[L, T]
         Least energy of filling a level with a tensor, which is counted from when the tile stands.
+    shared : float64[L, T]
+        Tiles below one instance of the parent; below 0 where that depends on what they cover.
     settled : float64[T]
         Room for what settling costs at a node.
     """
@@ -150,4 +152,5 @@ class Road(NamedTuple):
     togo: Floats
     inside: Ints
     waiting: Floats
+    shared: Floats
     settled: Floats

@@ -97,7 +97,11 @@ class Paths:
         levels, tensors, points = space.levels, len(model.kind), len(space.lattice.indices)
         trails = Trails(
             np.empty(NODES),
-            *(np.empty(NODES, np.int64) for _ in range(5)),
+            np.empty(NODES, np.int64),
+            np.empty(NODES, np.int64),
+            np.empty(NODES, np.int64),
+            np.empty(NODES, np.int64),
+            np.empty(NODES, np.int64),
             np.full((2, points), -1, np.int64),
             np.full((1 << RUN_BITS, RUN_COLUMNS), -1, np.int64),
             np.zeros((KNOWN, 9), np.int64),
@@ -112,6 +116,7 @@ class Paths:
             np.ones((levels, points), np.bool_),
             np.zeros((levels, points)),
             np.zeros(levels + 1, np.int64),
+            np.zeros((levels, tensors)),
             np.zeros((levels, tensors)),
             np.zeros(tensors),
         )
@@ -145,7 +150,7 @@ class Paths:
             self.tables.floor.tile,
             prime,
             partner,
-            (space.rules.factors[:, 0] & (lattice.divisors > 1)).any(axis=2),
+            np.asarray((space.rules.factors[:, 0] & (lattice.divisors > 1)).any(axis=2)),
             shift,
             mask,
             every,
@@ -289,14 +294,14 @@ class Paths:
     def _tabulate(self, level: int, kept: Bools, price: Floats, constant: float) -> Floats:
         """Return `_least_filling` from prices of the words that all instances fetch."""
         model, floor, lattice = self.space.model, self.tables.floor, self.space.lattice
-        best = np.full(len(lattice.indices), math.inf)
+        best: Floats = np.full(len(lattice.indices), math.inf)
         for c, members in enumerate(self.space.orders.members):
             total = np.full(len(best), constant)
             for t in np.flatnonzero(kept).tolist():
                 words = floor.words[c, t]
                 total += price[t] * (words / floor.rest[t] if model.irrelevant[t, members[0]] else words)
-            best = np.where(floor.open[c], np.minimum(best, total), best)
-        best = np.maximum(best, 0.0)
+            best[floor.open[c]] = np.minimum(best, total)[floor.open[c]]
+        np.maximum(best, 0.0, out=best)
         best[~self.tables.fits(level, kept)] = math.inf
         least_outside(best, lattice)
         return best
