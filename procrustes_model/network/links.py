@@ -68,7 +68,9 @@ def link_costs(network: Network, machine: str, batch: int, phases: Sequence[Phas
     for one in network.crossings:
         names = (one.source or machine, one.target or machine)
         elements = one.elements * batch
-        trained = any(layer.weights for layer in network.layers[: one.after])
+        trained = any(
+            layer.weights and Phase.WEIGHT_UPDATE in layer.phases for layer in network.layers[: one.after]
+        )
         ways = {Phase.FORWARD: names, **({Phase.BACKWARD: names[::-1]} if trained else {})}
         for phase, (source, target) in ways.items():
             if phase in phases:

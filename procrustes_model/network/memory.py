@@ -265,11 +265,12 @@ def _layer_node(layer: Layer, network: Network, batch: int, word: int) -> Node:
     inputs, second, outputs = (batch * count for count in layer_elements(layer))
     activations = inputs * width(Phase.FORWARD, Role.INPUT)
     operand = second * width(Phase.FORWARD, Role.WEIGHTS)
-    needed = layer.weights or second
+    trained = Phase.WEIGHT_UPDATE in layer.phases
+    needed = trained and (layer.weights or second)
     return Node(
         name=layer.name,
         weights=layer.weights * width(Phase.FORWARD, Role.WEIGHTS),
-        gradients=layer.weights * width(Phase.WEIGHT_UPDATE, Role.WEIGHTS),
+        gradients=layer.weights * width(Phase.WEIGHT_UPDATE, Role.WEIGHTS) if trained else 0,
         saved=activations + operand if needed else 0,
         inputs=activations + operand,
         outputs=outputs * width(Phase.FORWARD, Role.OUTPUT),
