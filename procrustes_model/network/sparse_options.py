@@ -45,11 +45,12 @@ class SparseOptions(Request):
 
     sparsity: str | None = again(SearchRequest, "sparsity", None)
     phase: PhaseChoice | None = option(None, _PHASE, "Training phase of the layer; 'all' adds them up.")
-    density: str | None = option(
+    densities: str | None = option(
         None,
         TEXT,
         "Nonzeros / elements by tensor (W weights, X input, Y output).",
         metavar="W=0.1,X=0.5",
+        flags=("--density",),
     )
     masks: Path | None = option(
         None,
@@ -66,7 +67,7 @@ class SparseOptions(Request):
 
     def check(self) -> None:
         """Raise a SpecError where an option is given without the one that it belongs to."""
-        if self.sparsity is None and self.given("density", "masks"):
+        if self.sparsity is None and self.given("densities", "masks"):
             raise SpecError(
                 Issue("--density and --masks need a sparse design", "such as --sparsity procrustes")
             )
@@ -99,7 +100,7 @@ class SparseOptions(Request):
         from procrustes_model.training.masks import is_mask_file
 
         design = load_sparsity(self.sparsity)
-        given = parse_densities(self.density, problem)
+        given = parse_densities(self.densities, problem)
         if self.masks is not None and is_mask_file(self.masks):
             recorded, masks = find_layer_masks(self.masks, self.layer, self.step, problem, frozenset(given))
             return Zeros(design, recorded | given, masks)

@@ -19,7 +19,7 @@ from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.sweeps.request import POINTS
 
 MOST_POINTS = 100_000
-BY_TENSOR = "density"
+BY_TENSOR = "densities"
 """The option whose parts are tensors."""
 
 

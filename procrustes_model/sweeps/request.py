@@ -105,7 +105,7 @@ class PointNetwork(Request):
     constraints: Source | Constraints | None = again(NetworkRequest, "constraints", None)
     objective: str | Objective = again(NetworkRequest, "objective", "edp")
     phases: Sequence[str] | str = again(RunRequest, "phases", ("forward", "backward", "weight_update"))
-    density: Mapping[str, float] | str | None = again(RunRequest, "density", None)
+    densities: Mapping[str, float] | str | None = again(RunRequest, "densities", None)
     profile: Source | None = again(RunRequest, "profile", None)
     masks: File | None = again(RunRequest, "masks", None)
     step: int | None = again(RunRequest, "step", None)
@@ -126,7 +126,7 @@ REQUIRED: Mapping[RunKind, tuple[str, ...]] = {
     "network": ("architecture", "network"),
 }
 """Options without which nothing can be run."""
-ZEROS = ("density", "profile", "masks", "layer", "step")
+ZEROS = ("densities", "profile", "masks", "layer", "step")
 """Options that say what is zero, of which a dense design knows nothing."""
 
 

@@ -57,7 +57,7 @@ def test_short_names_are_the_ends_that_no_other_path_has() -> None:
         "architecture.levels.A.capacity",
         "architecture.levels.B.capacity",
         "dataflow",
-        "density.W",
+        "densities.W",
         "a.levels[0].x",
     )
     assert list(short_names(paths).values()) == ["A_capacity", "B_capacity", "dataflow", "W", "x"]
@@ -115,10 +115,10 @@ SEEDS = "  axes: {seed: [1, 2]}\n"
     ("  axes: {|seconds: [1, 2]}", "'seconds' is the same for all searches; state it under 'search'"),
     ("  axes: {|dataflow.x: [KN]}", "'dataflow' has no parts; write 'dataflow' alone"),
     ("  axes: {sparsity.name: [|x]}", "'search' states no 'sparsity'"),
-    ("  axes: {density.W: [0.5, |1.5]}", "{W: ...} gives no densities; numbers from 0 to 1 by tensor"),
-    ("  axes: {density.W: [|half]}", "{W: ...} gives no densities"),
+    ("  axes: {densities.W: [0.5, |1.5]}", "{W: ...} gives no densities; numbers from 0 to 1 by tensor"),
+    ("  axes: {densities.W: [|half]}", "{W: ...} gives no densities"),
     ("  axes: {density: [W=0.5, |W=a]}", "'W=a' gives no densities"),
-    ("  axes: {density.W: [0.5]}", "wrong.yaml:3:3: point 1 (W 0.5): --density and --masks need"),
+    ("  axes: {densities.W: [0.5]}", "wrong.yaml:3:3: point 1 (W 0.5): --density and --masks need"),
     ("  axes: {dataflow: |KN}", "the axis 'dataflow' must be a list of values, is 'KN'"),
     ("  axes: {|dataflow: []}", "'values' must be a list of at least 1, is an empty list"),
     ("  axes: {flow: {set: dataflow, |value: [KN]}}", "unknown key 'value'; did you mean 'values'?"),

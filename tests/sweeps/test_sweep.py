@@ -57,8 +57,8 @@ def test_a_sweep_is_its_searches(result: SweepResult) -> None:
 
 def test_phases_and_zeros_are_those_of_single_searches() -> None:
     problem = {"problem": {"name": "c", "shape": "conv", "dimensions": dict.fromkeys("NKCPQRS", 2)}}
-    common = {"architecture": "procrustes_16x16", "problem": problem, "density": {"X": 0.5}, "seconds": 0}
-    axes = {"sparsity": ["dense", "procrustes"], "density.W": [0.25, 0.5], "phase": ["wu", "all"]}
+    common = {"architecture": "procrustes_16x16", "problem": problem, "densities": {"X": 0.5}, "seconds": 0}
+    axes = {"sparsity": ["dense", "procrustes"], "densities.W": [0.25, 0.5], "phase": ["wu", "all"]}
     where = ["W == 0.25 or sparsity == 'dense'", "sparsity != 'dense' or phase == 'all'"]
     done = sweep(sweep_of(search=common, axes=axes, where=where), workers=1)
     assert len(done.points) == 4
@@ -68,7 +68,7 @@ def test_phases_and_zeros_are_those_of_single_searches() -> None:
         for phase in PHASES if point.values["phase"] == "all" else [Phase.WEIGHT_UPDATE]:
             phased = in_phase(load_problem(problem), phase)
             there = {tensor.name for tensor in phased.tensors}
-            known = {"Weights": point.values["density.W"], "Inputs": 0.5}
+            known = {"Weights": point.values["densities.W"], "Inputs": 0.5}
             known = {name: density for name, density in known.items() if name in there}
             zeros = (
                 {} if point.values["sparsity"] == "dense" else {"sparsity": "procrustes", "densities": known}
@@ -161,10 +161,10 @@ def test_networks_are_runs() -> None:
     layers = [{"name": "a", "kind": "fully_connected", "input_channels": 4, "channels": 4}]
     network = {"network": {"name": "tiny", "layers": [*layers, {**layers[0], "name": "b"}]}}
     common = {"architecture": "procrustes_16x16", "network": network, "batch": 2, "phases": "fw,wu"}
-    common |= {"density": {"W": 0.5}, "seconds": 0}
+    common |= {"densities": {"W": 0.5}, "seconds": 0}
     axes = {"dataflow": ["KN", "CN"], "sparsity": [None, "procrustes"]}
     done = sweep(sweep_of(network=common, axes=axes, combine="zip"), workers=1)
-    for point, zeros in zip(done.points, ({}, {"sparsity": "procrustes", "density": "W=0.5"}), strict=True):
+    for point, zeros in zip(done.points, ({}, {"sparsity": "procrustes", "densities": "W=0.5"}), strict=True):
         asked = {"batch": 2, "phases": "fw,wu", "dataflow": point.values["dataflow"], "seconds": 0}
         run = run_network("procrustes_16x16", network, workers=1, **asked, **zeros)
         assert point.totals == run.totals()
