@@ -33,8 +33,11 @@ RUN_BITS = 7
 MOST_MODULUS = 64
 """Remainders of accesses that are told apart: each may name a run of its own."""
 
-NODES = 400_000
-"""Nodes of one path: a fraction of a second."""
+NODES = 200_000
+"""Nodes of one path: a tenth of a second."""
+
+MOST_ENTRIES = 20_000_000
+"""Entries of the tables over the lattice that are kept."""
 
 KNOWN = 1 << 14
 """Answers about runs that are kept."""
@@ -53,7 +56,7 @@ def is_eligible(space: Space) -> bool:
     """Say whether shortest paths bound the energy of all mappings of a space.
 
     Nothing is zero; networks and passing words cost nothing; all tensors begin and end outermost; sums are as
-    wide as elements; a rank has two dimensions at most, and a dimension one rank.
+    wide as elements; a rank has two dimensions at most, and a dimension one rank; a state has room for all.
     """
     if space.cost is not None:
         return False
@@ -61,6 +64,8 @@ def is_eligible(space: Space) -> bool:
     if machine.wires.any or machine.through.any() or machine.home.any() or machine.loads.any():
         return False
     if machine.sums.output >= 0 or not model.whole or (model.kind == SKEWED).any():
+        return False
+    if 2 * len(model.kind) * (space.levels - 1) > STATE_BITS:
         return False
     ranks = (model.coefficient[:, :, model.bounds > 1] != 0).sum(axis=2)
     return bool((ranks <= 2).all() and (model.coefficient.sum(axis=1) == problem.coefficient).all())
@@ -195,8 +200,9 @@ class Paths:
         if self.road is None:
             return queue
         left = []
-        for bound, number, keep in queue:
-            found = bound
+        for i, (bound, number, keep) in enumerate(queue):
+            found, self.incumbent.share = bound, i / len(queue)
+            self.incumbent.tell()
             if not self.incumbent.late:
                 found = max(bound, self._decide(keep))
             left.append((found, number, keep))
@@ -278,6 +284,8 @@ class Paths:
             if alone:  # what is read and fetched, but for first accumulations
                 price[t] += parent[READ] + child[FILL]
                 constant -= float(self.tables.floor.tile[t, -1]) * (parent[READ] + child[FILL])
+        if len(self._filling) * len(road.fits[0]) > MOST_ENTRIES:
+            self._filling.clear()
         self._filling[key] = self._tabulate(level, kept, price, constant)
         return self._filling[key]
 
