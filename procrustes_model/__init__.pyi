@@ -38,8 +38,10 @@ from .shipped import (
     list_mappings as list_mappings,
     list_networks as list_networks,
     list_problems as list_problems,
+    list_schedules as list_schedules,
     list_shapes as list_shapes,
     list_sparsity as list_sparsity,
+    list_sweeps as list_sweeps,
 )
 from .shown import show_progress as show_progress
 from .spec.architecture import Architecture as Architecture

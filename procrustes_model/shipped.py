@@ -100,6 +100,16 @@ def list_densities() -> list[str]:
     return list_shipped("density")
 
 
+def list_schedules() -> list[str]:
+    """Return the names of the schedules that ship, as `train_cost` takes them."""
+    return list_shipped("schedule")
+
+
+def list_sweeps() -> list[str]:
+    """Return the names of the sweeps that ship, as `sweep` takes them."""
+    return list_shipped("sweep")
+
+
 def list_shapes() -> list[str]:
     """Return the names of the shapes that ship, as problems name them."""
     return list_shipped("shape")

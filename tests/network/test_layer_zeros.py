@@ -99,7 +99,7 @@ def test_any_layer_may_state_zeros_of_its_operands(tmp_path: Path) -> None:
     ]
     network = load_network({"network": {"name": "n", "layers": layers}})
     assert load_network(yaml.safe_load(network.to_yaml())) == network
-    run = run_network("simple_3level", network, phases=["fw"], density={"Weights": 0.25}, **ASKED)
+    run = run_network("simple_3level", network, phases=["fw"], densities={"Weights": 0.25}, **ASKED)
     assert [row.computes for row in run.rows] == [8, 12, 16, 4, 4]
     assert [row.entry.densities.get("Weights") for row in run.rows] == [0.5, 0.75, 1, 0.25, 0.25]
 

@@ -118,12 +118,12 @@ def test_computations_of_a_network(result: NetworkResult) -> None:
 
 
 def test_a_density_needs_some_layer_with_a_use_for_it() -> None:
-    found = count_macs("procrustes_16x16", NETWORK, density={"Weights": 0.25})  # the run itself is dense
+    found = count_macs("procrustes_16x16", NETWORK, densities={"Weights": 0.25})  # the run itself is dense
     done = {(row.layer, row.phase): row.computations.done for row in found.rows}
     assert [done[name, Phase.FORWARD] for name in "abc"] == [256, 64, 256]
     plain = {"network": {**NETWORK["network"], "layers": NETWORK["network"]["layers"][:1]}}
     with pytest.raises(SpecError, match="densities and masks need a sparse design"):
-        count_macs("procrustes_16x16", plain, density={"Weights": 0.25}, sparsity="dense")
+        count_macs("procrustes_16x16", plain, densities={"Weights": 0.25}, sparsity="dense")
 
 
 @pytest.mark.parametrize(
