@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from procrustes_model.reproduction.system import load_systems
 from tests.cli.conftest import Run
 
 NO_ONNX = "onnx is not installed: pip install 'procrustes-model[onnx]'"
@@ -60,7 +61,8 @@ def test_reproduce_lists_its_items(run: Run, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     names = [line.split()[0] for line in done.stdout.splitlines() if not line.startswith(" ")]
     studies = ["energy", "cycles", "dataflows", "imbalance", "scaling", "conv512"]
-    assert names == [*studies, "dstc", "eyeriss_rlc", "eyeriss_v2", "formats", "stc", "all"]
+    validations = ["dstc", "eyeriss_rlc", "eyeriss_v2", "formats", "stc"]
+    assert names == [*studies, *validations, *load_systems(), "systems", "all"]
     assert list(tmp_path.iterdir()) == []
 
 

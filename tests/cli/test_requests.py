@@ -72,7 +72,7 @@ def test_options_of_zeros_that_have_no_effect() -> None:
     for options, said in (
         ({"step": 3}, "--step chooses among masks"),
         ({"layer": "a", "sparsity": "procrustes"}, "--layer chooses among masks"),
-        ({"density": "W=0.1"}, "need a sparse design"),
+        ({"densities": "W=0.1"}, "need a sparse design"),
     ):
         with pytest.raises(SpecError, match=said):
             SparseOptions(**options)

@@ -104,7 +104,7 @@ def test_rules_replace_those_of_a_design() -> None:
         ({"imperfect": True, "sparsity": "procrustes"}, "not searched under a sparse design"),
         ({"mappings": 9}, "has no budget of mappings"),
         ({"masks": {"A": "a.npy"}}, "need a sparse design"),
-        ({"densities": "A=0.1"}, "densities must be a mapping by tensor"),
+        ({"densities": "A=0.1"}, "need a sparse design"),
         ({"method": "best"}, "one of optimal, random, exhaustive"),
         ({"threads": 0}, "threads must be a whole number of at least 1"),
     ],

@@ -62,7 +62,7 @@ def test_a_training_run_is_drawn_step_by_step(tiny_cost: TrainCost) -> None:
     assert repr(tiny_cost).startswith("<TrainCost: tiny on procrustes_16x16, procrustes, 40 iterations of ba")
     assert len(tiny_cost.to_records()) == 6
     assert ">30</td>" in tiny_cost._repr_html_() and ">dense</td>" in tiny_cost._repr_html_()
-    upper, lower = tiny_cost.plot().axes
+    upper, lower = tiny_cost.plot("steps").axes
     scale = {"energy / step [µJ]": 1e6, "energy / step [nJ]": 1e3}[upper.get_ylabel()]
     top = upper.patches[-1].get_data()
     assert list(top.edges) == [0, 30, 40]

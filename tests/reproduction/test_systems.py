@@ -96,5 +96,5 @@ def test_every_system_has_a_page(name: str) -> None:
 def test_all_of_them_are_asked_on_the_command_line_only(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="one item is reproduced at a time"):
         reproduce(SYSTEMS, tmp_path)
-    with pytest.raises(SpecError, match="searches nothing: it takes no seconds"):
+    with pytest.raises(SpecError, match="searches nothing: it takes no --seconds"):
         ReproduceRequest("split", tmp_path, seconds=3)

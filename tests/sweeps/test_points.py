@@ -117,7 +117,7 @@ SEEDS = "  axes: {seed: [1, 2]}\n"
     ("  axes: {sparsity.name: [|x]}", "'search' states no 'sparsity'"),
     ("  axes: {densities.W: [0.5, |1.5]}", "{W: ...} gives no densities; numbers from 0 to 1 by tensor"),
     ("  axes: {densities.W: [|half]}", "{W: ...} gives no densities"),
-    ("  axes: {density: [W=0.5, |W=a]}", "'W=a' gives no densities"),
+    ("  axes: {densities: [W=0.5, |W=a]}", "'W=a' gives no densities"),
     ("  axes: {densities.W: [0.5]}", "wrong.yaml:3:3: point 1 (W 0.5): --density and --masks need"),
     ("  axes: {dataflow: |KN}", "the axis 'dataflow' must be a list of values, is 'KN'"),
     ("  axes: {|dataflow: []}", "'values' must be a list of at least 1, is an empty list"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from procrustes_model.cli.sparse_options import find_layer_masks
+from procrustes_model.network.sparse_options import find_layer_masks
 
 from procrustes_model import evaluate, load_architecture, load_mapping, load_sparsity
 from procrustes_model.errors import SpecError
