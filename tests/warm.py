@@ -18,7 +18,7 @@ STAGES: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("search",), ("sparse",)),
     (
         ("masks", "joint", "sparse_search", "sparse_exhaustive"),
-        ("imperfect", "imperfect_search", "random", "exhaustive", "listed", "rules"),
+        ("labels", "imperfect", "imperfect_search", "random", "exhaustive", "listed", "rules"),
     ),
 )
 """Parts that a process compiles, by the processes of a stage; what parts share, an earlier stage compiles."""
@@ -69,6 +69,7 @@ def _parts() -> dict[str, Callable[[], object]]:
         search,
     )
     from procrustes_model.kernels.jit import always_compiled
+    from procrustes_model.mapper.task import compile_labels
     from tests.mapper.test_methods import DESIGN, MACHINE, MATMUL
 
     always_compiled()
@@ -89,6 +90,7 @@ def _parts() -> dict[str, Callable[[], object]]:
         "sparse": lambda: evaluate(machine, problem, whole, sparsity=design, check_capacity=False),
         "masks": lambda: evaluate(machine, problem, whole, sparsity=design, masks=mask, check_capacity=False),
         "search": lambda: search(machine, problem, threads=1),
+        "labels": compile_labels,
         "sparse_search": lambda: search(machine, problem, sparsity=design, threads=1),
         "imperfect_search": lambda: search(machine, uneven, imperfect=True, **few),
         "random": lambda: search(machine, problem, method="random", **few),
