@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from procrustes_model.network.sparse_options import find_layer_masks
 
 from procrustes_model import evaluate, load_architecture, load_mapping, load_sparsity
 from procrustes_model.errors import SpecError
 from procrustes_model.network.densities import find_states, zeros_of
+from procrustes_model.network.sparse_options import find_layer_masks
 from procrustes_model.spec.load import load_network, load_problem
 from procrustes_model.training import (
     LayerMasks,
