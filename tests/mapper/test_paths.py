@@ -23,7 +23,7 @@ from tests.amount import amount, first_quick
 from tests.mapper.cases import SHAPES, count_combinations, find, make_case
 from tests.naive.nests import least_energies
 
-CASES, LARGEST = 200, amount(40_000, 100)
+CASES, LARGEST = 200, amount(40_000, 3_000)
 
 
 def _machine(rng: random.Random, tensors: list[str]) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _is_exact(space: Space, spread: Any) -> bool:
 @pytest.mark.parametrize("first", first_quick(range(0, 60, 20), 1))
 def test_paths_equal_the_best_of_all_nests(first: int) -> None:
     compared = exact = 0
-    for seed in range(first, first + amount(20, 2)):
+    for seed in range(first, first + amount(20, 12)):
         space = _window(seed)
         if count_combinations(space) > LARGEST:
             continue
@@ -111,7 +111,7 @@ def test_paths_equal_the_best_of_all_nests(first: int) -> None:
 @pytest.mark.parametrize("constrained", [False, True])
 def test_what_paths_decide_is_the_best(first: int, constrained: bool) -> None:
     decided = 0
-    for seed in range(first, first + 100):
+    for seed in range(first, first + amount(100, 25)):
         *specs, rules = make_case(seed)
         architecture, problem = load_architecture(specs[0]), load_problem(specs[1])
         given = load_constraints(rules if constrained else None, architecture, problem)
