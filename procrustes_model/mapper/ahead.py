@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterator
 
 from procrustes_model.mapper.search import briefly
-from procrustes_model.mapper.task import compile_kernels
+from procrustes_model.mapper.task import compile_kernels, compile_labels
 
 
 def list_parts() -> Iterator[tuple[str, Callable[[], None]]]:
@@ -19,6 +19,7 @@ def list_parts() -> Iterator[tuple[str, Callable[[], None]]]:
     (str, callable)
     """
     yield "dense searches", compile_kernels
+    yield "partial mappings of dense searches", compile_labels
     yield "searches with zeros", lambda: compile_kernels(sparse=True)
     yield "searches on masks", lambda: compile_kernels(sparse=True, masks=True)
     for name, method, imperfect in (

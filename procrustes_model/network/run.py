@@ -198,10 +198,12 @@ def _read_kept(
 
 def _compile(cases: Sequence[Case]) -> None:
     """Compile in this process what all workers need, lest each of them does."""
-    from procrustes_model.mapper.task import compile_kernels
+    from procrustes_model.mapper.task import compile_kernels, compile_labels
 
     for sparse in sorted({case.zeros is not None for case in cases}):
         compile_kernels(sparse=sparse)
+    if any(case.zeros is None for case in cases):
+        compile_labels()
 
 
 def _explain(plan: Plan, failed: Mapping[str, tuple[Issue, ...]]) -> list[Issue]:
