@@ -43,11 +43,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its title, whether it holds text, and what its title means."""
+    """One column: its title, whether it holds text, what its title means, the unit of what it sorts by."""
 
     title: str
     is_text: bool = False
     meaning: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True)

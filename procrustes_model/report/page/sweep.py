@@ -30,6 +30,9 @@ _SHOWN: dict[str, tuple[str, Callable[[Any], str]]] = {
     "gap": ("Gap", lambda value: "0" if value == 0 else f"{value:.2%}"),
 }
 """Columns of the table that the page has, with their titles, and how their numbers are shown."""
+_UNITS = {"energy_pj": "pJ", "edp_j_cycles": "J x cycles", "energy_per_mac_pj": "pJ"}
+_UNITS |= {"area_um2": "um2", "seconds": "s"}
+"""Units of the numbers themselves, which the page draws."""
 
 
 def write_sweep_html(result: SweepResult, path: str | Path) -> None:
@@ -57,8 +60,11 @@ def sweep_html(result: SweepResult) -> str:
     columns = (
         Column("Point"),
         *(Column(names[axis], _is_text(rows, axis), axis) for axis in result.axes),
-        *(Column(_SHOWN[name][0], meaning=SWEEP_COLUMNS.get(name, "")) for name in measures),
-        *(Column(f"{name.removeprefix('energy_pj_')} energy") for name in levels),
+        *(
+            Column(_SHOWN[name][0], meaning=SWEEP_COLUMNS.get(name, ""), unit=_UNITS.get(name, ""))
+            for name in measures
+        ),
+        *(Column(f"{name.removeprefix('energy_pj_')} energy", unit="pJ") for name in levels),
         Column("Front", True, SWEEP_COLUMNS["front"]),
         Column("Error", True, SWEEP_COLUMNS["error"]),
     )

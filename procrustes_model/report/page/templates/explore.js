@@ -4,7 +4,7 @@ for (const box of document.querySelectorAll(".explore")) {
   const tip = box.querySelector("output"), logs = box.querySelector("[name=log]");
   const choice = name => box.querySelector(`select[name=${name}]`);
   const heads = [...table.tHead.querySelectorAll("th")];
-  const colors = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#999999", "#1a1a1a"];
+  const colors = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#999999", "#7a5230"];
   const last = heads.findIndex(head => head.textContent.trim() === "Front");
   const width = 720, height = 380, left = 80, right = 20, top = 14, bottom = 46;
   const make = (name, attributes, text) => {
@@ -14,6 +14,7 @@ for (const box of document.querySelectorAll(".explore")) {
     drawing.append(one);
     return one;
   };
+  const title = head => head.textContent.trim() + (head.dataset.unit ? ` [${head.dataset.unit}]` : "");
   const short = value => Math.abs(value) >= 1e4 || (value !== 0 && Math.abs(value) < 1e-2)
     ? value.toExponential(2) : String(Number(value.toPrecision(4)));
   const scale = (rows, column, from, to) => {
@@ -51,15 +52,15 @@ for (const box of document.querySelectorAll(".explore")) {
       make("text", { x: at, y: height - bottom + 16, "text-anchor": "middle" }, text);
     for (const [at, text] of up.marks) make("text", { x: left - 6, y: at + 4, "text-anchor": "end" }, text);
     make("text", { x: (left + width) / 2, y: height - 6, "text-anchor": "middle" },
-      heads[x].textContent.trim());
+      title(heads[x]));
     make("text", { x: 14, y: height / 2, "text-anchor": "middle", transform: `rotate(-90 14 ${height / 2})` },
-      heads[y].textContent.trim());
+      title(heads[y]));
     const key = row => by === "" ? "" : row.cells[Number(by)].textContent;
     const keys = [...new Set(rows.map(key))].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
     for (const row of rows) {
       const color = colors[keys.indexOf(key(row)) % colors.length], front = row.cells[last].dataset.v !== "";
       const one = make("circle", { cx: across.place(row), cy: up.place(row), r: front ? 6 : 4, tabindex: 0,
-        fill: front ? color : "#fff", stroke: color, "stroke-width": 2 });
+        fill: color, stroke: color, "stroke-width": 2, class: front ? "front" : "hollow" });
       const show = () => {
         tip.textContent = heads.map((head, i) => [head.textContent.trim(), row.cells[i].textContent])
           .filter(pair => pair[1] !== "").map(pair => pair.join(" ")).join(" · ");
