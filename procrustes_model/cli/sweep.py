@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from procrustes_model.cli.network import CaseProgress
-from procrustes_model.cli.outputs import check_outputs, print_written
+from procrustes_model.cli.outputs import check_outputs, print_written, to_stdout, write_output
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.errors import Issue, SpecError
@@ -59,7 +59,7 @@ def sweep_command(
     with CaseProgress(folder, quiet) as show:
         result = sweep(replace(request, progress=show))
     _write(result, files)
-    if not quiet:
+    if not quiet and not to_stdout(outputs):
         from procrustes_model.report.terminal.style import Style
         from procrustes_model.report.terminal.sweep import format_sweep
 
@@ -86,7 +86,7 @@ def _check_libraries(files: SweepFiles) -> None:
 def _write(result: SweepResult, files: SweepFiles) -> None:
     """Write the outputs asked for."""
     if files.csv is not None:
-        result.to_csv(files.csv)
+        write_output(files.csv, result.csv_text())
     if files.parquet is not None:
         from procrustes_model.report.tables.sweep import write_parquet
 

@@ -67,6 +67,8 @@ def link_costs(network: Network, machine: str, batch: int, phases: Sequence[Phas
     found = []
     for one in network.crossings:
         names = (one.source or machine, one.target or machine)
+        if names[0] == names[1]:
+            continue  # the run's own machine is that of the other side, too
         elements = one.elements * batch
         trained = any(
             layer.weights and Phase.WEIGHT_UPDATE in layer.phases for layer in network.layers[: one.after]
@@ -78,9 +80,9 @@ def link_costs(network: Network, machine: str, batch: int, phases: Sequence[Phas
                 time = None if rate is None else bits / rate
                 cost = (elements, one.bits, bits, bits * link.energy_pj_per_bit, time)
                 found.append(LinkCost(f"{source} > {target}", phase, *cost))
-    if network.replicas > 1 and network.weights and Phase.WEIGHT_UPDATE in phases:
-        bits = 2 * (network.replicas - 1) * network.weights * link.bits
+    if network.replicas > 1 and network.trained_weights and Phase.WEIGHT_UPDATE in phases:
+        bits = 2 * (network.replicas - 1) * network.trained_weights * link.bits
         time = None if rate is None else bits / network.replicas / rate
-        cost = (network.weights, link.bits, bits, bits * link.energy_pj_per_bit, time)
+        cost = (network.trained_weights, link.bits, bits, bits * link.energy_pj_per_bit, time)
         found.append(LinkCost(ALL_REDUCE, Phase.WEIGHT_UPDATE, *cost))
     return tuple(found)

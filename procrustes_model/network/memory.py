@@ -58,6 +58,10 @@ class Node:
         Whether a segment of layers that is computed again begins with it.
     counted : bool
         Whether it has multiply-accumulates.
+    updated : int
+        Its weights, where they are trained.
+    backward : bool
+        Whether a gradient reaches it.
     """
 
     name: str
@@ -72,6 +76,8 @@ class Node:
     again: bool = False
     start: bool = False
     counted: bool = True
+    updated: int = 0
+    backward: bool = True
 
 
 @dataclass(frozen=True)
@@ -250,10 +256,13 @@ def _nodes(network: Network, batch: int, word: int) -> tuple[Node, ...]:
                 nodes.append(replace(_work_node(layer, network, batch, word), again=inside))
             continue
         node = _layer_node(layer, network, batch, word)
+        begins = position in starts and position < last
+        if begins and not node.saved:  # what follows is computed again from its input
+            node = replace(node, saved=node.inputs)
         # Both have the same input, which is kept once, unless the first does not keep it.
         if before in network.branches and not (position in starts and nodes[-1].again):
             node = replace(node, saved=0)
-        nodes.append(replace(node, again=inside, start=position in starts and position < last))
+        nodes.append(replace(node, again=inside, start=begins))
         position, before = position + 1, layer.name
     return tuple(nodes)
 
@@ -272,10 +281,12 @@ def _layer_node(layer: Layer, network: Network, batch: int, word: int) -> Node:
         weights=layer.weights * width(Phase.FORWARD, Role.WEIGHTS),
         gradients=layer.weights * width(Phase.WEIGHT_UPDATE, Role.WEIGHTS) if trained else 0,
         saved=activations + operand if needed else 0,
+        updated=layer.weights * width(Phase.FORWARD, Role.WEIGHTS) if trained else 0,
+        backward=trained or Phase.BACKWARD in layer.phases,
         inputs=activations + operand,
         outputs=outputs * width(Phase.FORWARD, Role.OUTPUT),
-        input_gradients=inputs * width(Phase.BACKWARD, Role.INPUT)
-        + second * width(Phase.WEIGHT_UPDATE, Role.WEIGHTS),
+        input_gradients=inputs * width(Phase.BACKWARD, Role.INPUT) * (Phase.BACKWARD in layer.phases)
+        + second * width(Phase.WEIGHT_UPDATE, Role.WEIGHTS) * trained,
         output_gradients=outputs * width(Phase.BACKWARD, Role.OUTPUT),
         work=layer.macs * batch,
     )
@@ -307,7 +318,7 @@ def _work_node(layer: ElementwiseLayer, network: Network, batch: int, word: int)
 def _states(network: Network, request: MemoryRequest) -> int:
     """Return the bits of the optimizer's state: what is asked for, or the states of the network's updates."""
     if request.states is not None:
-        return network.weights * request.states * (request.state_bits or request.bits)
+        return network.trained_weights * request.states * (request.state_bits or request.bits)
     found = 0
     for layer in network.elementwise:
         if layer.phase == Phase.WEIGHT_UPDATE:
@@ -346,8 +357,9 @@ def _walk(nodes: tuple[Node, ...], states: int) -> list[Moment]:
                 saved += after.saved
                 passing = waiting + (0 if after.saved else nodes[index].outputs)
                 note(nodes[index].name, "again", saved, passing)
-        passing = node.output_gradients + (node.input_gradients if position else 0)
-        note(node.name, "backward", saved, passing, node.gradients)
+        if node.backward:
+            passing = node.output_gradients + (node.input_gradients if position else 0)
+            note(node.name, "backward", saved, passing, node.gradients)
         gradients += node.gradients
         saved -= node.saved
     note("", "update", saved, 0)
@@ -357,12 +369,14 @@ def _walk(nodes: tuple[Node, ...], states: int) -> list[Moment]:
 def _traffic(nodes: tuple[Node, ...], states: int) -> dict[str, Traffic]:
     """Return what is moved of what is kept: each part once for every use."""
     weights = sum(node.weights for node in nodes)
+    updated = sum(node.updated for node in nodes)
+    reached = sum(node.weights for node in nodes if node.backward)
     again = sum(node.weights for node, after in pairwise(nodes) if after.again)
     gradients = sum(node.gradients for node in nodes)
     saved = sum(node.saved for node in nodes)
     twice = sum(node.saved for node, after in pairwise(nodes) if node.start and after.again)
     return {
-        WEIGHTS: Traffic(weights, weights, 3 * weights + again),
+        WEIGHTS: Traffic(weights, updated, weights + reached + updated + again),
         STATES: Traffic(states, states, states),
         GRADIENTS: Traffic(gradients, gradients, gradients),
         SAVED: Traffic(saved, saved, saved + twice),

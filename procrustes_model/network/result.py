@@ -229,8 +229,10 @@ class NetworkResult(Shown):
 
     @property
     def first_data_gradient(self) -> bool:
-        """Whether the first layer has a backward phase."""
-        return bool(self.inputs["first_data_gradient"])
+        """Whether the first layer has a backward phase, where there are backward phases at all."""
+        first = next((row.layer for row in self.rows if row.entry.kind != "elementwise"), None)
+        known = Phase.BACKWARD not in self.phases or bool(self.select(phase=Phase.BACKWARD, layer=first))
+        return bool(self.inputs["first_data_gradient"]) and known
 
     @property
     def dataflow(self) -> str:

@@ -168,11 +168,15 @@ def _apply_rules(work: Work, part: SchedulePart, states: dict[str, LayerState]) 
     """Apply the rules of a part to the states of the layers that they choose, in order."""
     layers = work.network.layers
     silent = part.masks is None and part.says_nothing_of_weights
+    said: set[str] = set()
     for number, rule in enumerate(part.layers, 1):
         chosen = [layer for i, layer in enumerate(layers) if rule.chooses(layer, i, len(layers))]
         for layer in chosen:
-            states[layer.name] = _ruled(rule, layer, states[layer.name], silent)
+            unsaid = silent and layer.name not in said
+            states[layer.name] = _ruled(rule, layer, states[layer.name], unsaid)
         weights = rule.weights
+        if weights is not None:
+            said |= {layer.name for layer in chosen}
         if chosen and (isinstance(weights, Groups) or (weights is not None and weights < 1)):
             designs = [work.design_of(layer, states[layer.name]) for layer in chosen]
             if unused_tensors([Role.WEIGHTS.tensor], *(design.sparsity for design in designs)):
@@ -182,7 +186,7 @@ def _apply_rules(work: Work, part: SchedulePart, states: dict[str, LayerState]) 
 
 
 def _ruled(rule: LayerRule, layer: Layer, state: LayerState, silent: bool) -> LayerState:
-    """Return the state of a layer with what a rule says of it; `silent`: its part says nothing of weights."""
+    """Return the state of a layer with what a rule says; `silent`: so far nothing was said of its weights."""
     if rule.sparsity is not None:
         state = replace(state, design=rule.sparsity)
         if silent and layer.weights:

@@ -34,7 +34,7 @@ from procrustes_model.spec.stays import NOWHERE, Stays
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.spec.widths import NO_BITS, Bits
 from procrustes_model.versions import KEY, VERSIONS
-from procrustes_model.vocabulary import PHASES
+from procrustes_model.vocabulary import PHASES, Phase
 
 LayerKind = Literal["conv", "grouped", "depthwise", "fully_connected", "matmul"]
 Extent = Annotated[int, Field(strict=True, ge=0, le=2**20)]
@@ -270,6 +270,11 @@ class Network(Frozen):
     def weights(self) -> int:
         """The number of weights of all layers, without biases and batch normalisation."""
         return sum(layer.weights for layer in self.layers)
+
+    @property
+    def trained_weights(self) -> int:
+        """The number of weights of layers with a weight update."""
+        return sum(layer.weights for layer in self.layers if Phase.WEIGHT_UPDATE in layer.phases)
 
     @property
     def distinct(self) -> dict[Layer, tuple[str, ...]]:

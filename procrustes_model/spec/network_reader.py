@@ -37,6 +37,7 @@ from procrustes_model.spec.text.document import Document, missing_key, unknown_k
 from procrustes_model.spec.text.words import did_you_mean, shorten
 from procrustes_model.spec.text.yaml_text import Path
 from procrustes_model.spec.widths import read_bits
+from procrustes_model.vocabulary import Phase
 
 MAX_LAYERS = 10_000
 _TITLE = [
@@ -279,9 +280,10 @@ def _finished(work: _Work, layers: list[Layer], document: Document) -> Elementwi
 def _weights_of(
     named: str | tuple[str, ...], layers: list[Layer], path: Path, document: Document
 ) -> int | None:
-    """Return the number of weights of some layers, or of all; None where there is an issue."""
+    """Return the number of weights of some layers, or of all that are trained; None: there is an issue."""
     weighted = {layer.name: layer.weights for layer in layers if layer.weights}
-    names = tuple(weighted) if named == "all" else named
+    trained = [layer.name for layer in layers if Phase.WEIGHT_UPDATE in layer.phases]
+    names = tuple(name for name in weighted if name in trained) if named == "all" else named
     for index, name in enumerate(names):
         if name not in weighted:
             hint = did_you_mean(name, weighted)

@@ -186,9 +186,15 @@ class SweepResult:
         OSError
             When the file cannot be written.
         """
-        from procrustes_model.files import csv_text, write_atomically
+        from procrustes_model.files import write_atomically
 
-        write_atomically(path, csv_text(self.columns, self.to_records()))
+        write_atomically(path, self.csv_text())
+
+    def csv_text(self) -> str:
+        """Return the table as CSV; see `SWEEP_COLUMNS`."""
+        from procrustes_model.files import csv_text
+
+        return csv_text(self.columns, self.to_records())
 
 
 def find_front(values: Mapping[int, Sequence[float]]) -> Iterable[int]:

@@ -191,3 +191,21 @@ def test_what_makes_no_sense_is_refused(layers: Any, keys: dict[str, Any], messa
 def test_constraints_are_of_one_machine() -> None:
     with pytest.raises(SpecError, match="constraints name levels of one machine"):
         run_network(EDGE, network(), constraints="dataflow_kn", **ASKED)
+
+
+def test_only_weights_that_are_trained_are_exchanged() -> None:
+    layers = [
+        {"name": "a", "kind": "fully_connected", "input_channels": 100, "channels": 100},
+        {"name": "b", "kind": "fully_connected", "channels": 1},
+    ]
+    layers[0]["phases"] = ["forward"]
+    content = network(layers, machines=None, input=None, replicas=2)
+    (cost,) = link_costs(load_network(content), "run", 4, PHASES)
+    assert (cost.elements, cost.bits) == (100, 2 * (2 - 1) * 100 * 8)
+
+
+def test_nothing_crosses_to_the_machine_of_the_run() -> None:
+    """All layers on one machine: of the run and of the network."""
+    assert link_costs(load_network(network()), "cloud", 4, PHASES) == ()
+    alone = run_network("cloud", network(), **ASKED)
+    assert alone.links == ()

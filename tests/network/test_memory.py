@@ -179,3 +179,53 @@ def test_wrong_files_are_refused(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError) as caught:
         net({"name": "a", "kind": "matmul", "m": 2, "k": 2, "n": 2}, **keys)
     assert message in str(caught.value)
+
+
+def _small(*layers: tuple[str, int, list[str]], **keys: Any) -> Network:
+    """Return fully connected layers with their outputs and phases, the first of 1 or more inputs."""
+    inputs = keys.pop("inputs", 1)
+    items: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "kind": "fully_connected",
+            "channels": channels,
+            **({"phases": phases} if phases else {}),
+        }
+        for name, channels, phases in layers
+    ]
+    items[0]["input_channels"] = inputs
+    return load_network({"network": {"name": "small", "layers": items, **keys}})
+
+
+def test_the_input_of_a_segment_is_kept_whatever_is_trained() -> None:
+    """At the backward phase of d: 3 kept inputs of trained layers, and that of f, which begins a segment."""
+    network = _small(("a", 1000, []), ("f", 2, ["forward", "backward"]), ("b", 2, []), ("d", 900, []))
+    memory = training_memory(network, batch=1000, bits=1, kept=["f", "d"])
+    (moment,) = (one for one in memory.moments if (one.layer, one.phase) == ("d", "backward"))
+    assert moment.bits[SAVED] == 1000 * (1 + 1000 + 2)
+
+
+def test_frozen_layers_take_no_part_in_the_update() -> None:
+    """Their weights are not written, have no state, and no gradient reaches what lies before the first."""
+    network = _small(("a", 100, ["forward"]), ("b", 100, ["forward"]), ("c", 2, []), inputs=100)
+    memory = training_memory(network, batch=10, bits=8, states=2)
+    trained, frozen = 2 * 100 * 8, 2 * 100 * 100 * 8
+    weights, states = memory.traffic["weights"], memory.traffic["optimizer states"]
+    assert (weights.stored, weights.written, weights.read) == (
+        trained + frozen,
+        trained,
+        3 * trained + frozen,
+    )
+    assert states.stored == 2 * trained
+    assert [one.layer for one in memory.moments if one.phase == "backward"] == ["c"]
+
+
+def test_an_update_of_all_weights_is_of_those_that_are_trained() -> None:
+    layers = [
+        {"name": "a", "kind": "fully_connected", "input_channels": 8, "channels": 4, "phases": ["forward"]},
+        {"name": "b", "kind": "fully_connected", "channels": 2},
+        {"name": "sgd", "kind": "elementwise", "phase": "weight_update", "weights_of": "all"}
+        | {"reads": ["Gradients"], "states": ["Weights"]},
+    ]
+    (update,) = load_network({"network": {"name": "n", "layers": layers}}).elementwise
+    assert update.elements == 4 * 2

@@ -17,7 +17,7 @@ from procrustes_model.report.figures.train_cost import curves
 from procrustes_model.report.tables.train_cost import train_cost_json, train_cost_text
 from procrustes_model.report.terminal.train_cost import format_train_cost
 from procrustes_model.training import LayerMasks, MaskFile, save_masks
-from procrustes_model.vocabulary import PHASES
+from procrustes_model.vocabulary import PHASES, Phase
 
 MACHINE = "procrustes_16x16"
 NETWORK: dict[str, Any] = {
@@ -201,3 +201,19 @@ def test_what_parts_cannot_say(part: dict[str, Any], options: dict[str, Any], sa
     with pytest.raises(SpecError) as caught:
         counted(part, **options)
     assert said in str(caught.value)
+
+
+def test_a_later_rule_keeps_what_an_earlier_one_says_of_weights() -> None:
+    one = {"name": "a", "kind": "fully_connected", "input_channels": 16, "channels": 4}
+    rules: list[dict[str, Any]] = [
+        {"names": "a", "weights": 0.5},
+        {"position": "first", "sparsity": "masked_weights"},
+    ]
+    found = []
+    for ordered in (rules, rules[::-1]):
+        part = {"iterations": 1, "sparsity": "masked_weights", "layers": ordered}
+        schedule = {"schedule": {"name": "s", "parts": [part]}}
+        network = {"network": {"name": "n", "layers": [one]}}
+        cost = train_cost("procrustes_16x16", network, schedule, macs=True)
+        found.append((cost.computations(Phase.FORWARD).done, cost.parts[0].weight_density))
+    assert found == [(32, 0.5)] * 2

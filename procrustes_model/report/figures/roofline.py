@@ -145,6 +145,10 @@ def draw_roofline(result: NetworkResult | Sequence[Result]) -> Figure:
     SpecError
         When a result does not know its machine, or nothing is computed.
     """
+    if len(getattr(result, "machines", ())) > 1:
+        raise SpecError(
+            Issue("layers on several machines have no roofline in common", "plot energy, or layers")
+        )
     architecture, works, title = _gather(result)
     works = [one for one in works if one.performance > 0]
     if not works:

@@ -172,6 +172,8 @@ def format_notes(result: NetworkResult, style: Style | None = None) -> str:
     if others := _others(result):
         notes.append((_OTHER, others))
     macs = result.totals(phase=result.phases[0]).macs
+    alike = all(result.totals(phase=phase).macs == macs for phase in result.phases)
+    per = "per phase" if alike else f"in the {result.phases[0].text} phase"
     what = f"{result.network}, batch {result.batch}, {len(result.layers)} layers"
     own = {row.layer: row.entry.own for row in ours if row.entry.own}
     if own:
@@ -183,7 +185,7 @@ def format_notes(result: NetworkResult, style: Style | None = None) -> str:
         ("Phases", [describe_first_gradient(result.first_data_gradient)]),
         ("Imbalance", find_ideal(result)),
         ("Proof", [_describe_proofs(result)]),
-        ("Network", [f"{what}: {macs:,} multiply-accumulates per phase", *beside]),
+        ("Network", [f"{what}: {macs:,} multiply-accumulates {per}", *beside]),
         ("Time", describe_time(result.totals().time(result.clock_ghz))),
         ("Area", describe_area(result.area)),
     ]

@@ -140,7 +140,13 @@ def _notes(cost: TrainCost) -> list[str]:
         names = [f"{layer} ({phase})" for layer, phase in cost.unsaved]
         shown = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
         notes.append(f"Nothing saved for lack of room in {len(names)} layers and phases: {shown}")
-    notes.append("Layers and phases run one after the other; what is no multiply-accumulate is not counted.")
+    beside = any(row.entry.kind == "elementwise" for part in cost.parts for row in part.rows)
+    what = (
+        "what is neither a multiply-accumulate nor an elementwise layer"
+        if beside
+        else "what is no multiply-accumulate"
+    )
+    notes.append(f"Layers and phases run one after the other; {what} is not counted.")
     return notes
 
 
