@@ -53,6 +53,11 @@ def sweep_command(
     outputs = {"--csv": files.csv, "--parquet": files.parquet, "--html": files.html, "--plot": files.plot}
     check_outputs(outputs, (str(request.sweep),))
     _check_libraries(files)
+    if files.over is not None:
+        from procrustes_model.report.figures.sweep import find_axis
+        from procrustes_model.spec.sweep import load_sweep
+
+        find_axis(load_sweep(request.sweep).sweep.axis_names, files.over)
     from procrustes_model.sweeps.verb import TABLE, sweep
 
     folder = None if request.out is None else Path(request.out)

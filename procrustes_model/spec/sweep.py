@@ -64,6 +64,11 @@ class Sweep(Frozen):
         description="columns that are small at the best; the rows of their front are marked",
     )
 
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        """Names of the axes, or the paths that points state."""
+        return tuple(self.axes) or tuple(dict.fromkeys(name for point in self.points for name in point))
+
     @model_validator(mode="after")
     def _check(self) -> Sweep:
         given = [name for name in RUNS if getattr(self, name) is not None]

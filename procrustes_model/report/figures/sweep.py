@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,12 +59,19 @@ def plot_sweep(result: SweepResult, path: Path, *, over: str | None = None) -> N
     if over is None:
         _plot_front(result, path)
     else:
-        _plot_lines(result, path, _find_axis(result, over))
+        _plot_lines(result, path, find_axis(result.axes, over))
 
 
-def _find_axis(result: SweepResult, name: str) -> str:
-    called = {short: axis for axis, short in short_names(result.axes).items()}
-    known = {**called, **{axis: axis for axis in result.axes}}
+def find_axis(axes: Sequence[str], name: str) -> str:
+    """Return an axis by its name, or by what conditions call it.
+
+    Raises
+    ------
+    SpecError
+        When there is none.
+    """
+    called = {short: axis for axis, short in short_names(axes).items()}
+    known = {**called, **{axis: axis for axis in axes}}
     if name not in known:
         raise SpecError(Issue(f"--over: no axis is called '{name[:60]}'", did_you_mean(name, list(known))))
     return known[name]
