@@ -279,7 +279,12 @@ def _in_groups(groups: Groups, design: Density, sparsity: Sparsity) -> dict[str,
     return {**stated, "along": list(along) if isinstance(along, tuple) else along}
 
 
-def weights_kept(problem: Problem, sparsity: Sparsity | None, state: LayerState) -> float:
+def weights_kept(
+    problem: Problem,
+    sparsity: Sparsity | None,
+    state: LayerState,
+    own: Mapping[str, Density] = MappingProxyType({}),
+) -> float:
     """Return the share of the weights that a design keeps in one phase of a layer.
 
     Parameters
@@ -289,11 +294,13 @@ def weights_kept(problem: Problem, sparsity: Sparsity | None, state: LayerState)
     sparsity : Sparsity or None
         None: nothing is zero.
     state : LayerState
+    own : mapping of str to Density
+        What the layer itself says of its tensors.
     """
     if sparsity is None:
         return 1.0
     name = Role.WEIGHTS.tensor
-    zeros, design = zeros_of(problem, sparsity, state), sparsity.phase(problem.phase).densities.get(name)
+    zeros, design = zeros_of(problem, sparsity, state, own), sparsity.phase(problem.phase).densities.get(name)
     if name in zeros.masks:
         return float(zeros.masks[name].mean())
     if design is None:

@@ -200,8 +200,8 @@ def _share(work: Work, layer: Layer, state: LayerState) -> float:
         return 1.0
     for phase in (Phase.FORWARD, Phase.BACKWARD):
         if Role.WEIGHTS.tensor in design.phase(phase).densities:
-            return weights_kept(training_problem(layer, phase), design, state)
-    return 1.0 if state.weights is None else state.weights
+            return weights_kept(training_problem(layer, phase), design, state, dict(layer.densities))
+    return 1.0
 
 
 def _together(plans: Sequence[Plan]) -> Plan:

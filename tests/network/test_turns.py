@@ -217,3 +217,17 @@ def test_a_later_rule_keeps_what_an_earlier_one_says_of_weights() -> None:
         cost = train_cost("procrustes_16x16", network, schedule, macs=True)
         found.append((cost.computations(Phase.FORWARD).done, cost.parts[0].weight_density))
     assert found == [(32, 0.5)] * 2
+
+
+def test_the_density_of_weights_is_that_of_what_is_computed() -> None:
+    """A layer's own zeros count; a design without zeros in weights keeps them all."""
+    layers: list[dict[str, Any]] = [
+        {"name": "a", "kind": "fully_connected", "input_channels": 16, "channels": 4},
+        {"name": "b", "kind": "fully_connected", "channels": 16, "sparsity": "gradient_nm"},
+    ]
+    layers[0]["densities"] = {"Weights": 0.25}
+    schedule = {"schedule": {"name": "s", "parts": [{"iterations": 1, "sparsity": "masked_weights"}]}}
+    network = {"network": {"name": "n", "layers": layers}}
+    (part,) = train_cost("procrustes_16x16", network, schedule, macs=True).parts
+    assert part.weight_density == (0.25 + 1) / 2
+    assert part.computations(Phase.FORWARD).done == 64 / 4 + 64
