@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.network.plan import Entry
-from procrustes_model.vocabulary import Phase
+from procrustes_model.network.plan import EntryRow
 
 if TYPE_CHECKING:
     from procrustes_model.network.case import Case
@@ -39,33 +38,15 @@ class Computations:
 
 
 @dataclass(frozen=True)
-class CountedRow:
+class CountedRow(EntryRow):
     """One layer in one phase on one design, with its computations alone.
 
     Attributes
     ----------
-    entry : Entry
-        What it is.
     computations : Computations
     """
 
-    entry: Entry
     computations: Computations
-
-    @property
-    def layer(self) -> str:
-        """Name of the layer."""
-        return self.entry.layer
-
-    @property
-    def phase(self) -> Phase:
-        """The training phase."""
-        return self.entry.phase
-
-    @property
-    def design(self) -> str:
-        """Name of the design."""
-        return self.entry.design
 
 
 def sum_of(rows: Iterable[CountedRow]) -> Computations:

@@ -78,6 +78,34 @@ class Entry:
     machine: str = ""
 
 
+@dataclass(frozen=True)
+class EntryRow:
+    """What is known of an entry; rows add to it.
+
+    Attributes
+    ----------
+    entry : Entry
+        What it is.
+    """
+
+    entry: Entry
+
+    @property
+    def layer(self) -> str:
+        """Name of the layer."""
+        return self.entry.layer
+
+    @property
+    def phase(self) -> Phase:
+        """The training phase."""
+        return self.entry.phase
+
+    @property
+    def design(self) -> str:
+        """Name of the design."""
+        return self.entry.design
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """All that a run does.

@@ -11,7 +11,7 @@ from typing import Any
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.model.time import Time
 from procrustes_model.network.links import LinkCost
-from procrustes_model.network.plan import Entry
+from procrustes_model.network.plan import Entry, EntryRow
 from procrustes_model.network.record import CaseRecord
 from procrustes_model.network.schema import check_run
 from procrustes_model.network.store import CaseStore, DamagedCaseError
@@ -26,34 +26,16 @@ RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(EntryRow):
     """One layer in one phase on one design.
 
     Attributes
     ----------
-    entry : Entry
-        What it is.
     case : CaseRecord
         What it costs; layers of equal shape share it.
     """
 
-    entry: Entry
     case: CaseRecord
-
-    @property
-    def layer(self) -> str:
-        """Name of the layer."""
-        return self.entry.layer
-
-    @property
-    def phase(self) -> Phase:
-        """The training phase."""
-        return self.entry.phase
-
-    @property
-    def design(self) -> str:
-        """Name of the design."""
-        return self.entry.design
 
     @property
     def macs(self) -> int:

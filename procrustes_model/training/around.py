@@ -87,6 +87,36 @@ class Around(torch.optim.Optimizer):  # type: ignore[misc]  # torch is optional:
             state["tracked"] = state["tracked"].to(torch.bool)
         self._resumed = True
 
+    def step(self, closure: Callable[[], float] | None = None) -> Any:
+        """Move the weights, then choose among them.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Computes the loss anew.
+
+        Returns
+        -------
+        float or None
+            What `closure` returned.
+        """
+        if self._resumed:
+            self._check_resumed()
+        loss = self.base.step(closure) if closure else self.base.step()
+        with torch.no_grad():
+            for group in self.param_groups:
+                if parameters := self._tracked_in(group):
+                    self._choose(group, parameters)
+        return loss
+
+    def _choose(self, group: dict[str, Any], parameters: list[torch.Tensor]) -> None:
+        """Choose among the weights of a group's parameters, which have been moved."""
+        raise NotImplementedError
+
+    def _check_resumed(self) -> None:
+        """Raise RuntimeError unless the weights are those of the state that was loaded."""
+        raise NotImplementedError
+
     def _tracked_in(self, group: dict[str, Any]) -> list[torch.Tensor]:
         """Return the parameters of a group that take part in selection."""
         return [one for one in group["params"] if "tracked" in self.state.get(one, {})]

@@ -80,29 +80,7 @@ class MaskedSGD(Around):
             self.state[parameter] = {"tracked": torch.from_numpy(mask.copy()).to(parameter.device)}
             self._zero(parameter)
 
-    def step(self, closure: Callable[[], float] | None = None) -> Any:
-        """Move the weights that are kept, and follow the schedule.
-
-        Parameters
-        ----------
-        closure : callable, optional
-            Computes the loss anew.
-
-        Returns
-        -------
-        float or None
-            What `closure` returned.
-        """
-        if self._resumed:
-            self._check_resumed()
-        loss = self.base.step(closure) if closure else self.base.step()
-        for group in self.param_groups:
-            parameters = self._tracked_in(group)
-            if parameters:
-                self._follow(group, parameters)
-        return loss
-
-    def _follow(self, group: dict[str, Any], parameters: list[torch.Tensor]) -> None:
+    def _choose(self, group: dict[str, Any], parameters: list[torch.Tensor]) -> None:
         """Zero what the masks of a group leave out, and change them where its schedule says so."""
         group["iteration"] += 1
         for parameter in parameters:

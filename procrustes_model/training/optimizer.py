@@ -124,29 +124,7 @@ class ProcrustesSGD(Around):
                 parameter, dtype=torch.bool, memory_format=torch.contiguous_format
             )
 
-    def step(self, closure: Callable[[], float] | None = None) -> Any:
-        """Move all weights, choose which are tracked, and let the others fall back.
-
-        Parameters
-        ----------
-        closure : callable, optional
-            Computes the loss anew.
-
-        Returns
-        -------
-        float or None
-            What `closure` returned.
-        """
-        if self._resumed:
-            self._check_resumed()
-        loss = self.base.step(closure) if closure else self.base.step()
-        with torch.no_grad():
-            for group in self.param_groups:
-                if parameters := self._tracked_in(group):
-                    self._track(group, parameters)
-        return loss
-
-    def _track(self, group: dict[str, Any], parameters: list[torch.Tensor]) -> None:
+    def _choose(self, group: dict[str, Any], parameters: list[torch.Tensor]) -> None:
         """Select among the parameters of one group, and write back what becomes of them."""
         result = track(
             [read_array(parameter) for parameter in parameters],
