@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from procrustes_model.fingerprint import KERNELS, MODEL, hash_sources, list_sources
+from procrustes_model.fingerprint import KERNELS, MODEL, hash_sources, list_imports, list_sources
 
 PACKAGE = "procrustes_model"
 
@@ -75,23 +76,69 @@ def test_every_source_is_listed_once(root: Path) -> None:
     assert {root / PACKAGE / name for name in ("kernels/search/walk.py", "vocabulary.py")} <= set(listed)
 
 
-def test_both_are_what_the_program_goes_by(package: Path, tmp_path: Path) -> None:
-    """The folder of compiled kernels, and the name of the program in runs, of a copy that is edited."""
+def _names(package: Path, place: Path) -> list[str]:
+    """Return the folders of three modules' kernels, and the name of the program, of a copy of the package."""
     code = (
         "from procrustes_model.fingerprint import program_fingerprint\n"
-        "from procrustes_model.kernels.cache import cache_directory\n"
-        "print(cache_directory().name, program_fingerprint())\n"
+        "from procrustes_model.kernels.cache import name_folder\n"
+        f"print(*(name_folder('{PACKAGE}.kernels.' + one) for one in {MODULES}), program_fingerprint())\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    printed = []
-    for folder in (None, "kernels/sparse", "mapper/optimal"):
-        if folder:
-            (package / folder / "edited.py").write_text("", encoding="utf-8")
-        command = [sys.executable, "-c", code]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", check=True
+    environment = os.environ | {"PYTHONPATH": str(package.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    return done.stdout.split()
+
+
+MODULES = ("dense.rounding", "dense.cost", "pipeline")
+
+
+def test_both_are_what_the_program_goes_by(package: Path, tmp_path: Path) -> None:
+    """The folders of compiled kernels, and the name of the program in runs, of a copy that is edited."""
+    first = _names(package, tmp_path)
+    assert [one.rpartition("-")[0] for one in first[:3]] == list(MODULES)
+    for source, changed in (
+        ("kernels/pipeline.py", (False, False, True)),
+        ("kernels/dense/cost.py", (False, True, True)),
+        ("mapper/optimal/paths.py", (False, False, False)),
+        ("vocabulary.py", (False, True, True)),
+    ):
+        path = package / source
+        path.write_text(path.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
+        second = _names(package, tmp_path)
+        assert tuple(one != other for one, other in zip(first, second, strict=True)) == (*changed, True), (
+            source
         )
-        printed.append(done.stdout.split())
-    names, programs = zip(*printed, strict=True)
-    assert names[0] != names[1] == names[2]
-    assert len(set(programs)) == 3
+        first = second
+
+
+def _imported(source: Path, package: Path) -> set[Path]:
+    """Return what a source imports of the package, as Python itself reads it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, source
+            names.update((str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)))
+    places = (package.parent.joinpath(*name.split(".")).with_suffix(".py") for name in names)
+    return {place for place in places if place.is_file()}
+
+
+def test_a_kernel_depends_on_all_that_it_imports(root: Path) -> None:
+    package = root / PACKAGE
+    known = set(list_sources(KERNELS))
+    needs = {source: _imported(source, package) & known for source in known}
+    for source in known:
+        found, waiting = {source}, [source]
+        while waiting:
+            new = needs[waiting.pop()] - found
+            found |= new
+            waiting += new
+        module = ".".join(source.relative_to(root).with_suffix("").parts)
+        assert set(list_imports(module)) == found, module

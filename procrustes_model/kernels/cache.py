@@ -1,19 +1,19 @@
 """Where compiled kernels are kept, and whether they are there already.
 
 Numba notices a changed source file only by its date and size, and never a change in a kernel that
-another one calls. The folder is therefore named after the contents of all kernel sources: a new
-release or an edit compiles afresh, and nothing stale is ever run. This module imports no numba.
+another one calls. Kernels of a module are therefore kept in a folder that is named after the contents of the
+module and of all that it imports: an edit compiles afresh what depends on it, nothing stale is ever run,
+and copies of the same sources share what is compiled. This module imports no numba.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import sys
 from pathlib import Path
 
-from procrustes_model.fingerprint import KERNELS, hash_sources
+from procrustes_model.fingerprint import hash_imports
 
 _APPLICATION = "procrustes_model"
 
@@ -34,21 +34,31 @@ def _user_cache() -> Path:
 
 @functools.cache
 def cache_directory() -> Path | None:
-    """Return the folder of the compiled kernels of this version, made if need be.
+    """Return the folder of compiled kernels, made if need be.
 
     Returns
     -------
     Path or None
         None where no such folder can be written: kernels are then compiled in every process.
     """
-    place = str(Path(__file__).resolve())  # Numba keeps an index for each place
-    digest = hashlib.sha256((place + hash_sources(KERNELS)).encode())
     try:
-        directory = _user_cache() / _APPLICATION / f"kernels-{digest.hexdigest()[:16]}"
+        directory = _user_cache() / _APPLICATION / "kernels"
         directory.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):
         return None
     return directory if os.access(directory, os.W_OK) else None
+
+
+@functools.cache
+def name_folder(module: str) -> str:
+    """Return the name of the folder, in `cache_directory`, of a module's kernels.
+
+    Parameters
+    ----------
+    module : str
+        Its whole name, such as ``procrustes_model.kernels.dense.nest``.
+    """
+    return f"{module.removeprefix('procrustes_model.kernels.')}-{hash_imports(module)[:16]}"
 
 
 def is_warm(kernel: str = "evaluate_nests") -> bool:
@@ -62,4 +72,7 @@ def is_warm(kernel: str = "evaluate_nests") -> bool:
     if not COMPILED:
         return True
     directory = cache_directory()
-    return directory is not None and any(directory.rglob(f"*.{kernel}-*.nbc"))
+    if directory is None:
+        return False
+    kept = {file.parent.name for file in directory.glob(f"*/*.{kernel}-*.nbc")}
+    return any(name == name_folder(f"procrustes_model.kernels.{name.rpartition('-')[0]}") for name in kept)

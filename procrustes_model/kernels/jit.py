@@ -60,14 +60,11 @@ def _compile(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     import numba
 
     _register_references()
-    config: Any = numba.config
-    directory = cache_directory()
-    saved = config.CACHE_DIR
-    config.CACHE_DIR = str(directory) if directory else saved
-    try:
-        compiled = numba.njit(cache=directory is not None, **_OPTIONS, **options)(function)
-    finally:
-        config.CACHE_DIR = saved
+    compiled = numba.njit(**_OPTIONS, **options)(function)
+    if cache_directory():
+        from procrustes_model.kernels.kept import keep
+
+        keep(compiled)
     return cast("Callable[P, R]", compiled)
 
 

@@ -1,0 +1,56 @@
+"""Keeps compiled kernels in the folders that `kernels.cache` names.
+
+It extends Numba's cache of functions in `numba.core.caching`, the same in all releases that pyproject allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+
+from procrustes_model.kernels.cache import cache_directory, name_folder
+
+
+class _ByContent(_CacheLocator):
+    """Says where kernels of a module are kept: what the folder's name does not tell apart is the same."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        directory = cache_directory()
+        assert directory is not None
+        self._path = str(directory / name_folder(function.__module__))
+        self._line = function.__code__.co_firstlineno
+
+    def get_cache_path(self) -> str:
+        return self._path
+
+    def get_source_stamp(self) -> str:
+        return ""
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], file: str) -> _ByContent:
+        del file
+        return cls(function)
+
+
+class _Kept(CompileResultCacheImpl):
+    _locator_classes: list[Any] = [_ByContent]  # noqa: RUF012  # one for all, as there
+
+
+class _Cache(FunctionCache):
+    _impl_class = _Kept
+
+
+def keep(dispatcher: Any) -> None:
+    """Have what a dispatcher compiles kept, and loaded if it is there.
+
+    Parameters
+    ----------
+    dispatcher : numba.core.dispatcher.Dispatcher
+        Of a kernel that has not been compiled yet.
+    """
+    dispatcher._cache = _Cache(dispatcher.py_func)  # type: ignore[no-untyped-call]
