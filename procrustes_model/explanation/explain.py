@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import sympy
@@ -82,7 +83,8 @@ def explain(
         covered = touched
     loads = architecture.levels[index].loaded and not outer and not spec.is_output
     come = arrivals.words if outer or loads else None
-    reads, fills, updates = _actions(nest, come, departures, touched, covered)
+    drained = arrivals.words if outer and spec.is_output and architecture.levels[index].drain_read else None
+    reads, fills, updates = _actions(nest, come, departures, touched, covered, drained)
     return Explanation(
         architecture=architecture.name,
         problem=problem.name,
@@ -153,20 +155,32 @@ def _find(
 
 
 def _actions(
-    nest: SymbolicNest, arrivals: Part | None, departures: Part, touched: Part | None, covered: Part | None
+    nest: SymbolicNest,
+    arrivals: Part | None,
+    departures: Part,
+    touched: Part | None,
+    covered: Part | None,
+    drained: Part | None,
 ) -> tuple[Part, Part, Part]:
-    """Return reads, fills and updates; an output skips the first read and fill of every word it touches."""
+    """Return reads, fills and updates; an output skips the first read and fill of every word it touches.
+
+    What is `drained` is read once more on its way up.
+    """
     zero = sympy.Integer(0)
     if touched is None or covered is None:
         fills = nest.part("fills", arrivals.symbol, [arrivals]) if arrivals else nest.part("fills", zero)
         return nest.part("reads", departures.symbol, [departures]), fills, nest.part("updates", zero)
-    reads = _beyond_first(nest, "reads", departures, touched)
+    reads = _beyond_first(nest, "reads", departures, touched, [drained] if drained else [])
     fills = _beyond_first(nest, "fills", arrivals, covered) if arrivals else nest.part("fills", zero)
     return reads, fills, nest.part("updates", departures.symbol, [departures])
 
 
-def _beyond_first(nest: SymbolicNest, name: str, words: Part, touched: Part) -> Part:
-    """Return the words that are not the first of an element; none where more are touched."""
-    if words.value < touched.value:
+def _beyond_first(
+    nest: SymbolicNest, name: str, words: Part, touched: Part, more: Sequence[Part] = ()
+) -> Part:
+    """Return the words that are not the first of an element, none where more are touched; and some more."""
+    first = [] if words.value < touched.value else [words.symbol, -touched.symbol]
+    terms = [*first, *(one.symbol for one in more)]
+    if not terms:
         return nest.part(name, sympy.Integer(0))
-    return nest.part(name, total([words.symbol, -touched.symbol]), [words, touched])
+    return nest.part(name, total(terms), [*([words, touched] if first else []), *more])

@@ -11,7 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from procrustes_model.kernels.dense.accesses import check_capacity, count_accesses, count_fills_of_outputs
+from procrustes_model.kernels.dense.accesses import (
+    check_capacity,
+    count_accesses,
+    count_drains,
+    count_fills_of_outputs,
+)
 from procrustes_model.kernels.dense.arrays import (
     OK,
     OVERFLOW,
@@ -171,4 +176,6 @@ def evaluate_nests(
     if scope.known and (status != OK).all():
         costs.total[:] = np.nan
         return
+    if machine.drains.any():
+        count_drains(machine, room.counts.moved, nests.keep, problem.output, room.counts.accesses)
     cost_nests(problem, machine, nests.keep, room, rules.dearest, costs)

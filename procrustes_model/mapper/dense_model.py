@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import Floats, Ints, MachineArrays, ProblemArrays
+from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, MachineArrays, ProblemArrays
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED, SLIDING, Columns, Model
 from procrustes_model.model.design import Design
 from procrustes_model.vocabulary import Compute, Price, Topology
@@ -62,6 +62,11 @@ def _least_wires(machine: MachineArrays, output: int) -> Floats:
     return least
 
 
+def _pack_drains(machine: MachineArrays, output: Bools) -> bool:
+    """Say whether sums that are read on their way up share accesses with other words."""
+    return bool((machine.pack[machine.drains][:, output] > 1).any())
+
+
 def make_model(design: Design, least_units: int) -> Model:
     """Return what a search knows of a design, with the prices of the dense machine.
 
@@ -98,7 +103,9 @@ def make_model(design: Design, least_units: int) -> Model:
         limited=bool(np.isfinite(machine.bandwidth).any()),
         rules=design.rules,
         # Fewer units have no fewer tiles of the array to fill and drain; what fills a level is not compared.
-        exact=not (timed or machine.waits.serial.any() or machine.through.any()),
+        exact=not (
+            timed or machine.waits.serial.any() or machine.through.any() or _pack_drains(machine, output)
+        ),
         base=problem.computes * (float(machine.compute_price[Compute.DONE]) + machine.served_compute),
         least_units=least_units,
         rough=np.array([math.prod(mesh[: max(level - 1, 0)]) > 1 for level in range(len(mesh))]),

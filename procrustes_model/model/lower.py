@@ -11,6 +11,7 @@ from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import (
     COUNT_LIMIT,
     UNLIMITED,
+    Bools,
     Ints,
     MachineArrays,
     MetadataArrays,
@@ -172,6 +173,7 @@ def lower_machine(
             [find_home(architecture, problem, tensor.name) for tensor in problem.tensors], np.int64
         ),
         loads=np.array([level.loaded for level in levels]),
+        drains=_lower_drains(architecture),
         through=np.array(
             [[t.name in level.through and not t.is_output for t in problem.tensors] for level in levels]
         ),
@@ -181,6 +183,22 @@ def lower_machine(
         metadata=lower_metadata(architecture),
         waits=_lower_waits(architecture),
     )
+
+
+def _lower_drains(architecture: Architecture) -> Bools:
+    """Return the levels where sums that are sent up are read.
+
+    Raises
+    ------
+    SpecError
+        Where sums have a width of their own: a sum that leaves may be complete, and those read are not.
+    """
+    for index, level in enumerate(architecture.levels):
+        if level.drain_read and architecture.sum_bits is not None:
+            message = f"{level.name} reads what it sends up, and partial sums have a width of their own"
+            where = ("architecture", "levels", index, "drain_read")
+            raise SpecError(architecture.issue(message, "leave out 'drain_read' or 'sum_bits'", where))
+    return np.array([level.drain_read for level in architecture.levels])
 
 
 def _lower_waits(architecture: Architecture) -> WaitArrays:

@@ -108,6 +108,11 @@ class StorageLevel(Frozen):
         strict=True,
         description="whether operands that are resident here are written once in every evaluation",
     )
+    drain_read: bool = Field(
+        default=False,
+        strict=True,
+        description="whether a sum that is sent up is read here: one read per word of the output that leaves",
+    )
     through: Names = Field(
         default=(),
         description="operands that, where they are not kept here, are written and read once on their way in",

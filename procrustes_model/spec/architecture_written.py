@@ -18,6 +18,7 @@ _NOTHING_BESIDE = {
     "cluster_size": 1,
     "resident": [],
     "loaded": False,
+    "drain_read": False,
     "through": [],
     "beside": False,
     "fill_drain_cycles": 0.0,

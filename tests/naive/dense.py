@@ -160,11 +160,17 @@ def count_covered(problem: Problem, loops: list[NestLoop], tensor: Tensor, level
 
 
 def count_tensor(
-    problem: Problem, mapping: Mapping, tensor: Tensor, home: int = 0, *, loads: bool = False
+    problem: Problem,
+    mapping: Mapping,
+    tensor: Tensor,
+    home: int = 0,
+    *,
+    loads: bool = False,
+    drains: frozenset[str] = frozenset(),
 ) -> dict[str, dict[str, int]]:
     """Return by level name the tile, reads, fills and updates of one tensor, per instance.
 
-    Nothing is filled at its `home`, unless that `loads` it.
+    Nothing is filled at its `home`, unless that `loads` it. Levels that `drain` read each sum that they send.
     """
     loops = list_loops(problem, mapping)
     levels = len(mapping.levels)
@@ -192,9 +198,10 @@ def count_tensor(
             count_covered(problem, loops, tensor, level, within) if tensor.is_output else 0
             for within in (child, level)
         )
+        drained = tensor.is_output and mapping.levels[level].level in drains
         counts[mapping.levels[level].level] = {
             "tile_words": len(tile(level)),
-            "reads": max(0, served - new),
+            "reads": max(0, served - new) + (moved if drained and level > home else 0),
             "fills": max(0, moved - fresh) if level > home or (loads and level == home) else 0,
             "updates": served if tensor.is_output else 0,
         }
@@ -206,7 +213,8 @@ def evaluate(architecture: Architecture, problem: Problem, mapping: Mapping) -> 
     """Return counts by (level, tensor), energy by (level, tensor), cycles by level, and totals."""
     counts = {}
     for tensor in problem.tensors:
-        for level, numbers in count_tensor(problem, mapping, tensor).items():
+        drains = frozenset(level.name for level in architecture.levels if level.drain_read)
+        for level, numbers in count_tensor(problem, mapping, tensor, drains=drains).items():
             counts[level, tensor.name] = numbers
     return charge(architecture, problem, mapping, counts)
 

@@ -128,6 +128,27 @@ def count_fills_of_outputs(
 
 
 @kernel
+def count_drains(machine: MachineArrays, moved: Ints, keep: Bools, output: int, accesses: Ints) -> None:
+    """Count a read for every word of the output that a level sends up, where the machine says so.
+
+    Parameters
+    ----------
+    machine : MachineArrays
+    moved : int64[N, L, T]
+        Words transferred between one instance and its parent.
+    keep : bool[N, L, T]
+    output : int
+    accesses : int64[N, L, T, 3]
+        The reads of the output grow.
+    """
+    mappings, levels, _ = moved.shape
+    for n in range(mappings):
+        for level in range(machine.home[output] + 1, levels):
+            if keep[n, level, output] and machine.drains[level]:
+                accesses[n, level, output, READ] += moved[n, level, output]
+
+
+@kernel
 def check_capacity(machine: MachineArrays, keep: Bools, counts: CountArrays, status: Ints) -> None:
     """Set `status` (int64[N]) to BAD_CAPACITY where the bits of tiles kept at a level exceed its capacity."""
     tile, capacity, word_bits, bits_of = counts.tile, machine.capacity, machine.word_bits, machine.bits

@@ -247,6 +247,8 @@ class MachineArrays(NamedTuple):
         The outermost level that may keep the tensor: there it begins and ends.
     loads : bool[L]
         Whether what begins at a level is written there once.
+    drains : bool[L]
+        Whether a sum that is sent up is read there.
     through : bool[L, T]
         Tensors that a level which does not keep them takes in and gives out again, word by word.
     wires : WireArrays
@@ -275,6 +277,7 @@ class MachineArrays(NamedTuple):
     ports: Ints
     home: Ints
     loads: Bools
+    drains: Bools
     through: Bools
     wires: WireArrays
     sums: SumArrays

@@ -110,7 +110,7 @@ def charge_wires(
     keep : bool[N, L, T]
     loops : LoopArrays
     counts : CountArrays
-        `distinct`, `instances` and `complete` are read.
+        `distinct`, `moved`, `instances` and `complete` are read.
     words : int64[N, L, T, 3] or float64[N, L, T, 3]
         Read, filled, updated, per instance.
     metadata : float64[N, L, T, 3]
@@ -141,7 +141,10 @@ def charge_wires(
                     continue
                 used = instances[level] * (share[n, level, t] if len(share) > 0 else 1.0)
                 leaves = counts.complete[n, level, 0]
-                down = float(words[n, level, t, READ]) * sum_bits(machine, level, t, False)
+                read = float(words[n, level, t, READ])
+                if is_output and machine.drains[level] and level > machine.home[t]:
+                    read -= float(counts.moved[n, level, t])  # goes up
+                down = read * sum_bits(machine, level, t, False)
                 up = float(words[n, level, t, UPDATE]) * sum_bits(machine, level, t, leaves)
                 if len(metadata) > 0:
                     down += metadata[n, level, t, READ] * machine.metadata.bits[level]

@@ -443,6 +443,12 @@ def _cross(
         energy += _spend(model, p, t, READ, read, label[at.home + t], True)
         energy += _spend(model, p, t, UPDATE, updated, label[at.home + t], not arrives)
         energy += _spend(model, inner, t, FILL, filled, label[UNITS], True)
+        if model.output[t] and model.machine.drains[inner]:
+            # They share whole accesses with other reads: no more than these are sure to take.
+            pack = model.pack[inner, t]
+            sure = max(0, moved - pack + 1) // pack * pack
+            energy += _spend(model, inner, t, READ, sure, label[UNITS], False)
+            _note_traffic(model, label, inner, t, moved, 0)
         if model.machine.wires.any and model.whole:
             energy += _pay_wires(model, lattice, label, t, p, level, read, updated, leaves)
         _note_traffic(model, label, p, t, read, updated)

@@ -54,7 +54,23 @@ def link_energy(
             packs = math.ceil(before / pack - 1e-9) - math.ceil((before - moved) / pack - 1e-9)
         ported = min(units, float(model.machine.ports[at]))
         energy += ported * packs * model.energy[at, t, action] + units * moved * model.served[at, t, action]
+    if inside and output and model.machine.drains[level]:
+        energy += _drain_energy(model, road.ways.units[way, level], t, level, words, charged == NEW)
     return float(energy)
+
+
+@kernel
+def _drain_energy(model: Model, units: float, t: int, level: int, words: float, new: bool) -> float:
+    """Return the energy of reading the words that each instance of a level sends up.
+
+    They share whole accesses with other words that are read: where one holds several, no more than these are
+    sure to take if they are new, else no less than they may spare.
+    """
+    pack = model.pack[level, t]
+    packs = (words - pack + 1 if new else words + pack - 1) / pack
+    ported = min(units, float(model.machine.ports[level]))
+    spent = ported * max(0.0, packs) * model.energy[level, t, READ]
+    return float(spent + units * words * model.served[level, t, READ])
 
 
 @kernel

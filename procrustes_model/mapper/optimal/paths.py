@@ -281,6 +281,8 @@ class Paths:
                 price[t] = parent[READ] / shared + child[FILL]
                 continue
             price[t] = parent[UPDATE] / shared
+            if model.machine.drains[level] and model.pack[level, t] == 1:
+                price[t] += child[READ]
             if alone:  # what is read and fetched, but for first accumulations
                 price[t] += parent[READ] + child[FILL]
                 constant -= float(self.tables.floor.tile[t, -1]) * (parent[READ] + child[FILL])

@@ -179,6 +179,8 @@ class Tables:
             parent[t] = min(self._word_energy(model, p, t) / math.prod(mesh[p:level]) for p in parents)
             if kept[t] and not (model.output[t] and model.rough[inner]):
                 child[t] = model.word[inner, t, FILL]
+            if kept[t] and model.output[t] and model.machine.drains[inner]:
+                child[t] += model.word[inner, t, READ]
             if model.output[t]:
                 whole = float(box_words(model.coefficient[t], model.bounds))
                 pending += whole * max(

@@ -220,6 +220,7 @@ def lower_sparsity(
         check_masks(phase, found, names.complain)
     if own and rules.capacity == "added":
         _check_added(found, names)
+    names.issues += _refuse_drains(architecture)
     if not names.issues:
         names.issues += idle_on(architecture, sparsity, phase, problem)
     if names.issues:
@@ -267,6 +268,19 @@ def lower_sparsity(
         share=share,
         deviations=NormalDist().inv_cdf(share) if share < 1 else math.inf,
     )
+
+
+def _refuse_drains(architecture: Architecture) -> list[Issue]:
+    """Return an issue for every level that reads what it sends up: of zeros in sums it knows nothing."""
+    return [
+        architecture.issue(
+            f"{level.name} reads what it sends up, which is counted where nothing is zero",
+            "leave out 'drain_read' or the sparse design",
+            ("architecture", "levels", index, "drain_read"),
+        )
+        for index, level in enumerate(architecture.levels)
+        if level.drain_read
+    ]
 
 
 def _choose_zeros(

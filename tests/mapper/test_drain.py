@@ -1,0 +1,40 @@
+"""Searches on machines that read sums before they send them up."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from procrustes_model import load_architecture, load_problem
+from procrustes_model.mapper.constraints import load_constraints
+from procrustes_model.mapper.optimal import search as optimal
+from procrustes_model.mapper.optimal.paths import is_eligible
+from procrustes_model.mapper.space import Space
+from tests.amount import amount, first_quick
+from tests.mapper.cases import count_combinations, find, make_case
+
+CASES, LARGEST = 60, amount(100_000, 250)
+
+
+@pytest.mark.parametrize("first", first_quick(range(0, CASES, 20), 1))
+def test_optimal_equals_exhaustive(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(first, first + 20):
+        rng = random.Random(seed)  # noqa: S311
+        content, product, _ = make_case(1000 + seed)
+        for level in content["architecture"]["levels"]:
+            level["drain_read"] = rng.random() < 0.7
+        architecture, problem = load_architecture(content), load_problem(product)
+        constraints = load_constraints(None, architecture, problem)
+        if count_combinations(Space(architecture, problem, constraints)) > LARGEST:
+            continue
+        monkeypatch.setattr(optimal, "is_eligible", is_eligible if seed % 2 else lambda _: False)
+        for objective in ("energy", "edp"):
+            given = (architecture, problem, constraints, objective)
+            best, found = find(*given, method="exhaustive"), find(*given, method="optimal")
+            assert (best is None) == (found is None), (seed, objective)
+            if best is None or found is None:
+                break
+            assert found.certificate.proven
+            assert found.certificate.value <= best.certificate.value * (1 + 1e-9), (seed, objective)
+            assert found.certificate.lower_bound <= best.certificate.value * (1 + 1e-9), (seed, objective)

@@ -1,0 +1,93 @@
+"""Sums that are read where they lie before they are sent up."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from procrustes_model import SpecError, evaluate, explain, load_architecture, load_mapping, load_problem
+from tests.amount import amount
+from tests.naive import dense as naive
+from tests.naive.compare import assert_same
+from tests.strategies import Spec, cases
+
+pytestmark = pytest.mark.quick
+
+
+def _machine(drains: tuple[bool, ...], **more: Any) -> Spec:
+    levels = [
+        {"name": f"L{i}", "class": "memory", "word_bits": 16, "source": "test", "drain_read": drain}
+        | {"energy_pj": {"read": 4.0 - i, "write": 5.0 - i}}
+        for i, drain in enumerate(drains)
+    ]
+    return {
+        "architecture": {"name": "drained", "levels": levels, "compute": {"energy_pj": 1, "source": "test"}}
+        | more
+    }
+
+
+PROBLEM = {"problem": {"name": "mm", "shape": "matmul", "dimensions": {"M": 2, "K": 6, "N": 4}}}
+NEST = {
+    "mapping": {
+        "levels": [
+            {"level": "L0", "temporal": "K=3 M=2"},
+            {"level": "L1", "temporal": "N=2 K=2"},
+            {"level": "L2", "temporal": "N=2", "keep": ["Z"]},
+        ]
+    }
+}
+
+
+def test_a_read_for_every_sum_that_is_sent_up() -> None:
+    """Z has 8 elements. L1 sends its tile of 4 up six times, L2 its tile of 2 up 12 times, K outermost.
+
+    Of the 24 words that L1 is updated with none is read again but for the sums that L0 has begun.
+    """
+    plain, drained = (evaluate(_machine((on, on, on)), PROBLEM, NEST) for on in (False, True))
+    sent = {name: drained.tensor(name, "Z").reads - plain.tensor(name, "Z").reads for name in ("L1", "L2")}
+    assert sent == {"L1": 3 * 2 * 4, "L2": 3 * 2 * 2 * 2}
+    assert drained.tensor("L0", "Z").reads == plain.tensor("L0", "Z").reads
+    assert drained.tensor("L1", "A").reads == plain.tensor("L1", "A").reads
+    assert drained.energy_pj - plain.energy_pj == 24 * 3.0 + 24 * 2.0
+
+
+@settings(max_examples=amount(120, 40))
+@given(cases(), st.lists(st.booleans(), min_size=4, max_size=4))
+def test_counts_equal_the_naive_twin(case: tuple[Spec, Spec, Spec], drains: list[bool]) -> None:
+    content = copy.deepcopy(case[0])
+    for level, drain in zip(content["architecture"]["levels"], drains, strict=False):
+        level["drain_read"] = drain
+    architecture, problem = load_architecture(content), load_problem(case[1])
+    mapping = load_mapping(case[2], architecture, problem)
+    result = evaluate(architecture, problem, mapping)
+    assert_same(result, naive.evaluate(architecture, problem, mapping))
+    output = problem.output.name
+    for level in mapping.levels:
+        if output in level.keep:
+            found = explain(architecture, problem, mapping, level.level, output)
+            assert found.reads.value == result.tensor(level.level, output).reads
+
+
+def test_what_goes_up_is_not_sent_down() -> None:
+    """A network below a level carries sums that come, and those that go back; not what is read for above."""
+    machine = _machine((True, True, True))
+    for level in machine["architecture"]["levels"]:
+        level["network"] = {"topology": "link", "energy_pj_per_bit": 1.0}
+    drained = evaluate(machine, PROBLEM, NEST)
+    for level in machine["architecture"]["levels"]:
+        level["drain_read"] = False
+    plain = evaluate(machine, PROBLEM, NEST)
+    assert [one.energy_pj for one in drained.networks] == [one.energy_pj for one in plain.networks]
+
+
+def test_refused_where_it_is_not_counted() -> None:
+    with pytest.raises(SpecError, match="L1 reads what it sends up, and partial sums have a width of"):
+        evaluate(_machine((False, True, False), sum_bits=32), PROBLEM, NEST)
+    design = {"sparsity": {"name": "some", "densities": {"B": 0.5}, "compute": {"skip": "B"}}}
+    design["sparsity"]["formats"] = {"B": {"*": "bitmask"}}
+    with pytest.raises(SpecError, match="L1 reads what it sends up, which is counted where nothing is zero"):
+        evaluate(_machine((False, True, False)), PROBLEM, NEST, sparsity=design)
