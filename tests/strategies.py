@@ -214,6 +214,38 @@ def cases(draw: st.DrawFn, most: int = 160) -> tuple[Spec, Spec, Spec]:
     return draw(architectures(mapping)), problem, mapping
 
 
+@st.composite
+def uneven_cases(draw: st.DrawFn, most: int = 160) -> tuple[Spec, Spec, Spec]:
+    """Draw an architecture, a problem and a mapping in which tensors of a level stand at several loops."""
+    problem = draw(problems(most))
+    bounds, tensors = problem["problem"]["dimensions"], sorted(problem["problem"]["shape"]["tensors"])
+    count = draw(st.integers(2, 3))
+    entries = [0, *(i for i in range(1, count) for _ in range(draw(st.integers(1 + (i == 1), 3))))]
+    nest: list[Spec] = [
+        {"level": f"L{i}", "temporal": [], "spatial_x": [], "spatial_y": [], "keep": []} for i in entries
+    ]
+    last = {i: position for position, i in enumerate(entries)}
+    for dimension, bound in bounds.items():
+        parts = draw(factors(bound, len(entries) + 2 * count))
+        places = [(level, "temporal") for level in nest]
+        places += [(nest[last[i]], axis) for i in range(count) for axis in ("spatial_x", "spatial_y")]
+        for (level, kind), part in zip(places, parts, strict=True):
+            if part > 1:
+                level[kind].append(f"{dimension}={part}")
+    for level in nest:
+        level["temporal"] = draw(st.permutations(level["temporal"]))
+    nest[0]["keep"] = tensors
+    for i in range(1, count):
+        mine = [position for position, index in enumerate(entries) if index == i]
+        for tensor in tensors:
+            place = draw(st.sampled_from([*mine, None]))
+            if place is not None:
+                nest[place]["keep"].append(tensor)
+    folded = [nest[last[i]] for i in range(count)]
+    machine = draw(architectures({"mapping": {"levels": folded}}))
+    return machine, problem, {"mapping": {"name": "drawn", "levels": nest}}
+
+
 STRIDED: dict[str, Spec] = {
     "every second": {"dimensions": ["C", "P"], "tensors": {"X": ["C", "P"], "Z": ["C", "P*2"]}},
     "backward": {"dimensions": ["C", "R", "P"], "tensors": {"X": ["C", "P"], "W": ["R"], "Z": ["P*3 + R"]}},

@@ -81,9 +81,10 @@ def explain(
     covered = find_touched(nest, spec, index, index, f"{level}_fills") if spec.is_output else None
     if touched and covered and touched.value == covered.value:
         covered = touched
-    loads = architecture.levels[index].loaded and not outer and not spec.is_output
+    storage = next(one for one in architecture.levels if one.name == level)
+    loads = storage.loaded and not outer and not spec.is_output
     come = arrivals.words if outer or loads else None
-    drained = arrivals.words if outer and spec.is_output and architecture.levels[index].drain_read else None
+    drained = arrivals.words if outer and spec.is_output and storage.drain_read else None
     reads, fills, updates = _actions(nest, come, departures, touched, covered, drained)
     return Explanation(
         architecture=architecture.name,
@@ -92,6 +93,7 @@ def explain(
         level=level,
         tensor=spec,
         bounds=nest.bounds,
+        place=_place(nest, mapping, index),
         instances=instances,
         extents=extents,
         tile=arrivals.tile,
@@ -106,6 +108,17 @@ def explain(
         fills=fills,
         updates=updates,
     )
+
+
+def _place(nest: SymbolicNest, mapping: Mapping, index: int) -> str:
+    """Say where a tile stands among the loops of its level, where that has several entries."""
+    entries = [i for i, one in enumerate(mapping.levels) if one.level == mapping.levels[index].level]
+    if len(entries) == 1:
+        return ""
+    own = [loop for loop in nest.loops if loop.level in entries]
+    outside = ", ".join(str(loop.symbol) for loop in own if loop.level < index)
+    inside = ", ".join(str(loop.symbol) for loop in own if loop.level >= index)
+    return f"outside of {inside or 'no loop'}, inside {outside or 'no loop'}"
 
 
 def _refuse_short_passes(mapping: Mapping) -> None:
@@ -145,8 +158,10 @@ def _find(
         )
     if issues:
         raise SpecError(issues)
-    index = levels.index(level)
-    if tensor not in mapping.levels[index].keep:
+    index = next(
+        (i for i, one in enumerate(mapping.levels) if one.level == level and tensor in one.keep), None
+    )
+    if index is None:
         keepers = [one.level for one in mapping.levels if tensor in one.keep]
         raise SpecError(
             Issue(f"level '{level}' does not keep tensor '{tensor}'", f"it is kept at {', '.join(keepers)}")

@@ -48,6 +48,8 @@ class Explanation:
         The same with the gaps in the instance's own tiles; `touched` where that is no more.
     instances, tile, reads, fills, updates : Part
         Instances used; the rest is per instance.
+    place : str
+        Where the tile stands among the level's own loops, in words; empty where it is outside of all of them.
     """
 
     architecture: str
@@ -69,6 +71,7 @@ class Explanation:
     reads: Part
     fills: Part
     updates: Part
+    place: str = ""
 
     def to_text(self) -> str:
         """Return the explanation as plain text of at most 100 columns, without a line end after the last."""
@@ -126,6 +129,9 @@ def _tile(e: Explanation) -> list[str]:
     lines = ["Tile: what one instance holds at a time, the box over all loops from this level inwards"]
     for rank, extent in enumerate(e.extents):
         lines += _equation(f"rank {rank} [{e.tensor.index_text(rank, names)}]", extent, e)
+    if e.place:
+        text = f"{e.level} has tiles at several loops: of its own, that of {e.tensor.name} is {e.place}."
+        lines += _wrap(text, _INDENT)
     return [*lines, *_equation(str(e.tile.symbol), e.tile, e), ""]
 
 

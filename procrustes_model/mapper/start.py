@@ -13,6 +13,7 @@ from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.obey import find_breach
 from procrustes_model.mapper.task import Task
 from procrustes_model.model.lower import lower_last_passes, lower_mapping
+from procrustes_model.model.uneven import refuse_uneven
 from procrustes_model.objective import Objective
 from procrustes_model.spec.mapping import Mapping
 
@@ -62,6 +63,7 @@ def read_start(source: Source | Mapping, task: Task, aim: Objective, imperfect: 
     """
     space = task.space
     mapping = task.evaluator.read(source)
+    refuse_uneven(mapping, "a search begins from mappings whose tensors of a level stand together")
     if mapping.imperfect and not imperfect:
         raise SpecError(mapping.issue("the search has whole passes only", "add --imperfect"))
     if not mapping.imperfect:

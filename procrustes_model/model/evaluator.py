@@ -23,6 +23,7 @@ from procrustes_model.model.sparse.effects import check_effects
 from procrustes_model.model.sparse.lift import lift_sparse
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
 from procrustes_model.model.sparse.steps import evaluate_block
+from procrustes_model.model.uneven import fold_costs, fold_counts, refuse_uneven, unfold_machine
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.level_roles import place_levels
 from procrustes_model.spec.load import (
@@ -36,6 +37,7 @@ from procrustes_model.spec.mapping import Mapping
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.rules import Rules
 from procrustes_model.spec.sparsity import Sparsity
+from procrustes_model.spec.uneven import find_entries
 from procrustes_model.spec.zeros import check_zeros
 
 if TYPE_CHECKING:
@@ -138,8 +140,9 @@ class Evaluator:
         Raises
         ------
         SpecError
-            When the mapping is wrong, tiles exceed a level's capacity, a count exceeds 2^62, or last passes
-            are shorter under a sparse design or under ``overlap: innermost``.
+            When the mapping is wrong, tiles exceed a level's capacity, a count exceeds 2^62, last passes
+            are shorter under a sparse design or under ``overlap: innermost``, or the mapping is uneven
+            under a sparse design.
         """
         schedule, design = self.read(mapping), self.design
         if isinstance(design, SparseDesign):
@@ -151,17 +154,23 @@ class Evaluator:
             raise SpecError(schedule.issue(WHOLE_ONLY))
         nest = lower_mapping(self.problem, schedule)
         last = lower_last_passes(self.problem, schedule) if schedule.imperfect else None
+        entries = find_entries(self.architecture, schedule)
+        machine = unfold_machine(design.machine, entries, nest.keep[0]) if schedule.uneven else design.machine
         _, levels, dimensions = nest.temporal.shape
         tensors = len(self.problem.tensors)
-        room, costs = make_room(1, levels, dimensions, tensors), make_costs(1, design.machine)
-        evaluate_nests(design.problem, design.machine, design.rules, _ANY_SIZE, nest, last, room, costs)
+        room, costs = make_room(1, levels, dimensions, tensors), make_costs(1, machine)
+        evaluate_nests(design.problem, machine, design.rules, _ANY_SIZE, nest, last, room, costs)
         check_status(int(room.status[0]), schedule)
-        result = lift_dense(self.architecture, self.problem, schedule, design, room.counts, costs)
+        counts = room.counts
+        if schedule.uneven:
+            counts, costs = fold_counts(counts, nest.keep, entries), fold_costs(costs, entries)
+        result = lift_dense(self.architecture, self.problem, schedule, design, counts, costs)
         if check:
             check_fit(result.levels, schedule)
         return result
 
     def _evaluate_sparse(self, design: SparseDesign, mapping: Mapping, check: bool) -> Result:
+        refuse_uneven(mapping)
         if mapping.imperfect:
             raise SpecError(mapping.issue("sparse evaluation takes loops that divide their bounds"))
         buffers = make_buffers(design, 1)

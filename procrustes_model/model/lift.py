@@ -18,6 +18,7 @@ from procrustes_model.model.result import (
     Specs,
     TensorCounts,
 )
+from procrustes_model.spec.uneven import tensors_by_level
 from procrustes_model.vocabulary import Action, Limit, Status
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def lift_dense(
 ) -> Result:
     """Return the result of a batch of one in which nothing is zero."""
     accesses, tile, instances = counts.accesses[0], counts.tile[0], counts.instances[0]
-    energy = costs.energy[0]
+    energy, kept = costs.energy[0], tensors_by_level(architecture, mapping)
     levels = []
     for i, spec in enumerate(architecture.levels):
         tensors = tuple(
@@ -134,7 +135,7 @@ def lift_dense(
                 tensor=tensor.name,
                 is_output=tensor.is_output,
                 instances=int(instances[i]),
-                tile_words=int(tile[i, t]) if tensor.name in mapping.levels[i].keep else 0,
+                tile_words=int(tile[i, t]) if tensor.name in kept[i] else 0,
                 reads=int(accesses[i, t, Action.READ]),
                 fills=int(accesses[i, t, Action.FILL]),
                 updates=int(accesses[i, t, Action.UPDATE]),
@@ -143,12 +144,12 @@ def lift_dense(
                 update_energy_pj=float(energy[i, t, Action.UPDATE]),
             )
             for t, tensor in enumerate(problem.tensors)
-            if tensor.name in mapping.levels[i].keep or accesses[i, t].any()
+            if tensor.name in kept[i] or accesses[i, t].any()
         )
         own = (
             int(tile[i, t]) * sum_bits(design.machine, i, t, counts.complete[0, i, 1])
             for t, tensor in enumerate(problem.tensors)
-            if tensor.name in mapping.levels[i].keep
+            if tensor.name in kept[i]
         )
         whole, rest = divmod(sum(own), spec.word_bits)
         held = whole + rest / spec.word_bits if rest else whole
@@ -192,7 +193,8 @@ def check_fit(levels: Sequence[LevelResult], mapping: Mapping) -> None:
     SpecError
     """
     issues: list[Issue] = []
-    for index, level in enumerate(levels):
+    names = [entry.level for entry in mapping.levels]
+    for level in levels:
         if level.capacity_words is None or level.used_words <= level.capacity_words:
             continue
         tiles = ", ".join(f"{t.tensor} {t.tile_words:,}" for t in level.tensors)
@@ -201,7 +203,7 @@ def check_fit(levels: Sequence[LevelResult], mapping: Mapping) -> None:
                 f"tiles at level '{level.name}' take {level.used_words:,} words, its capacity is"
                 f" {level.capacity_words:,}: {level.used_words - level.capacity_words:,} too many ({tiles})",
                 "move a factor to a level further out, or bypass a tensor",
-                index,
+                names.index(level.name),
             )
         )
     if issues:

@@ -169,6 +169,7 @@ def lower_machine(
         ports=np.array(
             [n // level.cluster_size for n, level in zip(instances, levels, strict=True)], np.int64
         ),
+        memory=np.arange(len(levels)),
         home=np.array(
             [find_home(architecture, problem, tensor.name) for tensor in problem.tensors], np.int64
         ),

@@ -107,8 +107,8 @@ def load_mapping(
     Returns
     -------
     Mapping
-        With one entry per storage level. Capacity is not checked here: it depends on tiles, which the
-        model computes.
+        With an entry per storage level, or several where its tensors stand apart. Capacity is not checked
+        here: it depends on tiles, which the model computes.
 
     Raises
     ------
@@ -128,7 +128,8 @@ def load_mapping(
 def _has_names_of(mapping: Mapping, architecture: Architecture, problem: Problem) -> bool:
     """Say whether a mapping speaks of the same levels, dimensions and tensors; the model checks the rest."""
     tensors = {tensor.name for tensor in problem.tensors}
-    return [level.level for level in mapping.levels] == [level.name for level in architecture.levels] and all(
+    named = list(dict.fromkeys(level.level for level in mapping.levels))
+    return named == [level.name for level in architecture.levels] and all(
         tensors.issuperset(level.keep)
         and all(
             loop.dimension in problem.dimensions

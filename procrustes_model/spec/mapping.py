@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -41,7 +42,7 @@ class Loop(Frozen):
 
 
 class LevelMapping(Frozen):
-    """What one storage level does."""
+    """What one storage level does, or one of the entries of a level whose tensors stand apart."""
 
     level: Name = Field(description="the storage level of the architecture")
     temporal: tuple[Loop, ...] = Field(default=(), description="loops over time, outermost first")
@@ -64,10 +65,25 @@ class LevelMapping(Frozen):
 
 
 class Mapping(Placed):
-    """A whole schedule, one `LevelMapping` per storage level."""
+    """A whole schedule, one `LevelMapping` per storage level; of an uneven one several."""
 
     name: Name = Field(default="mapping", description="what results call the mapping")
     levels: tuple[LevelMapping, ...] = Field(description="outermost first, in the architecture's order")
+
+    @model_validator(mode="after")
+    def _check(self) -> Mapping:
+        names = [level.level for level in self.levels]
+        for position, (outer, inner) in enumerate(pairwise(self.levels)):
+            if inner.level != outer.level:
+                if inner.level in names[:position]:
+                    raise ValueError(f"the entries of {inner.level} are not neighbours")
+                continue
+            if outer.spatial_x or outer.spatial_y:
+                raise ValueError(f"spatial loops of {outer.level} stand outside of its last entry")
+            entries = [level for level in self.levels[: position + 1] if level.level == inner.level]
+            if twice := {name for one in entries for name in one.keep}.intersection(inner.keep):
+                raise ValueError(f"{inner.level} keeps {', '.join(sorted(twice))} at two of its entries")
+        return self
 
     def issue(self, message: str, hint: str | None = None, level: int | None = None) -> Issue:
         """Return an issue that points at the mapping's file, or at one of its levels there.
@@ -76,7 +92,7 @@ class Mapping(Placed):
         ----------
         message, hint : str
         level : int, optional
-            Index of a level.
+            Index of an entry of `levels`.
         """
         origin = self._origin
         if origin.file is None:
@@ -90,6 +106,11 @@ class Mapping(Placed):
     def imperfect(self) -> bool:
         """Whether a loop is shorter in the last pass over its dimension."""
         return any(loop.last is not None for level in self.levels for loop in level.temporal)
+
+    @property
+    def uneven(self) -> bool:
+        """Whether the tensors of a level have their tiles at different loops of the nest."""
+        return len({level.level for level in self.levels}) < len(self.levels)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the mapping as its YAML form holds it; `load_mapping` reads it back."""

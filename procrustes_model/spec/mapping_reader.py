@@ -15,6 +15,7 @@ from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.homes import may_keep
 from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
 from procrustes_model.spec.mapping_checks import check_beside, check_bounds, check_fanout, check_keep
+from procrustes_model.spec.mapping_entries import check_entries
 from procrustes_model.spec.mapping_written import LOOP_KEYS, WrittenLevel
 from procrustes_model.spec.problem import Problem
 from procrustes_model.spec.schema import LARGEST_PRODUCT, Origin, build
@@ -22,6 +23,7 @@ from procrustes_model.spec.shape import bound_problem
 from procrustes_model.spec.text.document import Document, missing_key, unknown_key
 from procrustes_model.spec.text.words import PAIRS, closest, did_you_mean, is_name, shorten
 from procrustes_model.spec.text.yaml_text import Path
+from procrustes_model.spec.uneven import unfold
 
 _KEYS = ["name", "levels"]
 _LEVEL_KEYS = ["level", "temporal", "spatial_x", "spatial_y", "keep", "bypass"]
@@ -60,15 +62,18 @@ def read_mapping(
             unknown_key(document, ("mapping", key), _KEYS)
     name = _name(content, document)
     reader = _Reader(document, architecture, problem)
-    levels = reader.read(content)
-    check_bounds(levels, reader.unclear, architecture, problem, document)
-    check_fanout(levels, architecture, document, roomy)
-    check_keep(levels, architecture, problem, document)
-    check_beside(levels, architecture, document)
+    entries = reader.read(content)
+    levels = [level for _, level in entries]
+    machine = unfold(architecture, [index for index, _ in entries])
+    check_entries(entries, architecture, problem, document)
+    check_bounds(levels, reader.unclear, machine, problem, document)
+    check_fanout(levels, machine, document, roomy)
+    check_keep(levels, machine, problem, document)
+    check_beside(levels, machine, document)
     document.raise_issues()
     built = [
         build(LevelMapping, _level_data(storage.name, level), document, level.path)
-        for storage, level in zip(architecture.levels, levels, strict=True)
+        for storage, level in zip(machine.levels, levels, strict=True)
     ]
     mapping = build(Mapping, {"name": name, "levels": built}, document, ("mapping",))
     document.raise_issues()
@@ -120,11 +125,11 @@ class _Reader:
         self.tensors = [tensor.name for tensor in problem.tensors]
         self.unclear: set[str] = set()
 
-    def read(self, content: dict[str, Any]) -> list[WrittenLevel]:
-        """Return one entry per storage level, outermost first."""
+    def read(self, content: dict[str, Any]) -> list[tuple[int, WrittenLevel]]:
+        """Return the entries of every storage level with its index, outermost first: one, or several."""
         path: Path = ("mapping", "levels")
         written = content.get("levels")
-        found: dict[int, WrittenLevel] = {}
+        found: dict[int, list[WrittenLevel]] = {}
         if "levels" not in content:
             missing_key(self.document, path, content, _KEYS, "a list of levels, outermost first")
         elif not isinstance(written, list):
@@ -141,7 +146,11 @@ class _Reader:
             self.document.complain(
                 path, "the levels are not in the architecture's order", f"write {names}", key=True
             )
-        return [found.get(index) or self._absent(index) for index in range(len(self.architecture.levels))]
+        return [
+            (index, level)
+            for index in range(len(self.architecture.levels))
+            for level in found.get(index) or [self._absent(index)]
+        ]
 
     def _absent(self, index: int) -> WrittenLevel:
         """Return a level that the mapping leaves out: no loops, everything kept that may be."""
@@ -150,14 +159,14 @@ class _Reader:
     def _allowed(self, index: int) -> tuple[str, ...]:
         return tuple(name for name in self.tensors if may_keep(self.architecture, self.problem, index, name))
 
-    def _level(self, item: Any, path: Path, found: dict[int, WrittenLevel]) -> None:
+    def _level(self, item: Any, path: Path, found: dict[int, list[WrittenLevel]]) -> None:
         if not isinstance(item, dict):
             message = f"a level must be {PAIRS}, is {shorten(item)}"
             self.document.complain(path, message, "such as '- level: DRAM'")
             self.unclear.update(self.problem.dimensions)
             return
         index = self._index(item, path, found)
-        level = WrittenLevel(path)
+        level = WrittenLevel(path, stated="keep" in item)
         for key in item:
             meant: str | None = key
             if key not in _LEVEL_KEYS:
@@ -170,9 +179,9 @@ class _Reader:
             for factors in level.loops.values():
                 self.unclear.update(factors)
         else:
-            found[index] = level
+            found.setdefault(index, []).append(level)
 
-    def _index(self, item: dict[str, Any], path: Path, found: dict[int, WrittenLevel]) -> int | None:
+    def _index(self, item: dict[str, Any], path: Path, found: dict[int, list[WrittenLevel]]) -> int | None:
         names = [level.name for level in self.architecture.levels]
         name = item.get("level")
         place = (*path, "level")
@@ -186,8 +195,9 @@ class _Reader:
             self.document.complain(place, f"unknown level {shorten(name)} in {self.architecture.name}", hint)
             near = closest(name, free) if isinstance(name, str) else None
             return names.index(near) if near else None
-        elif names.index(name) in found:
-            self.document.complain(place, f"duplicate level '{name}'", "merge the two")
+        elif names.index(name) in [*found][:-1]:
+            hint = "entries of a level are written one after the other; merge the two, or move this one"
+            self.document.complain(place, f"duplicate level '{name}'", hint)
         else:
             return names.index(name)
         return None

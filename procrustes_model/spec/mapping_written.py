@@ -22,9 +22,12 @@ class WrittenLevel:
     last : dict
         By dimension, the iterations of a temporal loop in the last pass, where they are fewer.
     keep : tuple of str
+    stated : bool
+        Whether `keep` is written there.
     """
 
     path: Path
     loops: dict[str, dict[str, int]] = field(default_factory=lambda: {key: {} for key in LOOP_KEYS})
     last: dict[str, int] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
+    stated: bool = False

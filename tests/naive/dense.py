@@ -216,7 +216,7 @@ def evaluate(architecture: Architecture, problem: Problem, mapping: Mapping) -> 
         drains = frozenset(level.name for level in architecture.levels if level.drain_read)
         for level, numbers in count_tensor(problem, mapping, tensor, drains=drains).items():
             counts[level, tensor.name] = numbers
-    return charge(architecture, problem, mapping, counts)
+    return charge(architecture, problem, list_loops(problem, mapping), counts)
 
 
 def bits_of(architecture: Architecture, problem: Problem, level: int, tensor: str) -> int:
@@ -239,11 +239,10 @@ def count_accesses(architecture: Architecture, level: int, bits: int, elements: 
 def charge(
     architecture: Architecture,
     problem: Problem,
-    mapping: Mapping,
+    loops: list[NestLoop],
     counts: dict[tuple[str, str], dict[str, int]],
 ) -> dict[str, Any]:
     """Return the counts, instances added, and the energy and cycles that follow from them."""
-    loops = list_loops(problem, mapping)
     steps = math.prod(loop.bound for loop in loops if not loop.spatial)
     energy, cycles = {}, {}
     for i, level in enumerate(architecture.levels):

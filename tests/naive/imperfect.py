@@ -221,4 +221,4 @@ def evaluate(architecture: Architecture, problem: Problem, mapping: Mapping) -> 
     for tensor in problem.tensors:
         for level, numbers in count_tensor(problem, mapping, tensor).items():
             counts[level, tensor.name] = numbers
-    return dense.charge(architecture, problem, mapping, counts)
+    return dense.charge(architecture, problem, dense.list_loops(problem, mapping), counts)

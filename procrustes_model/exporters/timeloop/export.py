@@ -22,6 +22,7 @@ from procrustes_model.importers.timeloop import translate
 from procrustes_model.importers.timeloop.words import NEWEST, WIRE
 from procrustes_model.model.sparse.densities import choose_densities
 from procrustes_model.model.sparse.lower import lower_sparsity
+from procrustes_model.model.uneven import refuse_uneven
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.density import Density
 from procrustes_model.spec.level_roles import place_levels
@@ -101,6 +102,9 @@ def export_timeloop(model: Model, rules: str = NEWEST) -> Exported:
     SpecError
         With everything that those files cannot say and that a number depends on.
     """
+    refuse_uneven(
+        model.mapping, "in Timeloop's files all tensors of a level have their tiles at the same loops"
+    )
     issues = [*_names(model), *_unsaid(model)]
     if issues:
         raise SpecError(issues)

@@ -150,15 +150,17 @@ def count_drains(machine: MachineArrays, moved: Ints, keep: Bools, output: int, 
 
 @kernel
 def check_capacity(machine: MachineArrays, keep: Bools, counts: CountArrays, status: Ints) -> None:
-    """Set `status` (int64[N]) to BAD_CAPACITY where the bits of tiles kept at a level exceed its capacity."""
+    """Set `status` (int64[N]) to BAD_CAPACITY where the bits of tiles kept in a memory exceed its room."""
     tile, capacity, word_bits, bits_of = counts.tile, machine.capacity, machine.word_bits, machine.bits
-    output = machine.sums.output
+    output, memory = machine.sums.output, machine.memory
     mappings, levels, tensors = tile.shape
     for n in range(mappings):
+        room = 0
         for level in range(levels):
             if capacity[level] == UNLIMITED:
                 continue
-            room = capacity[level] * word_bits[level]
+            if level == 0 or memory[level] != memory[level - 1]:
+                room = capacity[level] * word_bits[level]
             for tensor in range(tensors):
                 if not keep[n, level, tensor]:
                     continue

@@ -243,6 +243,9 @@ class MachineArrays(NamedTuple):
         Cycles that a compute unit takes for an operation.
     ports : int64[L]
         Instances that accesses are charged for at most: as many as have ports of their own.
+    memory : int64[L]
+        Levels with the same number are one memory: its tensors stand at several loops of the nest. They are
+        neighbours, with one instance below each; together they have one capacity and one set of ports.
     home : int64[T]
         The outermost level that may keep the tensor: there it begins and ends.
     loads : bool[L]
@@ -275,6 +278,7 @@ class MachineArrays(NamedTuple):
     used_power: Floats
     cycles_per_compute: float
     ports: Ints
+    memory: Ints
     home: Ints
     loads: Bools
     drains: Bools

@@ -233,8 +233,10 @@ def count_cycles(
             else:
                 steps = np.int64(max(1.0, round_up(taken)))
                 all_cycles[n, last] = steps
+        read = write = 0.0
         for level in range(levels):
-            read = write = 0.0
+            if level == 0 or machine.memory[level] != machine.memory[level - 1]:
+                read = write = 0.0
             for t in range(tensors):
                 scale = wide = scales[level, t]
                 if t == output:

@@ -21,6 +21,7 @@ from procrustes_model.model.lower import lower_mapping
 from procrustes_model.model.sparse.buffers import SparseBuffers, make_buffers
 from procrustes_model.model.sparse.lower import SparseDesign, lower_sparsity
 from procrustes_model.model.sparse.masks import MOST_BYTES, check_tables, lower_masks, tensor_shape
+from procrustes_model.model.uneven import refuse_uneven
 from procrustes_model.spec.level_roles import place_levels
 from procrustes_model.spec.load import load_architecture, load_mapping, load_problem, load_sparsity
 
@@ -197,6 +198,7 @@ def measure_imbalance(
     architecture, problem = load_architecture(architecture), load_problem(problem)
     sparsity, _ = place_levels(load_sparsity(sparsity), architecture, problem)
     mapping = load_mapping(mapping, architecture, problem, sparsity.phase(problem.phase).roomy)
+    refuse_uneven(mapping)
     if mapping.imperfect:
         raise SpecError(mapping.issue("sparse evaluation takes loops that divide their bounds"))
     design = once(lambda: lower_sparsity(architecture, problem, sparsity, densities, masks))

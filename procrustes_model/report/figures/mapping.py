@@ -91,16 +91,15 @@ def _draw(axis: Any, result: Result, specs: Specs, height: float) -> None:
         )  # fmt: skip
     top, depth = 3.0, 0
     held: dict[str, list[tuple[float, float]]] = {one.name: [] for one in problem.tensors}
-    for level, found, lines, extent in zip(
-        mapping.levels, result.levels, _bands(specs), extents, strict=True
-    ):
+    above = ""
+    for level, lines, extent in zip(mapping.levels, _bands(specs), extents, strict=True):
+        found = result.level(level.level)
         axis.axhspan(top, top + lines + 0.2, color="#F3F3F3", linewidth=0, zorder=0)
         used = f"{found.instances_used:,} of {found.instances:,}"
         full = f", {100 * found.used_words / found.capacity_words:.1f}% full" if found.capacity_words else ""
         axis.text(0.8, top + 0.6, cut(level.level, 22), fontsize=SMALL, fontweight="bold", va="center")
-        axis.text(
-            _NEST - 2, top + 0.6, f"{used}{full}", fontsize=SMALL, va="center", ha="right", color="#555555"
-        )
+        note = "" if level.level == above else f"{used}{full}"
+        axis.text(_NEST - 2, top + 0.6, note, fontsize=SMALL, va="center", ha="right", color="#555555")
         for number, text in enumerate(loop_texts(level, names)):
             spatial = text.startswith("parallel")
             axis.text(
@@ -108,6 +107,7 @@ def _draw(axis: Any, result: Result, specs: Specs, height: float) -> None:
                 color="#0072B2" if spatial else "black",
             )  # fmt: skip
             depth += 1
+        above = level.level
         for tensor in problem.tensors:
             if tensor.name in level.keep:
                 held[tensor.name].append((top + 0.2, top + lines))
