@@ -222,6 +222,7 @@ class Searched(StrEnum):
 
     WHOLE = "factors that divide the bounds"
     SHORTER = "spatial factors that divide the bounds and last passes of any length"
+    UNEVEN = "factors that divide the bounds, even or uneven,"
 
 
 class Status(IntEnum):

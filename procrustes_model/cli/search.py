@@ -54,6 +54,7 @@ class SearchOptions(Request):
     seconds: float | None = again(SearchRequest, "seconds", None)
     mappings: int | None = again(SearchRequest, "mappings", None)
     imperfect: bool = again(SearchRequest, "imperfect", False)
+    uneven: bool = again(SearchRequest, "uneven", False)
     formats: Formats = again(SearchRequest, "formats", "stated")
     effort: int | None = again(SearchRequest, "effort", None)
     start: str | None = again(SearchRequest, "start", None)
@@ -196,6 +197,9 @@ def _check_front(options: SearchOptions, files: SearchFiles, sparse: SparseOptio
         raise SpecError(
             Issue("--pareto knows whole passes only", "leave out --imperfect, or search each objective")
         )
+    if options.uneven:
+        hint = "leave out --uneven, or search each objective"
+        raise SpecError(Issue("--pareto knows even mappings only", hint))
     unused = options.given("objective", "method", "mappings") + files.given("out", "design", "csv", "json")
     if unused:
         raise SpecError(Issue(f"--pareto does without {', '.join(unused)}", "it writes the front, proven"))

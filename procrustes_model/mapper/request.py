@@ -147,6 +147,13 @@ class SearchRequest(MapperRequest):
         "Look at loops with a shorter last pass, such as K=14/2, too.",
         details="What is found is never worse; what is proven says `search_imperfect_space`.",
     )
+    uneven: bool = option(
+        False,
+        SWITCH,
+        "Look at mappings whose tensors of a level have tiles at several of its loops, too.",
+        details="What is found is never worse, and proven of even and uneven mappings; "
+        "see `search_uneven_space`.",
+    )
     start: Source | LoopNest | None = option(
         None,
         SPEC,
@@ -173,6 +180,14 @@ class SearchRequest(MapperRequest):
         if self.imperfect and self.rules is not None:
             raise SpecError(
                 Issue("shorter last passes are not searched under other rules", "leave out one of them")
+            )
+        if self.uneven and (self.imperfect or self.method != "optimal"):
+            raise SpecError(
+                Issue("uneven mappings are searched with proof and whole passes", "leave out one of them")
+            )
+        if self.uneven and (self.sparsity is not None or self.rules is not None):
+            raise SpecError(
+                Issue("uneven mappings are searched where nothing is zero, by this model's own rules")
             )
         if self.formats == "auto" and self.start is not None:
             raise SpecError(Issue("a mapping to begin from has the formats stated", "leave out one of them"))

@@ -60,6 +60,8 @@ class Certificate:
         The mappings of which it says so.
     whole : float, optional
         With imperfect factors, what no mapping of whole passes falls below and one of them reaches.
+    even : float, optional
+        With uneven mappings, what no even one falls below and one of them reaches.
     searches : int
         Searches that this one is made of.
     """
@@ -77,6 +79,7 @@ class Certificate:
     proof: str = ""
     searched: Searched = Searched.WHOLE
     whole: float | None = None
+    even: float | None = None
     searches: int = 1
 
     @property

@@ -19,6 +19,7 @@ from procrustes_model.mapper.result import Certificate, SearchResult
 from procrustes_model.mapper.space import Space
 from procrustes_model.mapper.start import read_start
 from procrustes_model.mapper.task import Run, Task, compile_labels, make_task
+from procrustes_model.mapper.uneven.search import search_uneven_space
 from procrustes_model.objective import parse_objective
 from procrustes_model.options import verb
 
@@ -106,7 +107,13 @@ def find(
     if start is not None and start.last is None:
         start.offer_to(incumbent)
     try:
-        certificate = run(space, incumbent, request, task.threads)
+        if request.uneven:
+            certificate, space = search_uneven_space(
+                space, incumbent, seed=request.seed, threads=task.threads
+            )
+            task = replace(task, space=space)
+        else:
+            certificate = run(space, incumbent, request, task.threads)
     except KeyboardInterrupt:
         if incumbent.nests is None:
             raise

@@ -35,7 +35,7 @@ from procrustes_model.mapper.orders import MayFollow, Order, Profiles, find_mirr
 from procrustes_model.mapper.size import Packing, count_orders, count_splits, list_chains
 from procrustes_model.mapper.sparse_cost import SparseCost
 from procrustes_model.model.batch import BatchEvaluator
-from procrustes_model.model.design import lower_dense
+from procrustes_model.model.design import Design, lower_dense
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
@@ -175,7 +175,7 @@ class Space:
     _size: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        design = self.design or lower_dense(self.architecture, self.problem)
+        design = self.design or self._lower()
         self.evaluator = BatchEvaluator(design)
         problem = design.problem
         self.divisors, self.counts = list_divisors(problem.bounds)
@@ -186,6 +186,10 @@ class Space:
             self._keep_what_saves(self.design)
             self.cost = SparseCost(self.problem, self.design, Relaxation(self.design, self.rules.keep))
             self.model = self.cost.relaxation.relax(self.model)
+
+    def _lower(self) -> Design:
+        """Return what is evaluated where nothing is zero."""
+        return lower_dense(self.architecture, self.problem)
 
     def under(self, constraints: Constraints) -> Space:
         """Return the space under other constraints, as far as walks and counts need it."""

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from procrustes_model.mapper.result import SearchResult
 
 
+SLIGHT = 1e-9
+"""Relative: what is less by no more than that is as good."""
+
+
 def format_progress(progress: Progress, limit: float | None, width: int = 80) -> str:
     """Return one line about a running search: best so far, gap, share, time; rate and cycles where they fit.
 
@@ -57,6 +61,10 @@ def format_certificate(found: SearchResult, style: Style | None = None) -> str:
         gain = 1 - certificate.value / certificate.whole if certificate.whole else 0.0
         better = f"this one has {gain:.1%} less" if gain > 0 else "this one is as good"
         lines.append(("Whole passes", f"best mapping proven; {better}"))
+    if certificate.even is not None:
+        gain = 1 - certificate.value / certificate.even if certificate.even else 0.0
+        better = f"this one has {gain:.1%} less" if gain > SLIGHT else "the best one is even"
+        lines.append(("Even", f"best mapping proven; {better}"))
     if found.sparsity is not None:
         lines += _formats(found)
     if certificate.mapspace is not None:

@@ -1,0 +1,166 @@
+"""Layouts of uneven mappings, decided by shortest paths over the lattice of divisors.
+
+A path knows what each entry holds, and not what the entries of a level hold together. So it bounds the energy
+of mappings whose tiles fit one by one. Where the tiles of the cheapest one do not fit together, that is left
+out, and the others are told apart by which of its tiles is smaller in them: either the first is, or it is not
+and the second one is, and so on; where none but the last is, there is only so much room for that.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import UNLIMITED, Bools, Floats, Ints, NestArrays
+from procrustes_model.kernels.search.arrays import SLACK
+from procrustes_model.kernels.search.goal import energy_limit
+from procrustes_model.kernels.search.lattice import box_words
+from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
+from procrustes_model.kernels.search.path_arrays import Road
+from procrustes_model.mapper.optimal.paths import OPEN_WAYS, ROUNDING, Paths
+from procrustes_model.mapper.uneven.space import UnevenSpace
+
+MOST_PARTS = 2_000
+"""Parts of a layout and a way to spread loops that are told apart by the sizes of their tiles."""
+
+
+@dataclass
+class UnevenPaths(Paths):
+    """Decides layouts.
+
+    Attributes
+    ----------
+    layouts, layouts_pruned : int
+        Those of which a path was asked, and those that a bound excludes.
+    """
+
+    layouts: int = 0
+    layouts_pruned: int = 0
+    _stored: dict[tuple[int, bytes], Floats] = field(default_factory=dict)
+
+    def bound_layout(self, laid: Bools) -> float:
+        """Return what the objective of no mapping of a layout falls below; the same for other orders."""
+        _, scores = self._score(laid)
+        return float(scores.min(initial=math.inf))
+
+    def _score(self, laid: Bools) -> tuple[Road, Floats]:
+        """Return where paths lead, and bounds of the objective by way to spread."""
+        road, least = self.lay_road(laid)
+        ways, incumbent = road.ways, self.incumbent
+        least[ways.units[:, -1] < self.space.model.least_units] = math.inf
+        scores = np.full(len(least), math.inf)
+        finite = np.isfinite(least)
+        scores[finite] = incumbent.score_bounds(least[finite], ways.steps[finite])
+        return road, scores
+
+    def decide_layout(self, laid: Bools) -> float:
+        """Return the least that a mapping of a layout may come to; infinite where none is better.
+
+        Parameters
+        ----------
+        laid : bool[L, T]
+            What entries keep.
+        """
+        assert isinstance(self.space, UnevenSpace)
+        incumbent, lowest, open_ways = self.incumbent, math.inf, 0
+        road, scores = self._score(laid)
+        loops = road.terrain.loops & ~self.space.idle(laid)[:, None]
+        road = road._replace(terrain=road.terrain._replace(loops=loops))
+        for way in np.lexsort((np.arange(len(scores)), scores)).tolist():
+            score = float(scores[way])
+            if not score * (1 - SLACK) <= incumbent.value or score == math.inf:
+                break
+            if incumbent.late or open_ways == OPEN_WAYS:
+                return min(lowest, score)
+            found = self._decide_way(road, laid, way, score)
+            if found < math.inf:
+                lowest, open_ways = min(lowest, found), open_ways + 1
+        return lowest
+
+    def _decide_way(self, road: Road, laid: Bools, way: int, score: float) -> float:
+        """Return what `decide_layout` does, of mappings that spread in one way."""
+        incumbent, model, steps = self.incumbent, self.space.model, float(road.ways.steps[way])
+        low, high = np.zeros(len(laid)), np.full(len(laid), math.inf)
+        parts, lowest, looked = [(low, high)], math.inf, 0
+        while parts:
+            if looked == MOST_PARTS or incumbent.late:
+                return min(lowest, score)
+            low, high = parts.pop()
+            looked += 1
+            incumbent.deadline.spend(1)
+            limit = energy_limit(incumbent.goal, steps) * (1 + ROUNDING)
+            within = road._replace(fits=road.fits & self._sized(laid, low, high))
+            energy, node = find_path(model, within, way, limit)
+            if node == NOWHERE:
+                continue
+            if node == CROWDED:
+                return min(lowest, score)
+            nests = self._trace(laid, way, node)
+            if self._comes_to(energy, steps, nests):
+                continue
+            apart = self._part(laid, low, high, nests)
+            if apart is None:
+                lowest = min(lowest, incumbent.score_bound(energy, steps))
+            else:
+                parts += apart
+        return lowest
+
+    def _sized(self, laid: Bools, low: Floats, high: Floats) -> Bools:
+        """Say for every entry and point whether what stands there takes so much room."""
+        sized = np.ones((len(laid), len(self.space.lattice.indices)), np.bool_)
+        for row in np.flatnonzero((low > 0) | np.isfinite(high)).tolist():
+            words = self._words(row, laid[row])
+            sized[row] = (words >= low[row]) & (words <= high[row])
+        return sized
+
+    def _words(self, row: int, kept: Bools) -> Floats:
+        key = (row, kept.tobytes())
+        if key not in self._stored:
+            self._stored[key] = self.space.stored(row, kept, self.tables.floor.tile)
+        return self._stored[key]
+
+    def _part(
+        self, laid: Bools, low: Floats, high: Floats, nests: NestArrays
+    ) -> list[tuple[Floats, Floats]] | None:
+        """Return parts of a part that together have all of its mappings whose tiles fit together.
+
+        They are told by the room of tiles, at least and at most. The tiles of one mapping do not fit; None
+        where they do.
+        """
+        assert isinstance(self.space, UnevenSpace)
+        entries, machine = np.array(self.space.entries), self.space.model.machine
+        for level in np.unique(entries):
+            rows = np.flatnonzero((entries == level) & laid.any(axis=1))
+            if len(rows) < 2 or machine.capacity[rows[0]] == UNLIMITED:
+                continue
+            room = float(machine.capacity[rows[0]])
+            words = np.array([self._size(row, laid[row], nests) for row in rows.tolist()])
+            if words.sum() <= room * (1 + SLACK):
+                continue
+            order = np.argsort(-words, kind="stable")
+            parts, floor = [], low.copy()
+            for place, i in enumerate(order.tolist()):
+                row, ceiling = int(rows[i]), high.copy()
+                # The others take what they are known to, at least.
+                most = np.nextafter(words[i], 0.0)
+                if place == len(order) - 1:
+                    most = room * (1 + SLACK) - (words.sum() - words[i])
+                ceiling[row] = min(ceiling[row], most)
+                for other in rows.tolist():
+                    rest = sum(floor[one] for one in rows.tolist() if one != other)
+                    ceiling[other] = min(ceiling[other], room * (1 + SLACK) - rest)
+                if (ceiling[rows] >= np.maximum(floor[rows], SLACK)).all():
+                    parts.append((floor.copy(), ceiling))
+                floor[row] = max(floor[row], words[i])
+            return parts
+        return None
+
+    def _size(self, row: int, kept: Bools, nests: NestArrays) -> float:
+        """Return the words that tiles take at an entry."""
+        extents: Ints = nests.temporal[0, row:].prod(axis=0) * nests.spatial[0, row:].prod(axis=(0, 1))
+        model, total = self.space.model, 0.0
+        for t in np.flatnonzero(kept).tolist():
+            total += float(box_words(model.coefficient[t], extents)) * float(model.machine.scale[row, t])
+        return total
