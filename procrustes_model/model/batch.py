@@ -185,7 +185,6 @@ class BatchEvaluator:
             np.ascontiguousarray(spatial, np.int64),
             np.ascontiguousarray(keep, np.bool_),
         )
-        make_accesses = _make_expected if isinstance(self.design, SparseDesign) else _make_whole
         levels, tensors = self.design.machine.bits.shape
         _check_arrays(nests, levels, len(self.design.problem.bounds), tensors)
         if last is not None and self.design.rules.forgetful:
@@ -195,14 +194,7 @@ class BatchEvaluator:
         code = self._lanes.code(mappings) if passes is None else None
         if code is None:
             _check_nests(nests)
-        listed = mappings if accesses else 0
-        result = BatchResult(
-            energy_pj=np.empty(mappings),
-            cycles=np.empty(mappings, np.int64),
-            accesses=make_accesses((listed, levels, tensors, 3)),
-            imbalance=np.ones(mappings),
-            status=np.empty(mappings, np.int64),
-        )
+        result = _make_result(mappings, self._make_accesses(mappings if accesses else 0))
         threads = max(1, threads)
         while len(self._workers) < threads:
             self._workers.append(self._make_worker())
@@ -219,19 +211,15 @@ class BatchEvaluator:
                 future.result()
         return result
 
+    def _make_accesses(self, mappings: int) -> Ints | Floats:
+        shape = (mappings, *self.design.machine.bits.shape, 3)
+        return np.empty(shape) if isinstance(self.design, SparseDesign) else np.empty(shape, np.int64)
+
     def _make_worker(self) -> _Worker:
         if isinstance(self.design, SparseDesign):
             return _SparseWorker(self.design)
         levels, tensors = self.design.machine.bits.shape
         return _DenseWorker(self.design, (levels, len(self.design.problem.bounds), tensors))
-
-
-def _make_whole(shape: tuple[int, ...]) -> Ints:
-    return np.empty(shape, np.int64)
-
-
-def _make_expected(shape: tuple[int, ...]) -> Floats:
-    return np.empty(shape, np.float64)
 
 
 def _check_arrays(nests: NestArrays, levels: int, dimensions: int, tensors: int) -> None:
@@ -286,11 +274,12 @@ def _evaluate_range(
         for rows in _evaluate_on_lanes(code, nests, result, slice(first, end), size):
             part = _take(nests, rows)
             _check_nests(part)
-            some = BatchResult(*(np.empty_like(array[: len(rows)]) for array in _arrays_of(result)))
+            some = _make_result(len(rows), np.empty_like(result.accesses[: len(rows)]))
             worker.evaluate(part, None, some, slice(0, len(rows)))
-            for array, values in zip(_arrays_of(result), _arrays_of(some), strict=True):
-                if len(array) and array is not result.imbalance:
-                    array[rows] = values
+            result.energy_pj[rows], result.cycles[rows] = some.energy_pj, some.cycles
+            result.status[rows] = some.status
+            if len(some.accesses):
+                result.accesses[rows] = some.accesses
         return
     for block in _blocks(first, end, size):
         part = _take(nests, block)
@@ -302,9 +291,15 @@ def _take(nests: NestArrays, which: slice | Ints) -> NestArrays:
     return NestArrays(nests.temporal[which], nests.order[which], nests.spatial[which], nests.keep[which])
 
 
-def _arrays_of(result: BatchResult) -> tuple[Floats | Ints, ...]:
-    """Return the arrays of a result, as its constructor takes them."""
-    return result.energy_pj, result.cycles, result.accesses, result.imbalance, result.status
+def _make_result(mappings: int, accesses: Ints | Floats) -> BatchResult:
+    """Return room for the results of mappings, and of their accesses."""
+    return BatchResult(
+        energy_pj=np.empty(mappings),
+        cycles=np.empty(mappings, np.int64),
+        accesses=accesses,
+        imbalance=np.ones(mappings),
+        status=np.empty(mappings, np.int64),
+    )
 
 
 def _evaluate_on_lanes(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from procrustes_model.kernels.lanes.code import LaneCode
 
 WORTH = 1 << 17 if COMPILED else sys.maxsize
-"""Mappings of designs of one shape in a process from which code for it is made: that takes as long as they."""
+"""Mappings of designs of one shape in a process from which code for it is made: that takes as long."""
 
 _seen: Counter[Shape] = Counter()
 _lock = threading.Lock()
@@ -38,7 +38,7 @@ class DesignOnLanes:
         self._made: tuple[LaneCode, Floats] | None = None
 
     def code(self, mappings: int) -> tuple[LaneCode, Floats] | None:
-        """Return code and the numbers that it takes for so many mappings more; None where it is not worth it."""
+        """Return code and the numbers that it takes, for so many mappings more; None: not worth it."""
         if self._made is not None or self._shape is None:
             return self._made
         with _lock:

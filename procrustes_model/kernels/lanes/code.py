@@ -79,13 +79,9 @@ def write_code(shape: Shape) -> tuple[str, list[Key]]:
     valid = lanes.equal(status, float(OK))
     lanes.store(rows("energy", 1), lanes.spell(lanes.choose(valid, energy, float("nan"))))
     ints = lanes.to_ints(cycles)
-    lanes.store(
-        rows("cycles", 1), builder.select(lanes.spell_condition(valid), ints, lanes.integers(-1))
-    )
+    lanes.store(rows("cycles", 1), builder.select(lanes.spell_condition(valid), ints, lanes.integers(-1)))
     said = lanes.to_ints(status)
-    lanes.store(
-        rows("status", 1), builder.select(lanes.spell_condition(left), lanes.integers(LEFT), said)
-    )
+    lanes.store(rows("status", 1), builder.select(lanes.spell_condition(left), lanes.integers(LEFT), said))
     with builder.if_then(builder.icmp_unsigned("!=", given["accesses"], given["accesses"].type(None))):
         columns = [words for level in counts.accesses for tensor in level for words in tensor]
         lanes.store_columns(rows("accesses", len(columns)), len(columns), columns)
@@ -159,10 +155,11 @@ class LaneCode:
         if rest == 0:
             return
         tail = slice(whole * LANES, None)
-        padded = NestArrays(*(np.repeat(array[tail][:1], LANES, axis=0) for array in nests))
-        for array, part in zip(padded, nests, strict=True):
-            array[:rest] = part[tail]
-        room = tuple(np.empty((LANES if len(result) else 0, *result.shape[1:]), result.dtype) for result in results)
+        rows = np.minimum(np.arange(LANES), rest - 1) + whole * LANES
+        padded = NestArrays(nests.temporal[rows], nests.order[rows], nests.spatial[rows], nests.keep[rows])
+        room = tuple(
+            np.empty((LANES if len(result) else 0, *result.shape[1:]), result.dtype) for result in results
+        )
         self._call(numbers, padded, room, 1)
         for result, part in zip(results, room, strict=True):
             if len(result):

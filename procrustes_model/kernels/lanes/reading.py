@@ -97,7 +97,9 @@ def _read_places(
     ]
 
 
-def _doubt_all_but_ones(lanes: Lanes, pointer: Any, width: int, first: int, count: int, doubts: _Doubts) -> None:
+def _doubt_all_but_ones(
+    lanes: Lanes, pointer: Any, width: int, first: int, count: int, doubts: _Doubts
+) -> None:
     """Doubt all lanes where any has numbers that are not 1, where hardly any mapping has others."""
     builder, one = lanes.builder, lanes.integers(1)
     if count < LANES:
@@ -138,7 +140,9 @@ def read_nests(lanes: Lanes, shape: Shape, inputs: Inputs) -> Nests:
     for level in range(shape.levels - 1, -1, -1):
         start = [lanes.multiply(*both) for both in zip(loops.below[0], loops.spread[level], strict=True)]
         loops.start.insert(0, start)
-        loops.below.insert(0, [lanes.multiply(*both) for both in zip(start, loops.factor[level], strict=True)])
+        loops.below.insert(
+            0, [lanes.multiply(*both) for both in zip(start, loops.factor[level], strict=True)]
+        )
     kept = lanes.load_conditions(inputs.keep, shape.levels * shape.tensors)
     keep = [kept[level * shape.tensors : (level + 1) * shape.tensors] for level in range(shape.levels)]
     return Nests(loops, used, keep, doubts.condition())

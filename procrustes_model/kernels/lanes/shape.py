@@ -116,8 +116,16 @@ def _is_plain(problem: ProblemArrays, machine: MachineArrays, rules: RuleArrays)
 def _is_exact(problem: ProblemArrays, machine: MachineArrays) -> bool:
     """Say whether the numbers of a design are exact as doubles."""
     limited = machine.capacity != UNLIMITED
-    rooms = [int(machine.capacity[level]) * int(machine.word_bits[level]) for level in np.flatnonzero(limited)]
-    numbers = (problem.computes, *machine.fanout.ravel(), *problem.term_coefficient, machine.bits.max(), *rooms)
+    rooms = [
+        int(machine.capacity[level]) * int(machine.word_bits[level]) for level in np.flatnonzero(limited)
+    ]
+    numbers = (
+        problem.computes,
+        *machine.fanout.ravel(),
+        *problem.term_coefficient,
+        machine.bits.max(),
+        *rooms,
+    )
     return all(int(number) < LIMIT for number in numbers)
 
 
@@ -160,7 +168,7 @@ Key = tuple[str, tuple[int, ...]]
 
 _NUMBERS: dict[str, Callable[[ProblemArrays, MachineArrays, tuple[int, ...]], float]] = {
     "bounds": lambda problem, _, at: problem.bounds[at],
-    "computes": lambda problem, _, at: problem.computes,
+    "computes": lambda problem, *_: problem.computes,
     "fanout": lambda _, machine, at: machine.fanout[at],
     "room": lambda _, machine, at: float(machine.capacity[at]) * float(machine.word_bits[at]),
     "bits": lambda _, machine, at: machine.bits[at],
@@ -172,8 +180,8 @@ _NUMBERS: dict[str, Callable[[ProblemArrays, MachineArrays, tuple[int, ...]], fl
     "computing": lambda problem, machine, _: float(problem.computes) * machine.compute_price[DONE],
     "served_computing": lambda problem, machine, _: float(problem.computes) * machine.served_compute,
     "used_power": lambda _, machine, at: machine.used_power[at],
-    "power": lambda _, machine, at: machine.power,
-    "cycles_per_compute": lambda _, machine, at: machine.cycles_per_compute,
+    "power": lambda _, machine, *__: machine.power,
+    "cycles_per_compute": lambda _, machine, *__: machine.cycles_per_compute,
 }
 
 

@@ -198,7 +198,9 @@ class Lanes:
     def share(self, pointer: Any, index: int) -> Value:
         """Return a number of a table, the same in all lanes."""
         at = self.builder.gep(pointer, [INT(index)])
-        one = self.builder.insert_element(ir.Constant(_FLOATS, ir.Undefined), self.builder.load(at), _INDEX(0))
+        one = self.builder.insert_element(
+            ir.Constant(_FLOATS, ir.Undefined), self.builder.load(at), _INDEX(0)
+        )
         return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INDEX, LANES), [0] * LANES))
 
     # Columns of an array of rows, one row a lane.
@@ -236,7 +238,9 @@ class Lanes:
         if count < LANES:
             return [self._gather(pointer, width, first + i) for i in range(count)]
         columns: dict[int, Any] = {}
-        for start, rows in zip(_cover(first, count), self.load_rows(pointer, width, first, count), strict=True):
+        for start, rows in zip(
+            _cover(first, count), self.load_rows(pointer, width, first, count), strict=True
+        ):
             columns |= {start + i: column for i, column in enumerate(self._transpose(rows))}
         return [columns[first + i] for i in range(count)]
 
