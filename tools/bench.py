@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import astuple
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -33,6 +34,8 @@ from bench_work import (
 )
 
 from procrustes_model import evaluate_batch, load_architecture, load_mapping, load_problem, load_sparsity
+from procrustes_model.model import lanes
+from procrustes_model.model.batch import BatchResult
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.problem import Problem
 from tests.naive import dense as naive
@@ -51,14 +54,31 @@ def seconds(work: Work, rounds: int, name: str = "") -> float:
 
 
 def bench_batch(mappings: int) -> None:
-    """Time `evaluate_batch` on a 3-level, 7-dimension, 3-tensor convolution."""
+    """Time `evaluate_batch` on a 3-level, 7-dimension, 3-tensor convolution: on lanes, and one by one."""
     machine, problem = roomy_machine(), convolution(P=14, Q=14, C=256, K=256)
     nests = random_nests(machine, problem, mappings)
-    if not evaluate_batch(machine, problem, *nests).valid.all():
+
+    def evaluate_all() -> BatchResult:
+        return evaluate_batch(machine, problem, *nests)
+
+    worth = lanes.WORTH
+    lanes.WORTH = sys.maxsize
+    one_by_one = evaluate_all()
+    alone = seconds(evaluate_all, 5, f"batch of {mappings}, one by one")
+    lanes.WORTH = 0
+    making = processor_time(evaluate_all)
+    spent = seconds(evaluate_all, 9, f"batch of {mappings}")
+    result = evaluate_all()
+    lanes.WORTH = worth
+    if not result.valid.all():
         raise RuntimeError("a drawn mapping was not evaluated")
-    spent = seconds(lambda: evaluate_batch(machine, problem, *nests), 9, f"batch of {mappings}")
+    for array, other in zip(astuple(result), astuple(one_by_one), strict=True):
+        np.testing.assert_array_equal(array, other)
     print(f"evaluate_batch: {mappings:,} mappings of a convolution (3 levels, 7 dimensions, 3 tensors)")
     print(f"  {mappings / spent:,.0f} mappings per second on one core, all counts included")
+    print(
+        f"  ratio to one by one: {alone / spent:.1f}; {making - spent:.2f} s once to make code for the shape"
+    )
 
 
 def bench_against_naive(mappings: int) -> None:

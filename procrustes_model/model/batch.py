@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,9 +16,13 @@ from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.dense.nest import are_well_formed
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
 from procrustes_model.model.design import Design
+from procrustes_model.model.lanes import DesignOnLanes
 from procrustes_model.model.sparse.buffers import Memo, SparseBuffers, make_buffers
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.steps import evaluate_block
+
+if TYPE_CHECKING:
+    from procrustes_model.kernels.lanes.code import LaneCode
 
 DENSE_BLOCK, SPARSE_BLOCK = 512, 1024
 """Mappings evaluated at a time: enough to hide the cost of calls, few enough to stay in cache."""
@@ -141,6 +145,10 @@ class BatchEvaluator:
 
     design: Design
     _workers: list[_Worker] = field(default_factory=list, repr=False)
+    _lanes: DesignOnLanes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_lanes", DesignOnLanes(self.design))
 
     def evaluate(
         self,
@@ -177,36 +185,35 @@ class BatchEvaluator:
             np.ascontiguousarray(spatial, np.int64),
             np.ascontiguousarray(keep, np.bool_),
         )
-        make_accesses = _make_expected if isinstance(self.design, SparseDesign) else _make_whole
         levels, tensors = self.design.machine.bits.shape
         _check_arrays(nests, levels, len(self.design.problem.bounds), tensors)
         if last is not None and self.design.rules.forgetful:
             raise ValueError(f"{WHOLE_ONLY}: last must be None")
         passes = None if last is None else _check_last(nests, np.ascontiguousarray(last, np.int64))
         mappings = len(nests.temporal)
-        listed = mappings if accesses else 0
-        result = BatchResult(
-            energy_pj=np.empty(mappings),
-            cycles=np.empty(mappings, np.int64),
-            accesses=make_accesses((listed, levels, tensors, 3)),
-            imbalance=np.ones(mappings),
-            status=np.empty(mappings, np.int64),
-        )
+        code = self._lanes.code(mappings) if passes is None else None
+        if code is None:
+            _check_nests(nests)
+        result = _make_result(mappings, self._make_accesses(mappings if accesses else 0))
         threads = max(1, threads)
         while len(self._workers) < threads:
             self._workers.append(self._make_worker())
         if threads == 1:
-            _evaluate_range(self._workers[0], nests, passes, result, 0, mappings)
+            _evaluate_range(self._workers[0], code, nests, passes, result, 0, mappings)
             return result
         edges = [mappings * i // threads for i in range(threads + 1)]
         with ThreadPoolExecutor(threads) as pool:
             futures = [
-                pool.submit(_evaluate_range, worker, nests, passes, result, first, end)
+                pool.submit(_evaluate_range, worker, code, nests, passes, result, first, end)
                 for worker, (first, end) in zip(self._workers, pairwise(edges), strict=False)
             ]
             for future in futures:
                 future.result()
         return result
+
+    def _make_accesses(self, mappings: int) -> Ints | Floats:
+        shape = (mappings, *self.design.machine.bits.shape, 3)
+        return np.empty(shape) if isinstance(self.design, SparseDesign) else np.empty(shape, np.int64)
 
     def _make_worker(self) -> _Worker:
         if isinstance(self.design, SparseDesign):
@@ -215,16 +222,8 @@ class BatchEvaluator:
         return _DenseWorker(self.design, (levels, len(self.design.problem.bounds), tensors))
 
 
-def _make_whole(shape: tuple[int, ...]) -> Ints:
-    return np.empty(shape, np.int64)
-
-
-def _make_expected(shape: tuple[int, ...]) -> Floats:
-    return np.empty(shape, np.float64)
-
-
 def _check_arrays(nests: NestArrays, levels: int, dimensions: int, tensors: int) -> None:
-    """Raise ValueError for arrays that kernels must not see."""
+    """Raise ValueError for arrays of other shapes."""
     mappings = len(nests.temporal)
     expected = {
         "temporal": (mappings, levels, dimensions),
@@ -235,6 +234,10 @@ def _check_arrays(nests: NestArrays, levels: int, dimensions: int, tensors: int)
     for name, shape in expected.items():
         if getattr(nests, name).shape != shape:
             raise ValueError(f"{name} has shape {getattr(nests, name).shape}, expected {shape}")
+
+
+def _check_nests(nests: NestArrays) -> None:
+    """Raise ValueError for mappings that kernels must not see."""
     positive, ordered = are_well_formed(nests)
     if not positive:
         raise ValueError("factors must be positive")
@@ -257,10 +260,56 @@ def _blocks(first: int, end: int, size: int) -> Iterator[slice]:
 
 
 def _evaluate_range(
-    worker: _Worker, nests: NestArrays, passes: Ints | None, result: BatchResult, first: int, end: int
+    worker: _Worker,
+    code: tuple[LaneCode, Floats] | None,
+    nests: NestArrays,
+    passes: Ints | None,
+    result: BatchResult,
+    first: int,
+    end: int,
 ) -> None:
-    """Evaluate mappings `first` to `end` block by block into `result`."""
+    """Evaluate mappings `first` to `end` into `result`: on lanes, and block by block what is left."""
     size = SPARSE_BLOCK if isinstance(worker, _SparseWorker) else DENSE_BLOCK
+    if code is not None:
+        for rows in _evaluate_on_lanes(code, nests, result, slice(first, end), size):
+            part = _take(nests, rows)
+            _check_nests(part)
+            some = _make_result(len(rows), np.empty_like(result.accesses[: len(rows)]))
+            worker.evaluate(part, None, some, slice(0, len(rows)))
+            result.energy_pj[rows], result.cycles[rows] = some.energy_pj, some.cycles
+            result.status[rows] = some.status
+            if len(some.accesses):
+                result.accesses[rows] = some.accesses
+        return
     for block in _blocks(first, end, size):
-        part = NestArrays(nests.temporal[block], nests.order[block], nests.spatial[block], nests.keep[block])
+        part = _take(nests, block)
         worker.evaluate(part, None if passes is None else passes[block], result, block)
+
+
+def _take(nests: NestArrays, which: slice | Ints) -> NestArrays:
+    """Return some of the mappings."""
+    return NestArrays(nests.temporal[which], nests.order[which], nests.spatial[which], nests.keep[which])
+
+
+def _make_result(mappings: int, accesses: Ints | Floats) -> BatchResult:
+    """Return room for the results of mappings, and of their accesses."""
+    return BatchResult(
+        energy_pj=np.empty(mappings),
+        cycles=np.empty(mappings, np.int64),
+        accesses=accesses,
+        imbalance=np.ones(mappings),
+        status=np.empty(mappings, np.int64),
+    )
+
+
+def _evaluate_on_lanes(
+    code: tuple[LaneCode, Floats], nests: NestArrays, result: BatchResult, where: slice, size: int
+) -> Iterator[Ints]:
+    """Evaluate mappings on lanes; yield which are left to other kernels, at most `size` at a time."""
+    made, numbers = code
+    accesses = cast("Ints", result.accesses[where])
+    status = result.status[where]
+    made.run(numbers, _take(nests, where), result.energy_pj[where], result.cycles[where], accesses, status)
+    left = np.flatnonzero(status < 0) + where.start
+    for block in _blocks(0, len(left), size):
+        yield left[block]
