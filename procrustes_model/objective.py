@@ -174,13 +174,44 @@ def parse_objective(given: str | Objective) -> Objective:
         raise _unknown(given)
     head, *tail = given.split(",")
     objective = OBJECTIVES.get(head.strip()) or _parse_product(head, given)
+    limits = _read_limits(tail)
+    if limits is None:
+        raise _unknown(given)
+    return replace(objective, **limits)  # type: ignore[arg-type]  # the names are those of two floats
+
+
+def _read_limits(parts: list[str]) -> dict[str, float] | None:
+    """Return limits by the attribute that holds them; None where a text is none, or one comes twice."""
     limits: dict[str, float] = {}
-    for part in tail:
+    for part in parts:
         match = _LIMIT.fullmatch(part)
         if match is None or f"most_{match[1]}" in limits:
-            raise _unknown(given)
+            return None
         limits[f"most_{match[1]}"] = float(match[2])
-    return replace(objective, **limits)  # type: ignore[arg-type]  # the names are those of two floats
+    return limits
+
+
+def parse_limits(given: str | Objective | None) -> Objective:
+    """Return the energy-delay product within limits, by which a search for a front is ordered.
+
+    Parameters
+    ----------
+    given : str, Objective or None
+        Limits, with commas between them: ``cycles<=200000, energy<=5e9`` (pJ). None: there are none.
+
+    Raises
+    ------
+    SpecError
+        When the text is something else, or a number is out of range.
+    """
+    if isinstance(given, Objective):
+        return given
+    limits = {} if given is None else _read_limits(given.split(",")) if isinstance(given, str) else None
+    if limits is None:
+        raise SpecError(
+            Issue(f"'{str(given)[:80]}' are no limits", "cycles<=200000, or cycles<=200000, energy<=5e9 (pJ)")
+        )
+    return replace(OBJECTIVES["edp"], **limits)  # type: ignore[arg-type]  # as above
 
 
 def _parse_product(head: str, given: str) -> Objective:

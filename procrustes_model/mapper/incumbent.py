@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
-from procrustes_model.kernels.search.arrays import Goal
+from procrustes_model.kernels.search.arrays import SLACK, Goal
 from procrustes_model.kernels.search.goal import (
     energy_limit,
     is_better,
@@ -20,6 +21,9 @@ from procrustes_model.kernels.search.goal import (
 from procrustes_model.mapper.deadline import Deadline
 from procrustes_model.mapper.result import Improvement
 from procrustes_model.objective import Objective
+
+
+_NO_FRONT = np.zeros((0, 2))
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class Incumbent:
         they are on *dynamic* energy.
     """
 
+    seeks_front: ClassVar[bool] = False
+
     objective: Objective
     deadline: Deadline = field(default_factory=Deadline)
     report: Callable[[Progress], None] | None = None
@@ -102,6 +108,21 @@ class Incumbent:
         """What a better mapping must beat."""
         return self._goal(self.value, self.energy)
 
+    @property
+    def walking_goal(self) -> Goal:
+        """What random walks try to beat."""
+        return self.goal
+
+    @property
+    def ceiling(self) -> float:
+        """The objective above which nothing is of interest."""
+        return math.inf if self.seeks_front else self.value
+
+    @property
+    def improvable(self) -> float:
+        """The bound of the objective above which nothing is better, nor as good in cycles with less energy."""
+        return self.ceiling if self.objective.energy_power == 0 else self.ceiling * (1 - SLACK)
+
     def _goal(self, value: float = math.inf, energy: float = math.inf) -> Goal:
         aim = self.objective
         return Goal(
@@ -112,6 +133,7 @@ class Incumbent:
             float(aim.most_cycles),
             float(aim.most_energy),
             float(self.power),
+            _NO_FRONT,
         )
 
     def score(self, energy: float, cycles: float) -> float:
@@ -130,6 +152,20 @@ class Incumbent:
         """Return N lower bounds of the objective; see `score_bound`."""
         return self.score_all(np.maximum(0.0, dynamic + self.power * cycles), cycles)
 
+    def reaches(self, energy: float, cycles: float, dynamic: float, least_cycles: float) -> bool:
+        """Say whether a mapping comes to lower bounds on dynamic energy and cycles: nothing there is better.
+
+        Parameters
+        ----------
+        energy, cycles : float
+            Of the mapping.
+        dynamic, least_cycles : float
+        """
+        if self.objective.energy_power == 0 or self.seeks_front:  # neither makes up for the other
+            bound = dynamic + self.power * cycles
+            return cycles == least_cycles and energy * (1 - SLACK) <= bound
+        return self.score(energy, cycles) * (1 - SLACK) <= self.score_bound(dynamic, least_cycles)
+
     def excludes(self, dynamic: float, cycles: float) -> bool:
         """Say whether no mapping with at least this dynamic energy and these cycles can be better."""
         return dynamic > energy_limit(self.goal, float(cycles))
@@ -137,6 +173,10 @@ class Incumbent:
     def may_beat(self, dynamic: Floats, cycles: Floats) -> Bools:
         """Say of N lower bounds on dynamic energy and cycles whether they may belong to a better mapping."""
         return may_be_better(self.goal, np.ascontiguousarray(dynamic), np.ascontiguousarray(cycles))
+
+    def may_improve(self, dynamic: Floats, cycles: Floats) -> Bools:
+        """Say the same, but of what is no more than as good as the best so far: that is not searched again."""
+        return np.isfinite(dynamic) & (self.score_bounds(dynamic, cycles) <= self.improvable)
 
     def offer(self, energy: float, cycles: float, nests: NestArrays, last: Ints | None = None) -> None:
         """Take a mapping, with factors in last passes or None, if it is better than the best so far."""

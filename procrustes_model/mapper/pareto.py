@@ -1,16 +1,15 @@
-"""The Pareto front of energy against cycles."""
+"""The Pareto front of energy against cycles, in one search."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
-from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.front import FrontIncumbent
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.request import FrontRequest
 from procrustes_model.mapper.result import SearchResult
 from procrustes_model.mapper.task import compile_labels, make_task
-from procrustes_model.objective import OBJECTIVES
+from procrustes_model.objective import parse_limits
 from procrustes_model.options import verb
 
 
@@ -18,7 +17,7 @@ from procrustes_model.options import verb
 def find_pareto_front(request: FrontRequest) -> tuple[SearchResult, ...]:
     """Find all mappings to which no other is preferable in both energy and cycles, one for each pair.
 
-    The time limit is that of all searches together; the front is cut short where it is over.
+    A KeyboardInterrupt stops the search, which then returns the points so far.
 
     Returns
     -------
@@ -27,23 +26,22 @@ def find_pareto_front(request: FrontRequest) -> tuple[SearchResult, ...]:
 
     Notes
     -----
-    Each point has the least energy of all mappings that take fewer cycles than the point before.
+    Each point has the least energy of all mappings that take fewer cycles than the point before. A search
+    that is cut says of each how much less there may be.
     """
     task = make_task(request)
-    deadline = task.space.deadline
-    front: list[SearchResult] = []
-    objective, fewest = OBJECTIVES["energy"], math.inf
-    while len(front) < request.points and fewest > 1 and not (front and deadline.late):
-        incumbent = Incumbent(objective, deadline, request.progress, task.space.power)
-        certificate = Optimal(task.space, incumbent, task.threads, before_labels=compile_labels).run(
-            request.seed
-        )
-        if incumbent.nests is None:
-            break
-        found = task.conclude(incumbent, certificate, "optimal")
-        if front and front[-1].result.energy_pj >= found.result.energy_pj:
-            front.pop()
-        front.append(found)
-        fewest = incumbent.cycles
-        objective = replace(objective, most_cycles=max(1.0, fewest - 1))
-    return tuple(front)
+    space = task.space
+    front = FrontIncumbent(parse_limits(request.limits), space.deadline, request.progress, space.power)
+    search = Optimal(space, front, task.threads, before_labels=compile_labels)
+    interrupted = False
+    try:
+        certificate = search.run(request.seed)
+    except KeyboardInterrupt:
+        if not front.points:
+            raise
+        interrupted, certificate = True, search.cut_short()
+    found = []
+    for point, best_of, proof in front.certify(certificate)[: request.points]:
+        alone = replace(front, objective=best_of, energy=point.energy, cycles=point.cycles, nests=point.nests)
+        found.append(task.conclude(alone, proof, "optimal", interrupted=interrupted))
+    return tuple(found)

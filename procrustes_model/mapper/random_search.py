@@ -163,7 +163,9 @@ def search_random(
             runs = []
             for first, count, steps in batch:
                 seeds = [(seed << 20) + first + i for i in range(count)]
-                runs.append(pool.submit(_walk, space, incumbent.goal, steps, seeds, incumbent.deadline))
+                runs.append(
+                    pool.submit(_walk, space, incumbent.walking_goal, steps, seeds, incumbent.deadline)
+                )
                 done += count * steps
             for run in runs:
                 energy, cycles, valid, nests = run.result()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import SECONDS, SPEC, SWITCH, WHOLE, Form, Source, one_of
-from procrustes_model.objective import OBJECTIVES, Objective, parse_objective
+from procrustes_model.objective import OBJECTIVES, Objective, parse_limits, parse_objective
 from procrustes_model.options import Request, argument, beside, option
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ def _check_objective(given: Any) -> str:
     return str(parse_objective(given))
 
 
+def _check_limits(given: Any) -> str | Objective:
+    parse_limits(given)
+    return given if isinstance(given, Objective) else str(given)
+
+
 def _check_by_tensor(given: Any) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
         raise ValueError
@@ -39,6 +44,7 @@ def _check_by_tensor(given: Any) -> Mapping[str, Any]:
 
 
 _OBJECTIVE = Form("text", _check_objective, metavar="|".join(OBJECTIVES), words=tuple(OBJECTIVES))
+_LIMITS = Form("text", _check_limits)
 _BY_TENSOR = Form("a mapping by tensor", _check_by_tensor)
 _DENSITIES = Form(
     "a mapping by tensor, or text such as 'W=0.1,X=0.5'",
@@ -213,4 +219,10 @@ class FrontRequest(MapperRequest):
     """What `find_pareto_front` is asked."""
 
     _: KW_ONLY
-    points: int = option(100, WHOLE, "Most points to find, from least energy on.", least=1)
+    points: int = option(100, WHOLE, "Most points to return, from least energy on.", least=1)
+    limits: str | Objective | None = option(
+        None,
+        _LIMITS,
+        "What points of the front may take at most: 'cycles<=200000, energy<=5e9' (pJ).",
+        details="See `parse_limits`.",
+    )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import NestArrays
+from procrustes_model.kernels.dense.arrays import Bools, NestArrays
 from procrustes_model.mapper.space import Space
+from procrustes_model.model.batch import BatchResult
 
 Spread = tuple[tuple[int, ...], ...]
 """By level the spatial factors of all dimensions, x and y together."""
@@ -45,8 +46,8 @@ def list_nests(
             yield spread, temporal, order
 
 
-def least_energies(space: Space) -> dict[tuple[bytes, Spread], float]:
-    """Return the least energy of all valid nests by what levels keep and how they spread."""
+def _evaluate_all(space: Space) -> Iterator[tuple[Bools, list[Spread], BatchResult]]:
+    """Yield for each choice of what levels keep how its nests spread, and what they cost."""
     found = list(list_nests(space))
     nests, dimensions = space.nests(len(found)), len(space.model.bounds)
     for n, (spread, temporal, orders) in enumerate(found):
@@ -62,11 +63,34 @@ def least_energies(space: Space) -> dict[tuple[bytes, Spread], float]:
             ]
             # as many on x as there are in all is not valid, where neither fits
             nests.spatial[n, level] = np.array(fits[0]).T if fits else [spread[level], [1] * dimensions]
-    least: dict[tuple[bytes, Spread], float] = {}
     for keep in space.patterns():
         every = NestArrays(nests.temporal, nests.order, nests.spatial, np.tile(keep, (len(found), 1, 1)))
-        result = space.evaluator.evaluate(*every)
+        yield keep, [spread for spread, _, _ in found], space.evaluator.evaluate(*every)
+
+
+def least_energies(space: Space) -> dict[tuple[bytes, Spread], float]:
+    """Return the least energy of all valid nests by what levels keep and how they spread."""
+    least: dict[tuple[bytes, Spread], float] = {}
+    for keep, spreads, result in _evaluate_all(space):
         for n in np.flatnonzero(result.status == 0):
-            key = keep.tobytes(), found[n][0]
+            key = keep.tobytes(), spreads[n]
             least[key] = min(least.get(key, math.inf), float(result.energy_pj[n]))
     return least
+
+
+def find_front(space: Space) -> list[tuple[float, float]]:
+    """Return cycles and energy of all valid nests than which none is as good in both and better in one."""
+    found: set[tuple[float, float]] = set()
+    for _, _, result in _evaluate_all(space):
+        good = result.status == 0
+        found |= set(zip(result.cycles[good].tolist(), result.energy_pj[good].tolist(), strict=True))
+    return without_dominated(found)
+
+
+def without_dominated(found: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the pairs of cycles and energy than which none is as good in both and better in one."""
+    front: list[tuple[float, float]] = []
+    for cycles, energy in sorted(found):
+        if not front or energy < front[-1][1]:
+            front.append((cycles, energy))
+    return front

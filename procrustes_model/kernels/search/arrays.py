@@ -359,6 +359,9 @@ class Goal(NamedTuple):
         Cycles that a mapping may take, and energy that it may spend.
     power : float
         Energy that every mapping spends per cycle, which bounds inside the search leave out.
+    front : float64[n, 2]
+        Where a front is sought, cycles and energy of its mappings, fewest cycles first, after a row of no
+        cycles and infinite energy; a new one must not be as bad as one of them in both. Else of no rows.
     """
 
     energy_power: float
@@ -368,3 +371,4 @@ class Goal(NamedTuple):
     most_cycles: float
     most_energy: float
     power: float
+    front: Floats

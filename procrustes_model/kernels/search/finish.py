@@ -22,7 +22,7 @@ from procrustes_model.kernels.pipeline import Scope, evaluate_nests
 from procrustes_model.kernels.search.arrays import UNITS, Goal, Lattice, Model, Orders, Pattern
 from procrustes_model.kernels.search.expand import MEASURED
 from procrustes_model.kernels.search.goal import advance, energy_limit, is_better
-from procrustes_model.kernels.search.labels import BOUND, STEPS
+from procrustes_model.kernels.search.labels import BOUND, STEPS, grow
 
 MEASURED_SCOPE = Scope(known=True, fit=True)
 """Factors and outermost tensors are right as searches make them."""
@@ -148,7 +148,7 @@ def finish(
     goal: Goal,
     bench: Bench,
     counted: Ints,
-) -> tuple[int, int, float, float]:
+) -> tuple[Ints, Floats]:
     """Place the innermost loops and measure each mapping exactly.
 
     Parameters
@@ -172,11 +172,12 @@ def finish(
 
     Returns
     -------
-    row, spread : int
-        The best mapping found; -1 where none is better than the goal.
-    energy, cycles : float
+    found : int64[n, 2]
+        Row and spatial vector of each mapping that is better than the goal and those before it.
+    costs : float64[n, 2]
+        Their energy and cycles.
     """
-    best, spread, energy, cycles = -1, -1, math.inf, math.inf
+    found, costs, n = np.empty((4, 2), np.int64), np.empty((4, 2)), 0
     innermost = len(model.pack) - 1
     for level in range(len(pattern.keep)):
         for t in range(pattern.keep.shape[1]):
@@ -200,9 +201,12 @@ def finish(
                 continue
             label[model.columns.order + innermost] = orders.rows[innermost, loops, 0]
             unpack(model, lattice, orders, parts, label, s, bench.nests, 0)
-            found = measure(model, bench)
+            energy, cycles = measure(model, bench)
             counted[MEASURED] += 1
-            if is_better(goal, found[0], found[1]):
-                best, spread, energy, cycles = i, s, found[0], found[1]
+            if is_better(goal, energy, cycles):
+                if n == len(found):
+                    found, costs = grow(found, costs)
+                found[n, 0], found[n, 1], costs[n, 0], costs[n, 1] = i, s, energy, cycles
+                n += 1
                 goal = advance(goal, energy, cycles)
-    return best, spread, energy, cycles
+    return found[:n], costs[:n]

@@ -1,7 +1,8 @@
 """What is better: the one place in the search that knows objectives.
 
-The objective is ``energy ** a * cycles ** b`` within limits on either. Energies of whole mappings are all
-that they spend; bounds inside the search are on *dynamic* energy, without what is spent per cycle.
+The objective is ``energy ** a * cycles ** b`` within limits on either; where a front is sought, a mapping
+is better that is on it. Energies of whole mappings are all that they spend; bounds inside the search are on
+*dynamic* energy, without what is spent per cycle.
 """
 
 from __future__ import annotations
@@ -50,10 +51,51 @@ def score_all(goal: Goal, energy: Floats, cycles: Floats) -> Floats:
 
 
 @kernel
+def _count_faster(front: Floats, cycles: float) -> int:
+    """Return how many rows of a front take no more cycles."""
+    first, last = 0, len(front)
+    while first < last:
+        middle = (first + last) // 2
+        if front[middle, 0] <= cycles:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
+@kernel
+def front_energy(goal: Goal, cycles: float) -> float:
+    """Return the energy at which a mapping on the front takes no more cycles; infinite without one."""
+    if len(goal.front) == 0:
+        return math.inf
+    return float(goal.front[_count_faster(goal.front, cycles) - 1, 1])
+
+
+@kernel
+def extend_front(front: Floats, energy: float, cycles: float) -> Floats:
+    """Return a front (`Goal.front`) with one more mapping, which is on it, and without those it replaces."""
+    first = _count_faster(front, cycles)
+    if front[first - 1, 0] == cycles:
+        first -= 1  # of as many cycles, and so of more energy
+    last = first
+    while last < len(front) and front[last, 1] >= energy:
+        last += 1
+    more = np.empty((first + 1 + len(front) - last, 2))
+    for i in range(first):
+        more[i, 0], more[i, 1] = front[i, 0], front[i, 1]
+    more[first, 0], more[first, 1] = cycles, energy
+    for i in range(last, len(front)):
+        more[first + 1 + i - last, 0], more[first + 1 + i - last, 1] = front[i, 0], front[i, 1]
+    return more
+
+
+@kernel
 def is_better(goal: Goal, energy: float, cycles: float) -> bool:
-    """Say whether a mapping is within the limits and better than the best so far."""
+    """Say whether a mapping is within the limits and better than the best so far, or on the front."""
     if cycles > goal.most_cycles or energy > goal.most_energy:
         return False
+    if len(goal.front) > 0:
+        return energy < front_energy(goal, cycles)
     value = score(goal, energy, cycles)
     if goal.energy_power == 0.0 and value == goal.value:
         return energy < goal.energy
@@ -62,15 +104,19 @@ def is_better(goal: Goal, energy: float, cycles: float) -> bool:
 
 @kernel
 def advance(goal: Goal, energy: float, cycles: float) -> Goal:
-    """Return the goal with another mapping as the best so far."""
+    """Return the goal with another mapping, a better one, as the best so far or on the front."""
+    value, front = score(goal, energy, cycles), goal.front
+    if len(front) > 0:
+        value, energy, front = goal.value, goal.energy, extend_front(front, energy, cycles)
     return Goal(
         goal.energy_power,
         goal.cycles_power,
-        score(goal, energy, cycles),
+        value,
         energy,
         goal.most_cycles,
         goal.most_energy,
         goal.power,
+        front,
     )
 
 
@@ -88,6 +134,8 @@ def energy_limit(goal: Goal, cycles: float) -> float:
         return -math.inf
     elif share == goal.value:
         limit = min(limit, goal.energy)
+    if len(goal.front) > 0:
+        limit = min(limit, front_energy(goal, cycles))
     limit *= 1 + SLACK
     if goal.power > 0.0:
         limit -= goal.power * cycles

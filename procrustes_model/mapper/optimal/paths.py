@@ -199,16 +199,20 @@ class Paths:
         """
         if self.road is None:
             return queue
+        incumbent, ways = self.incumbent, []
+        for i, (_, _, keep) in enumerate(queue):
+            incumbent.share = i / len(queue)
+            incumbent.tell()
+            ways.append(None if incumbent.late else self._decide(keep))
         left = []
-        for i, (bound, number, keep) in enumerate(queue):
-            found, self.incumbent.share = bound, i / len(queue)
-            self.incumbent.tell()
-            if not self.incumbent.late:
-                found = max(bound, self._decide(keep))
-            left.append((found, number, keep))
-        value, aim = self.incumbent.value, self.incumbent.objective
-        most = value if aim.energy_power == 0 else value * (1 - SLACK)
-        left = [row for row in left if math.isfinite(row[0]) and row[0] <= most]
+        for (bound, number, keep), undecided in zip(queue, ways, strict=True):
+            if undecided is not None:
+                undecided = undecided[incumbent.may_improve(undecided[:, 0], undecided[:, 1])]
+                if not len(undecided):
+                    continue
+                bound = max(bound, float(incumbent.score_bounds(undecided[:, 0], undecided[:, 1]).min()))
+            if bound <= incumbent.improvable:
+                left.append((bound, number, keep))
         return sorted(left, key=lambda row: row[:2])
 
     def lay_road(self, keep: Bools) -> tuple[Road, Floats]:
@@ -229,22 +233,22 @@ class Paths:
             least = least + filling[self.inner[:, level]]
         return road, least
 
-    def _decide(self, keep: Bools) -> float:
-        """Return the least that a mapping which keeps `keep` may come to; infinite where none is better."""
+    def _decide(self, keep: Bools) -> Floats:
+        """Return bounds on energy and cycles, float64[n, 2], of the ways that are not decided."""
         incumbent, model = self.incumbent, self.space.model
         road, least = self.lay_road(keep)
         ways = road.ways
         least[ways.units[:, -1] < model.least_units] = math.inf
-        scores = np.full(len(least), math.inf)
-        finite = np.isfinite(least)
-        scores[finite] = incumbent.score_bounds(least[finite], ways.steps[finite])
-        lowest, open_ways = math.inf, 0
-        for way in np.lexsort((np.arange(len(least)), scores))[: int(finite.sum())].tolist():
-            score = float(scores[way])
-            if score * (1 - SLACK) > incumbent.value:
+        hopeful = np.flatnonzero(np.isfinite(least) & incumbent.may_beat(least, ways.steps))
+        scores = incumbent.score_bounds(least[hopeful], ways.steps[hopeful])
+        hopeful = hopeful[np.lexsort((hopeful, scores))]
+        left: list[tuple[float, float]] = []
+        for i, (way, score) in enumerate(zip(hopeful.tolist(), np.sort(scores).tolist(), strict=True)):
+            if score * (1 - SLACK) > incumbent.ceiling:
                 break
-            if incumbent.late or open_ways == OPEN_WAYS:
-                return min(lowest, score)
+            if incumbent.late or len(left) == OPEN_WAYS:
+                left.extend(zip(least[hopeful[i:]].tolist(), ways.steps[hopeful[i:]].tolist(), strict=True))
+                break
             steps = float(ways.steps[way])
             limit = energy_limit(incumbent.goal, steps)
             if least[way] > limit * (1 + ROUNDING):
@@ -253,10 +257,10 @@ class Paths:
             if node == NOWHERE:
                 continue
             if node == CROWDED:
-                lowest, open_ways = min(lowest, score), open_ways + 1
+                left.append((float(least[way]), steps))
             elif not self._comes_to(energy, steps, self._trace(keep, way, node)):
-                lowest, open_ways = min(lowest, incumbent.score_bound(energy, steps)), open_ways + 1
-        return lowest
+                left.append((energy, steps))
+        return np.array(left).reshape(-1, 2)
 
     def _least_computing(self, road: Road) -> Floats:
         """Return by way what serving the compute units costs at least."""
@@ -329,9 +333,7 @@ class Paths:
         aim = incumbent.objective
         if cycles > aim.most_cycles or energy > aim.most_energy:
             return False
-        if aim.energy_power == 0:  # of equals the one with least energy is best
-            return cycles == steps and energy * (1 - SLACK) <= dynamic + incumbent.power * cycles
-        return incumbent.score(energy, cycles) * (1 - SLACK) <= incumbent.score_bound(dynamic, steps)
+        return incumbent.reaches(energy, cycles, dynamic, steps)
 
     def _trace(self, keep: Bools, way: int, node: int) -> NestArrays:
         """Return the nest of a path as a batch of one."""

@@ -246,6 +246,11 @@ class Optimal:
             },
         )
 
+    def cut_short(self) -> Certificate:
+        """Return what is known of a search that was stopped: nothing of what it has not looked at."""
+        self.complete, self.closest = False, min(self.closest, self.incumbent.lower_bound)
+        return self._certify()
+
     def _bound_without_overlap(self, relaxation: Relaxation) -> float:
         """Bound the objective where sliding tiles may come for nothing; by computing alone without prices."""
         if not relaxation.has_prices:
@@ -504,13 +509,13 @@ class Optimal:
         last = self.tables.spatial_points(innermost)
 
         def work(part: slice, tally: Ints) -> list[tuple[int, int, float, float]]:
-            found, bench, mine = [], space.bench(), goal
+            better, bench, mine = [], space.bench(), goal
             size = max(1, FINISHED // max(1, len(last)))
             for first in range(part.start, part.stop, size):
                 if incumbent.late:
                     break
                 rows = slice(first, min(first + size, part.stop))
-                row, spread, energy, cycles = finish(
+                found, costs = finish(
                     space.model,
                     space.lattice,
                     space.orders,
@@ -524,10 +529,10 @@ class Optimal:
                     bench,
                     tally,
                 )
-                if row >= 0:
+                for (row, spread), (energy, cycles) in zip(found.tolist(), costs.tolist(), strict=True):
                     mine = advance(mine, energy, cycles)
-                    found.append((row + rows.start, spread, energy, cycles))
-            return found
+                    better.append((row + rows.start, spread, energy, cycles))
+            return better
 
         for found in self._share_out(work, len(labels), pool):
             for row, spread, energy, cycles in found:
