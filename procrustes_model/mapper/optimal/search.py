@@ -72,6 +72,9 @@ WALKS = 8
 SPARSE_WALKS = 32
 """The same where something is zero, and walks are shorter."""
 
+PATH_WALKS = 4
+"""The same before shortest paths, whose nests are better than what walks find."""
+
 SMALL = 1e12
 """Mappings of a space for which one short walk is enough."""
 
@@ -207,7 +210,8 @@ class Optimal:
         if cost is None:
             ways, length = (1, WALK // 4) if small or self.on_paths else (WALKS, WALK)
         else:
-            ways, length = SPARSE_WALKS, SPARSE_WALK // 10 if small else SPARSE_WALK // 2
+            ways = PATH_WALKS if self.on_paths else SPARSE_WALKS
+            length = SPARSE_WALK // 10 if small else SPARSE_WALK // 2
         if small and size is not None:
             if cost is not None and cost.relaxation.is_valid:
                 length = int(length * (size / SMALL) ** (1 / 3))

@@ -156,7 +156,9 @@ class SparsePaths(Paths):
                     nests.append(nest)
         if nests:
             batch = NestArrays(*(np.concatenate(parts) for parts in zip(*nests, strict=True)))
-            self.walked += len(nests)
+            if self.cost.on_masks:
+                batch = self.cost.most_promising(batch, incumbent)
+            self.walked += len(batch.temporal)
             for part in self.cost.batches(batch):
                 if not incumbent.late:
                     self.cost.choose(part, incumbent)
