@@ -63,8 +63,11 @@ def _ranks(coefficient: Ints) -> tuple[list[int], list[bool]]:
     return ranks, slides
 
 
-def _add_loop(reuse: _Reuse, d: int, rank: int, slides: bool, kind: int) -> _Reuse:
-    """Return the reuse after the loop over `d` is placed outside all before."""
+def _add_loop(reuse: _Reuse, d: int, rank: int, slides: bool, kind: int, loose: bool) -> _Reuse:
+    """Return the reuse after the loop over `d` is placed outside all before.
+
+    `loose`: loops over any rank that slides may go on with a run.
+    """
     if reuse.settled:
         return reuse
     if rank < 0:
@@ -75,7 +78,7 @@ def _add_loop(reuse: _Reuse, d: int, rank: int, slides: bool, kind: int) -> _Reu
         if kind == SIMPLE or (kind != SKEWED and not slides):
             return replace(reuse, settled=True)
         return replace(reuse, rank=-2 if kind == SKEWED else rank, run=(d,))
-    if reuse.rank in (-2, rank):
+    if reuse.rank in (-2, rank) or (loose and slides):
         return replace(reuse, run=(*reuse.run, reuse.between, d), between=frozenset())
     return replace(reuse, settled=True)
 
@@ -91,10 +94,12 @@ def is_dominated(profiles: Profiles, others: Profiles) -> bool:
 class _Walk:
     """Places loops from the innermost outwards and keeps account of what every tensor reuses."""
 
-    def __init__(self, loops: Sequence[int], coefficient: Ints, kind: Ints, may_follow: MayFollow) -> None:
+    def __init__(
+        self, loops: Sequence[int], coefficient: Ints, kind: Ints, may_follow: MayFollow, *, loose: bool
+    ) -> None:
         self.tensors = range(len(coefficient))
         self.ranks = [_ranks(coefficient[t]) for t in self.tensors]
-        self.kind, self.may_follow = kind, may_follow
+        self.kind, self.may_follow, self.loose = kind, may_follow, loose
         # a tensor that no loop moves is settled: all loops are inside its innermost relevant one
         self.start = tuple(_Reuse(settled=all(self.ranks[t][0][d] < 0 for d in loops)) for t in self.tensors)
 
@@ -111,7 +116,7 @@ class _Walk:
     def add(self, reuse: tuple[_Reuse, ...], d: int) -> tuple[_Reuse, ...]:
         """Return what is reused after the loop over `d` is placed outside all before."""
         return tuple(
-            _add_loop(reuse[t], d, self.ranks[t][0][d], self.ranks[t][1][d], int(self.kind[t]))
+            _add_loop(reuse[t], d, self.ranks[t][0][d], self.ranks[t][1][d], int(self.kind[t]), self.loose)
             for t in self.tensors
         )
 
@@ -134,7 +139,9 @@ class _Walk:
         return tuple(one.profile() for one in reuse)
 
 
-def list_orders(loops: Sequence[int], coefficient: Ints, kind: Ints, may_follow: MayFollow) -> list[Order]:
+def list_orders(
+    loops: Sequence[int], coefficient: Ints, kind: Ints, may_follow: MayFollow, *, loose: bool = False
+) -> list[Order]:
     """Return one order, innermost first, for each way of reuse that no other makes superfluous.
 
     Parameters
@@ -146,13 +153,15 @@ def list_orders(loops: Sequence[int], coefficient: Ints, kind: Ints, may_follow:
         SIMPLE, SLIDING or SKEWED.
     may_follow : callable
         Whether a dimension may be the next loop outwards while others of a list are still to be placed.
+    loose : bool
+        Whether loops over any rank that slides may go on with a run (`overlap: innermost`).
 
     Returns
     -------
     list of tuple of int
         Empty where no order is allowed.
     """
-    walk = _Walk(loops, coefficient, kind, may_follow)
+    walk = _Walk(loops, coefficient, kind, may_follow, loose=loose)
     found: dict[Profiles, Order] = {}
 
     def place(rest: list[int], order: Order, reuse: tuple[_Reuse, ...]) -> None:
@@ -172,15 +181,15 @@ def list_orders(loops: Sequence[int], coefficient: Ints, kind: Ints, may_follow:
 
 
 def group_orders(
-    loops: Sequence[int], coefficient: Ints, kind: Ints, may_follow: MayFollow
+    loops: Sequence[int], coefficient: Ints, kind: Ints, may_follow: MayFollow, *, loose: bool = False
 ) -> dict[Order, dict[Order, Profiles]]:
     """Return all orders that are allowed, each under the one of `list_orders` that reuses no less.
 
     The parameters are those of `list_orders`. With each order comes what it reuses itself.
     """
-    walk = _Walk(loops, coefficient, kind, may_follow)
+    walk = _Walk(loops, coefficient, kind, may_follow, loose=loose)
     groups: dict[Order, dict[Order, Profiles]] = {
-        order: {} for order in list_orders(loops, coefficient, kind, may_follow)
+        order: {} for order in list_orders(loops, coefficient, kind, may_follow, loose=loose)
     }
     profiles = {order: walk.profiles(order) for order in groups}
     for order in itertools.permutations(loops):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -54,6 +54,7 @@ MOST_DIMENSIONS = 16
 """Tables hold an entry for every set of dimensions."""
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 def _classes(model: Model) -> tuple[Ints, Ints]:
@@ -74,8 +75,17 @@ def _classes(model: Model) -> tuple[Ints, Ints]:
     return kind, members
 
 
-_OrderKey = tuple[tuple[int, ...], tuple[int, ...], bytes, bytes, bytes]
-_Lister = Callable[[tuple[int, ...], Ints, Ints, MayFollow], R]
+_OrderKey = tuple[tuple[int, ...], tuple[int, ...], bytes, bytes, bytes, bool]
+
+
+class _Lister(Protocol[R_co]):
+    """Lists or groups orders."""
+
+    def __call__(
+        self, loops: Sequence[int], coefficient: Ints, kind: Ints, may_follow: MayFollow, *, loose: bool
+    ) -> R_co: ...
+
+
 _ORDERS: dict[_OrderKey, list[Order]] = {}
 _GROUPS: dict[_OrderKey, dict[Order, dict[Order, Profiles]]] = {}
 _MOST_KNOWN = 2**14
@@ -96,9 +106,9 @@ def _find_orders(
 
     `before`: bool[D, D], whether the first dimension's loop must lie outside the second's.
     """
-    coefficient, kind = model.coefficient, model.kind
+    coefficient, kind, loose = model.coefficient, model.kind, bool(model.rules.forgetful)
     named = tuple(d for d in range(len(before)) if loops >> d & 1)
-    key = (named, coefficient.shape, coefficient.tobytes(), kind.tobytes(), before.tobytes())
+    key = (named, coefficient.shape, coefficient.tobytes(), kind.tobytes(), before.tobytes(), loose)
     if key not in known:
 
         def may_follow(d: int, rest: list[int]) -> bool:
@@ -107,7 +117,7 @@ def _find_orders(
 
         if len(known) >= most:
             known.clear()
-        known[key] = find(named, coefficient, kind, may_follow)
+        known[key] = find(named, coefficient, kind, may_follow, loose=loose)
     return known[key]
 
 

@@ -32,11 +32,13 @@ from procrustes_model.kernels.search.path_arrays import (
     CHARGED,
     FIRST,
     LEVEL,
+    LOOSE,
     REACHED,
     STEP,
     TENSOR,
     TILE,
     Road,
+    Trails,
 )
 from procrustes_model.kernels.search.path_links import (
     NEW,
@@ -46,6 +48,7 @@ from procrustes_model.kernels.search.path_links import (
     link_energy,
     side_words,
 )
+from procrustes_model.kernels.search.path_loose import hope_loosely, loosen, name_run, slide_loosely
 
 OPEN = 96
 """Continuations of a run that are looked at; with more it is taken to go on."""
@@ -134,19 +137,14 @@ def _may_match(
 
 
 @kernel
-def _name_run(runs: Ints, most: int) -> int:
-    """Return the number of the run in the row before the last, entered if it is new; -1 without room."""
-    asked = runs[len(runs) - 2]
-    for i in range(min(most, len(runs) - 2)):
-        new = runs[i, TENSOR] < 0
-        same = True
-        for k in range(runs.shape[1]):
-            if new:
-                runs[i, k] = asked[k]
-            same = same and runs[i, k] == asked[k]
-        if same:
-            return i
-    return -1
+def _keep_move(trails: Trails, before: int, node: int, cost: float) -> None:
+    """Keep the move from one node to another, where moves are kept."""
+    if before >= 0 and len(trails.edge_from):
+        move = trails.edges[0]
+        if move < len(trails.edge_from):
+            trails.edge_from[move], trails.edge_to[move] = before, node
+            trails.edge_cost[move] = cost - trails.cost[before]
+        trails.edges[0] = move + 1
 
 
 @kernel
@@ -159,8 +157,11 @@ def _enter(road: Road, count: int, point: int, state: int, cost: float, level: i
         if trails.state[node] == state:
             if cost < trails.cost[node]:
                 trails.cost[node], trails.before[node] = cost, before
+            _keep_move(trails, before, node, cost)
             return count
         node = trails.beside[node]
+    _keep_move(trails, before, count, cost)
+    trails.final[count] = math.inf
     trails.cost[count], trails.state[count], trails.point[count] = cost, state, point
     trails.level[count], trails.before[count] = level, before
     trails.beside[count], trails.heads[side, point] = trails.heads[side, point], count
@@ -168,14 +169,15 @@ def _enter(road: Road, count: int, point: int, state: int, cost: float, level: i
 
 
 @kernel
-def _settle(model: Model, road: Road, way: int, level: int, point: int, state: int, t: int) -> float:
+def settle(model: Model, road: Road, way: int, level: int, point: int, state: int, t: int) -> float:
     """Return the energy of all pending tiles of a tensor when a loop outside `point` moves it as a whole."""
     terrain = road.terrain
     visits = model.computes / (terrain.volume[point] * road.ways.units[way, level])
     none = road.trails.runs[len(road.trails.runs) - 1]
     energy = 0.0
     for c in range(level + 1, len(model.pack)):
-        if (state >> terrain.shift[t, c]) & terrain.mask[t] == 1:
+        code = (state >> terrain.shift[t, c]) & terrain.mask[t]
+        if code == 1 or (code == terrain.mask[t] and model.rules.forgetful):
             words = math.floor(terrain.tile[t, point - road.inside[level] + road.inside[c]] * visits + 0.5)
             different = road.shared[c, t]
             if different < 0:
@@ -195,7 +197,7 @@ def _spread_twice(road: Road, way: int, level: int, d: int, e: int) -> bool:
 
 
 @kernel
-def _slide(
+def slide(
     model: Model, road: Road, way: int, level: int, point: int, after: int, state: int, t: int, d: int
 ) -> tuple[float, int]:  # fmt: skip
     """Let a loop over `d`, which takes a path from `point` to `after`, move the tiles of a sliding tensor.
@@ -209,6 +211,7 @@ def _slide(
     """
     terrain, value, inside, runs = road.terrain, road.lattice.value, road.inside, road.trails.runs
     e, f = terrain.partner[t, d], value[after, d] // value[point, d]
+    forgetful = model.rules.forgetful
     visits = model.computes / (terrain.volume[point] * road.ways.units[way, level])
     repeats = visits * (f - 1) / f  # of the loop, without its first iteration
     move = model.problem.coefficient[t, d] * value[point, d]
@@ -219,7 +222,13 @@ def _slide(
         shift = terrain.shift[t, c]
         code = (state >> shift) & mask
         new &= ~(mask << shift)
-        run = runs[code - 2 if code > 1 else len(runs) - 1]
+        begins = forgetful and code == mask  # no loop has moved the tile, but others have been placed
+        run = runs[code - 2 if code > 1 and not begins else len(runs) - 1]
+        if begins or run[LOOSE] > 0:
+            more, code = slide_loosely(model, road, way, level, point, after, t, c, d, code)
+            energy += more
+            new |= code << shift
+            continue
         if code == 0 or (code > 1 and d != run[FIRST] and d != terrain.partner[t, run[FIRST]]):
             continue  # a loop over another rank ends the run
         at = point - inside[level] + inside[c]
@@ -255,7 +264,7 @@ def _slide(
         if several or _may_match(
             model, road, t, asked[FIRST], after, asked[STEP], asked[REACHED], inside[0] - inside[level]
         ):
-            number = _name_run(runs, mask - 1)
+            number = name_run(runs, mask - 2 if forgetful else mask - 1)
             if number >= 0:
                 new |= (number + 2) << shift
             else:  # no room to follow it: the most that it may spare
@@ -273,9 +282,12 @@ def _hope(model: Model, road: Road, way: int, level: int, point: int, state: int
             continue
         for c in range(level + 1, len(model.pack)):
             code = (state >> terrain.shift[t, c]) & terrain.mask[t]
-            if code < 2:
+            if code < 2 or (code == terrain.mask[t] and model.rules.forgetful):
                 continue
             run = road.trails.runs[code - 2]
+            if run[LOOSE] > 0:
+                hope += hope_loosely(model, road, way, level, point, t, c, run)
+                continue
             d = run[FIRST]
             e, at = terrain.partner[t, d], point - road.inside[level] + road.inside[c]
             size = terrain.tile[t, at] // side_words(model, terrain, t, d, value[at, d], value[at, e])
@@ -315,13 +327,16 @@ def _place_loops(
     for t in range(tensors):
         settled[t] = 0.0
         if state & terrain.every[t]:
-            settled[t] = _settle(model, road, way, level, point, state, t)
+            settled[t] = settle(model, road, way, level, point, state, t)
     for d in range(dimensions):
         if not terrain.loops[level, d] or lattice.value[point, d] == model.bounds[d]:
             continue
         spent, rest, slides = cost, state, False
         for t in range(tensors):
-            if model.irrelevant[t, d] or state & terrain.every[t] == 0:
+            if state & terrain.every[t] == 0:
+                continue
+            if model.irrelevant[t, d]:
+                rest = loosen(model, road, level, rest, t)
                 continue
             if terrain.partner[t, d] >= 0:
                 slides = True
@@ -340,7 +355,7 @@ def _place_loops(
             if slides:
                 for t in range(tensors):
                     if not model.irrelevant[t, d] and terrain.partner[t, d] >= 0 and state & terrain.every[t]:
-                        more, new = _slide(model, road, way, level, point, after, new, t, d)
+                        more, new = slide(model, road, way, level, point, after, new, t, d)
                         energy += more
             if energy < math.inf:
                 count = _reach(model, road, way, level, node, after, new, energy, limit - togo[after], count)
@@ -411,6 +426,7 @@ def find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, 
     """
     trails, levels, points = road.trails, len(model.pack), len(road.fits[0])
     _prepare(model, road, way)
+    trails.edges[0] = 0
     cost = model.base + compute_energy(model, road, way, levels, 0)
     cost += compute_energy(model, road, way, levels - 1, 0)
     start, count = road.inside[levels - 1], 0
@@ -420,6 +436,7 @@ def find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, 
     best, end, crowded = math.inf, NOWHERE, False
     for level in range(levels - 1, -1, -1):
         heads = trails.heads[level & 1]
+        trails.edge_start[level] = trails.edges[0]
         for point in range(road.inside[level], points if count else 0):
             node = heads[point]
             heads[point] = -1
@@ -430,11 +447,13 @@ def find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, 
                 elif level == 0 and point == points - 1 and road.fits[0, point]:
                     cost = trails.cost[node]
                     for t in range(len(model.kind)):
-                        cost += _settle(model, road, way, 0, point, trails.state[node], t)
+                        cost += settle(model, road, way, 0, point, trails.state[node], t)
+                    trails.final[node] = cost - trails.cost[node]
                     if cost < best:
                         best, end = cost, node
                 count = _place_loops(model, road, way, level, node, limit, count)
                 node = trails.beside[node]
+    trails.edges[1] = count
     if crowded:
         return math.inf, CROWDED
     return (best, end) if best <= limit else (math.inf, NOWHERE)

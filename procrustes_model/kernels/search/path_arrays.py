@@ -8,10 +8,15 @@ from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
 from procrustes_model.kernels.jit import by_reference
 from procrustes_model.kernels.search.arrays import Lattice
 
-RUN_COLUMNS = 10
+RUN_COLUMNS = 17
 
-FIRST, TILE, ACROSS, STEP, REACHED, TENSOR, LEVEL, ALONG_AT, ACROSS_AT, CHARGED = range(RUN_COLUMNS)
+FIRST, TILE, ACROSS, STEP, REACHED, TENSOR, LEVEL, ALONG_AT, ACROSS_AT, CHARGED = range(10)
 """Columns of `Trails.runs`."""
+
+LOOSE, OTHER, OTHER_TILE, OTHER_ACROSS, OTHER_REACHED, OTHER_ALONG_AT, OTHER_ACROSS_AT = range(
+    10, RUN_COLUMNS
+)
+"""The columns of runs in which all moves keep overlap; see `path_loose`."""
 
 
 @by_reference
@@ -53,7 +58,7 @@ class Terrain(NamedTuple):
 
 @by_reference
 class Trails(NamedTuple):
-    """The nodes of one shortest path; N at most.
+    """The nodes of one shortest path, N at most, and the moves between them where these are kept; E at most.
 
     Attributes
     ----------
@@ -68,11 +73,22 @@ class Trails(NamedTuple):
     heads : int64[2, V]
         First node of a point in a level's temporal loops, and in those of the next level outside; -1 between
         calls.
-    runs : int64[R, 10]
+    final : float64[N]
+        What is paid last where a path may end; else infinite.
+    edge_from, edge_to : int64[E]
+        Moves as they are found: those that end at a node come before those that begin there.
+    edge_cost : float64[E]
+    edge_start : int64[L]
+        First move that begins in a level.
+    edges : int64[2]
+        Number of moves, also of those that there is no room for; number of nodes.
+    runs : int64[R, 17]
         The runs of sliding windows that go on: dimension of the first loop, what the tile covers of it and of
         its partner, the step of the first loop, the sum of all steps, tensor, level of the first loop, levels
         of the last loops over the two dimensions, -1 where there is none, and the words charged so far,
-        modulo `Terrain.modulus`. The last row is none, the row before it room for a question.
+        modulo `Terrain.modulus`. Where all moves keep overlap (LOOSE), a dimension of the other rank, what
+        the tile covers there, the sum of steps there and the levels of the last loops. The last row is none,
+        the row before it room for a question.
     known : int64[K, 9]
         What has been found about runs: `path._may_match`.
     """
@@ -84,6 +100,12 @@ class Trails(NamedTuple):
     before: Ints
     beside: Ints
     heads: Ints
+    final: Floats
+    edge_from: Ints
+    edge_to: Ints
+    edge_cost: Floats
+    edge_start: Ints
+    edges: Ints
     runs: Ints
     known: Ints
 

@@ -8,7 +8,7 @@ from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Floats, In
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import Model
 from procrustes_model.kernels.search.bounds import least_steps
-from procrustes_model.kernels.search.path_arrays import ACROSS, FIRST, LEVEL, TILE, Road, Terrain
+from procrustes_model.kernels.search.path_arrays import ACROSS, FIRST, LEVEL, LOOSE, TILE, Road, Terrain
 
 NEW, UNKNOWN = -1.0, -2.0
 """What `link_energy` takes for words that have been charged: none, and a number that is not known."""
@@ -43,9 +43,13 @@ def link_energy(
             continue
         pack, units = model.pack[at, t], road.ways.units[way, at]
         fresh = road.ways.fresh[way, at] if output and action != UPDATE else 0.0
+        if action == FILL and model.rules.all_fills:
+            fresh = 0.0
         if charged == NEW:
             moved = max(0.0, moved - fresh)
-            packs = math.ceil(moved / pack - 1e-9)
+            packs = math.ceil(moved / pack - 1e-9) if model.whole else moved / pack
+        elif not model.whole:
+            packs = moved / pack
         elif charged == UNKNOWN or pack == 1:
             packs = (moved + pack - 1) / pack
         else:
@@ -133,7 +137,7 @@ def different_tiles(
     t, child : int
     point : int
         What has been placed.
-    run : int64[10]
+    run : int64[18]
         The run that the tile is in: a row of `Trails.runs`.
     most : bool
         Whether to return the most, or the least, of what is not known.
@@ -144,7 +148,8 @@ def different_tiles(
     for j in range(level, child):
         at -= ways.spread[way, j]
     for j in range(child - 1, road.parent[child, t] - 1, -1):
-        if ways.least[way, j, t] == ways.most[way, j, t] or j < known:
+        alike = ways.least[way, j, t] == ways.most[way, j, t]
+        if alike or j < known or run[LOOSE] > 0:
             total *= ways.most[way, j, t] if most else ways.least[way, j, t]
         else:  # what instances of the next level cover: nothing has moved the tile since
             total *= _different(model, road, ways.spread[way, j], t, run, at, between)

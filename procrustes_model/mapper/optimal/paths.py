@@ -55,19 +55,22 @@ OPEN_WAYS = 30
 def is_eligible(space: Space) -> bool:
     """Say whether shortest paths bound the energy of all mappings of a space.
 
-    Nothing is zero; networks and passing words cost nothing; all tensors begin and end outermost; sums are as
-    wide as elements; a rank has two dimensions at most, and a dimension one rank; a state has room for all.
+    Words have prices that no mapping undercuts; networks and passing words cost nothing; all tensors begin
+    and end outermost; sums are as wide as elements; a rank has two dimensions at most, and a dimension one
+    rank; a state has room for all.
     """
-    if space.cost is not None:
-        return False
     model, machine, problem = space.model, space.model.machine, space.model.problem
+    if space.cost is not None and not space.cost.relaxation.has_prices:
+        return False
     if machine.wires.any or machine.through.any() or machine.home.any() or machine.loads.any():
         return False
-    if machine.sums.output >= 0 or not model.whole or (model.kind == SKEWED).any():
+    if machine.sums.output >= 0 or (model.kind == SKEWED).any():
         return False
     if 2 * len(model.kind) * (space.levels - 1) > STATE_BITS:
         return False
     ranks = (model.coefficient[:, :, model.bounds > 1] != 0).sum(axis=2)
+    if model.rules.forgetful and ((ranks > 1).sum(axis=1) > 2).any():
+        return False
     return bool((ranks <= 2).all() and (model.coefficient.sum(axis=1) == problem.coefficient).all())
 
 
@@ -91,6 +94,7 @@ class Paths:
     inner: Ints = field(init=False)
     _filling: dict[tuple[int, bytes, bytes], Floats] = field(default_factory=dict)
     _computing: dict[bytes, Floats] = field(default_factory=dict)
+    _kept_moves: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.space = self.tables.space
@@ -108,6 +112,12 @@ class Paths:
             np.empty(NODES, np.int64),
             np.empty(NODES, np.int64),
             np.full((2, points), -1, np.int64),
+            np.empty(NODES),
+            np.empty(self._kept_moves, np.int64),
+            np.empty(self._kept_moves, np.int64),
+            np.empty(self._kept_moves),
+            np.zeros(levels, np.int64),
+            np.zeros(2, np.int64),
             np.full((1 << RUN_BITS, RUN_COLUMNS), -1, np.int64),
             np.zeros((KNOWN, 9), np.int64),
         )
@@ -279,6 +289,8 @@ class Paths:
         alone = math.prod(self.space.mesh[:level]) == 1
         price, constant = np.zeros(len(kept)), 0.0
         for t in np.flatnonzero(kept).tolist():
+            if model.rules.forgetful and model.kind[t] != SIMPLE:
+                continue  # in which it may keep nearly all
             p = int(road.parent[level, t])
             parent, child, shared = model.word[p, t], model.word[level, t], self._most_shared(t, p, level)
             if not model.output[t]:
@@ -289,7 +301,8 @@ class Paths:
                 price[t] += child[READ]
             if alone:  # what is read and fetched, but for first accumulations
                 price[t] += parent[READ] + child[FILL]
-                constant -= float(self.tables.floor.tile[t, -1]) * (parent[READ] + child[FILL])
+                spared = parent[READ] + (0.0 if model.rules.all_fills else child[FILL])
+                constant -= float(self.tables.floor.tile[t, -1]) * spared
         if len(self._filling) * len(road.fits[0]) > MOST_ENTRIES:
             self._filling.clear()
         self._filling[key] = self._tabulate(level, kept, price, constant)

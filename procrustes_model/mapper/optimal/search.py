@@ -43,6 +43,7 @@ from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory
 from procrustes_model.mapper.optimal.paths import Paths, is_eligible
 from procrustes_model.mapper.optimal.relaxation import Relaxation
+from procrustes_model.mapper.optimal.sparse_paths import SparsePaths
 from procrustes_model.mapper.optimal.tables import OutOfMemory, Tables
 from procrustes_model.mapper.optimal.variants import Variants
 from procrustes_model.mapper.random_search import SPARSE_WALK, WALK, search_random
@@ -70,6 +71,9 @@ WALKS = 8
 
 SPARSE_WALKS = 32
 """The same where something is zero, and walks are shorter."""
+
+PATH_WALKS = 4
+"""The same before shortest paths, whose nests are better than what walks find."""
 
 SMALL = 1e12
 """Mappings of a space for which one short walk is enough."""
@@ -107,6 +111,7 @@ class Optimal:
     crowded: bool = False
     apart: float | None = None
     known: float = 0.0
+    path_bound: float = 0.0
     open_bound: float = math.inf
     closest: float = math.inf
     least_open: float = 0.0
@@ -205,7 +210,8 @@ class Optimal:
         if cost is None:
             ways, length = (1, WALK // 4) if small or self.on_paths else (WALKS, WALK)
         else:
-            ways, length = SPARSE_WALKS, SPARSE_WALK // 10 if small else SPARSE_WALK // 2
+            ways = PATH_WALKS if self.on_paths else SPARSE_WALKS
+            length = SPARSE_WALK // 10 if small else SPARSE_WALK // 2
         if small and size is not None:
             if cost is not None and cost.relaxation.is_valid:
                 length = int(length * (size / SMALL) ** (1 / 3))
@@ -222,10 +228,12 @@ class Optimal:
         bound = float(max(0.0, min(incumbent.value, left)))
         cost = self.space.cost
         if cost is not None and not cost.relaxation.is_valid:
-            if self.apart is None:
+            if self.path_bound >= incumbent.value * (1 - SLACK):
+                self.apart = self.path_bound
+            elif self.apart is None:
                 late = incumbent.deadline.limited
                 self.apart = self._least_of_all() if late else self._bound_without_overlap(cost.relaxation)
-            bound = min(incumbent.value, self.apart)
+            bound = float(min(incumbent.value, max(self.path_bound, self.apart)))
         return Certificate(
             proven=bool(self.complete and bound >= incumbent.value * (1 - SLACK)),
             value=float(incumbent.value),
@@ -302,8 +310,9 @@ class Optimal:
         """Return the choices of what levels keep that shortest paths do not decide, with their bounds."""
         if not self.on_paths:
             return queue
-        paths = Paths(self.tables, self.incumbent)
+        paths = (Paths if self.space.cost is None else SparsePaths)(self.tables, self.incumbent)
         left = paths.decide(queue)
+        self.path_bound = min((row[0] for row in left), default=math.inf)
         self.patterns_pruned += len(queue) - len(left)
         self.incumbent.measured += paths.walked
         if left and self.before_labels is not None:

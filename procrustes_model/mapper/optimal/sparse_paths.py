@@ -1,0 +1,291 @@
+"""Choices of what levels keep, decided by shortest paths where something is zero.
+
+Paths are of the relaxed machine, whose prices no mapping undercuts (`relaxation`), so that they are bounds.
+What they do not exclude is measured: of every way to spread loops whose path might be better, the choices of
+boundaries through which some path stays within the limit are listed, and of these all orders that do
+(`kernels.search.near`). Where the slowest processing element counts, its work follows from what it holds: a
+boundary, too, so that behind it a path has a limit of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
+from procrustes_model.kernels.search.arrays import SLACK
+from procrustes_model.kernels.search.bounds import least_steps
+from procrustes_model.kernels.search.goal import energy_limit
+from procrustes_model.kernels.search.near import find_togo, list_near, pass_level
+from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
+from procrustes_model.kernels.search.path_arrays import Road
+from procrustes_model.mapper.deadline import OutOfTime
+from procrustes_model.mapper.incumbent import select
+from procrustes_model.mapper.optimal.paths import ROUNDING, Paths
+from procrustes_model.mapper.optimal.variants import Variants
+from procrustes_model.mapper.sparse_cost import BATCH, SparseCost
+
+EDGES = 1_000_000
+"""Moves of one search that are kept."""
+
+MOST_ROWS = 100_000
+"""Choices of boundaries of one way to spread that are listed."""
+
+FIRST_ROWS = 32
+"""Choices of boundaries that are measured first: what they find excludes others."""
+
+Queue = list[tuple[float, int, Bools]]
+
+
+@dataclass
+class _Trunk:
+    """Boundaries that are decided, from the innermost on, and the nodes behind them.
+
+    Attributes
+    ----------
+    points : tuple of int
+        What lies at each level decided and further in, innermost first.
+    nodes : int64[n]
+    spent : float64[n]
+    steps : float
+        Least cycles.
+    """
+
+    points: tuple[int, ...]
+    nodes: Ints
+    spent: Floats
+    steps: float
+
+
+@dataclass
+class _Row:
+    """One choice of all boundaries: what lies at each level and further in, least energy, least cycles."""
+
+    points: tuple[int, ...]
+    energy: float
+    steps: float
+
+
+class _CrowdedError(Exception):
+    """Raised where too much is near the shortest path."""
+
+
+@dataclass
+class SparsePaths(Paths):
+    """Decides choices of what levels keep where something is zero."""
+
+    _laid: tuple[bytes, Road, Floats] | None = None
+    _room: NestArrays | None = None
+    _kept_moves: int = field(default=EDGES, init=False)
+
+    @property
+    def cost(self) -> SparseCost:
+        """What mappings cost."""
+        assert self.space.cost is not None
+        return self.space.cost
+
+    def decide(self, queue: Queue) -> Queue:
+        """Return the choices that are not decided, with higher bounds of the objective, least first.
+
+        Parameters
+        ----------
+        queue : list of (float, int, bool[L, T])
+            Bound, number and what levels keep.
+        """
+        if self.road is None:
+            return queue
+        incumbent = self.incumbent
+        keeps = {number: keep for _, number, keep in queue}
+        left: dict[int, float] = {}
+        ways: list[tuple[float, int, int]] = []
+        for i, (bound, number, keep) in enumerate(queue):
+            incumbent.share = i / len(queue) / 2
+            incumbent.tell()
+            if incumbent.late:
+                left[number] = bound
+            else:
+                ways += [(max(bound, score), number, way) for score, way in self._walk(keep)]
+        ways.sort()
+        for i, (score, number, way) in enumerate(ways):
+            if score * (1 - SLACK) > incumbent.value:
+                break
+            incumbent.lower_bound = min([score, *left.values()])
+            incumbent.share = 0.5 + i / len(ways) / 2
+            incumbent.tell()
+            open_bound = score if incumbent.late else self._look_near(keeps[number], way, score)
+            if open_bound < math.inf:
+                left[number] = min(left.get(number, math.inf), max(score, open_bound))
+        most = incumbent.value * (1 if incumbent.objective.energy_power == 0 else 1 - SLACK)
+        rows = [(bound, number, keeps[number]) for number, bound in left.items() if bound <= most]
+        return sorted(rows, key=lambda row: row[:2])
+
+    def _lay(self, keep: Bools) -> tuple[Road, Floats]:
+        key = keep.tobytes()
+        if self._laid is None or self._laid[0] != key:
+            self._laid = key, *self.lay_road(keep)
+        return self._laid[1], self._laid[2].copy()
+
+    def _walk(self, keep: Bools) -> list[tuple[float, int]]:
+        """Return ways to spread that may be better with their bounds; the nests of paths are measured."""
+        incumbent, model = self.incumbent, self.space.model
+        road, least = self._lay(keep)
+        ways = road.ways
+        least[ways.units[:, -1] < model.least_units] = math.inf
+        scores = np.full(len(least), math.inf)
+        finite = np.isfinite(least)
+        scores[finite] = incumbent.score_bounds(least[finite], ways.steps[finite])
+        found, nests = [], []
+        for way in np.lexsort((np.arange(len(least)), scores))[: int(finite.sum())].tolist():
+            score, steps = float(scores[way]), float(ways.steps[way])
+            if score * (1 - SLACK) > incumbent.value or incumbent.late:
+                found += [(score, way)] if incumbent.late else []
+                break
+            limit = energy_limit(incumbent.goal, steps) * (1 + ROUNDING)
+            if least[way] > limit:
+                continue
+            energy, node = find_path(model, road, way, limit)
+            if node == NOWHERE:
+                continue
+            found.append((score if node == CROWDED else incumbent.score_bound(energy, steps), way))
+            if node != CROWDED:
+                nest = self._trace(keep, way, node)
+                if self._is_allowed(nest):
+                    nests.append(nest)
+        if nests:
+            batch = NestArrays(*(np.concatenate(parts) for parts in zip(*nests, strict=True)))
+            if self.cost.on_masks:
+                batch = self.cost.most_promising(batch, incumbent)
+            self.walked += len(batch.temporal)
+            for part in self.cost.batches(batch):
+                if not incumbent.late:
+                    self.cost.choose(part, incumbent)
+        return found
+
+    def _look_near(self, keep: Bools, way: int, score: float) -> float:
+        """Measure all nests that spread so and may be better; return a bound of those left, or infinity."""
+        incumbent, model = self.incumbent, self.space.model
+        road, _ = self._lay(keep)
+        steps = float(road.ways.steps[way])
+        limit = energy_limit(incumbent.goal, steps) * (1 + ROUNDING)
+        if self.cost.minds(keep).innermost or not math.isfinite(limit):
+            return score
+        _, node = find_path(model, road, way, limit)
+        trails = road.trails
+        if node == NOWHERE:
+            return math.inf
+        if node == CROWDED or trails.edges[0] > len(trails.edge_from):
+            return score
+        togo = np.empty(int(trails.edges[1]))
+        find_togo(trails, togo)
+        try:
+            rows = self._list_rows(road, way, togo)
+        except _CrowdedError:
+            return score
+        return self._measure(keep, road, way, rows)
+
+    def _list_rows(self, road: Road, way: int, togo: Floats) -> list[_Row]:
+        """Return the choices of boundaries through which paths are within the limit."""
+        levels, last = self.space.levels, len(road.lattice.value) - 1
+        rows: list[_Row] = []
+        start = _Trunk((), np.zeros(1, np.int64), road.trails.cost[:1].copy(), float(road.ways.steps[way]))
+        trunks = [start]
+        if levels == 1:
+            return [_Row((last,), float(togo[0] + start.spent[0]), start.steps)]
+        while trunks:
+            trunk = trunks.pop()
+            for found, energy in self._branch(road, way, trunk, togo):
+                if len(found.points) < levels - 1:
+                    trunks.append(found)
+                else:
+                    rows.append(_Row((last, *found.points[::-1]), energy, found.steps))
+                    if len(rows) > MOST_ROWS:
+                        raise _CrowdedError
+        return rows
+
+    def _branch(self, road: Road, way: int, trunk: _Trunk, togo: Floats) -> list[tuple[_Trunk, float]]:
+        """Return trunks with the next boundary decided that keep to the limit, with least energies."""
+        level = self.space.levels - 1 - len(trunk.points)
+        trails, goal = road.trails, self.incumbent.goal
+        cost = np.full(len(togo), math.inf)
+        cost[trunk.nodes] = trunk.spent
+        limit = energy_limit(goal, trunk.steps) * (1 + ROUNDING)
+        most = int(trails.edge_start[level - 1] - trails.edge_start[level])
+        place, spent = np.empty((most, 2), np.int64), np.empty((most, 2))
+        count = pass_level(trails, level, cost, togo, limit, place, spent)
+        if not count:
+            return []
+        place, spent = place[:count], spent[:count]
+        by_point = np.argsort(place[:, 0], kind="stable")
+        place, spent = place[by_point], spent[by_point]
+        cuts = [0, *(np.flatnonzero(np.diff(place[:, 0])) + 1).tolist(), count]
+        points = place[cuts[:-1], 0]
+        steps = self._least_steps(road, way, level, points, trunk.steps)
+        found = []
+        for i, (a, b) in enumerate(pairwise(cuts)):
+            energy = float(spent[a:b, 1].min())
+            if energy <= energy_limit(goal, float(steps[i])) * (1 + ROUNDING):
+                branch = _Trunk(
+                    (*trunk.points, int(points[i])), place[a:b, 1], spent[a:b, 0], float(steps[i])
+                )
+                found.append((branch, energy))
+        return found
+
+    def _least_steps(self, road: Road, way: int, level: int, points: Ints, before: float) -> Floats:
+        """Return the least cycles once what lies at a level and further in is decided."""
+        model, design = self.space.model, self.cost.design
+        if not model.uneven or level != design.balance.array:
+            return np.full(len(points), before)
+        spread = np.full(len(points), road.ways.spread[way, level - 1])
+        try:
+            share = self.cost.least_work(road.lattice, points, spread, self.space.deadline)
+        except OutOfTime:
+            return np.full(len(points), before)
+        units, work = float(road.ways.units[way, -1]), share * model.machine.cycles_per_compute
+        return np.array([max(before, least_steps(model.computes, units, float(one))) for one in work])
+
+    def _measure(self, keep: Bools, road: Road, way: int, rows: list[_Row]) -> float:
+        """Measure the nests of some boundaries, best first; return a bound of those left, else infinite."""
+        incumbent, space = self.incumbent, self.space
+        if self._room is None:
+            self._room = space.nests(BATCH)
+        variants = Variants(space, keep)
+        scored = sorted((incumbent.score_bound(row.energy, row.steps), row.points, row.steps) for row in rows)
+        first, size = 0, FIRST_ROWS
+        open_bound = math.inf
+        while first < len(scored) and scored[first][0] * (1 - SLACK) <= incumbent.value:
+            part = scored[first : first + size]
+            points = np.array([row[1] for row in part], np.int64)
+            position = np.zeros(2, np.int64)
+            while position[0] < len(part):
+                if incumbent.late:
+                    return min(open_bound, part[int(position[0])][0])
+                limit = np.array([energy_limit(incumbent.goal, row[2]) for row in part]) * (1 + ROUNDING)
+                written = list_near(
+                    space.model,
+                    road,
+                    space.orders,
+                    space.parts,
+                    space.rules.factors[:, 0],
+                    way,
+                    points,
+                    limit,
+                    position,
+                    self._room,
+                )
+                if written:
+                    self._room.keep[:written] = keep
+                    self._measure_nests(variants, select(self._room, slice(written)))
+                    if variants.left_out:
+                        open_bound = min(open_bound, part[0][0])
+            first, size = first + size, 4 * size
+        return open_bound
+
+    def _measure_nests(self, variants: Variants, nests: NestArrays) -> None:
+        for batch in variants.expand(nests):
+            for part in self.cost.batches(batch):
+                self.walked += len(part.temporal)
+                self.incumbent.deadline.spend(len(part.temporal))
+                self.cost.choose(part, self.incumbent)
