@@ -114,7 +114,7 @@ class _Tree:
 
     def _left(self) -> SearchRequest:
         """Return the request with the time and the effort that are left."""
-        seconds, effort = self.request.seconds, self.request.effort
+        seconds, effort = self.request.limit, self.request.effort
         left = None if seconds is None else max(0.0, seconds - self.deadline.elapsed)
         work = None if effort is None else max(0, effort - self.deadline.spent)
         return replace(self.request, seconds=left, effort=work, formats="stated")
@@ -244,7 +244,7 @@ def search_formats(request: SearchRequest, find: Find) -> SearchResult:
     """
     if request.sparsity is None:
         raise SpecError(Issue(*NO_DESIGN))
-    deadline = Deadline(request.seconds, effort=request.effort)
+    deadline = Deadline(request.limit, effort=request.effort)
     zeros: dict[str, Any] = {"densities": request.densities, "masks": request.masks, "rules": request.rules}
     base = Evaluator(request.architecture, request.problem, sparsity=request.sparsity, **zeros)
     assert base.sparsity is not None
@@ -275,5 +275,6 @@ def search_formats(request: SearchRequest, find: Find) -> SearchResult:
         history=(),
         seconds=deadline.elapsed,
         interrupted=tree.interrupted,
+        stopped="" if proven else deadline.over,
         sparsity=best.sparsity,
     )

@@ -46,4 +46,6 @@ def find_pareto_front(request: FrontRequest) -> tuple[SearchResult, ...]:
         front.append(found)
         fewest = incumbent.cycles
         objective = replace(objective, most_cycles=max(1.0, fewest - 1))
+    if front and deadline.late:
+        front[-1] = replace(front[-1], stopped=deadline.over)
     return tuple(front)

@@ -31,7 +31,7 @@ def _prove(space: Space, incumbent: Incumbent, request: SearchRequest, threads: 
 
 
 def _walk(space: Space, incumbent: Incumbent, request: SearchRequest, threads: int) -> Certificate:
-    budget = BUDGET if request.mappings is None and request.seconds is None else request.mappings
+    budget = BUDGET if request.mappings is None and request.limit is None else request.mappings
     search_random(space, incumbent, mappings=budget, seed=request.seed, threads=threads)
     return _certify(space, incumbent, complete=False)
 

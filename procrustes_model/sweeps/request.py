@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.forms import SPEC, File, Source
+from procrustes_model.forms import DEFAULT_SECONDS, SPEC, File, Source
 from procrustes_model.mapper.request import SearchRequest
 from procrustes_model.network.request import Effort, Engine, NetworkRequest, RunRequest
 from procrustes_model.network.sparse_options import SparseOptions
@@ -82,7 +82,7 @@ class PointSearch(SparseOptions):
     constraints: Source | Constraints | None = again(NetworkRequest, "constraints", None)
     objective: str | Objective = again(SearchRequest, "objective", "edp")
     seed: int = again(SearchRequest, "seed", 0)
-    seconds: float | None = again(Effort, "seconds", 20.0)
+    seconds: float | None = again(Effort, "seconds", DEFAULT_SECONDS)
 
     def check(self) -> None:
         """Raise a SpecError where options do not go together."""
@@ -111,7 +111,7 @@ class PointNetwork(Request):
     step: int | None = again(RunRequest, "step", None)
     as_published: bool = again(RunRequest, "as_published", False)
     seed: int = again(NetworkRequest, "seed", 0)
-    seconds: float | None = again(Effort, "seconds", 20.0)
+    seconds: float | None = again(Effort, "seconds", DEFAULT_SECONDS)
 
 
 POINTS: Mapping[RunKind, type[Request]] = {
