@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -305,14 +304,15 @@ class _ProgressLine:
     def __init__(self) -> None:
         self.limit: float | None = None
         self.live = sys.stderr.isatty()
-        self._said = time.monotonic()
+        self._said = 0.0
 
     def __call__(self, progress: Progress) -> None:
         from procrustes_model.report.terminal.search import format_progress
 
         if not self.live:
-            if (now := time.monotonic()) - self._said >= EVERY:
-                self._said = now
+            self._said = min(self._said, progress.seconds)  # each phase has its own search
+            if progress.seconds - self._said >= EVERY:
+                self._said = progress.seconds
                 left = time_left(progress.share, progress.seconds, self.limit)
                 say(f"{format_progress(progress, self.limit, _PIPED)}{left}", err=True)
             return

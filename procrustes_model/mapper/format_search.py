@@ -18,7 +18,7 @@ from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.open_formats import OpenFormats, Options, Slot, Weighed
 from procrustes_model.mapper.request import SearchRequest
 from procrustes_model.mapper.result import Certificate, SearchResult
-from procrustes_model.mapper.task import Task
+from procrustes_model.mapper.task import Run, Task, compile_kernels
 from procrustes_model.model.evaluator import Evaluator
 from procrustes_model.model.lower import lower_mapping
 from procrustes_model.model.result import Result
@@ -219,7 +219,7 @@ class _Tree:
             self.offer(best)
 
 
-def search_formats(request: SearchRequest, find: Find) -> SearchResult:
+def search_formats(request: SearchRequest, find: Find, run: Run) -> SearchResult:
     """Find the best mapping and formats together.
 
     A node of the tree allows some options in every slot, and is bounded by a search in which each tile takes
@@ -231,6 +231,8 @@ def search_formats(request: SearchRequest, find: Find) -> SearchResult:
     request : SearchRequest
     find : callable
         Searches under formats that are stated.
+    run : callable
+        What searches, as `compile_kernels` takes it.
 
     Returns
     -------
@@ -245,6 +247,8 @@ def search_formats(request: SearchRequest, find: Find) -> SearchResult:
     if request.sparsity is None:
         raise SpecError(Issue(*NO_DESIGN))
     deadline = Deadline(request.limit, effort=request.effort)
+    with deadline.suspended():
+        compile_kernels(sparse=True, masks=request.masks is not None, run=run)
     zeros: dict[str, Any] = {"densities": request.densities, "masks": request.masks, "rules": request.rules}
     base = Evaluator(request.architecture, request.problem, sparsity=request.sparsity, **zeros)
     assert base.sparsity is not None

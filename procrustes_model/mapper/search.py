@@ -80,7 +80,7 @@ def search(request: SearchRequest) -> SearchResult:
     if request.formats == "auto":
         from procrustes_model.mapper.format_search import search_formats
 
-        return search_formats(request, find)
+        return search_formats(request, find, briefly(request.method, request.imperfect))
     task, incumbent, certificate, interrupted = find(request)
     return task.conclude(incumbent, certificate, request.method, interrupted=interrupted)
 
