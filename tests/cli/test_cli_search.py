@@ -169,9 +169,7 @@ def test_a_limit_that_ends_a_search_is_said(run: Run) -> None:
     assert "Stopped" not in run("search", "simple_3level", "matmul/512").stdout
 
 
-def test_progress_is_a_line_a_minute_without_a_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_progress_is_a_line_a_minute_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     line = _ProgressLine()
     line.limit = 600.0
     for seconds in (1.0, 59.0, 61.0, 100.0, 122.0, 30.0, 95.0):  # the last two of another search
