@@ -62,8 +62,21 @@ def _number(value: Any) -> float:
     return number
 
 
+class _Usual(float):
+    """A default that is told from the same number stated."""
+
+
+DEFAULT_SECONDS = _Usual(60.0)
+"""Time limit of a search for which none is stated, wherever it is run from."""
+
+
+def is_usual(value: Any) -> bool:
+    """Return whether a value is a default that nobody stated."""
+    return isinstance(value, _Usual)
+
+
 def _seconds(value: Any) -> float | None:
-    return _number(value) or None
+    return value if is_usual(value) else _number(value) or None
 
 
 def _switch(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -49,5 +50,6 @@ def explain_command(
     """Explain where a tensor's numbers at a level come from."""
     specs = load_all(architecture, problem, mapping)
     from procrustes_model.explanation.explain import explain
+    from procrustes_model.report.terminal.style import Style
 
-    say(explain(*specs, level, tensor).to_text())
+    say(explain(*specs, level, tensor).to_text(Style.of(sys.stdout).width))

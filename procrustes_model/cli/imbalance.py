@@ -122,4 +122,4 @@ def _print(work: WorkArrays, *, first: bool) -> None:
     if not work.mean.any():
         say(f"No work: {of.tensor} has no nonzeros.")
         return
-    say(format_imbalance(work.histogram(_ROWS), unicode=style.unicode))
+    say(format_imbalance(work.histogram(_ROWS), unicode=style.unicode, width=style.width))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -37,5 +38,8 @@ def init_command(
         folder.mkdir(parents=True, exist_ok=True)
         for one in files:
             write_atomically(folder / one.name, one.read_text(encoding="utf-8"))
-        say(f"Wrote {', '.join(one.name for one in files)} into {folder}/")
+        from procrustes_model.report.terminal.style import Style, wrap
+
+        said = f"Wrote {', '.join(one.name for one in files)} into {folder}/"
+        say("\n".join(wrap(said, Style.of(sys.stdout))))
         say(f"Try, in {folder}/:\n" + "\n".join(f"  {line}" for line in _NEXT.splitlines()))

@@ -18,7 +18,7 @@ from procrustes_model.cli.outputs import (
     write_output,
 )
 from procrustes_model.cli.plots import plot_option, read_plots
-from procrustes_model.cli.progress import Bar, print_damaged
+from procrustes_model.cli.progress import Bar, at_most, print_damaged
 from procrustes_model.cli.requests import changes_of, flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.search import INTERRUPTED
@@ -27,9 +27,6 @@ from procrustes_model.network.request import RunRequest, nothing_searched
 from procrustes_model.report.figures.kinds import NETWORK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from procrustes_model.errors import Issue
     from procrustes_model.network.progress import RunProgress
     from procrustes_model.network.record import CaseRecord
     from procrustes_model.network.result import NetworkResult
@@ -165,18 +162,18 @@ class CaseProgress:
     def __call__(self, progress: RunProgress) -> None:
         """Show a moment of a run."""
         if progress.total and not self.total:
-            self._begin(progress.total, progress.kept, progress.damaged)
+            self._begin(progress)
         self.done, self.total = progress.done, progress.total
         latest = None if progress.latest is None else _describe(progress.latest)
         self.bar.show(progress.share, f"{progress.done} of {progress.total} cases", latest)
 
-    def _begin(self, total: int, kept: int, damaged: Sequence[Issue]) -> None:
+    def _begin(self, progress: RunProgress) -> None:
         if not self.quiet:
-            print_damaged(damaged)
-            if kept < total:
+            print_damaged(progress.damaged)
+            if progress.kept < progress.total:
                 announce_compiling(self.kernel)
-            there = f", {kept} of them already in {self.folder}/" if kept else ""
-            say(f"{total} different cases{there}", err=True)
+            there = f", {progress.kept} of them already in {self.folder}/" if progress.kept else ""
+            say(f"{progress.total} different cases{there}{at_most(progress.longest)}", err=True)
 
     def farewell(self) -> str:
         """Return what to say when the run is interrupted."""

@@ -120,7 +120,7 @@ def print_result(result: Result, architecture: Architecture, problem: Problem, m
     phase = f" ({result.phase.replace('_', ' ')})" if result.phase else ""
     head = f"{result.problem}{phase} on {result.architecture}, mapping {result.mapping}"
     say("\n".join(wrap(head, style)))
-    say(f"\n{format_nest(architecture, problem, mapping)}\n")
+    say(f"\n{format_nest(architecture, problem, mapping, style.width)}\n")
     say(format_table(result, style), styled=True)
     say(f"\n{format_summary(result, architecture, style)}")
     from procrustes_model.model.sparse.result import SparseResult

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SHOWN = 5
 """Files that are not used of which each has a line of its own."""
 
-_EVERY = 60.0
+EVERY = 60.0
 """Seconds between lines where there is no terminal."""
 
 
@@ -26,6 +26,13 @@ def print_damaged(damaged: Sequence[Issue]) -> None:
         say(f"warning: {issue}", err=True)
     if len(damaged) > _SHOWN:
         say(f"warning: and {len(damaged) - _SHOWN} more files of cases", err=True)
+
+
+def at_most(seconds: float | None) -> str:
+    """Return what to add to how many searches there are; nothing where their time is not known, or none."""
+    from procrustes_model.report.terminal.units import format_minutes
+
+    return f", at most {format_minutes(seconds)}" if seconds else ""
 
 
 class Bar:
@@ -101,14 +108,28 @@ class Bar:
         """
         if self._bar is not None:
             self._bar.update(self._task, completed=share, done=done, description=text)
-        elif not self.quiet and (now := time.monotonic()) - self._said >= _EVERY:
+        elif not self.quiet and (now := time.monotonic()) - self._said >= EVERY:
             self._said = now
-            say(f"{done}, {_left(share, now - self._started)}", err=True)
+            from procrustes_model.report.terminal.units import format_minutes
+
+            passed = now - self._started
+            say(f"{done}, {format_minutes(passed)}{time_left(share, passed)}", err=True)
 
 
-def _left(share: float, seconds: float) -> str:
-    """Return the time that has passed, and about what is left, as far as it can be told."""
+def time_left(share: float, seconds: float, limit: float | None = None) -> str:
+    """Return about how much time is left, with a comma before it; nothing where that cannot be told.
+
+    Parameters
+    ----------
+    share : float
+        What is done, from 0 to 1.
+    seconds : float
+        That have passed.
+    limit : float, optional
+        Seconds after which it ends at the latest.
+    """
     from procrustes_model.report.terminal.units import format_minutes
 
-    passed = format_minutes(seconds)
-    return f"{passed}, about {format_minutes(seconds / share - seconds)} left" if share > 0 else passed
+    ends = [seconds / share] if share > 0 else []
+    ends += [] if limit is None else [max(limit, seconds)]
+    return f", about {format_minutes(min(ends) - seconds)} left" if ends else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from procrustes_model.cli.outputs import announce_compiling, print_written
-from procrustes_model.cli.progress import Bar, print_damaged
+from procrustes_model.cli.progress import Bar, at_most, print_damaged
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.cli.search import INTERRUPTED
@@ -110,5 +110,5 @@ class _Progress:
             if missing:
                 announce_compiling("walk")
             if missing and not self.bar.live:
-                say(f"{self.title}: {missing} cases to search", err=True)
+                say(f"{self.title}: {missing} cases to search{at_most(progress.longest)}", err=True)
         self.bar.show(progress.share, f"{progress.done} of {progress.total} cases")

@@ -25,10 +25,11 @@ from procrustes_model.cli.outputs import (
     write_results,
 )
 from procrustes_model.cli.plots import plot_option, read_plots
+from procrustes_model.cli.progress import EVERY, time_left
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.forms import FILE
+from procrustes_model.forms import DEFAULT_SECONDS, FILE
 from procrustes_model.mapper.request import Formats, FrontRequest, MapperRequest, Method, SearchRequest
 from procrustes_model.network.sparse_options import PhaseChoice, SparseOptions
 from procrustes_model.options import Request, again, option
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from procrustes_model.objective import Objective
 
 INTERRUPTED = 130
+_PIPED = 100
+"""Columns of a line of progress where there is no terminal."""
 Asked = TypeVar("Asked", bound=MapperRequest)
 
 
@@ -51,7 +54,7 @@ class SearchOptions(Request):
     objective: str | Objective = again(SearchRequest, "objective", "edp")
     constraints: str | None = again(SearchRequest, "constraints", None)
     method: Method = again(SearchRequest, "method", "optimal")
-    seconds: float | None = again(SearchRequest, "seconds", None)
+    seconds: float | None = again(SearchRequest, "seconds", DEFAULT_SECONDS)
     mappings: int | None = again(SearchRequest, "mappings", None)
     imperfect: bool = again(SearchRequest, "imperfect", False)
     uneven: bool = again(SearchRequest, "uneven", False)
@@ -102,8 +105,8 @@ def search_command(
 ) -> None:
     """Search the best mapping, and say how sure it is the best.
 
-    The default method proves it: no mapping that architecture and constraints allow is better. Interrupt
-    it (Ctrl-C), or give it --seconds, to get the best so far with the gap that remains. With --sparsity,
+    The default method proves it: no mapping that architecture and constraints allow is better. Where
+    --seconds are over, or on Ctrl-C, it ends with the best so far and the gap that remains. With --sparsity,
     costs are those of the sparse design.
     """
     with quick_start():
@@ -121,11 +124,12 @@ def search_command(
         plots = read_plots(plot, EVALUATION if files.pareto is None else FRONT)
         outputs |= plots.outputs
         check_outputs(outputs, (architecture, problem, options.constraints or "", options.start or ""))
-        line = _ProgressLine(options.seconds) if not quiet and sys.stderr.isatty() else None
+        line = None if quiet else _ProgressLine()
         if files.pareto is not None:
             _check_front(options, files, sparse)
             front = FrontRequest(architecture, problem, progress=line, **options.shared(FrontRequest))
             silent = quiet or to_stdout(outputs)
+            _limit(line, front)
             found = _search_front(_in_phases(front, sparse, quiet)[0], files.pareto, line, silent)
             plots.write(found)
             if not silent:
@@ -133,6 +137,7 @@ def search_command(
             return
         asked = SearchRequest(architecture, problem, progress=line, **options.shared(SearchRequest))
         silent = quiet or to_stdout(outputs)
+        _limit(line, asked)
         results = list(_search(_in_phases(asked, sparse, quiet), line, silent))
         _write(results, mapping_files, files.csv, files.json)
         _write_designs(results, design_files)
@@ -146,6 +151,12 @@ def search_command(
             print_written(_existing(outputs))
     if results[-1].interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+def _limit(line: _ProgressLine | None, request: MapperRequest) -> None:
+    """Let what shows the progress of a request know when that stops."""
+    if line is not None:
+        line.limit = request.limit
 
 
 def _in_phases(request: Asked, sparse: SparseOptions, quiet: bool) -> list[Asked]:
@@ -286,20 +297,29 @@ def _write_designs(found: list[SearchResult], files: dict[str, Path | None]) -> 
 
 
 class _ProgressLine:
-    """One line on stderr that is written over and over.
+    """How far a search is, on stderr: a line that is written over and over; on no terminal, one a minute.
 
-    Parameters
+    Attributes
     ----------
     limit : float or None
         Seconds after which the search stops.
     """
 
-    def __init__(self, limit: float | None) -> None:
-        self.limit = limit
+    def __init__(self) -> None:
+        self.limit: float | None = None
+        self.live = sys.stderr.isatty()
+        self._said = 0.0
 
     def __call__(self, progress: Progress) -> None:
         from procrustes_model.report.terminal.search import format_progress
 
+        if not self.live:
+            self._said = min(self._said, progress.seconds)  # each phase has its own search
+            if progress.seconds - self._said >= EVERY:
+                self._said = progress.seconds
+                left = time_left(progress.share, progress.seconds, self.limit)
+                say(f"{format_progress(progress, self.limit, _PIPED)}{left}", err=True)
+            return
         width = shutil.get_terminal_size().columns - 1
         text = format_progress(progress, self.limit, width)
         sys.stderr.write(f"\r{text:<{width}}")
@@ -307,5 +327,7 @@ class _ProgressLine:
 
     def clear(self) -> None:
         """Remove the line."""
+        if not self.live:
+            return
         sys.stderr.write("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r")
         sys.stderr.flush()

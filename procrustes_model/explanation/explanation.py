@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
     from procrustes_model.explanation.closed_transfers import Sharing, Transfers
     from procrustes_model.spec.problem import Tensor
 
-_WIDTH = 100
+_WIDEST = 100
+_width: ContextVar[int] = ContextVar("_width", default=_WIDEST)
+"""Columns of the text that is being made."""
+_ROOM = 20
+"""Columns that a reason needs beside what it is the reason of, lest it stand below."""
 _INDENT = "  "
 
 
@@ -73,17 +78,28 @@ class Explanation:
     updates: Part
     place: str = ""
 
-    def to_text(self) -> str:
-        """Return the explanation as plain text of at most 100 columns, without a line end after the last."""
-        parts = [
-            *_head(self),
-            *_tile(self),
-            *_arrivals(self),
-            *_departures(self),
-            *_touched(self),
-            *_result(self),
-        ]
-        return "\n".join(line.rstrip() for line in parts).rstrip()
+    def to_text(self, width: int = _WIDEST) -> str:
+        """Return the explanation as plain text, without a line end after the last.
+
+        Parameters
+        ----------
+        width : int
+            Columns at most.
+        """
+        before = _width.set(min(width, _WIDEST))
+        try:
+            parts = [
+                *_head(self),
+                *_tile(self),
+                *_arrivals(self),
+                *_departures(self),
+                *_touched(self),
+                *_result(self),
+            ]
+            lines = [line for part in parts for line in _fit(part.rstrip())]
+        finally:
+            _width.reset(before)
+        return "\n".join(lines).rstrip()
 
 
 class _Printer(StrPrinter):  # type: ignore[misc]
@@ -108,7 +124,7 @@ class _Printer(StrPrinter):  # type: ignore[misc]
 def _head(e: Explanation) -> list[str]:
     numbers = f"reads {e.reads.value:,}   fills {e.fills.value:,}   updates {e.updates.value:,}"
     title = f"{e.tensor.name} at {e.level}: tile {e.tile.value:,} words"
-    short = len(title) + len(numbers) + 3 <= _WIDTH
+    short = len(title) + len(numbers) + 3 <= _width.get()
     return [
         *([f"{title}   {numbers}"] if short else [title, numbers]),
         *_wrap(f"of {e.problem} on {e.architecture}, mapping {e.mapping}", ""),
@@ -180,7 +196,10 @@ def _moves(moves: Iterable[Move]) -> list[str]:
     for name, bound, times, brings, reason in rows:
         start = f"{_INDENT}{name:<{widths[0]}}  {bound:>{widths[1]}}  {times:>{widths[2]}}"
         start += f"  {brings:<{widths[3]}}  "
-        lines += textwrap.wrap(reason, _WIDTH, initial_indent=start, subsequent_indent=" " * len(start))
+        if len(start) + min(len(reason), _ROOM) > _width.get():
+            lines += [start.rstrip(), *_wrap(reason, _INDENT * 3)]
+            continue
+        lines += textwrap.wrap(reason, _width.get(), initial_indent=start, subsequent_indent=" " * len(start))
     return lines
 
 
@@ -242,14 +261,14 @@ def _equation(name: str, part: Part, e: Explanation) -> list[str]:
     if unique[-1] != steps[-1]:
         unique.append(steps[-1])
     line = f"{_INDENT}{name} = {' = '.join(unique)}"
-    if len(line) <= _WIDTH:
+    if len(line) <= _width.get():
         return [line]
     lines = []
     start = f"{_INDENT}{name} = "
     for step in unique:
         lines += textwrap.wrap(
             step,
-            _WIDTH,
+            _width.get(),
             initial_indent=start,
             subsequent_indent=" " * (len(start) + 2),
             break_long_words=False,
@@ -260,5 +279,17 @@ def _equation(name: str, part: Part, e: Explanation) -> list[str]:
 
 def _wrap(text: str, indent: str, hang: int = 0) -> list[str]:
     return textwrap.wrap(
-        text, _WIDTH, initial_indent=indent, subsequent_indent=indent + " " * hang, break_long_words=False
+        text,
+        _width.get(),
+        initial_indent=indent,
+        subsequent_indent=indent + " " * hang,
+        break_long_words=False,
     )
+
+
+def _fit(line: str) -> list[str]:
+    """Return a line, broken where it is wider than the text."""
+    if len(line) <= _width.get():
+        return [line]
+    start = line[: len(line) - len(line.lstrip())]
+    return _wrap(line.lstrip(), start, hang=2)

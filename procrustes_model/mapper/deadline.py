@@ -58,6 +58,18 @@ class Deadline:
             return True
         return self.seconds is not None and self.elapsed > self.seconds
 
+    @property
+    def limit(self) -> str:
+        """What there is of time, or else of work, in words."""
+        return f"{self.seconds:g} s" if self.seconds is not None else f"an effort of {self.effort:,}"
+
+    @property
+    def over(self) -> str:
+        """The limit that is reached, in words; empty where none is."""
+        if self.seconds is not None and self.elapsed > self.seconds:
+            return f"{self.seconds:g} s"
+        return f"an effort of {self.effort:,}" if self.late else ""
+
     def spend(self, work: int) -> None:
         """Count work."""
         self.spent += work

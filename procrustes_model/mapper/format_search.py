@@ -18,7 +18,7 @@ from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.open_formats import OpenFormats, Options, Slot, Weighed
 from procrustes_model.mapper.request import SearchRequest
 from procrustes_model.mapper.result import Certificate, SearchResult
-from procrustes_model.mapper.task import Task
+from procrustes_model.mapper.task import Run, Task, compile_kernels
 from procrustes_model.model.evaluator import Evaluator
 from procrustes_model.model.lower import lower_mapping
 from procrustes_model.model.result import Result
@@ -114,7 +114,7 @@ class _Tree:
 
     def _left(self) -> SearchRequest:
         """Return the request with the time and the effort that are left."""
-        seconds, effort = self.request.seconds, self.request.effort
+        seconds, effort = self.request.limit, self.request.effort
         left = None if seconds is None else max(0.0, seconds - self.deadline.elapsed)
         work = None if effort is None else max(0, effort - self.deadline.spent)
         return replace(self.request, seconds=left, effort=work, formats="stated")
@@ -219,7 +219,7 @@ class _Tree:
             self.offer(best)
 
 
-def search_formats(request: SearchRequest, find: Find) -> SearchResult:
+def search_formats(request: SearchRequest, find: Find, run: Run) -> SearchResult:
     """Find the best mapping and formats together.
 
     A node of the tree allows some options in every slot, and is bounded by a search in which each tile takes
@@ -231,6 +231,8 @@ def search_formats(request: SearchRequest, find: Find) -> SearchResult:
     request : SearchRequest
     find : callable
         Searches under formats that are stated.
+    run : callable
+        What searches, as `compile_kernels` takes it.
 
     Returns
     -------
@@ -244,7 +246,9 @@ def search_formats(request: SearchRequest, find: Find) -> SearchResult:
     """
     if request.sparsity is None:
         raise SpecError(Issue(*NO_DESIGN))
-    deadline = Deadline(request.seconds, effort=request.effort)
+    deadline = Deadline(request.limit, effort=request.effort)
+    with deadline.suspended():
+        compile_kernels(sparse=True, masks=request.masks is not None, run=run)
     zeros: dict[str, Any] = {"densities": request.densities, "masks": request.masks, "rules": request.rules}
     base = Evaluator(request.architecture, request.problem, sparsity=request.sparsity, **zeros)
     assert base.sparsity is not None
@@ -275,5 +279,6 @@ def search_formats(request: SearchRequest, find: Find) -> SearchResult:
         history=(),
         seconds=deadline.elapsed,
         interrupted=tree.interrupted,
+        stopped="" if proven else deadline.over,
         sparsity=best.sparsity,
     )

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from procrustes_model.errors import Issue
 from procrustes_model.kernels.dense.arrays import UNLIMITED
-from procrustes_model.mapper.deadline import Deadline, OutOfTime
+from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.level_rules import Constraints, LevelRules, LoopRules
 from procrustes_model.mapper.random_search import begin, make_ways, search_random
@@ -218,10 +218,6 @@ def explain_limits(space: Space, objective: Objective) -> list[Issue]:
     return issues
 
 
-def _limit(deadline: Deadline) -> str:
-    return f"{deadline.seconds:g} s" if deadline.seconds is not None else f"an effort of {deadline.effort:,}"
-
-
 def explain(space: Space, objective: Objective) -> list[Issue]:
     """Return why a search has found nothing, as far as there is time to find out.
 
@@ -240,7 +236,7 @@ def explain(space: Space, objective: Objective) -> list[Issue]:
     except OutOfTime:
         return [
             Issue(
-                f"no mapping was found in {_limit(space.deadline)}",
+                f"no mapping was found in {space.deadline.limit}",
                 "more of it; without a limit, the reason is found where no mapping is valid",
             )
         ]

@@ -7,7 +7,17 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.forms import SECONDS, SPEC, SWITCH, WHOLE, Form, Source, one_of
+from procrustes_model.forms import (
+    DEFAULT_SECONDS,
+    SECONDS,
+    SPEC,
+    SWITCH,
+    WHOLE,
+    Form,
+    Source,
+    is_usual,
+    one_of,
+)
 from procrustes_model.objective import OBJECTIVES, Objective, parse_limits, parse_objective
 from procrustes_model.options import Request, argument, beside, option
 
@@ -91,9 +101,11 @@ class MapperRequest(Request):
         details="The sparse design's, or this model's own, by default.",
     )
     seconds: float | None = option(
-        None,
+        DEFAULT_SECONDS,
         SECONDS,
-        "Stop then, with the best so far and how far it may be off; default and 0: to its end.",
+        "Stop then, with the best so far and how far it may be off; 0: to its end.",
+        details="None, as 0. The default holds where nothing else bounds the search: not with `effort`, "
+        "`mappings` or the method 'random'.",
         least=0,
     )
     effort: int | None = option(
@@ -119,6 +131,15 @@ class MapperRequest(Request):
         from procrustes_model.spec.zeros import check_zeros
 
         check_zeros(self.sparsity, self.densities, self.masks)
+
+    @property
+    def limit(self) -> float | None:
+        """Seconds after which it stops; None: never."""
+        return None if is_usual(self.seconds) and self._is_bounded() else self.seconds
+
+    def _is_bounded(self) -> bool:
+        """Return whether it ends soon enough without a time limit."""
+        return self.effort is not None
 
 
 @dataclass(frozen=True)
@@ -175,6 +196,10 @@ class SearchRequest(MapperRequest):
         details="The best of all lists of ranks that can be read back, of every tensor with zeros at every "
         "level; see `search_formats`.",
     )
+
+    def _is_bounded(self) -> bool:
+        """Return whether it ends soon enough without a time limit."""
+        return super()._is_bounded() or self.mappings is not None or self.method == "random"
 
     def check(self) -> None:
         """Raise a SpecError where options do not go together."""

@@ -108,6 +108,8 @@ class SearchResult(Shown):
     seconds : float
     interrupted : bool
         Whether the user stopped the search.
+    stopped : str
+        The limit that ended it before its end, such as '60 s'; empty where none did.
     sparsity : Sparsity, optional
         The design with the formats that were chosen.
     """
@@ -120,6 +122,7 @@ class SearchResult(Shown):
     history: tuple[Improvement, ...]
     seconds: float
     interrupted: bool = False
+    stopped: str = ""
     sparsity: Sparsity | None = None
 
     @property
@@ -151,6 +154,7 @@ class SearchResult(Shown):
             "method": self.method,
             "seconds": self.seconds,
             "interrupted": self.interrupted,
+            "stopped": self.stopped,
             "certificate": {
                 **vars(certificate),
                 "gap": certificate.gap,

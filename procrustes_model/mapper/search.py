@@ -32,7 +32,7 @@ def _prove(space: Space, incumbent: Incumbent, request: SearchRequest, threads: 
 
 
 def _walk(space: Space, incumbent: Incumbent, request: SearchRequest, threads: int) -> Certificate:
-    budget = BUDGET if request.mappings is None and request.seconds is None else request.mappings
+    budget = BUDGET if request.mappings is None and request.limit is None else request.mappings
     search_random(space, incumbent, mappings=budget, seed=request.seed, threads=threads)
     return _certify(space, incumbent, complete=False)
 
@@ -81,7 +81,7 @@ def search(request: SearchRequest) -> SearchResult:
     if request.formats == "auto":
         from procrustes_model.mapper.format_search import search_formats
 
-        return search_formats(request, find)
+        return search_formats(request, find, briefly(request.method, request.imperfect))
     task, incumbent, certificate, interrupted = find(request)
     return task.conclude(incumbent, certificate, request.method, interrupted=interrupted)
 

@@ -142,6 +142,7 @@ class Task:
             history=tuple(incumbent.history),
             seconds=incumbent.elapsed,
             interrupted=interrupted,
+            stopped="" if certificate.proven or certificate.complete else self.space.deadline.over,
         )
 
 
@@ -161,7 +162,7 @@ def make_task(request: MapperRequest, run: Run = _prove, choices: ChoiceArrays |
     SpecError
         When a specification is wrong, or they do not fit each other.
     """
-    deadline = Deadline(request.seconds, effort=request.effort)
+    deadline = Deadline(request.limit, effort=request.effort)
     rules = None if request.rules is None else load_rules(request.rules)
     with deadline.suspended():
         sparse = request.sparsity is not None or rules not in (None, OWN_RULES)

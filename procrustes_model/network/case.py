@@ -7,9 +7,23 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from procrustes_model.mapper.level_rules import Constraints
+    from procrustes_model.mapper.request import Method
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.problem import Problem
     from procrustes_model.spec.zeros import Zeros
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a case is searched, as `SearchRequest` has it: by proof, among whole passes, unless stated."""
+
+    method: Method = "optimal"
+    mappings: int | None = None
+    imperfect: bool = False
+    effort: int | None = None
+
+
+PROVEN = Way()
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +43,7 @@ class Case:
     zeros : Zeros or None
         None: nothing is zero.
     seed : int
+    way : Way
     """
 
     key: str
@@ -38,6 +53,7 @@ class Case:
     objective: str
     zeros: Zeros | None
     seed: int
+    way: Way = PROVEN
 
     @property
     def effort(self) -> float:

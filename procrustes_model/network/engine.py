@@ -57,6 +57,14 @@ def check_engine(request: Searches) -> None:
         )
 
 
+def longest(count: int, request: Searches) -> float | None:
+    """Return the seconds that searches take at most; None without a limit, or on a cluster of others."""
+    if request.seconds is None or request.scheduler is not None:
+        return None
+    processes = max(1, min(request.workers or count_processors(), count))
+    return -(-count // processes) * request.seconds
+
+
 def run_cases(cases: Sequence[Case], request: Searches) -> Iterator[Outcome]:
     """Search cases, and yield what is found in the order in which it is found.
 

@@ -14,7 +14,7 @@ from procrustes_model.kernels.dense.arrays import Bools
 from procrustes_model.mapper.constraints import for_problem
 from procrustes_model.mapper.level_rules import Constraints
 from procrustes_model.model.sparse.dense import costs_as_dense
-from procrustes_model.network.case import Case
+from procrustes_model.network.case import PROVEN, Case, Way
 from procrustes_model.network.dataflow import dataflow_constraints, in_sequence
 from procrustes_model.network.densities import LayerState, zeros_of
 from procrustes_model.network.streams import record_stream, stream_of
@@ -260,6 +260,7 @@ def make_case(
     objective: str,
     seed: int,
     zeros: Zeros | None,
+    way: Way = PROVEN,
 ) -> Case:
     """Return a search with the key of all that its result depends on.
 
@@ -273,6 +274,7 @@ def make_case(
     seed : int
     zeros : Zeros or None
         A design that costs here what the dense machine costs is that: one case for both.
+    way : Way
     """
     if zeros is not None and costs_as_dense(architecture, problem, zeros):
         zeros = None
@@ -293,6 +295,7 @@ def make_case(
         "masks": {}
         if zeros is None
         else {name: [list(mask.shape), _digest(mask)] for name, mask in zeros.masks.items()},
+        "way": vars(way),
     }
     text = json.dumps(described, sort_keys=True, allow_nan=False)
     return Case(
@@ -303,6 +306,7 @@ def make_case(
         objective=objective,
         zeros=zeros,
         seed=seed,
+        way=way,
     )
 
 

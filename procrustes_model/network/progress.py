@@ -26,6 +26,8 @@ class RunProgress:
         The case that was finished last.
     damaged : tuple of Issue
         Files of the folder that are not what a search of their case wrote: these are searched again.
+    longest : float or None
+        Seconds that the searches of the run take at most, without compiling; None where that is not known.
     """
 
     done: int
@@ -34,3 +36,4 @@ class RunProgress:
     share: float
     latest: CaseRecord | None
     damaged: tuple[Issue, ...] = ()
+    longest: float | None = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import (
+    DEFAULT_SECONDS,
     FILE,
     FOLDER,
     SECONDS,
@@ -127,7 +128,7 @@ class Effort(Request):
     """How long searches may take, and how many run at a time."""
 
     seconds: float | None = option(
-        60.0,
+        DEFAULT_SECONDS,
         SECONDS,
         "Time limit of each search; 0: to its end.",
         least=0,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.case import Case
-from procrustes_model.network.engine import Searches, check_engine, run_cases
+from procrustes_model.network.engine import Searches, check_engine, longest, run_cases
 from procrustes_model.network.links import link_costs
 from procrustes_model.network.plan import Plan, make_plan
 from procrustes_model.network.progress import RunProgress
@@ -136,13 +136,13 @@ def find_outcomes(
         raise SpecError(explain(misfits))
     kept, whole = len(records), sum(case.effort for case in missing)
     failed: dict[str, tuple[Issue, ...]] = {}
-    spent = 0.0
+    spent, most = 0.0, longest(len(missing), request)
 
     def tell(latest: CaseRecord | None) -> None:
         if request.progress is not None:
             done = len(records) + len(failed)
             share = spent / whole if whole else 1.0
-            request.progress(RunProgress(done, len(cases), kept, share, latest, damaged))
+            request.progress(RunProgress(done, len(cases), kept, share, latest, damaged, most))
 
     tell(None)
     if missing:

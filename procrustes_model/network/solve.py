@@ -66,4 +66,5 @@ def _search(case: Case, limit: float | None) -> SearchResult:
         seconds=limit,
         seed=case.seed,
         threads=1,
+        **vars(case.way),
     )

@@ -282,7 +282,13 @@ class _Planner:
     ) -> Entry:
         machine = cast("Architecture", request.architecture)
         case = make_case(
-            machine, problem, rules, objective=str(request.objective), seed=request.seed, zeros=zeros
+            machine,
+            problem,
+            rules,
+            objective=str(request.objective),
+            seed=request.seed,
+            zeros=zeros,
+            way=request.way,
         )
         self.cases.setdefault(case.key, case)
         return _entry(problem, zeros, case.key, note)

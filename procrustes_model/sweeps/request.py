@@ -7,8 +7,9 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
-from procrustes_model.forms import SPEC, File, Source
-from procrustes_model.mapper.request import SearchRequest
+from procrustes_model.forms import DEFAULT_SECONDS, SPEC, File, Source
+from procrustes_model.mapper.request import Method, SearchRequest
+from procrustes_model.network.case import Way
 from procrustes_model.network.request import Effort, Engine, NetworkRequest, RunRequest
 from procrustes_model.network.sparse_options import SparseOptions
 from procrustes_model.options import Request, again, argument, beside, option, options_of
@@ -81,12 +82,24 @@ class PointSearch(SparseOptions):
     dataflow: str = again(NetworkRequest, "dataflow", ANY_DATAFLOW)
     constraints: Source | Constraints | None = again(NetworkRequest, "constraints", None)
     objective: str | Objective = again(SearchRequest, "objective", "edp")
+    method: Method = again(SearchRequest, "method", "optimal")
+    mappings: int | None = again(SearchRequest, "mappings", None)
+    imperfect: bool = again(SearchRequest, "imperfect", False)
+    effort: int | None = again(SearchRequest, "effort", None)
     seed: int = again(SearchRequest, "seed", 0)
-    seconds: float | None = again(Effort, "seconds", 20.0)
+    seconds: float | None = again(Effort, "seconds", DEFAULT_SECONDS)
+
+    @property
+    def way(self) -> Way:
+        """How it is searched."""
+        return Way(self.method, self.mappings, self.imperfect, self.effort)
 
     def check(self) -> None:
         """Raise a SpecError where options do not go together."""
         super().check()
+        SearchRequest(
+            self.architecture, self.problem, sparsity=self.sparsity, seed=self.seed, **vars(self.way)
+        )
         if self.constraints is not None and self.dataflow != ANY_DATAFLOW:
             raise SpecError(
                 Issue("a dataflow and constraints are both given", "write it into the constraints")
@@ -111,7 +124,7 @@ class PointNetwork(Request):
     step: int | None = again(RunRequest, "step", None)
     as_published: bool = again(RunRequest, "as_published", False)
     seed: int = again(NetworkRequest, "seed", 0)
-    seconds: float | None = again(Effort, "seconds", 20.0)
+    seconds: float | None = again(Effort, "seconds", DEFAULT_SECONDS)
 
 
 POINTS: Mapping[RunKind, type[Request]] = {

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from procrustes_model.cli.search import _ProgressLine
+from procrustes_model.mapper.incumbent import Progress
 from procrustes_model.objective import OBJECTIVES
 from tests.cli.conftest import Run
 
@@ -155,3 +157,25 @@ def test_formats_are_chosen_and_written(run: Run, tmp_path: Path, small: str) ->
 def test_formats_that_cannot_be_chosen(run: Run, small: str, options: tuple[str, ...], said: str) -> None:
     done = run("search", "simple_3level", small, *options)
     assert (done.returncode, done.stderr) == (2, f"error: {said}\n")
+
+
+def test_a_limit_that_ends_a_search_is_said(run: Run) -> None:
+    done = run("search", "simple_3level", "matmul/512", "--effort", "100", "--json", "found.json")
+    told = " ".join(done.stdout.split())
+    assert "Not proven a mapping with factors" in told
+    assert "Stopped after an effort of 100, its limit: with a larger one the gap may close" in told
+    done = run("search", "simple_3level", "matmul/512", "--effort", "100", "--json", "-")
+    assert json.loads(done.stdout)["stopped"] == "an effort of 100"
+    assert "Stopped" not in run("search", "simple_3level", "matmul/512").stdout
+
+
+def test_progress_is_a_line_a_minute_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    line = _ProgressLine()
+    line.limit = 600.0
+    for seconds in (1.0, 59.0, 61.0, 100.0, 122.0, 30.0, 95.0):  # the last two of another search
+        line(Progress(seconds, 1e6, 10.0, 1e7, 5e6, 100, 0.25))
+    line.clear()
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 3
+    assert told[0].startswith("best 1.000 uJ, 10 cycles, gap 50.0%; 25% done")
+    assert told[0].endswith("61 s of 600 s, about 3 min left")

@@ -11,10 +11,13 @@ from procrustes_model.cli import app
 from procrustes_model.cli.requests import make_request
 from procrustes_model.cli.search import SearchFiles, SearchOptions
 from procrustes_model.errors import SpecError
+from procrustes_model.mapper.request import FrontRequest, SearchRequest
+from procrustes_model.network.engine import longest
 from procrustes_model.network.request import RunRequest, TrainRequest
 from procrustes_model.network.sparse_options import SparseOptions
 from procrustes_model.options import Request, options_of
 from procrustes_model.reproduction.request import ReproduceRequest
+from procrustes_model.sweeps.request import POINTS
 from tests.cli.conftest import Run
 
 GROUP: Any = typer.main.get_command(app)
@@ -45,6 +48,14 @@ def test_options_are_fields(verb: str, kind: type[Request], others: set[str]) ->
         assert found.required == one.required
         if not one.positional:
             assert tuple(found.opts) == one.flags
+
+
+@pytest.mark.parametrize("kind", [RunRequest, TrainRequest, ReproduceRequest, SearchRequest, SparseOptions])
+def test_every_choice_has_a_near_word(kind: type[Request]) -> None:
+    for name, one in options_of(kind).items():
+        for word in one.option.form.words:
+            with pytest.raises(SpecError, match="did you mean"):
+                one.option.take(name, f"{word}s")
 
 
 @pytest.mark.parametrize(("verb", "kind", "words"), [
@@ -124,3 +135,29 @@ def test_words_and_numbers_that_are_none(run: Run, words: str, said: str) -> Non
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {said}") and done.stderr.count("\n") == 1
     assert not done.stdout
+
+
+def test_searches_have_one_limit_wherever_they_run() -> None:
+    for kind in (SearchRequest, FrontRequest, RunRequest, TrainRequest, ReproduceRequest, *POINTS.values()):
+        if (one := options_of(kind).get("seconds")) is not None:
+            assert one.default == 60
+    given = ("simple_3level", "matmul/512")
+    assert SearchRequest(*given).limit == 60
+    assert SearchRequest(*given, seconds=0).limit is SearchRequest(*given, seconds=None).limit is None
+    for other in ({"effort": 10}, {"method": "random"}, {"method": "random", "mappings": 10}):
+        assert SearchRequest(*given, **other).limit is None  # type: ignore[arg-type]
+        assert SearchRequest(*given, seconds=60, **other).limit == 60  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("count", "options", "most"),
+    [
+        (5, {"seconds": 10, "workers": 2}, 30),
+        (1, {"seconds": 10, "workers": 8}, 10),
+        (5, {"seconds": 0, "workers": 2}, None),
+        (5, {"seconds": 10, "scheduler": "tcp://here", "engine": "dask"}, None),
+        (0, {"seconds": 10, "workers": 2}, 0),
+    ],
+)
+def test_how_long_searches_take_at_most(count: int, options: dict[str, Any], most: float | None) -> None:
+    assert longest(count, RunRequest("a", "b", **options)) == most

@@ -84,6 +84,53 @@ def test_what_points_share_is_searched_once() -> None:
     assert (len(done.points), done.searched) == (6, 2)
 
 
+@pytest.mark.parametrize(
+    ("axes", "ways"),
+    [
+        ({"imperfect": [False, True]}, [{}, {"imperfect": True}]),
+        ({"method": ["optimal", "exhaustive"]}, [{}, {"method": "exhaustive"}]),
+        (
+            {"many": {"set": ["mappings"], "values": [20, 40]}, "method": ["random"]},
+            [{"method": "random", "mappings": 20}, {"method": "random", "mappings": 40}],
+        ),
+        ({"effort": [None, 50]}, [{}, {"effort": 50}]),
+    ],
+)
+def test_ways_to_search_are_those_of_single_searches(
+    tmp_path: Path, axes: dict[str, Any], ways: list[dict[str, Any]]
+) -> None:
+    odd = {"problem": {"name": "odd", "shape": "matmul", "dimensions": {"M": 7, "K": 4, "N": 5}}}
+    asked = sweep_of(search={**SEARCH, "problem": odd}, axes=axes)
+    done = sweep(asked, workers=1, out=tmp_path / "kept")
+    assert done.searched == len(ways)
+    for point, way in zip(done.points, ways, strict=True):
+        found = search("machine.yaml", odd, threads=1, **way)
+        assert point.totals is not None
+        assert (point.totals.energy_pj, point.totals.cycles) == (found.result.energy_pj, found.result.cycles)
+        assert bool(point.totals.proven) == found.certificate.proven
+    seen: list[RunProgress] = []
+    again = sweep(asked, workers=1, out=tmp_path / "kept", progress=seen.append)
+    assert seen[0].kept == seen[0].total and not seen[0].damaged
+    assert again.to_records() == done.to_records()
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ({"method": "randm"}, "unknown method 'randm'; did you mean 'random'?"),
+        ({"mappings": 10}, "method 'optimal' has no budget of mappings"),
+        (
+            {"imperfect": True, "sparsity": "procrustes"},
+            "shorter last passes are not searched under a sparse",
+        ),
+        ({"formats": "auto"}, "search has no 'formats'"),
+    ],
+)
+def test_ways_that_do_not_go_together(search: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        check_sweep(sweep_of(search={**SEARCH, **search}, axes={"seed": [0, 1]}))
+
+
 def _files(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()

@@ -11,10 +11,14 @@ if TYPE_CHECKING:
     from procrustes_model.model.sparse.imbalance import ImbalanceHistogram, WorkOf
 
 _BAR = 24
-"""Characters of the longest bar."""
+"""Characters of the longest bar, where there is room."""
+_EDGES = 15
+"""Columns of the bounds of a row."""
+_SHARE = 8
+"""Columns of a share and the spaces around it."""
 
 
-def format_imbalance(histogram: ImbalanceHistogram, *, unicode: bool = True) -> str:
+def format_imbalance(histogram: ImbalanceHistogram, *, unicode: bool = True, width: int = 80) -> str:
     """Return a histogram as text: shares of processing elements by work, before and after.
 
     Parameters
@@ -22,24 +26,34 @@ def format_imbalance(histogram: ImbalanceHistogram, *, unicode: bool = True) -> 
     histogram : ImbalanceHistogram
     unicode : bool
         Whether bars may use characters beyond ASCII.
+    width : int
+        Columns.
     """
     sides = [("before", histogram.before, histogram.ratio_before)]
     policy = POLICIES[histogram.of.policy]
     if policy.balances:
         cut = f"cut along {histogram.of.cut}" if histogram.of.cut else "none can be cut"
-        sides.append((f"after {policy.text} ({cut})", histogram.after, histogram.ratio_after))
+        sides.append((f"after {policy.text}", histogram.after, histogram.ratio_after))
     bar = "█" if unicode else "#"
     most = max(int(counts.max()) for _, counts, _ in sides)
-    lines = [f"{'work / mean':<15}" + "".join(f"{name:<{_BAR + 8}}" for name, _, _ in sides)]
+    longest = max(4, min(_BAR, (width - _EDGES) // len(sides) - _SHARE))
+    lines = [f"{'work / mean':<{_EDGES}}" + "".join(f"{name:<{longest + _SHARE}}" for name, _, _ in sides)]
+    if policy.balances:
+        if len(lines[0].rstrip()) + len(cut) + 3 <= width:
+            lines[0] = f"{lines[0].rstrip()} ({cut})"
+        else:
+            lines.append(" " * (_EDGES + longest + _SHARE) + f"({cut})")
     used = [i for i in range(len(histogram.before)) if any(counts[i] for _, counts, _ in sides)]
     for i in range(used[0], used[-1] + 1):
         low, high = histogram.edges[i], histogram.edges[i + 1]
         line = f"{low:5.2f} - {high:5.2f}  "
         for _, counts, _ in sides:
-            length = round(_BAR * int(counts[i]) / most)
-            line += f"{format_share(int(counts[i]), int(counts.sum())):>6} {bar * length:<{_BAR}} "
+            length = round(longest * int(counts[i]) / most)
+            line += f"{format_share(int(counts[i]), int(counts.sum())):>6} {bar * length:<{longest}} "
         lines.append(line)
-    lines.append(f"{'slowest / mean':<15}" + "".join(f"{ratio:<{_BAR + 8}.3f}" for _, _, ratio in sides))
+    lines.append(
+        f"{'slowest / mean':<{_EDGES}}" + "".join(f"{ratio:<{longest + _SHARE}.3f}" for _, _, ratio in sides)
+    )
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _INDENT = "  "
 
 
-def format_nest(architecture: Architecture, problem: Problem, mapping: Mapping) -> str:
+def format_nest(
+    architecture: Architecture, problem: Problem, mapping: Mapping, width: int | None = None
+) -> str:
     """Return the loop nest of `mapping`, outermost loop first.
 
     Above the loops of a level stands what one of its instances keeps: each tensor and the words of its tile.
@@ -33,6 +35,8 @@ def format_nest(architecture: Architecture, problem: Problem, mapping: Mapping) 
     problem : Problem
     mapping : Mapping
         As `load_mapping` returns it for this architecture and problem.
+    width : int, optional
+        Columns: the operation stands further left where it would be cut.
 
     Returns
     -------
@@ -51,13 +55,16 @@ def format_nest(architecture: Architecture, problem: Problem, mapping: Mapping) 
         if lines[-1]:
             lines.append("")
     operation = format_operation(problem, names)
+    indent = len(_INDENT) * depth
+    if width is not None:
+        indent = max(0, min(indent, width - len(operation)))
     return "\n".join(
         [
             *lines,
             architecture.compute.name,
             "-" * len(architecture.compute.name),
             "",
-            _INDENT * depth + operation,
+            " " * indent + operation,
         ]
     )
 

@@ -80,6 +80,8 @@ def format_certificate(found: SearchResult, style: Style | None = None) -> str:
     lines.append(("Evaluated", f"{certificate.measured:,} mappings in {found.seconds:.1f} s{searches}"))
     if found.interrupted:
         lines.append(("Interrupted", "this is the best so far"))
+    elif found.stopped:
+        lines.append(("Stopped", f"after {found.stopped}, its limit: with a larger one the gap may close"))
     return "\n".join(line for label, text in lines for line in labelled(label, [text], style))
 
 
@@ -106,4 +108,6 @@ def format_front(front: Sequence[SearchResult]) -> str:
     for point in front:
         energy, cycles = format_energy(point.result.energy_pj), point.result.cycles
         lines.append(f"  {energy:>10}  {cycles:>14,}  {point.result.utilization:>11.1%}")
+    if front and front[-1].stopped:
+        lines.append(f"  Stopped after {front[-1].stopped}, its limit: there may be faster mappings")
     return "\n".join(lines)
