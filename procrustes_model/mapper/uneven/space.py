@@ -50,11 +50,11 @@ class UnevenSpace(Space):
         rows: list[list[int]] = [[] for _ in keep]
         for position, index in enumerate(self.entries):
             rows[index].append(position)
-        options = []
+        options: list[list[tuple[int, ...]]] = []
         for level, kept in enumerate(keep):
-            tensors = np.flatnonzero(kept).tolist()
+            mine = np.flatnonzero(kept).tolist()
             single = len(rows[level]) == 1
-            options.append([tuple(tensors)] if single else list(itertools.permutations(tensors)))
+            options.append([tuple(mine)] if single else list(itertools.permutations(mine)))
         for chosen in itertools.product(*options):
             laid = np.zeros((len(self.entries), keep.shape[1]), np.bool_)
             for level, tensors in enumerate(chosen):
