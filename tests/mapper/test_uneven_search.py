@@ -48,6 +48,8 @@ def _case(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
             level["mesh_x"] = 2
         if rng.random() < 0.15:
             level["shared_bandwidth"] = rng.choice([0.5, 1, 2])
+        if rng.random() < 0.15:
+            level["network"] = {"topology": "bus", "energy_pj_per_bit": 0.1}
         levels.append(level)
     return {"architecture": {"name": "case", "levels": levels, "compute": {"energy_pj": 1}}}, problem
 
@@ -192,11 +194,11 @@ def test_what_is_not_searched_is_refused(more: dict[str, Any], message: str) -> 
         search(content, problem, uneven=True, **more)
 
 
-def test_a_machine_that_paths_do_not_know_is_refused() -> None:
+def test_words_that_pass_through_are_refused() -> None:
     content, _ = _case(1)
-    content["architecture"]["levels"][0]["network"] = {"topology": "bus", "energy_pj_per_bit": 0.1}
+    content["architecture"]["levels"][1]["through"] = ["A"]
     problem = {"problem": {"name": "mm", "shape": "matmul", "dimensions": TWO}}
-    with pytest.raises(SpecError, match="shortest paths, which do not know all of this machine"):
+    with pytest.raises(SpecError, match="words pass through levels"):
         search(content, problem, uneven=True)
 
 
