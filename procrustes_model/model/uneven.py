@@ -45,7 +45,7 @@ def refuse_uneven(mapping: Mapping, why: str = WHERE_ZERO) -> None:
         names = [level.level for level in mapping.levels]
         second = next(i for i, name in enumerate(names) if i and names[i - 1] == name)
         hint = f"merge the entries of {names[second]}"
-        raise SpecError(mapping.issue(f"{mapping.name} is uneven: {why}", hint, second))
+        raise SpecError(mapping.issue(f"this mapping is uneven: {why}", hint, second))
 
 
 def unfold_design(design: Design, entries: Sequence[int], keep: Bools | None = None) -> Design:

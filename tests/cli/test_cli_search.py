@@ -41,6 +41,28 @@ def test_what_it_writes_evaluates_to_the_same(run: Run, tmp_path: Path, small: s
     assert found["objective"] == objective
 
 
+def test_uneven_mappings_say_so(run: Run, tmp_path: Path) -> None:
+    near = "{name: Near, word_bits: 16, capacity_words: 22, energy_pj: {read: 1, write: 1}}"
+    (tmp_path / "two.yaml").write_text(
+        "architecture:\n  name: two\n  levels:\n"
+        "    - {name: Far, word_bits: 16, energy_pj: {read: 20, write: 20}}\n"
+        f"    - {near}\n  compute: {{energy_pj: 1}}\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "cube.yaml").write_text(SMALL.replace("16", "4").replace("8", "4"), encoding="utf-8")
+    done = run("search", "two.yaml", "cube.yaml", "--uneven", "--objective", "energy", "--out", "best.yaml")
+    assert done.returncode == 0, done.stderr
+    words = " ".join(done.stdout.split())
+    assert "Proven no mapping with factors that divide the bounds, even or uneven, has less energy" in words
+    assert "Even best mapping proven; this one has 20.6% less" in words
+    again = run("evaluate", "two.yaml", "cube.yaml", "best.yaml")
+    assert again.stdout.split("Proven")[0].strip() == done.stdout.split("Proven")[0].strip()
+    assert run("validate", "best.yaml", "--arch", "two.yaml", "--problem", "cube.yaml").returncode == 0
+    refused = run("search", "two.yaml", "cube.yaml", "--uneven", "--pareto", "front.csv")
+    assert refused.returncode == 2
+    assert "--pareto knows even mappings only" in refused.stderr
+
+
 def test_an_unknown_objective_is_one_line(run: Run, small: str) -> None:
     done = run("search", "simple_3level", small, "--objective", "ed3p")
     assert done.returncode == 2

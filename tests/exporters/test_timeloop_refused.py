@@ -84,6 +84,17 @@ def test_the_small_model_is_written(tmp_path: Path, sparse: bool) -> None:
     assert complaints(tmp_path, FILES, sparse) == []
 
 
+def test_an_uneven_mapping_is_refused_at_its_second_entry(tmp_path: Path) -> None:
+    names = list(yaml.safe_load(PROBLEM)["problem"]["shape"]["tensors"])
+    levels = yaml.safe_load(MAPPING)["mapping"]["levels"]
+    near = next(i for i, level in enumerate(levels) if level["level"] == "Near")
+    levels[near : near + 1] = [{"level": "Near", "keep": names[:1]}, levels[near] | {"keep": names[1:]}]
+    nest = yaml.safe_dump({"mapping": {"levels": levels}}, sort_keys=False)
+    (found,) = complaints(tmp_path, {**FILES, "mapping": nest}, sparse=False)
+    assert "this mapping is uneven: in Timeloop's files all tensors of a level have" in found
+    assert "merge the entries of Near" in found
+
+
 def test_instances_take_nothing_from_neighbours(tmp_path: Path) -> None:
     """That tool counts what neighbours pass on as not read, if not told otherwise."""
     paths = [tmp_path / f"{name}.yaml" for name in ("machine", "problem", "mapping")]
@@ -104,6 +115,12 @@ REFUSED = [
         "capacity_words: 128",
         "capacity_words: 128\n      beside: true",
         "'beside' of Near is true here",
+    ),
+    (
+        "machine",
+        "capacity_words: 128",
+        "capacity_words: 128\n      drain_read: true",
+        "'drain_read' of Near is true here, and would be false there",
     ),
     (
         "machine",

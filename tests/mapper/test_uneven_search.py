@@ -19,21 +19,21 @@ from tests.amount import amount, first_quick
 from tests.mapper.cases import SHAPES, find
 from tests.naive.nests import list_nests
 
-CASES, LARGEST = 120, amount(400_000, 4_000)
+CASES, LARGEST = 60, amount(40_000, 4_000)
 
 
 def _case(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a machine of two or three levels, small memories, and a problem of a few iterations."""
     rng = random.Random(seed)  # noqa: S311
-    name = rng.choice(["matmul", "matmul", "vector", "slide", "depthwise"])
+    name = rng.choice(["matmul", "matmul", "matmul", "vector", "slide", "depthwise"])
     dimensions, tensors = SHAPES[name]
-    bounds = {d: rng.choice([1, 2, 2, 3, 4]) for d in dimensions}
+    bounds = {d: rng.choice([2, 3, 4, 4, 6] if len(tensors) == 3 else [1, 2, 4]) for d in dimensions}
     coefficients = {"s": rng.choice([1, 2]), "d": 1} if "R" in bounds else {}
     projections: dict[str, Any] = {one: {"projection": ranks.split()} for one, ranks in tensors.items()}
     projections[list(tensors)[-1]]["output"] = True
     shape = {"name": "case", "dimensions": dimensions, "coefficients": coefficients, "tensors": projections}
     problem = {"problem": {"name": "case", "shape": shape, "dimensions": bounds}}
-    count, levels = rng.choice([2, 2, 3]), []
+    count, levels = rng.choice([2, 2, 2, 3]), []
     for i in range(count):
         energy = rng.uniform(1, 9) * 5 ** (count - 1 - i)
         level: dict[str, Any] = {"name": f"L{i}", "word_bits": 16}
@@ -41,13 +41,15 @@ def _case(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
         level["words_per_access"] = rng.choice([1, 1, 1, 2])
         level["drain_read"] = rng.random() < 0.2
         if i:
-            level["capacity_words"] = rng.randint(3, 14)
+            level["capacity_words"] = rng.randint(4, 24)
         if i and count > 2:
             level["tensors"] = rng.sample(list(tensors), 2)
         if i == 1 and rng.random() < 0.3:
             level["mesh_x"] = 2
         if rng.random() < 0.15:
             level["shared_bandwidth"] = rng.choice([0.5, 1, 2])
+        if rng.random() < 0.15:
+            level["network"] = {"topology": "bus", "energy_pj_per_bit": 0.1}
         levels.append(level)
     return {"architecture": {"name": "case", "levels": levels, "compute": {"energy_pj": 1}}}, problem
 
@@ -94,7 +96,7 @@ def _try_all(space: UnevenSpace) -> dict[str, float]:
 
 @pytest.mark.parametrize("first", first_quick(range(0, CASES, 20), 1))
 def test_as_good_as_every_mapping(first: int) -> None:
-    tried = 0
+    tried = proven = 0
     for seed in range(first, first + 20):
         space = _space(seed)
         if _count(space) > LARGEST:
@@ -110,28 +112,35 @@ def test_as_good_as_every_mapping(first: int) -> None:
             found = search(*given, objective=objective, uneven=True, threads=1)
             assert found.certificate.value <= even.certificate.value * (1 + 1e-12), (seed, objective)
             assert found.certificate.lower_bound <= best[objective] * (1 + 1e-9), (seed, objective)
+            proven += found.certificate.proven
             if found.certificate.proven:
                 assert found.certificate.value == pytest.approx(best[objective], rel=1e-9), (seed, objective)
             again = load_mapping(found.mapping.to_dict(), *given)
             assert evaluate(*given, again).energy_pj == found.result.energy_pj
     assert tried > 3
-
-
-def test_most_small_cases_are_proven_and_some_are_uneven() -> None:
-    proven = gained = tried = 0
-    for seed in range(amount(CASES, 25)):
-        space = _space(seed)
-        if _count(space) > LARGEST or space.even is None:
-            continue
-        try:
-            found = search(space.even.architecture, space.problem, objective="energy", uneven=True, threads=1)
-        except SpecError:
-            continue
-        tried += 1
-        proven += found.certificate.proven
-        gained += found.mapping.uneven
     assert proven > 0.8 * tried
-    assert gained
+
+
+@pytest.mark.quick
+def test_a_saving_of_a_quarter() -> None:
+    """Of a product 4 x 4 x 4 with room for 22 words: two tensors whole inside, the third word by word.
+
+    Far away is what comes and goes once, 3 x 16 words; near every word of it and of each operation.
+    """
+    levels = [
+        {"name": "Far", "word_bits": 16, "energy_pj": {"read": 20, "write": 20}},
+        {"name": "Near", "word_bits": 16, "energy_pj": {"read": 1, "write": 1}, "capacity_words": 22},
+    ]
+    machine = {"architecture": {"name": "two", "levels": levels, "compute": {"energy_pj": 1}}}
+    problem = {"problem": {"name": "mm", "shape": "matmul", "dimensions": dict.fromkeys("MKN", 4)}}
+    found = search(machine, problem, objective="energy", uneven=True, threads=1)
+    assert found.certificate.proven
+    assert found.mapping.uneven
+    assert found.certificate.even is not None
+    assert 1 - found.certificate.value / found.certificate.even > 0.2
+    far = found.result.level("Far")
+    assert sum(one.reads + one.fills + one.updates for one in far.tensors) == 3 * 16
+    assert found.result.level("Near").used_words <= 22
 
 
 def test_layouts_of_three_tensors() -> None:
@@ -185,11 +194,11 @@ def test_what_is_not_searched_is_refused(more: dict[str, Any], message: str) -> 
         search(content, problem, uneven=True, **more)
 
 
-def test_a_machine_that_paths_do_not_know_is_refused() -> None:
+def test_words_that_pass_through_are_refused() -> None:
     content, _ = _case(1)
-    content["architecture"]["levels"][0]["network"] = {"topology": "bus", "energy_pj_per_bit": 0.1}
+    content["architecture"]["levels"][1]["through"] = ["A"]
     problem = {"problem": {"name": "mm", "shape": "matmul", "dimensions": TWO}}
-    with pytest.raises(SpecError, match="shortest paths, which do not know all of this machine"):
+    with pytest.raises(SpecError, match="words pass through levels"):
         search(content, problem, uneven=True)
 
 

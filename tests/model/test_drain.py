@@ -89,5 +89,33 @@ def test_refused_where_it_is_not_counted() -> None:
         evaluate(_machine((False, True, False), sum_bits=32), PROBLEM, NEST)
     design = {"sparsity": {"name": "some", "densities": {"B": 0.5}, "compute": {"skip": "B"}}}
     design["sparsity"]["formats"] = {"B": {"*": "bitmask"}}
-    with pytest.raises(SpecError, match="L1 reads what it sends up, which is counted where nothing is zero"):
-        evaluate(_machine((False, True, False)), PROBLEM, NEST, sparsity=design)
+    machine = _machine((False, True, False))
+    machine["architecture"]["levels"][0]["network"] = {"topology": "link", "energy_pj_per_bit": 1.0}
+    with pytest.raises(SpecError, match="L1 reads what it sends up, and networks would carry that down"):
+        evaluate(machine, PROBLEM, NEST, sparsity=design)
+
+
+@pytest.mark.parametrize("what", ["nothing of the output", "updates", "zeros of the output"])
+def test_under_a_sparse_design_as_many_as_arrive(what: str) -> None:
+    """All 24 sums of either level; half of them where updates are skipped; those stored, where compressed."""
+    content: dict[str, Any] = {"name": "some", "densities": {"B": 0.5}, "formats": {"B": {"*": "bitmask"}}}
+    if what == "updates":
+        content["actions"] = [{"level": "L1", "skip": "Z", "on": "B"}]
+    if what == "zeros of the output":
+        content["densities"]["Z"] = 0.25
+        content["formats"]["Z"] = {"L0": "bitmask", "*": "none"}
+    design = {"sparsity": content}
+    plain, drained = (
+        evaluate(_machine((on, on, on)), PROBLEM, NEST, sparsity=design) for on in (False, True)
+    )
+    dense = evaluate(_machine((True, True, True)), PROBLEM, NEST)
+    for parent, level in (("L0", "L1"), ("L1", "L2")):
+        more = drained.tensor(level, "Z").reads - plain.tensor(level, "Z").reads
+        arrive = plain.tensor(parent, "Z").updates / dense.tensor(parent, "Z").updates
+        assert more == pytest.approx(24 * arrive)
+        assert 0 < arrive <= 1
+        spent = drained.tensor(level, "Z").energy_pj - plain.tensor(level, "Z").energy_pj
+        # accesses are whole ones
+        assert spent == pytest.approx(more * {"L1": 3.0, "L2": 2.0}[level], abs=3.0)
+    arrivals = [plain.tensor(name, "Z").updates / 24 for name in ("L0", "L1")]
+    assert (min(arrivals) < 1) == (what != "nothing of the output")

@@ -184,7 +184,7 @@ def test_shorter_last_passes() -> None:
 
 def test_a_sparse_design_is_refused() -> None:
     design = {"sparsity": {"name": "some", "densities": {"B": 0.5}, "formats": {"B": {"*": "bitmask"}}}}
-    with pytest.raises(SpecError, match="nest is uneven: a sparse design is counted where all tensors"):
+    with pytest.raises(SpecError, match="this mapping is uneven: a sparse design is counted"):
         evaluate(MACHINE, PROBLEM, UNEVEN, sparsity=design)
 
 

@@ -117,6 +117,22 @@ def test_a_drawn_mapping_has_a_box_for_every_tile(evaluated: Result) -> None:
         draw_mapping([by_hand(1, 1)])
 
 
+def test_an_uneven_mapping_is_drawn_entry_by_entry() -> None:
+    levels = [dict(level) for level in MAPPING["mapping"]["levels"]]
+    index = next(i for i, level in enumerate(levels) if level["level"] == "Buffer")
+    kept = [one.tensor for one in evaluate(MACHINE, PROBLEM, MAPPING).level("Buffer").tensors]
+    levels[index : index + 1] = [
+        {"level": "Buffer", "keep": kept[:1]},
+        {key: one for key, one in levels[index].items() if key != "bypass"} | {"keep": kept[1:]},
+    ]
+    result = evaluate(MACHINE, PROBLEM, {"mapping": {"levels": levels}})
+    (axis,) = draw_mapping([result]).axes
+    texts = [text.get_text() for text in axis.texts]
+    assert texts.count("Buffer") == 2
+    assert len([text for text in texts if "% full" in text]) == 1
+    assert len([text for text in texts if "\n" in text]) == 5
+
+
 def test_a_level_that_limits_is_on_its_slope(evaluated: Result) -> None:
     """One word per cycle: operations per cycle are operations per word that is read."""
     reads = sum(one.reads for one in evaluated.level("DRAM").tensors)

@@ -73,6 +73,20 @@ def test_nest_is_printed_as_it_runs() -> None:
     assert format_nest(architecture, problem, load_mapping(MAPPING, architecture, problem)) == EXPECTED
 
 
+def test_an_uneven_level_has_a_header_for_each_place() -> None:
+    levels = MAPPING["mapping"]["levels"]
+    entries = [
+        {"level": "Buffer", "temporal": "P=2", "keep": ["Outputs"]},
+        levels[1] | {"temporal": "K=1"},
+    ]
+    nest = {"mapping": {"levels": [levels[0], *entries, levels[2]]}}
+    architecture, problem = load_architecture(ARCHITECTURE), load_problem(PROBLEM)
+    text = format_nest(architecture, problem, load_mapping(nest, architecture, problem))
+    places = ["Buffer [ Outputs 12 ]", "for p in 0..2", "Buffer [ Inputs 5 ]", "parallel-for p in 0..2 (x)"]
+    lines = [line.strip() for line in text.splitlines()]
+    assert [line for line in lines if line in places] == places
+
+
 def test_level_without_loops_has_a_header_only() -> None:
     architecture = load_architecture("simple_3level")
     problem = load_problem(

@@ -337,7 +337,11 @@ class Relaxation:
         base = model.computes * spent * computing + constant
         priced = _with_prices(model, energy, served)
         work = time * machine.cycles_per_compute
-        return priced._replace(whole=False, moved=moved, work=work, uneven=self.is_uneven, base=base)
+        # Sums that are read before they are sent up come on top of what a bound knows.
+        plain = model.machine._replace(drains=np.zeros_like(model.machine.drains))
+        return priced._replace(
+            machine=plain, whole=False, moved=moved, work=work, uneven=self.is_uneven, base=base
+        )
 
     def forget(self, model: Model) -> Model:
         """Return prices that hold under the older rule of transfers: sliding tiles may come for nothing."""

@@ -144,13 +144,13 @@ class Optimal:
                 queue = self._walk_paths(self._rank_patterns())
                 if self.space.cost is not None and self.space.cost.on_masks:
                     self._look_ahead(queue, pool)
-                self._search_patterns(queue, pool)
+                self.search_patterns(queue, pool)
             except OutOfTime:
                 self._leave_open(max(self.known, self._least_of_all()))
         return self._certify()
 
-    def _search_patterns(self, queue: list[tuple[float, int, Bools]], pool: ThreadPoolExecutor) -> None:
-        """Search what levels may keep, choice by choice."""
+    def search_patterns(self, queue: list[tuple[float, int, Bools]], pool: ThreadPoolExecutor) -> None:
+        """Search what levels may keep, choice by choice: bounds, numbers and what is kept, best first."""
         incumbent = self.incumbent
         sound = self.space.cost is None or self.space.cost.relaxation.is_valid
         for i, (bound, _, keep) in enumerate(queue):
@@ -170,7 +170,7 @@ class Optimal:
         """Search with few mappings of each batch measured: for a good one and a first bound."""
         before = self.counted.copy(), self.dominated, self.patterns_pruned, self.crowded
         self.ahead = True
-        self._search_patterns(queue, pool)
+        self.search_patterns(queue, pool)
         self.first_bound = min(self.open_bound, self.closest)
         self.counted, self.dominated, self.patterns_pruned, self.crowded = before
         self.ahead, self.complete, self.least_open = False, True, 0.0
@@ -217,6 +217,11 @@ class Optimal:
                 length = int(length * (size / SMALL) ** (1 / 3))
             length = max(1, min(length, -(-size // ways)))  # no more than there are
         return ways, length
+
+    @property
+    def measured(self) -> int:
+        """Mappings that were measured at the ends of partial ones."""
+        return int(self.counted[MEASURED])
 
     def _leave_open(self, bound: float) -> None:
         self.complete, self.open_bound = False, min(self.open_bound, max(bound, self.least_open))

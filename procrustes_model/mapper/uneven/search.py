@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import Bools
 from procrustes_model.kernels.search.arrays import SLACK
 from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.optimal.compulsory import Compulsory
 from procrustes_model.mapper.optimal.paths import is_eligible
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.optimal.tables import Tables
@@ -19,16 +22,119 @@ from procrustes_model.mapper.uneven.paths import UnevenPaths
 from procrustes_model.mapper.uneven.space import UnevenSpace, unfold_space
 from procrustes_model.vocabulary import Searched
 
+_Queue = list[tuple[float, int, Bools]]
+"""Bounds of the objective, numbers, and what levels or entries keep."""
 
-def _check(space: UnevenSpace) -> None:
-    """Raise where shortest paths, which alone know layouts, bound nothing."""
-    if not is_eligible(space):
-        message = "uneven mappings are searched by shortest paths, which do not know all of this machine"
-        hint = (
-            "networks that cost nothing, no 'through', 'resident' or 'sum_bits', at most two dimensions in a"
-            " rank, and few tensors at levels; or leave out --uneven"
-        )
-        raise SpecError(Issue(message, hint, space.architecture.name))
+
+@dataclass
+class _Layouts:
+    """Decides all layouts: by shortest paths, and what these leave open by partial mappings.
+
+    Attributes
+    ----------
+    space : UnevenSpace
+    incumbent : Incumbent
+    threads : int
+    choices, excluded : int
+        Choices of what levels keep, and those that a bound excludes as a whole.
+    labels : bool
+        Whether partial mappings were followed.
+    """
+
+    space: UnevenSpace
+    incumbent: Incumbent
+    threads: int
+    choices: int = 0
+    excluded: int = 0
+    labels: bool = False
+    complete: bool = True
+    lowest: float = math.inf
+    tables: Tables = field(init=False)
+    paths: UnevenPaths | None = None
+
+    def decide(self) -> None:
+        """Decide all of them; `lowest` is then the least that a mapping may come to."""
+        try:
+            self.space.check_memory()
+            self.tables = Tables(self.space)
+            if is_eligible(self.space):
+                paths = UnevenPaths(self.tables, self.incumbent)
+                self.paths = paths if paths.road is not None else None
+            queue = self._rank()
+        except OutOfTime:
+            self._leave_open(0.0)
+            return
+        left = self._walk_paths(queue)
+        if left and self.complete:
+            self._grow_labels(left)
+        for bound, _, _ in left if not self.labels else []:
+            self._leave_open(bound)
+
+    def _leave_open(self, bound: float) -> None:
+        self.complete, self.lowest = False, min(self.lowest, bound)
+
+    def _rank(self) -> _Queue:
+        """Return choices of what levels keep whose bound, one for all layouts, is below the best mapping."""
+        space, incumbent = self.space, self.incumbent
+        assert space.even is not None
+        compulsory = Compulsory(space, whole=True) if self.paths is None else None
+        steps, queue = self.tables.fewest_steps(), []
+        for number, keep in space.even.numbered_patterns(inside_first=True):
+            incumbent.deadline.check()
+            laid = next(space.orders_of(keep))
+            if self.paths is not None:
+                bound = self.paths.bound_layout(laid)
+            else:
+                assert compulsory is not None
+                energy = compulsory.energy(laid)
+                bound = incumbent.score_bound(energy, steps) if math.isfinite(energy) else math.inf
+            self.choices += 1
+            if self._excludes(bound):
+                self.excluded += 1
+            else:
+                queue.append((bound, number, keep))
+        return sorted(queue, key=lambda row: row[:2])
+
+    def _excludes(self, bound: float) -> bool:
+        return not math.isfinite(bound) or bound * (1 - SLACK) > self.incumbent.value
+
+    def _walk_paths(self, queue: _Queue) -> _Queue:
+        """Return the layouts that shortest paths do not decide, with higher bounds."""
+        left: _Queue = []
+        for i, (bound, _, keep) in enumerate(queue):
+            if self._excludes(bound):
+                self.excluded += 1
+                continue
+            self.incumbent.share = i / len(queue)
+            self.incumbent.lower_bound = min((row[0] for row in left), default=bound)
+            self.incumbent.tell()
+            for laid in self.space.orders_of(keep):
+                found = bound
+                if self.paths is not None and not self.incumbent.late:
+                    found = max(bound, self.paths.decide_layout(laid))
+                if math.isfinite(found):
+                    left.append((found, len(left), laid))
+        left = sorted((row for row in left if not self._excludes(row[0])), key=lambda row: row[:2])
+        if left and self.incumbent.late:
+            self._leave_open(left[0][0])
+        return left
+
+    def _grow_labels(self, queue: _Queue) -> None:
+        """Follow partial mappings of what is left."""
+        space, self.labels = self.space, True
+        with space.deadline.suspended():
+            compile_labels()
+        optimal = Optimal(space, self.incumbent, self.threads, paths=False)
+        optimal.tables = self.tables
+        measured = self.incumbent.measured
+        with ThreadPoolExecutor(self.threads) as pool:
+            try:
+                optimal.search_patterns(queue, pool)
+            except OutOfTime:
+                self._leave_open(queue[0][0])
+        self.incumbent.measured = measured + optimal.measured
+        if not optimal.complete:
+            self._leave_open(optimal.open_bound)
 
 
 def search_uneven_space(
@@ -56,66 +162,30 @@ def search_uneven_space(
     Raises
     ------
     SpecError
-        When the machine, the problem or constraints are such that no bounds of uneven mappings are known.
+        When words pass through levels with several entries, or constraints speak of their temporal loops.
     """
     unfolded = unfold_space(space)
-    _check(unfolded)
+    if space.model.machine.through.any():
+        message = "words pass through levels, which uneven mappings are not searched with"
+        raise SpecError(Issue(message, "no 'through', or leave out --uneven", space.architecture.name))
     first = Optimal(space, incumbent, threads, before_labels=compile_labels).run(seed)
     incumbent.measured = first.measured
     if incumbent.nests is not None:
         incumbent.nests = unfolded.spread_out(incumbent.nests)
-    lowest, paths, choices, excluded = _decide(unfolded, incumbent, first)
-    value = incumbent.value
-    bound = min(value, lowest)
+    layouts = _Layouts(unfolded, incumbent, threads)
+    layouts.decide()
+    value, walked = incumbent.value, layouts.paths.walked if layouts.paths else 0
+    bound = float(max(0.0, min(value, layouts.lowest)))
     return Certificate(
-        proven=bool(bound >= value * (1 - SLACK)),
+        proven=bool(layouts.complete and bound >= value * (1 - SLACK)),
         value=float(value),
-        lower_bound=float(bound),
+        lower_bound=bound,
         mapspace=None,
-        complete=not incumbent.late,
-        proof="paths",
-        patterns=choices,
-        patterns_pruned=excluded,
-        measured=incumbent.measured + (paths.walked if paths else 0),
+        complete=layouts.complete,
+        proof="labels" if layouts.labels else "paths",
+        patterns=layouts.choices,
+        patterns_pruned=layouts.excluded,
+        measured=incumbent.measured + walked,
         searched=Searched.UNEVEN,
         even=first.value if first.proven and math.isfinite(first.value) else None,
     ), unfolded
-
-
-def _decide(
-    space: UnevenSpace, incumbent: Incumbent, first: Certificate
-) -> tuple[float, UnevenPaths | None, int, int]:
-    """Return the least that a mapping may come to, the paths, and choices of what levels keep."""
-    assert space.even is not None
-    choices = excluded = 0
-    known = 0.0
-    try:
-        paths = UnevenPaths(Tables(space), incumbent)
-        if paths.road is None:
-            return known, None, 0, 0
-        queue: list[tuple[float, int, Bools]] = []
-        for number, keep in space.even.numbered_patterns(inside_first=True):
-            incumbent.deadline.check()
-            bound = paths.bound_layout(next(space.orders_of(keep)))
-            choices += 1
-            if bound * (1 - SLACK) > incumbent.value or not math.isfinite(bound):
-                excluded += 1
-                continue
-            queue.append((bound, number, keep))
-    except OutOfTime:
-        return known, None, choices, excluded
-    queue.sort(key=lambda row: row[:2])
-    lowest = math.inf
-    for i, (bound, _, keep) in enumerate(queue):
-        if bound * (1 - SLACK) > incumbent.value:
-            excluded += len(queue) - i
-            break
-        if incumbent.late:
-            return min(lowest, bound), paths, choices, excluded
-        incumbent.share, incumbent.lower_bound = i / len(queue), min(lowest, bound, first.value)
-        incumbent.tell()
-        for laid in space.orders_of(keep):
-            lowest = min(lowest, max(bound, paths.decide_layout(laid)))
-            if incumbent.late:
-                return min(lowest, bound), paths, choices, excluded
-    return lowest, paths, choices, excluded

@@ -41,6 +41,11 @@ class UnevenSpace(Space):
     even: Space | None = None
     entries: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # Of two partial mappings the better one may not leave room for what fits beside the other.
+        self.model = self.model._replace(exact=False)
+
     def _lower(self) -> Design:
         assert self.even is not None
         return unfold_design(lower_dense(self.even.architecture, self.problem), self.entries)
@@ -50,11 +55,11 @@ class UnevenSpace(Space):
         rows: list[list[int]] = [[] for _ in keep]
         for position, index in enumerate(self.entries):
             rows[index].append(position)
-        options = []
+        options: list[list[tuple[int, ...]]] = []
         for level, kept in enumerate(keep):
-            tensors = np.flatnonzero(kept).tolist()
+            mine = np.flatnonzero(kept).tolist()
             single = len(rows[level]) == 1
-            options.append([tuple(tensors)] if single else list(itertools.permutations(tensors)))
+            options.append([tuple(mine)] if single else list(itertools.permutations(mine)))
         for chosen in itertools.product(*options):
             laid = np.zeros((len(self.entries), keep.shape[1]), np.bool_)
             for level, tensors in enumerate(chosen):
@@ -105,9 +110,17 @@ class UnevenSpace(Space):
                 kept = {*above.keep, *entry.keep}
                 keep = tuple(one.name for one in self.problem.tensors if one.name in kept)
                 written[-1] = entry.model_copy(update={"level": level, "keep": keep})
+            elif above is not None and not entry.keep and _are_apart(above, entry):
+                loops = {"spatial_x": entry.spatial_x, "spatial_y": entry.spatial_y}
+                written[-1] = above.model_copy(update={"temporal": above.temporal + entry.temporal, **loops})
             else:
                 written.append(entry.model_copy(update={"level": level}))
         return Mapping(name=name, levels=tuple(written))
+
+
+def _are_apart(outer: LevelMapping, inner: LevelMapping) -> bool:
+    """Say whether no dimension has a temporal loop in both."""
+    return not {loop.dimension for loop in outer.temporal} & {loop.dimension for loop in inner.temporal}
 
 
 def unfold_space(space: Space) -> UnevenSpace:
@@ -122,7 +135,8 @@ def unfold_space(space: Space) -> UnevenSpace:
     entries: list[int] = []
     for index, level in enumerate(machine.levels):
         aside = level.beside or any(one.beside for one in machine.levels[index + 1 : index + 2])
-        several = int((space.rules.keep[index] != 0).sum()) if index > machine.outermost and not aside else 1
+        aside = aside or index in space.model.machine.home  # where a tensor begins
+        several = 1 if aside else int((space.rules.keep[index] != 0).sum())
         entries += [index] * max(1, several)
     unfolded = unfold(machine, entries)
     names = [f"{level.name} {position}" for position, level in enumerate(unfolded.levels)]

@@ -271,11 +271,13 @@ def lower_sparsity(
 
 
 def _refuse_drains(architecture: Architecture) -> list[Issue]:
-    """Return an issue for every level that reads what it sends up: of zeros in sums it knows nothing."""
+    """Return an issue for every level that reads what it sends up, where networks carry what is read."""
+    if not any(level.network for level in architecture.levels):
+        return []
     return [
         architecture.issue(
-            f"{level.name} reads what it sends up, which is counted where nothing is zero",
-            "leave out 'drain_read' or the sparse design",
+            f"{level.name} reads what it sends up, and networks would carry that down",
+            "leave out 'drain_read', the networks or the sparse design",
             ("architecture", "levels", index, "drain_read"),
         )
         for index, level in enumerate(architecture.levels)

@@ -28,6 +28,7 @@ from procrustes_model.kernels.sparse.capacity import (
 from procrustes_model.kernels.sparse.chosen import choose_ranks
 from procrustes_model.kernels.sparse.combine import combine_accesses, combine_computes
 from procrustes_model.kernels.sparse.costs import cost_sparse, find_steps
+from procrustes_model.kernels.sparse.drains import count_expected_drains
 from procrustes_model.kernels.sparse.empty import find_empty
 from procrustes_model.kernels.sparse.empty_on_masks import (
     fill_density,
@@ -91,6 +92,8 @@ def evaluate_block(
     _save(design, nests, buffers)
     _fit(design, nests, buffers, memo.found, check)
     _balance(design, nests, buffers, memo.work, before)
+    if machine.drains.any():
+        count_expected_drains(machine, nests.keep, problem.output, dense, counts.actual)
     balanced = balance.tensor >= 0
     use = buffers.use
     find_steps(dense.instances, use.units, problem.computes, buffers.met, balanced, counts, costs.cycles)
