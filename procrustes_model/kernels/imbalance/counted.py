@@ -6,7 +6,7 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import OK, Floats, Ints, LoopArrays, ProblemArrays
 from procrustes_model.kernels.imbalance.policies import BUCKETS, OWN, assign
-from procrustes_model.kernels.imbalance.streamed import add_slowest, are_columns, count_pieces
+from procrustes_model.kernels.imbalance.streamed import add_slowest, count_pieces, lay_out
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import BalanceArrays, TileArrays
 from procrustes_model.kernels.sparse.masks import (
@@ -158,10 +158,10 @@ def measure_work(
         whole = float(tiles.rounds[n]) * tiles.volume[n]
         if len(work_before) == 0 and is_passed(problem, masks, t, extent):
             rounds = tiles.rounds[n]
-            counts = np.empty(rounds * total, np.uint16)
-            apart = (1, rounds) if are_columns(rounds, parts, pieces, rule, volume) else (total, 1)
+            apart = lay_out(rounds, parts, pieces, rule, volume)
+            counts = np.empty(max(rounds * apart[0], total * apart[1]), np.uint16)
             count_pieces(problem, loops, masks, balance, n, cut, extent, apart, counts)
-            alone, after_all = add_slowest(counts, rounds, parts, pieces, rule, volume, bucket)
+            alone, after_all = add_slowest(counts, apart, rounds, parts, pieces, rule, volume, bucket)
             before[n], after[n] = alone / whole, after_all / whole
             continue
         origin = np.empty((total, dimensions), np.int64)

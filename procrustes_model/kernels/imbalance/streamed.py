@@ -23,6 +23,9 @@ Works = NDArray[Any]
 _COLUMNS = 256
 """Array-level tiles that are sorted side by side."""
 
+_LINE = 32
+"""Counts in a line of the cache."""
+
 _MOST_SORTED = 256
 """Elements up to whose number that is faster than to count how many pieces have as much work."""
 
@@ -48,9 +51,7 @@ def _number_rounds(
 
 
 @kernel
-def _number_parts(
-    loops: LoopArrays, rank: Ints, n: int, array: int, d: int, apart: int, index: Ints
-) -> None:
+def _number_parts(loops: LoopArrays, rank: Ints, n: int, array: int, d: int, apart: int, index: Ints) -> None:
     """Add the same by the processing element that it falls to, in the order of `place_pieces`."""
     weight = apart
     for level in range(array):
@@ -84,8 +85,8 @@ def count_pieces(
     extent : int64[D]
         Of a piece.
     apart : (int, int)
-        How far apart the counts of array-level tiles lie, and those of their pieces.
-    counts : uint16[rounds * total]
+        From `lay_out`.
+    counts : uint16[...]
         Filled in.
     """
     tensor, array = balance.tensor, balance.array
@@ -173,10 +174,10 @@ def _add_pairs(one: Works, other: Works, most: Works) -> None:
 
 
 @kernel
-def _fold_columns(counts: Works, rounds: int, parts: int) -> tuple[int, int]:
+def _fold_columns(counts: Works, apart: int, rounds: int, parts: int) -> tuple[int, int]:
     """Do what `_fold_halves` does for many array-level tiles at a time, one a column; add up what it returns.
 
-    `counts` : uint16[2 * parts, rounds], flat.
+    `counts` : uint16, the rows of pieces `apart` from each other.
     """
     slowest = slowest_after = 0
     works = np.empty(2 * parts * _COLUMNS, np.uint16)
@@ -184,7 +185,7 @@ def _fold_columns(counts: Works, rounds: int, parts: int) -> tuple[int, int]:
     for first in range(0, rounds, _COLUMNS):
         width = min(_COLUMNS, rounds - first)
         for i in range(2 * parts):
-            row, source = works[i * width : (i + 1) * width], counts[i * rounds + first :]
+            row, source = works[i * width : (i + 1) * width], counts[i * apart + first :]
             for j in range(width):
                 row[j] = source[j]
         alone[:] = 0
@@ -196,27 +197,36 @@ def _fold_columns(counts: Works, rounds: int, parts: int) -> tuple[int, int]:
         for i in range(parts):
             _add_pairs(works[i * width :], works[(2 * parts - 1 - i) * width :], folded[:width])
         for j in range(width):
-            slowest += alone[j]
-            slowest_after += folded[j]
+            slowest += int(alone[j])
+            slowest_after += int(folded[j])
     return slowest, slowest_after
 
 
 @kernel
-def are_columns(rounds: int, parts: int, pieces: int, rule: int, volume: int) -> bool:
-    """Say whether the halves of many array-level tiles are sorted side by side: few halves, many tiles."""
-    return bool(rule == FOLD and pieces == 2 and rounds >= _COLUMNS and parts <= _MOST_SORTED and volume < 32768)
+def lay_out(rounds: int, parts: int, pieces: int, rule: int, volume: int) -> tuple[int, int]:
+    """Return how far apart counts of array-level tiles lie, and those of their pieces.
+
+    Halves of many array-level tiles lie side by side where they are sorted so: few halves, many tiles. Rows
+    of these are an odd number of lines of the cache apart, so that they do not fall into the same places.
+    """
+    if rule == FOLD and pieces == 2 and rounds >= _COLUMNS and parts <= _MOST_SORTED and volume < 32768:
+        return 1, ((rounds + _LINE - 1) // _LINE | 1) * _LINE
+    return parts * pieces, 1
 
 
 @kernel
 def add_slowest(
-    counts: Works, rounds: int, parts: int, pieces: int, rule: int, volume: int, bucket: Ints
-) -> tuple[int, int]:
+    counts: Works, apart: tuple[int, int], rounds: int, parts: int, pieces: int, rule: int, volume: int,
+    bucket: Ints,
+) -> tuple[int, int]:  # fmt: skip
     """Add up the work of the slowest element of every array-level tile, as it is and once it is balanced.
 
     Parameters
     ----------
-    counts : uint16[rounds * parts * pieces]
+    counts : uint16[...]
         Work of pieces, from `count_pieces`.
+    apart : (int, int)
+        From `lay_out`.
     rounds, parts, pieces : int
     rule : int
         One of `vocabulary.Assignment`.
@@ -225,8 +235,8 @@ def add_slowest(
     bucket : int64[BUCKETS]
         Room to sort in.
     """
-    if are_columns(rounds, parts, pieces, rule, volume):
-        return _fold_columns(counts, rounds, parts)
+    if apart[1] > 1:
+        return _fold_columns(counts, apart[1], rounds, parts)
     total = parts * pieces
     slowest = slowest_after = 0
     if rule == FOLD and pieces == 2 and volume < BUCKETS:
@@ -239,7 +249,7 @@ def add_slowest(
     works, loads = np.empty(total, np.int64), np.empty(parts, np.int64)
     for number in range(rounds):
         for i in range(total):
-            works[i] = counts[number * total + i]
+            works[i] = int(counts[number * total + i])
         alone = assign(OWN, pieces, works, volume, bucket, loads)
         slowest += alone
         slowest_after += alone if rule == OWN else assign(rule, pieces, works, volume, bucket, loads)

@@ -68,7 +68,13 @@ def longest_rank(side: Ints, first: int, end: int) -> int:
 
 @kernel
 def _list_rows(
-    problem: ProblemArrays, masks: MaskArrays, ranks: Ints, extent: Ints, along: Ints, number: Ints, order: Ints
+    problem: ProblemArrays,
+    masks: MaskArrays,
+    ranks: Ints,
+    extent: Ints,
+    along: Ints,
+    number: Ints,
+    order: Ints,
 ) -> int:
     """List a tensor's rows, those of the same boxes together; return how many such groups there are.
 
@@ -119,7 +125,7 @@ def _add_neighbours(row: NDArray[Any], room: NDArray[Any], block: int) -> None:
     for i in range(count // left):
         total = 0
         for j in range(left):
-            total += row[i * left + j]
+            total += int(row[i * left + j])
         row[i] = total
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from procrustes_model.array_files import Archive, array_header, opened, read_array, size_of
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import ProblemArrays
-from procrustes_model.kernels.sparse.passes import longest_rank
 from procrustes_model.kernels.sparse.masks import MaskArrays, empty_masks, main_terms, table_of
+from procrustes_model.kernels.sparse.passes import longest_rank
 from procrustes_model.printable import quote
 from procrustes_model.spec.text.document import unreadable
 from procrustes_model.spec.text.words import did_you_mean
