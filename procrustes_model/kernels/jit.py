@@ -51,6 +51,22 @@ def _register_references() -> None:
         register(_references.pop())
 
 
+def _forget_literals(dispatcher: Any) -> None:
+    """Have kernels that pass a number as it is written call the same code as those that pass a variable.
+
+    Numba would compile a kernel once more for every number, and what it calls with that, too.
+    """
+    from numba.core.types import unliteral
+
+    resolve = dispatcher.get_call_template
+
+    def resolve_by_kind(args: Any, named: Any) -> Any:
+        kinds = {name: unliteral(kind) for name, kind in named.items()}
+        return resolve(tuple(map(unliteral, args)), kinds)
+
+    dispatcher.get_call_template = resolve_by_kind
+
+
 def _compile(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     """Compile with Numba in nopython mode, cached in `cache_directory`, without the GIL.
 
@@ -61,6 +77,7 @@ def _compile(function: Callable[P, R], **options: Any) -> Callable[P, R]:
 
     _register_references()
     compiled = numba.njit(**_OPTIONS, **options)(function)
+    _forget_literals(compiled)
     if cache_directory():
         from procrustes_model.kernels.kept import keep
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import OK, Floats, Ints, LoopArrays, ProblemArrays
 from procrustes_model.kernels.imbalance.policies import BUCKETS, OWN, assign
+from procrustes_model.kernels.imbalance.streamed import add_slowest, count_pieces, lay_out
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import BalanceArrays, TileArrays
 from procrustes_model.kernels.sparse.masks import (
@@ -18,6 +19,7 @@ from procrustes_model.kernels.sparse.masks import (
     sum_boxes,
     walked_dimensions,
 )
+from procrustes_model.kernels.sparse.passes import is_passed
 
 
 @kernel
@@ -153,6 +155,15 @@ def measure_work(
         if cut >= 0:
             extent[cut] //= pieces
         total = parts * pieces
+        whole = float(tiles.rounds[n]) * tiles.volume[n]
+        if len(work_before) == 0 and is_passed(problem, masks, t, extent):
+            rounds = tiles.rounds[n]
+            apart = lay_out(rounds, parts, pieces, rule, volume)
+            counts = np.empty(max(rounds * apart[0], total * apart[1]), np.uint16)
+            count_pieces(problem, loops, masks, balance, n, cut, extent, apart, counts)
+            alone, after_all = add_slowest(counts, apart, rounds, parts, pieces, rule, volume, bucket)
+            before[n], after[n] = alone / whole, after_all / whole
+            continue
         origin = np.empty((total, dimensions), np.int64)
         place_pieces(loops.spread[n], loops.below[n], rank, array, cut, pieces, extent, origin)
         corners = list_corners(problem, masks, t, extent, corner, sign)
@@ -193,6 +204,5 @@ def measure_work(
             else:
                 most = assign(rule, pieces, count, volume, bucket, balanced)
             slowest_after += most
-        whole = float(tiles.rounds[n]) * tiles.volume[n]
         before[n] = slowest / whole
         after[n] = slowest_after / whole

@@ -38,6 +38,8 @@ class MaskArrays(NamedTuple):
         The main term of a rank.
     bits : bool[...]
         The masks themselves, in C order, one after the other.
+    rows : uint8[...]
+        The same with each mask's longest rank last, as `passes.longest_rank` finds it.
     bit_start : int64[T]
     side : int64[K]
         Length of a rank.
@@ -50,6 +52,7 @@ class MaskArrays(NamedTuple):
     chunk: Ints
     main: Ints
     bits: Bools
+    rows: NDArray[np.uint8]
     bit_start: Ints
     side: Ints
 
@@ -65,6 +68,7 @@ def empty_masks(tensors: int, ranks: int) -> MaskArrays:
         chunk=by_rank,
         main=by_rank,
         bits=np.zeros(0, np.bool_),
+        rows=np.zeros(0, np.uint8),
         bit_start=by_tensor,
         side=by_rank,
     )

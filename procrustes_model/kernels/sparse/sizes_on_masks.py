@@ -25,6 +25,7 @@ from procrustes_model.kernels.sparse.masks import (
     repeat_offsets,
     sum_boxes,
 )
+from procrustes_model.kernels.sparse.passes import count_boxes, is_passed, number_boxes
 
 
 @kernel
@@ -145,12 +146,21 @@ def _pick_nonzeros(
     problem: ProblemArrays, masks: MaskArrays, tensor: int, extent: Ints, share: float, apart: Ints
 ) -> int:
     """Return the fewest nonzeros that a share of a tensor's tiles do not exceed; see `count_nonzeros`."""
+    ranks = problem.rank_start[tensor + 1] - problem.rank_start[tensor]
+    if is_passed(problem, masks, tensor, extent):
+        most = count_fibers(problem, tensor, extent, ranks)
+        along = number_boxes(problem, masks, tensor, extent)
+        counts = np.empty(count_fibers(problem, tensor, problem.bounds // extent, ranks), np.uint16)
+        count_boxes(problem, masks, tensor, extent, along, counts)
+        tally = np.zeros(most + 1, np.int64)
+        for number in counts:
+            tally[number] += 1
+        return _pick_tallied(tally, share)
     base, shift, offset, sign, corners = _list_all(problem, masks, tensor, extent, apart)
     found = np.empty(len(base), np.int64)
     _count_listed(masks, base, shift[0], offset, sign, corners, found)
     if len(shift) == 1:
         return _pick(found, share)
-    ranks = problem.rank_start[tensor + 1] - problem.rank_start[tensor]
     tally = np.zeros(count_fibers(problem, tensor, extent, ranks) + 1, np.int64)
     for j in range(len(shift)):
         _count_listed(masks, base, shift[j], offset, sign, corners, found)

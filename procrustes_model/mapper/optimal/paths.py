@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import FILL, OK, READ, UPDATE, Bools, Floats, Ints, NestArrays
+from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED, SLACK
 from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path, least_outside
@@ -338,7 +339,7 @@ class Paths:
         self.walked += 1
         if not self._is_allowed(nests):
             return False
-        found, incumbent = self.space.evaluator.evaluate(*nests), self.incumbent
+        found, incumbent = once(lambda: self.space.evaluator.evaluate(*nests)), self.incumbent
         if found.status[0] != OK:
             return False
         energy, cycles = float(found.energy_pj[0]), float(found.cycles[0])

@@ -119,6 +119,7 @@ class Optimal:
     patterns_pruned: int = 0
     on_paths: bool = field(init=False)
     proof: str = "labels"
+    walked: bool = False
 
     def __post_init__(self) -> None:
         self.on_paths = self.paths and is_eligible(self.space)
@@ -136,17 +137,20 @@ class Optimal:
         Certificate
         """
         self.space.check_memory()
-        self._warm_up(seed)
+        if not self.on_paths:
+            self._warm_up(seed)
         with ThreadPoolExecutor(self.threads) as pool:
             try:
                 self.tables = Tables(self.space)
                 self._bound_apart()
-                queue = self._walk_paths(self._rank_patterns())
+                queue = self._walk_paths(self._rank_patterns(), seed)
                 if self.space.cost is not None and self.space.cost.on_masks:
                     self._look_ahead(queue, pool)
                 self.search_patterns(queue, pool)
             except OutOfTime:
                 self._leave_open(max(self.known, self._least_of_all()))
+        if self.on_paths and self.incumbent.nests is None and not self.walked:
+            self._warm_up(seed)  # the time was out before a path was found
         return self._certify()
 
     def search_patterns(self, queue: list[tuple[float, int, Bools]], pool: ThreadPoolExecutor) -> None:
@@ -188,6 +192,7 @@ class Optimal:
     def _warm_up(self, seed: int) -> None:
         """Find good mappings at random: what they cost lets bounds cut from the start."""
         ways, length = self._walks()
+        self.walked = True
         with self.incumbent.deadline.counted_later(ways * length):
             search_random(
                 self.space,
@@ -311,8 +316,13 @@ class Optimal:
         ranked.sort(key=lambda row: row[:3])
         return [(score, number, keep) for score, _, number, keep in ranked]
 
-    def _walk_paths(self, queue: list[tuple[float, int, Bools]]) -> list[tuple[float, int, Bools]]:
-        """Return the choices of what levels keep that shortest paths do not decide, with their bounds."""
+    def _walk_paths(
+        self, queue: list[tuple[float, int, Bools]], seed: int
+    ) -> list[tuple[float, int, Bools]]:
+        """Return the choices of what levels keep that shortest paths do not decide, with their bounds.
+
+        Paths find good mappings themselves: walks at random only come before what is left to labels.
+        """
         if not self.on_paths:
             return queue
         paths = (Paths if self.space.cost is None else SparsePaths)(self.tables, self.incumbent)
@@ -323,6 +333,8 @@ class Optimal:
         if left and self.before_labels is not None:
             with self.space.deadline.suspended():
                 self.before_labels()
+        if left:
+            self._warm_up(seed)
         self.proof = "labels" if left else "paths"
         return left
 

@@ -15,6 +15,7 @@ from procrustes_model.array_files import Archive, array_header, opened, read_arr
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import ProblemArrays
 from procrustes_model.kernels.sparse.masks import MaskArrays, empty_masks, main_terms, table_of
+from procrustes_model.kernels.sparse.passes import longest_rank
 from procrustes_model.printable import quote
 from procrustes_model.spec.text.document import unreadable
 from procrustes_model.spec.text.words import did_you_mean
@@ -214,6 +215,7 @@ def lower_masks(problem: Problem, arrays: ProblemArrays, masks: dict[str, NDArra
     main = main_terms(arrays)
     table = np.empty(sum(_table_sizes(problem, arrays, masks).values()), np.int64)
     bits = np.empty(sum(masks[name].size for name in masks), np.bool_)
+    rows = np.empty(len(bits), np.uint8)
     stride, chunk, side = lowered.stride.copy(), lowered.chunk.copy(), lowered.side.copy()
     start, bit_start = lowered.start.copy(), lowered.bit_start.copy()
     filled = bits_filled = 0
@@ -236,6 +238,8 @@ def lower_masks(problem: Problem, arrays: ProblemArrays, masks: dict[str, NDArra
             table[start[t] : filled] = own
         bits[bit_start[t] : bits_filled] = mask.reshape(-1)
         side[ranks] = mask.shape
+        longest = longest_rank(side, ranks.start, ranks.stop) - ranks.start
+        rows[bit_start[t] : bits_filled] = np.moveaxis(mask, longest, -1).reshape(-1)
         lowered.known[t] = True
         del own
     return lowered._replace(
@@ -245,6 +249,7 @@ def lower_masks(problem: Problem, arrays: ProblemArrays, masks: dict[str, NDArra
         chunk=chunk,
         main=main,
         bits=bits,
+        rows=rows,
         bit_start=bit_start,
         side=side,
     )
