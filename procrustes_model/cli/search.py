@@ -57,6 +57,7 @@ class SearchOptions(Request):
     formats: Formats = again(SearchRequest, "formats", "stated")
     effort: int | None = again(SearchRequest, "effort", None)
     start: str | None = again(SearchRequest, "start", None)
+    limits: str | Objective | None = again(FrontRequest, "limits", None)
     seed: int = again(SearchRequest, "seed", 0)
     threads: int | None = again(SearchRequest, "threads", None)
 
@@ -130,6 +131,9 @@ def search_command(
             if not silent:
                 print_written(outputs)
             return
+        if options.limits is not None:
+            hint = "add --pareto FILE, or write them into --objective, as in 'edp, cycles<=200000'"
+            raise SpecError(Issue("--limits are those of a front", hint))
         asked = SearchRequest(architecture, problem, progress=line, **options.shared(SearchRequest))
         silent = quiet or to_stdout(outputs)
         results = list(_search(_in_phases(asked, sparse, quiet), line, silent))
@@ -196,7 +200,9 @@ def _check_front(options: SearchOptions, files: SearchFiles, sparse: SparseOptio
         raise SpecError(
             Issue("--pareto knows whole passes only", "leave out --imperfect, or search each objective")
         )
-    unused = options.given("objective", "method", "mappings") + files.given("out", "design", "csv", "json")
+    unused = options.given("objective", "method", "mappings", "start") + files.given(
+        "out", "design", "csv", "json"
+    )
     if unused:
         raise SpecError(Issue(f"--pareto does without {', '.join(unused)}", "it writes the front, proven"))
     if sparse.phase is PhaseChoice.ALL:
