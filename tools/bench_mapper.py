@@ -1,11 +1,12 @@
 """Searches beside what timeloop-mapper found: quality, proof, time, memory.
 
-Usage: python tools/bench_mapper.py [BASELINE.json] [--seconds S] [--sweep [--only TEXT]]
+Usage: python tools/bench_mapper.py [BASELINE.json] [--seconds S] [--sweep | --fronts [--only TEXT]]
 
 Without --sweep, the layers of the baseline (tests/data/mapper_baseline.json) are searched for the least EDP
 and the least energy, and printed beside the best mapping of the baseline. With --sweep, awkward layers and
 every different layer of ResNet-18 and ResNet-50 are searched, each in a process of its own, so that memory
-can be told.
+can be told. With --fronts, the front of energy against cycles of some layers is found beside a search for
+the least EDP and one for the least energy: processor time, one thread, and the ratio of the two.
 A first search of a tiny layer compiles the kernels and is not counted.
 """
 
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from procrustes_model.mapper.pareto import find_pareto_front
 from procrustes_model.mapper.search import search
 from procrustes_model.processors import count_processors
 from procrustes_model.spec.load import load_architecture, load_network, load_problem
@@ -96,6 +98,39 @@ def _sweep(seconds: float, only: str) -> None:
     print(f"slower than 10 s: {slow}; more than 2 GB: {large}; longest {worst:.1f} s")
 
 
+def list_fronts() -> Iterator[tuple[str, Problem]]:
+    """Yield a machine and a problem whose front is found beside single searches."""
+    kinds = {"conv3x3": (3, 3, 14, 14, 256, 256, 16), "conv1x1": (1, 1, 14, 14, 1024, 256, 16)}
+    kinds |= {"fc": (1, 1, 1, 1, 512, 1000, 16), "small": (3, 3, 8, 8, 16, 16, 4)}
+    for name, bounds in kinds.items():
+        problem = _problem(name, dimensions=dict(zip(NAMES, bounds, strict=True)))
+        for machine in (*MACHINES, "tpu_like"):
+            yield machine, problem
+
+
+def _compare_fronts(seconds: float, only: str) -> None:
+    first = f"{'layer':10} {'machine':16} {'points':>6} {'proof':>10} {'front [s]':>10}"
+    print(f"{first} {'EDP [s]':>8} {'ratio':>6} {'energy [s]':>10} {'ratio':>6}")
+    for machine, problem in list_fronts():
+        if only not in f"{problem.name} {machine}":
+            continue
+        spent = []
+        for objective in OBJECTIVES:
+            begun = time.process_time()
+            search(machine, problem, objective=objective, seconds=seconds, threads=1)
+            spent.append(time.process_time() - begun)
+        begun = time.process_time()
+        front = find_pareto_front(machine, problem, seconds=seconds, threads=1)
+        took, (edp, energy) = time.process_time() - begun, spent
+        proven = sum(point.certificate.proven for point in front)
+        proof = "proven" if proven == len(front) else f"{proven} proven"
+        print(
+            f"{problem.name:10} {machine:16} {len(front):>6} {proof:>10} {took:>10.2f} {edp:>8.2f}"
+            f" {took / edp:>6.2f} {energy:>10.2f} {took / energy:>6.2f}",
+            flush=True,
+        )
+
+
 def _compare(path: Path, seconds: float) -> None:
     print("EDP in J x cycles, energy in uJ; ratio: baseline / found, above 1 is better than the baseline")
     print(
@@ -136,12 +171,16 @@ def main() -> None:
     parser.add_argument("baseline", nargs="?", type=Path, default=BASELINE)
     parser.add_argument("--seconds", type=float, default=60.0, help="time limit of each search")
     parser.add_argument("--sweep", action="store_true", help="awkward layers, ResNet-18 and ResNet-50")
-    parser.add_argument("--only", default="", metavar="TEXT", help="layers of the sweep whose name has TEXT")
+    parser.add_argument("--fronts", action="store_true", help="fronts beside single searches")
+    parser.add_argument("--only", default="", metavar="TEXT", help="layers of these whose name has TEXT")
     given = parser.parse_args()
     begun = time.perf_counter()
     search("procrustes_16x16", _problem("tiny", dimensions=dict.fromkeys(NAMES, 2)))
     print(f"first search, kernels compiled or loaded: {time.perf_counter() - begun:.1f} s")
     print(f"{count_processors()} processors")
+    if given.fronts:
+        _compare_fronts(given.seconds, given.only)
+        return
     if given.sweep:
         _sweep(given.seconds, given.only)
         return

@@ -61,6 +61,7 @@ class SearchOptions(Request):
     formats: Formats = again(SearchRequest, "formats", "stated")
     effort: int | None = again(SearchRequest, "effort", None)
     start: str | None = again(SearchRequest, "start", None)
+    limits: str | Objective | None = again(FrontRequest, "limits", None)
     seed: int = again(SearchRequest, "seed", 0)
     threads: int | None = again(SearchRequest, "threads", None)
 
@@ -135,6 +136,9 @@ def search_command(
             if not silent:
                 print_written(outputs)
             return
+        if options.limits is not None:
+            hint = "add --pareto FILE, or write them into --objective, as in 'edp, cycles<=200000'"
+            raise SpecError(Issue("--limits are those of a front", hint))
         asked = SearchRequest(architecture, problem, progress=line, **options.shared(SearchRequest))
         silent = quiet or to_stdout(outputs)
         _limit(line, asked)
@@ -211,7 +215,9 @@ def _check_front(options: SearchOptions, files: SearchFiles, sparse: SparseOptio
     if options.uneven:
         hint = "leave out --uneven, or search each objective"
         raise SpecError(Issue("--pareto knows even mappings only", hint))
-    unused = options.given("objective", "method", "mappings") + files.given("out", "design", "csv", "json")
+    unused = options.given("objective", "method", "mappings", "start") + files.given(
+        "out", "design", "csv", "json"
+    )
     if unused:
         raise SpecError(Issue(f"--pareto does without {', '.join(unused)}", "it writes the front, proven"))
     if sparse.phase is PhaseChoice.ALL:

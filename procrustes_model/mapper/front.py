@@ -68,7 +68,8 @@ class FrontIncumbent(Incumbent):
         return self.may_beat(dynamic, cycles) & (energy < of_faster * (1 - SLACK))
 
     def offer(self, energy: float, cycles: float, nests: NestArrays, last: Ints | None = None) -> None:
-        """Take a mapping if it is on the front, and drop those that it replaces."""
+        """Take a mapping of whole passes if it is on the front, and drop those that it replaces."""
+        assert last is None
         if not math.isfinite(energy) or not is_better(self.goal, energy, cycles):
             return
         own = NestArrays(nests.temporal.copy(), nests.order.copy(), nests.spatial.copy(), nests.keep.copy())

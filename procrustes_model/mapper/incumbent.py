@@ -22,7 +22,6 @@ from procrustes_model.mapper.deadline import Deadline
 from procrustes_model.mapper.result import Improvement
 from procrustes_model.objective import Objective
 
-
 _NO_FRONT = np.zeros((0, 2))
 
 
@@ -120,7 +119,7 @@ class Incumbent:
 
     @property
     def improvable(self) -> float:
-        """The bound of the objective above which nothing is better, nor as good in cycles with less energy."""
+        """The largest bound of the objective under which something may be better."""
         return self.ceiling if self.objective.energy_power == 0 else self.ceiling * (1 - SLACK)
 
     def _goal(self, value: float = math.inf, energy: float = math.inf) -> Goal:
@@ -175,7 +174,7 @@ class Incumbent:
         return may_be_better(self.goal, np.ascontiguousarray(dynamic), np.ascontiguousarray(cycles))
 
     def may_improve(self, dynamic: Floats, cycles: Floats) -> Bools:
-        """Say the same, but of what is no more than as good as the best so far: that is not searched again."""
+        """Say the same, but not of what is at most as good as the best so far."""
         return np.isfinite(dynamic) & (self.score_bounds(dynamic, cycles) <= self.improvable)
 
     def offer(self, energy: float, cycles: float, nests: NestArrays, last: Ints | None = None) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from procrustes_model.errors import SpecError
 from procrustes_model.mapper.front import FrontIncumbent
+from procrustes_model.mapper.nothing import explain
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.request import FrontRequest
 from procrustes_model.mapper.result import SearchResult
@@ -22,7 +24,13 @@ def find_pareto_front(request: FrontRequest) -> tuple[SearchResult, ...]:
     Returns
     -------
     tuple of SearchResult
-        From least energy to fewest cycles; empty where no mapping is valid.
+        From least energy to fewest cycles.
+
+    Raises
+    ------
+    SpecError
+        When a specification is wrong; when no mapping is valid or within the limits, with the reason; or when
+        none was found in time.
 
     Notes
     -----
@@ -31,7 +39,8 @@ def find_pareto_front(request: FrontRequest) -> tuple[SearchResult, ...]:
     """
     task = make_task(request)
     space = task.space
-    front = FrontIncumbent(parse_limits(request.limits), space.deadline, request.progress, space.power)
+    aim = parse_limits(request.limits)
+    front = FrontIncumbent(aim, space.deadline, request.progress, space.power)
     search = Optimal(space, front, task.threads, before_labels=compile_labels)
     interrupted = False
     try:
@@ -40,6 +49,8 @@ def find_pareto_front(request: FrontRequest) -> tuple[SearchResult, ...]:
         if not front.points:
             raise
         interrupted, certificate = True, search.cut_short()
+    if not front.points:
+        raise SpecError(explain(space, aim))
     found = []
     for point, best_of, proof in front.certify(certificate)[: request.points]:
         alone = replace(front, objective=best_of, energy=point.energy, cycles=point.cycles, nests=point.nests)

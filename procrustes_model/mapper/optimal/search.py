@@ -122,7 +122,9 @@ class Optimal:
     walked: bool = False
 
     def __post_init__(self) -> None:
-        self.on_paths = self.paths and is_eligible(self.space)
+        # where something is zero, paths measure what is near one objective
+        known = self.space.cost is None or not self.incumbent.seeks_front
+        self.on_paths = self.paths and known and is_eligible(self.space)
 
     def run(self, seed: int = 0) -> Certificate:
         """Search until the best mapping is proven or the time is out.
