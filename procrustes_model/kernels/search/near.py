@@ -13,7 +13,7 @@ from procrustes_model.kernels.search.arrays import Model, Orders
 from procrustes_model.kernels.search.path import settle, slide
 from procrustes_model.kernels.search.path_arrays import Road, Trails
 from procrustes_model.kernels.search.path_links import compute_energy
-from procrustes_model.kernels.search.path_loose import loosen
+from procrustes_model.kernels.search.path_loose import forget_runs, loosen
 
 
 @kernel
@@ -186,6 +186,7 @@ def list_near(
         Nests written.
     """
     levels, n = rows.shape[1], 0
+    forget_runs(road.trails.runs)
     while position[0] < len(rows):
         row = rows[position[0]]
         if n == len(nests.temporal):

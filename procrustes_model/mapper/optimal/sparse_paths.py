@@ -24,7 +24,7 @@ from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
 from procrustes_model.kernels.search.path_arrays import Road
 from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import select
-from procrustes_model.mapper.optimal.paths import ROUNDING, Paths
+from procrustes_model.mapper.optimal.paths import OPEN_WAYS, ROUNDING, Paths
 from procrustes_model.mapper.optimal.variants import Variants
 from procrustes_model.mapper.sparse_cost import BATCH, SparseCost
 
@@ -36,6 +36,9 @@ MOST_ROWS = 100_000
 
 FIRST_ROWS = 32
 """Choices of boundaries that are measured first: what they find excludes others."""
+
+NO_WAY = -1
+"""In place of a way: all that have not been looked at."""
 
 Queue = list[tuple[float, int, Bools]]
 
@@ -112,10 +115,13 @@ class SparsePaths(Paths):
         for i, (score, number, way) in enumerate(ways):
             if score * (1 - SLACK) > incumbent.value:
                 break
+            if number in left:
+                continue  # it is left as a whole
             incumbent.lower_bound = min([score, *left.values()])
             incumbent.share = 0.5 + i / len(ways) / 2
             incumbent.tell()
-            open_bound = score if incumbent.late else self._look_near(keeps[number], way, score)
+            unknown = incumbent.late or way == NO_WAY
+            open_bound = score if unknown else self._look_near(keeps[number], way, score)
             if open_bound < math.inf:
                 left[number] = min(left.get(number, math.inf), max(score, open_bound))
         most = incumbent.value * (1 if incumbent.objective.energy_power == 0 else 1 - SLACK)
@@ -137,11 +143,13 @@ class SparsePaths(Paths):
         scores = np.full(len(least), math.inf)
         finite = np.isfinite(least)
         scores[finite] = incumbent.score_bounds(least[finite], ways.steps[finite])
-        found, nests = [], []
+        found, nests, crowded = [], [], 0
         for way in np.lexsort((np.arange(len(least)), scores))[: int(finite.sum())].tolist():
             score, steps = float(scores[way]), float(ways.steps[way])
-            if score * (1 - SLACK) > incumbent.value or incumbent.late:
-                found += [(score, way)] if incumbent.late else []
+            if score * (1 - SLACK) > incumbent.value:
+                break
+            if incumbent.late or crowded == OPEN_WAYS:
+                found.append((score, NO_WAY))
                 break
             limit = energy_limit(incumbent.goal, steps) * (1 + ROUNDING)
             if least[way] > limit:
@@ -150,6 +158,7 @@ class SparsePaths(Paths):
             if node == NOWHERE:
                 continue
             found.append((score if node == CROWDED else incumbent.score_bound(energy, steps), way))
+            crowded += node == CROWDED
             if node != CROWDED:
                 nest = self._trace(keep, way, node)
                 if self._is_allowed(nest):
@@ -170,7 +179,7 @@ class SparsePaths(Paths):
         road, _ = self._lay(keep)
         steps = float(road.ways.steps[way])
         limit = energy_limit(incumbent.goal, steps) * (1 + ROUNDING)
-        if self.cost.minds(keep).innermost or not math.isfinite(limit):
+        if self.cost.minds(keep).innermost:
             return score
         _, node = find_path(model, road, way, limit)
         trails = road.trails
@@ -252,7 +261,9 @@ class SparsePaths(Paths):
         if self._room is None:
             self._room = space.nests(BATCH)
         variants = Variants(space, keep)
-        scored = sorted((incumbent.score_bound(row.energy, row.steps), row.points, row.steps) for row in rows)
+        least = np.array([(row.energy, row.steps) for row in rows]).reshape(-1, 2)
+        scores = incumbent.score_bounds(least[:, 0], least[:, 1]).tolist()
+        scored = sorted((score, row.points, row.steps) for score, row in zip(scores, rows, strict=True))
         first, size = 0, FIRST_ROWS
         open_bound = math.inf
         while first < len(scored) and scored[first][0] * (1 - SLACK) <= incumbent.value:
@@ -262,7 +273,8 @@ class SparsePaths(Paths):
             while position[0] < len(part):
                 if incumbent.late:
                     return min(open_bound, part[int(position[0])][0])
-                limit = np.array([energy_limit(incumbent.goal, row[2]) for row in part]) * (1 + ROUNDING)
+                goal = incumbent.goal
+                limit = np.array([energy_limit(goal, row[2]) for row in part]) * (1 + ROUNDING)
                 written = list_near(
                     space.model,
                     road,
