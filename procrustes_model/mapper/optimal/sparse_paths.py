@@ -16,9 +16,9 @@ from itertools import pairwise
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
-from procrustes_model.kernels.search.arrays import SLACK
+from procrustes_model.kernels.search.arrays import SLACK, Goal
 from procrustes_model.kernels.search.bounds import least_steps
-from procrustes_model.kernels.search.goal import energy_limit
+from procrustes_model.kernels.search.goal import energy_limit, raised
 from procrustes_model.kernels.search.near import find_togo, list_near, pass_level
 from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
 from procrustes_model.kernels.search.path_arrays import Road
@@ -113,7 +113,7 @@ class SparsePaths(Paths):
                 ways += [(max(bound, score), number, way) for score, way in self._walk(keep)]
         ways.sort()
         for i, (score, number, way) in enumerate(ways):
-            if score * (1 - SLACK) > incumbent.value:
+            if not self._may_beat(score):
                 break
             if number in left:
                 continue  # it is left as a whole
@@ -127,6 +127,20 @@ class SparsePaths(Paths):
         most = incumbent.value * (1 if incumbent.objective.energy_power == 0 else 1 - SLACK)
         rows = [(bound, number, keeps[number]) for number, bound in left.items() if bound <= most]
         return sorted(rows, key=lambda row: row[:2])
+
+    def _may_beat(self, score: float) -> bool:
+        """Say whether a bound of the objective leaves room to be better: of equals one is enough."""
+        aim, value = self.incumbent.objective, self.incumbent.value
+        return score <= value if aim.energy_power == 0 else score < value * (1 - SLACK)
+
+    @staticmethod
+    def _limit(goal: Goal, steps: float) -> float:
+        """Return the energy that a path may take if its nest, of at least so many steps, is to be better."""
+        limit = energy_limit(goal, steps) * (1 + ROUNDING)
+        if goal.energy_power == 0 or not math.isfinite(goal.value):
+            return limit
+        equal = (goal.value / raised(steps, goal.cycles_power)) ** (1 / goal.energy_power)
+        return min(limit, equal * (1 - SLACK / goal.energy_power) - goal.power * steps)
 
     def _lay(self, keep: Bools) -> tuple[Road, Floats]:
         key = keep.tobytes()
@@ -178,7 +192,7 @@ class SparsePaths(Paths):
         incumbent, model = self.incumbent, self.space.model
         road, _ = self._lay(keep)
         steps = float(road.ways.steps[way])
-        limit = energy_limit(incumbent.goal, steps) * (1 + ROUNDING)
+        limit = self._limit(incumbent.goal, steps)
         if self.cost.minds(keep).innermost:
             return score
         _, node = find_path(model, road, way, limit)
@@ -220,7 +234,7 @@ class SparsePaths(Paths):
         trails, goal = road.trails, self.incumbent.goal
         cost = np.full(len(togo), math.inf)
         cost[trunk.nodes] = trunk.spent
-        limit = energy_limit(goal, trunk.steps) * (1 + ROUNDING)
+        limit = self._limit(goal, trunk.steps)
         most = int(trails.edge_start[level - 1] - trails.edge_start[level])
         place, spent = np.empty((most, 2), np.int64), np.empty((most, 2))
         count = pass_level(trails, level, cost, togo, limit, place, spent)
@@ -235,7 +249,7 @@ class SparsePaths(Paths):
         found = []
         for i, (a, b) in enumerate(pairwise(cuts)):
             energy = float(spent[a:b, 1].min())
-            if energy <= energy_limit(goal, float(steps[i])) * (1 + ROUNDING):
+            if energy <= self._limit(goal, float(steps[i])):
                 branch = _Trunk(
                     (*trunk.points, int(points[i])), place[a:b, 1], spent[a:b, 0], float(steps[i])
                 )
@@ -266,7 +280,7 @@ class SparsePaths(Paths):
         scored = sorted((score, row.points, row.steps) for score, row in zip(scores, rows, strict=True))
         first, size = 0, FIRST_ROWS
         open_bound = math.inf
-        while first < len(scored) and scored[first][0] * (1 - SLACK) <= incumbent.value:
+        while first < len(scored) and self._may_beat(scored[first][0]):
             part = scored[first : first + size]
             points = np.array([row[1] for row in part], np.int64)
             position = np.zeros(2, np.int64)
@@ -274,7 +288,7 @@ class SparsePaths(Paths):
                 if incumbent.late:
                     return min(open_bound, part[int(position[0])][0])
                 goal = incumbent.goal
-                limit = np.array([energy_limit(goal, row[2]) for row in part]) * (1 + ROUNDING)
+                limit = np.array([self._limit(goal, row[2]) for row in part])
                 written = list_near(
                     space.model,
                     road,
