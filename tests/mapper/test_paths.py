@@ -26,7 +26,7 @@ from tests.naive.nests import least_energies
 CASES, LARGEST = 200, amount(40_000, 3_000)
 
 
-def _machine(rng: random.Random, tensors: list[str]) -> dict[str, Any]:
+def make_machine(rng: random.Random, tensors: list[str]) -> dict[str, Any]:
     """Return an architecture without bandwidths: of two to five levels, and no or one fan-out."""
     count, levels = rng.choice([2, 3, 3, 4, 5]), []
     fan = rng.randint(1, count)
@@ -63,7 +63,7 @@ def _window(seed: int) -> Space:
         "coefficients": coefficients,
         "tensors": projections,
     }
-    machine = load_architecture(_machine(rng, list(tensors)))
+    machine = load_architecture(make_machine(rng, list(tensors)))
     problem = load_problem({"problem": {"name": name, "shape": shape, "dimensions": bounds}})
     return Space(machine, problem, load_constraints(None, machine, problem))
 

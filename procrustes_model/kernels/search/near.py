@@ -7,13 +7,15 @@ between. Moves between the nodes of a search say how little every choice of boun
 
 from __future__ import annotations
 
+import math
+
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import Model, Orders
 from procrustes_model.kernels.search.path import settle, slide
 from procrustes_model.kernels.search.path_arrays import Road, Trails
 from procrustes_model.kernels.search.path_links import compute_energy
-from procrustes_model.kernels.search.path_loose import loosen
+from procrustes_model.kernels.search.path_loose import forget_runs, loosen
 
 
 @kernel
@@ -56,7 +58,7 @@ def pass_level(
     for move in range(trails.edge_start[level], trails.edge_start[level - 1]):
         start, end = trails.edge_from[move], trails.edge_to[move]
         here = cost[start] + trails.edge_cost[move]
-        if here + togo[end] > limit:
+        if here + togo[end] > limit or here + togo[end] == math.inf:
             continue
         if trails.level[end] == level:
             cost[end] = min(cost[end], here)
@@ -186,6 +188,7 @@ def list_near(
         Nests written.
     """
     levels, n = rows.shape[1], 0
+    forget_runs(road.trails.runs)
     while position[0] < len(rows):
         row = rows[position[0]]
         if n == len(nests.temporal):

@@ -48,7 +48,13 @@ from procrustes_model.kernels.search.path_links import (
     link_energy,
     side_words,
 )
-from procrustes_model.kernels.search.path_loose import hope_loosely, loosen, name_run, slide_loosely
+from procrustes_model.kernels.search.path_loose import (
+    forget_runs,
+    hope_loosely,
+    loosen,
+    name_run,
+    slide_loosely,
+)
 
 OPEN = 96
 """Continuations of a run that are looked at; with more it is taken to go on."""
@@ -385,8 +391,7 @@ def _pass_boundary(
 def _prepare(model: Model, road: Road, way: int) -> None:
     """Fill in the spatial loops inside each boundary, and what tiles that wait cost at least."""
     levels, last, runs, value = len(model.pack), len(road.fits[0]) - 1, road.trails.runs, road.lattice.value
-    for i in range(len(runs)):
-        runs[i, TENSOR] = runs[i, FIRST] = -1
+    forget_runs(runs)
     road.inside[levels] = 0
     for level in range(levels - 1, -1, -1):
         road.inside[level] = road.inside[level + 1] + road.ways.spread[way, level]

@@ -39,12 +39,28 @@ from procrustes_model.kernels.search.path_links import (
     side_words,
 )
 
+PROBES = 32
+"""Places of the table of runs that are looked at for one run."""
+
+
+@kernel
+def forget_runs(runs: Ints) -> None:
+    """Empty the table of runs."""
+    for i in range(len(runs)):
+        runs[i, TENSOR] = runs[i, FIRST] = -1
+
 
 @kernel
 def name_run(runs: Ints, most: int) -> int:
     """Return the number of the run in the row before the last, entered if it is new; -1 without room."""
     asked = runs[len(runs) - 2]
-    for i in range(min(most, len(runs) - 2)):
+    places = min(most, len(runs) - 2)
+    code = 0
+    for k in range(runs.shape[1]):
+        code = (code * 1000003 + asked[k] + 1) & 0x7FFFFFFF
+    code ^= code >> 15
+    for probe in range(min(places, PROBES)):
+        i = (code + probe) % places
         new = runs[i, TENSOR] < 0
         same = True
         for k in range(runs.shape[1]):

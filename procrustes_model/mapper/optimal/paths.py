@@ -28,7 +28,7 @@ from procrustes_model.mapper.space import Space
 STATE_BITS = 62
 """Bits of a state."""
 
-RUN_BITS = 7
+RUN_BITS = 12
 """Bits of it for a level and a tensor with a sliding window, at most."""
 
 MOST_MODULUS = 64

@@ -16,15 +16,15 @@ from itertools import pairwise
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
-from procrustes_model.kernels.search.arrays import SLACK
+from procrustes_model.kernels.search.arrays import SLACK, Goal
 from procrustes_model.kernels.search.bounds import least_steps
-from procrustes_model.kernels.search.goal import energy_limit
+from procrustes_model.kernels.search.goal import energy_limit, raised
 from procrustes_model.kernels.search.near import find_togo, list_near, pass_level
 from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
 from procrustes_model.kernels.search.path_arrays import Road
 from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import select
-from procrustes_model.mapper.optimal.paths import ROUNDING, Paths
+from procrustes_model.mapper.optimal.paths import OPEN_WAYS, ROUNDING, Paths
 from procrustes_model.mapper.optimal.variants import Variants
 from procrustes_model.mapper.sparse_cost import BATCH, SparseCost
 
@@ -36,6 +36,9 @@ MOST_ROWS = 100_000
 
 FIRST_ROWS = 32
 """Choices of boundaries that are measured first: what they find excludes others."""
+
+NO_WAY = -1
+"""In place of a way: all that have not been looked at."""
 
 Queue = list[tuple[float, int, Bools]]
 
@@ -110,17 +113,34 @@ class SparsePaths(Paths):
                 ways += [(max(bound, score), number, way) for score, way in self._walk(keep)]
         ways.sort()
         for i, (score, number, way) in enumerate(ways):
-            if score * (1 - SLACK) > incumbent.value:
+            if not self._may_beat(score):
                 break
+            if number in left:
+                continue  # it is left as a whole
             incumbent.lower_bound = min([score, *left.values()])
             incumbent.share = 0.5 + i / len(ways) / 2
             incumbent.tell()
-            open_bound = score if incumbent.late else self._look_near(keeps[number], way, score)
+            unknown = incumbent.late or way == NO_WAY
+            open_bound = score if unknown else self._look_near(keeps[number], way, score)
             if open_bound < math.inf:
                 left[number] = min(left.get(number, math.inf), max(score, open_bound))
         most = incumbent.value * (1 if incumbent.objective.energy_power == 0 else 1 - SLACK)
         rows = [(bound, number, keeps[number]) for number, bound in left.items() if bound <= most]
         return sorted(rows, key=lambda row: row[:2])
+
+    def _may_beat(self, score: float) -> bool:
+        """Say whether a bound of the objective leaves room to be better: of equals one is enough."""
+        aim, value = self.incumbent.objective, self.incumbent.value
+        return score <= value if aim.energy_power == 0 else score < value * (1 - SLACK)
+
+    @staticmethod
+    def _limit(goal: Goal, steps: float) -> float:
+        """Return the energy that a path may take if its nest, of at least so many steps, is to be better."""
+        limit = energy_limit(goal, steps) * (1 + ROUNDING)
+        if goal.energy_power == 0 or not math.isfinite(goal.value):
+            return limit
+        equal = (goal.value / raised(steps, goal.cycles_power)) ** (1 / goal.energy_power)
+        return min(limit, equal * (1 - SLACK / goal.energy_power) - goal.power * steps)
 
     def _lay(self, keep: Bools) -> tuple[Road, Floats]:
         key = keep.tobytes()
@@ -137,11 +157,13 @@ class SparsePaths(Paths):
         scores = np.full(len(least), math.inf)
         finite = np.isfinite(least)
         scores[finite] = incumbent.score_bounds(least[finite], ways.steps[finite])
-        found, nests = [], []
+        found, nests, crowded = [], [], 0
         for way in np.lexsort((np.arange(len(least)), scores))[: int(finite.sum())].tolist():
             score, steps = float(scores[way]), float(ways.steps[way])
-            if score * (1 - SLACK) > incumbent.value or incumbent.late:
-                found += [(score, way)] if incumbent.late else []
+            if score * (1 - SLACK) > incumbent.value:
+                break
+            if incumbent.late or crowded == OPEN_WAYS:
+                found.append((score, NO_WAY))
                 break
             limit = energy_limit(incumbent.goal, steps) * (1 + ROUNDING)
             if least[way] > limit:
@@ -150,6 +172,7 @@ class SparsePaths(Paths):
             if node == NOWHERE:
                 continue
             found.append((score if node == CROWDED else incumbent.score_bound(energy, steps), way))
+            crowded += node == CROWDED
             if node != CROWDED:
                 nest = self._trace(keep, way, node)
                 if self._is_allowed(nest):
@@ -169,8 +192,8 @@ class SparsePaths(Paths):
         incumbent, model = self.incumbent, self.space.model
         road, _ = self._lay(keep)
         steps = float(road.ways.steps[way])
-        limit = energy_limit(incumbent.goal, steps) * (1 + ROUNDING)
-        if self.cost.minds(keep).innermost or not math.isfinite(limit):
+        limit = self._limit(incumbent.goal, steps)
+        if self.cost.minds(keep).innermost:
             return score
         _, node = find_path(model, road, way, limit)
         trails = road.trails
@@ -211,7 +234,7 @@ class SparsePaths(Paths):
         trails, goal = road.trails, self.incumbent.goal
         cost = np.full(len(togo), math.inf)
         cost[trunk.nodes] = trunk.spent
-        limit = energy_limit(goal, trunk.steps) * (1 + ROUNDING)
+        limit = self._limit(goal, trunk.steps)
         most = int(trails.edge_start[level - 1] - trails.edge_start[level])
         place, spent = np.empty((most, 2), np.int64), np.empty((most, 2))
         count = pass_level(trails, level, cost, togo, limit, place, spent)
@@ -226,7 +249,7 @@ class SparsePaths(Paths):
         found = []
         for i, (a, b) in enumerate(pairwise(cuts)):
             energy = float(spent[a:b, 1].min())
-            if energy <= energy_limit(goal, float(steps[i])) * (1 + ROUNDING):
+            if energy <= self._limit(goal, float(steps[i])):
                 branch = _Trunk(
                     (*trunk.points, int(points[i])), place[a:b, 1], spent[a:b, 0], float(steps[i])
                 )
@@ -252,17 +275,20 @@ class SparsePaths(Paths):
         if self._room is None:
             self._room = space.nests(BATCH)
         variants = Variants(space, keep)
-        scored = sorted((incumbent.score_bound(row.energy, row.steps), row.points, row.steps) for row in rows)
+        least = np.array([(row.energy, row.steps) for row in rows]).reshape(-1, 2)
+        scores = incumbent.score_bounds(least[:, 0], least[:, 1]).tolist()
+        scored = sorted((score, row.points, row.steps) for score, row in zip(scores, rows, strict=True))
         first, size = 0, FIRST_ROWS
         open_bound = math.inf
-        while first < len(scored) and scored[first][0] * (1 - SLACK) <= incumbent.value:
+        while first < len(scored) and self._may_beat(scored[first][0]):
             part = scored[first : first + size]
             points = np.array([row[1] for row in part], np.int64)
             position = np.zeros(2, np.int64)
             while position[0] < len(part):
                 if incumbent.late:
                     return min(open_bound, part[int(position[0])][0])
-                limit = np.array([energy_limit(incumbent.goal, row[2]) for row in part]) * (1 + ROUNDING)
+                goal = incumbent.goal
+                limit = np.array([self._limit(goal, row[2]) for row in part])
                 written = list_near(
                     space.model,
                     road,
