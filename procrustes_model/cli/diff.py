@@ -37,7 +37,8 @@ def diff_command(
         if csv is not None:
             write_output(csv, csv_text(list(DIFF_COLUMNS), records))
         if json is not None:
-            write_output(json, json_text({"a": found.names[0], "b": found.names[1], "numbers": records}))
+            heads = {"a": found.names[0], "b": found.names[1], "different": list(found.different)}
+            write_output(json, json_text({**heads, "numbers": records}))
         if not quiet and not to_stdout(outputs):
             from procrustes_model.report.terminal.compare import format_comparison
             from procrustes_model.report.terminal.style import Style
