@@ -21,8 +21,12 @@ def diff_command(
     everything: Annotated[
         bool, typer.Option("--all", help="Show what is equal, too, and every phase by itself.")
     ] = False,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE|-", help="Write a CSV: a row per number.")] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE|-", help="Write the same as JSON.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE|-", help="Write a CSV: a row per number; - to stdout.")
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE|-", help="Write everything as JSON; - to stdout.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Compare two results level by level: energy, cycles, counts, and their ratios."""

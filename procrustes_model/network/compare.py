@@ -130,12 +130,9 @@ def _differences(first: _Side, second: _Side) -> tuple[str, ...]:
     kinds = dict.fromkeys([*first.subject, *second.subject])
     pairs = {kind: (first.subject.get(kind, "none"), second.subject.get(kind, "none")) for kind in kinds}
     found = [f"{kind}: {mine} and {theirs}" for kind, (mine, theirs) in pairs.items() if mine != theirs]
-    key = (first.compute, "", "computes")
-    if not found and first.compute == second.compute:
-        counts = [sum(part.get(key, 0) for part in side.numbers.values()) for side in (first, second)]
-        dense = not (first.sparse or second.sparse)
-        if dense and counts[0] != counts[1]:
-            found.append(f"problems of one name: {counts[0]:,.0f} and {counts[1]:,.0f} computations")
+    counts = (first.operations, second.operations)
+    if not found and counts[0] != counts[1]:
+        found.append(f"problems of one name: {counts[0]:,.0f} and {counts[1]:,.0f} computations")
     return tuple(found)
 
 
@@ -157,8 +154,7 @@ class _Side:
     def __init__(self, name: str) -> None:
         self.name = name
         self.subject: dict[str, str] = {}
-        self.compute = ""
-        self.sparse = False
+        self.operations = 0.0
         self.numbers: dict[str, dict[Key, float]] = {}
 
     def add(self, part: str, result: Mapping[str, Any]) -> None:
@@ -176,8 +172,8 @@ class _Side:
                 place = (level["name"], tensor["tensor"])
                 found += [((*place, key), tensor[key] * tensor["instances"]) for key in COUNTS]
         compute = result["compute"]
-        self.compute = compute["name"]
-        self.sparse = self.sparse or "sparsity" in result
+        done = result.get("computes", compute["computes"])
+        self.operations += done["dense"] if isinstance(done, Mapping) else done
         found += [((compute["name"], "", key), compute[key]) for key in ("energy_pj", "cycles", "computes")]
         rest = result["energy_pj"] - inner - compute["energy_pj"]
         if abs(rest) > 1e-9 * result["energy_pj"]:
