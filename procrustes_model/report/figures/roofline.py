@@ -39,6 +39,10 @@ _MOST_NAMED = 24
 """Layers of a figure that have numbers, at most."""
 _NEAR = 0.06
 """Part of an axis within which points share a label."""
+_PANEL = (200.0, 120.0)
+"""Width and height of a panel in points, at least."""
+_BESIDE = ((1, -1), (1, 1), (-1, -1), (-1, 1), (1, -9), (1, 9), (-1, -9), (-1, 9))
+"""Where a label may stand: to the right or the left of its point, and how many points above or below it."""
 
 
 @dataclass(frozen=True)
@@ -248,27 +252,48 @@ def _draw(axis: Any, port: Port, works: Iterable[Work], peak: float, compute: st
 
 def _number(axis: Any, port: Port, works: Iterable[Work], numbers: Mapping[str, int]) -> None:
     """Write the numbers of layers beside their points: those of points that lie together, together."""
-    spans = [math.log(high / low) for low, high in (axis.get_xlim(), axis.get_ylim())]
+    limits = (axis.get_xlim(), axis.get_ylim())
+    spans = [math.log(high / low) for low, high in limits]
     places: list[tuple[tuple[float, float], list[int]]] = []
     for work in works:
         at = work.intensity(port)
         if at is None or work.name not in numbers:
             continue
-        spot = (math.log(at) / spans[0], math.log(work.performance) / spans[1])
+        spot = (math.log(at / limits[0][0]) / spans[0], math.log(work.performance / limits[1][0]) / spans[1])
         near = [one for one in places if all(abs(a - b) < _NEAR for a, b in zip(one[0], spot, strict=True))]
         if not near:
             near = [(spot, [])]
             places += near
         near[0][1].append(numbers[work.name])
+    taken = [(x * _PANEL[0] - 2, y * _PANEL[1] - 2, 4.0, 4.0) for (x, y), _ in places]
     for (x, y), found in places:
+        text = _ranges(found)
+        size = (0.58 * SMALL * len(text), 1.1 * SMALL)
+        for right, up in _BESIDE:
+            corner = (
+                x * _PANEL[0] + (3 if right > 0 else -3 - size[0]),
+                y * _PANEL[1] + (up if up > 0 else up - size[1]),
+            )
+            inside = min(corner) >= 0 and corner[0] + size[0] <= 1.1 * _PANEL[0]
+            if inside and not any(_meet((*corner, *size), other) for other in taken):
+                break
+        else:
+            continue  # better none than two on top of each other
+        taken.append((*corner, *size))
         axis.annotate(
-            _ranges(found),
-            (math.exp(x * spans[0]), math.exp(y * spans[1])),
-            (3, -2),
+            text,
+            (limits[0][0] * math.exp(x * spans[0]), limits[1][0] * math.exp(y * spans[1])),
+            (3 * right, up),
             textcoords="offset points",
-            va="top",
+            ha="left" if right > 0 else "right",
+            va="bottom" if up > 0 else "top",
             fontsize=SMALL,
         )
+
+
+def _meet(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    """Return whether two boxes overlap: each its lower left corner, width and height."""
+    return all(one[i] < other[i] + other[i + 2] and other[i] < one[i] + one[i + 2] for i in (0, 1))
 
 
 def _ranges(numbers: Iterable[int]) -> str:
