@@ -4,6 +4,7 @@
 # make kernels   set up, compile the kernels that tests share, unless they are there
 # make quick   set up, run small cases through every kernel as plain Python, with coverage of the kernels
 # make docs    set up, build the documentation into site/
+# make dist-check   build wheel and sdist, check them, install the wheel and evaluate from an empty folder
 # make bench   print speeds, and keep them in $(BENCH_DIR) under the commit
 # make bench-compare BASE=COMMIT   compare speeds with another commit, measured in turn
 # make example-training   train on handwritten digits, evaluate what was recorded: out/example_training/report.md
@@ -22,7 +23,7 @@ BENCH_DIR ?= .bench
 BASE ?= HEAD^
 
 .DELETE_ON_ERROR:
-.PHONY: demo test run-tests coverage quick lint kernels docs bench bench-compare example-training example-less clean
+.PHONY: demo test run-tests coverage quick lint kernels docs dist-check bench bench-compare example-training example-less clean
 
 demo: $(VENV)/.runtime
 	@mkdir -p out
@@ -57,6 +58,10 @@ kernels: $(VENV)/.development
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/python -m mkdocs build --strict
 	@echo "Wrote site/index.html"
+
+# DIST=--offline downloads nothing; by default every Python from 3.11 to 3.13 that is found is tried
+dist-check: $(VENV)/.development
+	$(BIN)/python tools/check_distribution.py $(DIST)
 
 example-training: $(VENV)/.development
 	OMP_NUM_THREADS=1 $(BIN)/python tools/example_training.py out/example_training

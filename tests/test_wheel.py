@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from procrustes_model.version import how_to_install
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +78,24 @@ def test_renders_its_pages(installed: Path, root: Path) -> None:
     names = {file.name for file in (root / templates).iterdir()}
     assert {"style.css", "script.js", "network.html.j2"} <= names
     assert {file.name for file in (installed / templates).iterdir()} == names
+
+
+def test_messages_name_what_can_be_installed(root: Path) -> None:
+    """What is on no index yet is named in one place, and documents name the checkout."""
+    files = [*root.joinpath("procrustes_model").rglob("*"), *root.joinpath("docs").rglob("*.md")]
+    named = [
+        str(file.relative_to(root))
+        for file in [*files, root / "README.md"]
+        if file.suffix in (".py", ".md", ".j2")
+        and re.search(r"pip install '?[^'. ]*procrustes", file.read_text("utf-8"))
+    ]
+    assert named == []
+    assert how_to_install("plot") == "pip install '.[plot]' in the checkout"
+    metadata = next(iter(root.glob("pyproject.toml"))).read_text("utf-8")
+    used = {
+        extra
+        for file in files
+        if file.suffix in (".py", ".j2")
+        for extra in re.findall(r"how_to_install\(.(\w+).\)", file.read_text("utf-8"))
+    }
+    assert used and all(f"\n{extra} = [" in metadata for extra in used)

@@ -5,7 +5,7 @@
 Builds models of torchvision, timm and transformers with random weights, imports each, and compares
 multiply-accumulates with torch.utils.flop_counter, weights with those that the modules which ran keep,
 and names and shapes with the model's own checkpoint. Prints a table; the exit status is 1 where they differ.
-Models of packages that are not installed are skipped: pip install 'procrustes-model[models]'. Takes some
+Models of packages that are not installed are skipped: pip install '.[models]'. Takes some
 minutes.
 """
 

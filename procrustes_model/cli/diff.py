@@ -21,8 +21,12 @@ def diff_command(
     everything: Annotated[
         bool, typer.Option("--all", help="Show what is equal, too, and every phase by itself.")
     ] = False,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE|-", help="Write a CSV: a row per number.")] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE|-", help="Write the same as JSON.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE|-", help="Write a CSV: a row per number; - to stdout.")
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE|-", help="Write everything as JSON; - to stdout.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Compare two results level by level: energy, cycles, counts, and their ratios."""
@@ -37,7 +41,8 @@ def diff_command(
         if csv is not None:
             write_output(csv, csv_text(list(DIFF_COLUMNS), records))
         if json is not None:
-            write_output(json, json_text({"a": found.names[0], "b": found.names[1], "numbers": records}))
+            heads = {"a": found.names[0], "b": found.names[1], "different": list(found.different)}
+            write_output(json, json_text({**heads, "numbers": records}))
         if not quiet and not to_stdout(outputs):
             from procrustes_model.report.terminal.compare import format_comparison
             from procrustes_model.report.terminal.style import Style

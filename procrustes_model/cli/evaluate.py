@@ -43,9 +43,9 @@ class EvaluationFiles(Request):
         None, FILE, "Write a CSV: a row per level, tensor and action; - to stdout.", metavar="FILE|-"
     )
     csv_wide: Path | None = option(
-        None, FILE, "Write a CSV: a row per phase, a column per level.", metavar="FILE|-"
+        None, FILE, "Write a CSV: a row per phase, a column per level; - to stdout.", metavar="FILE|-"
     )
-    json: Path | None = option(None, FILE, "Write everything as JSON.", metavar="FILE|-")
+    json: Path | None = option(None, FILE, "Write everything as JSON; - to stdout.", metavar="FILE|-")
 
 
 @flattened(sparse=SparseOptions, files=EvaluationFiles)

@@ -34,7 +34,7 @@ def export_timeloop_command(
     mapping: MappingArgument,
     sparse: SparseOptions,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Write here; the folder is new or empty.")
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the files, new or empty.")
     ],
     rules: Annotated[
         Years,

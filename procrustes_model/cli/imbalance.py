@@ -41,7 +41,8 @@ class HistogramOptions(Request):
     """What the command line says of histograms."""
 
     csv: Path | None = option(None, FILE, "Write a CSV: a row per bin; - to stdout.", metavar="FILE|-")
-    bins: int = option(40, WHOLE, "Bins of CSV and plot, at most.", least=1, most=10_000)
+    json: Path | None = option(None, FILE, "Write everything as JSON; - to stdout.", metavar="FILE|-")
+    bins: int = option(40, WHOLE, "Bins of CSV, JSON and plot, at most.", least=1, most=10_000)
     samples: int | None = option(
         None, WHOLE, "Random masks where none is given; by default enough of them.", least=1, most=10_000
     )
@@ -61,9 +62,9 @@ def imbalance_command(
     """Show how much work every processing element has, before and after balancing."""
     with quick_start():
         plots = read_plots(plot, IMBALANCE)
-        if options.given("bins") and options.csv is None and not plots.wanted:
-            raise SpecError(Issue("--bins are those of CSV and plot", "add --csv or --plot"))
-        outputs = {"--csv": options.csv, **plots.outputs}
+        if options.given("bins") and options.csv is None and options.json is None and not plots.wanted:
+            raise SpecError(Issue("--bins are those of files", "add --csv, --json or --plot"))
+        outputs = {"--csv": options.csv, "--json": options.json, **plots.outputs}
         check_outputs(
             outputs, (architecture, problem, mapping, *([str(sparse.masks)] if sparse.masks else []))
         )
@@ -84,10 +85,11 @@ def imbalance_command(
             if not silent:
                 _print(one, first=number == 0)
         histograms = [one.histogram(options.bins) for one in measured]
-        if options.csv is not None:
-            from procrustes_model.report.tables.imbalance import imbalance_text
+        from procrustes_model.report.tables.imbalance import imbalance_json, imbalance_text
 
-            write_output(options.csv, imbalance_text(histograms))
+        for path, write in ((options.csv, imbalance_text), (options.json, imbalance_json)):
+            if path is not None:
+                write_output(path, write(histograms))
         plots.write(histograms)
         if not silent:
             print_written(outputs)

@@ -25,7 +25,7 @@ class Years(StrEnum):
 def import_timeloop_command(
     files: Annotated[list[str], typer.Argument(metavar="FILES|FOLDERS", help="What that tool was given.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Write here; the folder is new or empty.")
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the files, new or empty.")
     ],
     rules: Annotated[
         Years,

@@ -49,7 +49,9 @@ def import_command(
     file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="The ONNX model.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FILE|-", help="Write the network here, not to standard output."),
+        typer.Option(
+            "--out", "-o", metavar="FILE|-", help="Write the network as YAML; - to stdout, the default."
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Default: the file's name.")] = None,
     batch: Annotated[

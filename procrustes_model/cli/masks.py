@@ -153,25 +153,32 @@ def show_command(
         ),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE|-", help="Write a CSV: a row per step and layer.")
+        Path | None,
+        typer.Option(metavar="FILE|-", help="Write a CSV: a row per step and layer; - to stdout."),
     ] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE|-", help="Write everything as JSON; - to stdout.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Print the layers of a file of masks, their shapes and densities."""
     with reported_errors():
         from procrustes_model.cli.outputs import check_outputs, print_written, to_stdout, write_output
-        from procrustes_model.report.tables.masks import masks_text
+        from procrustes_model.report.tables.masks import masks_json, masks_text
         from procrustes_model.report.terminal.masks import format_masks
         from procrustes_model.report.terminal.style import Style
         from procrustes_model.training.masks import load_mask_densities
 
-        check_outputs({"--csv": csv}, (str(masks),))
+        outputs = {"--csv": csv, "--json": json}
+        check_outputs(outputs, (str(masks),))
         found = load_mask_densities(masks)
         text = format_masks(found, step, Style.of(sys.stdout))
-        silent = to_stdout({"--csv": csv})
+        silent = quiet or to_stdout(outputs)
         if not silent:
             say(text, styled=True)
-        if csv is not None:
-            write_output(csv, masks_text(found))
-        if csv is not None and not silent:
+        for path, write in ((csv, masks_text), (json, masks_json)):
+            if path is not None:
+                write_output(path, write(found))
+        if any(outputs.values()) and not silent:
             say("")
-            print_written({"--csv": csv})
+            print_written(outputs)

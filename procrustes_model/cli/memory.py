@@ -18,9 +18,12 @@ from procrustes_model.network.memory_request import MemoryRequest
 def memory_command(
     request: MemoryRequest,
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE|-", help="Write a CSV: a row per moment of a training step.")
+        Path | None,
+        typer.Option(metavar="FILE|-", help="Write a CSV: a row per moment of a step; - to stdout."),
     ] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE|-", help="Write everything as JSON.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE|-", help="Write everything as JSON; - to stdout.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Tell what training keeps off the chip: weights, states, gradients, activations, and their peak."""

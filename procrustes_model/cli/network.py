@@ -40,10 +40,10 @@ def network_command(
         typer.Option(metavar="FILE|-", help="Write a CSV: a row per layer, phase and design; - to stdout."),
     ] = None,
     json: Annotated[
-        Path | None, typer.Option(metavar="FILE|-", help="Write totals and these rows as JSON.")
+        Path | None, typer.Option(metavar="FILE|-", help="Write everything as JSON; - to stdout.")
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE|-", help="Write a report, one HTML file.")
+        Path | None, typer.Option(metavar="FILE|-", help="Write a page, one HTML file; - to stdout.")
     ] = None,
     plot: Annotated[list[str] | None, plot_option(NETWORK)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,

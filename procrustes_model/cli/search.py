@@ -91,7 +91,7 @@ class SearchFiles(Request):
     csv: Path | None = option(
         None, FILE, "Write a CSV: a row per level, tensor and action; - to stdout.", metavar="FILE|-"
     )
-    json: Path | None = option(None, FILE, "Write everything as JSON.", metavar="FILE|-")
+    json: Path | None = option(None, FILE, "Write everything as JSON; - to stdout.", metavar="FILE|-")
 
 
 @flattened(sparse=SparseOptions, options=SearchOptions, files=SearchFiles)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from procrustes_model.cli.network import CaseProgress
-from procrustes_model.cli.outputs import check_outputs, print_written, to_stdout, write_output
+from procrustes_model.cli.outputs import check_outputs, is_stdout, print_written, to_stdout, write_output
+from procrustes_model.cli.plots import read_plots
 from procrustes_model.cli.requests import flattened
 from procrustes_model.cli.say import say
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.forms import FILE, TEXT
 from procrustes_model.options import Request, option
+from procrustes_model.report.figures.kinds import SWEEP
 from procrustes_model.sweeps.request import SweepRequest
 
 if TYPE_CHECKING:
@@ -26,10 +28,13 @@ if TYPE_CHECKING:
 class SweepFiles(Request):
     """What the command line says is written."""
 
-    csv: Path | None = option(None, FILE, "Write a CSV: a row per point.")
+    csv: Path | None = option(None, FILE, "Write a CSV: a row per point; - to stdout.", metavar="FILE|-")
+    json: Path | None = option(None, FILE, "Write everything as JSON; - to stdout.", metavar="FILE|-")
     parquet: Path | None = option(None, FILE, "Write the same as Parquet; needs pyarrow.")
-    html: Path | None = option(None, FILE, "Write a page to explore the points, one file.")
-    plot: Path | None = option(None, FILE, "Draw the points and their front as .png, .svg or .pdf.")
+    html: Path | None = option(None, FILE, "Write a page, one HTML file; - to stdout.", metavar="FILE|-")
+    plot: Path | None = option(
+        None, FILE, "Draw a figure as .png, .svg or .pdf (front: the points, those of the front marked)."
+    )
     over: str | None = option(
         None, TEXT, "Draw lines over this axis instead, one for each of the others' values.", metavar="AXIS"
     )
@@ -50,7 +55,13 @@ def sweep_command(
 
     What several points search is searched once. With --out, an interrupted sweep goes on where it was.
     """
-    outputs = {"--csv": files.csv, "--parquet": files.parquet, "--html": files.html, "--plot": files.plot}
+    outputs = {
+        "--csv": files.csv,
+        "--json": files.json,
+        "--parquet": files.parquet,
+        "--html": files.html,
+        "--plot": files.plot,
+    }
     check_outputs(outputs, (str(request.sweep),))
     _check_libraries(files)
     if files.over is not None:
@@ -75,13 +86,9 @@ def sweep_command(
 def _check_libraries(files: SweepFiles) -> None:
     """Raise where what an output needs is not installed: before the work."""
     if files.plot is not None:
-        from procrustes_model.report.figures.style import PLOT_ENDINGS, check_plotting
-
-        if files.plot.suffix.lower() not in PLOT_ENDINGS:
-            raise SpecError(
-                Issue(f"--plot {files.plot}: no such format", f"one of {', '.join(PLOT_ENDINGS)}")
-            )
-        check_plotting()
+        read_plots([str(files.plot)], SWEEP)
+    if is_stdout(files.parquet):
+        raise SpecError(Issue("--parquet is no text", "give it a file"))
     if files.parquet is not None:
         from procrustes_model.report.tables.sweep import check_parquet
 
@@ -96,11 +103,14 @@ def _write(result: SweepResult, files: SweepFiles) -> None:
         from procrustes_model.report.tables.sweep import write_parquet
 
         write_parquet(result, files.parquet)
+    if files.json is not None:
+        write_output(files.json, result.json_text())
     if files.html is not None:
-        from procrustes_model.report.page.sweep import write_sweep_html
+        from procrustes_model.report.page.sweep import sweep_html
 
-        write_sweep_html(result, files.html)
+        write_output(files.html, sweep_html(result))
     if files.plot is not None:
-        from procrustes_model.report.figures.sweep import plot_sweep
+        from procrustes_model.report.figures.style import write_figure
+        from procrustes_model.report.figures.sweep import draw_sweep
 
-        plot_sweep(result, files.plot, over=files.over)
+        write_figure(draw_sweep(result, files.over), files.plot)

@@ -39,7 +39,7 @@ def train_cost_command(
         typer.Option(metavar="FILE|-", help="Write a CSV: a row per part and phase; - to stdout."),
     ] = None,
     json: Annotated[
-        Path | None, typer.Option(metavar="FILE|-", help="Write parts and sums as JSON; - to stdout.")
+        Path | None, typer.Option(metavar="FILE|-", help="Write everything as JSON; - to stdout.")
     ] = None,
     plot: Annotated[list[str] | None, plot_option(TRAINING)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,12 +12,14 @@ import typer
 
 from procrustes_model.cli.errors import BAD_INPUT, print_issues, reported_errors
 from procrustes_model.cli.inputs import complete_shipped
+from procrustes_model.cli.requests import Changes
 from procrustes_model.cli.say import say
 from procrustes_model.errors import Issue, SpecError
 
 if TYPE_CHECKING:
     from procrustes_model.spec.architecture import Architecture
     from procrustes_model.spec.problem import Problem
+    from procrustes_model.spec.text.changes import Change
 
 
 def _complete_architecture(incomplete: str) -> list[str]:
@@ -46,18 +48,19 @@ def validate_command(
             autocompletion=_complete_problem,
         ),
     ] = None,
+    changes: Changes = None,
 ) -> None:
     """Check files of any kind without evaluating them.
 
-    A mapping is checked for its form alone, or with --arch and --problem for whether it fits them.
+    A mapping is checked for its form alone, or with --arch and --problem for whether it fits them. A change
+    with --set is made in every file of its kind, and in those of --arch and --problem.
     """
     with reported_errors():
         from procrustes_model.spec.load import load_architecture, load_problem
 
-        target = _Target(
-            None if arch is None else load_architecture(arch),
-            None if problem is None else load_problem(problem),
-        )
+        target = _Target(_read_changes(changes or []))
+        target.architecture = None if arch is None else load_architecture(target.edit("architecture", arch))
+        target.problem = None if problem is None else load_problem(target.edit("problem", problem))
         failed = False
         for file in files:
             try:
@@ -69,17 +72,51 @@ def validate_command(
         unused = [option for option in unused if option not in target.used]
         if unused and not failed:
             raise SpecError(Issue(f"no file is checked for {' and '.join(unused)}", "leave it out"))
+        unmade = [one for kind, found in target.changes.items() if kind not in target.used for one in found]
+        if unmade and not failed:
+            raise SpecError([one.said.issue(f"no {one.head} is checked", "leave it out") for one in unmade])
     if failed:
         raise typer.Exit(BAD_INPUT)
 
 
+def _read_changes(texts: Sequence[str]) -> dict[str, list[Change]]:
+    """Return the changes that ``--set`` asks for, by the kind of file."""
+    from procrustes_model.spec.text.changes import parse_setting
+    from procrustes_model.spec.text.document import SECTIONS
+    from procrustes_model.spec.text.words import did_you_mean
+
+    found: dict[str, list[Change]] = {}
+    issues: list[Issue] = []
+    for text in texts:
+        try:
+            one = parse_setting(text)
+        except SpecError as error:
+            issues += error.issues
+            continue
+        if one.head not in SECTIONS:
+            hint = did_you_mean(one.head, SECTIONS)
+            issues.append(one.said.issue(f"no kind of file is called '{one.head[:60]}'", hint))
+        found.setdefault(one.head, []).append(one)
+    if issues:
+        raise SpecError(issues)
+    return found
+
+
 @dataclass
 class _Target:
-    """What files are checked for; `used` are the options that have been."""
+    """What files are checked for, and changed by; `used` are the options and the kinds that have been."""
 
-    architecture: Architecture | None
-    problem: Problem | None
+    changes: Mapping[str, Sequence[Change]]
+    architecture: Architecture | None = None
+    problem: Problem | None = None
     used: set[str] = field(default_factory=set)
+
+    def edit(self, kind: str, source: str | Path) -> Any:
+        """Return a specification of a kind with its changes."""
+        from procrustes_model.spec.load import edit
+
+        self.used.add(kind)
+        return edit(source, self.changes.get(kind, ()), kind)
 
     def check(self, file: str) -> str:
         """Load one file and return what it is, such as ``architecture simple``."""
@@ -99,6 +136,7 @@ class _Target:
             )
         if kind == "mapping":
             return self._mapping(path)
+        path = self.edit(kind, path)
         if kind == "sweep":
             from procrustes_model.sweeps.plan import check_sweep
 
@@ -123,10 +161,17 @@ class _Target:
 
         self.used |= {"--arch", "--problem"}
         if self.architecture is None and self.problem is None:
+            if "mapping" in self.changes:
+                raise SpecError(
+                    self.changes["mapping"][0].said.issue(
+                        "a mapping is changed where it is checked for a machine", "add --arch and --problem"
+                    )
+                )
             return f"mapping {check_mapping_alone(path)} (form only)"
         if self.architecture is None or self.problem is None:
             raise SpecError("a mapping is checked with both --arch and --problem, or with neither")
-        return f"mapping {load_mapping(path, self.architecture, self.problem).name}"
+        source = self.edit("mapping", path)
+        return f"mapping {load_mapping(source, self.architecture, self.problem).name}"
 
 
 def _loader(kind: str) -> Callable[[Path], Any]:

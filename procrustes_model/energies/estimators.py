@@ -14,6 +14,7 @@ from procrustes_model.energies.estimate import AREA, LEAKAGE, Estimate, Estimate
 from procrustes_model.energies.regfile import REGFILE
 from procrustes_model.energies.sram import SRAM
 from procrustes_model.energies.wire import WIRE
+from procrustes_model.version import how_to_install
 
 CLASSES = {one.name: one for one in (SRAM, REGFILE, DRAM, *UNITS, *ANALOG, WIRE)}
 """By name: the classes that tables know."""
@@ -89,7 +90,7 @@ def _import_hwcomponents() -> ModuleType:
     except ImportError:
         raise EstimateError(
             "'estimator: hwcomponents' needs the package hwcomponents, which is not installed",
-            "pip install 'procrustes-model[hwcomponents]', with Python 3.12 or newer",
+            f"{how_to_install('hwcomponents')}, with Python 3.12 or newer",
             "estimator",
         ) from None
 

@@ -80,10 +80,13 @@ class Comparison:
         What each is, a line.
     lines : tuple of Line
         By part, from the whole machine inwards.
+    different : tuple of str
+        What the two are not of the same of, such as 'problems: matmul and conv'.
     """
 
     names: tuple[str, str]
     lines: tuple[Line, ...]
+    different: tuple[str, ...] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -119,7 +122,18 @@ def compare(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> Co
         for level, tensor, quantity in _merged(mine_, theirs_):
             key = (level, tensor, quantity)
             lines.append(Line(part, *key, mine_.get(key), theirs_.get(key)))
-    return Comparison((sides[0].name, sides[1].name), tuple(lines))
+    return Comparison((sides[0].name, sides[1].name), tuple(lines), _differences(*sides))
+
+
+def _differences(first: _Side, second: _Side) -> tuple[str, ...]:
+    """Return what two sides are not of the same of; nothing where only mappings or designs differ."""
+    kinds = dict.fromkeys([*first.subject, *second.subject])
+    pairs = {kind: (first.subject.get(kind, "none"), second.subject.get(kind, "none")) for kind in kinds}
+    found = [f"{kind}: {mine} and {theirs}" for kind, (mine, theirs) in pairs.items() if mine != theirs]
+    counts = (first.operations, second.operations)
+    if not found and counts[0] != counts[1]:
+        found.append(f"problems of one name: {counts[0]:,.0f} and {counts[1]:,.0f} computations")
+    return tuple(found)
 
 
 def _merged(first: Iterable[Key], second: Iterable[Key]) -> list[Key]:
@@ -139,6 +153,8 @@ class _Side:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.subject: dict[str, str] = {}
+        self.operations = 0.0
         self.numbers: dict[str, dict[Key, float]] = {}
 
     def add(self, part: str, result: Mapping[str, Any]) -> None:
@@ -156,6 +172,8 @@ class _Side:
                 place = (level["name"], tensor["tensor"])
                 found += [((*place, key), tensor[key] * tensor["instances"]) for key in COUNTS]
         compute = result["compute"]
+        done = result.get("computes", compute["computes"])
+        self.operations += done["dense"] if isinstance(done, Mapping) else done
         found += [((compute["name"], "", key), compute[key]) for key in ("energy_pj", "cycles", "computes")]
         rest = result["energy_pj"] - inner - compute["energy_pj"]
         if abs(rest) > 1e-9 * result["energy_pj"]:
@@ -184,6 +202,12 @@ def _read(path: Path) -> _Side:
         for row in run.select(run.design):
             side.add(row.phase.text, row.case.result)
         side.close()
+        side.subject = {
+            "networks": run.network,
+            "machines": run.architecture,
+            "batches": str(run.batch),
+            "phases": ", ".join(phase.text for phase in run.phases),
+        }
         return side
     no_result = Issue(
         "this is no result",
@@ -200,6 +224,8 @@ def _read(path: Path) -> _Side:
             side.add((result["phase"] or "forward").replace("_", " "), result)
         side.close()
         names = {key: str(results[0][key]) for key in ("problem", "architecture", "mapping")}
+        side.subject = {"problems": names["problem"], "machines": names["architecture"]}
+        side.subject["phases"] = ", ".join(part for part in side.numbers if part != ALL)
         side.name = f"{names['problem']} on {names['architecture']}, mapping {names['mapping']}"
     except OSError as error:
         raise SpecError(unreadable(path, error)) from None

@@ -17,6 +17,7 @@ from procrustes_model.network.progress import RunProgress
 from procrustes_model.network.request import Engine
 from procrustes_model.network.solve import Outcome, solve
 from procrustes_model.processors import count_processors
+from procrustes_model.version import how_to_install
 
 
 class Searches(Protocol):
@@ -52,9 +53,7 @@ def check_engine(request: Searches) -> None:
     from importlib.util import find_spec
 
     if request.engine == "dask" and find_spec("distributed") is None:
-        raise SpecError(
-            Issue("the engine dask needs dask.distributed", "pip install 'procrustes-model[cluster]'")
-        )
+        raise SpecError(Issue("the engine dask needs dask.distributed", how_to_install("cluster")))
 
 
 def longest(count: int, request: Searches) -> float | None:

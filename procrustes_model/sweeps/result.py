@@ -11,6 +11,7 @@ from typing import Any
 from procrustes_model.model.time import TIME_COLUMNS
 from procrustes_model.network.result import Totals
 from procrustes_model.objective import parse_objective
+from procrustes_model.shown import Shown
 from procrustes_model.spec.area import Area
 from procrustes_model.sweeps.points import show_value
 from procrustes_model.versions import VERSION_COLUMN
@@ -98,8 +99,8 @@ def _is_scalar(value: Any) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
-@dataclass(frozen=True, eq=False)
-class SweepResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class SweepResult(Shown):
     """A finished sweep.
 
     Attributes
@@ -189,6 +190,13 @@ class SweepResult:
         from procrustes_model.files import write_atomically
 
         write_atomically(path, self.csv_text())
+
+    def json_text(self) -> str:
+        """Return the table as JSON: a row per point under ``points``, and what the sweep is."""
+        from procrustes_model.files import json_text
+
+        head = {"name": self.name, "run": self.run, "axes": list(self.axes), "pareto": list(self.pareto)}
+        return json_text({**head, "searched": self.searched, "points": self.to_records()})
 
     def csv_text(self) -> str:
         """Return the table as CSV; see `SWEEP_COLUMNS`."""

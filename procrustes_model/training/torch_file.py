@@ -20,6 +20,7 @@ from procrustes_model.errors import Issue, SpecError
 from procrustes_model.printable import cut, quote
 from procrustes_model.training.mask_densities import list_names
 from procrustes_model.training.stored import BOOLEAN, FLOAT, INTEGER, OTHER, Stored
+from procrustes_model.version import how_to_install
 
 _PLAIN = "only tensors in plain containers are read: save model.state_dict(), not the model"
 _MOST_DEEP = 50
@@ -50,7 +51,7 @@ def list_torch(path: str | os.PathLike[str]) -> list[Stored]:
     try:
         import torch
     except ImportError:
-        hint = "pip install 'procrustes-model[torch]', or save the weights as .safetensors or .npz"
+        hint = f"{how_to_install('torch')}, or save the weights as .safetensors or .npz"
         raise SpecError(Issue("reading a PyTorch checkpoint needs torch", hint, os.fspath(path))) from None
     with opened(path) as file:
         if file.read(2) != b"PK":

@@ -14,6 +14,7 @@ from procrustes_model.errors import Issue, SpecError
 from procrustes_model.printable import cut, quote
 from procrustes_model.spec.schema import LARGEST_BOUND, LARGEST_PRODUCT
 from procrustes_model.spec.text.words import did_you_mean
+from procrustes_model.version import how_to_install
 
 Shape = tuple[int, ...]
 
@@ -39,7 +40,7 @@ def onnx_library() -> Any:
         import onnx.shape_inference
     except ImportError:
         message = "importing ONNX needs the package onnx"
-        raise SpecError(Issue(message, "pip install 'procrustes-model[onnx]'")) from None
+        raise SpecError(Issue(message, how_to_install("onnx"))) from None
     return onnx
 
 

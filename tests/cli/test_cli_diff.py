@@ -113,3 +113,19 @@ def test_runs_of_networks(run: Run, tmp_path: Path) -> None:
         ]
         assert (line["a"], line["b"]) == pytest.approx(totals)
     assert "All phases" in done.stdout and "Forward" in run("diff", "one", "two", "--all").stdout
+    assert "Different    batches: 2 and 4\n" in done.stdout
+
+
+@pytest.mark.usefixtures("files")
+def test_different_questions_are_said(run: Run, tmp_path: Path) -> None:
+    told = " ".join(run("diff", "a.json", "b.json", "--json", "d.json").stdout.split())
+    assert "Different problems of one name: 192 and 96 computations" in told
+    assert "ratios compare different questions" in told
+    assert json.loads((tmp_path / "d.json").read_text())["different"] == [
+        "problems of one name: 192 and 96 computations"
+    ]
+    assert "Different" not in run("diff", "a.json", "a.json").stdout
+    words = ("evaluate", "machine.yaml", "little.yaml", "by_hand.yaml", "-q", "--json", "c.json")
+    run(*words, "--set", "architecture.name=other", "--set", "problem.name=large")
+    told = " ".join(run("diff", "a.json", "c.json").stdout.split())
+    assert "Different problems: little and large machines: two_levels and other" in told

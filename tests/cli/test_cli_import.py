@@ -9,7 +9,7 @@ import pytest
 from procrustes_model.reproduction.system import load_systems
 from tests.cli.conftest import Run
 
-NO_ONNX = "onnx is not installed: pip install 'procrustes-model[onnx]'"
+NO_ONNX = "onnx is not installed: pip install '.[onnx]'"
 
 
 def write_onnx(file: Path) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from procrustes_model.cli import app
 from procrustes_model.errors import SpecError
 from procrustes_model.spec.load import edit, load_architecture, load_problem
 from procrustes_model.spec.text.changes import Change, Said, parse_path, parse_setting
+from procrustes_model.versions import SPECIFICATIONS
 from tests.cli.conftest import ARCHITECTURE, MAPPING, PROBLEM, Run
 
 LITTLE = ("machine.yaml", "little.yaml", "by_hand.yaml")
@@ -78,6 +82,33 @@ def test_all_numbers_of_a_changed_machine(run: Run) -> None:
 def test_all_mistakes_at_once(run: Run) -> None:
     done = run("explain", *LITTLE, "Buffer", "A", *changed("architecture.nam=x", "architecture.compute=3"))
     assert done.stderr.count("error: --set ") == 2
+
+
+def test_what_is_validated_is_changed(run: Run) -> None:
+    wide = changed("architecture.compute.mesh_x=2", "mapping.levels.Buffer.spatial_x=M=4")
+    words = ("validate", "by_hand.yaml", "machine.yaml", "--arch", "machine.yaml", "--problem", "little.yaml")
+    done = run(*words, *wide)
+    assert done.returncode == 2
+    assert "spatial_x M=4 needs 4 MAC instances" in done.stderr and "there are 2 on this axis" in done.stderr
+    assert run(*words, *changed("problem.name=other")).returncode == 0
+    for setting, said in (
+        ("problm.name=x", "no kind of file is called 'problm'; did you mean 'problem'?"),
+        ("network.name=x", "no network is checked; leave it out"),
+        ("architecture.nam=x", "unknown key 'nam'; did you mean 'name'?"),
+    ):
+        done = run(*words, "--set", setting)
+        assert (done.returncode, done.stderr.startswith(f"error: --set {setting}: ")) == (2, True)
+        assert said in done.stderr
+    done = run("validate", "by_hand.yaml", "--set", "mapping.name=x")
+    assert "a mapping is changed where it is checked for a machine; add --arch and --problem" in done.stderr
+
+
+def test_every_command_that_takes_a_specification_changes_it() -> None:
+    group: Any = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        takes = {one.name for one in command.params} & {*SPECIFICATIONS, "files", "arch"} - {"rules"}
+        if takes and name != "diff":
+            assert any("--set" in one.opts for one in command.params), name
 
 
 def test_later_changes_win_and_parts_may_be_new() -> None:

@@ -33,7 +33,7 @@ VERBS: list[tuple[str, type[Request], set[str]]] = [
         {"architecture", "problem", "plot", "quiet", "changes"}
         | {*options_of(SparseOptions), *options_of(SearchFiles)},
     ),
-    ("imbalance", SparseOptions, SPECS | {"csv", "plot", "bins", "samples", "seed", "quiet"}),
+    ("imbalance", SparseOptions, SPECS | {"csv", "json", "plot", "bins", "samples", "seed", "quiet"}),
 ]
 
 
@@ -97,7 +97,10 @@ def test_options_of_zeros_that_have_no_effect() -> None:
         (("train-cost", "a", "b", "--schedule", "c", "--clock-ghz", "1", "-q"), "what --quiet leaves out"),
         (("reproduce", "--quick"), "no item is named for --quick"),
         (("reproduce", "conv512", "--networks", "vgg_s"), "conv512 is one layer"),
-        (("imbalance", "a", "b", "c", "--sparsity", "procrustes", "--bins", "9"), "add --csv or --plot"),
+        (
+            ("imbalance", "a", "b", "c", "--sparsity", "procrustes", "--bins", "9"),
+            "add --csv, --json or --plot",
+        ),
         (("search", "simple_3level", "matmul/512", "--mappings", "9"), "has no budget of mappings"),
         (
             ("search", "simple_3level", "matmul/512", "--pareto", "f.csv", "--out", "b.yaml"),

@@ -146,3 +146,22 @@ def test_without_matplotlib_there_are_no_figures(
     monkeypatch.setattr(module, "find_spec", lambda _: None)
     text = html_text(tiny_run)
     assert "<svg" not in text and "Figures need matplotlib" in text
+
+
+def test_layers_are_compared_with_the_baseline(tiny_run: NetworkResult) -> None:
+    text = html_text(tiny_run)
+    page = Page(text)
+    base = {(row.layer, row.phase): row.case for row in tiny_run.select("dense")}
+    for row, cells in zip(tiny_run.rows, page.rows("layers"), strict=True):
+        ratios = [cell[1] for cell in cells[-3:-1]]
+        if row.design == "dense":
+            assert ratios == ["", ""]
+        else:
+            other = base[row.layer, row.phase]
+            wanted = [other.energy_pj / row.case.energy_pj, other.cycles / row.case.cycles]
+            assert [float(one) for one in ratios] == wanted
+    assert "machines" not in page.tables
+    for row in tiny_run.rows:
+        for level in row.case.result["levels"]:
+            for tensor in level["tensors"]:
+                assert f"<b>{tensor['tensor']}</b>{tensor['tile_words']:,}</div>" in text

@@ -19,6 +19,7 @@ from procrustes_model.report.page.network import html_text
 from procrustes_model.report.tables.network import write_tables
 from procrustes_model.report.terminal.network import format_run
 from procrustes_model.vocabulary import PHASES, Phase
+from tests.network.test_html import Page
 
 
 def machine(name: str, read: float, **keys: Any) -> dict[str, Any]:
@@ -90,7 +91,13 @@ def test_maps_cross_once_and_their_gradients_come_back(ran: Any) -> None:
     assert sum(float(one["energy_pj"]) for one in links) == 2 * (there + again) * 50
     assert float(table[-1]["energy_pj"]) == system.energy_pj
     assert "small > cloud" in format_run(result)
-    html_text(result)
+    shown = Page(html_text(result)).rows("machines")
+    assert [float(cells[3][1]) for cells in shown] == [
+        *(one.energy_pj for one in system.parts),
+        system.energy_pj,
+    ]
+    assert [cells[0][0] for cells in shown] == [*(one.name for one in system.parts), "all"]
+    assert sum(float(cells[5][1] or 0) for cells in shown) == sum(one.bits for one in system.links)
 
 
 def test_a_folder_and_its_files_say_the_same(ran: Any, tmp_path: Path) -> None:

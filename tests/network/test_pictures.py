@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from itertools import combinations
 
 import pytest
 
 from procrustes_model.errors import SpecError
 from procrustes_model.network.result import NetworkResult
 from procrustes_model.network.train_result import PartCost, TrainCost
+from procrustes_model.report.figures.style import figure_bytes
 from procrustes_model.report.tables.network import json_text
 from procrustes_model.vocabulary import PHASES
 
@@ -71,3 +74,25 @@ def test_a_training_run_is_drawn_step_by_step(tiny_cost: TrainCost) -> None:
     for axis in (upper, lower):
         ((_, level), *_), *_ = axis.collections[-1].get_segments()
         assert axis.patches[-1].get_data().values[-1] == pytest.approx(level)
+
+
+def test_parts_at_once_stand_side_by_side(tiny_cost: TrainCost) -> None:
+    pytest.importorskip("matplotlib")
+    both = [replace(part, iterations=30, at_once=1) for part in tiny_cost.parts]
+    cost = replace(tiny_cost, parts=(*both, replace(tiny_cost.parts[1], iterations=10)))
+    upper, lower = cost.plot("steps").axes
+    assert list(upper.patches[0].get_data().edges) == [0, 15, 30, 40]
+    assert upper.get_xlim() == (0, 40)
+    assert lower.get_xlabel() == "iterations, parts at once side by side"
+
+
+def test_numbers_of_layers_do_not_overlap(tiny_run: NetworkResult) -> None:
+    pytest.importorskip("matplotlib")
+    figure = tiny_run.plot("roofline")
+    figure_bytes(figure, ".svg")  # lays it out
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == [f"{number} {name}" for number, name in enumerate(tiny_run.layers, 1)]
+    for axis in figure.axes:
+        boxes = [text.get_window_extent() for text in axis.texts if text.get_text()[0].isdigit()]
+        assert boxes
+        assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]

@@ -14,6 +14,7 @@ from procrustes_model.errors import SpecError
 from procrustes_model.mapper.result import SearchResult
 from procrustes_model.model.evaluate import evaluate
 from procrustes_model.model.result import Result
+from procrustes_model.report.figures.bars import color_parts
 from procrustes_model.report.figures.evaluation import (
     ALONE,
     cycles_by_part,
@@ -25,6 +26,7 @@ from procrustes_model.report.figures.front import draw_front
 from procrustes_model.report.figures.kinds import EVALUATION
 from procrustes_model.report.figures.mapping import draw_mapping
 from procrustes_model.report.figures.roofline import draw_roofline, plain_number
+from procrustes_model.report.figures.scales import prefix_of
 from procrustes_model.report.figures.style import figure_bytes, new_figure
 
 MACHINE: dict[str, Any] = {
@@ -173,3 +175,27 @@ def test_the_same_result_is_the_same_file(evaluated: Result) -> None:
     assert all(evaluated.plot(name).axes for name in EVALUATION)
     with pytest.raises(SpecError, match="unknown figure 'rooflin'; did you mean 'roofline'"):
         evaluated.plot("rooflin")
+
+
+@pytest.mark.parametrize("count", [3, 9, 14, 40])
+def test_no_level_has_the_colour_of_another(count: int) -> None:
+    names = [f"L{number}" for number in range(count)]
+    colors = color_parts([*names, "MAC", *(f"other{number}" for number in range(8))], "MAC")
+    assert len(set(colors.values())) == len(colors) == count + 9
+
+
+@pytest.mark.parametrize(
+    ("unit", "most", "text", "shown"),
+    [
+        ("J", 2.5e-6, "µJ", 2.5),
+        ("J", 12.0, "J", 12.0),
+        ("", 3.2e9, "10⁹", 3.2),
+        ("J x cycles", 4.5e6, "10⁶ J x cycles", 4.5),
+        ("pJ", 0.0, "pJ", 0.0),
+        ("s", 2e-3, "ms", 2.0),
+        ("mm²", 5e-4, "10⁻⁶ mm²", 500.0),
+    ],
+)
+def test_powers_of_ten_stand_at_the_axis(unit: str, most: float, text: str, shown: float) -> None:
+    found, scale = prefix_of(unit, most)
+    assert found == text and most * scale == pytest.approx(shown)

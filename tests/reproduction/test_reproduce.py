@@ -21,7 +21,7 @@ from procrustes_model.reproduction.working_sets import BIN
 from procrustes_model.spec.load import load_architecture, load_network, load_sparsity
 from procrustes_model.spec.network_density import load_density
 
-pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'procrustes-model[plot]'")
+pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[plot]'")
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from procrustes_model.reproduction.system_report import draw_system, system_rows
 from procrustes_model.reproduction.verb import reproduce
 from tests.conftest import ROOT
 
-pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'procrustes-model[plot]'")
+pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[plot]'")
 
 LOADED = load_systems()
 PAGES = ROOT / "docs" / "systems"

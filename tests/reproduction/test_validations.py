@@ -22,7 +22,7 @@ from procrustes_model.reproduction.validation_report import (
 from procrustes_model.reproduction.verb import reproduce
 from tests.conftest import ROOT
 
-pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'procrustes-model[plot]'")
+pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[plot]'")
 
 VALIDATIONS = load_validations()
 PAGE = ROOT / "docs" / "explanation" / "validations.md"

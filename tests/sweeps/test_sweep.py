@@ -298,13 +298,24 @@ def test_terminal_fits(result: SweepResult) -> None:
 @pytest.mark.parametrize("over", [None, "mesh_x"])
 def test_figures(result: SweepResult, tmp_path: Path, over: str | None) -> None:
     pytest.importorskip("matplotlib")
-    from procrustes_model.report.figures.sweep import plot_sweep
+    from procrustes_model.report.figures.style import write_figure
+    from procrustes_model.report.figures.sweep import draw_sweep
 
-    plot_sweep(result, tmp_path / "points.svg", over=over)
+    write_figure(draw_sweep(result, over), tmp_path / "points.svg")
     assert (tmp_path / "points.svg").read_text(encoding="utf-8").startswith("<?xml")
     with pytest.raises(SpecError, match="no axis is called 'mesh'; did you mean 'mesh_x'"):
-        plot_sweep(result, tmp_path / "points.svg", over="mesh")
+        draw_sweep(result, "mesh")
 
 
 def test_the_sweep_that_ships() -> None:
     assert check_sweep("procrustes_buffers") == "procrustes_buffers"
+
+
+def test_notebooks_show_sweeps(result: SweepResult) -> None:
+    head, front = repr(result).split("\n")
+    assert head == "<SweepResult: little, 4 points over architecture.levels.Buffer.capacity, " + WIDTH
+    assert "on the front of energy_pj and cycles; point " in front and front.endswith("has the least edp>")
+    page = result._repr_html_()
+    assert page.count("<tr>") == 1 + 4 and page == result._repr_html_()
+    pytest.importorskip("matplotlib")
+    assert result.plot().axes[0].get_ylabel() == "energy [nJ]"

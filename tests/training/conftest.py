@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-NO_TORCH = "torch is not installed: pip install 'procrustes-model[torch]'"
+NO_TORCH = "torch is not installed: pip install '.[torch]'"
 
 
 @pytest.fixture

@@ -17,9 +17,7 @@ from procrustes_model.training import Streamed, load_masks, select_exactly, trac
 @pytest.fixture(scope="module")
 def example() -> Any:
     """Return the module of the example, on one thread."""
-    torch = pytest.importorskip(
-        "torch", reason="torch is not installed: pip install 'procrustes-model[torch]'"
-    )
+    torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
     pytest.importorskip("sklearn", reason="the example's data is not installed: pip install scikit-learn")
     torch.set_num_threads(1)
     return importlib.import_module("example_training")

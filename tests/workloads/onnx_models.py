@@ -11,7 +11,7 @@ import pytest
 
 from procrustes_model.workloads.from_onnx import network_from_onnx
 
-onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'procrustes-model[onnx]'")
+onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[onnx]'")
 helper, FLOAT, INT64 = onnx.helper, onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
 node = helper.make_node
 

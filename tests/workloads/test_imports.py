@@ -21,9 +21,7 @@ from procrustes_model.workloads.imports import Collector
 @pytest.fixture
 def torch() -> Any:
     """Return torch, on one thread; without it the test is skipped."""
-    library = pytest.importorskip(
-        "torch", reason="torch is not installed: pip install 'procrustes-model[torch]'"
-    )
+    library = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
     library.set_num_threads(1)
     return library
 
@@ -31,7 +29,7 @@ def torch() -> Any:
 @pytest.fixture
 def onnx() -> Any:
     """Return onnx; without it the test is skipped."""
-    return pytest.importorskip("onnx", reason="onnx is not installed: pip install 'procrustes-model[onnx]'")
+    return pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[onnx]'")
 
 
 def reread(network: Network, folder: Path) -> Network:

@@ -16,8 +16,8 @@ from procrustes_model.training.checkpoints import masks_from_checkpoint
 from procrustes_model.workloads.from_onnx import network_from_onnx
 from procrustes_model.workloads.mask_profile import match_layers
 
-pytest.importorskip("onnx", reason="onnx is not installed: pip install 'procrustes-model[onnx]'")
-torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'procrustes-model[torch]'")
+pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[onnx]'")
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install '.[torch]'")
 nn = torch.nn
 
 

@@ -15,7 +15,7 @@ from procrustes_model.spec.load import load_network
 from procrustes_model.spec.network import Network
 from procrustes_model.workloads.from_onnx import network_from_onnx
 
-onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'procrustes-model[onnx]'")
+onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[onnx]'")
 helper, FLOAT = onnx.helper, onnx.TensorProto.FLOAT
 Shape = tuple[int, ...]
 

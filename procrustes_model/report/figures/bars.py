@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from colorsys import hls_to_rgb
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,10 @@ from procrustes_model.report.figures.style import BLUE, GREEN, GREY, ORANGE, PUR
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_LEVELS = (BLUE, ORANGE, GREEN, SKY, YELLOW)
-_OTHERS = (VERMILION, PURPLE, "#000000")
+_LEVELS = (BLUE, ORANGE, GREEN, SKY, YELLOW, "#332288", "#882255", "#44AA99", "#999933", "#AA4499")
+_OTHERS = (VERMILION, PURPLE, "#000000", "#661100", "#DDCC77")
+_GOLDEN = (5**0.5 - 1) / 2
+"""Part of a turn between hues of which none comes near another for long."""
 SMALL = 7
 """Points; nothing in a figure is smaller."""
 LABEL = 8
@@ -75,10 +78,18 @@ def color_parts(names: Iterable[str], compute: str) -> dict[str, str]:
     """
     unique = list(dict.fromkeys(names))
     inside = unique.index(compute) if compute in unique else len(unique)
-    colors = {name: _LEVELS[i % len(_LEVELS)] for i, name in enumerate(unique[:inside])}
+    colors = {name: _color(_LEVELS, i, 0.4) for i, name in enumerate(unique[:inside])}
     if compute in unique:
         colors[compute] = GREY
-    return colors | {name: _OTHERS[i % len(_OTHERS)] for i, name in enumerate(unique[inside + 1 :])}
+    return colors | {name: _color(_OTHERS, i, 0.7) for i, name in enumerate(unique[inside + 1 :])}
+
+
+def _color(first: Sequence[str], number: int, light: float) -> str:
+    """Return one of some colours, and beyond them one of its own: none is there twice."""
+    if number < len(first):
+        return first[number]
+    rgb = hls_to_rgb((number - len(first)) * _GOLDEN % 1, light, 0.6)
+    return "#" + "".join(f"{round(255 * part):02X}" for part in rgb)
 
 
 def draw_bars(axis: Any, groups: Sequence[Group], colors: Mapping[str, str], ylabel: str) -> None:

@@ -59,6 +59,7 @@ TRAINING: Mapping[str, Drawn] = {
 IMBALANCE: Mapping[str, Drawn] = {
     "histogram": Drawn("imbalance", "draw_imbalance", "work of processing elements over the mean")
 }
+SWEEP: Mapping[str, Drawn] = {"front": Drawn("sweep", "draw_sweep", "the points, those of the front marked")}
 """Figures of each kind of subject, the default first."""
 
 _SUBJECTS: dict[str, tuple[Mapping[str, Drawn], Callable[[Any], Any]]] = {
@@ -66,6 +67,7 @@ _SUBJECTS: dict[str, tuple[Mapping[str, Drawn], Callable[[Any], Any]]] = {
     "SearchResult": (EVALUATION, lambda found: [found.result]),
     "NetworkResult": (NETWORK, lambda result: result),
     "TrainCost": (TRAINING, lambda cost: cost),
+    "SweepResult": (SWEEP, lambda result: result),
 }
 """By the name of a result's class: its figures, and what they are drawn of."""
 
@@ -91,7 +93,7 @@ def draw(result: Any, name: str | None = None) -> Figure:
 
     Parameters
     ----------
-    result : Result, SearchResult, NetworkResult or TrainCost
+    result : Result, SearchResult, NetworkResult, TrainCost or SweepResult
     name : str, optional
         As in the tables above; the default where none is named.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,14 @@ _PHASES: Mapping[str, tuple[str, str]] = {
 }
 _READS = ("read", "gated_read", "metadata_read")
 _WRITES = tuple(f"{kind}{action}" for kind in ("", "gated_", "metadata_") for action in ("fill", "update"))
-_MOST_NAMED = 10
-"""Points of a figure that have their names beside them, at most."""
+_MOST_NAMED = 24
+"""Layers of a figure that have numbers, at most."""
+_NEAR = 0.06
+"""Part of an axis within which points share a label."""
+_PANEL = (200.0, 120.0)
+"""Width and height of a panel in points, at least."""
+_BESIDE = ((1, -1), (1, 1), (-1, -1), (-1, 1), (1, -9), (1, 9), (-1, -9), (-1, 9))
+"""Where a label may stand: to the right or the left of its point, and how many points above or below it."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +167,15 @@ def draw_roofline(result: NetworkResult | Sequence[Result]) -> Figure:
         0.7 + 2.1 * rows, rows, columns, width=PAGE_INCHES if columns == 2 else 1.25 * COLUMN_INCHES
     )
     peak = max(one.peak for one in works)
+    names = list(dict.fromkeys(work.name for work in works))
+    numbers = {name: number for number, name in enumerate(names, 1)}
+    if not 1 < len(numbers) <= _MOST_NAMED:
+        numbers = {}
     for axis, port in zip(axes, ports, strict=False):
         _draw(axis, port, works, peak, architecture.compute.name)
+        _number(axis, port, works, numbers)
+    if numbers:
+        _name(figure, numbers)
     for axis in axes[len(ports) :]:
         axis.set_axis_off()
     handles, labels = axes[0].get_legend_handles_labels()
@@ -229,21 +243,86 @@ def _draw(axis: Any, port: Port, works: Iterable[Work], peak: float, compute: st
         va="bottom",
         fontsize=SMALL,
     )
-    if len(placed) <= _MOST_NAMED and len({work.name for work, _ in placed}) > 1:
-        for work, at in placed:
-            axis.annotate(
-                cut(work.name),
-                (at, work.performance),
-                (3, -2),
-                textcoords="offset points",
-                va="top",
-                fontsize=SMALL,
-            )
     axis.set_title(port.title, fontsize=LABEL, loc="left")
     axis.set_xlabel(f"{cut(compute)} operations / word", fontsize=LABEL)
     axis.set_ylabel("operations / cycle", fontsize=LABEL)
     axis.set_axisbelow(True)
     axis.grid(which="major", color="#E4E4E4", linewidth=0.5, zorder=0)
+
+
+def _number(axis: Any, port: Port, works: Iterable[Work], numbers: Mapping[str, int]) -> None:
+    """Write the numbers of layers beside their points: those of points that lie together, together."""
+    limits = (axis.get_xlim(), axis.get_ylim())
+    spans = [math.log(high / low) for low, high in limits]
+    places: list[tuple[tuple[float, float], list[int]]] = []
+    for work in works:
+        at = work.intensity(port)
+        if at is None or work.name not in numbers:
+            continue
+        spot = (math.log(at / limits[0][0]) / spans[0], math.log(work.performance / limits[1][0]) / spans[1])
+        near = [one for one in places if all(abs(a - b) < _NEAR for a, b in zip(one[0], spot, strict=True))]
+        if not near:
+            near = [(spot, [])]
+            places += near
+        near[0][1].append(numbers[work.name])
+    taken = [(x * _PANEL[0] - 2, y * _PANEL[1] - 2, 4.0, 4.0) for (x, y), _ in places]
+    for (x, y), found in places:
+        text = _ranges(found)
+        size = (0.58 * SMALL * len(text), 1.1 * SMALL)
+        for right, up in _BESIDE:
+            corner = (
+                x * _PANEL[0] + (3 if right > 0 else -3 - size[0]),
+                y * _PANEL[1] + (up if up > 0 else up - size[1]),
+            )
+            inside = min(corner) >= 0 and corner[0] + size[0] <= 1.1 * _PANEL[0]
+            if inside and not any(_meet((*corner, *size), other) for other in taken):
+                break
+        else:
+            continue  # better none than two on top of each other
+        taken.append((*corner, *size))
+        axis.annotate(
+            text,
+            (limits[0][0] * math.exp(x * spans[0]), limits[1][0] * math.exp(y * spans[1])),
+            (3 * right, up),
+            textcoords="offset points",
+            ha="left" if right > 0 else "right",
+            va="bottom" if up > 0 else "top",
+            fontsize=SMALL,
+        )
+
+
+def _meet(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    """Return whether two boxes overlap: each its lower left corner, width and height."""
+    return all(one[i] < other[i] + other[i + 2] and other[i] < one[i] + one[i + 2] for i in (0, 1))
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Return numbers as people list them: ``1-3, 5``."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
+
+
+def _name(figure: Figure, numbers: Mapping[str, int]) -> None:
+    """Say beside the panels which layer has which number."""
+    from matplotlib.lines import Line2D
+
+    blank = Line2D([], [], linestyle="")
+    figure.legend(
+        [blank] * len(numbers),
+        [f"{number} {cut(name)}" for name, number in numbers.items()],
+        loc="outside right upper",
+        fontsize=SMALL,
+        frameon=False,
+        handlelength=0,
+        handletextpad=0,
+        borderaxespad=0.2,
+        labelspacing=0.3,
+    )
 
 
 def _set_log(axis: Any) -> None:

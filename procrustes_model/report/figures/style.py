@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.files import write_atomically
+from procrustes_model.version import how_to_install
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,9 +40,7 @@ def check_plotting() -> None:
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:
-        raise SpecError(
-            Issue("plots need matplotlib", "pip install 'procrustes-model[plot]', or write a .csv")
-        )
+        raise SpecError(Issue("plots need matplotlib", f"{how_to_install('plot')}, or write a .csv"))
 
 
 def new_figure(

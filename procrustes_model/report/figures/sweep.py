@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.report.figures.scales import prefix_of
 from procrustes_model.report.figures.style import (
     BLUE,
     GREEN,
@@ -16,36 +16,36 @@ from procrustes_model.report.figures.style import (
     SKY,
     VERMILION,
     new_figure,
-    write_figure,
 )
 from procrustes_model.spec.text.conditions import as_number
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.sweeps.points import short_names, show_value
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from procrustes_model.sweeps.result import SweepResult
 
-UNITS = {
-    "energy_pj": ("energy [µJ]", 1e-6),
-    "cycles": ("cycles", 1.0),
-    "edp_j_cycles": ("energy-delay product [J x cycles]", 1.0),
-    "energy_per_mac_pj": ("energy per MAC [pJ]", 1.0),
-    "area_um2": ("area [mm²]", 1e-6),
-    "seconds": ("time [ms]", 1e3),
-    "edp_j_s": ("energy-delay product [J x s]", 1.0),
+UNITS: Mapping[str, tuple[str, str, float]] = {
+    "energy_pj": ("energy", "J", 1e-12),
+    "cycles": ("cycles", "", 1.0),
+    "edp_j_cycles": ("energy-delay product", "J x cycles", 1.0),
+    "energy_per_mac_pj": ("energy per MAC", "pJ", 1.0),
+    "area_um2": ("area", "mm²", 1e-6),
+    "seconds": ("time", "s", 1.0),
+    "edp_j_s": ("energy-delay product", "J x s", 1.0),
 }
-"""What columns are called on an axis of a figure, and what their numbers are multiplied with."""
+"""What columns are called on an axis of a figure, their unit, and what makes numbers of it."""
 _COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 _MOST_LINES = 12
 
 
-def plot_sweep(result: SweepResult, path: Path, *, over: str | None = None) -> None:
-    """Draw a sweep, and write it as .png, .svg or .pdf.
+def draw_sweep(result: SweepResult, over: str | None = None) -> Figure:
+    """Return a figure of a sweep: its points, those of the front marked, or lines over an axis.
 
     Parameters
     ----------
     result : SweepResult
-    path : Path
     over : str, optional
         Of an axis, its name or what conditions call it: what the front is of is then drawn as lines over it.
 
@@ -53,13 +53,16 @@ def plot_sweep(result: SweepResult, path: Path, *, over: str | None = None) -> N
     ------
     SpecError
         When matplotlib is not installed, there is no such axis, or too many lines.
-    OSError
-        When the file cannot be written.
     """
-    if over is None:
-        _plot_front(result, path)
-    else:
-        _plot_lines(result, path, find_axis(result.axes, over))
+    return _draw_front(result) if over is None else _draw_lines(result, find_axis(result.axes, over))
+
+
+def _axis_of(measure: str, rows: Sequence[Mapping[str, Any]]) -> tuple[str, float]:
+    """Return the title of the axis of a column, and what its numbers are multiplied with."""
+    name, unit, size = UNITS[measure]
+    most = max((abs(row[measure]) for row in rows), default=0.0) * size
+    text, scale = prefix_of(unit, most)
+    return f"{name} [{text}]" if text else name, size * scale
 
 
 def find_axis(axes: Sequence[str], name: str) -> str:
@@ -84,14 +87,16 @@ def _sides(result: SweepResult) -> tuple[str, str]:
     return up, right
 
 
-def _plot_front(result: SweepResult, path: Path) -> None:
+def _draw_front(result: SweepResult) -> Figure:
     up, right = _sides(result)
     front, best = result.front, result.best
     known = [row for row in result.to_records() if row.get(up) is not None and row.get(right) is not None]
     figure, (axis,) = new_figure(2.6)
+    titles, scales = zip(*(_axis_of(name, known) for name in (right, up)), strict=True)
 
     def draw(rows: list[dict[str, Any]], **look: Any) -> None:
-        axis.plot(*([row[name] * UNITS[name][1] for row in rows] for name in (right, up)), **look)
+        places = zip((right, up), scales, strict=True)
+        axis.plot(*([row[name] * scale for row in rows] for name, scale in places), **look)
 
     others = [row for row in known if row["point"] not in front]
     draw(others, marker="o", linestyle="", color=GREY, markersize=3)
@@ -103,16 +108,15 @@ def _plot_front(result: SweepResult, path: Path) -> None:
         label = f"least {best.objective or 'edp'}: point {best.number}"
         marked = [row for row in known if row["point"] == best.number]
         draw(marked, marker="*", linestyle="", color=VERMILION, markersize=9, label=label)
-    axis.set_xlabel(UNITS[right][0], fontsize=8)
-    axis.set_ylabel(UNITS[up][0], fontsize=8)
+    axis.set_xlabel(titles[0], fontsize=8)
+    axis.set_ylabel(titles[1], fontsize=8)
     axis.locator_params(axis="x", nbins=5)  # long numbers must not meet
-    axis.xaxis.get_offset_text().set_fontsize(7)
     axis.set_title(result.name, fontsize=8)
     axis.legend(fontsize=6, frameon=False)
-    write_figure(figure, path)
+    return figure
 
 
-def _plot_lines(result: SweepResult, path: Path, over: str) -> None:
+def _draw_lines(result: SweepResult, over: str) -> Figure:
     lines: dict[str, list[dict[str, Any]]] = {}
     names = short_names(result.axes)
     others = [name for name in result.axes if name != over]
@@ -133,7 +137,7 @@ def _plot_lines(result: SweepResult, path: Path, over: str) -> None:
     )
     figure, panels = new_figure(1.9 * len(result.pareto), rows=len(result.pareto))
     for panel, measure in zip(panels, result.pareto, strict=True):
-        text, scale = UNITS[measure]
+        text, scale = _axis_of(measure, rows)
         for number, (label, of_line) in enumerate(lines.items()):
             x = [row[over] if numeric else values.index(row[over]) for row in of_line]
             y = [row[measure] * scale for row in of_line]
@@ -147,4 +151,4 @@ def _plot_lines(result: SweepResult, path: Path, over: str) -> None:
     panels[0].set_title(result.name, fontsize=8)
     if others:
         panels[0].legend(fontsize=5, frameon=False)
-    write_figure(figure, path)
+    return figure

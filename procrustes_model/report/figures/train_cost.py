@@ -29,17 +29,15 @@ def draw_training(cost: TrainCost) -> Figure | None:
     if cost.macs:
         return None
     figure, axes = new_figure(3.8, 2)
-    edges = [0]
-    for part in cost.parts:
-        edges.append(edges[-1] + part.iterations)
+    parts, edges = _side_by_side(cost)
     dense = cost.dense.step()
-    steps = [part.step() for part in cost.parts]
+    steps = [part.step() for part in parts]
     energy_unit, energy_scale = energy_scale_of(max(dense.energy_pj, *(one.energy_pj for one in steps)))
     cycle_unit, cycle_scale = cycle_scale_of(max(dense.cycles, *(one.cycles for one in steps)))
     for axis, what, scale in zip(axes, ("energy_pj", "cycles"), (energy_scale, cycle_scale), strict=True):
-        below = [0.0] * len(cost.parts)
+        below = [0.0] * len(parts)
         for phase in PHASES:
-            own = [getattr(part.step(phase), what) * scale for part in cost.parts]
+            own = [getattr(part.step(phase), what) * scale for part in parts]
             above = [one + height for one, height in zip(below, own, strict=True)]
             label = phase.replace("_", " ")
             axis.stairs(
@@ -53,7 +51,8 @@ def draw_training(cost: TrainCost) -> Figure | None:
     axes[0].set_ylabel(f"energy / step [{energy_unit}]", fontsize=LABEL)
     axes[1].set_ylabel(f"{cycle_unit} / step", fontsize=LABEL)
     axes[0].set_xticklabels([])
-    axes[1].set_xlabel("iterations", fontsize=LABEL)
+    at_once = any(part.at_once is not None for part in parts)
+    axes[1].set_xlabel(f"iterations{', parts at once side by side' * at_once}", fontsize=LABEL)
     axes[0].set_title(
         f"{cut(cost.network, 24)} on {cut(cost.architecture, 24)}, {cut(cost.design, 20)}", fontsize=LABEL
     )
@@ -62,6 +61,19 @@ def draw_training(cost: TrainCost) -> Figure | None:
         handles, labels, loc="outside lower center", ncols=2, fontsize=SMALL, frameon=False, borderaxespad=0.2
     )
     return figure
+
+
+def _side_by_side(cost: TrainCost) -> tuple[list[PartCost], list[float]]:
+    """Return the parts of a run, and where each begins and ends; those at once share a stretch evenly."""
+    found: list[PartCost] = []
+    edges = [0.0]
+    for number, group in groupby(cost.parts, key=lambda part: part.at_once):
+        parts = list(group)
+        for together in [parts] if number is not None else [[part] for part in parts]:
+            start, length = edges[-1], max(part.iterations for part in together)
+            edges += [start + length * (one + 1) / len(together) for one in range(len(together))]
+            found += together
+    return found, edges
 
 
 def draw_run(cost: TrainCost) -> Figure:

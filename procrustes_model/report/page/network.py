@@ -6,10 +6,23 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from procrustes_model.errors import SpecError
 from procrustes_model.files import write_atomically
+from procrustes_model.network.system import system_of
 from procrustes_model.objective import parse_objective
 from procrustes_model.report.page.inputs import input_files, repeat_command
-from procrustes_model.report.page.parts import Card, Cell, Column, Drawing, Filter, Folded, Table, drawing
+from procrustes_model.report.page.nests import nest_of
+from procrustes_model.report.page.parts import (
+    Card,
+    Cell,
+    Column,
+    Drawing,
+    Filter,
+    Folded,
+    Nest,
+    Table,
+    drawing,
+)
 from procrustes_model.report.page.render import render_page
 from procrustes_model.report.terminal.area import describe_area
 from procrustes_model.report.terminal.network import find_ideal
@@ -32,10 +45,10 @@ _PHASE, _DESIGN = Column("Phase", True), Column("Design", True)
 _TOTALS = (
     _PHASE,
     _DESIGN,
-    Column("Energy", meaning="of all layers"),
+    Column("Energy", meaning="of all layers", unit="pJ"),
     Column("Cycles", meaning="layers one after the other"),
     Column("Utilization", meaning="operations done / operations that all units could do in the cycles"),
-    Column("EDP", meaning="joules x cycles"),
+    Column("EDP", meaning="joules x cycles", unit="J x cycles"),
     Column("Energy ratio", meaning="baseline / this design"),
     Column("Cycle ratio", meaning="baseline / this design"),
 )
@@ -45,7 +58,7 @@ _ROWS = (
     _PHASE,
     _DESIGN,
     Column("MACs", meaning="multiply-accumulates if nothing were zero"),
-    Column("Energy"),
+    Column("Energy", unit="pJ"),
     Column("Cycles"),
     Column("Utilization", meaning="operations done / operations that all units could do in the cycles"),
     Column(
@@ -58,6 +71,20 @@ _ROWS = (
     ),
     Column("Inputs", meaning="density: nonzeros / elements"),
     Column("Gap", meaning="how much better an unknown mapping may be at most; 0: proven the best"),
+)
+
+_RATIOS = [
+    Column("Energy ratio", meaning="baseline / this design"),
+    Column("Cycle ratio", meaning="baseline / this design"),
+]
+_SYSTEM = (
+    Column("Part", True, "a machine, all its replicas, or a link"),
+    _PHASE,
+    _DESIGN,
+    Column("Energy", unit="pJ"),
+    Column("Cycles", meaning="of one replica"),
+    Column("Bits", meaning="that go over the link"),
+    Column("Time", meaning="at the clock of the machine or of the link", unit="s"),
 )
 
 
@@ -88,6 +115,7 @@ def html_text(result: NetworkResult, *, command: str | None = None) -> str:
         cards=_cards(result),
         notes=notes(result),
         phases=Table("phases", _TOTALS, _totals_rows(result)),
+        machines=_machines(result),
         drawings=_drawings(result),
         layers=_layers(result),
         filters=(
@@ -205,6 +233,7 @@ def _drawings(result: NetworkResult) -> list[Drawing] | None:
     from procrustes_model.report.figures.network import draw_layer_imbalance, draw_layers, draw_phases
 
     found = [
+        *_roofline(result),
         drawing(draw_phases(result), "Energy by level, and cycles, in each phase"),
         drawing(draw_layers(result), "Energy and cycles of each layer, phases stacked"),
     ]
@@ -214,12 +243,67 @@ def _drawings(result: NetworkResult) -> list[Drawing] | None:
     return found
 
 
+def _roofline(result: NetworkResult) -> list[Drawing]:
+    """Return the roofline, where the layers have one in common."""
+    from procrustes_model.report.figures.roofline import draw_roofline
+
+    try:
+        figure = draw_roofline(result)
+    except SpecError:
+        return []
+    return [drawing(figure, "Layers under the machine's bandwidths, by phase")]
+
+
+def _machines(result: NetworkResult) -> Table | None:
+    """Return what machines and links do in a training step; None of one machine without a link."""
+    if not result.links and len(result.machines) == 1:
+        return None
+    rows = []
+    for design in result.designs:
+        system = system_of(result, design)
+        many = f" x {result.replicas}" if result.replicas > 1 else ""
+        lines: list[tuple[str, str, float, int | None, int | None, float | None]] = [
+            (one.name + many, "all", one.energy_pj, one.totals.cycles, None, one.seconds)
+            for one in system.machines
+        ]
+        lines += [
+            (one.name, one.phase.text, one.energy_pj, None, one.bits, one.seconds) for one in system.links
+        ]
+        lines.append(("all", "all", system.energy_pj, None, None, system.seconds))
+        for name, phase, energy, cycles, bits, seconds in lines:
+            counts = [Cell("" if one is None else f"{one:,}", one) for one in (cycles, bits)]
+            time = Cell("", None) if seconds is None else Cell(format_seconds(seconds), seconds)
+            head = (Cell(name), Cell(phase), Cell(design))
+            rows.append((*head, Cell(format_energy(energy), energy), *counts, time))
+    return Table("machines", _SYSTEM, tuple(rows))
+
+
 def _layers(result: NetworkResult) -> Table:
     from procrustes_model.report.figures.network import energy_parts
 
     levels = energy_parts(result)
-    columns = (*_ROWS, *(Column(f"{level} energy") for level in levels), Column("Note", True))
-    return Table("layers", columns, tuple(_layer_row(row, levels) for row in result.rows))
+    columns = [*_ROWS, *(Column(f"{level} energy", unit="pJ") for level in levels)]
+    columns += [] if result.baseline is None else _RATIOS
+    base = {(row.layer, row.phase): row for row in result.select(result.baseline)} if result.baseline else {}
+    rows = []
+    for row in result.rows:
+        cells = _layer_row(row, levels)
+        if result.baseline is not None:
+            cells += _ratios(row, None if row.design == result.baseline else base.get((row.layer, row.phase)))
+        rows.append((*cells, Cell(_note(row))))
+    return Table("layers", (*columns, Column("Note", True)), tuple(rows))
+
+
+def _ratios(row: Row, other: Row | None) -> tuple[Cell, ...]:
+    """Return what the baseline takes over what a row takes, in energy and cycles."""
+    if other is None:
+        return (Cell("", None),) * 2
+    pairs = ((other.case.energy_pj, row.case.energy_pj), (other.case.cycles, row.case.cycles))
+    return tuple(_number(theirs / mine) if mine else Cell("", None) for theirs, mine in pairs)
+
+
+def _note(row: Row) -> str:
+    return "; ".join(filter(None, (row.entry.own and f"design {row.entry.own}", row.entry.note)))
 
 
 def _layer_row(row: Row, levels: list[str]) -> tuple[Cell, ...]:
@@ -244,7 +328,6 @@ def _layer_row(row: Row, levels: list[str]) -> tuple[Cell, ...]:
             Cell(format_energy(energy), energy) if energy is not None else Cell("", None)
             for energy in map(case.energy_by_level.get, levels)
         ),
-        Cell("; ".join(filter(None, (entry.own and f"design {entry.own}", entry.note)))),
     )
 
 
@@ -252,7 +335,7 @@ def _number(value: float | None) -> Cell:
     return Cell("", None) if value is None else Cell(four_digits(float(value)), float(value))
 
 
-def _mappings(result: NetworkResult) -> list[Folded]:
+def _mappings(result: NetworkResult) -> list[Nest]:
     """Return every distinct mapping with the rows that have it."""
     import yaml
 
@@ -267,7 +350,7 @@ def _mappings(result: NetworkResult) -> list[Folded]:
         more = f" and {len(rows) - 6} more" if len(rows) > 6 else ""
         summary = f"{', '.join(row.layer for row in rows[:6])}{more}: {first.phase.text}, {first.design}"
         text = yaml.safe_dump(first.case.mapping, sort_keys=False, allow_unicode=True, width=110)
-        found.append(Folded(summary, text))
+        found.append(nest_of(first.case, summary, text))
     return found
 
 

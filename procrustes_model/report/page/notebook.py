@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from procrustes_model.report.page.parts import Cell, Column, Table
 from procrustes_model.report.page.render import render_page
+from procrustes_model.report.page.sweep import sweep_table
 from procrustes_model.report.terminal.summary import summarise
 from procrustes_model.report.terminal.units import format_energy, format_share, whole_count
 from procrustes_model.vocabulary import PHASES
@@ -34,7 +35,7 @@ def show(result: Any) -> str:
 
     Parameters
     ----------
-    result : Result, SearchResult, NetworkResult or TrainCost
+    result : Result, SearchResult, NetworkResult, TrainCost or SweepResult
     """
     kind = next(one.__name__ for one in type(result).__mro__ if one.__name__ in _TABLES)
     head, _, costs = summarise(result).partition("\n")
@@ -130,4 +131,5 @@ _TABLES: dict[str, Callable[[Any], Table]] = {
     "SearchResult": _search,
     "NetworkResult": _network,
     "TrainCost": _training,
+    "SweepResult": sweep_table,
 }

@@ -90,6 +90,36 @@ class Folded:
 
 
 @dataclass(frozen=True)
+class Tile:
+    """What a level holds of a tensor: its words, empty where it passes by; a number chooses the colour."""
+
+    tensor: str
+    words: str
+    color: int
+
+
+@dataclass(frozen=True)
+class NestLevel:
+    """A level of a mapping: how many instances are used and how full they are, its loops, its tiles."""
+
+    name: str
+    about: str
+    loops: tuple[str, ...]
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class Nest:
+    """A mapping drawn, levels from the outermost inwards, and its text; it opens on a click."""
+
+    summary: str
+    costs: str
+    tensors: tuple[str, ...]
+    levels: tuple[NestLevel, ...]
+    text: str
+
+
+@dataclass(frozen=True)
 class Drawing:
     """A figure as SVG, and what it shows."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from procrustes_model.version import how_to_install
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -42,4 +44,5 @@ def _environment() -> Environment:
         return Markup(environment.loader.get_source(environment, name)[0])  # noqa: S704
 
     environment.globals["asset"] = asset
+    environment.globals["how_to_install"] = how_to_install
     return environment

@@ -51,11 +51,16 @@ def write_sweep_html(result: SweepResult, path: str | Path) -> None:
     write_atomically(path, sweep_html(result))
 
 
-def sweep_html(result: SweepResult) -> str:
-    """Return the page that `write_sweep_html` writes; the same sweep gives the same text."""
+def _measures(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the columns of which any row has a number."""
+    return [name for name in _SHOWN if any(row.get(name) is not None for row in rows)]
+
+
+def sweep_table(result: SweepResult) -> Table:
+    """Return the points as a table, a row each."""
     names = short_names(result.axes)
     rows = result.to_records()
-    measures = [name for name in _SHOWN if any(row.get(name) is not None for row in rows)]
+    measures = _measures(rows)
     levels = [name for name in result.columns if name.startswith("energy_pj_")]
     columns = (
         Column("Point"),
@@ -79,7 +84,14 @@ def sweep_html(result: SweepResult) -> str:
         )
         for row in rows
     )
-    titles = [column.title for column in columns]
+    return Table("points", columns, cells)
+
+
+def sweep_html(result: SweepResult) -> str:
+    """Return the page that `write_sweep_html` writes; the same sweep gives the same text."""
+    rows, table = result.to_records(), sweep_table(result)
+    measures = _measures(rows)
+    titles = [column.title for column in table.columns]
     up, right = (titles.index(_SHOWN[name][0]) for name in _sides(result, measures))
     return render_page(
         "sweep.html.j2",
@@ -87,7 +99,7 @@ def sweep_html(result: SweepResult) -> str:
         subtitle=f"{len(rows)} points by {', '.join(result.axes)}",
         cards=_cards(result),
         notes=_notes(result),
-        points=Table("points", columns, cells),
+        points=table,
         filters=(
             *(Filter(number, _choices(rows, axis)) for number, axis in enumerate(result.axes, start=1)),
             Filter(titles.index("Front"), ("front",)),

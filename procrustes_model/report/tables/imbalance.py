@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from procrustes_model.files import csv_text
+from procrustes_model.files import csv_text, json_text
 from procrustes_model.versions import VERSION_COLUMN
 
 if TYPE_CHECKING:
@@ -38,6 +38,11 @@ IMBALANCE_COLUMNS: Mapping[str, str] = MappingProxyType(
 def imbalance_text(histograms: Sequence[ImbalanceHistogram]) -> str:
     """Return histograms as CSV, one row per bin; columns: `IMBALANCE_COLUMNS`."""
     return csv_text(list(IMBALANCE_COLUMNS), (row for one in histograms for row in _bins(one)))
+
+
+def imbalance_json(histograms: Sequence[ImbalanceHistogram]) -> str:
+    """Return the same rows as JSON, under ``bins``."""
+    return json_text({"bins": [row for one in histograms for row in _bins(one)]})
 
 
 def _bins(histogram: ImbalanceHistogram) -> Iterator[dict[str, Any]]:

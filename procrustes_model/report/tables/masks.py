@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from procrustes_model.files import csv_text
+from procrustes_model.files import csv_text, json_text
 from procrustes_model.training.mask_densities import MaskDensities
 from procrustes_model.versions import VERSION_COLUMN
 
@@ -30,6 +30,11 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 def masks_text(masks: MaskDensities) -> str:
     """Return a row per step and layer as CSV; columns: `COLUMNS`."""
     return csv_text(list(COLUMNS), _rows(masks))
+
+
+def masks_json(masks: MaskDensities) -> str:
+    """Return the same rows as JSON, under ``layers``."""
+    return json_text({"layers": list(_rows(masks))})
 
 
 def _rows(masks: MaskDensities) -> Iterator[dict[str, Any]]:

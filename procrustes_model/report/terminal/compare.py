@@ -32,6 +32,9 @@ def format_comparison(comparison: Comparison, style: Style | None = None, *, eve
         *labelled("A", [comparison.names[0]], style),
         *labelled("B", [comparison.names[1]], style),
     ]
+    if comparison.different:
+        said = [*comparison.different, "ratios compare different questions"]
+        lines += labelled("Different", said, style)
     parts = comparison.parts if everything or ALL not in comparison.parts else (ALL,)
     equal = 0
     for part in parts:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from procrustes_model.model.result import Result
     from procrustes_model.network.result import NetworkResult
     from procrustes_model.network.train_result import TrainCost
+    from procrustes_model.sweeps.result import SweepResult
 
 
 def summarise(result: Any) -> str:
@@ -19,7 +20,7 @@ def summarise(result: Any) -> str:
 
     Parameters
     ----------
-    result : Result, SearchResult, NetworkResult or TrainCost
+    result : Result, SearchResult, NetworkResult, TrainCost or SweepResult
     """
     return next(_SUMMARIES[kind.__name__] for kind in type(result).__mro__ if kind.__name__ in _SUMMARIES)(
         result
@@ -74,9 +75,17 @@ def _training(cost: TrainCost) -> str:
     )
 
 
+def _sweep(result: SweepResult) -> str:
+    front = f"{len(result.front)} on the front of {' and '.join(result.pareto)}"
+    best = result.best
+    least = "" if best is None else f"; point {best.number} has the least {best.objective or 'edp'}"
+    return f"{result.name}, {len(result.points)} points over {', '.join(result.axes)}\n {front}{least}"
+
+
 _SUMMARIES: dict[str, Callable[[Any], str]] = {
     "Result": _evaluation,
     "SearchResult": _search,
     "NetworkResult": _network,
     "TrainCost": _training,
+    "SweepResult": _sweep,
 }
