@@ -137,6 +137,60 @@ def imperfect_factors(draw: st.DrawFn, bound: int, levels: int) -> list[tuple[in
     return parts
 
 
+Part = tuple[int, int, tuple[int, int], tuple[int, int]]
+"""Of a level and a dimension: a temporal factor, that of the last pass, and both on x and on y."""
+
+
+@st.composite
+def unequal_factors(draw: st.DrawFn, bound: int, levels: int, most: int = 3) -> list[Part]:
+    """Draw per level, outermost first, factors of loops any of which may be shorter in the last pass."""
+    parts: list[Part] = []
+    rest = bound
+    for level in range(levels - 1, -1, -1):
+        chosen = []
+        for kind in "xyt":
+            room = rest if kind == "t" else min(rest, most)
+            factor = rest if kind == "t" and not level else draw(st.integers(1, room))
+            chosen.append((factor, (rest - 1) % factor + 1))
+            rest = -(-rest // factor)
+        parts.insert(0, (*chosen[2], chosen[0], chosen[1]))
+    return parts
+
+
+@st.composite
+def unequal_cases(draw: st.DrawFn, most: int = 90) -> tuple[Spec, Spec, Spec]:
+    """Draw an architecture, a problem and a mapping whose instances may differ."""
+    problem = draw(problems(most))
+    bounds = problem["problem"]["dimensions"]
+    count, room = draw(st.integers(2, 3)), 12
+    splits = {}
+    for d in draw(st.permutations(sorted(bounds))):
+        splits[d] = draw(unequal_factors(bounds[d], count, min(3, room)))
+        room //= math.prod(x * y for _, _, (x, _), (y, _) in splits[d])
+        room = max(room, 1)
+    return (*draw(placed(problem, splits, count)),)
+
+
+@st.composite
+def placed(draw: st.DrawFn, problem: Spec, splits: dict[str, list[Part]], count: int) -> tuple[Spec, ...]:
+    """Draw an architecture and a mapping with given factors, orders and what is kept being drawn."""
+    tensors = sorted(problem["problem"]["shape"]["tensors"])
+    nest: list[Spec] = [
+        {"level": f"L{i}", "temporal": [], "spatial_x": [], "spatial_y": []} for i in range(count)
+    ]
+    for dimension, parts in splits.items():
+        for level, (factor, last, x, y) in zip(nest, parts, strict=True):
+            for kind, (n, r) in (("temporal", (factor, last)), ("spatial_x", x), ("spatial_y", y)):
+                if n > 1:
+                    level[kind].append(f"{dimension}={n}" + (f"/{r}" if r < n else ""))
+    for level in nest:
+        level["temporal"] = draw(st.permutations(level["temporal"]))
+        kept = draw(st.lists(st.sampled_from(tensors), unique=True))
+        level["keep"] = tensors if level is nest[0] else kept
+    mapping = {"mapping": {"name": "drawn", "levels": nest}}
+    return draw(architectures(mapping)), problem, mapping
+
+
 @st.composite
 def imperfect_mappings(draw: st.DrawFn, problem: Spec, levels: int) -> Spec:
     """Draw a mapping of `problem` some of whose loops are shorter in their last pass."""
@@ -171,7 +225,7 @@ def imperfect_cases(draw: st.DrawFn, most: int = 160) -> tuple[Spec, Spec, Spec]
 
 def mesh_of(loops: list[str]) -> int:
     """Return the fan-out that the loops of one axis need."""
-    return math.prod(int(loop.split("=")[1]) for loop in loops)
+    return math.prod(int(loop.split("=")[1].split("/")[0]) for loop in loops)
 
 
 @st.composite
@@ -192,6 +246,7 @@ def architectures(draw: st.DrawFn, mapping: Spec) -> Spec:
                 "word_bits": 16,
                 "words_per_access": draw(st.sampled_from([1, 2, 3, 8])),
                 "energy_pj": {"read": draw(energy), "write": draw(energy), "update": draw(energy)},
+                "drain_read": draw(st.booleans()),
                 "source": "drawn",
             }
             | {port: value for port, value in ports.items() if value is not None}

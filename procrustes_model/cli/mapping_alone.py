@@ -10,6 +10,8 @@ _FACTOR = re.compile(r"([A-Za-z_]\w*)\s*=\s*([0-9]{1,19})\b(?:\s*/\s*([0-9]{1,19
 # The loops of a misspelt key count too, or each of its dimensions would be reported as unknown.
 _NO_LOOPS = ("level", "keep", "bypass")
 _UNLIMITED = 2**62
+_INNER = {"spatial_y": 1, "spatial_x": 2}
+"""Which loops of a level lie inside others."""
 
 
 def check_mapping_alone(path: Path) -> str:
@@ -82,7 +84,7 @@ def _bounds(levels: list[dict[str, Any]]) -> dict[str, int]:
     texts = [
         str(level[key])
         for level in levels
-        for key in sorted(level, key=lambda key: key in ("spatial_x", "spatial_y"))
+        for key in sorted(level, key=lambda key: _INNER.get(key, 0))
         if key not in _NO_LOOPS
     ]
     bounds: dict[str, int] = {}

@@ -518,28 +518,27 @@ class Space:
         return count_splits(divisors, int(self.model.bounds[d]), allowed, packing, self.deadline)
 
     def to_mapping(self, nests: NestArrays, name: str, last: Ints | None = None) -> Mapping:
-        """Return a batch of one, with last passes where some are shorter, as users read and write it."""
+        """Return a batch of one as users write it; `last`: int64[1, L, 3, D], in time, on x and on y."""
         dimensions, levels = list(self.problem.dimensions), []
-        shorter = nests.temporal if last is None else last
         for i, level in enumerate(self.architecture.levels):
-            temporal = [
-                (dimensions[d], int(nests.temporal[0, i, d]), int(shorter[0, i, d]))
-                for d in nests.order[0, i]
-            ]
-            spatial = [
-                tuple(
-                    Loop(dimension=name, factor=int(f))
-                    for name, f in zip(dimensions, row, strict=True)
-                    if f > 1
+            every = range(len(dimensions))
+            loops = []
+            for kind, order in enumerate((nests.order[0, i], every, every)):
+                factors = nests.temporal[0, i] if kind == 0 else nests.spatial[0, i, kind - 1]
+                short = factors if last is None else last[0, i, kind]
+                loops.append(
+                    tuple(
+                        Loop(dimension=dimensions[d], factor=int(factors[d]), last=int(short[d]))
+                        for d in order
+                        if factors[d] > 1
+                    )
                 )
-                for row in nests.spatial[0, i]
-            ]
             levels.append(
                 LevelMapping(
                     level=level.name,
-                    temporal=tuple(Loop(dimension=d, factor=f, last=r) for d, f, r in temporal if f > 1),
-                    spatial_x=spatial[0],
-                    spatial_y=spatial[1],
+                    temporal=loops[0],
+                    spatial_x=loops[1],
+                    spatial_y=loops[2],
                     keep=tuple(
                         tensor.name
                         for tensor, keep in zip(self.problem.tensors, nests.keep[0, i], strict=True)

@@ -27,8 +27,8 @@ class Start:
     energy, cycles : float
         What it costs.
     nests : NestArrays
-    last : int64[1, L, D] or None
-        Temporal factors in last passes; None where all passes are whole. Such a mapping is taken at once, the
+    last : int64[1, L, 3, D] or None
+        Factors in last passes; None where all passes are whole. Such a mapping is taken at once, the
         others after the proof, which is of whole passes.
     """
 

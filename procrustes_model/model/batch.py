@@ -14,9 +14,12 @@ from numpy.typing import ArrayLike
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.dense.nest import are_well_formed
+from procrustes_model.kernels.imperfect.instances import find_unequal
+from procrustes_model.kernels.imperfect.unequal import LastArrays, Manner, evaluate_unequal, make_totals
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
 from procrustes_model.model.design import Design
 from procrustes_model.model.lanes import DesignOnLanes
+from procrustes_model.model.passes import read_last
 from procrustes_model.model.sparse.buffers import Memo, SparseBuffers, make_buffers
 from procrustes_model.model.sparse.lower import SparseDesign
 from procrustes_model.model.sparse.steps import evaluate_block
@@ -29,6 +32,12 @@ DENSE_BLOCK, SPARSE_BLOCK = 512, 1024
 
 WHOLE_ONLY = "the rule 'overlap: innermost' is defined for loops that divide their bounds"
 """What is said of last passes under a rule that counts sliding tiles as if all passes were whole."""
+
+EVEN_ONLY = "uneven mappings are defined for instances that all do the same"
+"""What is said of instances that differ where tensors of a level have their tiles at several loops."""
+
+EQUAL_ONLY = "the rule 'access_energy: largest' is defined for instances that all do the same"
+"""What is said of instances that differ under a rule that charges one for all."""
 
 FITTING = Scope(known=False, fit=True)
 
@@ -44,8 +53,8 @@ class BatchResult:
     cycles : int64[N]
         -1 where a mapping is not valid.
     accesses : int64[N, L, T, 3] or float64[N, L, T, 3]
-        Words read, filled and updated, per instance; expected values under a sparse design. Without mappings
-        where they were not asked for.
+        Words read, filled and updated, per instance; expected values under a sparse design, means where last
+        passes are given. Without mappings where they were not asked for.
     imbalance : float64[N]
         Work of the slowest processing element over the mean, after balancing; 1 where there is none.
     status : int64[N]
@@ -69,7 +78,7 @@ class BatchResult:
 class _Worker(Protocol):
     """Memory of one thread, kept from call to call."""
 
-    def evaluate(self, nests: NestArrays, last: Ints | None, result: BatchResult, block: slice) -> None:
+    def evaluate(self, nests: NestArrays, last: LastArrays | None, result: BatchResult, block: slice) -> None:
         """Evaluate one block of mappings into its part of a result."""
 
 
@@ -89,7 +98,10 @@ class _DenseWorker:
         self._room = make_room(size, levels, dimensions, tensors)
         self._costs = make_costs(size, self._design.machine)
 
-    def evaluate(self, nests: NestArrays, last: Ints | None, result: BatchResult, block: slice) -> None:
+    def evaluate(self, nests: NestArrays, last: LastArrays | None, result: BatchResult, block: slice) -> None:
+        if last is not None:
+            self._evaluate_passes(nests, last, result, block)
+            return
         size = block.stop - block.start
         if size != self._size:
             self._make_room(size)
@@ -98,9 +110,40 @@ class _DenseWorker:
             counts = room.counts._replace(accesses=cast("Ints", result.accesses[block]))
             room = room._replace(counts=counts)
         design, costs = self._design, self._costs
-        evaluate_nests(design.problem, design.machine, design.rules, FITTING, nests, last, room, costs)
+        evaluate_nests(design.problem, design.machine, design.rules, FITTING, nests, None, room, costs)
         result.energy_pj[block] = costs.total
         result.cycles[block] = np.where(room.status == 0, costs.cycles.max(axis=1), -1)
+
+    def _evaluate_passes(
+        self, nests: NestArrays, last: LastArrays, result: BatchResult, block: slice
+    ) -> None:
+        """Evaluate mappings with last passes: those whose instances differ, and the others."""
+        design = self._design
+        unequal = find_unequal(nests, last.temporal, last.filled)
+        for differ in (False, True):
+            rows = np.flatnonzero(unequal == differ)
+            if not len(rows):
+                continue
+            chosen = NestArrays(*(array[rows] for array in nests))
+            levels, dimensions, tensors = self._shape
+            room = make_room(len(rows), levels, dimensions, tensors)
+            costs, words = make_costs(len(rows), design.machine), room.counts.accesses
+            problem, machine, rules = design.problem, design.machine, design.rules
+            if differ:
+                some = LastArrays(last.temporal[rows], last.filled[rows])
+                totals = make_totals(len(rows), levels, tensors)
+                manner = Manner(FITTING.fit, rules.all_fills)
+                evaluate_unequal(problem, machine, chosen, some, manner, room, totals, costs)
+                words = totals.words
+            else:
+                temporal = last.temporal[rows]
+                evaluate_nests(problem, machine, rules, FITTING, chosen, temporal, room, costs)
+            places = block.start + rows
+            result.energy_pj[places] = costs.total
+            result.cycles[places] = np.where(room.status == 0, costs.cycles.max(axis=1), -1)
+            result.status[places] = room.status
+            if len(result.accesses):
+                result.accesses[places] = words
 
 
 class _SparseWorker:
@@ -111,7 +154,7 @@ class _SparseWorker:
         self._buffers: SparseBuffers = make_buffers(design, SPARSE_BLOCK)
         self._memo = Memo()
 
-    def evaluate(self, nests: NestArrays, last: Ints | None, result: BatchResult, block: slice) -> None:
+    def evaluate(self, nests: NestArrays, last: LastArrays | None, result: BatchResult, block: slice) -> None:
         if last is not None:
             raise ValueError("sparse evaluation takes loops that divide their bounds: last must be None")
         size = block.stop - block.start
@@ -187,14 +230,20 @@ class BatchEvaluator:
         )
         levels, tensors = self.design.machine.bits.shape
         _check_arrays(nests, levels, len(self.design.problem.bounds), tensors)
-        if last is not None and self.design.rules.forgetful:
-            raise ValueError(f"{WHOLE_ONLY}: last must be None")
-        passes = None if last is None else _check_last(nests, np.ascontiguousarray(last, np.int64))
+        passes = None
+        if last is not None:
+            if self.design.rules.forgetful:
+                raise ValueError(f"{WHOLE_ONLY}: last must be None")
+            passes = read_last(nests, np.ascontiguousarray(last, np.int64))
+            if self.design.rules.dearest and find_unequal(nests, *passes).any():
+                raise ValueError(f"{EQUAL_ONLY}: last must fit")
         mappings = len(nests.temporal)
         code = self._lanes.code(mappings) if passes is None else None
         if code is None:
             _check_nests(nests)
-        result = _make_result(mappings, self._make_accesses(mappings if accesses else 0))
+        result = _make_result(
+            mappings, self._make_accesses(mappings if accesses else 0, expected=last is not None)
+        )
         threads = max(1, threads)
         while len(self._workers) < threads:
             self._workers.append(self._make_worker())
@@ -211,9 +260,11 @@ class BatchEvaluator:
                 future.result()
         return result
 
-    def _make_accesses(self, mappings: int) -> Ints | Floats:
+    def _make_accesses(self, mappings: int, *, expected: bool) -> Ints | Floats:
+        """Return room for accesses, which are means where instances may differ."""
         shape = (mappings, *self.design.machine.bits.shape, 3)
-        return np.empty(shape) if isinstance(self.design, SparseDesign) else np.empty(shape, np.int64)
+        expected = expected or isinstance(self.design, SparseDesign)
+        return np.empty(shape) if expected else np.empty(shape, np.int64)
 
     def _make_worker(self) -> _Worker:
         if isinstance(self.design, SparseDesign):
@@ -245,15 +296,6 @@ def _check_nests(nests: NestArrays) -> None:
         raise ValueError("order must hold a permutation of the dimensions for every level")
 
 
-def _check_last(nests: NestArrays, last: Ints) -> Ints:
-    """Return the last passes; raise ValueError where kernels must not see them."""
-    if last.shape != nests.temporal.shape:
-        raise ValueError(f"last has shape {last.shape}, expected {nests.temporal.shape}")
-    if (last < 1).any() or (last > nests.temporal).any():
-        raise ValueError("last passes must be positive and at most the temporal factors")
-    return last
-
-
 def _blocks(first: int, end: int, size: int) -> Iterator[slice]:
     for start in range(first, end, size):
         yield slice(start, min(start + size, end))
@@ -263,7 +305,7 @@ def _evaluate_range(
     worker: _Worker,
     code: tuple[LaneCode, Floats] | None,
     nests: NestArrays,
-    passes: Ints | None,
+    passes: LastArrays | None,
     result: BatchResult,
     first: int,
     end: int,
@@ -283,7 +325,8 @@ def _evaluate_range(
         return
     for block in _blocks(first, end, size):
         part = _take(nests, block)
-        worker.evaluate(part, None if passes is None else passes[block], result, block)
+        last = None if passes is None else LastArrays(passes.temporal[block], passes.filled[block])
+        worker.evaluate(part, last, result, block)
 
 
 def _take(nests: NestArrays, which: slice | Ints) -> NestArrays:

@@ -11,13 +11,16 @@ import numpy as np
 from procrustes_model.errors import SpecError
 from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.imbalance.memo import make_memo
+from procrustes_model.kernels.imperfect.instances import find_unequal
+from procrustes_model.kernels.imperfect.unequal import Manner, evaluate_unequal, make_totals
 from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
 from procrustes_model.kernels.sparse.fullest import make_found
-from procrustes_model.model.batch import WHOLE_ONLY, BatchEvaluator, BatchResult
+from procrustes_model.model.batch import EQUAL_ONLY, EVEN_ONLY, WHOLE_ONLY, BatchEvaluator, BatchResult
 from procrustes_model.model.design import OWN_RULES, Design, lower_dense
 from procrustes_model.model.lift import check_fit, check_status, lift_dense
 from procrustes_model.model.lower import lower_last_passes, lower_mapping
+from procrustes_model.model.passes import read_last
 from procrustes_model.model.sparse.buffers import Memo, make_buffers
 from procrustes_model.model.sparse.effects import check_effects
 from procrustes_model.model.sparse.lift import lift_sparse
@@ -153,15 +156,27 @@ class Evaluator:
         if schedule.imperfect and design.rules.forgetful:
             raise SpecError(schedule.issue(WHOLE_ONLY))
         nest = lower_mapping(self.problem, schedule)
-        last = lower_last_passes(self.problem, schedule) if schedule.imperfect else None
+        last = None
+        if schedule.imperfect:
+            last = read_last(nest, lower_last_passes(self.problem, schedule))
         entries = find_entries(self.architecture, schedule)
         machine = unfold_machine(design.machine, entries, nest.keep[0]) if schedule.uneven else design.machine
         _, levels, dimensions = nest.temporal.shape
         tensors = len(self.problem.tensors)
         room, costs = make_room(1, levels, dimensions, tensors), make_costs(1, machine)
-        evaluate_nests(design.problem, machine, design.rules, _ANY_SIZE, nest, last, room, costs)
+        problem, rules, counts = design.problem, design.rules, room.counts
+        if last is not None and find_unequal(nest, last.temporal, last.filled)[0]:
+            if rules.dearest:
+                raise SpecError(schedule.issue(EQUAL_ONLY))
+            if schedule.uneven:
+                raise SpecError(schedule.issue(EVEN_ONLY))
+            totals, manner = make_totals(1, levels, tensors), Manner(_ANY_SIZE.fit, rules.all_fills)
+            evaluate_unequal(problem, machine, nest, last, manner, room, totals, costs)
+            counts = counts._replace(accesses=totals.words)
+        else:
+            temporal = None if last is None else last.temporal
+            evaluate_nests(problem, machine, rules, _ANY_SIZE, nest, temporal, room, costs)
         check_status(int(room.status[0]), schedule)
-        counts = room.counts
         if schedule.uneven:
             counts, costs = fold_counts(counts, nest.keep, entries), fold_costs(costs, entries)
         result = lift_dense(self.architecture, self.problem, schedule, design, counts, costs)
@@ -206,9 +221,9 @@ class Evaluator:
             Factors on x and y over the instances below the level.
         keep : bool[N, L, T]
             Which tensors each level keeps.
-        last : int[N, L, D], optional
-            Temporal factors in the last pass over their dimension; None where all passes are whole, as they
-            must be under a sparse design.
+        last : int[N, L, D] or int[N, L, 3, D], optional
+            Factors in the last pass over their dimension: temporal ones, or temporal, on x and on y; None
+            where all passes are whole, as they must be under a sparse design.
         threads : int
             Threads to share the work; the result does not depend on it.
 

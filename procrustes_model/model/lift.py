@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def as_count(expected: float) -> int | float:
     """Return an expected value as a whole number where it is one, as it is written then."""
-    return int(expected) if float(expected).is_integer() else expected
+    return int(expected) if float(expected).is_integer() else float(expected)
 
 
 def check_status(status: int, mapping: Mapping) -> None:
@@ -136,9 +136,9 @@ def lift_dense(
                 is_output=tensor.is_output,
                 instances=int(instances[i]),
                 tile_words=int(tile[i, t]) if tensor.name in kept[i] else 0,
-                reads=int(accesses[i, t, Action.READ]),
-                fills=int(accesses[i, t, Action.FILL]),
-                updates=int(accesses[i, t, Action.UPDATE]),
+                reads=as_count(accesses[i, t, Action.READ]),
+                fills=as_count(accesses[i, t, Action.FILL]),
+                updates=as_count(accesses[i, t, Action.UPDATE]),
                 read_energy_pj=float(energy[i, t, Action.READ]),
                 fill_energy_pj=float(energy[i, t, Action.FILL]),
                 update_energy_pj=float(energy[i, t, Action.UPDATE]),

@@ -336,10 +336,17 @@ def lower_mapping(problem: Problem, mapping: Mapping) -> NestArrays:
 
 
 def lower_last_passes(problem: Problem, mapping: Mapping) -> Ints:
-    """Return the temporal factors of a batch of one in the last pass over their dimension, int64[1, L, D]."""
+    """Return the factors of a batch of one in the last pass over their dimension.
+
+    Returns
+    -------
+    int64[1, L, 3, D]
+        In time, on x and on y.
+    """
     index = {name: i for i, name in enumerate(problem.dimensions)}
-    last = np.ones((1, len(mapping.levels), len(index)), np.int64)
+    last = np.ones((1, len(mapping.levels), 3, len(index)), np.int64)
     for i, level in enumerate(mapping.levels):
-        for loop in level.temporal:
-            last[0, i, index[loop.dimension]] = loop.last or loop.factor
+        for kind, loops in enumerate((level.temporal, level.spatial_x, level.spatial_y)):
+            for loop in loops:
+                last[0, i, kind, index[loop.dimension]] = loop.last or loop.factor
     return last

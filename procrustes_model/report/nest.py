@@ -7,25 +7,28 @@ from collections.abc import Mapping as MappingType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from procrustes_model.spec.mapping import LevelMapping, Mapping
+    from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
     from procrustes_model.spec.problem import Problem, Tensor
 
 
 def loop_texts(level: LevelMapping, names: MappingType[str, str]) -> list[str]:
     """Return the loops of one level that run more than once: temporal, then over columns, then over rows."""
     temporal = [
-        f"for {names[loop.dimension]} in 0..{loop.factor}"
-        + (f" (last pass {loop.last})" if loop.last is not None else "")
+        f"for {names[loop.dimension]} in 0..{loop.factor}" + _last_pass(loop)
         for loop in level.temporal
         if loop.factor > 1
     ]
     spatial = [
-        f"parallel-for {names[loop.dimension]} in 0..{loop.factor} ({axis})"
+        f"parallel-for {names[loop.dimension]} in 0..{loop.factor} ({axis})" + _last_pass(loop)
         for axis, loops in (("x", level.spatial_x), ("y", level.spatial_y))
         for loop in loops
         if loop.factor > 1
     ]
     return temporal + spatial
+
+
+def _last_pass(loop: Loop) -> str:
+    return f" (last pass {loop.last})" if loop.last is not None else ""
 
 
 def index_names(problem: Problem) -> dict[str, str]:

@@ -50,15 +50,17 @@ class LevelMapping(Frozen):
     spatial_y: tuple[Loop, ...] = Field(default=(), description="loops over the rows of instances below")
     keep: tuple[Name, ...] = Field(description="the tensors that have a tile here; others pass by")
 
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """All loops: in time, over columns, over rows."""
+        return (*self.temporal, *self.spatial_x, *self.spatial_y)
+
     @model_validator(mode="after")
     def _check(self) -> LevelMapping:
         for loops in (self.temporal, self.spatial_x, self.spatial_y):
             names = [loop.dimension for loop in loops]
             if len(set(names)) < len(names):
                 raise ValueError(f"a dimension stands twice in {' '.join(names)}")
-        for loop in (*self.spatial_x, *self.spatial_y):
-            if loop.last is not None:
-                raise ValueError(f"{loop} is spatial: only a temporal loop may have a shorter last pass")
         if len(set(self.keep)) < len(self.keep):
             raise ValueError(f"a tensor stands twice in keep: {', '.join(self.keep)}")
         return self
@@ -105,7 +107,7 @@ class Mapping(Placed):
     @property
     def imperfect(self) -> bool:
         """Whether a loop is shorter in the last pass over its dimension."""
-        return any(loop.last is not None for level in self.levels for loop in level.temporal)
+        return any(loop.last is not None for level in self.levels for loop in level.loops)
 
     @property
     def uneven(self) -> bool:

@@ -40,7 +40,7 @@ def check_bounds(
     for dimension, bound in problem.dimensions.items():
         if dimension in unclear:
             continue
-        if any(dimension in level.last for level in levels):
+        if any(name == dimension for level in levels for _, name in level.last):
             check_passes(dimension, bound, levels, architecture, document)
             continue
         places = [

@@ -10,6 +10,8 @@ from procrustes_model.spec.mapping_written import WrittenLevel
 from procrustes_model.spec.text.document import Document
 from procrustes_model.spec.text.yaml_text import Path
 
+_OUTERMOST_FIRST = ("temporal", "spatial_y", "spatial_x")
+
 
 @dataclass(frozen=True)
 class _Pass:
@@ -20,10 +22,6 @@ class _Pass:
     kind: str
     factor: int
     last: int
-
-    @property
-    def spatial(self) -> bool:
-        return self.kind != "temporal"
 
     @property
     def partial(self) -> bool:
@@ -39,8 +37,7 @@ def check_passes(
     """Note what is wrong with the loops of a dimension, one of which is shorter in its last pass.
 
     They must cover the bound exactly, counting the shorter last passes. The outermost loop is only ever
-    in its last pass, so that it cannot be partial; nor can a loop inside a spatial loop of its dimension:
-    the instances would differ in what they do, and one would no longer stand for all.
+    in its last pass, so that it cannot be partial.
 
     Parameters
     ----------
@@ -55,8 +52,8 @@ def check_passes(
     nest = [
         _Pass((*level.path, kind), storage.name, kind, factor, _last(level, kind, dimension))
         for storage, level in zip(architecture.levels, levels, strict=True)
-        for kind, factors in level.loops.items()
-        if (factor := factors.get(dimension, 1)) > 1
+        for kind in _OUTERMOST_FIRST
+        if (factor := level.loops[kind].get(dimension, 1)) > 1
     ]
     if nest[0].partial:
         outermost = nest[0]
@@ -66,17 +63,6 @@ def check_passes(
         hint = f"write {dimension}={outermost.last}" if outermost.last > 1 else "leave it out"
         document.complain(outermost.path, message, hint)
         return
-    covering: _Pass | None = None
-    for loop in nest:
-        if loop.partial and covering is not None:
-            message = (
-                f"{loop.token(dimension)} lies inside {covering.kind} {covering.token(dimension)} of"
-                f" {covering.level}, whose instances would differ"
-            )
-            hint = f"write {dimension}={loop.factor} here, and shorten a loop outside the spatial one"
-            document.complain(loop.path, message, hint)
-            return
-        covering = loop if loop.spatial else covering
     covered, inside = 1, 1
     for loop in reversed(nest):
         covered += (loop.last - 1) * inside
@@ -88,32 +74,22 @@ def check_passes(
 
 
 def _last(level: WrittenLevel, kind: str, dimension: str) -> int:
-    factor = level.loops[kind][dimension]
-    return level.last.get(dimension, factor) if kind == "temporal" else factor
+    return level.last.get((kind, dimension), level.loops[kind][dimension])
 
 
 def _what_fits(dimension: str, bound: int, nest: list[_Pass]) -> str:
     """Return last passes, and a factor of the outermost loop, that would cover the bound."""
     inside = math.prod(loop.factor for loop in nest[1:])
-    factor = nest[0].factor if nest[0].spatial else -(-bound // inside)
-    loops = [replace(nest[0], factor=factor, last=factor), *nest[1:]]
+    factor = -(-bound // inside)
+    spatial = nest[0].kind != "temporal"
+    if factor < 2 or (spatial and factor > nest[0].factor):
+        return f"the loops inside the outermost one must cover less than {bound}" + (
+            f", and all of them {bound} at least" if spatial else ""
+        )
     # The last index, written in the mixed radix of the loops, is where every loop stands in its last pass.
     rest = bound - 1
     fitting: list[_Pass] = []
-    spatial = False
-    for loop in reversed(loops):
+    for loop in reversed([replace(nest[0], factor=factor, last=factor), *nest[1:]]):
         fitting.insert(0, replace(loop, last=rest % loop.factor + 1))
         rest //= loop.factor
-    for loop in fitting:
-        if loop.partial and (spatial or loop.spatial):
-            break
-        spatial = spatial or loop.spatial
-    else:
-        if rest == 0 and fitting[0].factor > 1 and not fitting[0].partial:
-            return "write " + ", ".join(
-                f"{loop.level} {loop.kind} {loop.token(dimension)}" for loop in fitting
-            )
-    return (
-        f"spatial loops of {dimension} and the loops inside them must divide {bound};"
-        f" those inside the outermost one must cover less than {bound}"
-    )
+    return "write " + ", ".join(f"{loop.level} {loop.kind} {loop.token(dimension)}" for loop in fitting)

@@ -100,7 +100,7 @@ def _level_data(name: str, level: WrittenLevel) -> dict[str, Any]:
             Loop(
                 dimension=dimension,
                 factor=factor,
-                last=level.last.get(dimension) if key == "temporal" else None,
+                last=level.last.get((key, dimension)),
             )
             for dimension, factor in level.loops[key].items()
         )
@@ -248,7 +248,7 @@ class _Reader:
             hint = f"merge them into {name}={merged}"
             self.document.complain(path, f"{name} stands twice among these loops", hint, offset=offset)
             factors[name] = merged
-            if token[3] or name in level.last:
+            if token[3] or (kind, name) in level.last:
                 self.unclear.add(name)
         else:
             factors[name] = int(value)
@@ -259,11 +259,7 @@ class _Reader:
         """Read what stands behind the slash of a token such as `K=14/2`."""
         factor, last, offset = level.loops[kind][name], _number(token[3]), token.start(3)
         problem = bound_problem(last)
-        if kind != "temporal":
-            hint = f"write {name}={factor}; only a temporal loop may have a shorter last pass"
-            message = f"{name}={factor}/{shorten(token[3])[1:-1]} stands in {kind}"
-            self.document.complain(path, message, hint, offset=token.start())
-        elif problem:
+        if problem:
             message = f"the last pass of {name} must be {problem}, is {shorten(last)}"
             self.document.complain(path, message, offset=offset)
         elif int(last) > factor:
@@ -272,7 +268,7 @@ class _Reader:
             self.document.complain(path, message, hint, offset=offset)
         else:
             if int(last) < factor:
-                level.last[name] = int(last)
+                level.last[kind, name] = int(last)
             return
         self.unclear.add(name)
 

@@ -20,7 +20,7 @@ class WrittenLevel:
     loops : dict
         'temporal', 'spatial_x', 'spatial_y' to the factors by dimension, in order.
     last : dict
-        By dimension, the iterations of a temporal loop in the last pass, where they are fewer.
+        By kind of loop and dimension, the iterations in the last pass, where they are fewer.
     keep : tuple of str
     stated : bool
         Whether `keep` is written there.
@@ -28,6 +28,6 @@ class WrittenLevel:
 
     path: Path
     loops: dict[str, dict[str, int]] = field(default_factory=lambda: {key: {} for key in LOOP_KEYS})
-    last: dict[str, int] = field(default_factory=dict)
+    last: dict[tuple[str, str], int] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
     stated: bool = False

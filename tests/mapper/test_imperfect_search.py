@@ -161,10 +161,8 @@ def test_fitted_splits_cover_the_bound() -> None:
     temporal, spatial = rng.integers(1, 50, (500, 4)), rng.integers(1, 7, (500, 4, 2))
     last = fit_splits(bounds, temporal, spatial)
     for i in range(500):
-        parts = tuple(
-            (int(n), int(r), int(x), int(y))
-            for n, r, (x, y) in zip(temporal[i], last[i], spatial[i], strict=True)
-        )
+        factors = zip(temporal[i], spatial[i], last[i], strict=True)
+        parts = tuple(tuple(int(number) for number in (n, r, x, p, y, q)) for n, (x, y), (r, p, q) in factors)
         assert naive.covers(int(bounds[i]), parts), (bounds[i], parts)
 
 

@@ -86,7 +86,7 @@ def test_a_batch_holds_what_a_single_evaluation_gives(case: tuple[Spec, Spec, Sp
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
     mapping = load_mapping(case[2], architecture, problem)
     nests = {name: np.repeat(array, 5, axis=0) for name, array in arrays(problem, mapping).items()}
-    nests["last"][1] = nests["temporal"][1]
+    nests["last"][1, :, 0] = nests["temporal"][1]
     batch = evaluate_batch(architecture, problem, **nests, threads=threads)
     single = evaluate(architecture, problem, mapping)
     assert batch.status[[0, 2, 3, 4]].tolist() == [0] * 4
@@ -153,17 +153,18 @@ def test_batches_that_do_not_fit() -> None:
         ((3, 3), (3, 2), 1, 7),  # covers 8
         ((2, 3), (2, 1), 1, 7),  # covers 4
         ((1, 7), (1, 3), 1, 3),  # partial and outermost
-        ((2, 3), (2, 2), 2, 11),  # partial inside a spatial loop
+        ((2, 3), (2, 2), 2, 12),  # partial inside a spatial loop: covers 11
     ):
         changed = {name: array.copy() for name, array in nest.items()}
-        changed["temporal"][0, :, 0], changed["last"][0, :, 0] = temporal, last
-        changed["spatial"][0, 0, 0, 0] = spatial
+        changed["temporal"][0, :, 0], changed["last"][0, :, 0, 0] = temporal, last
+        changed["spatial"][0, 0, 0, 0] = changed["last"][0, 0, 1, 0] = spatial
         other = load_problem(matmul(bound, 1, 1))
         assert evaluate_batch(architecture, other, **changed).status.tolist() == [2]
     for wrong, message in (
         (nest["last"][:, :1], "last has shape"),
         (nest["last"] * 0, "last passes must be positive"),
-        (nest["last"] * 4, "at most the temporal factors"),
+        (nest["last"][:, :, 0] * 0, "last passes must be positive"),
+        (nest["last"] * 4, "at most the factors"),
     ):
         with pytest.raises(ValueError, match=message):
             evaluate_batch(architecture, problem, **(nest | {"last": wrong}))

@@ -9,36 +9,30 @@ from typing import Any
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.problem import Problem
 
-Parts = tuple[tuple[int, int, int, int], ...]
-"""Per level: iterations, those in the last pass, factors on x and y."""
+Parts = tuple[tuple[int, int, int, int, int, int], ...]
+"""Per level: iterations and those in the last pass, instances on x and on y and those in the last pass."""
 
 
 def covers(bound: int, parts: Parts) -> bool:
     """Say whether the loops of a dimension are a split of its bound that a mapping file may hold."""
-    spread = False
     step, covered = 1, 1
-    loops = [loop for (n, r, x, y) in parts for loop in ((n, r, False), (x, x, True), (y, y, True))]
-    for n, r, _ in reversed(loops):
+    loops = [loop for (n, r, x, p, y, q) in parts for loop in ((n, r), (y, q), (x, p))]
+    for n, r in reversed(loops):
         covered += (r - 1) * step
         step *= n
-    loops = [loop for loop in loops if loop[0] > 1]
-    if loops and loops[0][1] < loops[0][0]:
-        return False
-    for n, r, spatial in loops:
-        if r < n and spread:
-            return False
-        spread = spread or spatial
-    return covered == bound
+    outermost = next((loop for loop in loops if loop[0] > 1), (1, 1))
+    return outermost[0] == outermost[1] and covered == bound
 
 
 def list_parts(bound: int, fanout: list[tuple[int, int]]) -> list[Parts]:
     """Return all splits of a bound."""
     choices = []
     for columns, rows in fanout:
-        temporal = [(n, r) for n in range(1, bound + 1) for r in range(1, n + 1)]
-        choices.append(
-            [(*one, x, y) for one in temporal for x in range(1, columns + 1) for y in range(1, rows + 1)]
+        time, on_x, on_y = (
+            [(n, r) for n in range(1, most + 1) for r in range(1, n + 1)]
+            for most in (bound, min(columns, bound), min(rows, bound))
         )
+        choices.append([(*t, *x, *y) for t in time for x in on_x for y in on_y])
     return [parts for parts in itertools.product(*choices) if covers(bound, parts)]
 
 
@@ -68,9 +62,9 @@ def list_mappings(architecture: Architecture, problem: Problem) -> Iterator[dict
                     nest.append(
                         {
                             "level": level.name,
-                            "temporal": [f"{d}={n}/{r}" for d, n, r, _, _ in loops if n > 1],
-                            "spatial_x": [f"{d}={x}" for d, _, _, x, _ in loops if x > 1],
-                            "spatial_y": [f"{d}={y}" for d, _, _, _, y in loops if y > 1],
+                            "temporal": [f"{d}={n}/{r}" for d, n, r, *_ in loops if n > 1],
+                            "spatial_x": [f"{d}={x}/{p}" for d, _, _, x, p, *_ in loops if x > 1],
+                            "spatial_y": [f"{d}={y}/{q}" for d, *_, y, q in loops if y > 1],
                             "keep": list(keep[i]),
                         }
                     )

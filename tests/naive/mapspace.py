@@ -8,15 +8,12 @@ from collections.abc import Iterator
 from procrustes_model.mapper.constraints import KINDS, Constraints
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.problem import Problem
-from tests.naive.imperfect_space import list_parts
-
-Parts = tuple[tuple[int, int, int, int], ...]
-"""Per level: iterations, those in the last pass, factors on x and y."""
+from tests.naive.imperfect_space import Parts, list_parts
 
 
 def is_allowed(name: str, parts: Parts, architecture: Architecture, constraints: Constraints) -> bool:
     """Say whether the split of a dimension obeys the rules on factors."""
-    for level, (temporal, _, x, y) in zip(architecture.levels, parts, strict=True):
+    for level, (temporal, _, x, _, y, _) in zip(architecture.levels, parts, strict=True):
         for rules in (rules for rules in constraints.levels if rules.level == level.name):
             for kind, factor in zip(KINDS, (temporal, x, y), strict=True):
                 loops = rules.loops.get(kind)
@@ -48,7 +45,7 @@ def list_mappings(
     for name, bound in problem.dimensions.items():
         parts = list_parts(bound, fanout)
         if not imperfect:
-            parts = [one for one in parts if all(n == last for n, last, _, _ in one)]
+            parts = [one for one in parts if all(p[::2] == p[1::2] for p in one)]
         splits.append([one for one in parts if is_allowed(name, one, architecture, constraints)])
     keeps = itertools.product(*[_kept(i, architecture, problem, constraints) for i in range(len(levels))])
     kept = list(keeps)

@@ -19,7 +19,7 @@ from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.load import check_mapping, load_architecture, load_mapping, load_problem
 from procrustes_model.spec.mapping import LevelMapping, Loop, Mapping
 from procrustes_model.spec.problem import Problem
-from tests.strategies import Spec, imperfect_cases
+from tests.strategies import Spec, imperfect_cases, unequal_cases
 
 # The problem has M=8 K=12 N=6; below each Buffer are 4 x 2 instances of RegFile.
 GOOD = """\
@@ -31,6 +31,8 @@ mapping:
       temporal: N=2 K=5/2
       spatial_x: N=3
 """
+
+GOOD_N = "K=5/2\n      spatial_x: N=3"
 
 # replace this, by that; line, column, message, hint
 CASES: list[tuple[str, str, int, int, str, str | None]] = [
@@ -44,7 +46,14 @@ CASES: list[tuple[str, str, int, int, str, str | None]] = [
     ),
     ("K=5/2", "K=7/2", 6, 17, "the loops of K cover 16", "write DRAM temporal K=2, Buffer temporal K=7/5"),
     ("K=5/2", "K=6/2", 6, 17, "the loops of K cover 14", "write DRAM temporal K=2, Buffer temporal K=6"),
-    ("K=5/2", "K=12/2", 6, 17, "the loops of K cover 26", "those inside the outermost one must cover less"),
+    (
+        "K=5/2",
+        "K=12/2",
+        6,
+        17,
+        "the loops of K cover 26",
+        "the loops inside the outermost one must cover less",
+    ),
     ("K=5/2", "K=5/6", 6, 25, "the last pass of K=5 must be at most 5, is 6", "K=5/5 is the same as K=5"),
     ("K=5/2", "K=5/0", 6, 25, "the last pass of K must be at least 1, is 0", None),
     ("K=5/2", "K=5/-1", 6, 25, "the last pass of K must be at least 1, is -1", None),
@@ -56,16 +65,47 @@ CASES: list[tuple[str, str, int, int, str, str | None]] = [
     ("K=5/2", "K=/2", 6, 21, "'K=/2' is not a loop", None),
     ("K=5/2", "K=0/2", 6, 23, "the factor of K must be at least 1, is 0", None),
     ("K=5/2", "K=5/2 K=2", 6, 27, "K stands twice among these loops", "merge them into K=10"),
-    ("N=3", "N=3/2", 7, 18, "N=3/2 stands in spatial_x", "write N=3; only a temporal loop may"),
+    (
+        "N=3",
+        "N=3/2",
+        7,
+        18,
+        "the loops of N cover 5, its bound is 6",
+        "write Buffer temporal N=2, Buffer spat",
+    ),
     ("K=3", "K=3/2", 4, 17, "K=3/2 is the outermost loop of K", "write K=2"),
     ("K=3", "K=3/1", 4, 17, "K=3/1 is the outermost loop of K", "leave it out"),
     (
-        "      temporal: M=8 K=3",
-        "      temporal: M=8\n      spatial_x: K=3",
+        f"N=2 {GOOD_N}",
+        "K=5/2\n      spatial_x: N=7/6",
         7,
-        17,
-        "K=5/2 lies inside spatial_x K=3 of DRAM",
-        "write K=5 here",
+        18,
+        "N=7/6 is the outermost",
+        "write N=6",
+    ),
+    (
+        f"N=2 {GOOD_N}",
+        "K=5/2\n      spatial_x: N=4\n      spatial_y: N=2/1",
+        8,
+        18,
+        "N=2/1 is the outermost loop of N",
+        "leave it out",
+    ),
+    (
+        f"N=2 {GOOD_N}",
+        "K=5/2\n      spatial_x: N=4/3\n      spatial_y: N=2",
+        7,
+        18,
+        "the loops of N cover 7, its bound is 6",
+        "write Buffer spatial_y N=2, Buffer spatial_x N=4/2",
+    ),
+    (
+        f"N=2 {GOOD_N}",
+        "K=5/2\n      spatial_x: N=2/1\n      spatial_y: N=2",
+        7,
+        18,
+        "the loops of N cover 3, its bound is 6",
+        "must cover less than 6, and all of them 6 at least",
     ),
 ]
 
@@ -136,12 +176,26 @@ def test_what_python_refuses(architecture: Architecture, problem: Problem) -> No
     with pytest.raises(pydantic.ValidationError, match="must be at most the factor, 3"):
         Loop(dimension="K", factor=3, last=4)
     short = Loop(dimension="K", factor=3, last=2)
-    with pytest.raises(pydantic.ValidationError, match="K=3/2 is spatial"):
-        LevelMapping(level="DRAM", spatial_x=(short,), keep=())
+    assert LevelMapping(level="DRAM", spatial_x=(short,), keep=()).loops == (short,)
     with pytest.raises(SpecError, match="the outermost loop of K"):
         check_mapping(
             Mapping(levels=(LevelMapping(level="DRAM", temporal=(short,), keep=()),)), architecture, problem
         )
+
+
+def test_a_spatial_loop_may_be_short_and_what_lies_inside_it(
+    write: Callable[[str], Path], architecture: Architecture
+) -> None:
+    text = GOOD.replace(f"N=2 {GOOD_N}", "K=5/2\n      spatial_x: N=3/2\n      spatial_y: N=2")
+    text += "    - level: RegFile\n      temporal: N=2/1\n"
+    work = load_problem(
+        {"problem": {"name": "p", "shape": "matmul", "dimensions": {"M": 8, "K": 12, "N": 9}}}
+    )
+    mapping = load_mapping(write(text), architecture, work)
+    assert mapping.levels[1].spatial_x == (Loop(dimension="N", factor=3, last=2),)
+    assert mapping.imperfect and check_mapping_alone(write(text)) == "spec"
+    assert "parallel-for n in 0..3 (x) (last pass 2)\n" in format_nest(architecture, work, mapping)
+    assert load_mapping(mapping.to_dict(), architecture, work) == mapping
 
 
 def test_the_nest_says_how_short(
@@ -163,7 +217,7 @@ def test_a_mapping_alone_is_checked(write: Callable[[str], Path]) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(imperfect_cases())
+@given(imperfect_cases() | unequal_cases())
 def test_what_is_written_is_read_back(case: tuple[Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
     mapping = load_mapping(case[2], architecture, problem)
@@ -173,5 +227,5 @@ def test_what_is_written_is_read_back(case: tuple[Spec, Spec, Spec]) -> None:
         assert check_mapping_alone(path) == "drawn"
         assert load_mapping(path, architecture, problem) == mapping
     assert load_mapping(mapping.to_dict(), architecture, problem) == mapping
-    short: list[Any] = [loop for level in mapping.levels for loop in level.temporal if loop.last]
+    short: list[Any] = [loop for level in mapping.levels for loop in level.loops if loop.last]
     assert mapping.imperfect == bool(short)

@@ -129,7 +129,7 @@ def check_passes(problem: ProblemArrays, passes: PassArrays, fits: Bools, status
 
 
 @kernel
-def _list_coefficients(problem: ProblemArrays) -> Ints:
+def list_coefficients(problem: ProblemArrays) -> Ints:
     """Return the coefficient of every dimension in every rank of all tensors, int64[K, D]."""
     rows = np.zeros((len(problem.term_start) - 1, len(problem.bounds)), np.int64)
     for rank in range(len(rows)):
@@ -139,7 +139,7 @@ def _list_coefficients(problem: ProblemArrays) -> Ints:
 
 
 @kernel
-def _may_overlap(rows: Ints, bounds: Ints, outside: Ints) -> bool:
+def may_overlap(rows: Ints, bounds: Ints, outside: Ints) -> bool:
     """Return whether a rank sums two dimensions and moves: else tiles are equal or have nothing in common."""
     for rank in range(len(rows)):
         users = 0
@@ -154,7 +154,7 @@ def _may_overlap(rows: Ints, bounds: Ints, outside: Ints) -> bool:
 
 
 @kernel
-def _disjoint_transfers(
+def disjoint_transfers(
     rows: Ints, loops: LoopArrays, passes: PassArrays, outside: Ints, n: int, level: int, adds_up: bool
 ) -> int:
     """Count the transfers of tiles that are equal or have nothing in common.
@@ -190,8 +190,8 @@ def _disjoint_transfers(
                 moves[d] = True
                 whole[d] *= 1 + extent
                 short[d] *= 1 + rows[rank, d] * (passes.rest[n, level, d] - 1)
-            else:
-                side += extent
+            else:  # the one pass is the last
+                side += rows[rank, d] * (passes.rest[n, level, d] - 1)
         sweep *= side
     sums = np.ones(dimensions, np.int64)
     for d in range(dimensions):
@@ -220,7 +220,7 @@ def _disjoint_transfers(
 
 
 @kernel
-def _count_passes(loops: LoopArrays, passes: PassArrays, n: int, outside: Ints) -> int:
+def count_passes(loops: LoopArrays, passes: PassArrays, n: int, outside: Ints) -> int:
     """Fill in `outside` of one mapping; return the outermost loop up to which none is affected, exclusive."""
     count = loops.listed[n]
     affected = 0
@@ -251,13 +251,13 @@ def count_imperfect_transfers(
     status : int64[N]
         Only mappings that are OK are looked at.
     """
-    rows = _list_coefficients(problem)
+    rows = list_coefficients(problem)
     mappings, levels, tensors = moved.shape
     outside = np.empty((passes.last.shape[1] + 1, len(problem.bounds)), np.int64)
     for n in range(mappings):
         if status[n] != OK:
             continue
-        affected = _count_passes(loops, passes, n, outside)
+        affected = count_passes(loops, passes, n, outside)
         for level in range(1, levels):
             inner = loops.start[n, level]
             if inner >= affected:
@@ -266,7 +266,7 @@ def count_imperfect_transfers(
             adds_up = loops.start[n, level - 1] > inner and loops.spread[n, level - 1].prod() == 1
             for tensor in range(tensors):
                 ranks = rows[problem.rank_start[tensor] : problem.rank_start[tensor + 1]]
-                if _may_overlap(ranks, problem.bounds, outside[inner]):
+                if may_overlap(ranks, problem.bounds, outside[inner]):
                     moved[n, level, tensor] = walk_transfers(
                         ranks,
                         loops,
@@ -278,6 +278,6 @@ def count_imperfect_transfers(
                         adds_up,
                     )
                 else:
-                    moved[n, level, tensor] = _disjoint_transfers(
+                    moved[n, level, tensor] = disjoint_transfers(
                         ranks, loops, passes, outside, n, level, adds_up
                     )

@@ -1,9 +1,9 @@
 """The mapspace with shorter last passes: which factors there are, and every mapping of a small space.
 
-A dimension is split from the innermost loop outwards. Each loop leaves ``ceil(rest / factor)`` passes for
-those further out, and the last of them is ``(rest - 1) % factor + 1`` iterations long. Loops inside a spatial
-loop of their dimension, and spatial loops, divide what is left; the outermost temporal loop takes all of it.
-That gives every split that a mapping file may hold, once.
+A dimension is split from the innermost loop outwards: in each level over columns, over rows, in time. Each
+loop takes any number of what is left, leaves ``ceil(rest / factor)`` passes for those further out, and the
+last of them is ``(rest - 1) % factor + 1`` long; the outermost temporal loop takes all of it. That gives
+every split that a mapping file may hold, once.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ LARGEST = 20_000_000
 CHUNK = 4096
 """Mappings evaluated at a time: how often the time limit is looked at."""
 
-Split = tuple[tuple[int, int, int, int], ...]
-"""Per level: temporal factor, that in the last pass, factors on x and y."""
+Split = tuple[tuple[int, int, int, int, int, int], ...]
+"""Per level: the factor and that in the last pass, in time, on x and on y."""
 
 
 def factor_limits(space: Space) -> Ints:
@@ -71,15 +71,10 @@ def _steps(rest: int, low: int, high: int) -> Iterator[tuple[int, int, int]]:
         first = last + 1
 
 
-def _divisors(number: int, low: int, high: int) -> list[int]:
-    return [n for n in range(low, min(high, number) + 1) if number % n == 0]
-
-
-def _spatial(rest: int, limits: Ints, whole: bool) -> Iterator[tuple[int, int]]:
-    """Yield factors on x and y that divide `rest`; loops of one iteration where an inner one is partial."""
-    for y in _divisors(rest if whole else 1, int(limits[0, 2]), int(limits[1, 2])):
-        for x in _divisors(rest // y if whole else 1, int(limits[0, 1]), int(limits[1, 1])):
-            yield x, y
+def _take(rest: int, limits: Ints) -> Iterator[tuple[int, int, int]]:
+    """Yield factors of a loop from the least to the largest allowed, their last passes, and what is left."""
+    for factor in range(int(limits[0]), min(int(limits[1]), rest) + 1):
+        yield factor, (rest - 1) % factor + 1, -(-rest // factor)
 
 
 def count_splits(bound: int, limits: Ints, deadline: Deadline | None = None) -> dict[int, int]:
@@ -104,49 +99,51 @@ def count_splits(bound: int, limits: Ints, deadline: Deadline | None = None) -> 
     packing = Packing(levels, 64 + levels * bound.bit_length())
 
     @lru_cache(None)
-    def count(level: int, rest: int, whole: bool) -> int:
+    def spread(level: int, rest: int) -> dict[int, int]:
+        """Count the ways to spread a level's share over columns and rows, by what they leave."""
         clock.check()
+        ways: dict[int, int] = {}
+        for first, last, left in _steps(rest, *limits[:, level, 1].tolist()):
+            for one, end, passes in _steps(left, *limits[:, level, 2].tolist()):
+                ways[passes] = ways.get(passes, 0) + (last - first + 1) * (end - one + 1)
+        return ways
+
+    @lru_cache(None)
+    def count(level: int, rest: int) -> int:
+        clock.check()
+        low, high = limits[:, level, 0].tolist()
         total = 0
-        for x, y in _spatial(rest, limits[:, level], whole):
-            left = rest // (x * y)
-            low, high = (int(limit) for limit in limits[:, level, 0])
+        for left, ways in spread(level, rest).items():
+            found = 0
             if level == 0:
                 if low <= left <= high:
-                    total += packing.with_loop(1, 0) if left > 1 else 1
-                continue
-            for first, last, passes in _steps(left, low, high):
-                exact = left // passes if left % passes == 0 and first <= left // passes <= last else 0
-                if exact == 1:  # no loop, and so the only factor of 1
-                    total += count(level - 1, passes, whole)
-                    exact, first = 0, first + 1
-                elif exact:
-                    total += packing.with_loop(count(level - 1, passes, whole), level)
-                short = last - first + 1 - (exact > 0)
-                if short:
-                    total += packing.with_loop(short * count(level - 1, passes, False), level)
+                    found = packing.with_loop(1, 0) if left > 1 else 1
+            else:
+                for first, last, passes in _steps(left, low, high):
+                    inner = (last - first + 1) * count(level - 1, passes)
+                    found += packing.with_loop(inner, level) if first > 1 else inner
+            total += ways * found
         return total
 
-    return packing.unpack(count(levels - 1, bound, True))
+    return packing.unpack(count(levels - 1, bound))
 
 
 def list_splits(bound: int, limits: Ints) -> list[Split]:
     """Return the ways to split a bound; `limits` (int64[2, L, 3]) are those of its dimension."""
     found: list[Split] = []
 
-    def split(level: int, rest: int, whole: bool, inner: Split) -> None:
-        for x, y in _spatial(rest, limits[:, level], whole):
-            left = rest // (x * y)
-            low, high = (int(limit) for limit in limits[:, level, 0])
-            if level == 0:
-                if low <= left <= high:
-                    found.append(((left, left, x, y), *inner))
-                continue
-            for factor in range(low, min(high, left) + 1):
-                last = (left - 1) % factor + 1
-                row = ((factor, last, x, y), *inner)
-                split(level - 1, -(-left // factor), whole and last == factor, row)
+    def split(level: int, rest: int, inner: Split) -> None:
+        time, on_x, on_y = (limits[:, level, kind] for kind in range(3))
+        for x, x_last, after_x in _take(rest, on_x):
+            for y, y_last, left in _take(after_x, on_y):
+                if level == 0:
+                    if time[0] <= left <= time[1]:
+                        found.append(((left, left, x, x_last, y, y_last), *inner))
+                    continue
+                for factor, last, passes in _take(left, time):
+                    split(level - 1, passes, ((factor, last, x, x_last, y, y_last), *inner))
 
-    split(limits.shape[1] - 1, bound, True, ())
+    split(limits.shape[1] - 1, bound, ())
     return found
 
 
@@ -185,18 +182,18 @@ def _list_nests(space: Space, limits: Ints, keep: Bools) -> Iterator[tuple[NestA
         nests = NestArrays(
             table[..., 0].copy(),
             np.array(orders, np.int64),
-            table[..., 2:].transpose(0, 1, 3, 2).copy(),
+            table[..., [2, 4]].transpose(0, 1, 3, 2).copy(),
             np.repeat(keep[None], len(orders), axis=0),
         )
-        last = table[..., 1].copy()
+        last = table[..., 1::2].transpose(0, 1, 3, 2).copy()
         factors.clear()
         orders.clear()
         return nests, last
 
     for combination in itertools.product(*splits):
         space.deadline.check()
-        table = np.array(combination, np.int64).reshape(dimensions, levels, 4)
-        if math.prod(table[..., 2:].ravel().tolist()) < space.model.least_units:
+        table = np.array(combination, np.int64).reshape(dimensions, levels, 6)
+        if math.prod(table[..., [2, 4]].ravel().tolist()) < space.model.least_units:
             continue
         choices = []
         for level in range(levels):
@@ -224,7 +221,7 @@ def offer_batch(
     incumbent : Incumbent
         Changed in place.
     nests : NestArrays
-    last : int64[N, L, D]
+    last : int64[N, L, 3, D]
     allowed : bool[N]
     threads : int
 

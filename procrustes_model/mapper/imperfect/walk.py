@@ -53,21 +53,13 @@ class _Walker:
         self.limits = factor_limits(self.space)
         bounds = self.space.model.bounds
         self.looped = np.flatnonzero(bounds > 1)
-        widest = self.limits[1, :, 1:].max(axis=(0, 1))
-        divisors = [
-            [n for n in range(1, most + 1) if bound % n == 0]
-            for bound, most in zip(bounds, widest, strict=True)
-        ]
-        self.counts = np.array([len(row) for row in divisors])
-        self.divisors = np.ones((len(bounds), int(self.counts.max())), np.int64)
-        for d, row in enumerate(divisors):
-            self.divisors[d, : len(row)] = row
+        self.widest = self.limits[1, :, 1:]
 
     def start(self, ways: int) -> _Ways:
         """Return walks that begin with loops where `Space.start` says."""
         nests = self.space.nests(ways)
         self.space.begin(nests)
-        return _Ways(nests, nests.temporal.copy())
+        return _Ways(nests, whole_passes(nests))
 
     def resize(self, ways: _Ways, rows: Ints) -> None:
         """Change a factor of one dimension in some walks, and fit the factors outside it."""
@@ -86,8 +78,11 @@ class _Walker:
             -(-bounds // rng.integers(1, bounds + 1)),
         )
         spread = kind >= 7
-        wanted[spread] = self.divisors[d, rng.integers(0, self.counts[d])][spread]
         axis = rng.integers(0, 2, count)
+        widest = self.widest[level, axis, d]
+        # as many as there are, or any number that leaves other passes
+        many = np.where(kind == 9, widest, -(-widest // rng.integers(1, widest + 1)))
+        wanted[spread] = many[spread]
         spatial[every[spread], level[spread], axis[spread]] = wanted[spread]
         temporal[every[~spread], level[~spread]] = wanted[~spread]
         swap = kind == 0
@@ -96,7 +91,7 @@ class _Walker:
         temporal[every[swap], level[swap]], temporal[every[swap], other[swap]] = two[swap], one[swap]
         last = fit_splits(self.space.model.bounds[d], temporal, spatial)
         nests.temporal[rows, :, d], nests.spatial[rows, :, :, d] = temporal, spatial
-        ways.last[rows, :, d] = last
+        ways.last[rows, :, :, d] = last
 
     def disturb(self, ways: _Ways) -> None:
         """Change every mapping a little."""
@@ -135,11 +130,15 @@ class _Walker:
         return np.asarray(wrong, np.int64)
 
 
+def whole_passes(nests: NestArrays) -> Ints:
+    """Return last passes as long as the others, int64[N, L, 3, D]."""
+    return np.concatenate((nests.temporal[:, :, None], nests.spatial), axis=2)
+
+
 def fit_splits(bounds: Ints, temporal: Ints, spatial: Ints) -> Ints:
     """Change factors, from the innermost on, to the nearest that cover a bound, and return the last passes.
 
-    Spatial factors that do not divide what is left, or lie outside a partial loop, give way to smaller ones;
-    loops inside a spatial loop become divisors; the outermost temporal loop takes what is left.
+    A factor takes no more than what is left; the outermost temporal loop takes all of it.
 
     Parameters
     ----------
@@ -151,25 +150,15 @@ def fit_splits(bounds: Ints, temporal: Ints, spatial: Ints) -> Ints:
 
     Returns
     -------
-    int64[N, L]
+    int64[N, L, 3]
     """
     count, levels = temporal.shape
-    rest, last = bounds.copy(), np.ones_like(temporal)
-    outside = np.ones(count, np.int64)  # spatial factors that are still to come, as far as they divide
-    for level in range(levels):
-        for axis in range(2):
-            spatial[:, level, axis] = np.gcd(spatial[:, level, axis], rest // outside)
-            outside *= spatial[:, level, axis]
+    rest, last = bounds.copy(), np.ones((count, levels, 3), np.int64)
     for level in range(levels - 1, -1, -1):
-        spread = spatial[:, level].prod(axis=1)
-        rest, outside = rest // spread, outside // spread
-        if level:
-            factor = np.clip(temporal[:, level], 1, rest // outside)
-            temporal[:, level] = np.where(outside > 1, np.gcd(factor, rest // outside), factor)
-        else:
-            temporal[:, 0] = rest
-        last[:, level] = (rest - 1) % temporal[:, level] + 1
-        rest = -(-rest // temporal[:, level])
+        for kind, factors in ((1, spatial[:, level, 0]), (2, spatial[:, level, 1]), (0, temporal[:, level])):
+            factors[:] = rest if level == 0 and kind == 0 else np.clip(factors, 1, rest)
+            last[:, level, kind] = (rest - 1) % factors + 1
+            rest = -(-rest // factors)
     return last
 
 
@@ -205,7 +194,7 @@ def _walk(walker: _Walker, incumbent: Incumbent, ways: int, steps: int, threads:
     if incumbent.nests is not None:
         best = np.zeros(ways, np.int64)
         nests = select(incumbent.nests, best)
-        last = nests.temporal if incumbent.last is None else incumbent.last[best]
+        last = whole_passes(nests) if incumbent.last is None else incumbent.last[best]
         near = np.arange(ways) < (ways + 1) // 2
         current.take(near, _Ways(nests, last.copy()))
         hot[near] = WARM
