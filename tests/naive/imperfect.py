@@ -187,8 +187,13 @@ def count_covered(problem: Problem, mapping: Mapping, tensor: Tensor, level: int
     return dense.count_covered(problem, dense.list_loops(problem, mapping), tensor, level, within)
 
 
-def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str, dict[str, int]]:
-    """Return by level name the tile, reads, fills and updates of one tensor, per instance."""
+def count_tensor(
+    problem: Problem, mapping: Mapping, tensor: Tensor, drains: frozenset[str] = frozenset()
+) -> dict[str, dict[str, int]]:
+    """Return by level name the tile, reads, fills and updates of one tensor, per instance.
+
+    Levels that `drain` read each sum that they send.
+    """
     loops = list_loops(problem, mapping)
     levels = len(mapping.levels)
     counts: dict[str, dict[str, int]] = {}
@@ -205,9 +210,10 @@ def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str
             count_covered(problem, mapping, tensor, level, within) if tensor.is_output else 0
             for within in (child, level)
         )
+        drained = tensor.is_output and level > 0 and mapping.levels[level].level in drains
         counts[mapping.levels[level].level] = {
             "tile_words": size(first_tile(problem, mapping, tensor, level)),
-            "reads": max(0, served - new),
+            "reads": max(0, served - new) + (moved if drained else 0),
             "fills": max(0, moved - fresh) if level else 0,
             "updates": served if tensor.is_output else 0,
         }
@@ -218,7 +224,8 @@ def count_tensor(problem: Problem, mapping: Mapping, tensor: Tensor) -> dict[str
 def evaluate(architecture: Architecture, problem: Problem, mapping: Mapping) -> dict[str, Any]:
     """Return counts by (level, tensor), energy by (level, tensor), cycles by level, and totals."""
     counts = {}
+    drains = frozenset(level.name for level in architecture.levels if level.drain_read)
     for tensor in problem.tensors:
-        for level, numbers in count_tensor(problem, mapping, tensor).items():
+        for level, numbers in count_tensor(problem, mapping, tensor, drains).items():
             counts[level, tensor.name] = numbers
     return dense.charge(architecture, problem, dense.list_loops(problem, mapping), counts)

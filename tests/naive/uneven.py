@@ -49,11 +49,16 @@ def lay_out(
 
 
 def count_tensor(
-    problem: Problem, loops: list[NestLoop], places: list[tuple[str, int]], tensor: Tensor
+    problem: Problem,
+    loops: list[NestLoop],
+    places: list[tuple[str, int]],
+    tensor: Tensor,
+    drains: frozenset[str] = frozenset(),
 ) -> dict[str, dict[str, int]]:
     """Return by level name the tile, reads, fills and updates of a tensor, per instance.
 
-    `places` are its levels and how many loops lie outside of its tiles there, outermost first.
+    `places` are its levels and how many loops lie outside of its tiles there, outermost first. Levels that
+    `drain` read each sum that they send.
     """
     # As the tensor sees them: loops inside of its first tile are of level 0, inside of its second of level 1.
     starts = [place for _, place in places]
@@ -78,9 +83,10 @@ def count_tensor(
         if tensor.is_output:
             new = count_covered(problem, seen, tensor, number, number + 1)
             fresh = count_covered(problem, seen, tensor, number, number)
+        drained = tensor.is_output and number > 0 and level in drains
         counts[level] = {
             "tile_words": len(tile),
-            "reads": max(0, served - new),
+            "reads": max(0, served - new) + (moved if drained else 0),
             "fills": max(0, moved - fresh) if number else 0,
             "updates": served if tensor.is_output else 0,
         }
@@ -92,8 +98,9 @@ def evaluate(architecture: Architecture, problem: Problem, mapping: Mapping) -> 
     """Return counts by (level, tensor), energy by (level, tensor), cycles by level, and totals."""
     loops, places = lay_out(architecture, problem, mapping)
     counts = {}
+    drains = frozenset(level.name for level in architecture.levels if level.drain_read)
     for tensor in problem.tensors:
         mine = [(level, place) for (level, name), place in places.items() if name == tensor.name]
-        for level, numbers in count_tensor(problem, loops, mine, tensor).items():
+        for level, numbers in count_tensor(problem, loops, mine, tensor, drains).items():
             counts[level, tensor.name] = numbers
     return charge(architecture, problem, loops, counts)
