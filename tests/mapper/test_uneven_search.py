@@ -13,6 +13,7 @@ import pytest
 from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem, search
 from procrustes_model.kernels.dense.arrays import NestArrays
 from procrustes_model.mapper.constraints import load_constraints
+from procrustes_model.mapper.incumbent import Progress
 from procrustes_model.mapper.space import Space
 from procrustes_model.mapper.uneven.space import UnevenSpace, unfold_space
 from tests.amount import amount, first_quick
@@ -192,6 +193,29 @@ def test_what_is_not_searched_is_refused(more: dict[str, Any], message: str) -> 
     problem = {"problem": {"name": "mm", "shape": "matmul", "dimensions": TWO}}
     with pytest.raises(SpecError, match=message):
         search(content, problem, uneven=True, **more)
+
+
+def test_a_limit_of_work_and_an_interruption_leave_a_gap() -> None:
+    """What is found then is no worse than the best even mapping so far, and evaluates to the same."""
+    content, _ = _case(1)
+    problem = {"problem": {"name": "mm", "shape": "matmul", "dimensions": {"K": 36, "M": 24, "N": 30}}}
+    short = search(content, problem, objective="energy", uneven=True, effort=1, threads=1)
+    assert not short.certificate.proven
+    assert short.certificate.gap > 0
+    whole = search(content, problem, objective="energy", uneven=True, threads=1)
+    assert short.certificate.lower_bound <= whole.certificate.value <= short.certificate.value
+    calls = []
+
+    def stop(progress: Progress) -> None:
+        calls.append(progress)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    stopped = search(content, problem, objective="energy", uneven=True, threads=1, progress=stop)
+    assert stopped.interrupted
+    assert not stopped.certificate.proven
+    again = evaluate(content, problem, stopped.mapping.to_dict())
+    assert again.energy_pj == stopped.result.energy_pj >= whole.result.energy_pj
 
 
 def test_words_that_pass_through_are_refused() -> None:
