@@ -116,7 +116,10 @@ class _Layouts:
                     found = max(bound, self.paths.decide_layout(laid))
                 if math.isfinite(found):
                     left.append((found, len(left), laid))
-        left = sorted((row for row in left if not self._excludes(row[0])), key=lambda row: row[:2])
+        # Of mappings with equal cycles the one with least energy is best.
+        slack = SLACK if self.incumbent.objective.energy_power else 0.0
+        most = self.incumbent.value * (1 - slack)
+        left = sorted((row for row in left if row[0] <= most), key=lambda row: row[:2])
         if left and self.incumbent.late:
             self._leave_open(left[0][0])
         return left
