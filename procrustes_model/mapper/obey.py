@@ -25,6 +25,8 @@ def find_breach(
     architecture : Architecture
     problem : Problem
     """
+    if mapping.uneven:
+        return "tensors of a level may not have their tiles at several loops"
     nest = lower_mapping(problem, mapping)
     factors = np.concatenate([nest.temporal[0][:, None], nest.spatial[0]], axis=1)  # int64[L, 3, D]
     levels, kinds, bounds = factors.shape

@@ -108,10 +108,10 @@ def find(
         start.offer_to(incumbent)
     try:
         if request.uneven:
-            certificate, space = search_uneven_space(
+            certificate, unfolded = search_uneven_space(
                 space, incumbent, seed=request.seed, threads=task.threads
             )
-            task = replace(task, space=space)
+            task = replace(task, space=unfolded)
         else:
             certificate = run(space, incumbent, request, task.threads)
     except KeyboardInterrupt:

@@ -63,7 +63,7 @@ def read_start(source: Source | Mapping, task: Task, aim: Objective, imperfect: 
     """
     space = task.space
     mapping = task.evaluator.read(source)
-    refuse_uneven(mapping, "a search begins from mappings whose tensors of a level stand together")
+    refuse_uneven(mapping, "a search begins from one in which all tensors of a level stand together")
     if mapping.imperfect and not imperfect:
         raise SpecError(mapping.issue("the search has whole passes only", "add --imperfect"))
     if not mapping.imperfect:

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from procrustes_model import SpecError, evaluate, search
+from procrustes_model import (
+    SpecError,
+    evaluate,
+    load_architecture,
+    load_mapping,
+    load_problem,
+    search,
+)
+from procrustes_model.mapper.level_rules import Constraints
+from procrustes_model.mapper.obey import find_breach
 from tests.amount import amount
 from tests.mapper.test_methods import DESIGN, MACHINE, MATMUL
 
@@ -99,3 +108,14 @@ def test_effort_gives_the_same_for_any_number_of_threads(sparse: bool) -> None:
     assert gaps[0] < whole.value
     assert gaps[-1] <= whole.value
     assert whole.proven
+
+
+def test_an_uneven_mapping_is_none_to_begin_from() -> None:
+    levels = _mapping()["mapping"]["levels"]
+    apart = [{"level": "Near", "keep": ["A"]}, {"level": "Near", "temporal": "N=2", "keep": ["Z"]}]
+    nest = {"mapping": {"name": "mine", "levels": [levels[0], *apart, levels[2]]}}
+    with pytest.raises(SpecError, match="this mapping is uneven: a search begins from one in which all"):
+        search(MACHINE, PROBLEM, start=nest, threads=1)
+    architecture, problem = load_architecture(MACHINE), load_problem(PROBLEM)
+    mapping = load_mapping(nest, architecture, problem)
+    assert find_breach(mapping, Constraints(), architecture, problem) is not None

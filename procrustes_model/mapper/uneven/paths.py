@@ -18,8 +18,8 @@ from procrustes_model.kernels.search.arrays import SLACK
 from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.lattice import box_words
 from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
-from procrustes_model.kernels.search.path_arrays import Road
-from procrustes_model.mapper.optimal.paths import OPEN_WAYS, ROUNDING, Paths
+from procrustes_model.kernels.search.path_arrays import Road, Terrain
+from procrustes_model.mapper.optimal.paths import OPEN_WAYS, ROUNDING, RUN_BITS, STATE_BITS, Paths
 from procrustes_model.mapper.uneven.space import UnevenSpace
 
 MOST_PARTS = 2_000
@@ -30,15 +30,34 @@ MOST_PARTS = 2_000
 class UnevenPaths(Paths):
     """Decides layouts.
 
-    Attributes
-    ----------
-    layouts, layouts_pruned : int
-        Those of which a path was asked, and those that a bound excludes.
+    A level keeps a tensor at one entry at most: states have a code for each tensor and level, as in the even
+    space, and what an entry does not keep is always zero.
     """
 
-    layouts: int = 0
-    layouts_pruned: int = 0
     _stored: dict[tuple[int, bytes], Floats] = field(default_factory=dict)
+    _code: Ints = field(init=False)
+
+    def _describe(self) -> Terrain:
+        assert isinstance(self.space, UnevenSpace)
+        whole, levels = super()._describe(), len(set(self.space.entries))
+        slides = (whole.partner >= 0).any(axis=1)
+        spare = STATE_BITS - int((~slides).sum()) * (levels - 1)
+        bits = min(RUN_BITS, spare // max(1, int(slides.sum()) * (levels - 1)))
+        width = np.where(slides, bits, 1)
+        end = np.cumsum(np.repeat(width, levels - 1)).reshape(len(width), levels - 1)
+        self._code = np.concatenate((np.zeros((len(width), 1), np.int64), end - width[:, None]), axis=1)
+        every = [
+            sum(int((1 << n) - 1) << int(at) for at in row[1:])
+            for n, row in zip(width.tolist(), self._code, strict=True)
+        ]
+        return whole._replace(mask=(1 << width) - 1, every=np.array(every, np.int64))
+
+    def _lay_out(self, terrain: Terrain, laid: Bools) -> Terrain:
+        """Return where paths lead in a layout: entries that it does not use have no loops and no codes."""
+        assert isinstance(self.space, UnevenSpace)
+        codes = np.where(laid.T, self._code[:, list(self.space.entries)], STATE_BITS)
+        loops = terrain.loops & ~self.space.idle(laid)[:, None]
+        return terrain._replace(loops=loops, shift=np.ascontiguousarray(codes))
 
     def bound_layout(self, laid: Bools) -> float:
         """Return what the objective of no mapping of a layout falls below; the same for other orders."""
@@ -66,8 +85,7 @@ class UnevenPaths(Paths):
         assert isinstance(self.space, UnevenSpace)
         incumbent, lowest, open_ways = self.incumbent, math.inf, 0
         road, scores = self._score(laid)
-        loops = road.terrain.loops & ~self.space.idle(laid)[:, None]
-        road = road._replace(terrain=road.terrain._replace(loops=loops))
+        road = road._replace(terrain=self._lay_out(road.terrain, laid))
         for way in np.lexsort((np.arange(len(scores)), scores)).tolist():
             score = float(scores[way])
             if not score * (1 - SLACK) <= incumbent.value or score == math.inf:

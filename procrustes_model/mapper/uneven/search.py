@@ -12,7 +12,7 @@ from procrustes_model.kernels.search.arrays import SLACK
 from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory
-from procrustes_model.mapper.optimal.paths import is_eligible
+from procrustes_model.mapper.optimal.paths import STATE_BITS, is_eligible
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.result import Certificate
@@ -57,7 +57,9 @@ class _Layouts:
         try:
             self.space.check_memory()
             self.tables = Tables(self.space)
-            if is_eligible(self.space):
+            assert self.space.even is not None
+            few = len(self.space.model.kind) * (self.space.levels - 1) <= STATE_BITS
+            if few and is_eligible(self.space.even):
                 paths = UnevenPaths(self.tables, self.incumbent)
                 self.paths = paths if paths.road is not None else None
             queue = self._rank()
@@ -114,7 +116,10 @@ class _Layouts:
                     found = max(bound, self.paths.decide_layout(laid))
                 if math.isfinite(found):
                     left.append((found, len(left), laid))
-        left = sorted((row for row in left if not self._excludes(row[0])), key=lambda row: row[:2])
+        # Of mappings with equal cycles the one with least energy is best.
+        slack = SLACK if self.incumbent.objective.energy_power else 0.0
+        most = self.incumbent.value * (1 - slack)
+        left = sorted((row for row in left if row[0] <= most), key=lambda row: row[:2])
         if left and self.incumbent.late:
             self._leave_open(left[0][0])
         return left
@@ -135,6 +140,12 @@ class _Layouts:
         self.incumbent.measured = measured + optimal.measured
         if not optimal.complete:
             self._leave_open(optimal.open_bound)
+
+
+def _spread_out(incumbent: Incumbent, space: UnevenSpace) -> None:
+    """Make the best mapping so far one of the space of uneven mappings, where it is not yet."""
+    if incumbent.nests is not None and incumbent.nests.temporal.shape[1] != space.levels:
+        incumbent.nests = space.spread_out(incumbent.nests)
 
 
 def search_uneven_space(
@@ -168,12 +179,17 @@ def search_uneven_space(
     if space.model.machine.through.any():
         message = "words pass through levels, which uneven mappings are not searched with"
         raise SpecError(Issue(message, "no 'through', or leave out --uneven", space.architecture.name))
-    first = Optimal(space, incumbent, threads, before_labels=compile_labels).run(seed)
-    incumbent.measured = first.measured
-    if incumbent.nests is not None:
-        incumbent.nests = unfolded.spread_out(incumbent.nests)
-    layouts = _Layouts(unfolded, incumbent, threads)
-    layouts.decide()
+    layouts, first = _Layouts(unfolded, incumbent, threads), None
+    try:
+        first = Optimal(space, incumbent, threads, before_labels=compile_labels).run(seed)
+        incumbent.measured = first.measured
+        _spread_out(incumbent, unfolded)
+        layouts.decide()
+    except KeyboardInterrupt:
+        if incumbent.nests is None:
+            raise
+        _spread_out(incumbent, unfolded)
+        incumbent.interrupted, layouts.complete, layouts.lowest = True, False, 0.0
     value, walked = incumbent.value, layouts.paths.walked if layouts.paths else 0
     bound = float(max(0.0, min(value, layouts.lowest)))
     return Certificate(
@@ -187,5 +203,5 @@ def search_uneven_space(
         patterns_pruned=layouts.excluded,
         measured=incumbent.measured + walked,
         searched=Searched.UNEVEN,
-        even=first.value if first.proven and math.isfinite(first.value) else None,
+        even=first.value if first and first.proven and math.isfinite(first.value) else None,
     ), unfolded
