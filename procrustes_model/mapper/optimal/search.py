@@ -298,9 +298,7 @@ class Optimal:
         ranked.sort(key=lambda row: row[:3])
         return [(score, number, keep) for score, _, number, keep in ranked]
 
-    def _walk_paths(
-        self, queue: list[tuple[float, int, Bools]], seed: int
-    ) -> list[tuple[float, int, Bools]]:
+    def _walk_paths(self, queue: list[tuple[float, int, Bools]], seed: int) -> list[tuple[float, int, Bools]]:
         """Return the choices of what levels keep that shortest paths do not decide, with their bounds.
 
         Paths find good mappings themselves: walks at random only come before what is left to labels.
