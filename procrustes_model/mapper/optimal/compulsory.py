@@ -22,6 +22,7 @@ import numpy as np
 
 from procrustes_model.kernels.dense.arrays import FILL, UNLIMITED, Bools, Floats, Ints
 from procrustes_model.kernels.dense.sharing import distinct_positions
+from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED
 from procrustes_model.mapper.space import Space
 
@@ -89,7 +90,8 @@ class Compulsory:
         model = self.space.model
         if model.kind[t] == SKEWED:
             return 1.0
-        return float(distinct_positions(model.problem, t, model.bounds, np.ones_like(model.bounds)))
+        ones = np.ones_like(model.bounds)
+        return float(once(lambda: distinct_positions(model.problem, t, model.bounds, ones)))
 
     def _moved(self, t: int, repeats: Floats) -> Floats:
         """Return the least words that all instances fetch when the innermost loop moves the tensor."""
