@@ -18,18 +18,14 @@ from procrustes_model.objective import parse_objective
 from procrustes_model.options import verb
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.load import edit, load_problem
-from procrustes_model.spec.sweep import WrittenSweep, load_sweep
-from procrustes_model.spec.text.changes import parse_path
 from procrustes_model.spec.text.document import open_document
+from procrustes_model.sweeps.family import load_family
 from procrustes_model.sweeps.over_result import Member, OverResult, Standing
 from procrustes_model.sweeps.plan import PlannedPoint, SweepPlan, plan_sweep
 from procrustes_model.sweeps.request import OverRequest, PointSearch
 
 if TYPE_CHECKING:
     from procrustes_model.spec.problem import Problem
-
-OPEN = ("architecture", "sparsity", "densities", "constraints", "dataflow")
-"""What members of a family may differ in: the question stays the same."""
 
 
 @verb(OverRequest)
@@ -49,33 +45,8 @@ def search_over(request: OverRequest) -> OverResult:
         When a specification is wrong; when no member has a valid mapping, with the first one's reasons; or
         when none was found in time.
     """
-    written = load_sweep(request.over, run="search")
-    _check_axes(written)
-    plan = plan_sweep(written, given=request.shared(PointSearch))
+    plan = plan_sweep(load_family(request.over), given=request.shared(PointSearch))
     return _Family(request, plan).search()
-
-
-def _check_axes(written: WrittenSweep) -> None:
-    """Raise where members would not answer the same question, or a key has no effect."""
-    issues = []
-    listed = [("set", name) for name in written.sweep.same]
-    if written.sweep.points:
-        listed += [("points", name) for name in written.sweep.points[0]]
-    listed += [("axes", name) for name in written.sweep.axes]
-    for key, name in listed:
-        paths = written.sweep.axes[name].paths if key == "axes" else (name,)
-        place = ("points", 0, name) if key == "points" else (key, name)
-        said = written.said(*place, key=True)
-        issues += [
-            said.issue(f"a family shares its '{head}'", f"its members differ in {', '.join(OPEN)}")
-            for head in (str(parse_path(path, said)[0]) for path in paths)
-            if head not in OPEN
-        ]
-    if "pareto" in written.sweep.model_fields_set:
-        said = written.said("pareto", key=True)
-        issues.append(said.issue("'pareto' is of sweeps", "a family is searched for one objective"))
-    if issues:
-        raise SpecError(issues)
 
 
 @dataclass

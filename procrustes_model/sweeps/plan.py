@@ -30,6 +30,7 @@ from procrustes_model.spec.sparsity import SparsePhase, Sparsity
 from procrustes_model.spec.sweep import WrittenSweep, load_sweep
 from procrustes_model.spec.text.changes import Change, Said
 from procrustes_model.spec.text.words import did_you_mean, shorten
+from procrustes_model.sweeps.family import is_family, load_family
 from procrustes_model.sweeps.points import BY_TENSOR, Point, expand
 from procrustes_model.sweeps.request import (
     POINTS,
@@ -126,11 +127,17 @@ def _at(written: WrittenSweep, point: Point, issue: Issue) -> Issue:
 def check_sweep(source: Any) -> str:
     """Read a sweep and all that it names, without running anything, and return its name.
 
+    Of a family, which says nothing of what is run, axes and conditions are read.
+
     Raises
     ------
     SpecError
         With what is wrong.
     """
+    if is_family(source):
+        written = load_family(source)
+        expand(written)
+        return written.sweep.name
     return plan_sweep(load_sweep(source), check_only=True).written.sweep.name
 
 
