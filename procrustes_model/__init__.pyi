@@ -58,7 +58,9 @@ from .spec.network import Network as Network
 from .spec.problem import Problem as Problem
 from .spec.rules import Rules as Rules
 from .spec.sparsity import Sparsity as Sparsity
-from .sweeps.request import SweepRequest as SweepRequest
+from .sweeps.over import search_over as search_over
+from .sweeps.over_result import OverResult as OverResult
+from .sweeps.request import OverRequest as OverRequest, SweepRequest as SweepRequest
 from .sweeps.result import SweepPoint as SweepPoint, SweepResult as SweepResult
 from .sweeps.verb import sweep as sweep
 from .workloads.from_onnx import network_from_onnx as network_from_onnx

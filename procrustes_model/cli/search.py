@@ -24,6 +24,7 @@ from procrustes_model.cli.outputs import (
     write_output,
     write_results,
 )
+from procrustes_model.cli.over import FamilyFiles, check_family, search_family
 from procrustes_model.cli.plots import plot_option, read_plots
 from procrustes_model.cli.progress import EVERY, time_left
 from procrustes_model.cli.requests import flattened
@@ -34,6 +35,7 @@ from procrustes_model.mapper.request import Formats, FrontRequest, MapperRequest
 from procrustes_model.network.sparse_options import PhaseChoice, SparseOptions
 from procrustes_model.options import Request, again, option
 from procrustes_model.report.figures.kinds import EVALUATION, FRONT
+from procrustes_model.sweeps.request import OverRequest
 from procrustes_model.vocabulary import PHASES
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class SearchOptions(Request):
     effort: int | None = again(SearchRequest, "effort", None)
     start: str | None = again(SearchRequest, "start", None)
     limits: str | Objective | None = again(FrontRequest, "limits", None)
+    over: str | None = again(OverRequest, "over", None)
     seed: int = again(SearchRequest, "seed", 0)
     threads: int | None = again(SearchRequest, "threads", None)
 
@@ -88,6 +91,9 @@ class SearchFiles(Request):
         FILE,
         "Write the design with the formats of '--formats auto' as YAML; with '--phase all', one per phase.",
     )
+    machine: Path | None = option(
+        None, FILE, "Write the best machine of '--over' as YAML; - to stdout.", metavar="FILE|-"
+    )
     csv: Path | None = option(
         None, FILE, "Write a CSV: a row per level, tensor and action; - to stdout.", metavar="FILE|-"
     )
@@ -111,6 +117,12 @@ def search_command(
     costs are those of the sparse design.
     """
     with quick_start():
+        if options.over is not None:
+            if _search_over(architecture, problem, sparse, options, files, plot, quiet):
+                raise typer.Exit(INTERRUPTED)
+            return
+        if files.machine is not None:
+            raise SpecError(Issue("--machine writes the best machine of a family", "add --over FILE"))
         mapping_files = _per_phase("--out", files.out, sparse.phase)
         design_files = _per_phase("--design", files.design, sparse.phase)
         if files.design is not None and options.formats == "stated":
@@ -202,6 +214,24 @@ def _search(
         yield found
         if found.interrupted:
             return
+
+
+def _search_over(
+    architecture: str,
+    problem: str,
+    sparse: SparseOptions,
+    options: SearchOptions,
+    files: SearchFiles,
+    plot: list[str] | None,
+    quiet: bool,
+) -> bool:
+    """Search a family of machines; say whether the user stopped it."""
+    check_family(options, [*(["--plot"] if plot else []), *files.given("pareto")])
+    own = FamilyFiles(files.out, files.machine, files.design, files.csv, files.json)
+    check_outputs(own.outputs, (architecture, problem, options.constraints or "", options.over or ""))
+    line = _ProgressLine(options.seconds) if not quiet and sys.stderr.isatty() else None
+    given = {**options.shared(OverRequest), "architecture": architecture, "problem": problem}
+    return search_family(given, sparse, own, line, quiet=quiet)
 
 
 def _check_front(options: SearchOptions, files: SearchFiles, sparse: SparseOptions) -> None:

@@ -65,7 +65,7 @@ class FrontIncumbent(Incumbent):
         """Say of N lower bounds whether they may belong to a mapping that no point is as good as."""
         of_faster = self._front[np.searchsorted(self._front[:, 0], cycles, side="right") - 1, 1]
         energy = np.maximum(0.0, dynamic + self.power * cycles)
-        return self.may_beat(dynamic, cycles) & (energy < of_faster * (1 - SLACK))
+        return np.asarray(self.may_beat(dynamic, cycles) & (energy < of_faster * (1 - SLACK)))
 
     def offer(self, energy: float, cycles: float, nests: NestArrays, last: Ints | None = None) -> None:
         """Take a mapping of whole passes if it is on the front, and drop those that it replaces."""

@@ -86,8 +86,17 @@ def search(request: SearchRequest) -> SearchResult:
     return task.conclude(incumbent, certificate, request.method, interrupted=interrupted)
 
 
+def bound_all(request: SearchRequest) -> Callable[[], float]:
+    """Return what bounds the objective of all mappings, cheaply; kernels are compiled before."""
+    task = make_task(request)
+    incumbent = Incumbent(parse_objective(request.objective), task.space.deadline, power=task.space.power)
+    return Optimal(task.space, incumbent, task.threads).least
+
+
 def find(
-    request: SearchRequest, choices: ChoiceArrays | None = None
+    request: SearchRequest,
+    choices: ChoiceArrays | None = None,
+    beat: tuple[float, float] | None = None,
 ) -> tuple[Task, Incumbent, Certificate, bool]:
     """Search, and return what is known; last, whether the user stopped it.
 
@@ -96,12 +105,17 @@ def find(
     request : SearchRequest
     choices : ChoiceArrays, optional
         As `make_task` takes it.
+    beat : (float, float), optional
+        Energy and cycles that are known from elsewhere: only a better mapping is of interest, and there may
+        be none.
     """
     aim = parse_objective(request.objective)
     run = _search_imperfect if request.imperfect else _RUNS[request.method]
     task = make_task(request, briefly(request.method, request.imperfect), choices)
     space = task.space
     incumbent = Incumbent(aim, space.deadline, request.progress, space.power)
+    if beat is not None:
+        incumbent.energy, incumbent.cycles = beat
     interrupted = False
     start = None if request.start is None else read_start(request.start, task, aim, request.imperfect)
     if start is not None and start.last is None:
@@ -115,12 +129,12 @@ def find(
         else:
             certificate = run(space, incumbent, request, task.threads)
     except KeyboardInterrupt:
-        if incumbent.nests is None:
+        if incumbent.nests is None and beat is None:
             raise
         interrupted, certificate = True, _certify(space, incumbent, complete=False)
     if start is not None and start.last is not None and start.offer_to(incumbent):
         certificate = replace(certificate, value=incumbent.value, proven=False)
-    if incumbent.nests is None:
+    if incumbent.nests is None and beat is None:
         raise SpecError(explain(space, aim))
     return task, incumbent, certificate, interrupted or incumbent.interrupted
 

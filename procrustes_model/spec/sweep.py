@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from procrustes_model.spec.schema import Frozen, Name, PartError, Text, build, keys_of
+from procrustes_model.spec.schema import Frozen, Name, PartError, Positive, Text, build, keys_of
 from procrustes_model.spec.text.changes import Said
 from procrustes_model.spec.text.document import Document, open_document, unknown_key
 from procrustes_model.spec.text.words import PAIRS, shorten
@@ -58,6 +58,9 @@ class Sweep(Frozen):
     )
     where: tuple[Text, ...] = Field(
         default=(), description="conditions; points of which one is false are left out"
+    )
+    most_area_um2: Positive | None = Field(
+        default=None, description="points whose machine takes more area, in um2, are left out"
     )
     pareto: Annotated[tuple[Text, ...], Field(min_length=1)] = Field(
         default=("energy_pj", "cycles"),
@@ -131,13 +134,17 @@ class WrittenSweep:
         return os.path.dirname(self.document.file or "")  # noqa: PTH120
 
 
-def load_sweep(source: str | os.PathLike[str] | Mapping[str, Any]) -> WrittenSweep:
+def load_sweep(
+    source: str | os.PathLike[str] | Mapping[str, Any], *, run: RunKind | None = None
+) -> WrittenSweep:
     """Return the sweep that a file, a name or a dict describes.
 
     Parameters
     ----------
     source : path, str or mapping
         A YAML file, the name of a sweep that ships, or the parsed content.
+    run : str, optional
+        What is run, where that and its options are said elsewhere, and not in the sweep.
 
     Raises
     ------
@@ -150,6 +157,12 @@ def load_sweep(source: str | os.PathLike[str] | Mapping[str, Any]) -> WrittenSwe
         if key not in keys_of(Sweep):
             unknown_key(document, ("sweep", key), keys_of(Sweep))
     data = {key: value for key, value in content.items() if key in keys_of(Sweep)}
+    if run is not None:
+        for key in [one for one in RUNS if one in data]:
+            message = f"what is run is said beside this file, not by '{key}'"
+            document.complain(("sweep", key), message, "leave it out")
+            del data[key]
+        data[run] = {}
     if isinstance(data.get("axes"), dict):
         data["axes"] = {name: _axis(name, one, document) for name, one in data["axes"].items()}
     for key in ("where", "pareto"):

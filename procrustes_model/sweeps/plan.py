@@ -30,6 +30,7 @@ from procrustes_model.spec.sparsity import SparsePhase, Sparsity
 from procrustes_model.spec.sweep import WrittenSweep, load_sweep
 from procrustes_model.spec.text.changes import Change, Said
 from procrustes_model.spec.text.words import did_you_mean, shorten
+from procrustes_model.sweeps.family import is_family, load_family
 from procrustes_model.sweeps.points import BY_TENSOR, Point, expand
 from procrustes_model.sweeps.request import (
     POINTS,
@@ -126,15 +127,23 @@ def _at(written: WrittenSweep, point: Point, issue: Issue) -> Issue:
 def check_sweep(source: Any) -> str:
     """Read a sweep and all that it names, without running anything, and return its name.
 
+    Of a family, which says nothing of what is run, axes and conditions are read.
+
     Raises
     ------
     SpecError
         With what is wrong.
     """
+    if is_family(source):
+        written = load_family(source)
+        expand(written)
+        return written.sweep.name
     return plan_sweep(load_sweep(source), check_only=True).written.sweep.name
 
 
-def plan_sweep(written: WrittenSweep, *, check_only: bool = False) -> SweepPlan:
+def plan_sweep(
+    written: WrittenSweep, *, check_only: bool = False, given: Mapping[str, Any] | None = None
+) -> SweepPlan:
     """Return what a sweep has to do.
 
     Parameters
@@ -142,33 +151,55 @@ def plan_sweep(written: WrittenSweep, *, check_only: bool = False) -> SweepPlan:
     written : WrittenSweep
     check_only : bool
         Evaluate nothing.
+    given : mapping of str to Any, optional
+        Options of what is run, checked, in place of those that the sweep states.
 
     Raises
     ------
     SpecError
         When the sweep, or what some point is about, is wrong.
     """
-    planner = _Planner(written, check_only)
+    planner = _Planner(written, check_only, given)
     axes, points = expand(written)
     planned = [planner.add(point) for point in points]
     if planner.issues:
         raise SpecError(planner.issues.values())
+    planned = [one for one in planned if one and _is_small(written, one)]
+    if not planned:
+        raise SpecError(written.said("most_area_um2").issue("no point is left: each machine is larger"))
     default = planner.options["seconds"].default if "seconds" in planner.options else None
     seconds = planner.given.get("seconds", default)
     return SweepPlan(written, axes, tuple(one for one in planned if one), planner.cases, seconds)
 
 
+def _is_small(written: WrittenSweep, planned: PlannedPoint) -> bool:
+    """Say whether the machine of a point keeps to the area that a sweep allows."""
+    most, area = written.sweep.most_area_um2, planned.architecture.area
+    if most is None:
+        return True
+    if area.total_um2 is None or area.unstated:
+        parts = ", ".join(area.unstated or area.parts)
+        said = written.said("most_area_um2")
+        message = f"{planned.point.text}: no area is stated of {parts}"
+        raise SpecError(said.issue(message, "state it in the architecture"))
+    return area.total_um2 <= most
+
+
 class _Planner:
     """Collects cases; reads each specification once."""
 
-    def __init__(self, written: WrittenSweep, check_only: bool) -> None:
+    def __init__(
+        self, written: WrittenSweep, check_only: bool, given: Mapping[str, Any] | None = None
+    ) -> None:
         self.written = written
         self.check_only = check_only
         self.cases: dict[str, Case] = {}
         self.issues: dict[tuple[str, str | None], Issue] = {}
         self.options = options_of(POINTS[written.sweep.run])
         self.kinds = spec_kinds(self.options)
-        self.given = self._options()
+        self.given = self._options() if given is None else dict(given)
+        if isinstance(self.given.get(BY_TENSOR), str):
+            self.given[BY_TENSOR] = _by_tensor(self.given[BY_TENSOR], Said(None))
         self._read: dict[tuple[str, str, str], Any] = {}
 
     def _options(self) -> dict[str, Any]:

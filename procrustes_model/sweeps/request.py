@@ -11,11 +11,12 @@ from procrustes_model.forms import DEFAULT_SECONDS, SPEC, File, Source
 from procrustes_model.mapper.request import Method, SearchRequest
 from procrustes_model.network.case import Way
 from procrustes_model.network.request import Effort, Engine, NetworkRequest, RunRequest
-from procrustes_model.network.sparse_options import SparseOptions
+from procrustes_model.network.sparse_options import PhaseChoice, SparseOptions
 from procrustes_model.options import Request, again, argument, beside, option, options_of
 from procrustes_model.vocabulary import ANY_DATAFLOW
 
 if TYPE_CHECKING:
+    from procrustes_model.mapper.incumbent import Progress
     from procrustes_model.mapper.level_rules import Constraints
     from procrustes_model.network.progress import RunProgress
     from procrustes_model.objective import Objective
@@ -104,6 +105,40 @@ class PointSearch(SparseOptions):
             raise SpecError(
                 Issue("a dataflow and constraints are both given", "write it into the constraints")
             )
+
+
+@dataclass(frozen=True)
+class OverRequest(SparseOptions):
+    """What `search_over` and ``procrustes search --over`` are asked."""
+
+    architecture: Source | Architecture = field(
+        metadata=argument(SPEC, "Architecture: file or name.", spec="architecture", metavar="ARCH")
+    )
+    problem: Source | Problem = field(
+        metadata=argument(SPEC, "Problem: file or name.", spec="problem", metavar="PROBLEM")
+    )
+    over: Source = field(
+        metadata=argument(
+            SPEC,
+            "Search the best machine or design of a family, too: a sweep's file, with axes alone.",
+            spec="sweep",
+            metavar="FILE",
+        )
+    )
+    _: KW_ONLY
+    dataflow: str = again(NetworkRequest, "dataflow", ANY_DATAFLOW)
+    constraints: Source | Constraints | None = again(SearchRequest, "constraints", None)
+    objective: str | Objective = again(SearchRequest, "objective", "edp")
+    seed: int = again(SearchRequest, "seed", 0)
+    seconds: float | None = again(SearchRequest, "seconds", None)
+    threads: int | None = again(SearchRequest, "threads", None)
+    progress: Callable[[Progress], None] | None = beside("Called with `Progress` of each search.")
+
+    def check(self) -> None:
+        """Raise a SpecError where options do not go together."""
+        super().check()
+        if self.phase is PhaseChoice.ALL:
+            raise SpecError(Issue("a family is searched in one phase at a time", "phase fw, bw or wu"))
 
 
 @dataclass(frozen=True, kw_only=True)

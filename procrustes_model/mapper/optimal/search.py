@@ -182,6 +182,17 @@ class Optimal:
         self.ahead, self.complete, self.least_open = False, True, 0.0
         self.open_bound = self.closest = math.inf
 
+    def least(self) -> float:
+        """Bound the objective of all mappings, before a search, by what every element takes at least."""
+        least = self._least_of_all()
+        if self.space.cost is not None:
+            return least
+        units = min(self.space.architecture.instances(self.space.levels), self.space.model.computes)
+        steps = least_steps(self.space.model.computes, units, self.space.model.work)
+        with suppress(OutOfTime):
+            least = max(least, self.incumbent.score_bound(Compulsory(self.space, whole=True).least(), steps))
+        return least
+
     def _least_of_all(self) -> float:
         """Return what the objective of no mapping falls below, before anything has been looked at."""
         model, units = self.space.model, self.space.architecture.instances(self.space.levels)
