@@ -210,7 +210,7 @@ class Optimal:
         if cost is None:
             ways, length = (1, WALK // 4) if small or self.on_paths else (WALKS, WALK)
         else:
-            ways = PATH_WALKS if self.on_paths else SPARSE_WALKS
+            ways = PATH_WALKS if self.on_paths and cost.relaxation.has_prices else SPARSE_WALKS
             length = SPARSE_WALK // 10 if small else SPARSE_WALK // 2
         if small and size is not None:
             if cost is not None and cost.relaxation.is_valid:
