@@ -93,14 +93,15 @@ class Optimal:
     paths : bool
         Whether shortest paths come first, where they bound anything (`paths`).
     before_labels : callable, optional
-        Called before labels are grown after all: to compile what that takes, which no time limit counts.
+        Called before labels are grown after all, with whether something is zero: to compile what that takes,
+        which no time limit counts.
     """
 
     space: Space
     incumbent: Incumbent
     threads: int = 1
     paths: bool = True
-    before_labels: Callable[[], None] | None = None
+    before_labels: Callable[[bool], None] | None = None
     tables: Tables = field(init=False)
     model: Model = field(init=False)
     counted: Ints = field(default_factory=lambda: np.zeros(6, np.int64))
@@ -312,7 +313,7 @@ class Optimal:
         self.incumbent.measured += paths.walked
         if left and self.before_labels is not None:
             with self.space.deadline.suspended():
-                self.before_labels()
+                self.before_labels(self.space.cost is not None)
         self.proof = "labels" if left else "paths"
         return left
 
