@@ -62,9 +62,13 @@ def _prove(space: Space, incumbent: Incumbent) -> None:
     Optimal(space, incumbent, 1).run(0)
 
 
-def _tiny_space() -> Space:
+def _tiny_space(*, sparse: bool = False, masks: bool = False) -> Space:
     machine, problem = load_architecture(_TINY_MACHINE), load_problem(_TINY_PROBLEM)
-    return Space(machine, problem, load_constraints(None, machine, problem))
+    constraints, design = load_constraints(None, machine, problem), None
+    if sparse:
+        given = {"B": _TINY_MASK} if masks else None
+        design = lower_sparsity(machine, problem, load_sparsity(_TINY_DESIGN), masks=given)
+    return Space(machine, problem, constraints, design)
 
 
 @functools.cache
@@ -80,21 +84,17 @@ def compile_kernels(*, sparse: bool = False, masks: bool = False, run: Run = _pr
     """
     if not COMPILED:
         return
-    space = _tiny_space()
-    machine, problem = space.architecture, space.problem
-    design = None
-    if sparse:
-        given = {"B": _TINY_MASK} if masks else None
-        design = lower_sparsity(machine, problem, load_sparsity(_TINY_DESIGN), masks=given)
-        space = Space(machine, problem, space.constraints, design)
-    run(space, Incumbent(OBJECTIVES["edp"]))
+    run(_tiny_space(sparse=sparse, masks=masks), Incumbent(OBJECTIVES["edp"]))
 
 
 @functools.cache
-def compile_labels() -> None:
-    """Compile what growing labels takes where nothing is zero: most searches do without."""
+def compile_labels(sparse: bool = False) -> None:
+    """Compile what growing labels takes: most searches do without.
+
+    `sparse`: where something is zero.
+    """
     if COMPILED:
-        Optimal(_tiny_space(), Incumbent(OBJECTIVES["edp"]), paths=False).run()
+        Optimal(_tiny_space(sparse=sparse), Incumbent(OBJECTIVES["edp"]), paths=False).run()
 
 
 @dataclass(frozen=True)

@@ -202,8 +202,7 @@ def _compile(cases: Sequence[Case]) -> None:
 
     for sparse in sorted({case.zeros is not None for case in cases}):
         compile_kernels(sparse=sparse)
-    if any(case.zeros is None for case in cases):
-        compile_labels()
+        compile_labels(sparse)
 
 
 def _explain(plan: Plan, failed: Mapping[str, tuple[Issue, ...]]) -> list[Issue]:

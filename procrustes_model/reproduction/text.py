@@ -68,6 +68,8 @@ def _proof(rows: Rows) -> str:
     if not own:
         return ""
     proven, mappings = (sum(row[key] for row in own) for key in ("proven", "mappings"))
+    if proven == mappings:
+        return f"All {mappings:,} mappings are proven the best."
     return f"{proven:,} of {mappings:,} mappings are proven the best; the others are the best found."
 
 

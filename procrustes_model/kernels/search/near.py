@@ -104,7 +104,7 @@ def price_nest(model: Model, road: Road, way: int, nests: NestArrays, n: int) ->
                 if road.keep[level, t]:
                     state |= 1 << terrain.shift[t, level]
                     energy += road.waiting[level, t]
-            energy += compute_energy(model, road, way, level - 1, point)
+            energy += compute_energy(model, road, way, level - 1, point) + road.extra[level, point]
             point += road.ways.spread[way, level - 1]
     for t in range(tensors):
         energy += settle(model, road, way, 0, point, state, t)

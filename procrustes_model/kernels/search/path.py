@@ -381,7 +381,7 @@ def _pass_boundary(
         if road.keep[level, t]:
             state |= 1 << road.terrain.shift[t, level]
             cost += road.waiting[level, t]
-    cost += compute_energy(model, road, way, level - 1, point)
+    cost += compute_energy(model, road, way, level - 1, point) + road.extra[level, point]
     after = point + spread
     room = limit - road.togo[level - 1, after]
     return _reach(model, road, way, level - 1, node, after, state, cost, room, count)

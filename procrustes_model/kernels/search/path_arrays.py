@@ -152,6 +152,8 @@ class Road(NamedTuple):
         The innermost level outside a level that keeps the tensor; last, outside the compute units.
     fits : bool[L, V]
         Whether what a level keeps fits.
+    extra : float64[L, V]
+        Least energy of what does not fit, where tiles may spill; else 0.
     togo : float64[L, V]
         Least energy of filling the levels from `level` outwards when loops there have covered a point.
     inside : int64[L + 1]
@@ -171,6 +173,7 @@ class Road(NamedTuple):
     keep: Bools
     parent: Ints
     fits: Bools
+    extra: Floats
     togo: Floats
     inside: Ints
     waiting: Floats

@@ -61,7 +61,7 @@ def is_eligible(space: Space) -> bool:
     rank; a state has room for all.
     """
     model, machine, problem = space.model, space.model.machine, space.model.problem
-    if space.cost is not None and not space.cost.relaxation.has_prices:
+    if space.cost is not None and space.cost.design.packs:
         return False
     if machine.wires.any or machine.through.any() or machine.home.any() or machine.loads.any():
         return False
@@ -130,6 +130,7 @@ class Paths:
             np.ones((levels, tensors), np.bool_),
             np.zeros((levels + 1, tensors), np.int64),
             np.ones((levels, points), np.bool_),
+            np.zeros((levels, points)),
             np.zeros((levels, points)),
             np.zeros(levels + 1, np.int64),
             np.zeros((levels, tensors)),

@@ -93,14 +93,15 @@ class Optimal:
     paths : bool
         Whether shortest paths come first, where they bound anything (`paths`).
     before_labels : callable, optional
-        Called before labels are grown after all: to compile what that takes, which no time limit counts.
+        Called before labels are grown after all, with whether something is zero: to compile what that takes,
+        which no time limit counts.
     """
 
     space: Space
     incumbent: Incumbent
     threads: int = 1
     paths: bool = True
-    before_labels: Callable[[], None] | None = None
+    before_labels: Callable[[bool], None] | None = None
     tables: Tables = field(init=False)
     model: Model = field(init=False)
     counted: Ints = field(default_factory=lambda: np.zeros(6, np.int64))
@@ -228,7 +229,7 @@ class Optimal:
         if cost is None:
             ways, length = (1, WALK // 4) if small or self.on_paths else (WALKS, WALK)
         else:
-            ways = PATH_WALKS if self.on_paths else SPARSE_WALKS
+            ways = PATH_WALKS if self.on_paths and cost.relaxation.has_prices else SPARSE_WALKS
             length = SPARSE_WALK // 10 if small else SPARSE_WALK // 2
         if small and size is not None:
             if cost is not None and cost.relaxation.is_valid:
@@ -343,8 +344,8 @@ class Optimal:
         self.incumbent.measured += paths.walked
         if left and self.before_labels is not None:
             with self.space.deadline.suspended():
-                self.before_labels()
-        if left:
+                self.before_labels(self.space.cost is not None)
+        if left and not self.walked:
             self._warm_up(seed)
         self.proof = "labels" if left else "paths"
         return left

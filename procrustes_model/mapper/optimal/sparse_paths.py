@@ -25,14 +25,17 @@ from procrustes_model.kernels.search.path_arrays import Road
 from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import select
 from procrustes_model.mapper.optimal.paths import OPEN_WAYS, ROUNDING, Paths
+from procrustes_model.mapper.optimal.spilling import least_spilled, may_spill, spilling
+from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.optimal.variants import Variants
+from procrustes_model.mapper.space import Space
 from procrustes_model.mapper.sparse_cost import BATCH, SparseCost
 
 EDGES = 1_000_000
 """Moves of one search that are kept."""
 
-MOST_ROWS = 100_000
-"""Choices of boundaries of one way to spread that are listed."""
+MOST_ROWS, ALL_ROWS = 100_000, 400_000
+"""Choices of boundaries that are listed, of one way to spread and of all."""
 
 FIRST_ROWS = 32
 """Choices of boundaries that are measured first: what they find excludes others."""
@@ -82,7 +85,23 @@ class SparsePaths(Paths):
 
     _laid: tuple[bytes, Road, Floats] | None = None
     _room: NestArrays | None = None
+    _rows_left: int = ALL_ROWS
+    original: Space | None = field(default=None, init=False)
     _kept_moves: int = field(default=EDGES, init=False)
+
+    def __post_init__(self) -> None:
+        if may_spill(self.tables.space):
+            self.original = self.tables.space
+            self.tables = Tables(spilling(self.original))
+        super().__post_init__()
+
+    def lay_road(self, keep: Bools) -> tuple[Road, Floats]:
+        """Return where paths lead if levels keep `keep`, and bounds of their energy, by way to spread."""
+        road, least = super().lay_road(keep)
+        if self.original is not None:
+            tiles = self.tables.floor.tile
+            road = road._replace(extra=least_spilled(self.original, self.space, keep, road.parent, tiles))
+        return road, least
 
     @property
     def cost(self) -> SparseCost:
@@ -193,7 +212,7 @@ class SparsePaths(Paths):
         road, _ = self._lay(keep)
         steps = float(road.ways.steps[way])
         limit = self._limit(incumbent.goal, steps)
-        if self.cost.minds(keep).innermost:
+        if self.cost.minds(keep).innermost or self._rows_left < 0:
             return score
         _, node = find_path(model, road, way, limit)
         trails = road.trails
@@ -224,7 +243,8 @@ class SparsePaths(Paths):
                     trunks.append(found)
                 else:
                     rows.append(_Row((last, *found.points[::-1]), energy, found.steps))
-                    if len(rows) > MOST_ROWS:
+                    self._rows_left -= 1
+                    if len(rows) > MOST_ROWS or self._rows_left < 0:
                         raise _CrowdedError
         return rows
 
