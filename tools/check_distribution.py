@@ -61,7 +61,15 @@ def install(python: str, wheel: Path, folder: Path, *, offline: bool) -> Path:
     inside = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     if offline:
         where = run(inside, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
-        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", inside]
+        pip: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--python",
+            inside,
+        ]
         run(*pip, "install", "--no-deps", "--no-index", wheel)
         # A folder that is named so is searched last, and its own links are not followed.
         Path(where, "borrowed.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")

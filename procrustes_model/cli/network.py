@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from procrustes_model.network.progress import RunProgress
     from procrustes_model.network.record import CaseRecord
     from procrustes_model.network.result import NetworkResult
+    from procrustes_model.spec.network import Network
 
 
 @flattened(request=RunRequest)
@@ -61,6 +62,8 @@ def network_command(
     check_outputs(outputs, (str(request.architecture), str(request.network)))
     own, machine, net = load_machine(request.architecture, request.network)
     folder = None if request.out is None else Path(request.out)
+    if not quiet:
+        _say_unused(request, net)
     if request.macs:
         others = {"--out": folder, **{name: file for name, file in outputs.items() if name != "--csv"}}
         if unused := [name for name, file in others.items() if file is not None]:
@@ -85,6 +88,17 @@ def network_command(
         if written:
             say("\n".join(wrap(f"Wrote {', '.join(written)} into {folder}/", style)))
         print_written(outputs)
+
+
+def _say_unused(request: RunRequest, network: Network) -> None:
+    """Say which layers state zeros of their own that no sparse design makes anything of."""
+    if request.sparsity is not None:
+        return
+    names = [layer.name for layer in network.layers if layer.densities and layer.sparsity is None]
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        which = f"{', '.join(names[:3])}{more}"
+        say(f"note: zeros of {which} save nothing without a sparse design; --sparsity names one", err=True)
 
 
 def _count(request: RunRequest, csv: Path | None, quiet: bool) -> None:

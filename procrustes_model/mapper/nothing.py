@@ -218,13 +218,15 @@ def explain_limits(space: Space, objective: Objective) -> list[Issue]:
     return issues
 
 
-def explain(space: Space, objective: Objective) -> list[Issue]:
+def explain(space: Space, objective: Objective, tried: str | None = None) -> list[Issue]:
     """Return why a search has found nothing, as far as there is time to find out.
 
     Parameters
     ----------
     space : Space
     objective : Objective
+    tried : str, optional
+        The budget of a search that knows nothing of what it did not try; None: it knows that there is none.
 
     Returns
     -------
@@ -232,7 +234,14 @@ def explain(space: Space, objective: Objective) -> list[Issue]:
     """
     try:
         space.deadline.check()
-        return explain_limits(space, objective) or explain_nothing(space)
+        if issues := explain_limits(space, objective):
+            return issues
+        if tried is not None and not _impossible_dimensions(space):
+            # Rules may still leave nothing; random walks cannot tell.
+            message = f"no mapping was found at random, with {tried}"
+            hint = "method 'optimal' finds one, or says why none is valid; or more mappings"
+            return [Issue(message, hint)]
+        return explain_nothing(space)
     except OutOfTime:
         return [
             Issue(

@@ -135,7 +135,8 @@ def find(
     if start is not None and start.last is not None and start.offer_to(incumbent):
         certificate = replace(certificate, value=incumbent.value, proven=False)
     if incumbent.nests is None and beat is None:
-        raise SpecError(explain(space, aim))
+        budget = f"{request.mappings or BUDGET:,} mappings" if request.limit is None else space.deadline.limit
+        raise SpecError(explain(space, aim, budget if request.method == "random" else None))
     return task, incumbent, certificate, interrupted or incumbent.interrupted
 
 

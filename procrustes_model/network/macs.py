@@ -12,7 +12,7 @@ from procrustes_model.network.computations import (
     counted_rows,
     sum_of,
 )
-from procrustes_model.network.plan import make_plan
+from procrustes_model.network.plan import counts_first_gradient, make_plan
 from procrustes_model.network.request import RunRequest, nothing_searched
 from procrustes_model.network.work import load_work, states_of
 from procrustes_model.options import verb
@@ -86,12 +86,13 @@ def count_macs(request: RunRequest) -> NetworkMacs:
     request = replace(request, macs=True)
     work = load_work(request)
     plan = make_plan(work, states_of(work))
+    rows = counted_rows(plan, count_computations(plan))
     return NetworkMacs(
         architecture=work.architecture.name,
         network=work.network.name,
         batch=work.batch,
         phases=work.phases,
         designs=tuple(design.name for design in work.designs),
-        first_data_gradient=request.first_data_gradient,
-        rows=counted_rows(plan, count_computations(plan)),
+        first_data_gradient=request.first_data_gradient and counts_first_gradient(rows),
+        rows=rows,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +104,19 @@ class EntryRow:
     def design(self) -> str:
         """Name of the design."""
         return self.entry.design
+
+
+def counts_first_gradient(rows: Sequence[EntryRow]) -> bool:
+    """Return whether the first layer has a backward phase, where any layer has one.
+
+    Parameters
+    ----------
+    rows : sequence of EntryRow
+        By layer, in the network's order.
+    """
+    layers = [row for row in rows if row.entry.kind != "elementwise"]
+    backward = {row.layer for row in layers if row.phase == Phase.BACKWARD}
+    return not backward or layers[0].layer in backward
 
 
 @dataclass(frozen=True, eq=False)

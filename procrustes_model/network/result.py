@@ -11,7 +11,7 @@ from typing import Any
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.model.time import Time
 from procrustes_model.network.links import LinkCost
-from procrustes_model.network.plan import Entry, EntryRow
+from procrustes_model.network.plan import Entry, EntryRow, counts_first_gradient
 from procrustes_model.network.record import CaseRecord
 from procrustes_model.network.schema import check_run
 from procrustes_model.network.store import CaseStore, DamagedCaseError
@@ -212,9 +212,7 @@ class NetworkResult(Shown):
     @property
     def first_data_gradient(self) -> bool:
         """Whether the first layer has a backward phase, where there are backward phases at all."""
-        first = next((row.layer for row in self.rows if row.entry.kind != "elementwise"), None)
-        known = Phase.BACKWARD not in self.phases or bool(self.select(phase=Phase.BACKWARD, layer=first))
-        return bool(self.inputs["first_data_gradient"]) and known
+        return bool(self.inputs["first_data_gradient"]) and counts_first_gradient(self.rows)
 
     @property
     def dataflow(self) -> str:

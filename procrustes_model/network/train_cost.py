@@ -17,7 +17,7 @@ from procrustes_model.network.computations import (
 )
 from procrustes_model.network.densities import LayerState, weights_kept
 from procrustes_model.network.engine import check_engine
-from procrustes_model.network.plan import Memo, Plan, make_plan
+from procrustes_model.network.plan import Memo, Plan, counts_first_gradient, make_plan
 from procrustes_model.network.progress import RunProgress
 from procrustes_model.network.record import CaseRecord, with_result
 from procrustes_model.network.request import TrainRequest, is_recorded
@@ -109,7 +109,8 @@ def train_cost(request: TrainRequest) -> TrainCost:
             )
         ),
         clock_ghz=work.architecture.clock_ghz,
-        first_data_gradient=request.first_data_gradient,
+        first_data_gradient=request.first_data_gradient
+        and counts_first_gradient(counted_rows(dense, known.counts)),
         macs=request.macs,
     )
 

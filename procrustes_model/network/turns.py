@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.network.densities import LayerState, check_used, find_states, unused_tensors
+from procrustes_model.network.places import located
 from procrustes_model.spec.layer_rule import Groups, matches
 from procrustes_model.spec.text.words import did_you_mean
 from procrustes_model.vocabulary import Phase, Role
@@ -71,9 +72,13 @@ def find_turns(work: Work, run: Schedule, file: str | None, *, recorded: bool) -
     for number, part in enumerate(run.parts, 1):
         if id(part) not in known:  # parts that repeat are one object
             try:
-                known[id(part)] = list(_turns(work, part, number, run.sparsity, recorded=recorded))
+                _check_names(part, work.network, file)
+                known[id(part)] = list(_turns(work, part, number, run.sparsity, file, recorded=recorded))
             except SpecError as error:
-                issues = [Issue(f"part {number}: {one.message}", one.hint, file) for one in error.issues]
+                issues = [
+                    Issue(f"part {number}: {one.message}", one.hint, file, one.line, one.column)
+                    for one in error.issues
+                ]
                 raise SpecError(issues) from None
         at_once = number if part.parallel else None
         turns += [replace(turn, at_once=at_once) for turn in known[id(part)]]
@@ -85,7 +90,7 @@ def find_turns(work: Work, run: Schedule, file: str | None, *, recorded: bool) -
 
 
 def _turns(
-    work: Work, part: SchedulePart, number: int, shared: Sparsity | None, *, recorded: bool
+    work: Work, part: SchedulePart, number: int, shared: Sparsity | None, file: str | None, *, recorded: bool
 ) -> Iterator[Turn]:
     network = work.network
     states = _states(work, part, number, shared)
@@ -97,6 +102,11 @@ def _turns(
     if part.partitions is None:
         yield Turn(part, states)
         return
+    trained = [states[layer.name] for layer in network.layers if layer.weights]
+    if all(one.weights == 1 and one.groups is None and one.mask is None for one in trained):
+        message = "'partitions' take turns being dense, and no weights are zero"
+        issue = Issue(message, "state 'weights', or a design with zeros in weights")
+        raise SpecError(located(issue, file, "partitions"))
     for names in _partitions(part.partitions, network):
         dense = {name: replace(states[name], weights=1.0, groups=None, mask=None) for name in names}
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
@@ -118,7 +128,6 @@ def _says(part: SchedulePart, name: str) -> bool:
 def _states(work: Work, part: SchedulePart, number: int, shared: Sparsity | None) -> dict[str, LayerState]:
     """Return what one part says of every layer."""
     network = work.network
-    _check_names(part, network)
     if part.masks is not None:
         states = find_states(network, masks=part.masks, step=part.step)
     else:
@@ -146,10 +155,11 @@ def _states(work: Work, part: SchedulePart, number: int, shared: Sparsity | None
     return found
 
 
-def _check_names(part: SchedulePart, network: Network) -> None:
-    """Raise where a part names layers that the network has not."""
+def _check_names(part: SchedulePart, network: Network, file: str | None) -> None:
+    """Raise where a part names layers that the network has not, with the place of the first."""
     names = [layer.name for layer in network.layers]
-    asked = list(part.gradients.layers)
+    asked = [*part.gradients.layers, *part.activations.layers]
+    asked += [] if isinstance(part.weights, Groups) else list(part.weights.layers)
     asked += [] if part.stop_gradient_at is None else [part.stop_gradient_at]
     partitions = part.partitions if isinstance(part.partitions, tuple) else ()
     patterns = [one for rule in part.layers for one in rule.names or ()]
@@ -161,7 +171,8 @@ def _check_names(part: SchedulePart, network: Network) -> None:
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
         what = "layer" if len(missing) == 1 else "layers"
         message = f"{network.name} has no {what} {first}{more}"
-        raise SpecError(Issue(message, did_you_mean(missing[0], sorted(names))))
+        issue = Issue(message, did_you_mean(missing[0], sorted(names)))
+        raise SpecError(located(issue, file, missing[0]))
 
 
 def _apply_rules(work: Work, part: SchedulePart, states: dict[str, LayerState]) -> None:

@@ -15,6 +15,7 @@ from procrustes_model.fingerprint import program_fingerprint
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.level_rules import Constraints
 from procrustes_model.network.densities import LayerState, check_used, find_states, unused_tensors
+from procrustes_model.network.places import check_against
 from procrustes_model.network.request import NetworkRequest, RunRequest
 from procrustes_model.options import options_of
 from procrustes_model.spec.architecture import Architecture
@@ -184,12 +185,15 @@ def load_machine(source: Any, network: Any) -> tuple[str, Architecture, Network]
     SpecError
         When one is wrong; what is wrong with the machine comes first.
     """
+    own = ""
     try:
-        return "", load_architecture(source), load_network(network)
+        machine, net = load_architecture(source), load_network(network)
     except SpecError:
         if not isinstance(source, str) or (found := _machine_called(source, network)) is None:
             raise
-    return source, *found
+        own, (machine, net) = source, found
+    check_against(net, machine, own, network)
+    return own, machine, net
 
 
 def _machine_called(name: str, source: Any) -> tuple[Architecture, Network] | None:

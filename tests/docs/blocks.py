@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 _FENCE = re.compile(r"```(\w*)")
 _COMMENT = re.compile(r"<!--\s*(.*?)\s*-->")
-_MARK = re.compile(r"(output|error|arch|problem|file|name|keys|mistakes|columns|not run)(?::\s*|$)")
+_MARK = re.compile(r"(output|error|arch|problem|file|name|keys|mistakes|columns|not run|followed)(?::\s*|$)")
 _CONTINUES = re.compile(r"<!--\s*continues:\s*(\S+)\s*-->")
 
 

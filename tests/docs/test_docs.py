@@ -13,7 +13,8 @@ How a block is run depends on its fence's language, and on comments just before 
 - ``<!-- error: text -->``: it must fail with a message that contains the text. A ``text`` block that follows
   and starts with ``error:`` must be the whole message.
 - ``<!-- mistakes: NAME -->`` before a table: see `test_mistakes`. ``<!-- name: NAME -->`` names its example.
-- ``<!-- not run -->``: left alone.
+- ``<!-- not run -->``: left alone. ``<!-- followed -->``: a step of a way through one folder; see
+  `test_path`.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ BETWEEN = "\x1e"
 
 
 def blocks(kind: str) -> list[Block]:
-    return [block for block in BLOCKS if block.kind == kind and "not run" not in block.marks]
+    alone = {"not run", "followed"}
+    return [block for block in BLOCKS if block.kind == kind and not alone & {*block.marks}]
 
 
 def load(file: str, marks: dict[str, str]) -> None:

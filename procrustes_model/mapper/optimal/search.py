@@ -140,7 +140,7 @@ class Optimal:
         Certificate
         """
         self.space.check_memory()
-        if not self.on_paths:
+        if not self.on_paths or self.space.cost is not None:
             self._warm_up(seed)
         with ThreadPoolExecutor(self.threads) as pool:
             try:

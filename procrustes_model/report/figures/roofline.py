@@ -199,6 +199,7 @@ def _gather(result: Any) -> tuple[Architecture, list[Work], str]:
         works = [
             Work(row.layer, row.phase, row.case.result["compute"], row.case.cycles, row.case.rows)
             for row in result.select(result.design)
+            if row.case.searched  # what has units of its own is not under the roof of the machine's
         ]
         title = f"{cut(result.network, 30)} on {cut(result.architecture, 30)}, {cut(result.design, 24)}"
         return Architecture(**result.inputs["architecture"]), works, title
