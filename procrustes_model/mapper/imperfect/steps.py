@@ -1,9 +1,10 @@
 """The fewest steps of a nest whose loops need not divide the bounds.
 
 A dimension of bound b that is spread over s instances in all takes ceil(b / s) iterations in time at least,
-and one loop outside of everything takes just as many. As ceil(ceil(b / s) / t) = ceil(b / (s t)), the axes of the
-machine take their shares one after the other: a state is what is left of each dimension. States are followed
-from the one with the least bound on, the product of what is left over the instances of the axes to come.
+and one loop outside of everything takes just as many. As ceil(ceil(b / s) / t) = ceil(b / (s t)), the axes of
+the machine take their shares one after the other: a state is what is left of each dimension. States are
+followed from the one with the least bound on, the product of what is left over the instances of the axes to
+come.
 """
 
 from __future__ import annotations
