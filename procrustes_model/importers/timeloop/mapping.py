@@ -159,7 +159,7 @@ def _spread(directive: Directive, problem: TranslatedProblem, loops: Loops) -> N
     for factor in factors.values():
         if factor.last is not None:
             directive.node.findings.note(
-                f"'{factor}': of instances that differ in a last pass each is counted here as what it does; that"
+                f"'{factor}': each instance is counted here as what it does in a last pass; that"
                 " program takes one for all"
             )
     names = ordered(directive, list(problem.bounds))
