@@ -221,7 +221,7 @@ class Searched(StrEnum):
     """The mappings of which a search proves something: what their factors may be, as prose says it."""
 
     WHOLE = "factors that divide the bounds"
-    SHORTER = "spatial factors that divide the bounds and last passes of any length"
+    SHORTER = "last passes of any length, in time and in space"
     UNEVEN = "factors that divide the bounds, even or uneven,"
 
 

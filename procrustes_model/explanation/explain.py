@@ -130,7 +130,7 @@ def _refuse_short_passes(mapping: Mapping) -> None:
             file=mapping.name,
         )
         for level in mapping.levels
-        for loop in level.temporal
+        for loop in level.loops
         if loop.last is not None
     ]
     if issues:

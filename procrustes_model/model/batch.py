@@ -124,10 +124,13 @@ class _DenseWorker:
             rows = np.flatnonzero(unequal == differ)
             if not len(rows):
                 continue
-            chosen = NestArrays(*(array[rows] for array in nests))
+            chosen = NestArrays(
+                nests.temporal[rows], nests.order[rows], nests.spatial[rows], nests.keep[rows]
+            )
             levels, dimensions, tensors = self._shape
             room = make_room(len(rows), levels, dimensions, tensors)
-            costs, words = make_costs(len(rows), design.machine), room.counts.accesses
+            costs = make_costs(len(rows), design.machine)
+            words: Ints | Floats = room.counts.accesses
             problem, machine, rules = design.problem, design.machine, design.rules
             if differ:
                 some = LastArrays(last.temporal[rows], last.filled[rows])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping as AbstractMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -46,6 +46,7 @@ from procrustes_model.spec.zeros import check_zeros
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from procrustes_model.kernels.dense.arrays import Ints
     from procrustes_model.model.result import Result
 
 Source = str | os.PathLike[str] | AbstractMapping[str, Any]
@@ -172,7 +173,7 @@ class Evaluator:
                 raise SpecError(schedule.issue(EVEN_ONLY))
             totals, manner = make_totals(1, levels, tensors), Manner(_ANY_SIZE.fit, rules.all_fills)
             evaluate_unequal(problem, machine, nest, last, manner, room, totals, costs)
-            counts = counts._replace(accesses=totals.words)
+            counts = counts._replace(accesses=cast("Ints", totals.words))
         else:
             temporal = None if last is None else last.temporal
             evaluate_nests(problem, machine, rules, _ANY_SIZE, nest, temporal, room, costs)

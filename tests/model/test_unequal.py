@@ -12,6 +12,7 @@ from procrustes_model import (
     SpecError,
     evaluate,
     evaluate_batch,
+    explain,
     load_architecture,
     load_mapping,
     load_problem,
@@ -158,6 +159,13 @@ def test_the_ports_of_a_level_are_those_of_its_first_instance() -> None:
     narrow = load_architecture(machine(write_bandwidth=0.5))
     result = evaluate(narrow, problem, load_mapping(spread, narrow, problem))
     assert result.level("L1").cycles == 3 * 4 / 0.5
+
+
+def test_explain_says_that_it_cannot() -> None:
+    architecture, problem = load_architecture(machine()), load_problem(matmul(40, 1, 1))
+    spread = schedule({"temporal": "M=3", "spatial_x": "M=16/8"}, {})
+    with pytest.raises(SpecError, match="cannot explain M=16/8 of level 'L0'"):
+        explain(architecture, problem, load_mapping(spread, architecture, problem), "L1", "A")
 
 
 def test_rules_that_charge_one_instance_for_all_are_refused() -> None:

@@ -158,7 +158,10 @@ def _spread(directive: Directive, problem: TranslatedProblem, loops: Loops) -> N
     factors = {name: factor for name, factor in _factors(directive).items() if factor.value > 1}
     for factor in factors.values():
         if factor.last is not None:
-            directive.node.refuse(f"'{factor}': a spatial loop with a shorter last pass cannot be said")
+            directive.node.findings.note(
+                f"'{factor}': each instance is counted here as what it does in a last pass; that"
+                " program takes one for all"
+            )
     names = ordered(directive, list(problem.bounds))
     split = len(names) if directive.split is None else directive.split
     for axis, part in (("spatial_x", names[:split]), ("spatial_y", names[split:])):

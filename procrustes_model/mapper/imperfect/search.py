@@ -7,30 +7,33 @@ from contextlib import suppress
 
 from procrustes_model.kernels.search.arrays import SLACK
 from procrustes_model.mapper.deadline import OutOfTime
+from procrustes_model.mapper.imperfect.padded import offer_padded
 from procrustes_model.mapper.imperfect.space import imperfect_size, search_imperfect_exhaustive
+from procrustes_model.mapper.imperfect.steps import Fewest, find_fewest_steps
 from procrustes_model.mapper.imperfect.walk import STEPS, WAYS, search_imperfect
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory
 from procrustes_model.mapper.optimal.search import Optimal
-from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.result import Certificate
 from procrustes_model.mapper.space import Space
 from procrustes_model.mapper.task import compile_labels
 from procrustes_model.vocabulary import Searched
 
 
-def bound_imperfect(space: Space, incumbent: Incumbent) -> float:
+def bound_imperfect(space: Space, incumbent: Incumbent, fewest: Fewest | None = None) -> float:
     """Return what the objective of no mapping falls below, with shorter last passes or without.
 
-    Spatial factors divide the bounds and steps are the product of full factors, so that steps are no fewer
-    than with whole passes.
+    Parameters
+    ----------
+    space : Space
+    incumbent : Incumbent
+    fewest : Fewest, optional
+        Of the space.
     """
-    units = space.architecture.instances(space.levels)
-    steps = max(1.0, math.ceil(space.model.computes / units * (1 - SLACK)))
-    energy = space.model.base
+    known = fewest or find_fewest_steps(space)
+    energy, work = space.model.base, space.model.work
+    steps = float(known.bound if work == 1 else math.ceil(known.bound * work * (1 - SLACK)))
     with space.hurried(), suppress(OutOfTime):  # what is known then holds
-        if space.fits_memory:
-            steps = Tables(space).fewest_steps()
         if incumbent.objective.energy_power:
             energy = Compulsory(space).least()
     return incumbent.score_bound(energy, steps)
@@ -53,8 +56,9 @@ def search_imperfect_space(
     incumbent : Incumbent
         Changed in place.
     method : str
-        'optimal': the best mapping with whole passes, with proof, then seeded walks from there and from other
-        places; the result is never worse. 'random': the walks alone. 'exhaustive': every mapping.
+        'optimal': the best mapping with whole passes, with proof, and those of larger bounds, then seeded
+        walks from there and from other places; the result is never worse. 'random': the walks alone.
+        'exhaustive': every mapping.
     mappings : int, optional
         Budget of the walks.
     seed : int
@@ -78,11 +82,14 @@ def search_imperfect_space(
             if not complete and incumbent.nests is None:
                 search_imperfect(space, incumbent, mappings=WAYS * STEPS, seed=seed, threads=threads)
         else:
-            bound = bound_imperfect(space, incumbent)
+            fewest = find_fewest_steps(space)
+            bound = bound_imperfect(space, incumbent, fewest)
             if method == "optimal":
                 first = Optimal(space, incumbent, threads, before_labels=compile_labels).run(seed)
                 incumbent.measured = first.measured
             incumbent.lower_bound = bound
+            if method == "optimal" and not incumbent.value <= bound:
+                offer_padded(space, incumbent, fewest, threads, seed)
             if not incumbent.value <= bound:
                 endless = method == "random" and incumbent.deadline.seconds is not None
                 budget = None if mappings is None and endless else mappings or WAYS * STEPS

@@ -27,23 +27,24 @@ WARM = 0.02
 
 
 @dataclass
-class _Ways:
+class Ways:
     """N mappings."""
 
     nests: NestArrays
     last: Ints
 
-    def copy(self) -> _Ways:
-        return _Ways(select(self.nests, np.arange(len(self.last))), self.last.copy())
+    def copy(self) -> Ways:
+        """Return mappings that may be changed apart from these."""
+        return Ways(select(self.nests, np.arange(len(self.last))), self.last.copy())
 
-    def take(self, rows: Bools, source: _Ways) -> None:
+    def take(self, rows: Bools, source: Ways) -> None:
         """Take over some mappings of `source`."""
         for mine, other in zip((*self.nests, self.last), (*source.nests, source.last), strict=True):
             mine[rows] = other[rows]
 
 
 @dataclass
-class _Walker:
+class Walker:
     """What the walks of one space have in common."""
 
     space: Space
@@ -55,13 +56,13 @@ class _Walker:
         self.looped = np.flatnonzero(bounds > 1)
         self.widest = self.limits[1, :, 1:]
 
-    def start(self, ways: int) -> _Ways:
+    def start(self, ways: int) -> Ways:
         """Return walks that begin with loops where `Space.start` says."""
         nests = self.space.nests(ways)
         self.space.begin(nests)
-        return _Ways(nests, whole_passes(nests))
+        return Ways(nests, whole_passes(nests))
 
-    def resize(self, ways: _Ways, rows: Ints) -> None:
+    def resize(self, ways: Ways, rows: Ints) -> None:
         """Change a factor of one dimension in some walks, and fit the factors outside it."""
         if not len(self.looped):
             return
@@ -93,7 +94,7 @@ class _Walker:
         nests.temporal[rows, :, d], nests.spatial[rows, :, :, d] = temporal, spatial
         ways.last[rows, :, :, d] = last
 
-    def disturb(self, ways: _Ways) -> None:
+    def disturb(self, ways: Ways) -> None:
         """Change every mapping a little."""
         rng, nests = self.rng, ways.nests
         count, levels, dimensions = nests.temporal.shape
@@ -113,7 +114,7 @@ class _Walker:
             free = self.space.rules.keep[level, t] < 0
             nests.keep[kept, level, t] ^= free
 
-    def count_wrong(self, ways: _Ways) -> Ints:
+    def count_wrong(self, ways: Ways) -> Ints:
         """Count the rules that each mapping breaks; capacity is not looked at."""
         nests, rules, machine = ways.nests, self.space.rules, self.space.model.machine
         factors = np.concatenate((nests.temporal[:, :, None], nests.spatial), axis=2)
@@ -182,13 +183,13 @@ def search_imperfect(
     while not (done and incumbent.late) and (mappings is None or done < mappings):
         left = WAYS * STEPS if mappings is None else min(WAYS * STEPS, mappings - done)
         ways = min(WAYS, left)
-        walker = _Walker(space, np.random.default_rng((seed, round_)))
+        walker = Walker(space, np.random.default_rng((seed, round_)))
         _walk(walker, incumbent, ways, left // ways, threads)
         done, round_ = done + left // ways * ways, round_ + 1
         incumbent.share = done / mappings if mappings else 0.0
 
 
-def _walk(walker: _Walker, incumbent: Incumbent, ways: int, steps: int, threads: int) -> None:
+def _walk(walker: Walker, incumbent: Incumbent, ways: int, steps: int, threads: int) -> None:
     space = walker.space
     current, hot = walker.start(ways), np.full(ways, HOT)
     if incumbent.nests is not None:
@@ -196,7 +197,7 @@ def _walk(walker: _Walker, incumbent: Incumbent, ways: int, steps: int, threads:
         nests = select(incumbent.nests, best)
         last = whole_passes(nests) if incumbent.last is None else incumbent.last[best]
         near = np.arange(ways) < (ways + 1) // 2
-        current.take(near, _Ways(nests, last.copy()))
+        current.take(near, Ways(nests, last.copy()))
         hot[near] = WARM
     accepted, trial = np.full(ways, np.inf), current.copy()
     for step in range(steps):

@@ -8,8 +8,16 @@ What is charged for a tensor of W different elements into a level whose tile cov
 together: each element once, W words. Where the innermost loop outside the tile moves the tensor, everything
 is fetched again in each pass of the loops that do not, at least prod(bound / v) over their dimensions. With
 shorter last passes a share of the elements is spared the repetition, those in a last pass in which that
-innermost loop has one iteration: at most a third of them (a loop of two or more iterations in two or more
-passes), and at most half where a window slides.
+innermost loop has one iteration: at most a third of what an instance comes to (a loop of two or more
+iterations in two or more passes), and half where a window slides; of one instance alone, also no more than
+a tile.
+
+Instances may differ: some stop before others, and their tiles may stay where those of others move. All of
+this holds for each of them, with what it comes to itself in place of the bounds. Per operation, fetching
+again in each pass costs the same then, prod(1 / v), and an instance whose tile never moves comes to no more
+than that tile; so what is least for one of them bounds what all cost together. What a level hands out goes
+to no more instances at a time than there are, and of those that share it one at least takes as much as they
+do on average.
 """
 
 from __future__ import annotations
@@ -75,8 +83,7 @@ class Compulsory:
         tiles = [np.prod(1.0 + (low - 1) @ model.coefficient[t].T, axis=1) for t in tensors]
         self.tiles = np.array(tiles)
         passes = model.bounds / high
-        repeats = [np.prod(passes[:, model.irrelevant[t]], axis=1) for t in tensors]
-        self.moved = np.array([self._moved(t, repeats[t]) for t in tensors])
+        self.repeats = [np.prod(passes[:, model.irrelevant[t]], axis=1) for t in tensors]
         patterns = {tuple(model.irrelevant[:, d].tolist()): d for d in np.flatnonzero(model.bounds > 1)}
         self.classes = [np.array(pattern) for pattern in patterns]
         groups = [
@@ -84,6 +91,7 @@ class Compulsory:
             for pattern in patterns
         ]
         self.open = [(low[:, group] < model.bounds[group]).any(axis=1) for group in groups]
+        self.shares = [np.array([self._share(t, group, high) for t in tensors]) for group in groups]
 
     def _elements(self, t: int) -> float:
         """Return how many elements of a tensor are fetched for sure; 1 where one dimension moves ranks."""
@@ -93,13 +101,24 @@ class Compulsory:
         ones = np.ones_like(model.bounds)
         return float(once(lambda: distinct_positions(model.problem, t, model.bounds, ones)))
 
-    def _moved(self, t: int, repeats: Floats) -> Floats:
-        """Return the least words that all instances fetch when the innermost loop moves the tensor."""
-        kind = self.space.model.kind[t]
+    def _share(self, t: int, group: Ints, high: Ints) -> Floats:
+        """Return which part of a tensor a tile is at most, along a rank that some dimensions move."""
+        model = self.space.model
+        share = np.zeros(len(high))
+        for matrix in model.coefficient[t]:
+            if matrix[group].any():
+                whole = 1.0 + float((model.bounds - 1) @ matrix)
+                share = np.maximum(share, (1.0 + (high - 1) @ matrix) / whole)
+        return share
+
+    def _moved(self, t: int, group: int, instances: float) -> Floats:
+        """Return the least words that all instances fetch where a loop of a group moves it innermost."""
+        kind, repeats = self.space.model.kind[t], self.repeats[t]
         if kind == SKEWED:
             return np.ones_like(repeats)
-        share = 1.0 if self.whole else 2 / 3 if kind == SIMPLE else 1 / 2
-        return np.asarray(self.elements[t] * (1.0 + (repeats - 1.0) * share))
+        most = 0.0 if self.whole else 1 / 3 if kind == SIMPLE else 1 / 2
+        spared = np.minimum(most, self.shares[group][t]) if instances == 1 else most
+        return np.asarray(self.elements[t] * (1.0 + (repeats - 1.0) * (1.0 - spared)))
 
     def _sharing(self, t: int, outer: int, inner: int) -> float:
         """Return how many instances may share a tile between two levels, at most."""
@@ -138,22 +157,26 @@ class Compulsory:
         capacity = int(model.machine.capacity[level])
         held = (model.machine.scale[level, kept, None] * self.tiles[kept]).sum(axis=0)
         fits = held <= (math.inf if capacity == UNLIMITED else capacity * (1 + 1e-12))
-        once, moved = np.zeros(len(model.kind)), np.zeros_like(self.moved)
-        for t in np.flatnonzero(kept & (parents >= 0)).tolist():  # what begins here is not filled
-            fill = model.word[level, t, FILL]
-            for words, into in ((np.array([self.elements[t]]), once[t : t + 1]), (self.moved[t], moved[t])):
-                filled = self._unfinished(t, level, words) if model.output[t] else words
-                into[:] = filled * fill + self._serve(t, int(parents[t]), level, words)
+        filled = np.flatnonzero(kept & (parents >= 0)).tolist()  # what begins here is not filled
+
+        def charge(t: int, words: Floats) -> Floats:
+            into = self._unfinished(t, level, words) if model.output[t] else words
+            return into * model.word[level, t, FILL] + self._serve(t, int(parents[t]), level, words)
+
+        once = {t: float(charge(t, np.array([self.elements[t]]))[0]) for t in filled}
+        instances = float(math.prod(self.space.mesh[:level]))
         least = math.inf
-        closed = np.ones(self.moved.shape[1], np.bool_)
-        for irrelevant, is_open in zip(self.classes, self.open, strict=True):
+        closed = np.ones(self.tiles.shape[1], np.bool_)
+        for group, (irrelevant, is_open) in enumerate(zip(self.classes, self.open, strict=True)):
             cells = fits & is_open
             closed &= ~is_open
             if cells.any():
-                total = moved[kept & ~irrelevant].sum(axis=0) + once[kept & irrelevant].sum()
-                least = min(least, float(total[cells].min() if np.ndim(total) else total))
+                total = np.zeros(len(cells))
+                for t in filled:
+                    total += once[t] if irrelevant[t] else charge(t, self._moved(t, group, instances))
+                least = min(least, float(total[cells].min()))
         if (fits & closed).any() or not self.classes:
-            least = min(least, float(once[kept].sum()))
+            least = min(least, sum(once.values()))
         self._links[key] = least
         return least
 
