@@ -229,7 +229,9 @@ def _search_over(
     check_family(options, [*(["--plot"] if plot else []), *files.given("pareto")])
     own = FamilyFiles(files.out, files.machine, files.design, files.csv, files.json)
     check_outputs(own.outputs, (architecture, problem, options.constraints or "", options.over or ""))
-    line = _ProgressLine(options.seconds) if not quiet and sys.stderr.isatty() else None
+    line = None if quiet else _ProgressLine()
+    if line is not None:
+        line.limit = options.seconds
     given = {**options.shared(OverRequest), "architecture": architecture, "problem": problem}
     return search_family(given, sparse, own, line, quiet=quiet)
 

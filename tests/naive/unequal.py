@@ -242,7 +242,7 @@ class Nest:
         return len(words)
 
     def count(self, one: Instance, tensor: Tensor, child: int, drains: bool) -> dict[str, int]:
-        """Return the reads, fills and updates of one instance that keeps a tensor, and may read what it sends."""
+        """Return the reads, fills and updates of one instance, which may read what it sends up."""
         served, moved = self.served(one, tensor, child), self.transfers(one, tensor)
         new, fresh = (
             self.accumulated(one, tensor, within) if tensor.is_output else 0 for within in (child, one.level)
