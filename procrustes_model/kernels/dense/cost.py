@@ -233,24 +233,26 @@ def count_cycles(
             else:
                 steps = np.int64(max(1.0, round_up(taken)))
                 all_cycles[n, last] = steps
-        read = write = 0.0
+        first = 0
         for level in range(levels):
-            if level == 0 or machine.memory[level] != machine.memory[level - 1]:
-                read = write = 0.0
+            if level > 0 and machine.memory[level] != machine.memory[level - 1]:
+                first = level
+            read = write = 0.0
             for t in range(tensors):
-                scale = wide = scales[level, t]
-                if t == output:
-                    wide = machine.sums.scale[level]
-                    if not counts.complete[n, level, 1]:
-                        scale = wide
-                out = float(words[n, level, t, READ]) * wide
-                into = float(words[n, level, t, FILL]) * wide + float(words[n, level, t, UPDATE]) * scale
-                if expected:
-                    out += waiting[n, level, t, READ] * scale + metadata[n, level, t, READ]
-                    into += waiting[n, level, t, UPDATE] * scale
-                    into += metadata[n, level, t, FILL] + metadata[n, level, t, UPDATE]
-                read += out / steps
-                write += into / steps
+                for row in range(first, level + 1):  # of one memory; the tensor is kept at one of them
+                    scale = wide = scales[row, t]
+                    if t == output:
+                        wide = machine.sums.scale[row]
+                        if not counts.complete[n, row, 1]:
+                            scale = wide
+                    out = float(words[n, row, t, READ]) * wide
+                    into = float(words[n, row, t, FILL]) * wide + float(words[n, row, t, UPDATE]) * scale
+                    if expected:
+                        out += waiting[n, row, t, READ] * scale + metadata[n, row, t, READ]
+                        into += waiting[n, row, t, UPDATE] * scale
+                        into += metadata[n, row, t, FILL] + metadata[n, row, t, UPDATE]
+                    read += out / steps
+                    write += into / steps
             all_cycles[n, level], limit[n, level] = stretch(bandwidth, level, read, write, steps)
             if all_cycles[n, level] < 0:
                 status[n] = OVERFLOW
