@@ -195,7 +195,9 @@ def _in_phases(request: Asked, sparse: SparseOptions, quiet: bool) -> list[Asked
         Evaluator(machine, one, **given)  # what does not fit is said before anything is compiled
         made.append(replace(request, architecture=machine, problem=one, constraints=rules, **given))
     if not quiet:
-        announce_compiling("walk" if sparse.sparsity is None else "list_candidates")
+        walks = isinstance(request, SearchRequest) and request.method != "optimal"
+        dense = "walk" if walks else "find_path"
+        announce_compiling(dense if sparse.sparsity is None else "list_candidates")
     return made
 
 

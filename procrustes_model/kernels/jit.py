@@ -56,8 +56,9 @@ def _forget_literals(dispatcher: Any) -> None:
 
     Numba would compile a kernel once more for every number, and what it calls with that, too.
     """
-    from numba.core.types import unliteral
+    from numba.core import types
 
+    unliteral: Callable[[Any], Any] = types.unliteral
     resolve = dispatcher.get_call_template
 
     def resolve_by_kind(args: Any, named: Any) -> Any:

@@ -16,10 +16,11 @@ from procrustes_model.kernels.cache import cache_directory, name_folder
 class _ByContent(_CacheLocator):
     """Says where kernels of a module are kept: what the folder's name does not tell apart is the same."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], file: str) -> None:
         directory = cache_directory()
         assert directory is not None
         self._path = str(directory / name_folder(function.__module__))
+        self._py_file = file  # named where Numba warns of what cannot be kept
         self._line = function.__code__.co_firstlineno
 
     def get_cache_path(self) -> str:
@@ -33,8 +34,7 @@ class _ByContent(_CacheLocator):
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], file: str) -> _ByContent:
-        del file
-        return cls(function)
+        return cls(function, file)
 
 
 class _Kept(CompileResultCacheImpl):

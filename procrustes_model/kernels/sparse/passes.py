@@ -99,8 +99,8 @@ def _list_rows(
         listed *= side
         groups *= side // block
     start = np.zeros(groups + 1, np.int64)
-    for one in group:
-        start[one + 1] += 1
+    for row in range(len(group)):
+        start[group[row] + 1] += 1
     for one in range(groups):
         start[one + 1] += start[one]
     for row in range(len(group)):

@@ -153,8 +153,8 @@ def _pick_nonzeros(
         counts = np.empty(count_fibers(problem, tensor, problem.bounds // extent, ranks), np.uint16)
         count_boxes(problem, masks, tensor, extent, along, counts)
         tally = np.zeros(most + 1, np.int64)
-        for number in counts:
-            tally[number] += 1
+        for count in counts:
+            tally[count] += 1
         return _pick_tallied(tally, share)
     base, shift, offset, sign, corners = _list_all(problem, masks, tensor, extent, apart)
     found = np.empty(len(base), np.int64)
