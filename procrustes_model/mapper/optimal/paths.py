@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import FILL, OK, READ, UPDATE, Bools, Floats, Ints, NestArrays
+from procrustes_model.kernels.dense.sharing import distinct_positions
 from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED, SLACK
 from procrustes_model.kernels.search.goal import energy_limit
@@ -93,6 +94,7 @@ class Paths:
     space: Space = field(init=False)
     road: Road | None = field(init=False)
     inner: Ints = field(init=False)
+    elements: list[float] = field(init=False)
     _filling: dict[tuple[int, bytes, bytes], Floats] = field(default_factory=dict)
     _computing: dict[bytes, Floats] = field(default_factory=dict)
     _kept_moves: int = field(default=0, init=False)
@@ -138,6 +140,10 @@ class Paths:
             np.zeros(tensors),
         )
         describe_ways(model, self.road)
+        ones = np.ones_like(model.bounds)
+        self.elements = [
+            float(distinct_positions(model.problem, t, model.bounds, ones)) for t in range(tensors)
+        ]
         self.inner = np.cumsum(ways.spread[:, ::-1], axis=1)[:, ::-1]
 
     def _describe(self) -> Terrain:
@@ -289,16 +295,17 @@ class Paths:
         if key in self._filling:
             return self._filling[key]
         alone = math.prod(self.space.mesh[:level]) == 1
-        price, constant = np.zeros(len(kept)), 0.0
+        price, serve, share = np.zeros(len(kept)), np.zeros(len(kept)), np.ones(len(kept))
+        constant = 0.0
         for t in np.flatnonzero(kept).tolist():
             if model.rules.forgetful and model.kind[t] != SIMPLE:
                 continue  # in which it may keep nearly all
             p = int(road.parent[level, t])
             parent, child, shared = model.word[p, t], model.word[level, t], self._most_shared(t, p, level)
             if not model.output[t]:
-                price[t] = parent[READ] / shared + child[FILL]
+                price[t], serve[t], share[t] = child[FILL], parent[READ], shared
                 continue
-            price[t] = parent[UPDATE] / shared
+            serve[t], share[t] = parent[UPDATE], shared
             if model.machine.drains[level] and model.pack[level, t] == 1:
                 price[t] += child[READ]
             if alone:  # what is read and fetched, but for first accumulations
@@ -307,7 +314,7 @@ class Paths:
                 constant -= float(self.tables.floor.tile[t, -1]) * spared
         if len(self._filling) * len(road.fits[0]) > MOST_ENTRIES:
             self._filling.clear()
-        self._filling[key] = self._tabulate(level, kept, price, constant)
+        self._filling[key] = self._tabulate(level, kept, price, serve, share, constant)
         return self._filling[key]
 
     def _most_shared(self, t: int, parent: int, level: int) -> float:
@@ -320,15 +327,22 @@ class Paths:
             shared *= most
         return shared
 
-    def _tabulate(self, level: int, kept: Bools, price: Floats, constant: float) -> Floats:
-        """Return `_least_filling` from prices of the words that all instances fetch."""
+    def _tabulate(
+        self, level: int, kept: Bools, price: Floats, serve: Floats, share: Floats, constant: float
+    ) -> Floats:
+        """Return `_least_filling` from prices, by tensor, of words that all instances fetch or are served.
+
+        Each element is fetched, and served, once at least, by however many instances it is shared.
+        """
         model, floor, lattice = self.space.model, self.tables.floor, self.space.lattice
         best: Floats = np.full(len(lattice.indices), math.inf)
         for c, members in enumerate(self.space.orders.members):
             total = np.full(len(best), constant)
             for t in np.flatnonzero(kept).tolist():
                 words = floor.words[c, t]
-                total += price[t] * (words / floor.rest[t] if model.irrelevant[t, members[0]] else words)
+                words = words / floor.rest[t] if model.irrelevant[t, members[0]] else words
+                words = np.maximum(words, self.elements[t])
+                total += price[t] * words + serve[t] * np.maximum(words / share[t], self.elements[t])
             best[floor.open[c]] = np.minimum(best, total)[floor.open[c]]
         np.maximum(best, 0.0, out=best)
         best[~self.tables.fits(level, kept)] = math.inf
