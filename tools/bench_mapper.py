@@ -1,12 +1,16 @@
 """Searches beside what timeloop-mapper found: quality, proof, time, memory.
 
 Usage: python tools/bench_mapper.py [BASELINE.json] [--seconds S] [--sweep | --fronts [--only TEXT]]
+       python tools/bench_mapper.py --training NETWORK,... [--published] [--every N] [--seconds S]
 
 Without --sweep, the layers of the baseline (tests/data/mapper_baseline.json) are searched for the least EDP
 and the least energy, and printed beside the best mapping of the baseline. With --sweep, awkward layers and
 every different layer of ResNet-18 and ResNet-50 are searched, each in a process of its own, so that memory
 can be told. With --fronts, the front of energy against cycles of some layers is found beside a search for
-the least EDP and one for the least energy: processor time, one thread, and the ratio of the two.
+the least EDP and one for the least energy: processor time, one thread, and the ratio of the two. With
+--training, every different layer of networks is searched in all phases, sparse and dense, batch 64, dataflow
+KN, by this model's own rules or the published ones: processor time of one thread, how many are proven, and
+how many shortest paths left to partial mappings.
 A first search of a tiny layer compiles the kernels and is not counted.
 """
 
@@ -23,7 +27,13 @@ from typing import Any, Literal
 
 from procrustes_model.mapper.pareto import find_pareto_front
 from procrustes_model.mapper.search import search
+from procrustes_model.mapper.task import compile_kernels
+from procrustes_model.network.case import Case
+from procrustes_model.network.plan import make_plan
+from procrustes_model.network.request import RunRequest
+from procrustes_model.network.work import load_work, states_of
 from procrustes_model.processors import count_processors
+from procrustes_model.reproduction.study import load_study
 from procrustes_model.spec.load import load_architecture, load_network, load_problem
 from procrustes_model.spec.problem import Problem
 from procrustes_model.vocabulary import Phase
@@ -131,6 +141,59 @@ def _compare_fronts(seconds: float, only: str) -> None:
         )
 
 
+def list_training(networks: str, published: bool) -> Iterator[tuple[str, Case]]:
+    """Yield the searches of networks in training, with what each is of."""
+    designs = ("procrustes_2020", "dense_2020") if published else ("procrustes", "dense")
+    profiles = {subject.network: subject.density for subject in load_study().subjects}
+    for network in networks.split(","):
+        request = RunRequest(
+            MACHINES[0],
+            load_network(network),
+            batch=64,
+            dataflow="KN",
+            sparsity=designs[0],
+            baseline=designs[1],
+            profile=profiles.get(network),
+            as_published=published,
+        )
+        work = load_work(request)
+        plan, seen = make_plan(work, states_of(work)), set()
+        for entry in plan.entries:
+            if entry.key not in seen:
+                seen.add(entry.key)
+                yield f"{network}/{entry.layer} {entry.phase} {entry.design}", plan.cases[entry.key]
+
+
+def _train(networks: str, published: bool, every: int, seconds: float, only: str) -> None:
+    print(f"{'layer':66} {'J x cycles':>12} {'proof':>12} {'from':>6} {'seconds':>8} {'measured':>9}")
+    total, times, proven, labels = 0, 0.0, 0, 0
+    cases = [row for row in list_training(networks, published) if only in row[0]][::every]
+    for sparse in sorted({case.zeros is not None for _, case in cases}):
+        compile_kernels(sparse=sparse)
+    for name, case in cases:
+        begun = time.process_time()
+        found = search(
+            case.architecture,
+            case.problem,
+            case.constraints,
+            case.objective,
+            **({} if case.zeros is None else case.zeros.arguments()),
+            seconds=seconds,
+            threads=1,
+        )
+        spent, certificate = time.process_time() - begun, found.certificate
+        total, times, proven = total + 1, times + spent, proven + certificate.proven
+        labels += certificate.proof == "labels"
+        proof = "proven" if certificate.proven else f"gap {certificate.gap:.2%}"
+        print(
+            f"{name:66} {certificate.value * 1e-12:12.5g} {proof:>12} {certificate.proof:>6} {spent:8.2f}"
+            f" {certificate.measured:9,}",
+            flush=True,
+        )
+    print(f"{total} searches, {proven / total:.1%} proven, {times:.1f} s of processor time")
+    print(f"left to partial mappings: {labels / total:.1%}")
+
+
 def _compare(path: Path, seconds: float) -> None:
     print("EDP in J x cycles, energy in uJ; ratio: baseline / found, above 1 is better than the baseline")
     print(
@@ -173,7 +236,13 @@ def main() -> None:
     parser.add_argument("--sweep", action="store_true", help="awkward layers, ResNet-18 and ResNet-50")
     parser.add_argument("--fronts", action="store_true", help="fronts beside single searches")
     parser.add_argument("--only", default="", metavar="TEXT", help="layers of these whose name has TEXT")
+    parser.add_argument("--training", metavar="NETWORKS", help="searches of networks in training")
+    parser.add_argument("--published", action="store_true", help="by the published rules")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="one of N searches")
     given = parser.parse_args()
+    if given.training:
+        _train(given.training, given.published, given.every, given.seconds, given.only)
+        return
     begun = time.perf_counter()
     search("procrustes_16x16", _problem("tiny", dimensions=dict.fromkeys(NAMES, 2)))
     print(f"first search, kernels compiled or loaded: {time.perf_counter() - begun:.1f} s")
