@@ -233,14 +233,13 @@ def _drawings(result: NetworkResult) -> list[Drawing] | None:
     from procrustes_model.report.figures.network import draw_layer_imbalance, draw_layers, draw_phases
 
     found = [
-        *_roofline(result),
         drawing(draw_phases(result), "Energy by level, and cycles, in each phase"),
         drawing(draw_layers(result), "Energy and cycles of each layer, phases stacked"),
     ]
     uneven = draw_layer_imbalance(result)
     if uneven is not None:
         found.append(drawing(uneven, "Work of the slowest processing element over the mean, by layer"))
-    return found
+    return [*found, *_roofline(result)]
 
 
 def _roofline(result: NetworkResult) -> list[Drawing]:

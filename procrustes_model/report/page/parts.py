@@ -121,17 +121,19 @@ class Nest:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure as SVG, and what it shows."""
+    """A figure as SVG, what it shows, and whether it takes the whole width."""
 
     svg: Markup
     caption: str
+    wide: bool = False
 
 
 def drawing(figure: Figure, caption: str) -> Drawing:
     """Return a figure as SVG that can stand inside a page."""
     from markupsafe import Markup
 
-    from procrustes_model.report.figures.style import figure_bytes
+    from procrustes_model.report.figures.style import COLUMN_INCHES, figure_bytes
 
     text = figure_bytes(figure, ".svg").decode("utf-8")
-    return Drawing(Markup(text[text.index("<svg") :]), caption)  # noqa: S704 - matplotlib escapes names
+    svg = Markup(text[text.index("<svg") :])  # noqa: S704 - matplotlib escapes names
+    return Drawing(svg, caption, figure.get_size_inches()[0] > COLUMN_INCHES * 1.5)
