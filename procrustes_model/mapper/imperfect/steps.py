@@ -97,7 +97,7 @@ def find_fewest_steps(space: Space) -> Fewest:
     after = [math.prod(size for *_, size in axes[i:]) * units for i in range(len(axes) + 1)]
 
     def bound_of(left: Ints, axis: int) -> int:
-        return max(1, math.ceil(math.prod(left.tolist()) / after[axis] * (1 - 1e-12)))
+        return int(max(1, math.ceil(math.prod(left.tolist()) / after[axis] * (1 - 1e-12))))
 
     queue: list[tuple[int, int, tuple[int, ...], tuple[int, ...]]] = []
     heapq.heappush(queue, (bound_of(bounds, 0), 0, tuple(bounds.tolist()), ()))

@@ -90,7 +90,7 @@ class Compulsory:
             for pattern in patterns
         ]
         self.open = [(low[:, group] < model.bounds[group]).any(axis=1) for group in groups]
-        self.shares = [np.array([self._share(t, group, high) for t in tensors]) for group in groups]
+        self.shares = [np.array([self._share(t, np.array(group), high) for t in tensors]) for group in groups]
 
     def _elements(self, t: int) -> float:
         """Return how many elements of a tensor are fetched for sure; 1 where one dimension moves ranks."""
@@ -159,7 +159,9 @@ class Compulsory:
 
         def charge(t: int, words: Floats) -> Floats:
             into = self._unfinished(t, level, words) if model.output[t] else words
-            return into * model.word[level, t, FILL] + self._serve(t, int(parents[t]), level, words)
+            return np.asarray(
+                into * model.word[level, t, FILL] + self._serve(t, int(parents[t]), level, words)
+            )
 
         once = {t: float(charge(t, np.array([self.elements[t]]))[0]) for t in filled}
         instances = float(math.prod(self.space.mesh[:level]))
