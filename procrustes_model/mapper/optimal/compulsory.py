@@ -165,6 +165,8 @@ class Compulsory:
 
         once = {t: float(charge(t, np.array([self.elements[t]]))[0]) for t in filled}
         instances = float(math.prod(self.space.mesh[:level]))
+        alone = instances == 1 and not self.whole
+        moved: dict[tuple[int, int], Floats] = {}
         least = math.inf
         closed = np.ones(self.tiles.shape[1], np.bool_)
         for group, (irrelevant, is_open) in enumerate(zip(self.classes, self.open, strict=True)):
@@ -173,7 +175,10 @@ class Compulsory:
             if cells.any():
                 total = np.zeros(len(cells))
                 for t in filled:
-                    total += once[t] if irrelevant[t] else charge(t, self._moved(t, group, instances))
+                    key = (t, group if alone else 0)
+                    if not irrelevant[t] and key not in moved:
+                        moved[key] = charge(t, self._moved(t, group, instances))
+                    total += once[t] if irrelevant[t] else moved[key]
                 least = min(least, float(total[cells].min()))
         if (fits & closed).any() or not self.classes:
             least = min(least, sum(once.values()))
