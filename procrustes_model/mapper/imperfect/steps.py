@@ -105,7 +105,7 @@ def find_fewest_steps(space: Space) -> Fewest:
     while True:
         bound, minus, left, path = heapq.heappop(queue)
         axis = -minus
-        if axis == len(axes) or len(seen) == MOST_STATES:
+        if axis == len(axes) or len(seen) == MOST_STATES or space.deadline.late:
             return _finish(bound, np.array(left), path, axes, np.ones((levels, 2, dimensions), np.int64))
         if (axis, left) in seen:
             continue
