@@ -18,7 +18,7 @@ STAGES: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("search",), ("sparse",)),
     (
         ("masks", "joint", "sparse_search", "sparse_exhaustive"),
-        ("labels", "imperfect", "imperfect_search", "random", "exhaustive", "listed", "rules"),
+        ("labels", "imperfect", "unequal", "imperfect_search", "random", "exhaustive", "listed", "rules"),
     ),
 )
 """Parts that a process compiles, by the processes of a stage; what parts share, an earlier stage compiles."""
@@ -62,6 +62,7 @@ def _parts() -> dict[str, Callable[[], object]]:
 
     from procrustes_model import (
         evaluate,
+        evaluate_batch,
         load_architecture,
         load_mapping,
         load_problem,
@@ -70,6 +71,7 @@ def _parts() -> dict[str, Callable[[], object]]:
     )
     from procrustes_model.kernels.jit import always_compiled
     from procrustes_model.mapper.task import compile_labels
+    from procrustes_model.model.lower import lower_last_passes, lower_mapping
     from tests.mapper.test_methods import DESIGN, MACHINE, MATMUL
 
     always_compiled()
@@ -79,6 +81,8 @@ def _parts() -> dict[str, Callable[[], object]]:
     uneven = load_problem({"problem": MATMUL["problem"] | {"dimensions": {"M": 3, "K": 1, "N": 1}}})
     shorter = [{"level": "Far", "temporal": "M=2"}, {"level": "Near", "temporal": "M=2/1"}]
     shorter_last = load_mapping({"mapping": {"levels": [*shorter, {"level": "Register"}]}}, machine, uneven)
+    nests = lower_mapping(uneven, shorter_last)
+    nests.spatial[0, 0, 0, 0] = 2  # what is short lies inside
     design = load_sparsity(DESIGN)
     mask = {"A": np.eye(2, dtype=np.bool_)}
     listed, rules = load_sparsity(LISTED), load_sparsity(RULES)
@@ -87,6 +91,9 @@ def _parts() -> dict[str, Callable[[], object]]:
     return {
         "dense": lambda: evaluate(machine, problem, whole, check_capacity=False),
         "imperfect": lambda: evaluate(machine, uneven, shorter_last, check_capacity=False),
+        "unequal": lambda: evaluate_batch(
+            machine, uneven, *nests, last=lower_last_passes(uneven, shorter_last)
+        ),
         "sparse": lambda: evaluate(machine, problem, whole, sparsity=design, check_capacity=False),
         "masks": lambda: evaluate(machine, problem, whole, sparsity=design, masks=mask, check_capacity=False),
         "search": lambda: search(machine, problem, threads=1),

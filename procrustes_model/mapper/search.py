@@ -9,7 +9,7 @@ from dataclasses import replace
 from procrustes_model.errors import SpecError
 from procrustes_model.kernels.sparse.arrays import ChoiceArrays
 from procrustes_model.mapper.exhaustive import search_exhaustive
-from procrustes_model.mapper.imperfect.search import search_imperfect_space
+from procrustes_model.mapper.imperfect.search import compile_unequal, search_imperfect_space
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.nothing import explain
 from procrustes_model.mapper.optimal.search import Optimal
@@ -149,6 +149,8 @@ def briefly(method: Method, imperfect: bool) -> Run:
     def search_briefly(space: Space, incumbent: Incumbent) -> None:
         machine, problem = space.architecture, space.problem
         asked = SearchRequest(machine, problem, method=method, imperfect=imperfect, mappings=budget)
+        if imperfect:
+            compile_unequal(space)
         run(space, incumbent, asked, 1)
 
     return search_briefly

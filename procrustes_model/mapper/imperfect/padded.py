@@ -13,7 +13,7 @@ import numpy as np
 
 from procrustes_model.errors import SpecError
 from procrustes_model.kernels.dense.arrays import Ints, NestArrays
-from procrustes_model.mapper.deadline import Deadline
+from procrustes_model.mapper.deadline import Deadline, OutOfTime
 from procrustes_model.mapper.imperfect.space import offer_batch
 from procrustes_model.mapper.imperfect.steps import Fewest
 from procrustes_model.mapper.imperfect.walk import Walker, Ways, fit_splits
@@ -103,7 +103,7 @@ def offer_padded(space: Space, incumbent: Incumbent, fewest: Fewest, threads: in
             deadline = Deadline(None, deadline.clock, EFFORT)
         dimensions = dict(zip(space.problem.dimensions, bounds, strict=True))
         problem = space.problem.model_copy(update={"dimensions": dimensions})
-        with suppress(SpecError):  # too large for a proof, or no mapping is valid there
+        with suppress(SpecError, OutOfTime):  # too large for a proof, or nothing valid is found there
             larger = Space(space.architecture, problem, space.constraints, deadline=deadline)
             best = Incumbent(incumbent.objective, deadline, None, larger.power)
             Optimal(larger, best, threads, before_labels=compile_labels).run(seed)

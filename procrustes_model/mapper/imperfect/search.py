@@ -10,7 +10,7 @@ from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.imperfect.padded import offer_padded
 from procrustes_model.mapper.imperfect.space import imperfect_size, search_imperfect_exhaustive
 from procrustes_model.mapper.imperfect.steps import Fewest, find_fewest_steps
-from procrustes_model.mapper.imperfect.walk import STEPS, WAYS, search_imperfect
+from procrustes_model.mapper.imperfect.walk import STEPS, WAYS, search_imperfect, whole_passes
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory
 from procrustes_model.mapper.optimal.search import Optimal
@@ -37,6 +37,14 @@ def bound_imperfect(space: Space, incumbent: Incumbent, fewest: Fewest | None = 
         if incumbent.objective.energy_power:
             energy = Compulsory(space).least()
     return incumbent.score_bound(energy, steps)
+
+
+def compile_unequal(space: Space) -> None:
+    """Compile what counts instances that differ, which a short walk may never meet."""
+    nests = space.nests(1)
+    last = whole_passes(nests)
+    nests.spatial[:, 0, 0] = 2
+    space.evaluator.evaluate(*nests, last=last, accesses=False)
 
 
 def search_imperfect_space(

@@ -97,7 +97,7 @@ def find_fewest_steps(space: Space) -> Fewest:
     after = [math.prod(size for *_, size in axes[i:]) * units for i in range(len(axes) + 1)]
 
     def bound_of(left: Ints, axis: int) -> int:
-        return max(1, math.ceil(math.prod(left.tolist()) / after[axis] * (1 - 1e-12)))
+        return int(max(1, math.ceil(math.prod(left.tolist()) / after[axis] * (1 - 1e-12))))
 
     queue: list[tuple[int, int, tuple[int, ...], tuple[int, ...]]] = []
     heapq.heappush(queue, (bound_of(bounds, 0), 0, tuple(bounds.tolist()), ()))
@@ -105,7 +105,7 @@ def find_fewest_steps(space: Space) -> Fewest:
     while True:
         bound, minus, left, path = heapq.heappop(queue)
         axis = -minus
-        if axis == len(axes) or len(seen) == MOST_STATES:
+        if axis == len(axes) or len(seen) == MOST_STATES or space.deadline.late:
             return _finish(bound, np.array(left), path, axes, np.ones((levels, 2, dimensions), np.int64))
         if (axis, left) in seen:
             continue

@@ -91,7 +91,7 @@ class Compulsory:
             for pattern in patterns
         ]
         self.open = [(low[:, group] < model.bounds[group]).any(axis=1) for group in groups]
-        self.shares = [np.array([self._share(t, group, high) for t in tensors]) for group in groups]
+        self.shares = [np.array([self._share(t, np.array(group), high) for t in tensors]) for group in groups]
 
     def _elements(self, t: int) -> float:
         """Return how many elements of a tensor are fetched for sure; 1 where one dimension moves ranks."""
@@ -161,10 +161,14 @@ class Compulsory:
 
         def charge(t: int, words: Floats) -> Floats:
             into = self._unfinished(t, level, words) if model.output[t] else words
-            return into * model.word[level, t, FILL] + self._serve(t, int(parents[t]), level, words)
+            return np.asarray(
+                into * model.word[level, t, FILL] + self._serve(t, int(parents[t]), level, words)
+            )
 
         once = {t: float(charge(t, np.array([self.elements[t]]))[0]) for t in filled}
         instances = float(math.prod(self.space.mesh[:level]))
+        alone = instances == 1 and not self.whole
+        moved: dict[tuple[int, int], Floats] = {}
         least = math.inf
         closed = np.ones(self.tiles.shape[1], np.bool_)
         for group, (irrelevant, is_open) in enumerate(zip(self.classes, self.open, strict=True)):
@@ -173,7 +177,10 @@ class Compulsory:
             if cells.any():
                 total = np.zeros(len(cells))
                 for t in filled:
-                    total += once[t] if irrelevant[t] else charge(t, self._moved(t, group, instances))
+                    key = (t, group if alone else 0)
+                    if not irrelevant[t] and key not in moved:
+                        moved[key] = charge(t, self._moved(t, group, instances))
+                    total += once[t] if irrelevant[t] else moved[key]
                 least = min(least, float(total[cells].min()))
         if (fits & closed).any() or not self.classes:
             least = min(least, sum(once.values()))
