@@ -177,10 +177,10 @@ class Compulsory:
             if cells.any():
                 total = np.zeros(len(cells))
                 for t in filled:
-                    key = (t, group if alone else 0)
-                    if not irrelevant[t] and key not in moved:
-                        moved[key] = charge(t, self._moved(t, group, instances))
-                    total += once[t] if irrelevant[t] else moved[key]
+                    place = (t, group if alone else 0)
+                    if not irrelevant[t] and place not in moved:
+                        moved[place] = charge(t, self._moved(t, group, instances))
+                    total += once[t] if irrelevant[t] else moved[place]
                 least = min(least, float(total[cells].min()))
         if (fits & closed).any() or not self.classes:
             least = min(least, sum(once.values()))
