@@ -20,7 +20,7 @@ from tests.amount import amount, first_quick
 from tests.mapper.cases import SHAPES, find
 from tests.naive.nests import list_nests
 
-CASES, LARGEST = 60, amount(40_000, 4_000)
+CASES, LARGEST = 40, amount(30_000, 4_000)
 
 
 def _case(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -55,7 +55,7 @@ def test_a_read_for_every_sum_that_is_sent_up() -> None:
     assert drained.energy_pj - plain.energy_pj == 24 * 3.0 + 24 * 2.0
 
 
-@settings(max_examples=amount(120, 40))
+@settings(max_examples=amount(50, 40))
 @given(cases(), st.lists(st.booleans(), min_size=4, max_size=4))
 def test_counts_equal_the_naive_twin(case: tuple[Spec, Spec, Spec], drains: list[bool]) -> None:
     content = copy.deepcopy(case[0])

@@ -59,7 +59,7 @@ UNEVEN = _split(
 )
 
 
-@settings(max_examples=amount(200, 60))
+@settings(max_examples=amount(80, 60))
 @given(uneven_cases())
 def test_counts_energy_and_cycles_equal_the_naive_twin(case: tuple[Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
@@ -70,7 +70,7 @@ def test_counts_energy_and_cycles_equal_the_naive_twin(case: tuple[Spec, Spec, S
     assert again == mapping
 
 
-@settings(max_examples=amount(40, 15))
+@settings(max_examples=amount(20, 15))
 @given(uneven_cases(60))
 def test_explained_as_it_is_counted(case: tuple[Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
