@@ -37,6 +37,10 @@ class DesignOnLanes:
         self._shape = None if sparse else shape_of(design.problem, design.machine, design.rules)
         self._made: tuple[LaneCode, Floats] | None = None
 
+    def __reduce__(self) -> tuple[type[DesignOnLanes], tuple[Design]]:
+        """Be sent to other processes without code, which is made there anew."""
+        return DesignOnLanes, (self._design,)
+
     def code(self, mappings: int) -> tuple[LaneCode, Floats] | None:
         """Return code and the numbers that it takes, for so many mappings more; None: not worth it."""
         if self._made is not None or self._shape is None:
