@@ -1,6 +1,6 @@
 """Searches beside what timeloop-mapper found: quality, proof, time, memory.
 
-Usage: python tools/bench_mapper.py [BASELINE.json] [--seconds S] [--sweep | --fronts [--only TEXT]]
+Usage: python tools/bench_mapper.py [BASELINE.json] [--seconds S] [--sweep|--fronts|--networks] [--only TEXT]
        python tools/bench_mapper.py --training NETWORK,... [--published] [--every N] [--seconds S]
 
 Without --sweep, the layers of the baseline (tests/data/mapper_baseline.json) are searched for the least EDP
@@ -8,6 +8,8 @@ and the least energy, and printed beside the best mapping of the baseline. With 
 every different layer of ResNet-18 and ResNet-50 are searched, each in a process of its own, so that memory
 can be told. With --fronts, the front of energy against cycles of some layers is found beside a search for
 the least EDP and one for the least energy: processor time, one thread, and the ratio of the two. With
+--networks, every different layer of some networks is searched for the least EDP, at batch 64, forward, on
+procrustes_16x16: processor time, one thread. With
 --training, every different layer of networks is searched in all phases, sparse and dense, batch 64, dataflow
 KN, by this model's own rules or the published ones: processor time of one thread, how many are proven, and
 how many shortest paths left to partial mappings.
@@ -52,6 +54,7 @@ CONVOLUTIONS = {
     "conv3x3_53x53_61_67_n1": (3, 3, 53, 53, 61, 67, 1),
 }
 OBJECTIVES: tuple[Literal["edp", "energy"], ...] = ("edp", "energy")
+NETWORKS = ("resnet50", "mobilenet_v2", "vgg16", "gpt2_small_block")
 MACHINES = ("procrustes_16x16", "eyeriss_like")
 
 
@@ -194,6 +197,27 @@ def _train(networks: str, published: bool, every: int, seconds: float, only: str
     print(f"left to partial mappings: {labels / total:.1%}")
 
 
+def _search_networks(seconds: float, only: str) -> None:
+    for network in NETWORKS:
+        spent, slow, unproven = [], [], 0
+        for layer in load_network(network).distinct:
+            problem = training_problem(layer, Phase.FORWARD, batch=64, network=network)
+            if only not in problem.name:
+                continue
+            begun = time.process_time()
+            found = search(MACHINES[0], problem, seconds=seconds, threads=1)
+            spent.append(time.process_time() - begun)
+            unproven += not found.certificate.proven
+            if spent[-1] > 1:
+                slow.append(f"{layer.name} {spent[-1]:.2f} s")
+        if spent:
+            print(
+                f"{network:18} {len(spent)} layers in {sum(spent):.1f} s, longest {max(spent):.2f} s,"
+                f" {unproven} unproven; above 1 s: {', '.join(slow) or 'none'}",
+                flush=True,
+            )
+
+
 def _compare(path: Path, seconds: float) -> None:
     print("EDP in J x cycles, energy in uJ; ratio: baseline / found, above 1 is better than the baseline")
     print(
@@ -235,6 +259,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="time limit of each search")
     parser.add_argument("--sweep", action="store_true", help="awkward layers, ResNet-18 and ResNet-50")
     parser.add_argument("--fronts", action="store_true", help="fronts beside single searches")
+    parser.add_argument("--networks", action="store_true", help="every layer of some networks")
     parser.add_argument("--only", default="", metavar="TEXT", help="layers of these whose name has TEXT")
     parser.add_argument("--training", metavar="NETWORKS", help="searches of networks in training")
     parser.add_argument("--published", action="store_true", help="by the published rules")
@@ -247,6 +272,9 @@ def main() -> None:
     search("procrustes_16x16", _problem("tiny", dimensions=dict.fromkeys(NAMES, 2)))
     print(f"first search, kernels compiled or loaded: {time.perf_counter() - begun:.1f} s")
     print(f"{count_processors()} processors")
+    if given.networks:
+        _search_networks(given.seconds, given.only)
+        return
     if given.fronts:
         _compare_fronts(given.seconds, given.only)
         return

@@ -335,17 +335,18 @@ class Paths:
         Each element is fetched, and served, once at least, by however many instances it is shared.
         """
         model, floor, lattice = self.space.model, self.tables.floor, self.space.lattice
-        best: Floats = np.full(len(lattice.indices), math.inf)
+        points = np.flatnonzero(self.tables.fits(level, kept))
+        least: Floats = np.full(len(points), math.inf)
         for c, members in enumerate(self.space.orders.members):
-            total = np.full(len(best), constant)
+            total = np.full(len(points), constant)
             for t in np.flatnonzero(kept).tolist():
-                words = floor.words[c, t]
-                words = words / floor.rest[t] if model.irrelevant[t, members[0]] else words
+                words = floor.words[c, t, points]
+                words = words / floor.rest[t, points] if model.irrelevant[t, members[0]] else words
                 words = np.maximum(words, self.elements[t])
                 total += price[t] * words + serve[t] * np.maximum(words / share[t], self.elements[t])
-            best[floor.open[c]] = np.minimum(best, total)[floor.open[c]]
-        np.maximum(best, 0.0, out=best)
-        best[~self.tables.fits(level, kept)] = math.inf
+            np.minimum(least, total, out=least, where=floor.open[c, points])
+        best: Floats = np.full(len(lattice.indices), math.inf)
+        best[points] = np.maximum(least, 0.0)
         least_outside(best, lattice)
         return best
 
