@@ -90,7 +90,7 @@ def _parts() -> dict[str, Callable[[], object]]:
         "sparse": lambda: evaluate(machine, problem, whole, sparsity=design, check_capacity=False),
         "masks": lambda: evaluate(machine, problem, whole, sparsity=design, masks=mask, check_capacity=False),
         "search": lambda: search(machine, problem, threads=1),
-        "labels": compile_labels,
+        "labels": lambda: (compile_labels(), compile_labels(True)),
         "sparse_search": lambda: search(machine, problem, sparsity=design, threads=1),
         "imperfect_search": lambda: search(machine, uneven, imperfect=True, **few),
         "random": lambda: search(machine, problem, method="random", **few),

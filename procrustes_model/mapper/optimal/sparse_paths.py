@@ -159,7 +159,7 @@ class SparsePaths(Paths):
         if goal.energy_power == 0 or not math.isfinite(goal.value):
             return limit
         equal = (goal.value / raised(steps, goal.cycles_power)) ** (1 / goal.energy_power)
-        return min(limit, equal * (1 - SLACK / goal.energy_power) - goal.power * steps)
+        return float(min(limit, equal * (1 - SLACK / goal.energy_power) - goal.power * steps))
 
     def _lay(self, keep: Bools) -> tuple[Road, Floats]:
         key = keep.tobytes()
@@ -308,7 +308,7 @@ class SparsePaths(Paths):
             position = np.zeros(2, np.int64)
             while position[0] < len(part):
                 if incumbent.late:
-                    return min(open_bound, part[int(position[0])][0])
+                    return float(min(open_bound, part[int(position[0])][0]))
                 goal = incumbent.goal
                 limit = np.array([self._limit(goal, row[2]) for row in part])
                 written = list_near(
