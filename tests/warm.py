@@ -88,6 +88,11 @@ def _parts() -> dict[str, Callable[[], object]]:
     listed, rules = load_sparsity(LISTED), load_sparsity(RULES)
     both, jointly = mask | {"B": np.eye(2, dtype=np.bool_)}, load_sparsity(JOINTLY)
     few = {"mappings": 16, "threads": 1}
+
+    def grow_labels() -> None:
+        for sparse in (False, True):
+            compile_labels(sparse)
+
     return {
         "dense": lambda: evaluate(machine, problem, whole, check_capacity=False),
         "imperfect": lambda: evaluate(machine, uneven, shorter_last, check_capacity=False),
@@ -97,7 +102,7 @@ def _parts() -> dict[str, Callable[[], object]]:
         "sparse": lambda: evaluate(machine, problem, whole, sparsity=design, check_capacity=False),
         "masks": lambda: evaluate(machine, problem, whole, sparsity=design, masks=mask, check_capacity=False),
         "search": lambda: search(machine, problem, threads=1),
-        "labels": compile_labels,
+        "labels": grow_labels,
         "sparse_search": lambda: search(machine, problem, sparsity=design, threads=1),
         "imperfect_search": lambda: search(machine, uneven, imperfect=True, **few),
         "random": lambda: search(machine, problem, method="random", **few),

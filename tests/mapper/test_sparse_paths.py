@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from procrustes_model import Rules, load_architecture, load_problem, load_sparsity, search
+from procrustes_model import Rules, SpecError, load_architecture, load_problem, load_sparsity, search
 from procrustes_model.kernels.search.near import price_nest
 from procrustes_model.kernels.search.path import find_path
 from procrustes_model.mapper.constraints import load_constraints
@@ -23,7 +23,9 @@ from procrustes_model.mapper.space import Space
 from procrustes_model.model.sparse.lower import lower_sparsity
 from procrustes_model.objective import parse_objective
 from tests.amount import amount
+from tests.mapper import test_sparse_search
 from tests.mapper.cases import SHAPES, count_combinations
+from tests.mapper.sparse_cases import make_design
 from tests.mapper.test_paths import make_machine
 from tests.mapper.test_sparse_search import case, random_nests, small_case
 from tests.naive.nests import least_energies
@@ -142,6 +144,30 @@ def test_layers_of_the_publication_are_proven(design: str, objective: str) -> No
     problem = load_problem({"problem": {"name": "layer", "shape": "conv", "dimensions": bounds}})
     found = search("procrustes_16x16", problem, "dataflow_kn", objective, sparsity=design, threads=1)
     assert found.certificate.proven and found.certificate.proof == "paths"
+
+
+def test_where_tiles_spill_bounds_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spilling(rng: random.Random, problem: dict[str, Any], levels: list[str]) -> dict[str, Any]:
+        design = make_design(rng, problem, levels)
+        design["sparsity"]["capacity"] = {"size": rng.choice(["average", "maximum"]), "overflow": "spill"}
+        return design
+
+    monkeypatch.setattr(test_sparse_search, "make_design", spilling)
+    compared = proven = 0
+    for seed in range(amount(40, 8)):
+        given = small_case(seed, amount(4_000, 150))
+        if not given:
+            continue
+        *specs, sparsity = given
+        request: Any = {"sparsity": sparsity, "threads": 1}
+        try:
+            best = search(*specs, "edp", method="exhaustive", **request).certificate
+        except SpecError:
+            continue
+        found = search(*specs, "edp", **request).certificate
+        assert found.lower_bound <= best.value * (1 + 1e-9) <= found.value * (1 + 2e-9), seed
+        compared, proven = compared + 1, proven + found.proven
+    assert proven >= 0.5 * compared
 
 
 def test_what_paths_have_not_looked_at_keeps_its_bound() -> None:

@@ -37,8 +37,8 @@ EDGES = 1_000_000
 MOST_ROWS, ALL_ROWS = 100_000, 400_000
 """Choices of boundaries that are listed, of one way to spread and of all."""
 
-FIRST_ROWS = 32
-"""Choices of boundaries that are measured first: what they find excludes others."""
+FIRST_ROWS, LARGEST_ROWS = 32, 2048
+"""Choices of boundaries that are measured at a time: what the first ones find excludes others."""
 
 NO_WAY = -1
 """In place of a way: all that have not been looked at."""
@@ -76,7 +76,7 @@ class _Row:
 
 
 class _CrowdedError(Exception):
-    """Raised where too much is near the shortest path."""
+    """Raised where too much is near the shortest path, or the time is out."""
 
 
 @dataclass
@@ -159,7 +159,7 @@ class SparsePaths(Paths):
         if goal.energy_power == 0 or not math.isfinite(goal.value):
             return limit
         equal = (goal.value / raised(steps, goal.cycles_power)) ** (1 / goal.energy_power)
-        return min(limit, equal * (1 - SLACK / goal.energy_power) - goal.power * steps)
+        return float(min(limit, equal * (1 - SLACK / goal.energy_power) - goal.power * steps))
 
     def _lay(self, keep: Bools) -> tuple[Road, Floats]:
         key = keep.tobytes()
@@ -237,6 +237,8 @@ class SparsePaths(Paths):
         if levels == 1:
             return [_Row((last,), float(togo[0] + start.spent[0]), start.steps)]
         while trunks:
+            if self.incumbent.late:
+                raise _CrowdedError
             trunk = trunks.pop()
             for found, energy in self._branch(road, way, trunk, togo):
                 if len(found.points) < levels - 1:
@@ -306,7 +308,7 @@ class SparsePaths(Paths):
             position = np.zeros(2, np.int64)
             while position[0] < len(part):
                 if incumbent.late:
-                    return min(open_bound, part[int(position[0])][0])
+                    return float(min(open_bound, part[int(position[0])][0]))
                 goal = incumbent.goal
                 limit = np.array([self._limit(goal, row[2]) for row in part])
                 written = list_near(
@@ -326,7 +328,7 @@ class SparsePaths(Paths):
                     self._measure_nests(variants, select(self._room, slice(written)))
                     if variants.left_out:
                         open_bound = min(open_bound, part[0][0])
-            first, size = first + size, 4 * size
+            first, size = first + size, min(4 * size, LARGEST_ROWS)
         return open_bound
 
     def _measure_nests(self, variants: Variants, nests: NestArrays) -> None:
