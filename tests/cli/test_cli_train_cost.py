@@ -74,7 +74,7 @@ def test_computations_alone(run: Run, tmp_path: Path) -> None:
         (("--schedule", "none.yaml"), "'none.yaml' is neither a file nor a schedule that ships"),
         ((), "Missing option '--schedule'"),
         (("--schedule", "net.yaml"), "net.yaml:1:1: this describes a network, not a schedule"),
-        (("--schedule", "wrong.yaml"), "wrong.yaml: part 2: tiny has no layer 'd'; choose from a, b"),
+        (("--schedule", "wrong.yaml"), "wrong.yaml:5:76: part 2: tiny has no layer 'd'; choose from a, b"),
         (("--schedule", "run.yaml", "--iterations", "5"), "a schedule file says its own"),
         (("--schedule", "run.yaml", "--sparsity", "procrustez"), "did you mean 'procrustes'?"),
         (("--schedule", "run.yaml", "--csv", "run.yaml"), "--csv would overwrite run.yaml"),

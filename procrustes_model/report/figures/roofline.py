@@ -39,7 +39,7 @@ _MOST_NAMED = 24
 """Layers of a figure that have numbers, at most."""
 _NEAR = 0.06
 """Part of an axis within which points share a label."""
-_PANEL = (200.0, 120.0)
+_PANEL = (170.0, 100.0)
 """Width and height of a panel in points, at least."""
 _BESIDE = ((1, -1), (1, 1), (-1, -1), (-1, 1), (1, -9), (1, 9), (-1, -9), (-1, 9))
 """Where a label may stand: to the right or the left of its point, and how many points above or below it."""
@@ -267,6 +267,8 @@ def _number(axis: Any, port: Port, works: Iterable[Work], numbers: Mapping[str, 
             places += near
         near[0][1].append(numbers[work.name])
     taken = [(x * _PANEL[0] - 2, y * _PANEL[1] - 2, 4.0, 4.0) for (x, y), _ in places]
+    roof = math.log(max(axis.lines[0].get_ydata()) / limits[1][0]) / spans[1]
+    taken.append((0.55 * _PANEL[0], roof * _PANEL[1], 0.45 * _PANEL[0], 1.5 * SMALL))  # what stands on it
     for (x, y), found in places:
         text = _ranges(found)
         size = (0.58 * SMALL * len(text), 1.1 * SMALL)
