@@ -175,10 +175,10 @@ class Compulsory:
             if cells.any():
                 total = np.zeros(len(cells))
                 for t in filled:
-                    key = (t, group if alone else 0)
-                    if not irrelevant[t] and key not in moved:
-                        moved[key] = charge(t, self._moved(t, group, instances))
-                    total += once[t] if irrelevant[t] else moved[key]
+                    which = (t, group if alone else 0)
+                    if not irrelevant[t] and which not in moved:
+                        moved[which] = charge(t, self._moved(t, group, instances))
+                    total += once[t] if irrelevant[t] else moved[which]
                 least = min(least, float(total[cells].min()))
         if (fits & closed).any() or not self.classes:
             least = min(least, sum(once.values()))
