@@ -177,10 +177,10 @@ class Compulsory:
             if cells.any():
                 total = np.zeros(len(cells))
                 for t in filled:
-                    place = (t, group if alone else 0)
-                    if not irrelevant[t] and place not in moved:
-                        moved[place] = charge(t, self._moved(t, group, instances))
-                    total += once[t] if irrelevant[t] else moved[place]
+                    which = (t, group if alone else 0)
+                    if not irrelevant[t] and which not in moved:
+                        moved[which] = charge(t, self._moved(t, group, instances))
+                    total += once[t] if irrelevant[t] else moved[which]
                 least = min(least, float(total[cells].min()))
         if (fits & closed).any() or not self.classes:
             least = min(least, sum(once.values()))
