@@ -34,7 +34,7 @@ def add_leakage(machine: Machine, mapping: dict[str, Any] | None) -> None:
 def _spread(level: dict[str, Any]) -> int:
     """Return over how many instances a level of a mapping spreads its loops."""
     loops = [loop for key in _SPATIAL for loop in level.get(key, "").split()]
-    return math.prod(int(loop.partition("=")[2]) for loop in loops)
+    return math.prod(int(loop.partition("=")[2].partition("/")[0]) for loop in loops)
 
 
 def _add(machine: Machine, level: Level, used: int | None) -> None:
