@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from procrustes_model.spec.architecture import Architecture
+from procrustes_model.spec.architecture import Architecture, StorageLevel
 from procrustes_model.spec.mapping import Mapping
 from procrustes_model.spec.problem import Problem, Tensor
 
@@ -236,6 +236,19 @@ def count_accesses(architecture: Architecture, level: int, bits: int, elements: 
     return math.ceil(elements / (access // bits))
 
 
+def stretch(level: StorageLevel, steps: int, read: float, written: float) -> int:
+    """Return the cycles of a level that reads and writes so many words in each step."""
+    slowdown = 1.0
+    for limit, demand in (
+        (level.read_bandwidth, read),
+        (level.write_bandwidth, written),
+        (level.shared_bandwidth, read + written),
+    ):
+        if limit is not None and limit < demand:
+            slowdown = min(slowdown, limit / demand)
+    return math.ceil(steps / slowdown)
+
+
 def charge(
     architecture: Architecture,
     problem: Problem,
@@ -263,15 +276,7 @@ def charge(
             words = bits_of(architecture, problem, i, tensor.name) / level.word_bits
             read += numbers["reads"] * words / steps
             written += (numbers["fills"] + numbers["updates"]) * words / steps
-        slowdown = 1.0
-        for limit, demand in (
-            (level.read_bandwidth, read),
-            (level.write_bandwidth, written),
-            (level.shared_bandwidth, read + written),
-        ):
-            if limit is not None and limit < demand:
-                slowdown = min(slowdown, limit / demand)
-        cycles[level.name] = math.ceil(steps / slowdown)
+        cycles[level.name] = stretch(level, steps, read, written)
     price = architecture.compute.energy_pj
     assert isinstance(price, float)  # of one number
     return {

@@ -284,15 +284,7 @@ def evaluate(architecture: Architecture, problem: Problem, mapping: Mapping) -> 
             words = bits / level.word_bits
             read += rows[0]["reads"] * words / steps
             written += (rows[0]["fills"] + rows[0]["updates"]) * words / steps
-        slowdown = 1.0
-        for limit, demand in (
-            (level.read_bandwidth, read),
-            (level.write_bandwidth, written),
-            (level.shared_bandwidth, read + written),
-        ):
-            if limit is not None and limit < demand:
-                slowdown = min(slowdown, limit / demand)
-        cycles[level.name] = math.ceil(steps / slowdown)
+        cycles[level.name] = dense.stretch(level, steps, read, written)
     price = architecture.compute.energy_pj
     assert isinstance(price, float)
     total = sum(energy.values()) + problem.computes * price
