@@ -15,7 +15,7 @@ FILES = ["machine.yaml", "layer.yaml", "mapping.yaml", "design.yaml", "network.y
 def mine(run: Run, tmp_path: Path) -> Path:
     done = run("init", ".")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"Wrote {', '.join(FILES)} into ./\n")
+    assert " ".join(done.stdout.split()).startswith(f"Wrote {', '.join(FILES)} into ./ Try")
     return tmp_path
 
 

@@ -117,7 +117,7 @@ def every_nest(machine: Architecture, work: Problem) -> tuple[Any, ...]:
         for _, one, _ in found
     ]
     keep = [[[name in row for name in tensors] for row in one] for _, _, one in found]
-    temporal, spatial = parts[..., 0].swapaxes(1, 2), parts[..., 2:].transpose(0, 2, 3, 1)
+    temporal, spatial = parts[..., 0].swapaxes(1, 2), parts[..., 2::2].transpose(0, 2, 3, 1)
     return temporal, np.array(order), spatial, np.array(keep)
 
 
