@@ -191,6 +191,13 @@ def placed(draw: st.DrawFn, problem: Spec, splits: dict[str, list[Part]], count:
     return draw(architectures(mapping)), problem, mapping
 
 
+def without_drains(drawn: tuple[Spec, ...]) -> tuple[Spec, ...]:
+    """Return what was drawn with no level that reads what it sends up, which others do not know."""
+    for level in drawn[0]["architecture"]["levels"]:
+        level["drain_read"] = False
+    return drawn
+
+
 @st.composite
 def imperfect_mappings(draw: st.DrawFn, problem: Spec, levels: int) -> Spec:
     """Draw a mapping of `problem` some of whose loops are shorter in their last pass."""

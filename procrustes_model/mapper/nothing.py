@@ -236,7 +236,7 @@ def explain(space: Space, objective: Objective, tried: str | None = None) -> lis
         space.deadline.check()
         if issues := explain_limits(space, objective):
             return issues
-        if tried is not None and not _impossible_dimensions(space):
+        if tried is not None and not (_impossible_dimensions(space) or _is_beyond_counting(space)):
             # Rules may still leave nothing; random walks cannot tell.
             message = f"no mapping was found at random, with {tried}"
             hint = "method 'optimal' finds one, or says why none is valid; or more mappings"

@@ -31,4 +31,7 @@ def test_command_line(run: Run, tmp_path: Path) -> None:
     assert wrong.stderr == f"error: {said}\n"
     assert "ok, sweep little" in run("validate", "sub/sweep.yaml").stdout
     assert "--over says what --plot draws" in run("sweep", "sub/sweep.yaml", "--over", "mesh_x").stderr
-    assert "--plot has no ending of a figure; one of .png" in run("sweep", "sub/sweep.yaml", "--plot", "a.gif").stderr
+    assert (
+        "--plot has no ending of a figure; one of .png"
+        in run("sweep", "sub/sweep.yaml", "--plot", "a.gif").stderr
+    )

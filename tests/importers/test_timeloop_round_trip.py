@@ -14,7 +14,7 @@ from procrustes_model.importers.timeloop import translate
 from procrustes_model.importers.timeloop.output import check_translation
 from procrustes_model.spec.load import load_architecture, load_mapping, load_problem
 from tests.importers import writer
-from tests.strategies import Spec, cases, imperfect_cases, unequal_cases
+from tests.strategies import Spec, cases, imperfect_cases, unequal_cases, without_drains
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("written")
 
 
-@given(drawn=cases() | imperfect_cases() | unequal_cases(), chance=st.randoms(use_true_random=False))
+@given(
+    drawn=(cases() | imperfect_cases() | unequal_cases()).map(without_drains),
+    chance=st.randoms(use_true_random=False),
+)
 def test_what_is_written_is_imported(
     folder: Path, drawn: tuple[Spec, Spec, Spec], chance: random.Random
 ) -> None:
