@@ -191,10 +191,11 @@ def placed(draw: st.DrawFn, problem: Spec, splits: dict[str, list[Part]], count:
     return draw(architectures(mapping)), problem, mapping
 
 
-def without_drains(drawn: tuple[Spec, ...]) -> tuple[Spec, ...]:
-    """Return what was drawn with no level that reads what it sends up, which others do not know."""
+@st.composite
+def with_drains(draw: st.DrawFn, drawn: tuple[Spec, ...]) -> tuple[Spec, ...]:
+    """Let levels read what they send up."""
     for level in drawn[0]["architecture"]["levels"]:
-        level["drain_read"] = False
+        level["drain_read"] = draw(st.booleans())
     return drawn
 
 
@@ -253,7 +254,6 @@ def architectures(draw: st.DrawFn, mapping: Spec) -> Spec:
                 "word_bits": 16,
                 "words_per_access": draw(st.sampled_from([1, 2, 3, 8])),
                 "energy_pj": {"read": draw(energy), "write": draw(energy), "update": draw(energy)},
-                "drain_read": draw(st.booleans()),
                 "source": "drawn",
             }
             | {port: value for port, value in ports.items() if value is not None}

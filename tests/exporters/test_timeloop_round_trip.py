@@ -15,7 +15,7 @@ from procrustes_model.exporters.timeloop import export_timeloop
 from procrustes_model.exporters.timeloop.model import Model
 from procrustes_model.importers.timeloop import translate
 from procrustes_model.spec.load import load_architecture, load_mapping, load_problem, load_sparsity
-from tests.strategies import Spec, cases, imperfect_cases, without_drains
+from tests.strategies import Spec, cases, imperfect_cases
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def _settle(draw: st.DrawFn, levels: list[Spec], nest: list[Spec]) -> None:
             storage |= {"tensors": [], "energy_pj": {"read": 0, "write": 0}}
 
 
-@given(drawn=(cases() | imperfect_cases()).map(without_drains).flatmap(machines))
+@given(drawn=(cases() | imperfect_cases()).flatmap(machines))
 def test_dense_models_come_back(folder: Path, drawn: tuple[Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(drawn[0]), load_problem(drawn[1])
     mapping = load_mapping(drawn[2], architecture, problem)
@@ -171,7 +171,7 @@ def designs(draw: st.DrawFn, drawn: tuple[Spec, Spec, Spec]) -> tuple[Spec, Spec
     return (*drawn, {"sparsity": {key: value for key, value in design.items() if value}})
 
 
-@given(drawn=cases().map(without_drains).flatmap(designs))
+@given(drawn=cases().flatmap(designs))
 def test_sparse_designs_come_back(folder: Path, drawn: tuple[Spec, Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(drawn[0]), load_problem(drawn[1])
     mapping = load_mapping(drawn[2], architecture, problem)

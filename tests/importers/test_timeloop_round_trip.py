@@ -14,7 +14,7 @@ from procrustes_model.importers.timeloop import translate
 from procrustes_model.importers.timeloop.output import check_translation
 from procrustes_model.spec.load import load_architecture, load_mapping, load_problem
 from tests.importers import writer
-from tests.strategies import Spec, cases, imperfect_cases, unequal_cases, without_drains
+from tests.strategies import Spec, cases, imperfect_cases, unequal_cases
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(
-    drawn=(cases() | imperfect_cases() | unequal_cases()).map(without_drains),
+    drawn=(cases() | imperfect_cases() | unequal_cases()),
     chance=st.randoms(use_true_random=False),
 )
 def test_what_is_written_is_imported(

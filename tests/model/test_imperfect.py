@@ -26,7 +26,7 @@ from procrustes_model.model.lower import lower_last_passes, lower_mapping
 from tests.amount import amount
 from tests.naive import imperfect as naive
 from tests.naive.compare import assert_same
-from tests.strategies import Spec, cases, imperfect_cases
+from tests.strategies import Spec, cases, imperfect_cases, with_drains
 
 pytestmark = pytest.mark.quick
 
@@ -44,7 +44,7 @@ def check_against_twin(case: tuple[Spec, Spec, Spec]) -> None:
 
 
 @settings(max_examples=amount(400, 80))
-@given(imperfect_cases())
+@given(imperfect_cases().flatmap(with_drains))
 def test_counts_energy_and_cycles_equal_the_naive_twin(case: tuple[Spec, Spec, Spec]) -> None:
     check_against_twin(case)
 
@@ -81,7 +81,7 @@ def test_whole_passes_give_what_the_perfect_kernel_gives(case: tuple[Spec, Spec,
 
 
 @settings(max_examples=amount(60, 5))
-@given(imperfect_cases(), st.integers(1, 3))
+@given(imperfect_cases().flatmap(with_drains), st.integers(1, 3))
 def test_a_batch_holds_what_a_single_evaluation_gives(case: tuple[Spec, Spec, Spec], threads: int) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
     mapping = load_mapping(case[2], architecture, problem)

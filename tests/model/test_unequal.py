@@ -21,13 +21,13 @@ from procrustes_model.model.lower import lower_last_passes, lower_mapping
 from tests.amount import amount
 from tests.naive import unequal as naive
 from tests.naive.compare import assert_same
-from tests.strategies import Spec, imperfect_cases, unequal_cases
+from tests.strategies import Spec, imperfect_cases, unequal_cases, with_drains
 
 pytestmark = pytest.mark.quick
 
 
 @settings(max_examples=amount(120, 25))
-@given(unequal_cases(most=60))
+@given(unequal_cases(most=60).flatmap(with_drains))
 def test_counts_energy_and_cycles_equal_the_naive_twin(case: tuple[Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
     mapping = load_mapping(case[2], architecture, problem)
@@ -62,7 +62,7 @@ def test_a_walk_in_order_moves_as_much(case: tuple[Spec, Spec, Spec]) -> None:
 
 
 @settings(max_examples=amount(20, 4))
-@given(unequal_cases())
+@given(unequal_cases().flatmap(with_drains))
 def test_a_batch_holds_what_a_single_evaluation_gives(case: tuple[Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
     mapping = load_mapping(case[2], architecture, problem)

@@ -20,7 +20,7 @@ from procrustes_model import (
 from tests.amount import amount
 from tests.naive import uneven as naive
 from tests.naive.compare import assert_same
-from tests.strategies import Spec, uneven_cases
+from tests.strategies import Spec, uneven_cases, with_drains
 
 pytestmark = pytest.mark.quick
 
@@ -60,7 +60,7 @@ UNEVEN = _split(
 
 
 @settings(max_examples=amount(80, 60))
-@given(uneven_cases())
+@given(uneven_cases().flatmap(with_drains))
 def test_counts_energy_and_cycles_equal_the_naive_twin(case: tuple[Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
     mapping = load_mapping(case[2], architecture, problem)
