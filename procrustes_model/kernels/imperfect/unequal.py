@@ -384,10 +384,8 @@ def _charge_accesses(
 
 
 @kernel
-def _find_sent(
-    machine: MachineArrays, counts: CountArrays, totals: TotalArrays, output: int, status: Ints
-) -> Floats:
-    """Return words of which networks are to take `moved` for what goes up: on average it is another number."""
+def _find_sent(counts: CountArrays, totals: TotalArrays, output: int, status: Ints) -> Floats:
+    """Return words that are right once networks take `moved` off for what goes up: the mean is another."""
     words = totals.words.copy()
     for n in range(len(status)):
         for level in range(words.shape[1]):
@@ -430,7 +428,7 @@ def evaluate_unequal(
     words, none = totals.words, np.empty((0, 0, 0, 0))
     if machine.wires.any:
         every = np.ones((mappings, levels, tensors))
-        sent = _find_sent(machine, counts, totals, problem.output, status)
+        sent = _find_sent(counts, totals, problem.output, status)
         charge_wires(problem, machine, nests.keep, room.loops, counts, sent, none, every, costs, status)
     if machine.serves:
         charge_components(machine, words, counts.instances, costs)
