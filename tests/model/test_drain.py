@@ -84,6 +84,27 @@ def test_what_goes_up_is_not_sent_down() -> None:
     assert [one.energy_pj for one in drained.networks] == [one.energy_pj for one in plain.networks]
 
 
+def test_what_goes_up_of_instances_that_differ_is_not_sent_down() -> None:
+    """Of five rows the first column takes three, the other two."""
+    problem = {"problem": {"name": "mm", "shape": "matmul", "dimensions": {"M": 5, "K": 6, "N": 4}}}
+    levels = [
+        {"level": "L0", "temporal": "K=3 N=4"},
+        {"level": "L1", "spatial_x": "M=2"},
+        {"level": "L2", "temporal": "K=2 M=3/2", "keep": ["Z"]},
+    ]
+    found = []
+    for on in (False, True):
+        machine = _machine((on, on, on))
+        machine["architecture"]["levels"][2]["mesh_x"] = 2
+        for level in machine["architecture"]["levels"]:
+            level["network"] = {"topology": "link", "energy_pj_per_bit": 1.0}
+        found.append(evaluate(machine, problem, {"mapping": {"levels": levels}}))
+    plain, drained = found
+    assert drained.tensor("L2", "Z").reads > plain.tensor("L2", "Z").reads
+    for one, other in zip(plain.networks, drained.networks, strict=True):
+        assert other.energy_pj == pytest.approx(one.energy_pj, rel=1e-12)
+
+
 def test_refused_where_it_is_not_counted() -> None:
     with pytest.raises(SpecError, match="L1 reads what it sends up, and partial sums have a width of"):
         evaluate(_machine((False, True, False), sum_bits=32), PROBLEM, NEST)
@@ -119,3 +140,28 @@ def test_under_a_sparse_design_as_many_as_arrive(what: str) -> None:
         assert spent == pytest.approx(more * {"L1": 3.0, "L2": 2.0}[level], abs=3.0)
     arrivals = [plain.tensor(name, "Z").updates / 24 for name in ("L0", "L1")]
     assert (min(arrivals) < 1) == (what != "nothing of the output")
+
+
+@pytest.mark.parametrize("words", [100, 10, 2])
+def test_what_spills_is_not_read_to_be_sent_up(words: int) -> None:
+    """Z is sent up once, 8 words; L1 is updated 48 times, of which what does not fit is left to L0."""
+    nest = {
+        "mapping": {
+            "levels": [
+                {"level": "L0", "temporal": "K=3"},
+                {"level": "L1", "temporal": "N=4 K=2 M=2"},
+                {"level": "L2", "keep": []},
+            ]
+        }
+    }
+    content = {"name": "some", "densities": {"B": 0.5}, "capacity": {"size": "average", "overflow": "spill"}}
+    found = []
+    for on in (False, True):
+        machine = _machine((on, on, on))
+        machine["architecture"]["levels"][1]["capacity_words"] = words
+        found.append(evaluate(machine, PROBLEM, nest, sparsity={"sparsity": content}))
+    plain, drained = (one.tensor("L1", "Z") for one in found)
+    fits = plain.updates / 48
+    assert (fits < 1) == (words < 100)
+    assert drained.reads - plain.reads == pytest.approx(8 * fits)
+    assert found[0].tensor("L0", "Z").reads == found[1].tensor("L0", "Z").reads

@@ -173,6 +173,18 @@ def test_counts_beyond_what_lanes_hold(on_lanes: Any) -> None:
 
 
 @pytest.mark.quick
+def test_sums_that_are_read_on_their_way_up_are_counted(on_lanes: Any) -> None:
+    plain, problem = roomy_machine(), convolution()
+    levels = tuple(level.model_copy(update={"drain_read": True}) for level in plain.levels)
+    machine = plain.model_copy(update={"levels": levels})
+    nests = random_nests(machine, problem, 50)
+    vectors, single = on_lanes(machine, problem, nests)
+    assert_same_bits(vectors, single)
+    without = Evaluator(plain, problem).evaluate_batch(*nests)
+    assert (vectors.energy_pj[vectors.valid] > without.energy_pj[vectors.valid]).any()
+
+
+@pytest.mark.quick
 def test_accesses_may_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     machine, problem = roomy_machine(), convolution()
     nests, evaluator = random_nests(machine, problem, 50), Evaluator(machine, problem)

@@ -72,11 +72,14 @@ class TotalArrays(NamedTuple):
         Read, filled, updated; whole numbers. Accesses move several words, one instance by itself.
     partial : float64[N, L]
         Accesses of updates, were they partial sums, of another width.
+    drained : float64[N, L]
+        Words of the output that are read to be sent up, among those read.
     """
 
     words: Floats
     accesses: Floats
     partial: Floats
+    drained: Floats
 
 
 class LastArrays(NamedTuple):
@@ -123,7 +126,8 @@ _MOVED = 3
 def make_totals(mappings: int, levels: int, tensors: int) -> TotalArrays:
     """Allocate what the instances of a batch do together."""
     shape = (mappings, levels, tensors, 3)
-    return TotalArrays(np.empty(shape), np.empty(shape), np.empty((mappings, levels)))
+    partial, drained = np.empty((mappings, levels)), np.empty((mappings, levels))
+    return TotalArrays(np.empty(shape), np.empty(shape), partial, drained)
 
 
 @kernel
@@ -271,6 +275,8 @@ def _count_nest(
             moved = _add_level(problem, machine, nest, link, how, first, totals)
             if not kept:
                 continue
+            if tensor == problem.output and machine.drains[level] and level > machine.home[tensor]:
+                totals.drained[n, level] = moved
             if tensor == wide:
                 counts.complete[n, level, 0] = sent == size
                 counts.complete[n, level, 1] = totals.words[n, level, tensor, UPDATE] == size
@@ -336,6 +342,7 @@ def count_unequal(
     for group in (totals.words, totals.accesses):
         group[:] = 0.0
     totals.partial[:] = 0.0
+    totals.drained[:] = 0.0
     for n in range(mappings):
         if status[n] != OK:
             continue
@@ -377,6 +384,18 @@ def _charge_accesses(
 
 
 @kernel
+def _find_sent(counts: CountArrays, totals: TotalArrays, output: int, status: Ints) -> Floats:
+    """Return words that are right once networks take `moved` off for what goes up: the mean is another."""
+    words = totals.words.copy()
+    for n in range(len(status)):
+        for level in range(words.shape[1]):
+            if status[n] == OK and totals.drained[n, level] > 0:
+                up = totals.drained[n, level] / counts.instances[n, level]
+                words[n, level, output, READ] += counts.moved[n, level, output] - up
+    return words
+
+
+@kernel
 def evaluate_unequal(
     problem: ProblemArrays, machine: MachineArrays, nests: NestArrays, last: LastArrays, manner: Manner,
     room: Room, totals: TotalArrays, costs: CostArrays,
@@ -409,7 +428,8 @@ def evaluate_unequal(
     words, none = totals.words, np.empty((0, 0, 0, 0))
     if machine.wires.any:
         every = np.ones((mappings, levels, tensors))
-        charge_wires(problem, machine, nests.keep, room.loops, counts, words, none, every, costs, status)
+        sent = _find_sent(counts, totals, problem.output, status)
+        charge_wires(problem, machine, nests.keep, room.loops, counts, sent, none, every, costs, status)
     if machine.serves:
         charge_components(machine, words, counts.instances, costs)
     count_cycles(machine, counts.accesses, counts, none, none, costs, status)

@@ -103,6 +103,7 @@ def _is_plain(problem: ProblemArrays, machine: MachineArrays, rules: RuleArrays)
         bool(problem.skewed.any()),
         bool(machine.home.any()),
         bool(machine.through.any()),
+        bool(machine.drains.any()),
         machine.wires.any,
         machine.sums.output >= 0,
         machine.waits.any,

@@ -166,11 +166,14 @@ def check_held(capacity: Ints, held: Floats, status: Ints) -> None:
 
 
 @kernel
-def spill(capacity: Ints, instances: Ints, keep: Bools, counts: SparseCountArrays, status: Ints) -> None:
+def spill(
+    capacity: Ints, instances: Ints, keep: Bools, counts: SparseCountArrays, drained: Floats, status: Ints
+) -> None:
     """Access what does not fit one level further out, where the tensor is kept.
 
     Every tensor of a level spills the same share. Its reads and updates go to the outer level, data and
-    metadata; its fills are not done. What does not fit into the outermost level makes a mapping invalid.
+    metadata; its fills are not done, nor is it read to be sent up. What does not fit into the outermost
+    level makes a mapping invalid.
 
     Parameters
     ----------
@@ -179,6 +182,8 @@ def spill(capacity: Ints, instances: Ints, keep: Bools, counts: SparseCountArray
     keep : bool[N, L, T]
     counts : SparseCountArrays
         `actual`, `metadata` and their bits change; `stored`, `described` and `held` shrink to what fits.
+    drained : float64[N, L]
+        Sums that are read to be sent up; those of what fits are left.
     status : int64[N]
     """
     stored, held = counts.stored, counts.held
@@ -193,6 +198,7 @@ def spill(capacity: Ints, instances: Ints, keep: Bools, counts: SparseCountArray
                 continue
             share = 1 - capacity[level] / used
             held[n, level] = capacity[level]
+            drained[n, level] *= 1 - share
             for t in range(tensors):
                 if not keep[n, level, t]:
                     continue

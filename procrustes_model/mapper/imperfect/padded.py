@@ -1,7 +1,8 @@
 """Good mappings to begin walks from: those of larger bounds, cut to the bounds that there are.
 
 A mapping of whole passes over bounds that are a little larger becomes one with shorter last passes: its
-factors, from the innermost on, take what is left. It costs no more than it did.
+factors, from the innermost on, take what is left. It costs no more than it did, but where a window slides:
+moves that were equal may no longer be.
 """
 
 from __future__ import annotations

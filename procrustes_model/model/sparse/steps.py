@@ -8,7 +8,9 @@ from procrustes_model.kernels.dense.accesses import check_capacity
 from procrustes_model.kernels.dense.arrays import (
     BAD_DESIGN,
     OK,
+    READ,
     Bools,
+    Floats,
     NestArrays,
 )
 from procrustes_model.kernels.imbalance.counted import measure_work
@@ -90,10 +92,12 @@ def evaluate_block(
     status[(status == OK) & ~design.works(nests.keep)] = BAD_DESIGN
     find_tiles(problem, loops, balance, design.densities.group, buffers.tiles)
     _save(design, nests, buffers)
-    _fit(design, nests, buffers, memo.found, check)
-    _balance(design, nests, buffers, memo.work, before)
+    drained = np.zeros(counts.held.shape)
     if machine.drains.any():
-        count_expected_drains(machine, nests.keep, problem.output, dense, counts.actual)
+        count_expected_drains(machine, nests.keep, problem.output, dense, counts.actual, drained)
+    _fit(design, nests, buffers, memo.found, drained, check)
+    _balance(design, nests, buffers, memo.work, before)
+    counts.actual[:, :, problem.output, READ] += drained
     balanced = balance.tensor >= 0
     use = buffers.use
     find_steps(dense.instances, use.units, problem.computes, buffers.met, balanced, counts, costs.cycles)
@@ -199,7 +203,12 @@ def _count_entries(design: SparseDesign, nests: NestArrays, buffers: SparseBuffe
 
 
 def _fit(
-    design: SparseDesign, nests: NestArrays, buffers: SparseBuffers, found: FoundArrays, check: bool
+    design: SparseDesign,
+    nests: NestArrays,
+    buffers: SparseBuffers,
+    found: FoundArrays,
+    drained: Floats,
+    check: bool,
 ) -> None:
     """Check what has to fit, or spill what does not."""
     machine, tile, counts, status = design.machine, buffers.dense.tile, buffers.counts, buffers.status
@@ -251,7 +260,7 @@ def _fit(
         if check:
             check_capacity(machine, nests.keep, buffers.dense, status)
     elif design.overflow == "spill":
-        spill(machine.capacity, buffers.dense.instances, nests.keep, counts, status)
+        spill(machine.capacity, buffers.dense.instances, nests.keep, counts, drained, status)
     elif check:
         check_held(machine.capacity, counts.held, status)
 
