@@ -148,6 +148,12 @@ plain_time = _PlainTime()
 """The clock of `once`."""
 
 
+@functools.cache
+def _was_warm() -> bool:
+    """Return whether kernels were compiled when this process first asked: looking takes a while."""
+    return is_warm()
+
+
 def once(run: Callable[[], T]) -> T:
     """Run kernels for little work, as plain Python until a process has spent more on that than it saves.
 
@@ -163,7 +169,7 @@ def once(run: Callable[[], T]) -> T:
     """
     if not COMPILED or _plain_until.get() is not None:
         return run()
-    left = _ALLOWANCE[is_warm()] - plain_time.spent
+    left = _ALLOWANCE[_was_warm()] - plain_time.spent
     if left > 0:
         start = time.perf_counter()
         token = _plain_until.set(start + left)
