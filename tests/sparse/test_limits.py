@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem, load_sparsity
 from procrustes_model.model.sparse.masks import tensor_shape
 from tests.amount import amount
-from tests.strategies import Spec, cases
+from tests.strategies import Spec, cases, with_drains
 
 
 def skip_design(problem: Any, levels: list[str], density: float) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def skip_design(problem: Any, levels: list[str], density: float) -> dict[str, An
 
 @pytest.mark.quick
 @settings(max_examples=amount(100, 8))
-@given(cases())
+@given(cases().flatmap(with_drains))
 def test_density_one_equals_the_dense_model(case: tuple[Spec, Spec, Spec]) -> None:
     architecture, problem = load_architecture(case[0]), load_problem(case[1])
     mapping = load_mapping(case[2], architecture, problem)

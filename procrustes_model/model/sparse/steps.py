@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from procrustes_model.kernels.dense.accesses import check_capacity
+from procrustes_model.kernels.dense.accesses import check_capacity, count_drains
 from procrustes_model.kernels.dense.arrays import (
     BAD_DESIGN,
     OK,
@@ -102,6 +102,8 @@ def evaluate_block(
     use = buffers.use
     find_steps(dense.instances, use.units, problem.computes, buffers.met, balanced, counts, costs.cycles)
     cost_sparse(problem, machine, nests.keep, buffers.room, design.rules, balance, use, counts, costs)
+    if machine.drains.any():  # last: what is expected of drained sums does not follow from these
+        count_drains(machine, dense.moved, nests.keep, problem.output, dense.accesses)
 
 
 def _save(design: SparseDesign, nests: NestArrays, buffers: SparseBuffers) -> None:
