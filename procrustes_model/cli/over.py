@@ -41,10 +41,12 @@ class FamilyFiles:
 
 def check_family(options: Request, others: list[str]) -> None:
     """Raise where an option is given that a search over a family leaves without effect."""
-    unused = options.given("method", "mappings", "imperfect", "formats", "effort", "start", "limits")
+    unused = options.given(
+        "method", "mappings", "imperfect", "uneven", "formats", "effort", "start", "limits"
+    )
     unused += others
     if unused:
-        hint = "it proves, with formats as stated"
+        hint = "it proves, of even mappings and whole passes, with formats as stated"
         raise SpecError(Issue(f"--over does without {', '.join(unused)}", hint))
 
 

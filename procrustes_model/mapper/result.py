@@ -136,6 +136,8 @@ class SearchResult(Shown):
             return f"Proven: no mapping with {space} has {aim.better}"
         if certificate.lower_bound > 0:
             return f"Not proven: a mapping with {space} may have up to {certificate.gap:.1%} less"
+        if self.method == "optimal" and (self.interrupted or self.stopped):
+            return "Not proven: the search was stopped before it knew a lower bound"
         return "Not proven: this search knows no lower bound"
 
     def to_records(self) -> list[dict[str, Any]]:

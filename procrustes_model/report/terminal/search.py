@@ -63,7 +63,11 @@ def format_certificate(found: SearchResult, style: Style | None = None) -> str:
         lines.append(("Whole passes", f"best mapping proven; {better}"))
     if certificate.even is not None:
         gain = 1 - certificate.value / certificate.even if certificate.even else 0.0
-        better = f"this one has {gain:.1%} less" if gain > SLIGHT else "the best one is even"
+        better = (
+            "the best one is even" if certificate.proven else "nothing better was found among uneven ones"
+        )
+        if gain > SLIGHT:
+            better = f"this one has {gain:.1%} less"
         lines.append(("Even", f"best mapping proven; {better}"))
     if found.sparsity is not None:
         lines += _formats(found)
