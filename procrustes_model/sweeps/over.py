@@ -140,6 +140,7 @@ class _Family:
     def _look(self, planned: PlannedPoint, bound: float) -> None:
         """Search a member for something better than the best so far."""
         beat = None if self.best is None else (self.best.incumbent.energy, self.best.incumbent.cycles)
+        before = self.deadline.clock()
         try:
             task, incumbent, certificate, interrupted = find(self._ask(planned), beat=beat)
         except SpecError as error:
@@ -147,6 +148,9 @@ class _Family:
             standing = Standing.OPEN if self.deadline.late else Standing.INVALID
             self._note(planned, standing, bound, error=str(error.issues[0].message))
             return
+        # What compiling took does not count for a member, nor does it for all of them.
+        spent = self.deadline.clock() - before
+        self.deadline.leave_out(max(0.0, spent - task.space.deadline.elapsed))
         self.interrupted = interrupted
         bound = max(bound, certificate.lower_bound)
         if incumbent.nests is None:
