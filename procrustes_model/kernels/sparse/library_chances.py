@@ -109,8 +109,14 @@ def _factorials(most: int) -> np.ndarray:
     for i in range(most + 1):
         product *= max(1, i)
         power = product.bit_length()
-        high, low = _two_floats(Fraction(product, 1 << power))
-        table.append((high, low, float(power)))
+        shift = max(0, power - 64)
+        whole = product >> shift
+        rest, half = product - (whole << shift), (1 << shift) >> 1
+        if half and (rest > half or (rest == half and whole % 2)):
+            whole += 1
+        high = float(whole)
+        low = float(whole - int(high))
+        table.append((math.ldexp(high, shift - power), math.ldexp(low, shift - power), float(power)))
     return np.array(table)
 
 
