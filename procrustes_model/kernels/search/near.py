@@ -30,8 +30,9 @@ def find_togo(trails: Trails, togo: Floats) -> None:
 
 @kernel
 def pass_level(
-    trails: Trails, level: int, cost: Floats, togo: Floats, limit: float, place: Ints, spent: Floats
-) -> int:
+    trails: Trails, level: int, spread: int, cost: Floats, togo: Floats, limit: float, place: Ints,
+    spent: Floats,
+) -> int:  # fmt: skip
     """Go from some nodes of a level past its boundary, as far as paths keep to a limit.
 
     Parameters
@@ -40,6 +41,8 @@ def pass_level(
         Of the last search.
     level : int
         1 or more.
+    spread : int
+        The spatial loops outside of it, as a point.
     cost : float64[N]
         What reaching the nodes to begin with has cost; elsewhere infinite. Changes.
     togo : float64[N]
@@ -63,7 +66,7 @@ def pass_level(
         if trails.level[end] == level:
             cost[end] = min(cost[end], here)
             continue
-        place[rows, 0], place[rows, 1] = trails.point[start], end
+        place[rows, 0], place[rows, 1] = trails.point[end] - spread, end
         spent[rows, 0], spent[rows, 1] = here, here + togo[end]
         rows += 1
     return rows

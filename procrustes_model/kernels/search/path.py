@@ -4,8 +4,9 @@ The path goes from the inside out. Where it stands is a point, what all loops pl
 state: of every tensor at every level, whether a tile stands there that no loop has moved yet. Such a tile is
 *pending*. The first loop that moves it *settles* it, and the energy of filling it follows from the point
 alone: what lies between the tile and the point does not index the tensor, so that the tile is known, and the
-number of visits is what remains outside. A move places one prime of a temporal loop; at the boundary of a
-level tiles that fit become pending, and the spatial loops multiply the point.
+number of visits is what remains outside. A move places one prime of a temporal loop, or all loops of the
+innermost level, which move nothing; at the boundary of a level tiles that fit become pending, and the spatial
+loops multiply the point.
 
 A tile with a sliding window is settled by a whole loop, since its bound counts. A later loop over the same
 rank may continue the run (`nest.count_transfers`); as long as one can, the state names the run.
@@ -370,21 +371,51 @@ def _place_loops(
 
 @kernel
 def _pass_boundary(
-    model: Model, road: Road, way: int, level: int, node: int, limit: float, count: int
+    model: Model, road: Road, way: int, level: int, node: int, point: int, limit: float, count: int
 ) -> int:  # fmt: skip
-    """Let tiles stand in a level, and pass the network outside of it; return the nodes."""
+    """Let tiles that cover `point` stand in a level, and pass the network outside of it; return the nodes."""
     trails, lattice, spread = road.trails, road.lattice, road.ways.spread[way, level - 1]
-    point, state, cost = trails.point[node], trails.state[node], trails.cost[node]
+    state, cost = trails.state[node], trails.cost[node]
     if not divide_bounds(lattice.exponents, lattice.packed, lattice.spare, point, spread):
+        return count
+    after = point + spread
+    cost += compute_energy(model, road, way, level - 1, point) + road.extra[level, point]
+    room = limit - road.togo[level - 1, after]
+    least = cost + road.filling[level, point]
+    if least > room and least - _hope(model, road, way, level - 1, after, state) > room:
         return count
     for t in range(len(model.kind)):
         if road.keep[level, t]:
             state |= 1 << road.terrain.shift[t, level]
             cost += road.waiting[level, t]
-    cost += compute_energy(model, road, way, level - 1, point) + road.extra[level, point]
-    after = point + spread
-    room = limit - road.togo[level - 1, after]
     return _reach(model, road, way, level - 1, node, after, state, cost, room, count)
+
+
+@kernel
+def _place_innermost(model: Model, road: Road, way: int, limit: float, count: int) -> int:
+    """Place all temporal loops of the innermost level at once: none moves a tile; return the nodes."""
+    lattice, level = road.lattice, len(model.pack) - 1
+    start, last = road.inside[level], len(road.fits[0]) - 1
+    for point in range(start, last + 1):
+        if level > 0 and not road.fits[level, point]:
+            continue
+        if not divide_bounds(lattice.exponents, lattice.packed, lattice.spare, start, point - start):
+            continue
+        allowed = True
+        for d in range(len(model.bounds)):
+            more = lattice.indices[point, d] > lattice.indices[start, d]
+            allowed = allowed and (road.terrain.loops[level, d] or not more)
+        if allowed and level > 0 and count <= _most_nodes(road):
+            count = _pass_boundary(model, road, way, level, 0, point, limit, count)
+        elif allowed and start < point == last:  # of one level
+            count = _enter(road, count, point, 0, road.trails.cost[0], level, 0)
+    return count
+
+
+@kernel
+def _most_nodes(road: Road) -> int:
+    """Return the nodes beyond which one more might not find room for all that follow it."""
+    return len(road.trails.cost) - road.lattice.divisors.size - 2
 
 
 @kernel
@@ -437,18 +468,21 @@ def find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, 
     start, count = road.inside[levels - 1], 0
     if cost + road.togo[levels - 1, start] <= limit:
         count = _enter(road, 0, start, 0, cost, levels - 1, -1)
-    most = len(trails.cost) - road.lattice.divisors.size - 2
+    most = _most_nodes(road)
     best, end, crowded = math.inf, NOWHERE, False
     for level in range(levels - 1, -1, -1):
         heads = trails.heads[level & 1]
         trails.edge_start[level] = trails.edges[0]
+        if level == levels - 1 and count:
+            count = _place_innermost(model, road, way, limit, count)
+            crowded = count > most
         for point in range(road.inside[level], points if count else 0):
             node = heads[point]
             heads[point] = -1
             while node >= 0 and not crowded:
                 crowded = count > most
-                if level > 0 and road.fits[level, point]:
-                    count = _pass_boundary(model, road, way, level, node, limit, count)
+                if 0 < level < levels - 1 and road.fits[level, point]:
+                    count = _pass_boundary(model, road, way, level, node, point, limit, count)
                 elif level == 0 and point == points - 1 and road.fits[0, point]:
                     cost = trails.cost[node]
                     for t in range(len(model.kind)):
@@ -456,7 +490,8 @@ def find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, 
                     trails.final[node] = cost - trails.cost[node]
                     if cost < best:
                         best, end = cost, node
-                count = _place_loops(model, road, way, level, node, limit, count)
+                if level < levels - 1:
+                    count = _place_loops(model, road, way, level, node, limit, count)
                 node = trails.beside[node]
     trails.edges[1] = count
     if crowded:

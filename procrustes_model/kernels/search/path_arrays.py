@@ -154,6 +154,8 @@ class Road(NamedTuple):
         Whether what a level keeps fits.
     extra : float64[L, V]
         Least energy of what does not fit, where tiles may spill; else 0.
+    filling : float64[L, V]
+        Least energy of filling a level whose tiles cover a point; infinite where they do not fit.
     togo : float64[L, V]
         Least energy of filling the levels from `level` outwards when loops there have covered a point.
     inside : int64[L + 1]
@@ -174,6 +176,7 @@ class Road(NamedTuple):
     parent: Ints
     fits: Bools
     extra: Floats
+    filling: Floats
     togo: Floats
     inside: Ints
     waiting: Floats

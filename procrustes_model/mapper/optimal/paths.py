@@ -53,6 +53,9 @@ ROUNDING = 1e-12
 OPEN_WAYS = 30
 """Paths of a choice that their nests do not come to, before the choice is left to labels."""
 
+FIRST_ROOM, MORE_ROOM = 0.05, 3.0
+"""Relative room above its bound that a path gets first; how much more, each time that it was too little."""
+
 
 def is_eligible(space: Space) -> bool:
     """Say whether shortest paths bound the energy of all mappings of a space.
@@ -95,7 +98,7 @@ class Paths:
     road: Road | None = field(init=False)
     inner: Ints = field(init=False)
     elements: list[float] = field(init=False)
-    _filling: dict[tuple[int, bytes, bytes], Floats] = field(default_factory=dict)
+    _filling: dict[tuple[int, bytes, bytes], tuple[Floats, Floats]] = field(default_factory=dict)
     _computing: dict[bytes, Floats] = field(default_factory=dict)
     _kept_moves: int = field(default=0, init=False)
 
@@ -132,6 +135,7 @@ class Paths:
             np.ones((levels, tensors), np.bool_),
             np.zeros((levels + 1, tensors), np.int64),
             np.ones((levels, points), np.bool_),
+            np.zeros((levels, points)),
             np.zeros((levels, points)),
             np.zeros((levels, points)),
             np.zeros(levels + 1, np.int64),
@@ -217,21 +221,34 @@ class Paths:
         """
         if self.road is None:
             return queue
-        incumbent, ways = self.incumbent, []
-        for i, (_, _, keep) in enumerate(queue):
-            incumbent.share = i / len(queue)
-            incumbent.tell()
-            ways.append(None if incumbent.late else self._decide(keep))
-        left = []
-        for (bound, number, keep), undecided in zip(queue, ways, strict=True):
-            if undecided is not None:
-                undecided = undecided[incumbent.may_improve(undecided[:, 0], undecided[:, 1])]
-                if not len(undecided):
-                    continue
-                bound = max(bound, float(incumbent.score_bounds(undecided[:, 0], undecided[:, 1]).min()))
-            if bound <= incumbent.improvable:
+        incumbent, ranked, left = self.incumbent, [], []
+        for i, (bound, number, keep) in enumerate(queue):
+            self._report(i / len(queue) / 2)
+            if incumbent.late:
                 left.append((bound, number, keep))
+                continue
+            bound = max(bound, float(self._score(*self.lay_road(keep)).min(initial=math.inf)))
+            if bound < math.inf:
+                ranked.append((bound, number, keep))
+        ranked.sort(key=lambda row: row[:2])
+        undecided: list[tuple[float, int, Bools, Floats]] = []
+        for i, (bound, number, keep) in enumerate(ranked):
+            self._report(0.5 + i / len(ranked) / 2)
+            if incumbent.late:
+                left.append((bound, number, keep))
+            elif bound * (1 - SLACK) <= incumbent.ceiling:
+                undecided.append((bound, number, keep, self._decide(keep)))
+        for bound, number, keep, ways in undecided:
+            ways = ways[incumbent.may_improve(ways[:, 0], ways[:, 1])]
+            if len(ways):
+                bound = max(bound, float(incumbent.score_bounds(ways[:, 0], ways[:, 1]).min()))
+                left.append((bound, number, keep))
+        left = [row for row in left if row[0] <= incumbent.improvable]
         return sorted(left, key=lambda row: row[:2])
+
+    def _report(self, share: float) -> None:
+        self.incumbent.share = share
+        self.incumbent.tell()
 
     def lay_road(self, keep: Bools) -> tuple[Road, Floats]:
         """Return where paths lead if levels keep `keep`, and bounds of their energy, by way to spread."""
@@ -242,21 +259,56 @@ class Paths:
         for level in range(1, levels + 1):
             parent[level] = np.where(keep[level - 1], level - 1, parent[level - 1])
         fits = np.array([self.tables.fits(level, keep[level]) for level in range(levels)])
-        togo = np.zeros((levels, len(fits[0])))
-        road = road._replace(keep=keep, parent=parent, fits=fits, togo=togo)
+        filling, togo = np.zeros((2, levels, len(fits[0])))
+        road = road._replace(keep=keep, parent=parent, fits=fits, filling=filling, togo=togo)
         least = self._least_computing(road) + space.model.base
         for level in range(1, levels):
-            filling = self._least_filling(road, level)
-            togo[level] = togo[level - 1] + filling
-            least = least + filling[self.inner[:, level]]
+            filling[level], outside = self._least_filling(road, level)
+            togo[level] = togo[level - 1] + outside
+            least = least + outside[self.inner[:, level]]
+        least[road.ways.units[:, -1] < space.model.least_units] = math.inf
         return road, least
+
+    def _score(self, road: Road, least: Floats) -> Floats:
+        """Return bounds of the objective by way to spread, from those of the energy."""
+        scores, finite = np.full(len(least), math.inf), np.isfinite(least)
+        scores[finite] = self.incumbent.score_bounds(least[finite], road.ways.steps[finite])
+        return scores
+
+    def find_path(self, road: Road, way: int, least: float, limit: float) -> tuple[float, int]:
+        """Find the shortest path of one way to spread; see `kernels.search.path.find_path`.
+
+        The closer the limit, the fewer nodes a path is looked for among: it is raised from what no path
+        falls below.
+
+        Parameters
+        ----------
+        road : Road
+        way : int
+        least, limit : float
+            Energy that no path falls below, and above which one is of no interest.
+
+        Returns
+        -------
+        energy : float
+            Where there was no room, what no path falls below.
+        node : int
+        """
+        room = FIRST_ROOM
+        while True:
+            within = min(limit, least * (1 + room)) if least > 0 else limit
+            energy, node = find_path(self.space.model, road, way, within * (1 + ROUNDING))
+            if node == CROWDED:
+                return least, node
+            if node != NOWHERE or within >= limit:
+                return energy, node
+            least, room = within, room * MORE_ROOM
 
     def _decide(self, keep: Bools) -> Floats:
         """Return bounds on energy and cycles, float64[n, 2], of the ways that are not decided."""
-        incumbent, model = self.incumbent, self.space.model
+        incumbent = self.incumbent
         road, least = self.lay_road(keep)
         ways = road.ways
-        least[ways.units[:, -1] < model.least_units] = math.inf
         hopeful = np.flatnonzero(np.isfinite(least) & incumbent.may_beat(least, ways.steps))
         scores = incumbent.score_bounds(least[hopeful], ways.steps[hopeful])
         hopeful = hopeful[np.lexsort((hopeful, scores))]
@@ -271,12 +323,10 @@ class Paths:
             limit = energy_limit(incumbent.goal, steps)
             if least[way] > limit * (1 + ROUNDING):
                 continue
-            energy, node = find_path(model, road, way, limit * (1 + ROUNDING))
+            energy, node = self.find_path(road, way, float(least[way]), limit)
             if node == NOWHERE:
                 continue
-            if node == CROWDED:
-                left.append((float(least[way]), steps))
-            elif not self._comes_to(energy, steps, self._trace(keep, way, node)):
+            if node == CROWDED or not self._comes_to(energy, steps, self._trace(keep, way, node)):
                 left.append((energy, steps))
         return np.array(left).reshape(-1, 2)
 
@@ -288,8 +338,8 @@ class Paths:
             bound_computing(self.space.model, road, self._computing[key])
         return self._computing[key]
 
-    def _least_filling(self, road: Road, level: int) -> Floats:
-        """Return for every point the least energy of filling a level whose tiles hold it."""
+    def _least_filling(self, road: Road, level: int) -> tuple[Floats, Floats]:
+        """Return for every point the least energy of filling a level whose tiles are it, or hold it."""
         model, kept = self.space.model, road.keep[level]
         key = (level, kept.tobytes(), np.where(kept, road.parent[level], -1).tobytes())
         if key in self._filling:
@@ -312,7 +362,7 @@ class Paths:
                 price[t] += parent[READ] + child[FILL]
                 spared = parent[READ] + (0.0 if model.rules.all_fills else child[FILL])
                 constant -= float(self.tables.floor.tile[t, -1]) * spared
-        if len(self._filling) * len(road.fits[0]) > MOST_ENTRIES:
+        if 2 * len(self._filling) * len(road.fits[0]) > MOST_ENTRIES:
             self._filling.clear()
         self._filling[key] = self._tabulate(level, kept, price, serve, share, constant)
         return self._filling[key]
@@ -329,7 +379,7 @@ class Paths:
 
     def _tabulate(
         self, level: int, kept: Bools, price: Floats, serve: Floats, share: Floats, constant: float
-    ) -> Floats:
+    ) -> tuple[Floats, Floats]:
         """Return `_least_filling` from prices, by tensor, of words that all instances fetch or are served.
 
         Each element is fetched, and served, once at least, by however many instances it is shared.
@@ -347,8 +397,9 @@ class Paths:
             np.minimum(least, total, out=least, where=floor.open[c, points])
         best: Floats = np.full(len(lattice.indices), math.inf)
         best[points] = np.maximum(least, 0.0)
-        least_outside(best, lattice)
-        return best
+        outside = best.copy()
+        least_outside(outside, lattice)
+        return best, outside
 
     def _comes_to(self, dynamic: float, steps: float, nests: NestArrays) -> bool:
         """Evaluate the nest of a path; say whether it is within limits and comes to what the path says."""
@@ -372,11 +423,12 @@ class Paths:
         nests = space.nests(1)
         orders: list[list[int]] = [[] for _ in range(space.levels)]
         while (before := int(trails.before[node])) >= 0:
-            level = int(trails.level[node])
-            if trails.level[before] == level:
-                factor = value[trails.point[node]] // value[trails.point[before]]
-                nests.temporal[0, level] *= factor
-                d = int(np.flatnonzero(factor > 1)[0])
+            level, point = int(trails.level[before]), int(trails.point[node])
+            if trails.level[node] < level:
+                point -= int(self.road.ways.spread[way, level - 1])
+            factor = value[point] // value[trails.point[before]]
+            nests.temporal[0, level] *= factor
+            for d in np.flatnonzero(factor > 1).tolist():
                 if d in orders[level]:  # of a dimension's loops the innermost place is kept
                     orders[level].remove(d)
                 orders[level].append(d)

@@ -38,7 +38,7 @@ from procrustes_model.kernels.search.finish import finish, unpack
 from procrustes_model.kernels.search.goal import advance
 from procrustes_model.kernels.search.labels import BOUND, SPENT, STEPS, find_undominated
 from procrustes_model.kernels.search.lattice import box_words
-from procrustes_model.mapper.deadline import OutOfTime
+from procrustes_model.mapper.deadline import Deadline, OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory
 from procrustes_model.mapper.optimal.paths import Paths, is_eligible
@@ -74,6 +74,9 @@ SPARSE_WALKS = 32
 
 PATH_WALKS = 4
 """The same before shortest paths, whose nests are better than what walks find."""
+
+LATE = 0.2
+"""Seconds that a bound of all mappings may take where the time is out."""
 
 SMALL = 1e12
 """Mappings of a space for which one short walk is enough."""
@@ -111,7 +114,6 @@ class Optimal:
     complete: bool = True
     crowded: bool = False
     apart: float | None = None
-    known: float = 0.0
     path_bound: float = 0.0
     open_bound: float = math.inf
     closest: float = math.inf
@@ -151,7 +153,9 @@ class Optimal:
                     self._look_ahead(queue, pool)
                 self.search_patterns(queue, pool)
             except OutOfTime:
-                self._leave_open(max(self.known, self._least_of_all()))
+                self._leave_open(self._least_of_all())
+        if not self.complete:
+            self._bound_late()
         if self.on_paths and self.incumbent.nests is None and not self.walked:
             self._warm_up(seed)  # the time was out before a path was found
         return self._certify()
@@ -308,20 +312,18 @@ class Optimal:
 
     def _rank_patterns(self) -> list[tuple[float, int, Bools]]:
         """Return what levels may keep, most promising first, without those that a cheap bound excludes."""
+        patterns = list(self.space.numbered_patterns(inside_first=True))
+        self.patterns = len(patterns)
+        if self.on_paths:  # which rank them
+            return [(0.0, number, keep) for number, keep in patterns]
         steps = self.tables.fewest_steps()
         compulsory = Compulsory(self.space, whole=True) if self.space.cost is None else None
-        if compulsory is not None and self.incumbent.deadline.limited:
-            with self.space.hurried(), suppress(OutOfTime):  # in case the time is out before all are ranked
-                self.known = self.incumbent.score_bound(compulsory.least(), steps)
         ranked = []
-        for number, keep in self.space.numbered_patterns(inside_first=True):
-            self.patterns += 1
+        for number, keep in patterns:
             self.incumbent.deadline.check()
-            bound = 0.0
+            bound = self.tables.family_bound(keep, self.incumbent.goal)
             if compulsory is not None:
-                bound = compulsory.energy(keep)
-            if not self.on_paths:  # which have bounds of their own
-                bound = max(bound, self.tables.family_bound(keep, self.incumbent.goal))
+                bound = max(bound, compulsory.energy(keep))
             hopeless = not math.isfinite(bound) or not math.isfinite(steps)
             if hopeless or self.incumbent.excludes(bound, steps):
                 self.patterns_pruned += 1
@@ -329,6 +331,17 @@ class Optimal:
                 ranked.append((self.incumbent.score_bound(bound, steps), bound, number, keep))
         ranked.sort(key=lambda row: row[:3])
         return [(score, number, keep) for score, _, number, keep in ranked]
+
+    def _bound_late(self) -> None:
+        """Bound the objective of all mappings where the time was out before the search did."""
+        if self.space.cost is not None:
+            return
+        deadline = self.space.deadline
+        self.space.deadline = Deadline(None if deadline.seconds is None else LATE, deadline.clock)
+        with suppress(OutOfTime):
+            energy = Compulsory(self.space, whole=True).least()
+            self.first_bound = self.incumbent.score_bound(energy, self.tables.fewest_steps())
+        self.space.deadline = deadline
 
     def _walk_paths(self, queue: list[tuple[float, int, Bools]], seed: int) -> list[tuple[float, int, Bools]]:
         """Return the choices of what levels keep that shortest paths do not decide, with their bounds.

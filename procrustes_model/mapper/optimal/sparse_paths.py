@@ -169,28 +169,25 @@ class SparsePaths(Paths):
 
     def _walk(self, keep: Bools) -> list[tuple[float, int]]:
         """Return ways to spread that may be better with their bounds; the nests of paths are measured."""
-        incumbent, model = self.incumbent, self.space.model
+        incumbent = self.incumbent
         road, least = self._lay(keep)
         ways = road.ways
-        least[ways.units[:, -1] < model.least_units] = math.inf
-        scores = np.full(len(least), math.inf)
-        finite = np.isfinite(least)
-        scores[finite] = incumbent.score_bounds(least[finite], ways.steps[finite])
+        scores = self._score(road, least)
         found, nests, crowded = [], [], 0
-        for way in np.lexsort((np.arange(len(least)), scores))[: int(finite.sum())].tolist():
+        for way in np.lexsort((np.arange(len(least)), scores))[: int(np.isfinite(least).sum())].tolist():
             score, steps = float(scores[way]), float(ways.steps[way])
             if score * (1 - SLACK) > incumbent.value:
                 break
             if incumbent.late or crowded == OPEN_WAYS:
                 found.append((score, NO_WAY))
                 break
-            limit = energy_limit(incumbent.goal, steps) * (1 + ROUNDING)
-            if least[way] > limit:
+            limit = energy_limit(incumbent.goal, steps)
+            if least[way] > limit * (1 + ROUNDING):
                 continue
-            energy, node = find_path(model, road, way, limit)
+            energy, node = self.find_path(road, way, float(least[way]), limit)
             if node == NOWHERE:
                 continue
-            found.append((score if node == CROWDED else incumbent.score_bound(energy, steps), way))
+            found.append((incumbent.score_bound(energy, steps), way))
             crowded += node == CROWDED
             if node != CROWDED:
                 nest = self._trace(keep, way, node)
@@ -259,7 +256,8 @@ class SparsePaths(Paths):
         limit = self._limit(goal, trunk.steps)
         most = int(trails.edge_start[level - 1] - trails.edge_start[level])
         place, spent = np.empty((most, 2), np.int64), np.empty((most, 2))
-        count = pass_level(trails, level, cost, togo, limit, place, spent)
+        spread = int(road.ways.spread[way, level - 1])
+        count = pass_level(trails, level, spread, cost, togo, limit, place, spent)
         if not count:
             return []
         place, spent = place[:count], spent[:count]

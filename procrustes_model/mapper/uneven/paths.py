@@ -17,9 +17,9 @@ from procrustes_model.kernels.dense.arrays import UNLIMITED, Bools, Floats, Ints
 from procrustes_model.kernels.search.arrays import SLACK
 from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.lattice import box_words
-from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
+from procrustes_model.kernels.search.path import CROWDED, NOWHERE
 from procrustes_model.kernels.search.path_arrays import Road, Terrain
-from procrustes_model.mapper.optimal.paths import OPEN_WAYS, ROUNDING, RUN_BITS, STATE_BITS, Paths
+from procrustes_model.mapper.optimal.paths import OPEN_WAYS, RUN_BITS, STATE_BITS, Paths
 from procrustes_model.mapper.uneven.space import UnevenSpace
 
 MOST_PARTS = 2_000
@@ -61,18 +61,7 @@ class UnevenPaths(Paths):
 
     def bound_layout(self, laid: Bools) -> float:
         """Return what the objective of no mapping of a layout falls below; the same for other orders."""
-        _, scores = self._score(laid)
-        return float(scores.min(initial=math.inf))
-
-    def _score(self, laid: Bools) -> tuple[Road, Floats]:
-        """Return where paths lead, and bounds of the objective by way to spread."""
-        road, least = self.lay_road(laid)
-        ways, incumbent = road.ways, self.incumbent
-        least[ways.units[:, -1] < self.space.model.least_units] = math.inf
-        scores = np.full(len(least), math.inf)
-        finite = np.isfinite(least)
-        scores[finite] = incumbent.score_bounds(least[finite], ways.steps[finite])
-        return road, scores
+        return float(self._score(*self.lay_road(laid)).min(initial=math.inf))
 
     def decide_layout(self, laid: Bools) -> float:
         """Return the least that a mapping of a layout may come to; infinite where none is better.
@@ -84,7 +73,8 @@ class UnevenPaths(Paths):
         """
         assert isinstance(self.space, UnevenSpace)
         incumbent, lowest, open_ways = self.incumbent, math.inf, 0
-        road, scores = self._score(laid)
+        road, least = self.lay_road(laid)
+        scores = self._score(road, least)
         road = road._replace(terrain=self._lay_out(road.terrain, laid))
         for way in np.lexsort((np.arange(len(scores)), scores)).tolist():
             score = float(scores[way])
@@ -92,15 +82,19 @@ class UnevenPaths(Paths):
                 break
             if incumbent.late or open_ways == OPEN_WAYS:
                 return min(lowest, score)
-            found = self._decide_way(road, laid, way, score)
+            found = self._decide_way(road, laid, way, float(least[way]))
             if found < math.inf:
                 lowest, open_ways = min(lowest, found), open_ways + 1
         return lowest
 
-    def _decide_way(self, road: Road, laid: Bools, way: int, score: float) -> float:
+    def _decide_way(self, road: Road, laid: Bools, way: int, least: float) -> float:
         """Return what `decide_layout` does, of mappings that spread in one way."""
-        incumbent, model, steps = self.incumbent, self.space.model, float(road.ways.steps[way])
-        low, high = np.zeros(len(laid)), np.full(len(laid), math.inf)
+        incumbent, steps = self.incumbent, float(road.ways.steps[way])
+        low, high, score = (
+            np.zeros(len(laid)),
+            np.full(len(laid), math.inf),
+            incumbent.score_bound(least, steps),
+        )
         parts, lowest, looked = [(low, high)], math.inf, 0
         while parts:
             if looked == MOST_PARTS or incumbent.late:
@@ -108,9 +102,9 @@ class UnevenPaths(Paths):
             low, high = parts.pop()
             looked += 1
             incumbent.deadline.spend(1)
-            limit = energy_limit(incumbent.goal, steps) * (1 + ROUNDING)
+            limit = energy_limit(incumbent.goal, steps)
             within = road._replace(fits=road.fits & self._sized(laid, low, high))
-            energy, node = find_path(model, within, way, limit)
+            energy, node = self.find_path(within, way, least, limit)
             if node == NOWHERE:
                 continue
             if node == CROWDED:
