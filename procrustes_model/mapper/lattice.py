@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import Ints
+from procrustes_model.kernels.dense.arrays import Floats, Ints
 from procrustes_model.kernels.search.arrays import Lattice
 from procrustes_model.mapper.deadline import Deadline
 
@@ -72,3 +73,23 @@ def make_lattice(bounds: Ints, deadline: Deadline | None = None) -> Lattice:
         value[:, d] = divisors[d, indices[:, d]]
     spare = spare if shift <= 62 else 0
     return Lattice(stride, divisors, counts, indices, value, axis_stride, exponents, packed, spare)
+
+
+def least_inside(values: Floats, lattice: Lattice) -> None:
+    """Replace each point's value (float64[V]) by the least among the points that divide it."""
+    for along in _axes(values, lattice):
+        for i in range(1, along.shape[1]):
+            np.minimum(along[:, i], along[:, i - 1], out=along[:, i])
+
+
+def least_outside(values: Floats, lattice: Lattice) -> None:
+    """Replace each point's value (float64[V]) by the least among the points that it divides."""
+    for along in _axes(values, lattice):
+        for i in range(along.shape[1] - 2, -1, -1):
+            np.minimum(along[:, i], along[:, i + 1], out=along[:, i])
+
+
+def _axes(values: Floats, lattice: Lattice) -> Iterator[Floats]:
+    """Yield views of values, float64[.., n, ..], whose middle axis is one prime of one dimension."""
+    for stride, most in zip(lattice.axis_stride.tolist(), lattice.exponents[-1].tolist(), strict=True):
+        yield values.reshape(-1, most + 1, stride)

@@ -39,7 +39,7 @@ from procrustes_model.kernels.search.labels import (
     repeat_simple,
     repeat_tile,
 )
-from procrustes_model.kernels.search.lattice import box_words
+from procrustes_model.kernels.search.lattice import box_words, next_inside
 
 LISTED = 16
 """Points that are listed in a step: an order that is tried, or a pair that is judged, is a step."""
@@ -50,28 +50,6 @@ SPREAD_STEPS = 8
 TRIED, NARROWED, ORDERS, HOPELESS, STRETCHED, MEASURED = range(6)
 """What is counted: temporal steps tried, cut by the bound of their point, orders tried, cut by the bound
 with exact refetches; spatial steps tried; whole mappings measured."""
-
-
-@kernel
-def next_inside(strides: Ints, limits: Ints, digits: Ints, point: int) -> int:
-    """Move on to the next point that divides another; -1 after the last.
-
-    Parameters
-    ----------
-    strides : int64[A]
-    limits : int64[A]
-        Exponents of the other point.
-    digits : int64[A]
-        Exponents of `point`; changed.
-    point : int
-    """
-    for axis in range(len(digits)):
-        if digits[axis] < limits[axis]:
-            digits[axis] += 1
-            return int(point + strides[axis])
-        point -= digits[axis] * strides[axis]
-        digits[axis] = 0
-    return -1
 
 
 @kernel

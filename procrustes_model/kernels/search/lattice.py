@@ -34,16 +34,6 @@ def overlap_words(coefficient: Ints, vector: Ints, dimension: int, step: int) ->
 
 
 @kernel
-def least_inside(values: Floats, lattice: Lattice) -> None:
-    """Replace each point's value (float64[V]) by the least among the points that divide it."""
-    for axis in range(len(lattice.axis_stride)):
-        stride = lattice.axis_stride[axis]
-        for point in range(stride, len(values)):
-            if lattice.exponents[point, axis]:
-                values[point] = min(values[point], values[point - stride])
-
-
-@kernel
 def divide_bounds(exponents: Ints, packed: Ints, spare: int, a: int, b: int) -> bool:
     """Say whether the product of two points divides the bounds.
 
@@ -64,22 +54,36 @@ def divide_bounds(exponents: Ints, packed: Ints, spare: int, a: int, b: int) -> 
 
 
 @kernel
-def _within(lattice: Lattice, allowed: Bools, most: int) -> Ints:
-    """Return the points whose product is at most `most` and whose factors are all allowed."""
-    found = np.empty(len(lattice.indices), np.int64)
-    n = 0
-    for point in range(len(lattice.indices)):
-        product = 1
-        good = True
-        for d in range(len(lattice.stride)):
-            product *= lattice.value[point, d]
-            if product > most or not allowed[d, lattice.indices[point, d]]:
-                good = False
-                break
-        if good:
-            found[n] = point
-            n += 1
-    return found[:n]
+def next_inside(strides: Ints, limits: Ints, digits: Ints, point: int) -> int:
+    """Move on to the next point that divides another; -1 after the last.
+
+    Parameters
+    ----------
+    strides : int64[A]
+    limits : int64[A]
+        Exponents of the other point.
+    digits : int64[A]
+        Exponents of `point`; changed.
+    point : int
+    """
+    for axis in range(len(digits)):
+        if digits[axis] < limits[axis]:
+            digits[axis] += 1
+            return int(point + strides[axis])
+        point -= digits[axis] * strides[axis]
+        digits[axis] = 0
+    return -1
+
+
+@kernel
+def _product(vector: Ints, most: int) -> int:
+    """Return the product of a vector; any number above `most` where it is above that."""
+    product = 1
+    for d in range(len(vector)):
+        product *= vector[d]
+        if product > most:
+            break
+    return product
 
 
 @kernel
@@ -99,12 +103,24 @@ def spatial_vectors(lattice: Lattice, columns: int, rows: int, allow_x: Bools, a
     int64[V]
         For every point that is such a product the part on x, else -1.
     """
-    part = np.full(len(lattice.indices), -1, np.int64)
-    exponents, packed, spare = lattice.exponents, lattice.packed, lattice.spare
-    for x in _within(lattice, allow_x, columns):
-        for y in _within(lattice, allow_y, rows):
-            if part[min(x + y, len(part) - 1)] < 0 and divide_bounds(exponents, packed, spare, x, y):
-                part[x + y] = x
+    value, indices, exponents = lattice.value, lattice.indices, lattice.exponents
+    part = np.full(len(indices), -1, np.int64)
+    digits = np.zeros(exponents.shape[1], np.int64)
+    for point in range(len(part)):
+        whole = _product(value[point], columns * rows)
+        if whole > columns * rows:
+            continue
+        digits[:] = 0
+        x = 0
+        while x >= 0 and part[point] < 0:
+            size = _product(value[x], columns)
+            fits = size <= columns and whole <= rows * size
+            for d in range(len(lattice.stride)):
+                i, k = indices[point, d], indices[x, d]
+                fits = fits and allow_x[d, k] and allow_y[d, i - k]
+            if fits:
+                part[point] = x
+            x = next_inside(lattice.axis_stride, exponents[point], digits, x)
     return part
 
 

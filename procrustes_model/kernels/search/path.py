@@ -22,9 +22,9 @@ import math
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import Floats, Ints
+from procrustes_model.kernels.dense.arrays import Ints
 from procrustes_model.kernels.jit import kernel
-from procrustes_model.kernels.search.arrays import Lattice, Model
+from procrustes_model.kernels.search.arrays import Model
 from procrustes_model.kernels.search.lattice import divide_bounds
 from procrustes_model.kernels.search.path_arrays import (
     ACROSS,
@@ -46,6 +46,7 @@ from procrustes_model.kernels.search.path_links import (
     UNKNOWN,
     compute_energy,
     different_tiles,
+    least_filling,
     link_energy,
     side_words,
 )
@@ -379,16 +380,19 @@ def _pass_boundary(
     if not divide_bounds(lattice.exponents, lattice.packed, lattice.spare, point, spread):
         return count
     after = point + spread
-    cost += compute_energy(model, road, way, level - 1, point) + road.extra[level, point]
     room = limit - road.togo[level - 1, after]
-    least = cost + road.filling[level, point]
-    if least > room and least - _hope(model, road, way, level - 1, after, state) > room:
+    cost += road.extra[level, point]
+    if state == 0 and cost + road.filling[level, point] > room:
+        return count  # at once, for most points of the innermost level
+    cost += compute_energy(model, road, way, level - 1, point)
+    room += _hope(model, road, way, level - 1, after, state)
+    if cost + least_filling(model, road, level, point, state) > room:
         return count
     for t in range(len(model.kind)):
         if road.keep[level, t]:
             state |= 1 << road.terrain.shift[t, level]
             cost += road.waiting[level, t]
-    return _reach(model, road, way, level - 1, node, after, state, cost, room, count)
+    return _enter(road, count, after, state, cost, level - 1, node)
 
 
 @kernel
@@ -433,7 +437,13 @@ def _prepare(model: Model, road: Road, way: int) -> None:
                 road.shared[c, t] *= road.ways.most[way, j, t]
                 if road.ways.least[way, j, t] < road.ways.most[way, j, t]:
                     road.shared[c, t] = -math.inf
-            if road.keep[c, t] and road.terrain.mask[t] == 1:
+            if not road.keep[c, t]:
+                continue
+            parents, different = road.ways.units[way, max(0, road.parent[c, t])], 1.0
+            for j in range(max(0, road.parent[c, t]), c):
+                different *= road.ways.least[way, j, t]
+            road.links.share[c, t] = road.ways.units[way, c] / (parents * different)
+            if road.terrain.mask[t] == 1:
                 words = 1.0  # where a stride leaves gaps between words, tiles have no fewer
                 for d in range(len(model.bounds)):
                     if not model.irrelevant[t, d]:
@@ -497,13 +507,3 @@ def find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, 
     if crowded:
         return math.inf, CROWDED
     return (best, end) if best <= limit else (math.inf, NOWHERE)
-
-
-@kernel
-def least_outside(values: Floats, lattice: Lattice) -> None:
-    """Replace each point's value (float64[V]) by the least among the points that it divides."""
-    for axis in range(len(lattice.axis_stride)):
-        stride = lattice.axis_stride[axis]
-        for point in range(len(values) - stride - 1, -1, -1):
-            if lattice.exponents[point, axis] < lattice.exponents[-1, axis]:
-                values[point] = min(values[point], values[point + stride])

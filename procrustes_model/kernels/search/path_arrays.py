@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints
 from procrustes_model.kernels.jit import by_reference
-from procrustes_model.kernels.search.arrays import Lattice
+from procrustes_model.kernels.search.arrays import Floor, Lattice
 
 RUN_COLUMNS = 17
 
@@ -138,6 +138,34 @@ class Ways(NamedTuple):
 
 
 @by_reference
+class Links(NamedTuple):
+    """What filling levels costs at least, by level and tensor that it keeps.
+
+    Attributes
+    ----------
+    floor : Floor
+    first : int64[C]
+        A dimension of every class.
+    elements : float64[T]
+        Different words of a tensor: each is fetched, and served, once at least.
+    fetched, served : float64[L, T]
+        Energy, in pJ, of a word that all instances of the level fetch, and of one that their parents serve.
+    spared : float64[L, T]
+        Energy that first accumulations spare at most.
+    share : float64[L, T]
+        Instances that are served together, at most: of the way that is looked at.
+    """
+
+    floor: Floor
+    first: Ints
+    elements: Floats
+    fetched: Floats
+    served: Floats
+    spared: Floats
+    share: Floats
+
+
+@by_reference
 class Road(NamedTuple):
     """Where paths lead for one choice of what levels keep.
 
@@ -147,6 +175,7 @@ class Road(NamedTuple):
     terrain : Terrain
     trails : Trails
     ways : Ways
+    links : Links
     keep : bool[L, T]
     parent : int64[L + 1, T]
         The innermost level outside a level that keeps the tensor; last, outside the compute units.
@@ -172,6 +201,7 @@ class Road(NamedTuple):
     terrain: Terrain
     trails: Trails
     ways: Ways
+    links: Links
     keep: Bools
     parent: Ints
     fits: Bools

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import math
 
-from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Floats, Ints
+from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Bools, Floats, Ints
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import Model
 from procrustes_model.kernels.search.bounds import least_steps
-from procrustes_model.kernels.search.path_arrays import ACROSS, FIRST, LEVEL, LOOSE, TILE, Road, Terrain
+from procrustes_model.kernels.search.path_arrays import (
+    ACROSS,
+    FIRST,
+    LEVEL,
+    LOOSE,
+    TILE,
+    Links,
+    Road,
+    Terrain,
+)
 
 NEW, UNKNOWN = -1.0, -2.0
 """What `link_energy` takes for words that have been charged: none, and a number that is not known."""
@@ -193,6 +202,81 @@ def compute_energy(model: Model, road: Road, way: int, level: int, point: int) -
             energy += link_energy(model, road, way, t, levels, words, exact, NEW)
             energy -= link_energy(model, road, way, t, levels, words, least, NEW)
     return energy
+
+
+@kernel
+def _fill_energy(model: Model, links: Links, c: int, level: int, t: int, tile: int, share: float) -> float:
+    """Return the least energy of filling a level with a tensor if the next loop outside is of class `c`."""
+    words, elements = links.floor.words[c, t, tile], links.elements[t]
+    if model.irrelevant[t, links.first[c]]:
+        words /= links.floor.rest[t, tile]
+    words = max(words, elements)
+    energy = links.fetched[level, t] * words + links.served[level, t] * max(words / share, elements)
+    return float(energy - links.spared[level, t])
+
+
+@kernel
+def tabulate_filling(model: Model, road: Road, level: int, share: Floats, fits: Bools, least: Floats) -> None:
+    """Fill in `Road.filling` of one level (float64[V]).
+
+    Parameters
+    ----------
+    model : Model
+    road : Road
+    level : int
+    share : float64[T]
+        Instances that are served together, at most, whatever the way.
+    fits : bool[V]
+    least : float64[V]
+    """
+    links = road.links
+    for point in range(len(least)):
+        best = math.inf
+        if fits[point]:
+            for c in range(len(links.first)):
+                if links.floor.open[c, point]:
+                    total = 0.0
+                    for t in range(len(share)):
+                        if road.keep[level, t]:
+                            total += _fill_energy(model, links, c, level, t, point, share[t])
+                    best = min(best, total)
+        least[point] = max(0.0, best)
+
+
+@kernel
+def least_filling(model: Model, road: Road, level: int, point: int, state: int) -> float:
+    """Return what filling a level with tiles costs at least, and what tiles further in do that wait.
+
+    Of the latter only what is beyond `Road.waiting`. The next loop further out is of one class: it moves some
+    of all these tiles, and leaves the others.
+
+    Parameters
+    ----------
+    model : Model
+    road : Road
+    level, point : int
+        The level, and what its tiles cover.
+    state : int
+        Before they stand there.
+    """
+    links, terrain, waiting, best = road.links, road.terrain, road.waiting, math.inf
+    for c in range(len(links.first)):
+        if not links.floor.open[c, point]:
+            continue
+        total = 0.0
+        for inner in range(level, len(model.pack)):
+            tile = point - road.inside[level] + road.inside[inner]
+            for t in range(len(model.kind)):
+                if inner == level and not road.keep[level, t]:
+                    continue
+                if inner > level and (state >> terrain.shift[t, inner]) & terrain.mask[t] != 1:
+                    continue
+                energy = _fill_energy(model, links, c, inner, t, tile, links.share[inner, t])
+                total += max(energy, waiting[inner, t])
+                if inner > level:
+                    total -= waiting[inner, t]
+        best = min(best, total)
+    return best
 
 
 @kernel

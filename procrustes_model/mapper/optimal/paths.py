@@ -18,11 +18,11 @@ from procrustes_model.kernels.dense.sharing import distinct_positions
 from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED, SLACK
 from procrustes_model.kernels.search.goal import energy_limit
-from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path, least_outside
-from procrustes_model.kernels.search.path_arrays import RUN_COLUMNS, Road, Terrain, Trails, Ways
-from procrustes_model.kernels.search.path_links import bound_computing, describe_ways
+from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
+from procrustes_model.kernels.search.path_arrays import RUN_COLUMNS, Links, Road, Terrain, Trails, Ways
+from procrustes_model.kernels.search.path_links import bound_computing, describe_ways, tabulate_filling
 from procrustes_model.mapper.incumbent import Incumbent
-from procrustes_model.mapper.lattice import list_primes
+from procrustes_model.mapper.lattice import least_outside, list_primes
 from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.space import Space
 
@@ -97,7 +97,6 @@ class Paths:
     space: Space = field(init=False)
     road: Road | None = field(init=False)
     inner: Ints = field(init=False)
-    elements: list[float] = field(init=False)
     _filling: dict[tuple[int, bytes, bytes], tuple[Floats, Floats]] = field(default_factory=dict)
     _computing: dict[bytes, Floats] = field(default_factory=dict)
     _kept_moves: int = field(default=0, init=False)
@@ -132,6 +131,7 @@ class Paths:
             self._describe(),
             trails,
             ways,
+            self._describe_links(),
             np.ones((levels, tensors), np.bool_),
             np.zeros((levels + 1, tensors), np.int64),
             np.ones((levels, points), np.bool_),
@@ -144,10 +144,6 @@ class Paths:
             np.zeros(tensors),
         )
         describe_ways(model, self.road)
-        ones = np.ones_like(model.bounds)
-        self.elements = [
-            float(distinct_positions(model.problem, t, model.bounds, ones)) for t in range(tensors)
-        ]
         self.inner = np.cumsum(ways.spread[:, ::-1], axis=1)[:, ::-1]
 
     def _describe(self) -> Terrain:
@@ -183,6 +179,15 @@ class Paths:
             every,
             np.where(modulus <= MOST_MODULUS, modulus, 1),
         )
+
+    def _describe_links(self) -> Links:
+        model, levels = self.space.model, self.space.levels
+        ones, none = np.ones_like(model.bounds), np.zeros((4, levels, len(model.kind)))
+        elements = [
+            float(distinct_positions(model.problem, t, model.bounds, ones)) for t in range(len(model.kind))
+        ]
+        first = np.ascontiguousarray(self.space.orders.members[:, 0])
+        return Links(self.tables.floor, first, np.array(elements), *none)
 
     def _list_ways(self) -> Ways | None:
         """Return the ways to spread loops over instances; None where there are too many."""
@@ -222,18 +227,18 @@ class Paths:
         if self.road is None:
             return queue
         incumbent, ranked, left = self.incumbent, [], []
-        for i, (bound, number, keep) in enumerate(queue):
-            self._report(i / len(queue) / 2)
+        for bound, number, keep in queue:
             if incumbent.late:
                 left.append((bound, number, keep))
                 continue
-            bound = max(bound, float(self._score(*self.lay_road(keep)).min(initial=math.inf)))
+            bound = max(bound, self.bound(keep))
             if bound < math.inf:
                 ranked.append((bound, number, keep))
         ranked.sort(key=lambda row: row[:2])
         undecided: list[tuple[float, int, Bools, Floats]] = []
         for i, (bound, number, keep) in enumerate(ranked):
-            self._report(0.5 + i / len(ranked) / 2)
+            incumbent.share = i / len(ranked)
+            incumbent.tell()
             if incumbent.late:
                 left.append((bound, number, keep))
             elif bound * (1 - SLACK) <= incumbent.ceiling:
@@ -246,28 +251,44 @@ class Paths:
         left = [row for row in left if row[0] <= incumbent.improvable]
         return sorted(left, key=lambda row: row[:2])
 
-    def _report(self, share: float) -> None:
-        self.incumbent.share = share
-        self.incumbent.tell()
-
     def lay_road(self, keep: Bools) -> tuple[Road, Floats]:
         """Return where paths lead if levels keep `keep`, and bounds of their energy, by way to spread."""
+        road, outside = self._lay_links(keep)
+        levels = self.space.levels
+        filling, togo = np.zeros((2, levels, len(self.space.lattice.indices)))
+        for level in range(1, levels):
+            filling[level] = self._least_filling(road, level)[0]
+            togo[level] = togo[level - 1] + outside[level]
+        fits = np.array([self.tables.fits(level, keep[level]) for level in range(levels)])
+        return road._replace(fits=fits, filling=filling, togo=togo), self._least_energy(road, outside)
+
+    def _lay_links(self, keep: Bools) -> tuple[Road, list[Floats]]:
+        """Return what is known without points, and the least energy of filling each level by point."""
         space, road = self.space, self.road
         assert road is not None
-        levels = space.levels
-        parent = np.full((levels + 1, keep.shape[1]), -1, np.int64)
-        for level in range(1, levels + 1):
+        parent = np.full((space.levels + 1, keep.shape[1]), -1, np.int64)
+        for level in range(1, space.levels + 1):
             parent[level] = np.where(keep[level - 1], level - 1, parent[level - 1])
-        fits = np.array([self.tables.fits(level, keep[level]) for level in range(levels)])
-        filling, togo = np.zeros((2, levels, len(fits[0])))
-        road = road._replace(keep=keep, parent=parent, fits=fits, filling=filling, togo=togo)
-        least = self._least_computing(road) + space.model.base
-        for level in range(1, levels):
-            filling[level], outside = self._least_filling(road, level)
-            togo[level] = togo[level - 1] + outside
-            least = least + outside[self.inner[:, level]]
-        least[road.ways.units[:, -1] < space.model.least_units] = math.inf
-        return road, least
+        fetched, served, spared = np.zeros((3, *keep.shape))
+        links = road.links._replace(fetched=fetched, served=served, spared=spared)
+        road = road._replace(keep=keep, parent=parent, links=links)
+        for level, t in np.argwhere(keep).tolist():
+            if level > 0:
+                self._price_link(road, level, t)
+        return road, [np.zeros(0)] + [self._least_filling(road, level)[1] for level in range(1, space.levels)]
+
+    def _least_energy(self, road: Road, outside: list[Floats]) -> Floats:
+        """Return bounds of the energy by way to spread."""
+        least = self._least_computing(road) + self.space.model.base
+        for level in range(1, self.space.levels):
+            least += outside[level][self.inner[:, level]]
+        least[road.ways.units[:, -1] < self.space.model.least_units] = math.inf
+        return least
+
+    def bound(self, keep: Bools) -> float:
+        """Return what the objective of no mapping falls below if levels keep `keep`."""
+        road, outside = self._lay_links(keep)
+        return float(self._score(road, self._least_energy(road, outside)).min(initial=math.inf))
 
     def _score(self, road: Road, least: Floats) -> Floats:
         """Return bounds of the objective by way to spread, from those of the energy."""
@@ -338,33 +359,37 @@ class Paths:
             bound_computing(self.space.model, road, self._computing[key])
         return self._computing[key]
 
+    def _price_link(self, road: Road, level: int, t: int) -> None:
+        """Fill in what words of a tensor cost that a level fetches and that it is served."""
+        model, links = self.space.model, road.links
+        if model.rules.forgetful and model.kind[t] != SIMPLE:
+            return  # in which it may keep nearly all
+        parent, child = model.word[int(road.parent[level, t]), t], model.word[level, t]
+        if not model.output[t]:
+            links.fetched[level, t], links.served[level, t] = child[FILL], parent[READ]
+            return
+        links.served[level, t] = parent[UPDATE]
+        if model.machine.drains[level] and model.pack[level, t] == 1:
+            links.fetched[level, t] += child[READ]
+        if math.prod(self.space.mesh[:level]) == 1:  # what is read and fetched, but for first accumulations
+            links.fetched[level, t] += parent[READ] + child[FILL]
+            spared = parent[READ] + (0.0 if model.rules.all_fills else child[FILL])
+            links.spared[level, t] = float(self.tables.floor.tile[t, -1]) * spared
+
     def _least_filling(self, road: Road, level: int) -> tuple[Floats, Floats]:
         """Return for every point the least energy of filling a level whose tiles are it, or hold it."""
-        model, kept = self.space.model, road.keep[level]
+        kept, points = road.keep[level], len(self.space.lattice.indices)
         key = (level, kept.tobytes(), np.where(kept, road.parent[level], -1).tobytes())
-        if key in self._filling:
-            return self._filling[key]
-        alone = math.prod(self.space.mesh[:level]) == 1
-        price, serve, share = np.zeros(len(kept)), np.zeros(len(kept)), np.ones(len(kept))
-        constant = 0.0
-        for t in np.flatnonzero(kept).tolist():
-            if model.rules.forgetful and model.kind[t] != SIMPLE:
-                continue  # in which it may keep nearly all
-            p = int(road.parent[level, t])
-            parent, child, shared = model.word[p, t], model.word[level, t], self._most_shared(t, p, level)
-            if not model.output[t]:
-                price[t], serve[t], share[t] = child[FILL], parent[READ], shared
-                continue
-            serve[t], share[t] = parent[UPDATE], shared
-            if model.machine.drains[level] and model.pack[level, t] == 1:
-                price[t] += child[READ]
-            if alone:  # what is read and fetched, but for first accumulations
-                price[t] += parent[READ] + child[FILL]
-                spared = parent[READ] + (0.0 if model.rules.all_fills else child[FILL])
-                constant -= float(self.tables.floor.tile[t, -1]) * spared
-        if 2 * len(self._filling) * len(road.fits[0]) > MOST_ENTRIES:
-            self._filling.clear()
-        self._filling[key] = self._tabulate(level, kept, price, serve, share, constant)
+        if key not in self._filling:
+            if 2 * len(self._filling) * points > MOST_ENTRIES:
+                self._filling.clear()
+            share = [self._most_shared(t, int(road.parent[level, t]), level) for t in range(len(kept))]
+            least = np.empty(points)
+            fits = self.tables.fits(level, kept)
+            tabulate_filling(self.space.model, road, level, np.array(share), fits, least)
+            outside = least.copy()
+            least_outside(outside, self.space.lattice)
+            self._filling[key] = least, outside
         return self._filling[key]
 
     def _most_shared(self, t: int, parent: int, level: int) -> float:
@@ -376,30 +401,6 @@ class Paths:
                 most = min(most, float(model.bounds[model.irrelevant[t]].prod()))
             shared *= most
         return shared
-
-    def _tabulate(
-        self, level: int, kept: Bools, price: Floats, serve: Floats, share: Floats, constant: float
-    ) -> tuple[Floats, Floats]:
-        """Return `_least_filling` from prices, by tensor, of words that all instances fetch or are served.
-
-        Each element is fetched, and served, once at least, by however many instances it is shared.
-        """
-        model, floor, lattice = self.space.model, self.tables.floor, self.space.lattice
-        points = np.flatnonzero(self.tables.fits(level, kept))
-        least: Floats = np.full(len(points), math.inf)
-        for c, members in enumerate(self.space.orders.members):
-            total = np.full(len(points), constant)
-            for t in np.flatnonzero(kept).tolist():
-                words = floor.words[c, t, points]
-                words = words / floor.rest[t, points] if model.irrelevant[t, members[0]] else words
-                words = np.maximum(words, self.elements[t])
-                total += price[t] * words + serve[t] * np.maximum(words / share[t], self.elements[t])
-            np.minimum(least, total, out=least, where=floor.open[c, points])
-        best: Floats = np.full(len(lattice.indices), math.inf)
-        best[points] = np.maximum(least, 0.0)
-        outside = best.copy()
-        least_outside(outside, lattice)
-        return best, outside
 
     def _comes_to(self, dynamic: float, steps: float, nests: NestArrays) -> bool:
         """Evaluate the nest of a path; say whether it is within limits and comes to what the path says."""

@@ -338,9 +338,7 @@ class Optimal:
             return
         deadline = self.space.deadline
         self.space.deadline = Deadline(None if deadline.seconds is None else LATE, deadline.clock)
-        with suppress(OutOfTime):
-            energy = Compulsory(self.space, whole=True).least()
-            self.first_bound = self.incumbent.score_bound(energy, self.tables.fewest_steps())
+        self.first_bound = self.least()
         self.space.deadline = deadline
 
     def _walk_paths(self, queue: list[tuple[float, int, Bools]], seed: int) -> list[tuple[float, int, Bools]]:

@@ -20,8 +20,9 @@ from procrustes_model.kernels.search.arrays import (
     Spatial,
 )
 from procrustes_model.kernels.search.bounds import bound_stage, least_steps
-from procrustes_model.kernels.search.lattice import box_words, fetch_floor, least_inside, thinnest_parts
+from procrustes_model.kernels.search.lattice import box_words, fetch_floor, thinnest_parts
 from procrustes_model.mapper.deadline import slices
+from procrustes_model.mapper.lattice import least_inside
 from procrustes_model.mapper.space import Space
 
 

@@ -59,10 +59,6 @@ class UnevenPaths(Paths):
         loops = terrain.loops & ~self.space.idle(laid)[:, None]
         return terrain._replace(loops=loops, shift=np.ascontiguousarray(codes))
 
-    def bound_layout(self, laid: Bools) -> float:
-        """Return what the objective of no mapping of a layout falls below; the same for other orders."""
-        return float(self._score(*self.lay_road(laid)).min(initial=math.inf))
-
     def decide_layout(self, laid: Bools) -> float:
         """Return the least that a mapping of a layout may come to; infinite where none is better.
 

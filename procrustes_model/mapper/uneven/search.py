@@ -85,7 +85,7 @@ class _Layouts:
             incumbent.deadline.check()
             laid = next(space.orders_of(keep))
             if self.paths is not None:
-                bound = self.paths.bound_layout(laid)
+                bound = self.paths.bound(laid)
             else:
                 assert compulsory is not None
                 energy = compulsory.energy(laid)
