@@ -97,7 +97,8 @@ class Paths:
     space: Space = field(init=False)
     road: Road | None = field(init=False)
     inner: Ints = field(init=False)
-    _filling: dict[tuple[int, bytes, bytes], tuple[Floats, Floats]] = field(default_factory=dict)
+    _filling: dict[bytes, tuple[Floats, Floats]] = field(default_factory=dict)
+    _inside: dict[bytes, Floats] = field(default_factory=dict)
     _computing: dict[bytes, Floats] = field(default_factory=dict)
     _kept_moves: int = field(default=0, init=False)
 
@@ -253,42 +254,53 @@ class Paths:
 
     def lay_road(self, keep: Bools) -> tuple[Road, Floats]:
         """Return where paths lead if levels keep `keep`, and bounds of their energy, by way to spread."""
-        road, outside = self._lay_links(keep)
-        levels = self.space.levels
+        least, road, levels = self._least_energy(keep), self._lay_links(keep), self.space.levels
         filling, togo = np.zeros((2, levels, len(self.space.lattice.indices)))
         for level in range(1, levels):
-            filling[level] = self._least_filling(road, level)[0]
-            togo[level] = togo[level - 1] + outside[level]
+            filling[level], outside = self._tabulate(road, level)
+            togo[level] = togo[level - 1] + outside
         fits = np.array([self.tables.fits(level, keep[level]) for level in range(levels)])
-        return road._replace(fits=fits, filling=filling, togo=togo), self._least_energy(road, outside)
+        return road._replace(fits=fits, filling=filling, togo=togo), least
 
-    def _lay_links(self, keep: Bools) -> tuple[Road, list[Floats]]:
-        """Return what is known without points, and the least energy of filling each level by point."""
-        space, road = self.space, self.road
-        assert road is not None
-        parent = np.full((space.levels + 1, keep.shape[1]), -1, np.int64)
-        for level in range(1, space.levels + 1):
-            parent[level] = np.where(keep[level - 1], level - 1, parent[level - 1])
+    def _lay_links(self, keep: Bools) -> Road:
+        """Return where paths lead as far as no point matters."""
+        assert self.road is not None
         fetched, served, spared = np.zeros((3, *keep.shape))
-        links = road.links._replace(fetched=fetched, served=served, spared=spared)
-        road = road._replace(keep=keep, parent=parent, links=links)
+        links = self.road.links._replace(fetched=fetched, served=served, spared=spared)
+        road = self.road._replace(keep=keep, parent=self._list_parents(keep), links=links)
         for level, t in np.argwhere(keep).tolist():
             if level > 0:
                 self._price_link(road, level, t)
-        return road, [np.zeros(0)] + [self._least_filling(road, level)[1] for level in range(1, space.levels)]
+        return road
 
-    def _least_energy(self, road: Road, outside: list[Floats]) -> Floats:
+    def _list_parents(self, keep: Bools) -> Ints:
+        parent = np.full((len(keep) + 1, keep.shape[1]), -1, np.int64)
+        for level in range(len(keep)):
+            parent[level + 1] = np.where(keep[level], level, parent[level])
+        return parent
+
+    def _least_energy(self, keep: Bools) -> Floats:
         """Return bounds of the energy by way to spread."""
-        least = self._least_computing(road) + self.space.model.base
-        for level in range(1, self.space.levels):
-            least += outside[level][self.inner[:, level]]
-        least[road.ways.units[:, -1] < self.space.model.least_units] = math.inf
+        parent, model = self._list_parents(keep), self.space.model
+        links, key = np.where(keep, parent[:-1], -1), parent[-1].tobytes()
+        if key not in self._computing:
+            road = self._lay_links(keep)
+            computing = np.empty(len(road.ways.steps))
+            bound_computing(model, road, computing)
+            computing[road.ways.units[:, -1] < model.least_units] = math.inf
+            self._computing[key] = computing + model.base
+        least = self._computing[key].copy()
+        for level in range(1, len(keep)):
+            key = bytes([level]) + links[level].tobytes()
+            if key not in self._inside:
+                self._inside[key] = self._tabulate(self._lay_links(keep), level)[1][self.inner[:, level]]
+            least += self._inside[key]
         return least
 
     def bound(self, keep: Bools) -> float:
         """Return what the objective of no mapping falls below if levels keep `keep`."""
-        road, outside = self._lay_links(keep)
-        return float(self._score(road, self._least_energy(road, outside)).min(initial=math.inf))
+        assert self.road is not None
+        return float(self._score(self.road, self._least_energy(keep)).min(initial=math.inf))
 
     def _score(self, road: Road, least: Floats) -> Floats:
         """Return bounds of the objective by way to spread, from those of the energy."""
@@ -351,14 +363,6 @@ class Paths:
                 left.append((energy, steps))
         return np.array(left).reshape(-1, 2)
 
-    def _least_computing(self, road: Road) -> Floats:
-        """Return by way what serving the compute units costs at least."""
-        key = road.parent[-1].tobytes()
-        if key not in self._computing:
-            self._computing[key] = np.empty(len(road.ways.steps))
-            bound_computing(self.space.model, road, self._computing[key])
-        return self._computing[key]
-
     def _price_link(self, road: Road, level: int, t: int) -> None:
         """Fill in what words of a tensor cost that a level fetches and that it is served."""
         model, links = self.space.model, road.links
@@ -376,10 +380,10 @@ class Paths:
             spared = parent[READ] + (0.0 if model.rules.all_fills else child[FILL])
             links.spared[level, t] = float(self.tables.floor.tile[t, -1]) * spared
 
-    def _least_filling(self, road: Road, level: int) -> tuple[Floats, Floats]:
+    def _tabulate(self, road: Road, level: int) -> tuple[Floats, Floats]:
         """Return for every point the least energy of filling a level whose tiles are it, or hold it."""
         kept, points = road.keep[level], len(self.space.lattice.indices)
-        key = (level, kept.tobytes(), np.where(kept, road.parent[level], -1).tobytes())
+        key = bytes([level]) + np.where(kept, road.parent[level], -1).tobytes()
         if key not in self._filling:
             if 2 * len(self._filling) * points > MOST_ENTRIES:
                 self._filling.clear()
