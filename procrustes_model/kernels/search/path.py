@@ -30,6 +30,7 @@ from procrustes_model.kernels.search.path_arrays import (
     ACROSS,
     ACROSS_AT,
     ALONG_AT,
+    BLOCK,
     CHARGED,
     FIRST,
     LEVEL,
@@ -173,6 +174,7 @@ def _enter(road: Road, count: int, point: int, state: int, cost: float, level: i
     trails.cost[count], trails.state[count], trails.point[count] = cost, state, point
     trails.level[count], trails.before[count] = level, before
     trails.beside[count], trails.heads[side, point] = trails.heads[side, point], count
+    trails.blocks[side, point // BLOCK] = True
     return count + 1
 
 
@@ -413,6 +415,28 @@ def _place_innermost(model: Model, road: Road, way: int, limit: float, count: in
             count = _pass_boundary(model, road, way, level, 0, point, limit, count)
         elif allowed and start < point == last:  # of one level
             count = _enter(road, count, point, 0, road.trails.cost[0], level, 0)
+            road.trails.heads[level & 1, point] = -1
+    road.trails.heads[level & 1, start] = -1
+    return count
+
+
+@kernel
+def _sweep(model: Model, road: Road, way: int, level: int, limit: float, count: int) -> int:
+    """Go on from all nodes of a level, in the order of their points; return the nodes."""
+    trails, most = road.trails, _most_nodes(road)
+    heads, blocks = trails.heads[level & 1], trails.blocks[level & 1]
+    for block in range(road.inside[level] // BLOCK, len(blocks)):
+        if not blocks[block]:
+            continue
+        for point in range(block * BLOCK, min((block + 1) * BLOCK, len(heads))):
+            node = heads[point]
+            heads[point] = -1
+            while node >= 0 and count <= most:
+                if level > 0 and road.fits[level, point]:
+                    count = _pass_boundary(model, road, way, level, node, point, limit, count)
+                count = _place_loops(model, road, way, level, node, limit, count)
+                node = trails.beside[node]
+        blocks[block] = False
     return count
 
 
@@ -478,32 +502,23 @@ def find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, 
     start, count = road.inside[levels - 1], 0
     if cost + road.togo[levels - 1, start] <= limit:
         count = _enter(road, 0, start, 0, cost, levels - 1, -1)
-    most = _most_nodes(road)
-    best, end, crowded = math.inf, NOWHERE, False
     for level in range(levels - 1, -1, -1):
-        heads = trails.heads[level & 1]
         trails.edge_start[level] = trails.edges[0]
         if level == levels - 1 and count:
             count = _place_innermost(model, road, way, limit, count)
-            crowded = count > most
-        for point in range(road.inside[level], points if count else 0):
-            node = heads[point]
-            heads[point] = -1
-            while node >= 0 and not crowded:
-                crowded = count > most
-                if 0 < level < levels - 1 and road.fits[level, point]:
-                    count = _pass_boundary(model, road, way, level, node, point, limit, count)
-                elif level == 0 and point == points - 1 and road.fits[0, point]:
-                    cost = trails.cost[node]
-                    for t in range(len(model.kind)):
-                        cost += settle(model, road, way, 0, point, trails.state[node], t)
-                    trails.final[node] = cost - trails.cost[node]
-                    if cost < best:
-                        best, end = cost, node
-                if level < levels - 1:
-                    count = _place_loops(model, road, way, level, node, limit, count)
-                node = trails.beside[node]
+        elif count:
+            count = _sweep(model, road, way, level, limit, count)
     trails.edges[1] = count
-    if crowded:
+    if count > _most_nodes(road):
         return math.inf, CROWDED
+    best, end = math.inf, NOWHERE
+    for node in range(count):
+        if trails.level[node] > 0 or trails.point[node] < points - 1 or not road.fits[0, points - 1]:
+            continue
+        last = 0.0
+        for t in range(len(model.kind)):
+            last += settle(model, road, way, 0, points - 1, trails.state[node], t)
+        trails.final[node] = last
+        if trails.cost[node] + last < best:
+            best, end = trails.cost[node] + last, node
     return (best, end) if best <= limit else (math.inf, NOWHERE)

@@ -19,6 +19,10 @@ LOOSE, OTHER, OTHER_TILE, OTHER_ACROSS, OTHER_REACHED, OTHER_ALONG_AT, OTHER_ACR
 """The columns of runs in which all moves keep overlap; see `path_loose`."""
 
 
+BLOCK = 64
+"""Points whose nodes are looked for together."""
+
+
 @by_reference
 class Terrain(NamedTuple):
     """What a path meets, whatever levels keep.
@@ -73,6 +77,8 @@ class Trails(NamedTuple):
     heads : int64[2, V]
         First node of a point in a level's temporal loops, and in those of the next level outside; -1 between
         calls.
+    blocks : bool[2, V / 64]
+        Whether any of so many points in a row may have a node.
     final : float64[N]
         What is paid last where a path may end; else infinite.
     edge_from, edge_to : int64[E]
@@ -100,6 +106,7 @@ class Trails(NamedTuple):
     before: Ints
     beside: Ints
     heads: Ints
+    blocks: Bools
     final: Floats
     edge_from: Ints
     edge_to: Ints

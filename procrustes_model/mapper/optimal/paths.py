@@ -19,7 +19,7 @@ from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED, SLACK
 from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
-from procrustes_model.kernels.search.path_arrays import RUN_COLUMNS, Links, Road, Terrain, Trails, Ways
+from procrustes_model.kernels.search.path_arrays import BLOCK, RUN_COLUMNS, Links, Road, Terrain, Trails, Ways
 from procrustes_model.kernels.search.path_links import bound_computing, describe_ways, tabulate_filling
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.lattice import least_outside, list_primes
@@ -118,6 +118,7 @@ class Paths:
             np.empty(NODES, np.int64),
             np.empty(NODES, np.int64),
             np.full((2, points), -1, np.int64),
+            np.zeros((2, -(-points // BLOCK)), np.bool_),
             np.empty(NODES),
             np.empty(self._kept_moves, np.int64),
             np.empty(self._kept_moves, np.int64),
