@@ -47,7 +47,7 @@ from procrustes_model.kernels.search.path_links import (
     UNKNOWN,
     compute_energy,
     different_tiles,
-    least_filling,
+    fill_by_class,
     link_energy,
     side_words,
 )
@@ -334,12 +334,16 @@ def _place_loops(
     point, state, cost, togo = trails.point[node], trails.state[node], trails.cost[node], road.togo[level]
     tensors, dimensions = model.irrelevant.shape
     most = limit + _hope(model, road, way, level, point, state)
+    if state and cost + fill_by_class(model, road, level, point, state, False) + togo[point] > most:
+        return count
     for t in range(tensors):
         settled[t] = 0.0
         if state & terrain.every[t]:
             settled[t] = settle(model, road, way, level, point, state, t)
     for d in range(dimensions):
         if not terrain.loops[level, d] or lattice.value[point, d] == model.bounds[d]:
+            continue
+        if state and cost + road.links.least[road.links.of[d]] + togo[point] > most:
             continue
         spent, rest, slides = cost, state, False
         for t in range(tensors):
@@ -388,7 +392,7 @@ def _pass_boundary(
         return count  # at once, for most points of the innermost level
     cost += compute_energy(model, road, way, level - 1, point)
     room += _hope(model, road, way, level - 1, after, state)
-    if cost + least_filling(model, road, level, point, state) > room:
+    if cost + fill_by_class(model, road, level, point, state, True) > room:
         return count
     for t in range(len(model.kind)):
         if road.keep[level, t]:

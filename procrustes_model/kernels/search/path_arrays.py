@@ -153,6 +153,10 @@ class Links(NamedTuple):
     floor : Floor
     first : int64[C]
         A dimension of every class.
+    of : int64[D]
+        The class of a dimension; -1 where its bound is 1.
+    least : float64[C]
+        Room for bounds.
     elements : float64[T]
         Different words of a tensor: each is fetched, and served, once at least.
     fetched, served : float64[L, T]
@@ -165,6 +169,8 @@ class Links(NamedTuple):
 
     floor: Floor
     first: Ints
+    of: Ints
+    least: Floats
     elements: Floats
     fetched: Floats
     served: Floats

@@ -244,27 +244,35 @@ def tabulate_filling(model: Model, road: Road, level: int, share: Floats, fits: 
 
 
 @kernel
-def least_filling(model: Model, road: Road, level: int, point: int, state: int) -> float:
-    """Return what filling a level with tiles costs at least, and what tiles further in do that wait.
+def fill_by_class(model: Model, road: Road, level: int, point: int, state: int, new: bool) -> float:
+    """Bound what filling a level costs, and what tiles further in do that wait, by class of the next loop.
 
-    Of the latter only what is beyond `Road.waiting`. The next loop further out is of one class: it moves some
-    of all these tiles, and leaves the others.
+    Of what waits, only what is beyond `Road.waiting`.
 
     Parameters
     ----------
     model : Model
     road : Road
+        `Links.least` is filled in.
     level, point : int
-        The level, and what its tiles cover.
+        The level, and what has been placed: if its tiles are new, what they cover.
     state : int
-        Before they stand there.
+        Before these stand there.
+    new : bool
+        Whether tiles of the level come to stand; else only what waits counts.
+
+    Returns
+    -------
+    float
+        The least of all classes: the next loop further out is of one, and moves some of all these tiles.
     """
     links, terrain, waiting, best = road.links, road.terrain, road.waiting, math.inf
     for c in range(len(links.first)):
+        links.least[c] = math.inf
         if not links.floor.open[c, point]:
             continue
         total = 0.0
-        for inner in range(level, len(model.pack)):
+        for inner in range(level if new else level + 1, len(model.pack)):
             tile = point - road.inside[level] + road.inside[inner]
             for t in range(len(model.kind)):
                 if inner == level and not road.keep[level, t]:
@@ -275,6 +283,7 @@ def least_filling(model: Model, road: Road, level: int, point: int, state: int) 
                 total += max(energy, waiting[inner, t])
                 if inner > level:
                     total -= waiting[inner, t]
+        links.least[c] = total
         best = min(best, total)
     return best
 

@@ -188,8 +188,11 @@ class Paths:
         elements = [
             float(distinct_positions(model.problem, t, model.bounds, ones)) for t in range(len(model.kind))
         ]
-        first = np.ascontiguousarray(self.space.orders.members[:, 0])
-        return Links(self.tables.floor, first, np.array(elements), *none)
+        members, of = self.space.orders.members, np.full(len(model.bounds), -1, np.int64)
+        for c, row in enumerate(members):
+            of[row[row >= 0]] = c
+        first, least = np.ascontiguousarray(members[:, 0]), np.empty(len(members))
+        return Links(self.tables.floor, first, of, least, np.array(elements), *none)
 
     def _list_ways(self) -> Ways | None:
         """Return the ways to spread loops over instances; None where there are too many."""
