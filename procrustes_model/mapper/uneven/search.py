@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from procrustes_model.errors import Issue, SpecError
 from procrustes_model.kernels.dense.arrays import Bools
 from procrustes_model.kernels.search.arrays import SLACK
+from procrustes_model.kernels.search.expand import MEASURED
 from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory
+from procrustes_model.mapper.optimal.labels import Labels
 from procrustes_model.mapper.optimal.paths import STATE_BITS, is_eligible
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.optimal.tables import Tables
@@ -129,17 +130,14 @@ class _Layouts:
         space, self.labels = self.space, True
         with space.deadline.suspended():
             compile_labels()
-        optimal = Optimal(space, self.incumbent, self.threads, paths=False)
-        optimal.tables = self.tables
-        measured = self.incumbent.measured
-        with ThreadPoolExecutor(self.threads) as pool:
-            try:
-                optimal.search_patterns(queue, pool)
-            except OutOfTime:
-                self._leave_open(queue[0][0])
-        self.incumbent.measured = measured + optimal.measured
-        if not optimal.complete:
-            self._leave_open(optimal.open_bound)
+        labels = Labels(space, self.incumbent, self.tables, self.threads)
+        try:
+            labels.run(queue)
+        except OutOfTime:
+            self._leave_open(queue[0][0])
+        self.incumbent.measured += int(labels.counted[MEASURED])
+        if not labels.left.complete:
+            self._leave_open(labels.left.open_bound)
 
 
 def _spread_out(incumbent: Incumbent, space: UnevenSpace) -> None:
