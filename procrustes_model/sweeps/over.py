@@ -18,6 +18,7 @@ from procrustes_model.objective import parse_objective
 from procrustes_model.options import verb
 from procrustes_model.spec.architecture import Architecture
 from procrustes_model.spec.load import edit, load_problem
+from procrustes_model.spec.text.changes import Edited, format_path
 from procrustes_model.spec.text.document import open_document
 from procrustes_model.sweeps.family import load_family
 from procrustes_model.sweeps.over_result import Member, OverResult, Standing
@@ -46,7 +47,26 @@ def search_over(request: OverRequest) -> OverResult:
         when none was found in time.
     """
     plan = plan_sweep(load_family(request.over), given=request.shared(PointSearch))
+    _check_changes(request, plan)
     return _Family(request, plan).search()
+
+
+def _check_changes(request: OverRequest, plan: SweepPlan) -> None:
+    """Raise where a change of what members share is of something that the family sets for each."""
+    sources = [value for value in vars(request).values() if isinstance(value, Edited)]
+    own = {one.path: one for planned in plan.points for one in planned.point.changes}
+    issues = [
+        change.said.issue(
+            f"the family sets {format_path(path)}, so that this change has no effect",
+            "leave it out, or take that out of the family",
+        )
+        for source in sources
+        for change in source.changes
+        for path in own
+        if path[: len(change.path)] == change.path[: len(path)]
+    ]
+    if issues:
+        raise SpecError(issues)
 
 
 @dataclass

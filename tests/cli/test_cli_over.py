@@ -31,3 +31,17 @@ def test_the_command_writes_what_evaluate_reads(run: Run, tmp_path: Path) -> Non
     ):
         refused = run("search", "machine.yaml", "little.yaml", *words)
         assert (refused.returncode, refused.stdout) == (2, "") and said in refused.stderr
+
+
+def test_a_change_of_what_the_family_sets_is_refused(run: Run, tmp_path: Path) -> None:
+    for name, text in (("machine", ARCHITECTURE), ("little", PROBLEM)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    (tmp_path / "family.yaml").write_text(
+        f"sweep:\n  name: little\n  axes:\n    {BUFFER}: [8 words, 32 words]\n"
+    )
+    words = ("search", "machine.yaml", "little.yaml", "--over", "family.yaml")
+    refused = run(*words, "--set", f"{BUFFER}=16 words")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"the family sets {BUFFER}, so that this change has no effect" in refused.stderr
+    taken = run(*words, "--set", f"{WIDTH}=2")
+    assert taken.returncode == 0, taken.stderr

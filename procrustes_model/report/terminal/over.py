@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from procrustes_model.objective import parse_objective
 from procrustes_model.report.terminal.sheet import format_sheet, sheet_of
 from procrustes_model.report.terminal.style import Style, labelled
 from procrustes_model.report.terminal.units import format_area, format_energy, four_digits
@@ -40,6 +41,10 @@ def format_over(result: OverResult, style: Style | None = None) -> str:
     title, claim = result.claim.split(": ", 1)
     lines += labelled(title, [claim], style)
     lines += labelled("Best", [f"member {best.number}: {values}"], style)
+    aim = parse_objective(result.objective)
+    lines += labelled(
+        "Value", [f"{result.objective} in {aim.unit}; Bound: what it does not fall below"], style
+    )
     counts = ", ".join(f"{count} {standing}" for standing, count in result.count.items())
     lines += labelled("Members", [f"{len(result.members)}: {counts}"], style)
     for error in dict.fromkeys(one.error for one in result.members if one.error):
