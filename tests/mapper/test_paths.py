@@ -100,6 +100,9 @@ def test_paths_equal_the_best_of_all_nests(first: int) -> None:
                 assert least[way] <= wanted * (1 + 1e-12), (seed, keep, spread)
                 assert energy <= wanted * (1 + 1e-12), (seed, keep, spread)
                 assert (node == NOWHERE) == math.isinf(energy)
+                if math.isfinite(wanted):  # bounds on the way do not cut it off
+                    energy, node = paths.find_path(road, way, least[way], wanted * (1 + 1e-12))
+                    assert node >= 0 and energy <= wanted * (1 + 1e-12), (seed, keep, spread)
                 compared += math.isfinite(wanted)
                 if _is_exact(space, spread) and not mirrored:
                     assert energy == pytest.approx(wanted, rel=1e-9), (seed, keep, spread)

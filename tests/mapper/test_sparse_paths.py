@@ -79,6 +79,9 @@ def test_paths_by_the_older_rule_equal_the_best_of_all_nests() -> None:
                 wanted = best.get((keep.tobytes(), spread), math.inf)
                 energy, _ = find_path(space.model, road, way, math.inf)
                 assert max(energy, least[way]) <= wanted * (1 + 1e-12), (seed, keep, spread)
+                if math.isfinite(wanted):  # bounds on the way do not cut it off
+                    energy, node = paths.find_path(road, way, least[way], wanted * (1 + 1e-12))
+                    assert node >= 0 and energy <= wanted * (1 + 1e-12), (seed, keep, spread)
                 compared += math.isfinite(wanted)
                 if alone and math.isfinite(wanted):
                     assert energy == pytest.approx(wanted, rel=1e-9), (seed, keep, spread)
@@ -89,7 +92,7 @@ def test_paths_by_the_older_rule_equal_the_best_of_all_nests() -> None:
 @pytest.mark.quick
 @pytest.mark.parametrize("rules", [None, INNERMOST[0]], ids=["own", "innermost"])
 def test_no_nest_costs_less_than_its_path(rules: Rules | None) -> None:
-    compared = 0
+    compared = found_too = 0
     for seed in range(amount(14, 8)):
         machine, problem, constraints, sparsity = case(seed)
         design = lower_sparsity(machine, problem, sparsity, **({} if rules is None else {"rules": rules}))
@@ -111,9 +114,13 @@ def test_no_nest_costs_less_than_its_path(rules: Rules | None) -> None:
                 road, _ = paths.lay_road(one.keep[0])
                 find_path(space.model, road, way, 0.0)  # which lays out the way
                 energy = price_nest(space.model, road, way, one, 0)
-                assert energy <= float(found.energy_pj[n]) * (1 + 1e-9), (seed, n)
+                most = float(found.energy_pj[n]) * (1 + 1e-9)
+                assert energy <= most, (seed, n)
+                if not constraints.levels:  # bounds on the way do not cut the path off
+                    assert find_path(space.model, road, way, most)[1] >= 0, (seed, n)
+                    found_too += 1
                 compared += 1
-    assert compared > amount(60, 10)
+    assert compared > amount(60, 10) and found_too > 0
 
 
 def test_paths_and_labels_find_the_same() -> None:
