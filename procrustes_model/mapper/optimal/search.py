@@ -94,7 +94,7 @@ class Optimal:
         Certificate
         """
         self.space.check_memory()
-        if not self.on_paths or self.space.cost is not None:
+        if not self.on_paths:  # these find good mappings themselves
             self._warm_up(seed)
         try:
             self.tables = Tables(self.space)

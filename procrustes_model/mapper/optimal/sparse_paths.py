@@ -24,7 +24,7 @@ from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
 from procrustes_model.kernels.search.path_arrays import Road
 from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import select
-from procrustes_model.mapper.optimal.paths import OPEN_WAYS, ROUNDING, Paths
+from procrustes_model.mapper.optimal.paths import MORE_ROOM, OPEN_WAYS, ROUNDING, Paths
 from procrustes_model.mapper.optimal.spilling import least_spilled, may_spill, spilling
 from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.optimal.variants import Variants
@@ -39,6 +39,9 @@ MOST_ROWS, ALL_ROWS = 100_000, 400_000
 
 FIRST_ROWS, LARGEST_ROWS = 32, 2048
 """Choices of boundaries that are measured at a time: what the first ones find excludes others."""
+
+FIRST_NEAR = 0.02
+"""Relative room above the least bound in which nests are measured first."""
 
 NO_WAY = -1
 """In place of a way: all that have not been looked at."""
@@ -123,29 +126,51 @@ class SparsePaths(Paths):
         keeps = {number: keep for _, number, keep in queue}
         left: dict[int, float] = {}
         ways: list[tuple[float, int, int]] = []
-        for i, (bound, number, keep) in enumerate(queue):
-            incumbent.share = i / len(queue) / 2
-            incumbent.tell()
+        ranked = [(max(bound, self._bound_in_time(keep)), number) for bound, number, keep in queue]
+        for i, (bound, number) in enumerate(sorted(ranked)):
+            if bound * (1 - SLACK) > incumbent.value or bound == math.inf:
+                break
+            if incumbent.nests is not None:
+                incumbent.share = i / len(queue) / 2
+                incumbent.tell()
             if incumbent.late:
                 left[number] = bound
             else:
-                ways += [(max(bound, score), number, way) for score, way in self._walk(keep)]
-        ways.sort()
-        for i, (score, number, way) in enumerate(ways):
-            if not self._may_beat(score):
-                break
-            if number in left:
-                continue  # it is left as a whole
-            incumbent.lower_bound = min([score, *left.values()])
-            incumbent.share = 0.5 + i / len(ways) / 2
-            incumbent.tell()
-            unknown = incumbent.late or way == NO_WAY
-            open_bound = score if unknown else self._look_near(keeps[number], way, score)
-            if open_bound < math.inf:
-                left[number] = min(left.get(number, math.inf), max(score, open_bound))
+                ways += [(max(bound, score), number, way) for score, way in self._walk(keeps[number])]
+        self._look_at(sorted(ways), keeps, left)
         most = incumbent.value * (1 if incumbent.objective.energy_power == 0 else 1 - SLACK)
         rows = [(bound, number, keeps[number]) for number, bound in left.items() if bound <= most]
         return sorted(rows, key=lambda row: row[:2])
+
+    def _look_at(
+        self, ways: list[tuple[float, int, int]], keeps: dict[int, Bools], left: dict[int, float]
+    ) -> None:
+        """Measure what is near the paths of ways, with their bounds and choices; note what is left of these.
+
+        At first what is nearest, in all of them: what that finds excludes most of what is further away.
+        """
+        incumbent, room = self.incumbent, FIRST_NEAR
+        while ways and self._may_beat(ways[0][0]):
+            aim, waiting = ways[0][0] * (1 + room), []
+            for i, (score, number, way) in enumerate(ways):
+                if number in left or not self._may_beat(score):
+                    continue  # it is left as a whole
+                if score > aim:
+                    waiting.append((score, number, way))
+                    continue
+                incumbent.lower_bound = min([ways[0][0], *left.values()])
+                incumbent.share = 0.5 + i / len(ways) / 2
+                incumbent.tell()
+                unknown = incumbent.late or way == NO_WAY
+                found = score if unknown else self._look_near(keeps[number], way, score, aim)
+                if found is None:
+                    waiting.append((score, number, way))
+                elif found < math.inf:
+                    left[number] = min(left.get(number, math.inf), max(score, found))
+            ways, room = waiting, room * MORE_ROOM
+
+    def _bound_in_time(self, keep: Bools) -> float:
+        return 0.0 if self.incumbent.late else self.bound(keep)
 
     def _may_beat(self, score: float) -> bool:
         """Say whether a bound of the objective leaves room to be better: of equals one is enough."""
@@ -173,7 +198,7 @@ class SparsePaths(Paths):
         road, least = self._lay(keep)
         ways = road.ways
         scores = self._score(road, least)
-        found, nests, crowded = [], [], 0
+        found, nests, crowded, size = [], [], 0, 1
         for way in np.lexsort((np.arange(len(least)), scores))[: int(np.isfinite(least).sum())].tolist():
             score, steps = float(scores[way]), float(ways.steps[way])
             if score * (1 - SLACK) > incumbent.value:
@@ -193,39 +218,57 @@ class SparsePaths(Paths):
                 nest = self._trace(keep, way, node)
                 if self._is_allowed(nest):
                     nests.append(nest)
-        if nests:
-            batch = NestArrays(*(np.concatenate(parts) for parts in zip(*nests, strict=True)))
-            if self.cost.on_masks:
-                batch = self.cost.most_promising(batch, incumbent)
-            self.walked += len(batch.temporal)
-            for part in self.cost.batches(batch):
-                if not incumbent.late:
-                    self.cost.choose(part, incumbent)
+            if len(nests) == size:
+                self._measure_paths(nests)
+                nests, size = [], 2 * size  # the first ones exclude most others
+        self._measure_paths(nests)
         return found
 
-    def _look_near(self, keep: Bools, way: int, score: float) -> float:
-        """Measure all nests that spread so and may be better; return a bound of those left, or infinity."""
-        incumbent, model = self.incumbent, self.space.model
-        road, _ = self._lay(keep)
+    def _measure_paths(self, nests: list[NestArrays]) -> None:
+        """Measure the nests of paths."""
+        if not nests:
+            return
+        batch = NestArrays(*(np.concatenate(parts) for parts in zip(*nests, strict=True)))
+        if self.cost.on_masks:
+            batch = self.cost.most_promising(batch, self.incumbent)
+        self.walked += len(batch.temporal)
+        for part in self.cost.batches(batch):
+            if not self.incumbent.late:
+                self.cost.choose(part, self.incumbent)
+
+    def _look_near(self, keep: Bools, way: int, score: float, aim: float) -> float | None:
+        """Measure all nests that spread so and may come to less than `aim`, if they may be better.
+
+        Returns
+        -------
+        float or None
+            A bound of those left, or infinity; None where some may come to more than `aim`, and be better.
+        """
+        model, (road, _) = self.space.model, self._lay(keep)
         steps = float(road.ways.steps[way])
-        limit = self._limit(incumbent.goal, steps)
         if self.cost.minds(keep).innermost or self._rows_left < 0:
             return score
-        _, node = find_path(model, road, way, limit)
+        _, node = find_path(model, road, way, self._limit(self._goal(aim), steps))
         trails = road.trails
-        if node == NOWHERE:
-            return math.inf
         if node == CROWDED or trails.edges[0] > len(trails.edge_from):
             return score
-        togo = np.empty(int(trails.edges[1]))
-        find_togo(trails, togo)
-        try:
-            rows = self._list_rows(road, way, togo)
-        except _CrowdedError:
-            return score
-        return self._measure(keep, road, way, rows)
+        found = math.inf
+        if node != NOWHERE:
+            togo = np.empty(int(trails.edges[1]))
+            find_togo(trails, togo)
+            try:
+                rows = self._list_rows(road, way, togo, aim)
+            except _CrowdedError:
+                return score
+            found = self._measure(keep, road, way, rows, aim)
+        return found if found < math.inf or not self._may_beat(aim) else None
 
-    def _list_rows(self, road: Road, way: int, togo: Floats) -> list[_Row]:
+    def _goal(self, aim: float) -> Goal:
+        """Return what to look for: what is better than the best so far, and comes to no more than `aim`."""
+        goal = self.incumbent.goal
+        return goal if goal.value <= aim else goal._replace(value=aim, energy=math.inf)
+
+    def _list_rows(self, road: Road, way: int, togo: Floats, aim: float) -> list[_Row]:
         """Return the choices of boundaries through which paths are within the limit."""
         levels, last = self.space.levels, len(road.lattice.value) - 1
         rows: list[_Row] = []
@@ -237,7 +280,7 @@ class SparsePaths(Paths):
             if self.incumbent.late:
                 raise _CrowdedError
             trunk = trunks.pop()
-            for found, energy in self._branch(road, way, trunk, togo):
+            for found, energy in self._branch(road, way, trunk, togo, self._goal(aim)):
                 if len(found.points) < levels - 1:
                     trunks.append(found)
                 else:
@@ -247,10 +290,12 @@ class SparsePaths(Paths):
                         raise _CrowdedError
         return rows
 
-    def _branch(self, road: Road, way: int, trunk: _Trunk, togo: Floats) -> list[tuple[_Trunk, float]]:
+    def _branch(
+        self, road: Road, way: int, trunk: _Trunk, togo: Floats, goal: Goal
+    ) -> list[tuple[_Trunk, float]]:
         """Return trunks with the next boundary decided that keep to the limit, with least energies."""
         level = self.space.levels - 1 - len(trunk.points)
-        trails, goal = road.trails, self.incumbent.goal
+        trails = road.trails
         cost = np.full(len(togo), math.inf)
         cost[trunk.nodes] = trunk.spent
         limit = self._limit(goal, trunk.steps)
@@ -289,7 +334,7 @@ class SparsePaths(Paths):
         units, work = float(road.ways.units[way, -1]), share * model.machine.cycles_per_compute
         return np.array([max(before, least_steps(model.computes, units, float(one))) for one in work])
 
-    def _measure(self, keep: Bools, road: Road, way: int, rows: list[_Row]) -> float:
+    def _measure(self, keep: Bools, road: Road, way: int, rows: list[_Row], aim: float) -> float:
         """Measure the nests of some boundaries, best first; return a bound of those left, else infinite."""
         incumbent, space = self.incumbent, self.space
         if self._room is None:
@@ -307,7 +352,7 @@ class SparsePaths(Paths):
             while position[0] < len(part):
                 if incumbent.late:
                     return float(min(open_bound, part[int(position[0])][0]))
-                goal = incumbent.goal
+                goal = self._goal(aim)
                 limit = np.array([self._limit(goal, row[2]) for row in part])
                 written = list_near(
                     space.model,
