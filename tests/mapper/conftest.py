@@ -7,7 +7,7 @@ import pytest
 from procrustes_model.kernels.cache import COMPILED
 from procrustes_model.mapper import sparse_cost
 from procrustes_model.mapper.imperfect import walk
-from procrustes_model.mapper.optimal import search
+from procrustes_model.mapper.optimal import labels, search
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +16,6 @@ def short_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     if not COMPILED:
         monkeypatch.setattr(search, "WALK", 200)
         monkeypatch.setattr(search, "SPARSE_WALK", 40)
-        monkeypatch.setattr(search, "BATCH", 64)
+        monkeypatch.setattr(labels, "BATCH", 64)
         monkeypatch.setattr(sparse_cost, "BATCH", 64)
         monkeypatch.setattr(walk, "STEPS", 20)

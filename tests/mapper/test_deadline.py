@@ -22,8 +22,7 @@ from procrustes_model.mapper import exhaustive, random_search, task
 from procrustes_model.mapper import space as space_module
 from procrustes_model.mapper.constraints import Constraints
 from procrustes_model.mapper.deadline import Deadline, OutOfTime, slices
-from procrustes_model.mapper.optimal import search as optimal
-from procrustes_model.mapper.optimal import tables
+from procrustes_model.mapper.optimal import labels, tables
 from procrustes_model.mapper.space import Space
 from tests.amount import amount
 from tests.mapper.test_methods import DESIGN, MACHINE, MATMUL, SLIDE
@@ -130,8 +129,8 @@ def test_nothing_found_in_time_is_said() -> None:
 
 
 SMALLEST = (
-    (optimal, "STEPS_AT_A_TIME", 1),
-    (optimal, "FINISHED", 1),
+    (labels, "STEPS_AT_A_TIME", 1),
+    (labels, "FINISHED", 1),
     (tables, "STEPS_AT_A_TIME", 1),
     (tables, "POINTS", 1),
     (random_search, "PART", 1),
@@ -157,7 +156,7 @@ def test_how_much_is_done_at_a_time_does_not_change_the_answer(
 @pytest.mark.parametrize("problem", [MATMUL, SLIDE], ids=["matmul", "slide"])
 def test_few_labels_at_a_time_prove_the_same(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = search(MACHINE, problem, threads=1)
-    monkeypatch.setattr(optimal, "MOST_LABELS", optimal.SLICES)
+    monkeypatch.setattr(labels, "MOST_LABELS", labels.SLICES)
     found = search(MACHINE, problem, threads=1)
     assert found.certificate.proven and usual.certificate.proven
     assert found.certificate.value == pytest.approx(usual.certificate.value, rel=1e-12)
