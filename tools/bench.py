@@ -102,20 +102,38 @@ def bench_against_naive(mappings: int) -> None:
 
 
 def bench_expected(mappings: int) -> None:
-    """Time batches of the sparse model where only densities are known."""
+    """Time batches of the sparse model where only densities are known: on lanes, and one by one."""
     machine, problem = roomy_procrustes(), convolution(C=512, K=512)
     nests = random_nests(machine, problem, mappings)
-    design = load_sparsity("procrustes")
-    kept = sparse_evaluator(machine, problem, design)
-    if not kept(*nests).valid.all():
-        raise RuntimeError("a drawn mapping was not evaluated")
-    warm = seconds(lambda: kept(*nests), 5, f"sparse batch of {mappings}")
-    cold = seconds(
-        lambda: sparse_evaluator(machine, problem, design)(*nests), 3, f"sparse batch of {mappings}, cold"
-    )
     print(f"sparse model, expected: {mappings:,} mappings of a 512x512x3x3 layer, half tiles balanced")
-    print(f"  {mappings / warm:,.0f} mappings per second on one core")
-    print(f"  {mappings / cold:,.0f} with nothing remembered of tiles met before")
+    for name in ("procrustes", "procrustes_2020"):
+        design = load_sparsity(name)
+        label = f"sparse batch of {mappings}, {name}"
+        worth = lanes.WORTH
+        lanes.WORTH = sys.maxsize
+        single = sparse_evaluator(machine, problem, design)
+        one_by_one = single(*nests)
+        alone = seconds(lambda one=single: one(*nests), 5, f"{label}, one by one")  # type: ignore[misc]
+        lanes.WORTH = 0
+        kept = sparse_evaluator(machine, problem, design)
+        kept(*nests)
+        warm = seconds(lambda one=kept: one(*nests), 9, label)  # type: ignore[misc]
+        cold = seconds(
+            lambda one=design: sparse_evaluator(machine, problem, one)(*nests),  # type: ignore[misc]
+            3,
+            f"{label}, cold",
+        )
+        result = kept(*nests)
+        lanes.WORTH = worth
+        if not result.valid.all():
+            raise RuntimeError("a drawn mapping was not evaluated")
+        for array, other in zip(astuple(result), astuple(one_by_one), strict=True):
+            np.testing.assert_array_equal(array, other)
+        print(f"  {name}: {mappings / warm:,.0f} mappings per second on one core, all counts included")
+        print(
+            f"    ratio to one by one: {alone / warm:.1f}; {mappings / cold:,.0f} per second"
+            " with nothing remembered of tiles met before"
+        )
 
 
 def valid_nests(machine: Architecture, problem: Problem, wanted: int) -> Nests:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,16 +16,15 @@ from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.dense.nest import are_well_formed
 from procrustes_model.kernels.imperfect.instances import find_unequal
 from procrustes_model.kernels.imperfect.unequal import LastArrays, Manner, evaluate_unequal, make_totals
+from procrustes_model.kernels.lanes.rows import Rows, take_nests
 from procrustes_model.kernels.pipeline import Scope, evaluate_nests
 from procrustes_model.model.design import Design
-from procrustes_model.model.lanes import DesignOnLanes
+from procrustes_model.model.lanes import DesignOnLanes, OnLanes
 from procrustes_model.model.passes import read_last
 from procrustes_model.model.sparse.buffers import Memo, SparseBuffers, make_buffers
 from procrustes_model.model.sparse.lower import SparseDesign
+from procrustes_model.model.sparse.on_lanes import TileMemory
 from procrustes_model.model.sparse.steps import evaluate_block
-
-if TYPE_CHECKING:
-    from procrustes_model.kernels.lanes.code import LaneCode
 
 DENSE_BLOCK, SPARSE_BLOCK = 512, 1024
 """Mappings evaluated at a time: enough to hide the cost of calls, few enough to stay in cache."""
@@ -76,7 +75,9 @@ class BatchResult:
 
 
 class _Worker(Protocol):
-    """Memory of one thread, kept from call to call."""
+    """Memory of one thread, kept from call to call; `memory`: what code on lanes knows of tiles."""
+
+    memory: TileMemory | None
 
     def evaluate(self, nests: NestArrays, last: LastArrays | None, result: BatchResult, block: slice) -> None:
         """Evaluate one block of mappings into its part of a result."""
@@ -86,6 +87,7 @@ class _DenseWorker:
     """Evaluates mappings in which nothing is zero."""
 
     def __init__(self, design: Design, shape: tuple[int, int, int]) -> None:
+        self.memory: TileMemory | None = None
         self._design = design
         self._shape = shape
         self._size = 0
@@ -153,6 +155,7 @@ class _SparseWorker:
     """Evaluates mappings under a sparse design, and remembers the expected work of tiles."""
 
     def __init__(self, design: SparseDesign) -> None:
+        self.memory: TileMemory | None = None
         self._design = design
         self._buffers: SparseBuffers = make_buffers(design, SPARSE_BLOCK)
         self._memo = Memo()
@@ -306,7 +309,7 @@ def _blocks(first: int, end: int, size: int) -> Iterator[slice]:
 
 def _evaluate_range(
     worker: _Worker,
-    code: tuple[LaneCode, Floats] | None,
+    code: OnLanes | None,
     nests: NestArrays,
     passes: LastArrays | None,
     result: BatchResult,
@@ -316,25 +319,20 @@ def _evaluate_range(
     """Evaluate mappings `first` to `end` into `result`: on lanes, and block by block what is left."""
     size = SPARSE_BLOCK if isinstance(worker, _SparseWorker) else DENSE_BLOCK
     if code is not None:
-        for rows in _evaluate_on_lanes(code, nests, result, slice(first, end), size):
-            part = _take(nests, rows)
+        for rows in _evaluate_on_lanes(worker, code, nests, result, slice(first, end), size):
+            part = take_nests(nests, rows)
             _check_nests(part)
             some = _make_result(len(rows), np.empty_like(result.accesses[: len(rows)]))
             worker.evaluate(part, None, some, slice(0, len(rows)))
             result.energy_pj[rows], result.cycles[rows] = some.energy_pj, some.cycles
-            result.status[rows] = some.status
+            result.status[rows], result.imbalance[rows] = some.status, some.imbalance
             if len(some.accesses):
                 result.accesses[rows] = some.accesses
         return
     for block in _blocks(first, end, size):
-        part = _take(nests, block)
+        part = take_nests(nests, block)
         last = None if passes is None else LastArrays(passes.temporal[block], passes.filled[block])
         worker.evaluate(part, last, result, block)
-
-
-def _take(nests: NestArrays, which: slice | Ints) -> NestArrays:
-    """Return some of the mappings."""
-    return NestArrays(nests.temporal[which], nests.order[which], nests.spatial[which], nests.keep[which])
 
 
 def _make_result(mappings: int, accesses: Ints | Floats) -> BatchResult:
@@ -349,13 +347,19 @@ def _make_result(mappings: int, accesses: Ints | Floats) -> BatchResult:
 
 
 def _evaluate_on_lanes(
-    code: tuple[LaneCode, Floats], nests: NestArrays, result: BatchResult, where: slice, size: int
+    worker: _Worker, code: OnLanes, nests: NestArrays, result: BatchResult, where: slice, size: int
 ) -> Iterator[Ints]:
     """Evaluate mappings on lanes; yield which are left to other kernels, at most `size` at a time."""
-    made, numbers = code
-    accesses = cast("Ints", result.accesses[where])
-    status = result.status[where]
-    made.run(numbers, _take(nests, where), result.energy_pj[where], result.cycles[where], accesses, status)
-    left = np.flatnonzero(status < 0) + where.start
+    if worker.memory is None:
+        worker.memory = code.make_memory()
+    rows = Rows(
+        result.energy_pj[where],
+        result.cycles[where],
+        result.accesses[where],
+        result.status[where],
+        result.imbalance[where],
+    )
+    code.evaluate(take_nests(nests, where), rows, worker.memory)
+    left = np.flatnonzero(rows.status < 0) + where.start
     for block in _blocks(0, len(left), size):
         yield left[block]

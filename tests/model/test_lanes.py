@@ -21,24 +21,22 @@ from tests.amount import amount, first_quick
 from tests.strategies import SHAPES
 
 
-def draw_problem(rng: random.Random) -> Any:
+def draw_problem_spec(rng: random.Random) -> dict[str, Any]:
     """Draw a problem whose outputs do not slide, with bounds that are often 1."""
     name = rng.choice(["matmul", "convolution", "convolution", "five"])
     shape: dict[str, Any] = {"name": name} | SHAPES[name]
     bounds = [1, 2, 3, 4, 6, 8, 12, 36]
-    return load_problem(
-        {
-            "problem": {
-                "name": name,
-                "shape": shape,
-                "dimensions": {d: rng.choice(bounds) for d in shape["dimensions"]},
-                "coefficients": {key: rng.choice([1, 1, 2, 3]) for key in shape.get("coefficients", {})},
-            }
+    return {
+        "problem": {
+            "name": name,
+            "shape": shape,
+            "dimensions": {d: rng.choice(bounds) for d in shape["dimensions"]},
+            "coefficients": {key: rng.choice([1, 1, 2, 3]) for key in shape.get("coefficients", {})},
         }
-    )
+    }
 
 
-def draw_machine(rng: random.Random) -> Any:
+def draw_machine_spec(rng: random.Random) -> dict[str, Any]:
     """Draw a machine of one to four levels with all that is counted on lanes."""
     energies, ports = [0, 0.1, 1, 2.5, 23.373, 512], ("read_bandwidth", "write_bandwidth", "shared_bandwidth")
     levels: list[dict[str, Any]] = []
@@ -68,7 +66,7 @@ def draw_machine(rng: random.Random) -> Any:
     if rng.random() < 0.3:
         use = {"level": "L0", "action": rng.choice(["read", "fill", "update"])}
         machine["components"] = [{"name": "U", "energy_pj": 2.5, "use": use}]
-    return load_architecture({"architecture": machine})
+    return {"architecture": machine}
 
 
 def damage(rng: np.random.Generator, nests: Nests) -> Nests:
@@ -114,7 +112,8 @@ def on_lanes(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("seed", first_quick(range(amount(9, 5)), 4))
 def test_every_bit_is_that_of_single_evaluations(seed: int, on_lanes: Any) -> None:
     rng = random.Random(seed)  # noqa: S311
-    machine, problem = draw_machine(rng), draw_problem(rng)
+    machine = load_architecture(draw_machine_spec(rng))
+    problem = load_problem(draw_problem_spec(rng))
     design = Evaluator(machine, problem).design
     assert shape_of(design.problem, design.machine, design.rules) is not None
     drawn = random_nests(machine, problem, amount(3001, 107), seed)

@@ -16,7 +16,7 @@ from procrustes_model.kernels.sparse.arrays import BalanceArrays, TileArrays
 
 
 @kernel
-def _alike(problem: ProblemArrays, rank: int, below: Ints, side: int) -> float:
+def alike_in_rank(problem: ProblemArrays, rank: int, below: Ints, side: int) -> float:
     """Return how many indices of a rank, used equally often, would vary as much as those of a sliding tile.
 
     That is (sum of uses)^2 / (sum of squared uses). For two dimensions of m and n positions, steps a and b,
@@ -149,7 +149,7 @@ def find_tiles(
                     if divides and extent > longest:
                         longest, cut = extent, d
                 elements *= side
-                alike *= _alike(problem, rank, below[n, array], side)
+                alike *= alike_in_rank(problem, rank, below[n, array], side)
         tiles.volume[n], tiles.elements[n], tiles.parts[n] = volume, elements, parts
         tiles.rounds[n], tiles.cut[n] = rounds, cut
         tiles.alike[n] = tiles.pieced[n] = max(1, int(alike + 0.5))

@@ -13,96 +13,153 @@ from llvmlite import binding, ir
 from procrustes_model.kernels.dense.arrays import (
     OK,
     Floats,
-    Ints,
     MachineArrays,
     NestArrays,
     ProblemArrays,
 )
-from procrustes_model.kernels.lanes.costs import add_up, count_all, count_cycles, find_status, is_wrong
-from procrustes_model.kernels.lanes.reading import Inputs, read_nests
+from procrustes_model.kernels.lanes.costs import (
+    add_up,
+    count_all,
+    count_cycles,
+    find_crowded,
+    find_status,
+    is_wrong,
+)
+from procrustes_model.kernels.lanes.reading import Inputs, Nests, read_nests
+from procrustes_model.kernels.lanes.rows import Rows
 from procrustes_model.kernels.lanes.shape import Key, Shape, list_numbers
-from procrustes_model.kernels.lanes.vectors import EXACT, INT, LANES, Lanes, Value
+from procrustes_model.kernels.lanes.vectors import EXACT, INT, LANES, Condition, Lanes, Value
 
 LEFT = -1
 """Status of mappings that code on lanes leaves to other kernels."""
 
 _NAME = "evaluate_lanes"
 _FLOAT, _BYTE = ir.DoubleType(), ir.IntType(8)
-_ARGUMENTS = {
-    "blocks": INT,
+NESTS = {
     "temporal": INT.as_pointer(),
     "order": INT.as_pointer(),
     "spatial": INT.as_pointer(),
     "keep": _BYTE.as_pointer(),
-    "numbers": _FLOAT.as_pointer(),
+}
+RESULTS = {
     "energy": _FLOAT.as_pointer(),
     "cycles": INT.as_pointer(),
     "accesses": INT.as_pointer(),
     "status": INT.as_pointer(),
 }
+NUMBERS = {"numbers": _FLOAT.as_pointer()}
 
 
-def write_code(shape: Shape) -> tuple[str, list[Key]]:
-    """Return the code for a shape, and the numbers that it reads, in their order."""
-    module = ir.Module(_NAME)
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), list(_ARGUMENTS.values())), _NAME)
-    given = dict(zip(_ARGUMENTS, function.args, strict=True))
-    entry, body, done = (function.append_basic_block(name) for name in ("entry", "block", "done"))
-    builder = ir.IRBuilder(entry)
-    builder.cbranch(builder.icmp_signed(">", given["blocks"], INT(0)), body, done)
-    builder.position_at_end(body)
-    block = builder.phi(INT)
-    block.add_incoming(INT(0), entry)
-    lanes = Lanes(builder)
-    keys: dict[Key, Value] = {}
-
-    def number(name: str, *at: int) -> Value:
-        if (name, at) not in keys:
-            keys[name, at] = lanes.share(given["numbers"], len(keys))
-        return keys[name, at]
-
-    def rows(name: str, width: int) -> Any:
-        return builder.gep(given[name], [builder.mul(block, INT(LANES * width))])
-
-    loops, kept = shape.levels * shape.dimensions, shape.levels * shape.tensors
-    inputs = Inputs(
-        rows("temporal", loops), rows("order", loops), rows("spatial", 2 * loops), rows("keep", kept)
-    )
-    nests = read_nests(lanes, shape, inputs)
-    wrong = is_wrong(lanes, shape, nests, number)
-    counts = count_all(lanes, shape, nests, number)
-    cycles = count_cycles(lanes, shape, counts, number)
-    energy, beyond = add_up(lanes, shape, counts, cycles, number)
-    status = find_status(lanes, shape, nests, counts, number)
-    large = lanes.fails(lanes.above(EXACT, cycles))
-    left = functools.reduce(lanes.either, (nests.unusual, wrong, counts.beyond, beyond, large))
-    valid = lanes.equal(status, float(OK))
-    lanes.store(rows("energy", 1), lanes.spell(lanes.choose(valid, energy, float("nan"))))
-    ints = lanes.to_ints(cycles)
-    lanes.store(rows("cycles", 1), builder.select(lanes.spell_condition(valid), ints, lanes.integers(-1)))
-    said = lanes.to_ints(status)
-    lanes.store(rows("status", 1), builder.select(lanes.spell_condition(left), lanes.integers(LEFT), said))
-    with builder.if_then(builder.icmp_unsigned("!=", given["accesses"], given["accesses"].type(None))):
-        columns = [words for level in counts.accesses for tensor in level for words in tensor]
-        lanes.store_columns(rows("accesses", len(columns)), len(columns), columns)
-    following = builder.add(block, INT(1))
-    block.add_incoming(following, builder.block)
-    builder.cbranch(builder.icmp_signed("<", following, given["blocks"]), body, done)
-    builder.position_at_end(done)
-    builder.ret_void()
-    return str(module), list(keys)
-
-
-class LaneCode:
-    """Code for one shape, as the processor runs it.
+class Program:
+    """A function that evaluates blocks of lanes, while it is written: a loop over blocks.
 
     Parameters
     ----------
     shape : Shape
+    arguments : dict of str to Any
+        Kinds of the pointers that the function takes after the number of blocks: those of `NESTS` and
+        `NUMBERS` first, those of `RESULTS` last.
     """
 
-    def __init__(self, shape: Shape) -> None:
-        text, self._keys = write_code(shape)
+    def __init__(self, shape: Shape, arguments: dict[str, Any]) -> None:
+        module = ir.Module(_NAME)
+        kinds = [INT, *arguments.values()]
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), _NAME)
+        self.pointers = dict(zip(arguments, function.args[1:], strict=True))
+        entry, body, self._done = (function.append_basic_block(name) for name in ("entry", "block", "done"))
+        self._builder = builder = ir.IRBuilder(entry)
+        self._blocks = function.args[0]
+        builder.cbranch(builder.icmp_signed(">", self._blocks, INT(0)), body, self._done)
+        builder.position_at_end(body)
+        self._block, self._body = builder.phi(INT), body
+        self._block.add_incoming(INT(0), entry)
+        self.lanes = Lanes(builder)
+        self._keys: dict[Key, Value] = {}
+        self._shape = shape
+
+    def number(self, name: str, *at: int) -> Value:
+        """Return a number of the design, the same in all lanes."""
+        if (name, at) not in self._keys:
+            self._keys[name, at] = self.lanes.share(self.pointers["numbers"], len(self._keys))
+        return self._keys[name, at]
+
+    def rows(self, name: str, width: int) -> Any:
+        """Return where the rows of the block's first lane begin in an array."""
+        at = self._builder.mul(self._block, INT(LANES * width))
+        return self._builder.gep(self.pointers[name], [at])
+
+    def read(self) -> Nests:
+        """Read the nests of the block."""
+        shape = self._shape
+        loops, kept = shape.levels * shape.dimensions, shape.levels * shape.tensors
+        inputs = Inputs(
+            self.rows("temporal", loops),
+            self.rows("order", loops),
+            self.rows("spatial", 2 * loops),
+            self.rows("keep", kept),
+        )
+        return read_nests(self.lanes, shape, inputs)
+
+    def write(self, energy: Value, cycles: Value, status: Value, marks: dict[int, Condition]) -> None:
+        """Write results of the block; `marks`: what is said of lanes in place of a status, the last first."""
+        lanes, builder = self.lanes, self._builder
+        valid = lanes.equal(status, float(OK))
+        lanes.store(self.rows("energy", 1), lanes.spell(lanes.choose(valid, energy, float("nan"))))
+        ints = lanes.to_ints(cycles)
+        which = lanes.spell_condition(valid)
+        lanes.store(self.rows("cycles", 1), builder.select(which, ints, lanes.integers(-1)))
+        said = lanes.to_ints(status)
+        for mark, condition in marks.items():
+            said = builder.select(lanes.spell_condition(condition), lanes.integers(mark), said)
+        lanes.store(self.rows("status", 1), said)
+
+    def if_wanted(self, name: str) -> Any:
+        """Return the context of code that fills in results which may not be asked for."""
+        pointer = self.pointers[name]
+        return self._builder.if_then(self._builder.icmp_unsigned("!=", pointer, pointer.type(None)))
+
+    def finish(self) -> tuple[str, list[Key]]:
+        """Return the code, and the numbers that it reads, in their order."""
+        builder = self._builder
+        following = builder.add(self._block, INT(1))
+        self._block.add_incoming(following, builder.block)
+        builder.cbranch(builder.icmp_signed("<", following, self._blocks), self._body, self._done)
+        builder.position_at_end(self._done)
+        builder.ret_void()
+        return str(builder.module), list(self._keys)
+
+
+def write_code(shape: Shape) -> tuple[str, list[Key]]:
+    """Return the code for a shape, and the numbers that it reads, in their order."""
+    program = Program(shape, NESTS | NUMBERS | RESULTS)
+    lanes, number = program.lanes, program.number
+    nests = program.read()
+    wrong = is_wrong(lanes, shape, nests, number)
+    counts = count_all(lanes, shape, nests, number)
+    cycles = count_cycles(lanes, shape, counts, number)
+    energy, beyond = add_up(lanes, shape, counts, cycles, number)
+    crowded = find_crowded(lanes, shape, nests, counts, number)
+    status = find_status(lanes, shape, nests, crowded, number)
+    large = lanes.fails(lanes.above(EXACT, cycles))
+    left = functools.reduce(lanes.either, (nests.unusual, wrong, counts.beyond, beyond, large))
+    program.write(energy, cycles, status, {LEFT: left})
+    with program.if_wanted("accesses"):
+        columns = [words for level in counts.accesses for tensor in level for words in tensor]
+        lanes.store_columns(program.rows("accesses", len(columns)), len(columns), columns)
+    return program.finish()
+
+
+class MachineCode:
+    """Code as the processor runs it.
+
+    Parameters
+    ----------
+    text : str
+    pointers : int
+        How many it takes after the number of blocks.
+    """
+
+    def __init__(self, text: str, pointers: int) -> None:
         binding.initialize_native_target()
         binding.initialize_native_asmprinter()
         features = binding.get_host_cpu_features()
@@ -115,43 +172,25 @@ class LaneCode:
         module.data_layout = str(target.target_data)
         self._engine = binding.create_mcjit_compiler(module, target)
         self._engine.finalize_object()
-        kinds = [ctypes.c_int64, *[ctypes.c_void_p] * (len(_ARGUMENTS) - 1)]
+        kinds = [ctypes.c_int64, *[ctypes.c_void_p] * pointers]
         self._run = ctypes.CFUNCTYPE(None, *kinds)(self._engine.get_function_address(_NAME))
 
-    def numbers_of(self, problem: ProblemArrays, machine: MachineArrays) -> Floats:
-        """Return the numbers of a design of this shape, as `run` takes them."""
-        return list_numbers(problem, machine, self._keys)
-
-    def run(
-        self,
-        numbers: Floats,
-        nests: NestArrays,
-        energy: Floats,
-        cycles: Ints,
-        accesses: Ints,
-        status: Ints,
-    ) -> None:
+    def run(self, nests: NestArrays, beside: tuple[Any, ...], results: tuple[Any, ...]) -> None:
         """Evaluate mappings, without the interpreter's lock.
 
         Parameters
         ----------
-        numbers : float64[...]
-            Of the design, from `numbers_of`.
         nests : NestArrays
             Of N mappings, all arrays in C order.
-        energy : float64[N]
-            pJ, NaN where a mapping is not valid. Filled in, as what follows.
-        cycles : int64[N]
-            -1 where a mapping is not valid.
-        accesses : int64[N, L, T, 3]
-            With no mappings where they are not asked for.
-        status : int64[N]
-            `LEFT` where the mapping is left to other kernels: nothing is said of it.
+        beside : tuple of arrays
+            What is the same for all mappings.
+        results : tuple of arrays
+            Of N mappings each, filled in; with no mappings where they are not asked for.
         """
-        results = (energy, cycles, accesses, status)
-        whole = len(energy) // LANES
-        self._call(numbers, nests, results, whole)
-        rest = len(energy) - whole * LANES
+        count = len(results[0])
+        whole = count // LANES
+        self._call(nests, beside, results, whole)
+        rest = count - whole * LANES
         if rest == 0:
             return
         tail = slice(whole * LANES, None)
@@ -160,14 +199,47 @@ class LaneCode:
         room = tuple(
             np.empty((LANES if len(result) else 0, *result.shape[1:]), result.dtype) for result in results
         )
-        self._call(numbers, padded, room, 1)
+        self._call(padded, beside, room, 1)
         for result, part in zip(results, room, strict=True):
             if len(result):
                 result[tail] = part[:rest]
 
-    def _call(self, numbers: Floats, nests: NestArrays, results: tuple[Any, ...], blocks: int) -> None:
-        pointers = [array.ctypes.data if len(array) else None for array in (*nests, numbers, *results)]
+    def _call(
+        self, nests: NestArrays, beside: tuple[Any, ...], results: tuple[Any, ...], blocks: int
+    ) -> None:
+        pointers = [array.ctypes.data if len(array) else None for array in (*nests, *beside, *results)]
         self._run(blocks, *pointers)
+
+
+class LaneCode:
+    """Code for one shape.
+
+    Parameters
+    ----------
+    shape : Shape
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        text, self._keys = write_code(shape)
+        self._code = MachineCode(text, len(NESTS | NUMBERS | RESULTS))
+
+    def numbers_of(self, problem: ProblemArrays, machine: MachineArrays) -> Floats:
+        """Return the numbers of a design of this shape, as `run` takes them."""
+        return list_numbers(problem, machine, self._keys)
+
+    def run(self, numbers: Floats, nests: NestArrays, rows: Rows) -> None:
+        """Evaluate mappings, without the interpreter's lock.
+
+        Parameters
+        ----------
+        numbers : float64[...]
+            Of the design, from `numbers_of`.
+        nests : NestArrays
+            Of N mappings, all arrays in C order.
+        rows : Rows
+            Filled in but for `imbalance`. A status is `LEFT` where the mapping is left to other kernels.
+        """
+        self._code.run(nests, (numbers,), rows[:4])
 
 
 _made: dict[Shape, LaneCode] = {}

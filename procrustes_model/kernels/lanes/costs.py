@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE
@@ -98,9 +98,9 @@ def is_wrong(lanes: Lanes, shape: Shape, nests: Nests, number: Number) -> Condit
     return wrong
 
 
-def find_status(lanes: Lanes, shape: Shape, nests: Nests, counts: Counts, number: Number) -> Value:
-    """Return why mappings are not valid, 0 where they are; what is found first stands."""
-    status: Value = 0.0
+def find_crowded(lanes: Lanes, shape: Shape, nests: Nests, counts: Counts, number: Number) -> Condition:
+    """Say for which lanes tiles do not fit, nothing being zero."""
+    crowded: Condition = False
     for level in range(shape.levels):
         if not shape.holds[level]:
             continue
@@ -108,7 +108,16 @@ def find_status(lanes: Lanes, shape: Shape, nests: Nests, counts: Counts, number
         for tensor, words in enumerate(counts.tiles[level]):
             bits = lanes.multiply(words, number("bits", level, tensor))
             room = lanes.subtract(room, lanes.choose(nests.keep[level][tensor], bits, 0.0))
-        status = lanes.choose(lanes.above(0.0, room), float(Status.BAD_CAPACITY.value), status)
+        crowded = lanes.either(crowded, lanes.above(0.0, room))
+    return crowded
+
+
+def find_status(lanes: Lanes, shape: Shape, nests: Nests, crowded: Condition, number: Number) -> Value:
+    """Return why mappings are not valid, 0 where they are; what is found first stands.
+
+    `crowded` : where tiles do not fit.
+    """
+    status: Value = lanes.choose(crowded, float(Status.BAD_CAPACITY.value), 0.0)
     for kept in nests.keep[0]:
         status = lanes.choose(kept, status, float(Status.BAD_KEEP.value))
     for level in range(shape.levels):
@@ -129,13 +138,17 @@ def _count_packs(lanes: Lanes, words: Value, pack: int) -> Value:
     return lanes.round_up(lanes.divide(words, float(pack)))
 
 
+def used_ports(lanes: Lanes, shape: Shape, counts: Counts, number: Number, level: int) -> Value:
+    """Return how many instances of a level accesses are charged for."""
+    used = counts.instances[level]
+    return lanes.smaller(used, number("ports", level)) if shape.shared[level] else used
+
+
 def charge_words(lanes: Lanes, shape: Shape, counts: Counts, number: Number) -> Value:
     """Return the energy of all accesses, pJ."""
     spent: Value = 0.0
     for level in range(shape.levels):
-        used = counts.instances[level]
-        if shape.shared[level]:
-            used = lanes.smaller(used, number("ports", level))
+        used = used_ports(lanes, shape, counts, number, level)
         for tensor in range(shape.tensors):
             for action in (READ, FILL, UPDATE):
                 words = counts.accesses[level][tensor][action]
@@ -165,7 +178,7 @@ def _serve(lanes: Lanes, shape: Shape, counts: Counts, number: Number) -> tuple[
     return spent, beyond
 
 
-def _round_whole(lanes: Lanes, value: Value) -> Value:
+def round_whole(lanes: Lanes, value: Value) -> Value:
     """Return the next whole number, as `kernels.dense.rounding.round_up` does."""
     nearest = lanes.round_down(lanes.add(value, 0.5))
     apart = lanes.subtract(value, nearest)
@@ -174,42 +187,63 @@ def _round_whole(lanes: Lanes, value: Value) -> Value:
     return lanes.choose(is_near, nearest, lanes.round_up(value))
 
 
+def take_longer(lanes: Lanes, shape: Shape, steps: Value, number: Number) -> Value:
+    """Return the cycles of the compute units for their steps."""
+    if not shape.slow:
+        return steps
+    taken = round_whole(lanes, lanes.multiply(steps, number("cycles_per_compute")))
+    return lanes.choose(lanes.above(1.0, taken), 1.0, taken)
+
+
+def stretch(
+    lanes: Lanes,
+    shape: Shape,
+    level: int,
+    demands: Sequence[tuple[Value, Value]],
+    steps: Value,
+    number: Number,
+) -> Value:
+    """Return the cycles of a level whose tensors take words out of it and bring words into it, over the run.
+
+    `demands` : out and in, by tensor, in words of the level. 0: none of its ports is limited.
+    """
+    narrow = [port for port in range(3) if shape.narrow[level][port]]
+    read: Value = 0.0
+    write: Value = 0.0
+    for out, into in demands if narrow else ():
+        read = lanes.add(read, out if out == 0.0 else lanes.divide(out, steps))
+        write = lanes.add(write, into if into == 0.0 else lanes.divide(into, steps))
+    wanted = (read, write, lanes.add(read, write))
+    slowdown: Value = 1.0
+    for port in narrow:
+        if wanted[port] != 0.0:
+            share = lanes.divide(number("bandwidth", level, port), wanted[port])
+            slowdown = lanes.smaller(slowdown, share)
+    return 0.0 if slowdown == 1.0 else lanes.round_up(lanes.divide(steps, slowdown))
+
+
 def count_cycles(lanes: Lanes, shape: Shape, counts: Counts, number: Number) -> Value:
     """Return the cycles of the slowest of the compute units and the levels."""
-    steps = counts.steps
-    if shape.slow:
-        taken = _round_whole(lanes, lanes.multiply(steps, number("cycles_per_compute")))
-        steps = lanes.choose(lanes.above(1.0, taken), 1.0, taken)
-    slowest = steps
+    steps = slowest = take_longer(lanes, shape, counts.steps, number)
     for level in range(shape.levels):
-        narrow = [port for port in range(3) if shape.narrow[level][port]]
-        if not narrow:
-            continue
-        read: Value = 0.0
-        write: Value = 0.0
+        demands = []
         for tensor in range(shape.tensors):
             scale, words = number("scale", level, tensor), counts.accesses[level][tensor]
-            out = lanes.multiply(words[READ], scale)
             into = lanes.add(lanes.multiply(words[FILL], scale), lanes.multiply(words[UPDATE], scale))
-            read = lanes.add(read, out if out == 0.0 else lanes.divide(out, steps))
-            write = lanes.add(write, into if into == 0.0 else lanes.divide(into, steps))
-        demands = (read, write, lanes.add(read, write))
-        slowdown: Value = 1.0
-        for port in narrow:
-            if demands[port] != 0.0:
-                share = lanes.divide(number("bandwidth", level, port), demands[port])
-                slowdown = lanes.smaller(slowdown, share)
-        if slowdown != 1.0:
-            slowest = lanes.largest([slowest, lanes.round_up(lanes.divide(steps, slowdown))])
+            demands.append((lanes.multiply(words[READ], scale), into))
+        cycles = stretch(lanes, shape, level, demands, steps, number)
+        slowest = slowest if cycles == 0.0 else lanes.largest([slowest, cycles])
     return slowest
 
 
-def add_up(
-    lanes: Lanes, shape: Shape, counts: Counts, cycles: Value, number: Number
+def spend_beside(
+    lanes: Lanes, shape: Shape, counts: Counts, computing: Value, cycles: Value, number: Number
 ) -> tuple[Value, Condition]:
-    """Return the total energy, pJ, and whether any count is too large."""
-    spent = charge_words(lanes, shape, counts, number)
-    components = number("served_computing")
+    """Return the energy of components and of time, pJ, and whether any count is too large.
+
+    `computing` : of components, for computations.
+    """
+    components = computing
     beyond: Condition = False
     if shape.serves:
         served, beyond = _serve(lanes, shape, counts, number)
@@ -223,4 +257,13 @@ def add_up(
             power = lanes.add(power, leaking)
     if power != 0.0:
         components = lanes.add(components, lanes.multiply(power, cycles))
+    return components, beyond
+
+
+def add_up(
+    lanes: Lanes, shape: Shape, counts: Counts, cycles: Value, number: Number
+) -> tuple[Value, Condition]:
+    """Return the total energy, pJ, and whether any count is too large."""
+    spent = charge_words(lanes, shape, counts, number)
+    components, beyond = spend_beside(lanes, shape, counts, number("served_computing"), cycles, number)
     return lanes.add(spent, lanes.add(number("computing"), components)), beyond

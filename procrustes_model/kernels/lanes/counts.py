@@ -6,6 +6,7 @@ one at the largest position among those of its dimensions, and the loops outside
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -267,13 +268,10 @@ def count_distinct(lanes: Lanes, shape: Shape, loops: Loops, level: int, tensor:
         if len(terms) > 1:
             (a, along), (b, across) = terms
             steps = loops.below[level + 1]
-            same = _count_same(
-                lanes,
-                loops.spread[level][a],
-                loops.spread[level][b],
-                lanes.multiply(float(along), steps[a]),
-                lanes.multiply(float(across), steps[b]),
-            )
+            m, n = loops.spread[level][a], loops.spread[level][b]
+            apart = lanes.multiply(float(along), steps[a]), lanes.multiply(float(across), steps[b])
+            count = functools.partial(_count_same, lanes, m, n, *apart)
+            same = lanes.once(("same", m, n, *apart), count)
             positions = lanes.subtract(positions, same)
         distinct = lanes.multiply(distinct, positions)
     return distinct

@@ -23,7 +23,7 @@ _BIAS = 0x4330000000000000
 """The bits of 2^52 as a double: a whole number below that stands in the last ones of its sum with it."""
 
 INT = ir.IntType(64)
-_BYTE, _INDEX = ir.IntType(8), ir.IntType(32)
+_BYTE, INDEX = ir.IntType(8), ir.IntType(32)
 _INTS, _FLOATS = ir.VectorType(INT, LANES), ir.VectorType(ir.DoubleType(), LANES)
 _MASK = ir.VectorType(ir.IntType(1), LANES)
 
@@ -45,7 +45,7 @@ class Lanes:
         self.builder = builder
         self._known: dict[tuple[Any, ...], Any] = {}
 
-    def _once(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    def once(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         """Return what `make` computes, computed once for each key; keys hold values by identity."""
         if key not in self._known:
             self._known[key] = make()
@@ -63,7 +63,7 @@ class Lanes:
 
     def _apply(self, name: str, a: Value, b: Value) -> Value:
         operation = getattr(self.builder, name)
-        return self._once((name, a, b), lambda: operation(self.spell(a), self.spell(b)))
+        return self.once((name, a, b), lambda: operation(self.spell(a), self.spell(b)))
 
     def add(self, a: Value, b: Value) -> Value:
         """Return a + b; neither is a negative zero."""
@@ -100,11 +100,18 @@ class Lanes:
             total = self.multiply(total, value)
         return total
 
+    def total(self, values: Sequence[Value]) -> Value:
+        """Return the sum of values, added in their order."""
+        total: Value = 0.0
+        for value in values:
+            total = self.add(total, value)
+        return total
+
     def _compare(self, sign: str, a: Value, b: Value, known: Callable[[float, float], bool]) -> Condition:
         if isinstance(a, float) and isinstance(b, float):
             return known(a, b)
         compare = self.builder.fcmp_ordered
-        return self._once((sign, a, b), lambda: compare(sign, self.spell(a), self.spell(b)))
+        return self.once((sign, a, b), lambda: compare(sign, self.spell(a), self.spell(b)))
 
     def above(self, a: Value, b: Value) -> Condition:
         """Say whether a > b."""
@@ -128,13 +135,13 @@ class Lanes:
 
     def _apply_bits(self, name: str, a: Condition, b: Condition) -> Condition:
         operation = getattr(self.builder, name)
-        return self._once((name, a, b), lambda: operation(a, b))
+        return self.once((name, a, b), lambda: operation(a, b))
 
     def fails(self, a: Condition) -> Condition:
         """Say whether it does not hold."""
         if isinstance(a, bool):
             return not a
-        return self._once(("not", a), lambda: self.builder.not_(a))
+        return self.once(("not", a), lambda: self.builder.not_(a))
 
     def choose(self, condition: Condition, a: Value, b: Value) -> Value:
         """Return a where the condition holds, else b."""
@@ -143,9 +150,7 @@ class Lanes:
         if a is b or (isinstance(a, float) and isinstance(b, float) and a == b):
             return a
         select = self.builder.select
-        return self._once(
-            ("choose", condition, a, b), lambda: select(condition, self.spell(a), self.spell(b))
-        )
+        return self.once(("choose", condition, a, b), lambda: select(condition, self.spell(a), self.spell(b)))
 
     def largest(self, values: Sequence[Value]) -> Value:
         """Return the largest of values that are at least 0."""
@@ -168,11 +173,11 @@ class Lanes:
 
     def round_up(self, value: Value) -> Value:
         """Return the ceiling."""
-        return self._once(("ceil", value), lambda: self._call("ceil", value))
+        return self.once(("ceil", value), lambda: self._call("ceil", value))
 
     def round_down(self, value: Value) -> Value:
         """Return the floor."""
-        return self._once(("floor", value), lambda: self.floor(value))
+        return self.once(("floor", value), lambda: self.floor(value))
 
     def floor(self, value: Value) -> Value:
         """Return the floor, computed here and now: where code may be left out or repeated."""
@@ -198,10 +203,18 @@ class Lanes:
     def share(self, pointer: Any, index: int) -> Value:
         """Return a number of a table, the same in all lanes."""
         at = self.builder.gep(pointer, [INT(index)])
-        one = self.builder.insert_element(
-            ir.Constant(_FLOATS, ir.Undefined), self.builder.load(at), _INDEX(0)
-        )
-        return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INDEX, LANES), [0] * LANES))
+        one = self.builder.insert_element(ir.Constant(_FLOATS, ir.Undefined), self.builder.load(at), INDEX(0))
+        return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(INDEX, LANES), [0] * LANES))
+
+    def count_bits(self, value: Value) -> Value:
+        """Return the bits that tell so many values apart, from 1 to 2^51: the exponent of the last one."""
+        if isinstance(value, float):
+            return float((int(value) - 1).bit_length())
+        return self.once(("bits", value), lambda: self._exponent(self.subtract(value, 0.5)))
+
+    def _exponent(self, value: Value) -> Value:
+        high = self.builder.lshr(self.builder.bitcast(value, _INTS), self.integers(52))
+        return self.to_floats(self.builder.sub(high, self.integers(1022)))
 
     # Columns of an array of rows, one row a lane.
 
@@ -215,7 +228,7 @@ class Lanes:
             for i in range(LANES):
                 if not i & apart:
                     for place, order in ((i, low), (i + apart, high)):
-                        mask = ir.Constant(ir.VectorType(_INDEX, LANES), order)
+                        mask = ir.Constant(ir.VectorType(INDEX, LANES), order)
                         mixed[place] = self.builder.shuffle_vector(rows[i], rows[i + apart], mask)
             rows = mixed
             apart *= 2
@@ -249,7 +262,7 @@ class Lanes:
         vector = ir.Constant(ir.VectorType(kind, LANES), ir.Undefined)
         for lane in range(LANES):
             number = self.builder.load(self.builder.gep(pointer, [INT(lane * width + at)]))
-            vector = self.builder.insert_element(vector, number, _INDEX(lane))
+            vector = self.builder.insert_element(vector, number, INDEX(lane))
         return vector
 
     def load_conditions(self, pointer: Any, width: int) -> list[Condition]:
@@ -266,7 +279,7 @@ class Lanes:
             for lane in range(LANES):
                 at = self.builder.gep(pointer, [INT(lane * width + start)])
                 eight = self.builder.load(self.builder.bitcast(at, INT.as_pointer()), align=1)
-                vector = self.builder.insert_element(vector, eight, _INDEX(lane))
+                vector = self.builder.insert_element(vector, eight, INDEX(lane))
             for i in range(8):
                 place = i if sys.byteorder == "little" else 7 - i
                 bits = ir.Constant(_INTS, [0xFF << (8 * place)] * LANES)
@@ -275,11 +288,18 @@ class Lanes:
 
     def store_columns(self, pointer: Any, width: int, columns: list[Value]) -> None:
         """Store whole numbers below 2^52, vectors across lanes, as every lane's row of int64."""
-        vectors = [self.to_ints(column) for column in columns]
+        self._store_vectors(pointer, width, [self.to_ints(column) for column in columns])
+
+    def store_doubles(self, pointer: Any, width: int, columns: list[Value]) -> None:
+        """Store vectors across lanes as every lane's row of float64; `pointer` is to int64."""
+        vectors = [self.builder.bitcast(self.spell(column), _INTS) for column in columns]
+        self._store_vectors(pointer, width, vectors)
+
+    def _store_vectors(self, pointer: Any, width: int, vectors: list[Any]) -> None:
         if width < LANES:
             for lane in range(LANES):
                 for i, vector in enumerate(vectors):
-                    number = self.builder.extract_element(vector, _INDEX(lane))
+                    number = self.builder.extract_element(vector, INDEX(lane))
                     self.builder.store(number, self.builder.gep(pointer, [INT(lane * width + i)]))
             return
         for start in _cover(0, width):
