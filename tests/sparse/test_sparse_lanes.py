@@ -46,6 +46,12 @@ def draw_case(seed: int) -> tuple[Any, Any, Any] | None:
     design = make_design(rng, problem, names if len(names) > 1 else names * 2)
     for action in design["sparsity"]["actions"]:
         action["level"] = names[-1] if rng.random() < 0.8 else action["level"]
+    if rng.random() < 0.3:
+        design["sparsity"]["rules"] = {
+            "output_fills": rng.choice(["after_first", "all"]),
+            "overlap": rng.choice(["relevant", "innermost", "innermost"]),
+            "access_energy": rng.choice(["by_action", "largest"]),
+        }
     try:
         case = load_architecture(content), load_problem(problem), load_sparsity(design)
         Evaluator(*case[:2], sparsity=case[2])
@@ -92,6 +98,8 @@ def test_enough_of_what_is_drawn_is_counted_on_lanes() -> None:
     [
         ("procrustes", "conv"),
         ("procrustes", "conv_weight_update"),
+        ("procrustes_2020", "conv"),
+        ("procrustes_2020", "conv_weight_update"),
         ("masked_weights", "conv"),
         ("spikes", "conv"),
         ("dense", "conv"),

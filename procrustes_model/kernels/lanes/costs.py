@@ -63,7 +63,8 @@ def _count_accesses(
         if tensor == shape.output:
             row[UPDATE] = lanes.choose(kept, served, 0.0)
         if level > 0 or (shape.loads[level] and tensor != shape.output):
-            filled = lanes.not_below_zero(lanes.subtract(moved[level], new))
+            first = 0.0 if shape.all_fills else new
+            filled = lanes.not_below_zero(lanes.subtract(moved[level], first))
             row[FILL] = lanes.choose(kept, filled, 0.0)
         from_child = lanes.choose(kept, moved[level], from_child)
         shared = lanes.choose(kept, 1.0, shared)
@@ -144,20 +145,65 @@ def used_ports(lanes: Lanes, shape: Shape, counts: Counts, number: Number, level
     return lanes.smaller(used, number("ports", level)) if shape.shared[level] else used
 
 
+def charge_dearest(
+    lanes: Lanes, words: Sequence[Value], price: Value, packs: Callable[[Value], Value]
+) -> list[Value]:
+    """Return the energy of a tensor's accesses to a level by action, each at that of the dearest one.
+
+    `price` : of an access of all used instances. `packs`: returns the accesses that move so many words.
+    """
+    together = lanes.total(words)
+    energy = lanes.multiply(price, packs(together))
+    shares = [
+        lanes.choose(lanes.above(together, 0.0), lanes.divide(one, together), 0.0) if one != 0.0 else 0.0
+        for one in words
+    ]
+    return [lanes.multiply(energy, share) for share in shares]
+
+
+def charge_row(
+    lanes: Lanes,
+    shape: Shape,
+    place: tuple[int, int],
+    words: Sequence[Value],
+    used: Value,
+    packs: Callable[[Value], Value],
+    number: Number,
+) -> list[Value]:
+    """Return the energy of a tensor's accesses to a level, by action, pJ.
+
+    `words` : read, filled, updated. `used`: instances that are charged. `packs`: returns the accesses that
+    move so many words.
+    """
+    level, tensor = place
+    if shape.dearest:
+        if not any(shape.priced[level][tensor]):
+            return [0.0, 0.0, 0.0]
+        price = lanes.multiply(used, number("dearest_price", level, tensor, READ))
+        return charge_dearest(lanes, words, price, packs)
+    spent: list[Value] = [0.0, 0.0, 0.0]
+    for action in (READ, FILL, UPDATE):
+        if isinstance(words[action], float) or not shape.priced[level][tensor][action]:
+            continue
+        price = lanes.multiply(used, number("price", level, tensor, action))
+        spent[action] = lanes.multiply(price, packs(words[action]))
+    return spent
+
+
 def charge_words(lanes: Lanes, shape: Shape, counts: Counts, number: Number) -> Value:
     """Return the energy of all accesses, pJ."""
     spent: Value = 0.0
     for level in range(shape.levels):
         used = used_ports(lanes, shape, counts, number, level)
         for tensor in range(shape.tensors):
-            for action in (READ, FILL, UPDATE):
-                words = counts.accesses[level][tensor][action]
-                if isinstance(words, float) or not shape.priced[level][tensor][action]:
-                    continue
-                packs = _count_packs(lanes, words, shape.pack[level][tensor])
-                packs = lanes.multiply(float(shape.split[level][tensor]), packs)
-                price = lanes.multiply(used, number("price", level, tensor, action))
-                spent = lanes.add(spent, lanes.multiply(price, packs))
+            pack, split = shape.pack[level][tensor], float(shape.split[level][tensor])
+
+            def packs(words: Value, pack: int = pack, split: float = split) -> Value:
+                return lanes.multiply(split, _count_packs(lanes, words, pack))
+
+            words = counts.accesses[level][tensor]
+            for energy in charge_row(lanes, shape, (level, tensor), words, used, packs, number):
+                spent = lanes.add(spent, energy)
     return spent
 
 

@@ -212,12 +212,96 @@ def count_transfers(lanes: Lanes, shape: Shape, loops: Loops, tensor: int) -> tu
             visits = lanes.multiply(visits, factor)
             is_found = lanes.either(is_found, lanes.above(met[j].innermost, 0.0))
         total = lanes.multiply(words, visits)
-        for rank, by_level in windows.items():
+        if shape.forgetful and windows:
+            total = _count_forgetful(lanes, shape, loops, around, level, tensor)
+        for rank, by_level in () if shape.forgetful else windows.items():
             saved = _saved_by_window(lanes, by_level, found, around, level, sides, rank)
             total = lanes.subtract(total, saved)
         tiles.append(words)
         moved.append(total)
     return tiles, moved
+
+
+def _find_first(lanes: Lanes, shape: Shape, loops: Loops, level: int, tensor: int) -> list[Value]:
+    """Return how far the innermost loop outside of a level moves the tile, rank by rank; 0: not."""
+    moving = [d for d in range(shape.dimensions) if shape.moves[d]]
+    first: list[Value] = [0.0] * len(shape.ranks[tensor])
+    begun: Condition = False
+    for j in range(level - 1, -1, -1):
+        place = loops.place[j]
+        innermost = lanes.largest([place[d] for d in moving])
+        free = lanes.both(lanes.fails(begun), lanes.above(innermost, 0.0))
+        for rank, terms in enumerate(shape.ranks[tensor]):
+            for d, coefficient in terms:
+                is_first = lanes.both(free, lanes.equal(place[d], innermost))
+                along = lanes.multiply(float(coefficient), loops.start[j][d])
+                first[rank] = lanes.choose(is_first, along, first[rank])
+        begun = lanes.either(begun, free)
+    return first
+
+
+def _move_by(
+    lanes: Lanes, shape: Shape, loops: Loops, reached: list[Value], where: tuple[int, int], tensor: int
+) -> list[Value]:
+    """Return how far one iteration of a loop moves the tile of a tensor, when the loops inside begin again.
+
+    `reached` : by rank, how far loops of the levels further in have moved it. `where`: level and dimension.
+    """
+    j, d = where
+    moves = []
+    for rank, terms in enumerate(shape.ranks[tensor]):
+        back, along = reached[rank], 0.0
+        for other, coefficient in terms:
+            step = lanes.multiply(float(coefficient), loops.start[j][other])
+            if other == d:
+                along = step
+            else:
+                inside = lanes.above(loops.place[j][other], loops.place[j][d])
+                back = lanes.choose(inside, lanes.add(back, step), back)
+        moves.append(lanes.subtract(along, back))
+    return moves
+
+
+def _count_forgetful(
+    lanes: Lanes, shape: Shape, loops: Loops, around: list[Value], level: int, tensor: int
+) -> Value:
+    """Return the words moved into one instance where a tile forgets how it moved: `kernels.sparse.forgetful`.
+
+    `around` : by level, the product of all loops further out.
+    """
+    sides = measure_sides(lanes, shape, loops, level, tensor)
+    words = total = lanes.product(sides)
+    first = _find_first(lanes, shape, loops, level, tensor)
+    fixed: Condition = False
+    for along in first:
+        fixed = lanes.either(fixed, lanes.above(along, 0.0))
+    moving = [d for d in range(shape.dimensions) if shape.moves[d]]
+    reached: list[Value] = [0.0] * len(sides)
+    for j in range(level - 1, -1, -1):
+        for d in moving:
+            still: Condition = True
+            same: Condition = True
+            kept: Value = 1.0
+            moves = _move_by(lanes, shape, loops, reached, (j, d), tensor)
+            for move, along, side in zip(moves, first, sides, strict=True):
+                still = lanes.both(still, lanes.equal(move, 0.0))
+                same = lanes.both(same, lanes.equal(move, along))
+                apart = lanes.choose(lanes.above(0.0, move), lanes.subtract(0.0, move), move)
+                kept = lanes.multiply(kept, lanes.not_below_zero(lanes.subtract(side, apart)))
+            whole = lanes.both(fixed, lanes.fails(same))
+            fetched = lanes.choose(whole, words, lanes.subtract(words, kept))
+            visits = lanes.multiply(
+                lanes.subtract(loops.factor[j][d], 1.0),
+                lanes.multiply(around[j], outside(lanes, loops, j, loops.place[j][d], moving)),
+            )
+            more = lanes.choose(still, 0.0, lanes.multiply(visits, fetched))
+            total = lanes.add(total, more)
+        for rank, terms in enumerate(shape.ranks[tensor]):
+            for d, coefficient in terms:
+                step = lanes.multiply(float(coefficient), loops.start[j][d])
+                exists = lanes.above(loops.place[j][d], 0.0)
+                reached[rank] = lanes.choose(exists, lanes.add(reached[rank], step), reached[rank])
+    return total
 
 
 def _count_same(lanes: Lanes, m: Value, n: Value, a: Value, b: Value) -> Value:

@@ -51,6 +51,8 @@ class Shape(NamedTuple):
         Whether components cost energy per word, levels per cycle and instance, and the whole per cycle.
     slow : bool
         Whether a computation takes another time than a cycle.
+    all_fills, forgetful, dearest : bool
+        Published rules that are followed; as `RuleArrays` has them.
     """
 
     levels: int
@@ -70,6 +72,9 @@ class Shape(NamedTuple):
     leaks: bool
     has_power: bool
     slow: bool
+    all_fills: bool
+    forgetful: bool
+    dearest: bool
 
     @property
     def dimensions(self) -> int:
@@ -96,7 +101,7 @@ def _list_ranks(problem: ProblemArrays) -> tuple[tuple[tuple[tuple[int, int], ..
     return tuple(tuple(ranks[starts[t] : starts[t + 1]]) for t in range(len(starts) - 1))
 
 
-def _is_plain(problem: ProblemArrays, machine: MachineArrays, rules: RuleArrays) -> bool:
+def _is_plain(problem: ProblemArrays, machine: MachineArrays) -> bool:
     """Say whether code on lanes counts all that the design has."""
     counted_elsewhere = (
         problem.gapped,
@@ -108,7 +113,6 @@ def _is_plain(problem: ProblemArrays, machine: MachineArrays, rules: RuleArrays)
         machine.sums.output >= 0,
         machine.waits.any,
         len(machine.rates.per_cycle) > 0,
-        rules.all_fills or rules.forgetful or rules.dearest,
         len(problem.bounds) > 62,
     )
     return not any(counted_elsewhere)
@@ -132,7 +136,7 @@ def _is_exact(problem: ProblemArrays, machine: MachineArrays) -> bool:
 
 def shape_of(problem: ProblemArrays, machine: MachineArrays, rules: RuleArrays) -> Shape | None:
     """Return the shape of a design; None where code on lanes does not count all that it has."""
-    if not _is_plain(problem, machine, rules) or not _is_exact(problem, machine):
+    if not _is_plain(problem, machine) or not _is_exact(problem, machine):
         return None
     ranks = _list_ranks(problem)
     windows = [sum(len(terms) > 1 for terms in tensor) for tensor in ranks]
@@ -161,6 +165,9 @@ def shape_of(problem: ProblemArrays, machine: MachineArrays, rules: RuleArrays) 
         leaks=bool((machine.used_power != 0).any()),
         has_power=bool(machine.power != 0),
         slow=bool(machine.cycles_per_compute != 1),
+        all_fills=bool(rules.all_fills),
+        forgetful=bool(rules.forgetful),
+        dearest=bool(rules.dearest),
     )
 
 
@@ -174,6 +181,7 @@ _NUMBERS: dict[str, Callable[[ProblemArrays, MachineArrays, tuple[int, ...]], fl
     "room": lambda _, machine, at: float(machine.capacity[at]) * float(machine.word_bits[at]),
     "bits": lambda _, machine, at: machine.bits[at],
     "price": lambda _, machine, at: machine.price[at],
+    "dearest_price": lambda _, machine, at: machine.price[at[:2]][at[2] : at[2] + 3].max(),
     "ports": lambda _, machine, at: machine.ports[at],
     "scale": lambda _, machine, at: machine.scale[at],
     "bandwidth": lambda _, machine, at: machine.bandwidth[at],

@@ -11,7 +11,7 @@ from procrustes_model.kernels.dense.arrays import (
     SAVED,
     UPDATE,
 )
-from procrustes_model.kernels.lanes.costs import round_whole, used_ports
+from procrustes_model.kernels.lanes.costs import charge_dearest, charge_row, round_whole, used_ports
 from procrustes_model.kernels.lanes.sparse_counts import Context, Kept, Words
 from procrustes_model.kernels.lanes.vectors import Condition, Lanes, Value
 from procrustes_model.vocabulary import Status
@@ -62,13 +62,22 @@ def _charge_metadata(context: Context, words: Words, place: tuple[int, int], use
     """Return the energy of metadata by action, all at the price of what is done."""
     lanes, shape, number = context.lanes, context.shape, context.number
     level, tensor = place
+    charged, pack = shape.charged[level][tensor], shape.pack[level]
+
+    def packs(count: Value) -> Value:
+        return _count_packs(lanes, count, pack)
+
+    if shape.stored[level][tensor] is None or not any(costs for costs, _, _ in charged):
+        return [0.0, 0.0, 0.0]
+    if shape.dense.dearest:
+        price = lanes.multiply(used, number("dearest_price", level, tensor, METADATA))
+        return charge_dearest(lanes, words.metadata, price, packs)
     spent: list[Value] = [0.0, 0.0, 0.0]
     for action in (READ, FILL, UPDATE):
         count = words.metadata[action]
-        if isinstance(count, float) or not shape.charged[level][tensor][action][0]:
-            continue
-        price = lanes.multiply(used, number("price", level, tensor, METADATA + action))
-        spent[action] = lanes.multiply(price, _count_packs(lanes, count, shape.pack[level]))
+        if not isinstance(count, float) and charged[action][0]:
+            price = lanes.multiply(used, number("price", level, tensor, METADATA + action))
+            spent[action] = lanes.multiply(price, packs(count))
     return spent
 
 
@@ -105,19 +114,18 @@ def charge_accesses(context: Context, table: Table) -> Value:
     charged = {}
     for level, tensor in places:
         used, words = used_ports(lanes, dense, context.dense, number, level), table[level][tensor]
-        for action in (READ, FILL, UPDATE):
-            count = words.actual[action]
-            if isinstance(count, float) or not dense.priced[level][tensor][action]:
-                continue
-            packs = _count_packs(lanes, count, dense.pack[level][tensor])
-            packs = lanes.multiply(float(dense.split[level][tensor]), packs)
-            price = lanes.multiply(used, number("price", level, tensor, action))
-            data = lanes.add(data, lanes.multiply(price, packs))
+        pack, split = dense.pack[level][tensor], float(dense.split[level][tensor])
+
+        def packs(count: Value, pack: int = pack, split: float = split) -> Value:
+            return lanes.multiply(split, _count_packs(lanes, count, pack))
+
+        for one in charge_row(lanes, dense, (level, tensor), words.actual, used, packs, number):
+            data = lanes.add(data, one)
         charged[level, tensor] = _charge_metadata(context, words, (level, tensor), used)
         for one in charged[level, tensor]:
             metadata = lanes.add(metadata, one)
     total = lanes.add(data, metadata)
-    for level, tensor in places:
+    for level, tensor in () if dense.dearest else places:
         used, words = used_ports(lanes, dense, context.dense, number, level), table[level][tensor]
         for action in (READ, FILL, UPDATE):
             before = charged[level, tensor][action]
@@ -142,7 +150,8 @@ def charge_pointers(context: Context, pointers: Value) -> Value:
     lanes, number, balance = context.lanes, context.number, context.shape.balance
     if balance is None or balance.pointer_level < 0 or isinstance(pointers, float):
         return 0.0
-    one = number("price", balance.pointer_level, balance.tensor, READ)
+    name = "dearest_price" if context.shape.dense.dearest else "price"
+    one = number(name, balance.pointer_level, balance.tensor, READ)
     reads = lanes.multiply(round_whole(lanes, pointers), one)
     return lanes.multiply(reads, number("pointer_energy"))
 
