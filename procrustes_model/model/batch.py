@@ -157,16 +157,22 @@ class _SparseWorker:
     def __init__(self, design: SparseDesign) -> None:
         self.memory: TileMemory | None = None
         self._design = design
-        self._buffers: SparseBuffers = make_buffers(design, SPARSE_BLOCK)
+        self._buffers: dict[bool, SparseBuffers] = {}
         self._memo = Memo()
+
+    def _room_for(self, size: int) -> SparseBuffers:
+        """Return memory for so many mappings: that of blocks is kept, and the last of any other size."""
+        is_whole = size == SPARSE_BLOCK
+        kept = self._buffers.get(is_whole)
+        if kept is None or len(kept.status) != size:
+            kept = self._buffers[is_whole] = make_buffers(self._design, size)
+        return kept
 
     def evaluate(self, nests: NestArrays, last: LastArrays | None, result: BatchResult, block: slice) -> None:
         if last is not None:
             raise ValueError("sparse evaluation takes loops that divide their bounds: last must be None")
         size = block.stop - block.start
-        design, buffers = self._design, self._buffers
-        if size != SPARSE_BLOCK:
-            buffers = make_buffers(design, size)
+        design, buffers = self._design, self._room_for(size)
         evaluate_block(design, nests, buffers, self._memo)
         costs, status = buffers.costs, buffers.status
         result.energy_pj[block] = costs.total

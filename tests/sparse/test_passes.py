@@ -8,7 +8,7 @@ import pytest
 from procrustes_model import Evaluator, load_problem
 from procrustes_model.kernels.imbalance.policies import BUCKETS, FOLD, GREEDY, OWN
 from procrustes_model.kernels.imbalance.streamed import add_slowest, lay_out
-from procrustes_model.kernels.sparse.passes import count_boxes, is_passed, number_boxes
+from procrustes_model.kernels.sparse.passes import count_boxes, is_passed, number_boxes, tally_boxes
 from procrustes_model.model.sparse.masks import lower_masks
 from tests.amount import amount, first_quick
 
@@ -48,11 +48,21 @@ def test_boxes_side_by_side(sides: tuple[int, ...], box: tuple[int, ...]) -> Non
     counts = np.full(expected.size, 60_000, np.uint16)
     count_boxes(arrays, masks, 0, extent, number_boxes(arrays, masks, 0, extent), counts)
     assert (counts.reshape(expected.shape) == expected).all()
+    most = int(np.prod(box))
+    tally = tally_boxes(arrays, masks, 0, extent, most)
+    assert (tally == np.bincount(expected.reshape(-1), minlength=most + 1)).all()
 
 
 @pytest.mark.parametrize(
     ("rounds", "parts", "volume"),
-    first_quick([(3, 4, 9), (amount(700, 260), 3, 5), (300, 1, 30_000), (1, 40, 60_000), (5, 700, 2)], 3),
+    first_quick(
+        [
+            *((3, 4, 9), (amount(700, 260), 3, 5), (300, 1, 30_000)),
+            *((260, 3, 3), (260, 1, 1), (amount(700, 260), 8, 2)),  # so little work is not sorted
+            *((1, 40, 60_000), (5, 700, 2)),
+        ],
+        6,
+    ),
 )
 @pytest.mark.parametrize("rule", [OWN, FOLD, GREEDY])
 def test_slowest_elements(rounds: int, parts: int, volume: int, rule: int) -> None:

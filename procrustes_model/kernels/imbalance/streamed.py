@@ -5,20 +5,14 @@ Which piece an element lies in, and of which array-level tile, is a sum over the
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from procrustes_model.kernels.dense.arrays import Ints, LoopArrays, ProblemArrays
 from procrustes_model.kernels.imbalance.policies import BUCKETS, FOLD, OWN, assign
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.arrays import BalanceArrays
 from procrustes_model.kernels.sparse.masks import MaskArrays
-from procrustes_model.kernels.sparse.passes import count_boxes
-
-Works = NDArray[Any]
-"""Work of pieces, as uint16."""
+from procrustes_model.kernels.sparse.passes import Works, count_boxes, longest_rank
 
 _COLUMNS = 256
 """Array-level tiles that are sorted side by side."""
@@ -32,22 +26,24 @@ _MOST_SORTED = 256
 
 @kernel
 def _number_rounds(
-    loops: LoopArrays, rank: Ints, n: int, array: int, d: int, apart: int, index: Ints
+    loops: LoopArrays, rank: Ints, n: int, array: int, row: int, d: int, apart: int, index: Ints
 ) -> None:
     """Add, for every position along dimension `d`, what it adds to the number of its piece by its round.
 
-    Array-level tiles are numbered as `round_origin` counts them, `apart` from each other.
+    Array-level tiles that follow each other along dimension `row` are neighbours, `apart` from each other:
+    those of a row of the mask lie close together.
     """
     weight = apart
-    for loop in range(loops.start[n, array], loops.listed[n]):
-        along = loops.dimension[n, loop]
-        if rank[along] < 0:
-            continue
-        bound, step = loops.bound[n, loop], loops.step[n, loop]
-        if along == d:
-            for x in range(len(index)):
-                index[x] += x // step % bound * weight
-        weight *= bound
+    for first in (True, False):
+        for loop in range(loops.start[n, array], loops.listed[n]):
+            along = loops.dimension[n, loop]
+            if rank[along] < 0 or (along == row) != first:
+                continue
+            bound, step = loops.bound[n, loop], loops.step[n, loop]
+            if along == d:
+                for x in range(len(index)):
+                    index[x] += x // step % bound * weight
+            weight *= bound
 
 
 @kernel
@@ -93,6 +89,10 @@ def count_pieces(
     pieces = balance.pieces if cut >= 0 else 1
     first, end = problem.rank_start[tensor], problem.rank_start[tensor + 1]
     along = np.zeros(masks.side[first:end].sum(), np.int64)
+    longest = longest_rank(masks.side, first, end)
+    row = -1
+    if problem.term_start[longest] < problem.term_start[longest + 1]:
+        row = int(problem.term_dimension[problem.term_start[longest]])
     place = 0
     for rank in range(first, end):
         part = along[place : place + masks.side[rank]]
@@ -100,7 +100,7 @@ def count_pieces(
         if problem.term_start[rank] == problem.term_start[rank + 1]:
             continue
         d = problem.term_dimension[problem.term_start[rank]]
-        _number_rounds(loops, problem.rank[tensor], n, array, d, apart[0], part)
+        _number_rounds(loops, problem.rank[tensor], n, array, row, d, apart[0], part)
         _number_parts(loops, problem.rank[tensor], n, array, d, apart[1] * pieces, part)
         if d == cut:
             for x in range(len(part)):
@@ -174,28 +174,94 @@ def _add_pairs(one: Works, other: Works, most: Works) -> None:
 
 
 @kernel
-def _fold_columns(counts: Works, apart: int, rounds: int, parts: int) -> tuple[int, int]:
+def _is_little(total: int, most: int) -> bool:
+    """Say whether to count how many of `total` works are as large takes fewer steps than to sort them.
+
+    `most` : the largest they can be. Merge exchange compares some n log(n)^2 / 4 times.
+    """
+    bits = 0
+    while 1 << bits < total:
+        bits += 1
+    return 4 * most <= bits * (bits + 1)
+
+
+@kernel
+def _fold_little(number: Works, total: int, width: int, most: int, folded: Works) -> None:
+    """Find what `_fold_halves` does of halves with little work, column by column, without sorting them.
+
+    Of 2 n halves in order, some k-th largest and k-th smallest have s together where at least a works are in
+    i of them, at least s - a in j of them, and i + j > 2 n.
+
+    Parameters
+    ----------
+    number : uint16[(most + 1) * width]
+        Row by row, how many halves of every column have at least so much work.
+    total, width : int
+        Halves, and columns.
+    most : int
+        Work of a half at most.
+    folded : uint16[width]
+        Filled in: the most of a pair.
+    """
+    limit = np.uint16(total)  # numbers of one kind are compared side by side
+    folded[:] = 0
+    reached = np.empty(width, np.uint16)
+    for pair in range(1, 2 * most + 1):
+        reached[:] = 0
+        for larger in range((pair + 1) // 2, min(pair, most) + 1):
+            smaller = pair - larger
+            one = number[larger * width : (larger + 1) * width]
+            other = number[smaller * width : (smaller + 1) * width]
+            for j in range(width):
+                reached[j] |= np.uint16(np.uint16(one[j] + other[j]) > limit)
+        for j in range(width):
+            folded[j] += reached[j]
+
+
+@kernel
+def _count_at_least(one: Works, other: Works, most: int, number: Works) -> None:
+    """Add to `number`, as `_fold_little` takes it, in which columns of two rows there is so much work."""
+    width = len(one)
+    for least in range(1, most + 1):
+        many, work = number[least * width : (least + 1) * width], np.uint16(least)
+        for j in range(width):
+            many[j] += np.uint16(one[j] >= work) + np.uint16(other[j] >= work)
+
+
+@kernel
+def _fold_columns(counts: Works, apart: int, rounds: int, parts: int, most: int) -> tuple[int, int]:
     """Do what `_fold_halves` does for many array-level tiles at a time, one a column; add up what it returns.
 
-    `counts` : uint16, the rows of pieces `apart` from each other.
+    `counts` : uint16, the rows of pieces `apart` from each other. `most`: work of a piece at most.
     """
     slowest = slowest_after = 0
-    works = np.empty(2 * parts * _COLUMNS, np.uint16)
+    total = 2 * parts
+    little = _is_little(total, most)
+    works = np.empty((most + 1 if little else total) * _COLUMNS, np.uint16)
     alone, folded = np.zeros(_COLUMNS, np.uint16), np.zeros(_COLUMNS, np.uint16)
     for first in range(0, rounds, _COLUMNS):
         width = min(_COLUMNS, rounds - first)
-        for i in range(2 * parts):
-            row, source = works[i * width : (i + 1) * width], counts[i * apart + first :]
-            for j in range(width):
-                row[j] = source[j]
         alone[:] = 0
         folded[:] = 0
+        if little:
+            works[:width] = total
+            works[width:] = 0
         for i in range(parts):
-            one, other = works[2 * i * width :], works[(2 * i + 1) * width :]
+            start = 2 * i * apart + first
+            one, other = counts[start : start + width], counts[start + apart : start + apart + width]
             _add_pairs(one, other, alone[:width])
-        _sort_columns(works, 2 * parts, width)
-        for i in range(parts):
-            _add_pairs(works[i * width :], works[(2 * parts - 1 - i) * width :], folded[:width])
+            if little:
+                _count_at_least(one, other, most, works)
+                continue
+            row, next_row = works[2 * i * width :], works[(2 * i + 1) * width :]
+            for j in range(width):
+                row[j], next_row[j] = one[j], other[j]
+        if little:
+            _fold_little(works, total, width, most, folded[:width])
+        else:
+            _sort_columns(works, total, width)
+            for i in range(parts):
+                _add_pairs(works[i * width :], works[(total - 1 - i) * width :], folded[:width])
         for j in range(width):
             slowest += int(alone[j])
             slowest_after += int(folded[j])
@@ -236,7 +302,7 @@ def add_slowest(
         Room to sort in.
     """
     if apart[1] > 1:
-        return _fold_columns(counts, apart[1], rounds, parts)
+        return _fold_columns(counts, apart[1], rounds, parts, volume)
     total = parts * pieces
     slowest = slowest_after = 0
     if rule == FOLD and pieces == 2 and volume < BUCKETS:

@@ -15,8 +15,14 @@ from procrustes_model.kernels.dense.arrays import Ints, ProblemArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.sparse.masks import MaskArrays
 
+Works = NDArray[Any]
+"""Nonzeros of boxes, as uint16."""
+
 MOST_COUNTED = 65535
 """Elements of a box that are counted in two bytes."""
+
+_FEW_NUMBERS = 16
+"""Different numbers of nonzeros up to which those of a row are noted side by side."""
 
 _CORNER_COSTS = 8
 """What a corner in a table of sums costs, over an element that is passed."""
@@ -130,8 +136,55 @@ def _add_neighbours(row: NDArray[Any], room: NDArray[Any], block: int) -> None:
 
 
 @kernel
+def _rank_rows(problem: ProblemArrays, masks: MaskArrays, tensor: int) -> tuple[Ints, int, int]:
+    """Return a tensor's first, end and longest rank, int64[3], how many rows it has and how wide."""
+    ranks = np.empty(3, np.int64)
+    ranks[0], ranks[1] = problem.rank_start[tensor], problem.rank_start[tensor + 1]
+    ranks[2] = longest_rank(masks.side, ranks[0], ranks[1])
+    rows: int = 1
+    for rank in range(ranks[0], ranks[1]):
+        rows *= 1 if rank == ranks[2] else masks.side[rank]
+    return ranks, rows, masks.side[ranks[2]]
+
+
+@kernel
+def _block_of_row(problem: ProblemArrays, rank: int, width: int, extent: Ints) -> int:
+    """Return how many neighbours in a row lie in one box over `extent`; `rank`: along which rows lie."""
+    return int(extent[problem.term_dimension[problem.term_start[rank]]]) if width > 1 else 1
+
+
+@kernel
+def _add_rows(masks: MaskArrays, first: int, order: Ints, block: int, row: Works, room: Works) -> None:
+    """Count the nonzeros of the boxes that some rows lie in, at the start of `row`.
+
+    Parameters
+    ----------
+    masks : MaskArrays
+    first : int
+        Where the rows of the tensor begin.
+    order : int64[...]
+        Which of them these are.
+    block : int
+        Neighbours in a row that lie in one box.
+    row, room : uint16[...]
+        As long as a row, and half as long.
+    """
+    width = len(row)
+    for i in range(len(order)):
+        start = first + order[i] * width
+        source = masks.rows[start : start + width]
+        if i == 0:
+            for j in range(width):
+                row[j] = source[j]
+        else:
+            for j in range(width):
+                row[j] += source[j]
+    _add_neighbours(row, room, block)
+
+
+@kernel
 def count_boxes(
-    problem: ProblemArrays, masks: MaskArrays, tensor: int, extent: Ints, along: Ints, counts: NDArray[Any]
+    problem: ProblemArrays, masks: MaskArrays, tensor: int, extent: Ints, along: Ints, counts: Works
 ) -> None:
     """Count the nonzeros of all boxes over `extent` that lie side by side in a mask.
 
@@ -148,31 +201,70 @@ def count_boxes(
     counts : uint16[boxes]
         Filled in.
     """
-    ranks = np.empty(3, np.int64)
-    ranks[0], ranks[1] = problem.rank_start[tensor], problem.rank_start[tensor + 1]
-    longest = longest_rank(masks.side, ranks[0], ranks[1])
-    ranks[2] = longest
-    width, rows, place = masks.side[longest], 1, 0
-    for rank in range(ranks[0], ranks[1]):
-        rows *= 1 if rank == longest else masks.side[rank]
-        place += masks.side[rank] if rank < longest else 0
+    ranks, rows, width = _rank_rows(problem, masks, tensor)
+    place = masks.side[ranks[0] : ranks[2]].sum()
     number, order = np.empty(rows, np.int64), np.empty(rows, np.int64)
     groups = _list_rows(problem, masks, ranks, extent, along, number, order)
-    block = extent[problem.term_dimension[problem.term_start[longest]]] if width > 1 else 1
+    block = _block_of_row(problem, ranks[2], width, extent)
     within = along[place : place + width : block].copy()
     row, room = np.empty(width, np.uint16), np.empty(width // 2 + 1, np.uint16)
     size = rows // groups
     for group in range(groups):
-        for i in range(size):
-            start = masks.bit_start[tensor] + order[group * size + i] * width
-            source = masks.rows[start : start + width]
-            if i == 0:
-                for j in range(width):
-                    row[j] = source[j]
-            else:
-                for j in range(width):
-                    row[j] += source[j]
-        _add_neighbours(row, room, block)
-        at = number[order[group * size]]
+        members = order[group * size : (group + 1) * size]
+        _add_rows(masks, masks.bit_start[tensor], members, block, row, room)
+        at = number[members[0]]
         for j in range(len(within)):
             counts[at + within[j]] = row[j]
+
+
+@kernel
+def _tally_row(row: Works, seen: Works, most: int) -> None:
+    """Note, for every place of a row, which number stands there: `seen`, uint16[most * places], grows."""
+    places = len(row)
+    for number in range(1, most + 1):
+        times, one = seen[(number - 1) * places : number * places], np.uint16(number)
+        for j in range(places):
+            times[j] += np.uint16(row[j] == one)
+
+
+@kernel
+def tally_boxes(problem: ProblemArrays, masks: MaskArrays, tensor: int, extent: Ints, most: int) -> Ints:
+    """Return how many boxes over `extent`, side by side in a mask, have each number of nonzeros.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    masks : MaskArrays
+    tensor : int
+        For which `is_passed` holds.
+    extent : int64[D]
+    most : int
+        Elements of a box.
+
+    Returns
+    -------
+    int64[most + 1]
+    """
+    ranks, rows, width = _rank_rows(problem, masks, tensor)
+    number, order = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    along = number_boxes(problem, masks, tensor, extent)
+    groups = _list_rows(problem, masks, ranks, extent, along, number, order)
+    block = _block_of_row(problem, ranks[2], width, extent)
+    row, room = np.empty(width, np.uint16), np.empty(width // 2 + 1, np.uint16)
+    size, places = rows // groups, width // block
+    tally = np.zeros(most + 1, np.int64)
+    side_by_side = most <= _FEW_NUMBERS and groups <= MOST_COUNTED
+    seen = np.zeros(most * places if side_by_side else 0, np.uint16)
+    for group in range(groups):
+        members = order[group * size : (group + 1) * size]
+        _add_rows(masks, masks.bit_start[tensor], members, block, row, room)
+        if side_by_side:
+            _tally_row(row[:places], seen, most)
+        else:
+            for j in range(places):
+                tally[row[j]] += 1
+    if side_by_side:
+        for one in range(1, most + 1):
+            tally[one] = seen[(one - 1) * places : one * places].sum()
+        tally[0] = groups * places - tally.sum()
+    return tally

@@ -25,7 +25,7 @@ from procrustes_model.kernels.sparse.masks import (
     repeat_offsets,
     sum_boxes,
 )
-from procrustes_model.kernels.sparse.passes import count_boxes, is_passed, number_boxes
+from procrustes_model.kernels.sparse.passes import is_passed, tally_boxes
 
 
 @kernel
@@ -149,13 +149,7 @@ def _pick_nonzeros(
     ranks = problem.rank_start[tensor + 1] - problem.rank_start[tensor]
     if is_passed(problem, masks, tensor, extent):
         most = count_fibers(problem, tensor, extent, ranks)
-        along = number_boxes(problem, masks, tensor, extent)
-        counts = np.empty(count_fibers(problem, tensor, problem.bounds // extent, ranks), np.uint16)
-        count_boxes(problem, masks, tensor, extent, along, counts)
-        tally = np.zeros(most + 1, np.int64)
-        for count in counts:
-            tally[count] += 1
-        return _pick_tallied(tally, share)
+        return _pick_tallied(tally_boxes(problem, masks, tensor, extent, most), share)
     base, shift, offset, sign, corners = _list_all(problem, masks, tensor, extent, apart)
     found = np.empty(len(base), np.int64)
     _count_listed(masks, base, shift[0], offset, sign, corners, found)
