@@ -23,8 +23,8 @@ from procrustes_model.model.lanes import DesignOnLanes, OnLanes
 from procrustes_model.model.passes import read_last
 from procrustes_model.model.sparse.buffers import Memo, SparseBuffers, make_buffers
 from procrustes_model.model.sparse.lower import SparseDesign
-from procrustes_model.model.sparse.on_lanes import TileMemory
 from procrustes_model.model.sparse.steps import evaluate_block
+from procrustes_model.model.tile_memory import TileMemory
 
 DENSE_BLOCK, SPARSE_BLOCK = 512, 1024
 """Mappings evaluated at a time: enough to hide the cost of calls, few enough to stay in cache."""

@@ -5,27 +5,33 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from procrustes_model.kernels.cache import COMPILED
-from procrustes_model.kernels.dense.arrays import NestArrays
+from procrustes_model.kernels.dense.arrays import Floats, NestArrays
 from procrustes_model.kernels.lanes.rows import Rows, take_nests
 from procrustes_model.kernels.lanes.shape import Shape, shape_of
 from procrustes_model.kernels.lanes.sparse_shape import SparseShape, Zeros
 from procrustes_model.model.design import Design
 from procrustes_model.model.sparse.lower import SparseDesign
-from procrustes_model.model.sparse.on_lanes import BLOCK, TileMemory, find_zeros, shape_of_sparse
+from procrustes_model.model.sparse.on_lanes import find_zeros, shape_of_sparse
+from procrustes_model.model.tile_memory import SparseTileMemory, TileMemory
 
 if TYPE_CHECKING:
     from procrustes_model.kernels.lanes.code import LaneCode
     from procrustes_model.kernels.lanes.sparse_code import SparseLaneCode
+    from procrustes_model.kernels.lanes.tables import Tables
 
 WORTH = 1 << 17 if COMPILED else sys.maxsize
 """Mappings of designs of one shape in a process from which code for it is made: that takes as long. Under
 sparse designs, of which single evaluations take twice the time, half of it."""
+
+BLOCK = 1 << 12
+"""Mappings that code evaluates before what it misses is found."""
 
 _seen: Counter[Shape | SparseShape] = Counter()
 _lock = threading.Lock()
@@ -34,42 +40,44 @@ _lock = threading.Lock()
 class OnLanes(Protocol):
     """Code for a design, and the numbers that it takes."""
 
-    def make_memory(self) -> TileMemory | None:
+    def make_memory(self) -> TileMemory:
         """Return memory for one thread."""
 
-    def evaluate(self, nests: NestArrays, rows: Rows, memory: TileMemory | None) -> None:
+    def evaluate(self, nests: NestArrays, rows: Rows, memory: TileMemory) -> None:
         """Evaluate mappings; a status is negative where a mapping is left to other kernels."""
 
 
-class _DenseOnLanes:
-    def __init__(self, design: Design, code: LaneCode) -> None:
-        self._code, self._numbers = code, code.numbers_of(design.problem, design.machine)
+class _Code(Protocol):
+    """Code for a shape."""
 
-    def make_memory(self) -> None:
-        """Return nothing: no tile is remembered."""
+    tables: list[tuple[str, int]]
 
-    def evaluate(self, nests: NestArrays, rows: Rows, memory: TileMemory | None) -> None:  # noqa: ARG002
+    def run(self, numbers: Floats, tables: Tables, nests: NestArrays, rows: Rows) -> None:
         """Evaluate mappings."""
-        self._code.run(self._numbers, nests, rows)
 
 
-class _SparseOnLanes:
-    def __init__(self, design: SparseDesign, zeros: Zeros, code: SparseLaneCode) -> None:
-        self._design, self._code = design, code
-        self._numbers = code.numbers_of(design.problem, design.machine, zeros)
+class _OnLanes:
+    """Code for a design.
 
-    def make_memory(self) -> TileMemory:
-        """Return memory of the design's tiles."""
-        return TileMemory(self._design, self._code)
+    Parameters
+    ----------
+    code : LaneCode or SparseLaneCode
+    numbers : float64[...]
+        That it takes.
+    make_memory : callable
+        Returns memory for one thread.
+    """
 
-    def evaluate(self, nests: NestArrays, rows: Rows, memory: TileMemory | None) -> None:
+    def __init__(self, code: _Code, numbers: Floats, make_memory: Callable[[], TileMemory]) -> None:
+        self._code, self._numbers, self.make_memory = code, numbers, make_memory
+
+    def evaluate(self, nests: NestArrays, rows: Rows, memory: TileMemory) -> None:
         """Evaluate mappings; those of which something is missing again, once that is found."""
-        from procrustes_model.kernels.lanes.sparse_code import MISSING
+        from procrustes_model.kernels.lanes.code import MISSING
 
-        if memory is None:
-            raise ValueError("code for sparse designs takes memory")
-        for start in range(0, len(rows.status), BLOCK):
-            block = slice(start, start + BLOCK)
+        size = BLOCK if self._code.tables else max(1, len(rows.status))
+        for start in range(0, len(rows.status), size):
+            block = slice(start, start + size)
             part, some = rows.take(block), take_nests(nests, block)
             self._code.run(self._numbers, memory.tables, some, part)
             while memory.learn():
@@ -117,12 +125,17 @@ class DesignOnLanes:
         return self._made
 
     def _make(self) -> OnLanes:
-        if isinstance(self._design, SparseDesign) and self._zeros is not None:
+        design, shape = self._design, self._shape
+        code: LaneCode | SparseLaneCode
+        if isinstance(design, SparseDesign) and isinstance(shape, SparseShape) and self._zeros is not None:
             from procrustes_model.kernels.lanes.sparse_code import sparse_code_for
 
-            assert isinstance(self._shape, SparseShape)
-            return _SparseOnLanes(self._design, self._zeros, sparse_code_for(self._shape))
+            code, bits = sparse_code_for(shape), shape.dense.held_bits
+            numbers = code.numbers_of(design.problem, design.machine, self._zeros)
+            return _OnLanes(code, numbers, partial(SparseTileMemory, design, code.tables, bits))
         from procrustes_model.kernels.lanes.code import code_for
 
-        assert isinstance(self._shape, Shape)
-        return _DenseOnLanes(self._design, code_for(self._shape))
+        assert isinstance(shape, Shape)
+        code = code_for(shape)
+        numbers = code.numbers_of(design.problem, design.machine)
+        return _OnLanes(code, numbers, partial(TileMemory, design, code.tables, shape.held_bits))

@@ -22,16 +22,16 @@ from tests.strategies import SHAPES
 
 
 def draw_problem_spec(rng: random.Random) -> dict[str, Any]:
-    """Draw a problem whose outputs do not slide, with bounds that are often 1."""
-    name = rng.choice(["matmul", "convolution", "convolution", "five"])
+    """Draw a problem whose outputs have no gaps, with bounds that are often 1."""
+    name = rng.choice(["matmul", "convolution", "convolution", "transposed", "five"])
     shape: dict[str, Any] = {"name": name} | SHAPES[name]
-    bounds = [1, 2, 3, 4, 6, 8, 12, 36]
+    bounds, steps = [1, 2, 3, 4, 6, 8, 12, 36], [1] if name == "transposed" else [1, 1, 2, 3]
     return {
         "problem": {
             "name": name,
             "shape": shape,
             "dimensions": {d: rng.choice(bounds) for d in shape["dimensions"]},
-            "coefficients": {key: rng.choice([1, 1, 2, 3]) for key in shape.get("coefficients", {})},
+            "coefficients": {key: rng.choice(steps) for key in shape.get("coefficients", {})},
         }
     }
 
@@ -119,6 +119,18 @@ def test_every_bit_is_that_of_single_evaluations(seed: int, on_lanes: Any) -> No
     drawn = random_nests(machine, problem, amount(3001, 107), seed)
     nests = damage(np.random.default_rng(seed), drawn)
     assert_same_bits(*on_lanes(machine, problem, nests, threads=1 + seed % 3))
+
+
+@pytest.mark.quick
+def test_outputs_that_slide(on_lanes: Any) -> None:
+    """Instances come to positions with holes: how many sums these have is found once for each pattern."""
+    bounds = dict(convolution(P=14, Q=14).dimensions)
+    machine = roomy_machine()
+    problem = load_problem({"problem": {"name": "p", "shape": "conv_backward", "dimensions": bounds}})
+    nests = random_nests(machine, problem, amount(8_000, 200))
+    vectors, single = on_lanes(machine, problem, nests, threads=2)
+    assert vectors.valid.all()
+    assert_same_bits(vectors, single)
 
 
 @pytest.mark.quick

@@ -25,13 +25,15 @@ from procrustes_model.kernels.lanes.costs import (
     find_status,
     is_wrong,
 )
+from procrustes_model.kernels.lanes.counts import list_touched
 from procrustes_model.kernels.lanes.reading import Inputs, Nests, read_nests
 from procrustes_model.kernels.lanes.rows import Rows
 from procrustes_model.kernels.lanes.shape import Key, Shape, list_numbers
+from procrustes_model.kernels.lanes.tables import Finder, Tables
 from procrustes_model.kernels.lanes.vectors import EXACT, INT, LANES, Condition, Lanes, Value
 
-LEFT = -1
-"""Status of mappings that code on lanes leaves to other kernels."""
+LEFT, MISSING = -1, -2
+"""Status of mappings that code on lanes leaves to other kernels, and of those that lack a value."""
 
 _NAME = "evaluate_lanes"
 _FLOAT, _BYTE = ir.DoubleType(), ir.IntType(8)
@@ -47,7 +49,12 @@ RESULTS = {
     "accesses": INT.as_pointer(),
     "status": INT.as_pointer(),
 }
-NUMBERS = {"numbers": _FLOAT.as_pointer()}
+BESIDE = {
+    "numbers": _FLOAT.as_pointer(),
+    "records": INT.as_pointer(),
+    "wanted": INT.as_pointer(),
+    "missed": INT.as_pointer(),
+}
 
 
 class Program:
@@ -58,7 +65,7 @@ class Program:
     shape : Shape
     arguments : dict of str to Any
         Kinds of the pointers that the function takes after the number of blocks: those of `NESTS` and
-        `NUMBERS` first, those of `RESULTS` last.
+        `BESIDE` first, those of `RESULTS` last.
     """
 
     def __init__(self, shape: Shape, arguments: dict[str, Any]) -> None:
@@ -74,6 +81,7 @@ class Program:
         self._block, self._body = builder.phi(INT), body
         self._block.add_incoming(INT(0), entry)
         self.lanes = Lanes(builder)
+        self.finder = Finder(self.lanes, *(self.pointers[name] for name in ("records", "wanted", "missed")))
         self._keys: dict[Key, Value] = {}
         self._shape = shape
 
@@ -100,8 +108,8 @@ class Program:
         )
         return read_nests(self.lanes, shape, inputs)
 
-    def write(self, energy: Value, cycles: Value, status: Value, marks: dict[int, Condition]) -> None:
-        """Write results of the block; `marks`: what is said of lanes in place of a status, the last first."""
+    def write(self, energy: Value, cycles: Value, status: Value, left: Condition) -> None:
+        """Write results of the block; `left`: which lanes are left to other kernels."""
         lanes, builder = self.lanes, self._builder
         valid = lanes.equal(status, float(OK))
         lanes.store(self.rows("energy", 1), lanes.spell(lanes.choose(valid, energy, float("nan"))))
@@ -109,7 +117,7 @@ class Program:
         which = lanes.spell_condition(valid)
         lanes.store(self.rows("cycles", 1), builder.select(which, ints, lanes.integers(-1)))
         said = lanes.to_ints(status)
-        for mark, condition in marks.items():
+        for mark, condition in ((MISSING, self.finder.missing), (LEFT, left)):
             said = builder.select(lanes.spell_condition(condition), lanes.integers(mark), said)
         lanes.store(self.rows("status", 1), said)
 
@@ -131,18 +139,19 @@ class Program:
 
 def write_code(shape: Shape) -> tuple[str, list[Key]]:
     """Return the code for a shape, and the numbers that it reads, in their order."""
-    program = Program(shape, NESTS | NUMBERS | RESULTS)
+    program = Program(shape, NESTS | BESIDE | RESULTS)
     lanes, number = program.lanes, program.number
     nests = program.read()
     wrong = is_wrong(lanes, shape, nests, number)
-    counts = count_all(lanes, shape, nests, number)
+    left = lanes.either(nests.unusual, wrong)
+    counts = count_all(lanes, shape, nests, number, program.finder, left)
     cycles = count_cycles(lanes, shape, counts, number)
     energy, beyond = add_up(lanes, shape, counts, cycles, number)
     crowded = find_crowded(lanes, shape, nests, counts, number)
     status = find_status(lanes, shape, nests, crowded, number)
     large = lanes.fails(lanes.above(EXACT, cycles))
-    left = functools.reduce(lanes.either, (nests.unusual, wrong, counts.beyond, beyond, large))
-    program.write(energy, cycles, status, {LEFT: left})
+    left = functools.reduce(lanes.either, (left, counts.beyond, beyond, large))
+    program.write(energy, cycles, status, left)
     with program.if_wanted("accesses"):
         columns = [words for level in counts.accesses for tensor in level for words in tensor]
         lanes.store_columns(program.rows("accesses", len(columns)), len(columns), columns)
@@ -217,29 +226,38 @@ class LaneCode:
     Parameters
     ----------
     shape : Shape
+
+    Attributes
+    ----------
+    tables : list of (str, int)
+        What tables hold.
     """
 
     def __init__(self, shape: Shape) -> None:
+        self.tables = list_touched(shape)
         text, self._keys = write_code(shape)
-        self._code = MachineCode(text, len(NESTS | NUMBERS | RESULTS))
+        self._code = MachineCode(text, len(NESTS | BESIDE | RESULTS))
 
     def numbers_of(self, problem: ProblemArrays, machine: MachineArrays) -> Floats:
         """Return the numbers of a design of this shape, as `run` takes them."""
         return list_numbers(problem, machine, self._keys)
 
-    def run(self, numbers: Floats, nests: NestArrays, rows: Rows) -> None:
+    def run(self, numbers: Floats, tables: Tables, nests: NestArrays, rows: Rows) -> None:
         """Evaluate mappings, without the interpreter's lock.
 
         Parameters
         ----------
         numbers : float64[...]
             Of the design, from `numbers_of`.
+        tables : Tables
+            Of the design; what is missing is noted there.
         nests : NestArrays
             Of N mappings, all arrays in C order.
         rows : Rows
-            Filled in but for `imbalance`. A status is `LEFT` where the mapping is left to other kernels.
+            Filled in but for `imbalance`. A status is `LEFT` where the mapping is left to other kernels, and
+            `MISSING` until a value is found.
         """
-        self._code.run(nests, (numbers,), rows[:4])
+        self._code.run(nests, (numbers, tables.records, tables.wanted, tables.missed), rows[:4])
 
 
 _made: dict[Shape, LaneCode] = {}

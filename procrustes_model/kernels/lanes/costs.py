@@ -9,6 +9,7 @@ from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE
 from procrustes_model.kernels.lanes.counts import count_distinct, count_touched, count_transfers
 from procrustes_model.kernels.lanes.reading import Nests
 from procrustes_model.kernels.lanes.shape import Shape
+from procrustes_model.kernels.lanes.tables import Finder
 from procrustes_model.kernels.lanes.vectors import EXACT, Condition, Lanes, Value
 from procrustes_model.vocabulary import Status
 
@@ -71,13 +72,18 @@ def _count_accesses(
     return tiles, accesses, beyond
 
 
-def count_all(lanes: Lanes, shape: Shape, nests: Nests, number: Number) -> Counts:
-    """Write code that counts the accesses of all lanes; see `kernels.dense.accesses`."""
+def count_all(
+    lanes: Lanes, shape: Shape, nests: Nests, number: Number, finder: Finder, left: Condition
+) -> Counts:
+    """Write code that counts the accesses of all lanes; see `kernels.dense.accesses`.
+
+    `left` : what is left to other kernels in any case.
+    """
     instances: list[Value] = [1.0]
     for level in range(shape.levels):
         instances.append(lanes.multiply(instances[-1], lanes.product(nests.loops.spread[level])))
     steps = lanes.divide(number("computes"), instances[-1])
-    touched = count_touched(lanes, shape, nests.loops)
+    touched = count_touched(lanes, shape, nests.loops, finder, left)
     by_tensor = [
         _count_accesses(lanes, shape, nests, tensor, steps, touched) for tensor in range(shape.tensors)
     ]

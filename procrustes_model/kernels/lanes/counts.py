@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from procrustes_model.kernels.lanes.shape import Shape
+from procrustes_model.kernels.lanes.tables import Finder
 from procrustes_model.kernels.lanes.vectors import Condition, Lanes, Value
 
 
@@ -361,13 +362,77 @@ def count_distinct(lanes: Lanes, shape: Shape, loops: Loops, level: int, tensor:
     return distinct
 
 
-def count_touched(lanes: Lanes, shape: Shape, loops: Loops) -> list[Value]:
-    """Return the elements of the output that one instance of a level comes to over the run, by level."""
-    own = _dimensions_of(shape, shape.output)
-    reach = {d: loops.below[0][d] for d in own}
+def list_touched(shape: Shape) -> list[tuple[str, int]]:
+    """Return what tables hold of an output that slides: 64 times the rank plus the level, of its windows."""
+    return [
+        ("touched", 64 * rank + level)
+        for rank, terms in enumerate(shape.ranks[shape.output])
+        if len(terms) > 1
+        for level in range(shape.levels)
+        if any(shape.fans[:level])
+    ]
+
+
+def _held(lanes: Lanes, shape: Shape, loops: Loops, level: int, d: int) -> tuple[Value, Condition]:
+    """Return a key of the positions of a dimension that an instance comes to, and if these have holes.
+
+    The key lists what is inside of each level further out, and how often that is spread there.
+    """
+    base = float(1 << shape.held_bits)
+    key, last = 0.0, lanes.subtract(loops.below[0][d], 1.0)
+    reach = loops.below[0][d]
+    for outer in range(level):
+        step, factor = loops.below[outer + 1][d], loops.spread[outer][d]
+        reach = lanes.divide(reach, factor)
+        last = lanes.subtract(last, lanes.multiply(lanes.subtract(factor, 1.0), step))
+        for number in (step, factor):
+            key = lanes.add(lanes.multiply(key, base), number)
+    solid = lanes.equal(lanes.add(last, 1.0), reach)
+    return key, lanes.both(lanes.above(reach, 1.0), lanes.fails(solid))
+
+
+def _touch_window(
+    lanes: Lanes, shape: Shape, loops: Loops, finder: Finder, left: Condition, where: tuple[int, int]
+) -> Value:
+    """Return how many sums of two dimensions one instance of a level comes to.
+
+    Without holes these are neighbours, since steps are 1. Where a spatial loop lies inside a temporal one,
+    they are marked: see `kernels.dense.sharing`. `where`: level and rank.
+    """
+    level, rank = where
+    (a, _), (b, _) = shape.ranks[shape.output][rank]
+    reach = []
+    for d in (a, b):
+        spread = lanes.product([loops.spread[outer][d] for outer in range(level)])
+        reach.append(lanes.divide(loops.below[0][d], spread))
+    neighbours = lanes.subtract(lanes.add(*reach), 1.0)
+    if not any(shape.fans[:level]):
+        return neighbours
+    (one, open_a), (other, open_b) = (_held(lanes, shape, loops, level, d) for d in (a, b))
+    crowded = lanes.both(lanes.above(reach[0], 1.0), lanes.above(reach[1], 1.0))
+    marked = lanes.both(crowded, lanes.either(open_a, open_b))
+    marked = lanes.both(marked, lanes.fails(left))
+    which = list_touched(shape).index(("touched", 64 * rank + level))
+    sums, known = finder.look_up(which, lanes.choose(marked, one, 0.0), other)
+    finder.miss(lanes.both(marked, lanes.fails(known)))
+    return lanes.choose(marked, sums, neighbours)
+
+
+def count_touched(lanes: Lanes, shape: Shape, loops: Loops, finder: Finder, left: Condition) -> list[Value]:
+    """Return the elements of the output that one instance of a level comes to over the run, by level.
+
+    `left` : where nothing is asked for.
+    """
     touched = []
     for level in range(shape.levels):
-        if level:
-            reach = {d: lanes.divide(reach[d], loops.spread[level - 1][d]) for d in own}
-        touched.append(lanes.product([reach[d] for d in own]))
+        words: Value = 1.0
+        for rank, terms in enumerate(shape.ranks[shape.output]):
+            if len(terms) > 1:
+                here = _touch_window(lanes, shape, loops, finder, left, (level, rank))
+            else:
+                spread = [loops.spread[outer][d] for d, _ in terms for outer in range(level)]
+                whole = lanes.product([loops.below[0][d] for d, _ in terms])
+                here = lanes.divide(whole, lanes.product(spread))
+            words = lanes.multiply(words, here)
+        touched.append(words)
     return touched

@@ -37,8 +37,8 @@ class Rows(NamedTuple):
 
     def room_for(self, count: int) -> Rows:
         """Return memory for the same results of `count` mappings, at most as many."""
-        energy, cycles, accesses, status, imbalance = (np.empty_like(array[:count]) for array in self)
-        return Rows(energy, cycles, accesses, status, imbalance)
+        energy, cycles, accesses, status = (np.empty_like(array[:count]) for array in self[:4])
+        return Rows(energy, cycles, accesses, status, np.ones(count))
 
     def put(self, which: Ints, found: Rows) -> None:
         """Set the results of some mappings."""

@@ -19,6 +19,9 @@ from procrustes_model.kernels.dense.arrays import (
 LIMIT = 2**52
 """Numbers of designs are exact on lanes below this."""
 
+MOST_BITS, MOST_HELD = 50, 20
+"""Bits of a key that says which positions an instance comes to, and of a number in it: these are marked."""
+
 
 class Shape(NamedTuple):
     """A design but for its numbers. All that code depends on are whole numbers and truth values.
@@ -51,6 +54,9 @@ class Shape(NamedTuple):
         Whether components cost energy per word, levels per cycle and instance, and the whole per cycle.
     slow : bool
         Whether a computation takes another time than a cycle.
+    held_bits : int
+        Bits of the largest bound where the output slides: positions that instances come to are told apart by
+        such numbers. 0: it does not.
     all_fills, forgetful, dearest : bool
         Published rules that are followed; as `RuleArrays` has them.
     """
@@ -72,6 +78,7 @@ class Shape(NamedTuple):
     leaks: bool
     has_power: bool
     slow: bool
+    held_bits: int
     all_fills: bool
     forgetful: bool
     dearest: bool
@@ -99,6 +106,12 @@ def _list_ranks(problem: ProblemArrays) -> tuple[tuple[tuple[tuple[int, int], ..
     ]
     starts = problem.rank_start
     return tuple(tuple(ranks[starts[t] : starts[t + 1]]) for t in range(len(starts) - 1))
+
+
+def _bits_of_bounds(problem: ProblemArrays, ranks: tuple[tuple[tuple[int, int], ...], ...]) -> int:
+    """Return the bits of the largest bound of a dimension of ranks that slide; 0: none does."""
+    bounds = [int(problem.bounds[d]) for terms in ranks if len(terms) > 1 for d, _ in terms]
+    return max(bounds, default=0).bit_length()
 
 
 def _is_plain(problem: ProblemArrays, machine: MachineArrays) -> bool:
@@ -139,8 +152,10 @@ def shape_of(problem: ProblemArrays, machine: MachineArrays, rules: RuleArrays) 
     if not _is_plain(problem, machine) or not _is_exact(problem, machine):
         return None
     ranks = _list_ranks(problem)
-    windows = [sum(len(terms) > 1 for terms in tensor) for tensor in ranks]
-    if windows[problem.output] > 0 or any(len(terms) > 2 for tensor in ranks for terms in tensor):
+    if any(len(terms) > 2 for tensor in ranks for terms in tensor):
+        return None
+    held_bits = _bits_of_bounds(problem, ranks[problem.output])
+    if held_bits > MOST_HELD or 2 * (len(machine.word_bits) - 1) * held_bits > MOST_BITS:
         return None
     levels = range(len(machine.word_bits))
     tensors = range(len(ranks))
@@ -165,6 +180,7 @@ def shape_of(problem: ProblemArrays, machine: MachineArrays, rules: RuleArrays) 
         leaks=bool((machine.used_power != 0).any()),
         has_power=bool(machine.power != 0),
         slow=bool(machine.cycles_per_compute != 1),
+        held_bits=held_bits,
         all_fills=bool(rules.all_fills),
         forgetful=bool(rules.forgetful),
         dearest=bool(rules.dearest),

@@ -5,13 +5,10 @@ from __future__ import annotations
 import functools
 import threading
 
-from llvmlite import ir
-
 from procrustes_model.kernels.dense.arrays import OK, Floats, MachineArrays, NestArrays, ProblemArrays
 from procrustes_model.kernels.lanes.code import (
-    LEFT,
+    BESIDE,
     NESTS,
-    NUMBERS,
     RESULTS,
     MachineCode,
     Program,
@@ -47,15 +44,11 @@ from procrustes_model.kernels.lanes.sparse_counts import (
     tables_of,
 )
 from procrustes_model.kernels.lanes.sparse_shape import SparseShape, Zeros, list_sparse_numbers
-from procrustes_model.kernels.lanes.tables import Finder, Tables, make_tables
-from procrustes_model.kernels.lanes.vectors import EXACT, INT, Condition, Value
+from procrustes_model.kernels.lanes.tables import Tables
+from procrustes_model.kernels.lanes.vectors import EXACT, Condition, Value
 from procrustes_model.vocabulary import Status
 
-MISSING = -2
-"""Status of mappings for which a value is missing in a table."""
-
-_TABLES = {"records": INT.as_pointer(), "wanted": INT.as_pointer(), "missed": INT.as_pointer()}
-_ARGUMENTS = NESTS | NUMBERS | _TABLES | RESULTS | {"imbalance": ir.DoubleType().as_pointer()}
+_ARGUMENTS = NESTS | BESIDE | RESULTS | {"imbalance": RESULTS["energy"]}
 
 
 def _count(context: Context, valid: Condition) -> tuple[list[list[Words]], Value, Value, Condition]:
@@ -86,11 +79,10 @@ def write_sparse_code(shape: SparseShape) -> tuple[str, list[Key]]:
     program = Program(dense, _ARGUMENTS)
     lanes, number = program.lanes, program.number
     nests = program.read()
-    counts = count_all(lanes, dense, nests, number)
-    wrong = is_wrong(lanes, dense, nests, number)
-    left = functools.reduce(lanes.either, (nests.unusual, wrong, counts.beyond))
-    finder = Finder(lanes, *(program.pointers[name] for name in _TABLES))
-    context = Context(lanes, shape, nests, counts, number, finder, left)
+    left = lanes.either(nests.unusual, is_wrong(lanes, dense, nests, number))
+    counts = count_all(lanes, dense, nests, number, program.finder, left)
+    left = lanes.either(left, counts.beyond)
+    context = Context(lanes, shape, nests, counts, number, program.finder, left)
     status = find_status(lanes, dense, nests, False, number)
     status = invalid(lanes, status, lanes.fails(has_effect(context)), Status.BAD_DESIGN)
     saving = lanes.both(lanes.equal(status, float(OK)), lanes.fails(left))
@@ -111,7 +103,7 @@ def write_sparse_code(shape: SparseShape) -> tuple[str, list[Key]]:
     energy = lanes.add(charge_accesses(context, table), beside)
     large = lanes.fails(lanes.above(EXACT, slowest))
     left = functools.reduce(lanes.either, (left, beyond, large))
-    program.write(energy, slowest, status, {MISSING: finder.missing, LEFT: left})
+    program.write(energy, slowest, status, left)
     uneven = 1.0 if shape.balance is None else lanes.divide(work, number("met"))
     lanes.store(program.rows("imbalance", 1), lanes.spell(uneven))
     with program.if_wanted("accesses"):
@@ -136,10 +128,6 @@ class SparseLaneCode:
     def numbers_of(self, problem: ProblemArrays, machine: MachineArrays, zeros: Zeros) -> Floats:
         """Return the numbers of a design of this shape, as `run` takes them."""
         return list_sparse_numbers(problem, machine, zeros, self._keys)
-
-    def make_tables(self) -> Tables:
-        """Return empty tables, of one design only."""
-        return make_tables(len(self.tables))
 
     def run(self, numbers: Floats, tables: Tables, nests: NestArrays, rows: Rows) -> None:
         """Evaluate mappings, without the interpreter's lock.

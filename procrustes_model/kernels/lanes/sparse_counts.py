@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE
 from procrustes_model.kernels.lanes.costs import Counts, Number
-from procrustes_model.kernels.lanes.counts import count_distinct, measure_sides
+from procrustes_model.kernels.lanes.counts import count_distinct, list_touched, measure_sides
 from procrustes_model.kernels.lanes.reading import Nests
 from procrustes_model.kernels.lanes.sparse_shape import BLOCKED, HALF, Balance, SparseShape, Stored
 from procrustes_model.kernels.lanes.tables import Finder
@@ -92,8 +92,8 @@ class Kept(NamedTuple):
 
 
 def tables_of(shape: SparseShape) -> list[tuple[str, int]]:
-    """Return what tables hold: nonzeros of tiles of a tensor, uses of a rank, and expected work."""
-    tables = [("most", t) for t in range(shape.dense.tensors)]
+    """Return what tables hold: words that are touched, nonzeros of tiles, uses of a rank, expected work."""
+    tables = [*list_touched(shape.dense), *(("most", t) for t in range(shape.dense.tensors))]
     if shape.balance is not None:
         ranks = shape.dense.ranks[shape.balance.tensor]
         tables += [("alike", rank) for rank in range(len(ranks))]
