@@ -9,6 +9,7 @@ import pytest
 
 from procrustes_model import Evaluator, evaluate, load_mapping, load_sparsity
 from procrustes_model.model.lower import lower_mapping
+from procrustes_model.vocabulary import Status
 
 NESTS = [
     ("K=4 C=64", "K=2 C=2 P=7", "K=2 C=2 Q=7 S=3 R=3", "K=16", "N=16"),
@@ -89,3 +90,27 @@ def test_wrong_arrays_are_refused_and_wrong_factors_marked(forward: Any) -> None
     assert result.status[0] != 0
     assert result.cycles[0] == -1
     assert np.isnan(result.energy_pj[0])
+
+
+@pytest.mark.parametrize(
+    "density",
+    [
+        {"model": "structured", "nonzeros": 1, "group": 2, "along": "C"},
+        {"model": "power_law", "density": 0.1, "exponent": 1.0, "rows": "K"},
+    ],
+)
+def test_wrong_factors_of_groups_are_a_status(density: Any, forward: Any) -> None:
+    """Tiles that would reach beyond the tensor have no distribution of nonzeros."""
+    architecture, problem, _ = forward
+    design = {
+        "name": "groups",
+        "densities": {"Weights": density},
+        "formats": {"Weights": {"*": "bitmask"}},
+        "capacity": {"size": "quantile", "quantile": 0.99},
+    }
+    nests = [lower_mapping(problem, mapping) for mapping in chosen(architecture, problem)]
+    arrays = [np.concatenate([getattr(nest, key) for nest in nests]) for key in nests[0]._fields]
+    arrays[0][1:, 2] *= 2
+    evaluator = Evaluator(architecture, problem, sparsity=load_sparsity({"sparsity": design}))
+    status = evaluator.evaluate_batch(*arrays).status
+    assert (status[1:] == Status.BAD_FACTORS.value).all() and status[0] != Status.BAD_FACTORS.value

@@ -80,7 +80,7 @@ def test_every_bit_is_that_of_single_evaluations(seed: int, monkeypatch: pytest.
         return
     machine, problem, design = case
     drawn = random_nests(machine, problem, amount(403, 43), seed)
-    if amount(True, False) and is_on_lanes(Evaluator(machine, problem, sparsity=design)):
+    if amount(True, False):
         drawn = damage(np.random.default_rng(seed), drawn)
     vectors, single = both(monkeypatch, machine, problem, drawn, design, threads=1 + seed % 3)
     assert_same_bits(vectors, single)

@@ -332,21 +332,22 @@ def fill_fullest(
             if not formats.compressed[level, t]:
                 continue
             for n in range(mappings):
-                words = tile[n, level, t]
+                # Where factors are wrong, tiles may reach beyond the tensor, or beyond what is counted.
+                words, extent = max(1, min(tile[n, level, t], densities.size[t])), below[n, level]
                 side, code = 1, 0
+                if model != HYPERGEOMETRIC:
+                    extent = np.maximum(1, np.minimum(extent, problem.bounds))
                 if model == STRUCTURED:
-                    side, code = measure_groups(problem, grouped, below[n, level])
+                    side, code = measure_groups(problem, grouped, extent)
                 elif model == NESTED:
-                    code = measure(problem, densities.flat[t], below[n, level])[3]
+                    code = measure(problem, densities.flat[t], extent)[3]
                 elif model == ROWS:
-                    code = measure_groups(problem, densities.flat[t, 0], below[n, level])[1]
+                    code = measure_groups(problem, densities.flat[t, 0], extent)[1]
                 slot = _find_slot(key, t, words // side, code)
                 if key[slot, 0] != 0:
                     nonzeros[n, level, t] = value[slot]
                     continue
-                most = _find_most(
-                    problem, densities, t, below[n, level], words, fullest.share, fullest.deviations
-                )
+                most = _find_most(problem, densities, t, extent, words, fullest.share, fullest.deviations)
                 nonzeros[n, level, t] = most
                 _remember(found, slot, t, words // side, code, most)
             run = terms.run[level, t]
