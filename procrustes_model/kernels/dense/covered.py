@@ -64,33 +64,26 @@ def _list_starts(
 
 
 @kernel
-def _cover_rank(
-    problem: ProblemArrays, rank: int, below: Ints, spread: Ints, level: int, within: Ints
-) -> int:
+def _cover_rank(problem: ProblemArrays, rank: int, starts: Ints, count: Ints, within: Ints) -> int:
     """Count the different values of one rank in boxes over `within`: their ends are noted, and added up."""
     most = largest = 1
-    start = np.empty(problem.bounds.max(), np.int64)
     for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
         d = problem.term_dimension[term]
-        most *= _list_starts(below, spread, level, d, problem.bounds[d], within[d], start)
+        most *= count[d]
         largest += problem.term_coefficient[term] * (problem.bounds[d] - 1)
     if largest > MOST_MARKED or most > MOST_MARKED:
         return int(largest)
-    first, last = np.zeros(most, np.int64), np.zeros(most, np.int64)
-    listed = 1
-    for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
-        d, step = problem.term_dimension[term], problem.term_coefficient[term]
-        count = _list_starts(below, spread, level, d, problem.bounds[d], within[d], start)
-        for i in range(count - 1, -1, -1):
-            length = min(within[d], problem.bounds[d] - start[i])
-            for j in range(listed):
-                first[i * listed + j] = first[j] + step * start[i]
-                last[i * listed + j] = last[j] + step * (start[i] + length - 1)
-        listed *= count
     ends = np.zeros(largest + 1, np.int64)
-    for i in range(listed):
-        ends[first[i]] += 1
-        ends[last[i] + 1] -= 1
+    for number in range(most):
+        first, last, rest = 0, 0, number
+        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+            d, step = problem.term_dimension[term], problem.term_coefficient[term]
+            at = starts[d, rest % count[d]]
+            rest //= count[d]
+            first += step * at
+            last += step * (min(at + within[d], problem.bounds[d]) - 1)
+        ends[first] += 1
+        ends[last + 1] -= 1
     covered = boxes = 0
     for end in ends:
         boxes += int(end)
@@ -99,38 +92,28 @@ def _cover_rank(
 
 
 @kernel
-def _cover_skewed(
-    problem: ProblemArrays, below: Ints, spread: Ints, level: int, within: Ints, size: int
-) -> int:
-    """Count the different words of the output in boxes over `within`: of `size` words, each is marked."""
+def _cover_skewed(problem: ProblemArrays, starts: Ints, count: Ints, within: Ints, size: int) -> int:
+    """Count the different words in boxes over `within`: of `size` words, each is marked."""
     output = problem.output
     first_rank, end_rank = problem.rank_start[output], problem.rank_start[output + 1]
     ranks = end_rank - first_rank
     reached = np.zeros(size, np.bool_)
     side, at, low, high = np.ones((4, ranks), np.int64)
-    for r in range(ranks):
-        for term in range(problem.term_start[first_rank + r], problem.term_start[first_rank + r + 1]):
-            side[r] += problem.term_coefficient[term] * (problem.bounds[problem.term_dimension[term]] - 1)
-    dimensions = len(within)
-    start = np.zeros((dimensions, problem.bounds.max()), np.int64)
-    count, place = np.ones((2, dimensions), np.int64)
-    total = 1
-    for d in range(dimensions):
-        if problem.rank[output, d] >= 0:
-            count[d] = _list_starts(below, spread, level, d, problem.bounds[d], within[d], start[d])
-        total *= count[d]
-    for number in range(total):
+    place = np.zeros(len(within), np.int64)
+    for number in range(count.prod()):
         rest = number
-        for d in range(dimensions):
-            place[d] = start[d, rest % count[d]]
+        for d in range(len(within)):
+            place[d] = starts[d, rest % count[d]]
             rest //= count[d]
         words = 1
         for r in range(ranks):
             low[r] = high[r] = 0
+            side[r] = 1
             for term in range(problem.term_start[first_rank + r], problem.term_start[first_rank + r + 1]):
                 d, step = problem.term_dimension[term], problem.term_coefficient[term]
                 low[r] += step * place[d]
                 high[r] += step * (min(place[d] + within[d], problem.bounds[d]) - 1)
+                side[r] += step * (problem.bounds[d] - 1)
             words *= high[r] - low[r] + 1
             at[r] = low[r]
         for _ in range(words):
@@ -143,9 +126,40 @@ def _cover_skewed(
                 if at[r] <= high[r]:
                     break
                 at[r] = low[r]
-    covered = 0
-    for hit in reached:
-        covered += 1 if hit else 0
+    return int(reached.sum())
+
+
+@kernel
+def cover_boxes(problem: ProblemArrays, starts: Ints, count: Ints, within: Ints) -> int:
+    """Count the different words of the output in boxes that begin at some positions of every dimension.
+
+    Parameters
+    ----------
+    problem : ProblemArrays
+    starts : int64[D, ...]
+        Where they begin, of dimensions of the output.
+    count : int64[D]
+        How many positions these are; 1 of other dimensions.
+    within : int64[D]
+        Positions that a box covers; what lies beyond the bounds is cut off.
+
+    Returns
+    -------
+    int
+        Exact up to `MOST_MARKED` values, boxes or words; beyond, the most that there can be.
+    """
+    output = problem.output
+    size = 1
+    for rank in range(problem.rank_start[output], problem.rank_start[output + 1]):
+        side = 1
+        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
+            side += problem.term_coefficient[term] * (problem.bounds[problem.term_dimension[term]] - 1)
+        size *= side
+    if problem.skewed[output] and size <= MOST_MARKED:
+        return _cover_skewed(problem, starts, count, within, size)
+    covered = 1
+    for rank in range(problem.rank_start[output], problem.rank_start[output + 1]):
+        covered *= _cover_rank(problem, rank, starts, count, within)
     return covered
 
 
@@ -176,18 +190,12 @@ def covered_positions(
     output = problem.output
     if not has_gaps(problem, within):
         return touched_positions(problem, output, below, spread, level, reach)
-    size = 1
-    for rank in range(problem.rank_start[output], problem.rank_start[output + 1]):
-        side = 1
-        for term in range(problem.term_start[rank], problem.term_start[rank + 1]):
-            side += problem.term_coefficient[term] * (problem.bounds[problem.term_dimension[term]] - 1)
-        size *= side
-    if problem.skewed[output] and size <= MOST_MARKED:
-        return _cover_skewed(problem, below, spread, level, within, size)
-    covered = 1
-    for rank in range(problem.rank_start[output], problem.rank_start[output + 1]):
-        covered *= _cover_rank(problem, rank, below, spread, level, within)
-    return covered
+    starts = np.zeros((len(within), problem.bounds.max()), np.int64)
+    count = np.ones(len(within), np.int64)
+    for d in range(len(within)):
+        if problem.rank[output, d] >= 0:
+            count[d] = _list_starts(below, spread, level, d, problem.bounds[d], within[d], starts[d])
+    return cover_boxes(problem, starts, count, within)
 
 
 @kernel
