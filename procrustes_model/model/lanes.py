@@ -30,6 +30,9 @@ WORTH = 1 << 17 if COMPILED else sys.maxsize
 """Mappings of designs of one shape in a process from which code for it is made: that takes as long. Under
 sparse designs, of which single evaluations take twice the time, half of it."""
 
+FEW = 256
+"""Mappings of one design up to which its shape is not looked at: that takes as long as some of them."""
+
 BLOCK = 1 << 12
 """Mappings that code evaluates before what it misses is found."""
 
@@ -98,6 +101,7 @@ class DesignOnLanes:
     def __init__(self, design: Design) -> None:
         self._design = design
         self._made: OnLanes | None = None
+        self._asked = self._uncounted = 0
 
     @cached_property
     def _zeros(self) -> Zeros | None:
@@ -115,8 +119,13 @@ class DesignOnLanes:
 
     def code(self, mappings: int) -> OnLanes | None:
         """Return code and the numbers that it takes, for so many mappings more; None: not worth it."""
-        if self._made is not None or self._shape is None:
+        if self._made is not None:
             return self._made
+        self._asked += mappings
+        self._uncounted += mappings
+        if self._asked < min(WORTH, FEW) or self._shape is None:
+            return None
+        mappings, self._uncounted = self._uncounted, 0
         with _lock:
             _seen[self._shape] += mappings
             if _seen[self._shape] < (WORTH if isinstance(self._shape, Shape) else WORTH // 2):
