@@ -21,10 +21,10 @@ from tests.mapper.test_furnished import make_machine
 LARGEST = 4_000
 
 
-@pytest.fixture(autouse=True)
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make parts small, so that there are some."""
-    for name, value in (("AT_ONCE", 0), ("FIRST_WAYS", 2), ("LATER_WAYS", 3), ("FIRST_CHOICES", 1)):
+def _make_small(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Make parts small, so that there are some; of every second case also what is listed at a time."""
+    sizes = {"AT_ONCE": 0, "FIRST_WAYS": 2, "LATER_WAYS": 3, "FIRST_CHOICES": 1, "SHELL": 2.0}
+    for name, value in {**sizes, "ALL_WAYS": 0 if seed % 2 else 1_000}.items():
         monkeypatch.setattr(many_paths, name, value)
 
 
@@ -41,9 +41,10 @@ def _check(space: Space, objective: str, value: float | None, seed: int) -> int:
 
 
 @pytest.mark.parametrize("furnished", [False, True])
-def test_what_parts_decide_is_the_best(furnished: bool) -> None:
+def test_what_parts_decide_is_the_best(furnished: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     decided = 0
     for seed in range(amount(120, 10)):
+        _make_small(monkeypatch, seed)
         try:
             if furnished:
                 architecture, problem = make_machine(seed)
