@@ -33,8 +33,11 @@ ALL_WAYS = 1_000_000
 AT_ONCE = 2_000_000
 """Ways, times choices, that are looked at at once."""
 
-FIRST_WAYS, LATER_WAYS, FIRST_CHOICES = 2_000, 20_000, 16
-"""Ways of the first part and of others; choices that are decided before all."""
+FIRST_WAYS, LATER_WAYS = 2_000, 20_000
+"""Ways of the first part and of others."""
+
+FIRST_CHOICES, PROBED = 64, 2
+"""Choices of which some ways are looked at before all, to have a good mapping early; how many."""
 
 SHELL = 2.0
 """Ways that use fewer compute units than others by this are listed later."""
@@ -151,7 +154,7 @@ class ManyPaths:
             part = spreads[first : first + size]
             if self._paths is None:
                 self._paths = Paths(self.tables, incumbent, spreads=part)
-                self._paths.decide([row[1:] for row in known[:FIRST_CHOICES]])
+                self._paths.probe([row[-1] for row in known[:FIRST_CHOICES]], PROBED)
                 open_rows = self._keep_open(known, float(steps[first]))
             else:
                 self._paths.spread_over(part)

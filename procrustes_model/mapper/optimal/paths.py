@@ -411,16 +411,26 @@ class Paths:
                 return energy, node
             least, room = within, room * MORE_ROOM
 
-    def _decide(self, keep: Bools) -> Floats:
-        """Return bounds on energy and cycles, float64[n, 2], of the ways that are not decided."""
+    def probe(self, keeps: list[Bools], most: int) -> None:
+        """Evaluate the nests of the most promising ways of some choices: what they find excludes others."""
+        ranked = sorted((self.bound(keep), i) for i, keep in enumerate(keeps))
+        for bound, i in ranked:
+            if bound <= self.incumbent.ceiling and not self.incumbent.late:
+                self._decide(keeps[i], most)
+
+    def _decide(self, keep: Bools, most: int | None = None) -> Floats:
+        """Return bounds on energy and cycles, float64[n, 2], of the ways that are not decided.
+
+        `most`: how many are looked at.
+        """
         incumbent = self.incumbent
         road, least = self.lay_road(keep)
         ways = road.ways
         hopeful = np.flatnonzero(np.isfinite(least) & incumbent.may_beat(least, ways.steps))
         scores = incumbent.score_bounds(least[hopeful], ways.steps[hopeful])
-        hopeful = hopeful[np.lexsort((hopeful, scores))]
+        hopeful = hopeful[np.lexsort((hopeful, scores))][:most]
         left: list[tuple[float, float]] = []
-        for i, (way, score) in enumerate(zip(hopeful.tolist(), np.sort(scores).tolist(), strict=True)):
+        for i, (way, score) in enumerate(zip(hopeful.tolist(), np.sort(scores).tolist(), strict=False)):
             if score * (1 - SLACK) > incumbent.ceiling:
                 break
             if incumbent.late or len(left) == OPEN_WAYS:
