@@ -20,12 +20,17 @@ def _count_words(model: Model, road: Road, way: int, level: int, words: Floats) 
         words[t, READ] = words[t, FILL] = words[t, UPDATE] = 0.0
         if not road.keep[level, t]:
             continue
+        child = level + 1
+        while child < len(model.pack) and not road.keep[child, t]:
+            child += 1
         own = own_words(model, road, way, t, level)
-        out = own
-        if road.parent[len(model.pack), t] == level:  # what compute units take
-            out = float(model.computes) / road.ways.units[way, len(model.pack)]
-            for j in range(level, len(model.pack)):
-                out *= road.ways.least[way, j, t]
+        if child == len(model.pack):
+            out = float(model.computes) / road.ways.units[way, child]
+        else:
+            out = own_words(model, road, way, t, child)
+        for j in range(level, child):
+            out *= road.ways.least[way, j, t]
+        out = max(out, own) if child < len(model.pack) else out
         if model.output[t]:
             words[t, UPDATE] = out
             words[t, READ] = max(0.0, out - road.ways.fresh[way, level])

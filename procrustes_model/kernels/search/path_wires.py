@@ -71,16 +71,21 @@ def describe_wires(model: Model, road: Road, way: int) -> None:
 
 @kernel
 def own_words(model: Model, road: Road, way: int, t: int, level: int) -> float:
-    """Return the least elements of a tensor that come to one instance of a level."""
-    if model.kind[t] != SIMPLE:
-        return float(road.links.elements[t] / road.ways.units[way, level])
-    words = 1.0
+    """Return the least elements of a tensor that come to one instance of a level.
+
+    Sums of one of m numbers and one of n others have m + n - 1 different values at least.
+    """
+    words, partner = 1.0, road.terrain.partner
     for d in range(len(model.bounds)):
-        if not model.irrelevant[t, d]:
-            words *= model.bounds[d]
-            for j in range(level):
-                words /= road.lattice.value[road.ways.spread[way, j], d]
-    return words
+        e = partner[t, d]
+        if model.irrelevant[t, d] or 0 <= e < d:
+            continue
+        along, across = float(model.bounds[d]), float(model.bounds[e]) if e >= 0 else 1.0
+        for j in range(level):
+            along /= road.lattice.value[road.ways.spread[way, j], d]
+            across /= road.lattice.value[road.ways.spread[way, j], e] if e >= 0 else 1
+        words *= along + across - 1
+    return float(max(words, road.links.elements[t] / road.ways.units[way, level]))
 
 
 @kernel

@@ -365,7 +365,8 @@ class Paths:
         steps, uses = road.ways.steps.copy(), np.zeros((len(road.ways.steps), len(rates.per_cycle)))
         uses += model.computes * rates.computes
         for level, kept in enumerate(keep):
-            key = bytes([level]) + kept.tobytes() + (parent[-1] == level).tobytes()
+            # what the level keeps, and where that goes
+            key = bytes([level]) + kept.tobytes() + (kept & (parent[level + 1 :] == level)).tobytes()
             if key not in self._ports:
                 found = np.ones(len(steps)), np.zeros_like(uses)
                 count_port_cycles(model, road._replace(keep=keep, parent=parent), level, *found)
