@@ -51,14 +51,25 @@ _LEAST_HOPS = {Topology.LINK: 1.0, Topology.BUS: 1.0, Topology.MESH: 0.5, Topolo
 """Hops that a word takes at least; in a tree it may take none."""
 
 
-def _least_wires(machine: MachineArrays, output: int) -> Floats:
-    """Return the least pJ that networks spend per element that a level reads or updates, float64[L, T, 3]."""
+def least_tolls(machine: MachineArrays) -> Floats:
+    """Return the least pJ that the network below a level spends per bit, float64[L]."""
     wires = machine.wires
-    hops = np.array([_LEAST_HOPS.get(Topology(code), 0.0) if code >= 0 else 0.0 for code in wires.topology])
+    hops = [_LEAST_HOPS.get(Topology(code), 0.0) if code >= 0 else 0.0 for code in wires.topology]
+    return np.asarray(wires.enter + wires.hop * np.array(hops))
+
+
+def least_wires(machine: MachineArrays, output: int) -> Floats:
+    """Return the least pJ that networks spend per element that a level reads or updates, float64[L, T, 3].
+
+    Parameters
+    ----------
+    machine : MachineArrays
+    output : int
+        The tensor that is written.
+    """
     least = np.zeros((*machine.bits.shape, 3))
-    per_bit = (wires.enter + wires.hop * hops)[:, None]
-    least[:, :, Price.READ] = least[:, :, Price.UPDATE] = machine.bits * per_bit
-    least[~wires.sums_return, output, Price.READ] = 0.0
+    least[:, :, Price.READ] = least[:, :, Price.UPDATE] = machine.bits * least_tolls(machine)[:, None]
+    least[~machine.wires.sums_return, output, Price.READ] = 0.0
     return least
 
 
@@ -94,7 +105,7 @@ def make_model(design: Design, least_units: int) -> Model:
         pack=machine.pack,
         energy=price,
         served=machine.served,
-        word=word_prices(machine, price, machine.served) + _least_wires(machine, problem.output),
+        word=word_prices(machine, price, machine.served) + least_wires(machine, problem.output),
         whole=True,
         moved=np.repeat(machine.scale[:, :, None], 2, axis=2),
         work=machine.cycles_per_compute,

@@ -23,6 +23,7 @@ from procrustes_model.mapper import space as space_module
 from procrustes_model.mapper.constraints import Constraints
 from procrustes_model.mapper.deadline import Deadline, OutOfTime, slices
 from procrustes_model.mapper.optimal import labels, tables
+from procrustes_model.mapper.optimal import search as optimal
 from procrustes_model.mapper.space import Space
 from tests.amount import amount
 from tests.mapper.test_methods import DESIGN, MACHINE, MATMUL, SLIDE
@@ -153,6 +154,13 @@ def test_how_much_is_done_at_a_time_does_not_change_the_answer(
     assert replace(found.certificate, measured=0) == replace(usual.certificate, measured=0)
 
 
+@pytest.fixture
+def without_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave everything to partial mappings."""
+    monkeypatch.setattr(optimal, "is_eligible", lambda _: False)
+
+
+@pytest.mark.usefixtures("without_paths")
 @pytest.mark.parametrize("problem", [MATMUL, SLIDE], ids=["matmul", "slide"])
 def test_few_labels_at_a_time_prove_the_same(problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = search(MACHINE, problem, threads=1)
@@ -163,6 +171,7 @@ def test_few_labels_at_a_time_prove_the_same(problem: Any, monkeypatch: pytest.M
 
 
 @pytest.mark.quick
+@pytest.mark.usefixtures("without_paths")
 def test_what_there_is_no_memory_for_is_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = search(MACHINE, MATMUL, threads=1)
     monkeypatch.setattr(tables, "MOST_PAIRS", 0)

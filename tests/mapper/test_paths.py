@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pytest
 
-from procrustes_model import evaluate, load_architecture, load_mapping, load_problem, search
+from procrustes_model import SpecError, evaluate, load_architecture, load_mapping, load_problem, search
 from procrustes_model.kernels.search.path import NOWHERE, find_path
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.deadline import Deadline
@@ -20,8 +22,11 @@ from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.space import Space
 from procrustes_model.objective import parse_objective
 from tests.amount import amount, first_quick
+from tests.furnished import make_network, settle
 from tests.mapper.cases import SHAPES, count_combinations, find, make_case
-from tests.naive.nests import least_energies
+from tests.naive.nests import least_costs
+
+Furnish = Callable[[random.Random, dict[str, Any], list[str]], None]
 
 CASES, LARGEST = 200, amount(40_000, 3_000)
 
@@ -44,8 +49,11 @@ def make_machine(rng: random.Random, tensors: list[str]) -> dict[str, Any]:
     return {"architecture": {"name": "case", "levels": levels, "compute": {"name": "MAC", "energy_pj": 1}}}
 
 
-def _window(seed: int) -> Space:
-    """Return a small space of a problem with a sliding window, or of a matrix product."""
+def make_window(seed: int, furnish: Furnish | None = None) -> Space:
+    """Return a small space of a problem with a sliding window, or of a matrix product.
+
+    `furnish`: changes the machine's content.
+    """
     rng = random.Random(seed)  # noqa: S311
     name = rng.choice(["matmul", "slide", "slide", "filter", "depthwise", "backward"])
     dimensions, tensors = SHAPES[name]
@@ -63,12 +71,15 @@ def _window(seed: int) -> Space:
         "coefficients": coefficients,
         "tensors": projections,
     }
-    machine = load_architecture(make_machine(rng, list(tensors)))
+    content = make_machine(rng, list(tensors))
+    if furnish is not None:
+        furnish(rng, content, list(tensors))
+    machine = load_architecture(content)
     problem = load_problem({"problem": {"name": name, "shape": shape, "dimensions": bounds}})
     return Space(machine, problem, load_constraints(None, machine, problem))
 
 
-def _is_exact(space: Space, spread: Any) -> bool:
+def is_exact(space: Space, spread: Any) -> bool:
     """Say whether a path is: no window in the output, and no two spatial loops over a rank."""
     model = space.model
     output = model.coefficient[model.problem.output]
@@ -80,33 +91,72 @@ def _is_exact(space: Space, spread: Any) -> bool:
     return not model.problem.gapped and bool((output <= 1).all())
 
 
+def compare(space: Space, seed: int) -> tuple[int, int]:
+    """Hold paths of all choices to the best of all nests; return how many there are, and are equal."""
+    if count_combinations(space) > LARGEST:
+        return 0, 0
+    compared = exact = 0
+    best = least_costs(space)
+    paths = Paths(Tables(space), Incumbent(parse_objective("energy")))
+    assert paths.road is not None
+    mirrored, knows_room = space.orders.mirror[0] >= 0, space.model.machine.sums.output < 0
+    for keep in space.patterns():
+        road, least = paths.lay_road(keep)
+        for way, points in enumerate(road.ways.spread):
+            spread = tuple(map(tuple, space.lattice.value[points].tolist()))
+            wanted, cycles = best.get((keep.tobytes(), spread), (math.inf, math.inf))
+            assert road.ways.steps[way] <= cycles, (seed, keep, spread)
+            energy, node = find_path(space.model, road, way, math.inf)
+            assert least[way] <= wanted * (1 + 1e-12), (seed, keep, spread)
+            assert energy <= wanted * (1 + 1e-12), (seed, keep, spread)
+            assert (node == NOWHERE) == math.isinf(energy)
+            if math.isfinite(wanted):  # bounds on the way do not cut it off
+                within, node = paths.find_path(road, way, least[way], wanted * (1 + 1e-12))
+                assert node >= 0 and within <= wanted * (1 + 1e-12), (seed, keep, spread)
+            compared += math.isfinite(wanted)
+            if is_exact(space, spread) and not mirrored and (knows_room or math.isfinite(wanted)):
+                assert energy == pytest.approx(wanted, rel=1e-9), (seed, keep, spread)
+                exact += math.isfinite(wanted)
+    return compared, exact
+
+
 @pytest.mark.parametrize("first", first_quick(range(0, 60, 20), 1))
 def test_paths_equal_the_best_of_all_nests(first: int) -> None:
-    compared = exact = 0
-    for seed in range(first, first + amount(20, 12)):
-        space = _window(seed)
-        if count_combinations(space) > LARGEST:
-            continue
-        best = least_energies(space)
-        paths = Paths(Tables(space), Incumbent(parse_objective("energy")))
-        assert paths.road is not None
-        mirrored = space.orders.mirror[0] >= 0
-        for keep in space.patterns():
-            road, least = paths.lay_road(keep)
-            for way, points in enumerate(road.ways.spread):
-                spread = tuple(map(tuple, space.lattice.value[points].tolist()))
-                wanted = best.get((keep.tobytes(), spread), math.inf)
-                energy, node = find_path(space.model, road, way, math.inf)
-                assert least[way] <= wanted * (1 + 1e-12), (seed, keep, spread)
-                assert energy <= wanted * (1 + 1e-12), (seed, keep, spread)
-                assert (node == NOWHERE) == math.isinf(energy)
-                if math.isfinite(wanted):  # bounds on the way do not cut it off
-                    energy, node = paths.find_path(road, way, least[way], wanted * (1 + 1e-12))
-                    assert node >= 0 and energy <= wanted * (1 + 1e-12), (seed, keep, spread)
-                compared += math.isfinite(wanted)
-                if _is_exact(space, spread) and not mirrored:
-                    assert energy == pytest.approx(wanted, rel=1e-9), (seed, keep, spread)
-                    exact += math.isfinite(wanted)
+    found = [compare(make_window(seed), seed) for seed in range(first, first + amount(20, 12))]
+    compared, exact = np.sum(found, axis=0)
+    assert compared > 0 and exact > 0
+
+
+def _furnish(rng: random.Random, machine: dict[str, Any], tensors: list[str]) -> None:
+    """Add wide sums, networks, or tensors that begin further in."""
+    content, kind = machine["architecture"], rng.random()
+    content["clock"] = "200 MHz"
+    if kind < 0.6:
+        content["bits"] = {name: rng.choice([4, 8, 16]) for name in tensors}
+        content["sum_bits"] = rng.choice([16, 24, 32, 48])
+    for level in content["levels"]:
+        if kind > 0.4 and rng.random() < 0.7:
+            level["network"] = make_network(rng)
+        if "capacity_words" in level:
+            level["capacity_words"] *= rng.choice([1, 2])
+        if rng.random() < 0.3:
+            port = rng.choice(["read", "write", "shared"])
+            level[f"{port}_bandwidth"] = rng.choice([0.25, 0.5, 1, 2])
+    if rng.random() < 0.3:
+        use = {"level": rng.choice(content["levels"])["name"], "action": rng.choice(["read", "update"])}
+        use["role"] = "written" if use["action"] == "update" else "read"
+        content["components"] = [{"name": "U", "energy_pj": 1, "per_cycle": rng.choice([0.5, 1]), "use": use}]
+    if rng.random() < 0.3:
+        settle(rng, machine, tensors)
+
+
+@pytest.mark.parametrize("first", first_quick(range(0, 200, 50), 1))
+def test_paths_know_wide_sums_networks_residents_and_ports(first: int) -> None:
+    found = []
+    for seed in range(first, first + amount(50, 20)):
+        with suppress(SpecError):  # where a sum would be narrower than an element
+            found.append(compare(make_window(seed, _furnish), seed))
+    compared, exact = np.sum(found, axis=0)
     assert compared > 0 and exact > 0
 
 
@@ -140,7 +190,7 @@ def test_what_paths_decide_is_the_best(first: int, constrained: bool) -> None:
 
 @pytest.mark.parametrize("seed", [11, 15, 23])
 def test_paths_and_labels_agree(seed: int) -> None:
-    space = _window(seed)
+    space = make_window(seed)
     values = []
     for paths in (True, False):
         incumbent = Incumbent(parse_objective("edp"))
@@ -177,9 +227,9 @@ def test_what_paths_do_not_know_is_left_to_labels() -> None:
     specs = make_case(1)
     machine, problem = dict(specs[0]["architecture"]), load_problem(specs[1])
     levels = [dict(level) for level in machine["levels"]]
-    levels[0]["network"] = {"topology": "bus", "energy_pj_per_bit": 0.1}
-    wired = load_architecture({"architecture": machine | {"levels": levels}})
+    levels[1]["through"] = [next(tensor.name for tensor in problem.tensors if not tensor.is_output)]
+    passed = load_architecture({"architecture": machine | {"levels": levels}})
     plain = load_architecture(specs[0])
-    for architecture, eligible in ((plain, True), (wired, False)):
+    for architecture, eligible in ((plain, True), (passed, False)):
         space = Space(architecture, problem, load_constraints(None, architecture, problem))
         assert is_eligible(space) == eligible

@@ -70,11 +70,17 @@ def _evaluate_all(space: Space) -> Iterator[tuple[Bools, list[Spread], BatchResu
 
 def least_energies(space: Space) -> dict[tuple[bytes, Spread], float]:
     """Return the least energy of all valid nests by what levels keep and how they spread."""
-    least: dict[tuple[bytes, Spread], float] = {}
+    return {key: energy for key, (energy, _) in least_costs(space).items()}
+
+
+def least_costs(space: Space) -> dict[tuple[bytes, Spread], tuple[float, float]]:
+    """Return least energy and fewest cycles of all valid nests by what levels keep and how they spread."""
+    least: dict[tuple[bytes, Spread], tuple[float, float]] = {}
     for keep, spreads, result in _evaluate_all(space):
         for n in np.flatnonzero(result.status == 0):
             key = keep.tobytes(), spreads[n]
-            least[key] = min(least.get(key, math.inf), float(result.energy_pj[n]))
+            energy, cycles = least.get(key, (math.inf, math.inf))
+            least[key] = min(energy, float(result.energy_pj[n])), min(cycles, float(result.cycles[n]))
     return least
 
 

@@ -105,8 +105,9 @@ def price_nest(model: Model, road: Road, way: int, nests: NestArrays, n: int) ->
         if level > 0:
             for t in range(tensors):
                 if road.keep[level, t]:
-                    state |= 1 << terrain.shift[t, level]
                     energy += road.waiting[level, t]
+                    if road.parent[level, t] >= 0:
+                        state |= 1 << terrain.shift[t, level]
             energy += compute_energy(model, road, way, level - 1, point) + road.extra[level, point]
             point += road.ways.spread[way, level - 1]
     for t in range(tensors):

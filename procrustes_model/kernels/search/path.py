@@ -49,6 +49,7 @@ from procrustes_model.kernels.search.path_links import (
     different_tiles,
     fill_by_class,
     link_energy,
+    load_energy,
     side_words,
 )
 from procrustes_model.kernels.search.path_loose import (
@@ -57,6 +58,12 @@ from procrustes_model.kernels.search.path_loose import (
     loosen,
     name_run,
     slide_loosely,
+)
+from procrustes_model.kernels.search.path_wires import (
+    describe_later,
+    describe_wires,
+    is_partial,
+    note_partial,
 )
 
 OPEN = 96
@@ -334,6 +341,7 @@ def _place_loops(
     point, state, cost, togo = trails.point[node], trails.state[node], trails.cost[node], road.togo[level]
     tensors, dimensions = model.irrelevant.shape
     most = limit + _hope(model, road, way, level, point, state)
+    partial = note_partial(model, road, level, point, state)
     if state and cost + fill_by_class(model, road, level, point, state, False) + togo[point] > most:
         return count
     for t in range(tensors):
@@ -356,6 +364,7 @@ def _place_loops(
                 slides = True
             else:
                 rest &= ~terrain.every[t]
+                rest |= partial if model.output[t] else 0
                 spent += settled[t]
         for i in range(1, lattice.counts[d] - lattice.indices[point, d]):
             if not (slides or terrain.prime[d, i]):
@@ -385,6 +394,8 @@ def _pass_boundary(
     state, cost = trails.state[node], trails.cost[node]
     if not divide_bounds(lattice.exponents, lattice.packed, lattice.spare, point, spread):
         return count
+    if not road.roomy[level, point] and is_partial(model, road, way, level, point, state):
+        return count
     after = point + spread
     room = limit - road.togo[level - 1, after]
     cost += road.extra[level, point]
@@ -396,8 +407,9 @@ def _pass_boundary(
         return count
     for t in range(len(model.kind)):
         if road.keep[level, t]:
-            state |= 1 << road.terrain.shift[t, level]
             cost += road.waiting[level, t]
+            if road.parent[level, t] >= 0:  # else it begins here
+                state |= 1 << road.terrain.shift[t, level]
     return _enter(road, count, after, state, cost, level - 1, node)
 
 
@@ -427,7 +439,7 @@ def _place_innermost(model: Model, road: Road, way: int, limit: float, count: in
 @kernel
 def _sweep(model: Model, road: Road, way: int, level: int, limit: float, count: int) -> int:
     """Go on from all nodes of a level, in the order of their points; return the nodes."""
-    trails, most = road.trails, _most_nodes(road)
+    trails, most, later = road.trails, _most_nodes(road), road.links.later
     heads, blocks = trails.heads[level & 1], trails.blocks[level & 1]
     for block in range(road.inside[level] // BLOCK, len(blocks)):
         if not blocks[block]:
@@ -437,8 +449,9 @@ def _sweep(model: Model, road: Road, way: int, level: int, limit: float, count: 
             heads[point] = -1
             while node >= 0 and count <= most:
                 if level > 0 and road.fits[level, point]:
-                    count = _pass_boundary(model, road, way, level, node, point, limit, count)
-                count = _place_loops(model, road, way, level, node, limit, count)
+                    outside = limit - later[level - 1]
+                    count = _pass_boundary(model, road, way, level, node, point, outside, count)
+                count = _place_loops(model, road, way, level, node, limit - later[level], count)
                 node = trails.beside[node]
         blocks[block] = False
     return count
@@ -455,6 +468,9 @@ def _prepare(model: Model, road: Road, way: int) -> None:
     """Fill in the spatial loops inside each boundary, and what tiles that wait cost at least."""
     levels, last, runs, value = len(model.pack), len(road.fits[0]) - 1, road.trails.runs, road.lattice.value
     forget_runs(runs)
+    if model.machine.wires.any and model.whole:
+        describe_wires(model, road, way)
+        describe_later(model, road, way)
     road.inside[levels] = 0
     for level in range(levels - 1, -1, -1):
         road.inside[level] = road.inside[level + 1] + road.ways.spread[way, level]
@@ -467,8 +483,14 @@ def _prepare(model: Model, road: Road, way: int) -> None:
                     road.shared[c, t] = -math.inf
             if not road.keep[c, t]:
                 continue
-            parents, different = road.ways.units[way, max(0, road.parent[c, t])], 1.0
-            for j in range(max(0, road.parent[c, t]), c):
+            if road.parent[c, t] < 0:  # it begins here
+                road.links.share[c, t] = 1.0
+                if model.machine.loads[c] and not model.output[t]:
+                    tile = road.terrain.tile[t, last - road.inside[0] + road.inside[c]]
+                    road.waiting[c, t] = load_energy(model, road, way, t, c, float(tile))
+                continue
+            parents, different = road.ways.units[way, road.parent[c, t]], 1.0
+            for j in range(road.parent[c, t], c):
                 different *= road.ways.least[way, j, t]
             road.links.share[c, t] = road.ways.units[way, c] / (parents * different)
             if road.terrain.mask[t] == 1:
@@ -477,6 +499,15 @@ def _prepare(model: Model, road: Road, way: int) -> None:
                     if not model.irrelevant[t, d]:
                         words *= value[last - road.inside[0] + road.inside[c], d]
                 road.waiting[c, t] = link_energy(model, road, way, t, c, words, road.shared[c, t], NEW)
+
+
+@kernel
+def _may_end(model: Model, road: Road, way: int, node: int) -> bool:
+    """Say whether all loops have been placed at a node, and what the outermost level keeps fits."""
+    trails, last = road.trails, len(road.fits[0]) - 1
+    if trails.level[node] > 0 or trails.point[node] < last or not road.fits[0, last]:
+        return False
+    return road.roomy[0, last] or not is_partial(model, road, way, 0, last, trails.state[node])
 
 
 @kernel
@@ -504,12 +535,13 @@ def find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, 
     cost = model.base + compute_energy(model, road, way, levels, 0)
     cost += compute_energy(model, road, way, levels - 1, 0)
     start, count = road.inside[levels - 1], 0
-    if cost + road.togo[levels - 1, start] <= limit:
+    later = road.links.later
+    if cost + road.togo[levels - 1, start] + later[levels - 1] <= limit:
         count = _enter(road, 0, start, 0, cost, levels - 1, -1)
     for level in range(levels - 1, -1, -1):
         trails.edge_start[level] = trails.edges[0]
         if level == levels - 1 and count:
-            count = _place_innermost(model, road, way, limit, count)
+            count = _place_innermost(model, road, way, limit - later[max(0, level - 1)], count)
         elif count:
             count = _sweep(model, road, way, level, limit, count)
     trails.edges[1] = count
@@ -517,7 +549,7 @@ def find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, 
         return math.inf, CROWDED
     best, end = math.inf, NOWHERE
     for node in range(count):
-        if trails.level[node] > 0 or trails.point[node] < points - 1 or not road.fits[0, points - 1]:
+        if not _may_end(model, road, way, node):
             continue
         last = 0.0
         for t in range(len(model.kind)):

@@ -165,6 +165,15 @@ class Links(NamedTuple):
         Energy that first accumulations spare at most.
     share : float64[L, T]
         Instances that are served together, at most: of the way that is looked at.
+    wired : float64[L, T]
+        Energy that networks take at least for a word that all instances fetch, beyond the next
+        two: of that way.
+    common : float64[L, T]
+        The same beyond `tolls`, of all ways: `fetched` has it.
+    tolls : float64[L]
+        pJ per bit that `served` has for the network below a level.
+    later : float64[L]
+        What `wired` adds at least to filling the levels from `level` outwards.
     """
 
     floor: Floor
@@ -176,6 +185,10 @@ class Links(NamedTuple):
     served: Floats
     spared: Floats
     share: Floats
+    wired: Floats
+    common: Floats
+    tolls: Floats
+    later: Floats
 
 
 @by_reference
@@ -208,6 +221,11 @@ class Road(NamedTuple):
         Tiles below one instance of the parent; below 0 where that depends on what they cover.
     settled : float64[T]
         Room for what settling costs at a node.
+    roomy : bool[L, V]
+        Whether what a level keeps fits while the output's tile holds sums that are not complete.
+    wires : float64[L + 1, T, 3]
+        pJ per bit that networks take for an instance of the parent: of each word of the tiles into a level,
+        at least and at most; of a sum that comes back. Of the way that is looked at.
     """
 
     lattice: Lattice
@@ -225,3 +243,5 @@ class Road(NamedTuple):
     waiting: Floats
     shared: Floats
     settled: Floats
+    roomy: Bools
+    wires: Floats

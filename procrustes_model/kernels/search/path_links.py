@@ -18,6 +18,7 @@ from procrustes_model.kernels.search.path_arrays import (
     Road,
     Terrain,
 )
+from procrustes_model.kernels.search.path_wires import describe_wires, is_complete, wire_energy
 
 NEW, UNKNOWN = -1.0, -2.0
 """What `link_energy` takes for words that have been charged: none, and a number that is not known."""
@@ -45,12 +46,18 @@ def link_energy(
         UNKNOWN, for no less than that difference.
     """
     parent, output, inside = road.parent[level, t], model.output[t], level < len(model.pack)
-    energy = 0.0
+    machine, energy = model.machine, 0.0
+    wired = machine.wires.any and model.whole
     for action in (READ, UPDATE, FILL):
         at, moved = (level, words) if action == FILL else (parent, words * different)
         if (action == FILL and not inside) or (action == UPDATE and not output):
             continue
-        pack, units = model.pack[at, t], road.ways.units[way, at]
+        pack, price, units = model.pack[at, t], model.energy[at, t, action], road.ways.units[way, at]
+        if t == machine.sums.output and model.whole:
+            if charged != NEW:
+                charged = UNKNOWN
+            if action != UPDATE or charged != NEW or not is_complete(model, road, t, moved * units):
+                pack, price = machine.sums.pack[at], machine.price[at, t, action] * machine.sums.split[at]
         fresh = road.ways.fresh[way, at] if output and action != UPDATE else 0.0
         if action == FILL and model.rules.all_fills:
             fresh = 0.0
@@ -65,9 +72,11 @@ def link_energy(
             before = (charged if action == FILL else charged * different) - fresh
             before += pack * math.ceil((moved - before) / pack)
             packs = math.ceil(before / pack - 1e-9) - math.ceil((before - moved) / pack - 1e-9)
-        ported = min(units, float(model.machine.ports[at]))
-        energy += ported * packs * model.energy[at, t, action] + units * moved * model.served[at, t, action]
-    if inside and output and model.machine.drains[level]:
+        if wired and action != FILL:
+            energy += wire_energy(model, road, way, t, level, action, words, moved, different, charged == NEW)
+        ported = min(units, float(machine.ports[at]))
+        energy += ported * packs * price + units * moved * model.served[at, t, action]
+    if inside and output and machine.drains[level]:
         energy += _drain_energy(model, road.ways.units[way, level], t, level, words, charged == NEW)
     return float(energy)
 
@@ -84,6 +93,15 @@ def _drain_energy(model: Model, units: float, t: int, level: int, words: float, 
     ported = min(units, float(model.machine.ports[level]))
     spent = ported * max(0.0, packs) * model.energy[level, t, READ]
     return float(spent + units * words * model.served[level, t, READ])
+
+
+@kernel
+def load_energy(model: Model, road: Road, way: int, t: int, level: int, words: float) -> float:
+    """Return the energy of writing the tile of a tensor that begins in a level, once in each instance."""
+    units = road.ways.units[way, level]
+    packs = math.ceil(words / model.pack[level, t]) if model.whole else words / model.pack[level, t]
+    spent = min(units, float(model.machine.ports[level])) * packs * model.energy[level, t, FILL]
+    return float(spent + units * words * model.served[level, t, FILL])
 
 
 @kernel
@@ -205,13 +223,16 @@ def compute_energy(model: Model, road: Road, way: int, level: int, point: int) -
 
 
 @kernel
-def _fill_energy(model: Model, links: Links, c: int, level: int, t: int, tile: int, share: float) -> float:
+def _fill_energy(
+    model: Model, links: Links, c: int, level: int, t: int, tile: int, share: float, wired: float
+) -> float:  # fmt: skip
     """Return the least energy of filling a level with a tensor if the next loop outside is of class `c`."""
     words, elements = links.floor.words[c, t, tile], links.elements[t]
     if model.irrelevant[t, links.first[c]]:
         words /= links.floor.rest[t, tile]
     words = max(words, elements)
-    energy = links.fetched[level, t] * words + links.served[level, t] * max(words / share, elements)
+    energy = (links.fetched[level, t] + wired) * words
+    energy += links.served[level, t] * max(words / share, elements)
     return float(energy - links.spared[level, t])
 
 
@@ -238,7 +259,7 @@ def tabulate_filling(model: Model, road: Road, level: int, share: Floats, fits: 
                     total = 0.0
                     for t in range(len(share)):
                         if road.keep[level, t]:
-                            total += _fill_energy(model, links, c, level, t, point, share[t])
+                            total += _fill_energy(model, links, c, level, t, point, share[t], 0.0)
                     best = min(best, total)
         least[point] = max(0.0, best)
 
@@ -279,7 +300,8 @@ def fill_by_class(model: Model, road: Road, level: int, point: int, state: int, 
                     continue
                 if inner > level and (state >> terrain.shift[t, inner]) & terrain.mask[t] != 1:
                     continue
-                energy = _fill_energy(model, links, c, inner, t, tile, links.share[inner, t])
+                share, wired = links.share[inner, t], links.wired[inner, t]
+                energy = _fill_energy(model, links, c, inner, t, tile, share, wired)
                 total += max(energy, waiting[inner, t])
                 if inner > level:
                     total -= waiting[inner, t]
@@ -342,4 +364,5 @@ def describe_ways(model: Model, road: Road) -> None:
 def bound_computing(model: Model, road: Road, least: Floats) -> None:
     """Fill in (float64[S]) what serving the compute units costs at least, by way."""
     for way in range(len(least)):
+        describe_wires(model, road, way)
         least[way] = compute_energy(model, road, way, len(model.pack), 0)

@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import FILL, OK, READ, UPDATE, Bools, Floats, Ints, NestArrays
+from procrustes_model.kernels.dense.arrays import (
+    FILL,
+    OK,
+    READ,
+    UNLIMITED,
+    UPDATE,
+    Bools,
+    Floats,
+    Ints,
+    NestArrays,
+)
 from procrustes_model.kernels.dense.sharing import distinct_positions
 from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED, SLACK
@@ -21,8 +31,12 @@ from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
 from procrustes_model.kernels.search.path_arrays import BLOCK, RUN_COLUMNS, Links, Road, Terrain, Trails, Ways
 from procrustes_model.kernels.search.path_links import bound_computing, describe_ways, tabulate_filling
+from procrustes_model.kernels.search.path_ports import count_port_cycles
+from procrustes_model.kernels.search.path_wires import bound_wires, least_excess
+from procrustes_model.mapper.dense_model import least_tolls, least_wires
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.lattice import least_outside, list_primes
+from procrustes_model.mapper.optimal.spreads import list_spreads
 from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.space import Space
 
@@ -45,7 +59,7 @@ KNOWN = 1 << 14
 """Answers about runs that are kept."""
 
 MOST_WAYS = 200_000
-"""Ways to spread loops over instances, over all levels, that are looked at."""
+"""Ways to spread loops over instances that one table holds."""
 
 ROUNDING = 1e-12
 """Relative room for the rounding of sums."""
@@ -60,16 +74,15 @@ FIRST_ROOM, MORE_ROOM = 0.05, 3.0
 def is_eligible(space: Space) -> bool:
     """Say whether shortest paths bound the energy of all mappings of a space.
 
-    Words have prices that no mapping undercuts; networks and passing words cost nothing; all tensors begin
-    and end outermost; sums are as wide as elements; a rank has two dimensions at most, and a dimension one
-    rank; a state has room for all.
+    Words have prices that no mapping undercuts; passing words cost nothing; where something is zero, networks
+    cost nothing, too, all tensors begin and end outermost, and sums are as wide as elements; a rank has two
+    dimensions at most, and a dimension one rank; a state has room for all.
     """
     model, machine, problem = space.model, space.model.machine, space.model.problem
-    if space.cost is not None and space.cost.design.packs:
+    beside = machine.wires.any or machine.sums.output >= 0 or machine.home.any() or machine.loads.any()
+    if space.cost is not None and (space.cost.design.packs or beside):
         return False
-    if machine.wires.any or machine.through.any() or machine.home.any() or machine.loads.any():
-        return False
-    if machine.sums.output >= 0 or (model.kind == SKEWED).any():
+    if machine.through.any() or machine.loads[0] or (model.kind == SKEWED).any():
         return False
     if 2 * len(model.kind) * (space.levels - 1) > STATE_BITS:
         return False
@@ -89,24 +102,31 @@ class Paths:
     incumbent : Incumbent
     walked : int
         Paths whose nest was evaluated.
+    spreads : int64[S, L], optional
+        Ways to spread loops over instances; all, if there are not too many.
     """
 
     tables: Tables
     incumbent: Incumbent
     walked: int = 0
+    spreads: Ints | None = None
     space: Space = field(init=False)
     road: Road | None = field(init=False)
     inner: Ints = field(init=False)
+    _wired: bool = field(init=False)
     _filling: dict[bytes, tuple[Floats, Floats]] = field(default_factory=dict)
     _inside: dict[bytes, Floats] = field(default_factory=dict)
     _computing: dict[bytes, Floats] = field(default_factory=dict)
+    _common: dict[tuple[int, int, int], float] = field(default_factory=dict)
+    _ports: dict[bytes, tuple[Floats, Floats]] = field(default_factory=dict)
     _kept_moves: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.space = self.tables.space
         self.road = None
-        ways = self._list_ways()
-        if ways is None:
+        self._wired = self.space.model.machine.wires.any and self.space.cost is None
+        spreads = self.spreads if self.spreads is not None else list_spreads(self.tables, MOST_WAYS)
+        if spreads is None:
             return
         space, model = self.space, self.space.model
         levels, tensors, points = space.levels, len(model.kind), len(space.lattice.indices)
@@ -132,7 +152,7 @@ class Paths:
             space.lattice,
             self._describe(),
             trails,
-            ways,
+            self._make_ways(spreads),
             self._describe_links(),
             np.ones((levels, tensors), np.bool_),
             np.zeros((levels + 1, tensors), np.int64),
@@ -144,9 +164,10 @@ class Paths:
             np.zeros((levels, tensors)),
             np.zeros((levels, tensors)),
             np.zeros(tensors),
+            np.ones((levels, points), np.bool_),
+            np.zeros((levels + 1, tensors, 3)),
         )
-        describe_ways(model, self.road)
-        self.inner = np.cumsum(ways.spread[:, ::-1], axis=1)[:, ::-1]
+        self.spread_over(spreads)
 
     def _describe(self) -> Terrain:
         space, model = self.space, self.space.model
@@ -169,13 +190,16 @@ class Paths:
             [sum(int(mask[t]) << int(at) for at in shift[t, 1:]) for t in range(tensors)], np.int64
         )
         modulus = np.lcm.reduce(model.pack, axis=0)
+        loops = np.asarray((space.rules.factors[:, 0] & (lattice.divisors > 1)).any(axis=2))
+        for t, home in enumerate(model.machine.home.tolist()):
+            loops[:home] &= model.irrelevant[t]  # nothing outside divides it over time
         prime = np.array([[len(list_primes(int(n))) == 1 for n in row] for row in lattice.divisors])
         return Terrain(
             lattice.value.astype(float).prod(axis=1),
             self.tables.floor.tile,
             prime,
             partner,
-            np.asarray((space.rules.factors[:, 0] & (lattice.divisors > 1)).any(axis=2)),
+            loops,
             shift,
             mask,
             every,
@@ -184,7 +208,7 @@ class Paths:
 
     def _describe_links(self) -> Links:
         model, levels = self.space.model, self.space.levels
-        ones, none = np.ones_like(model.bounds), np.zeros((4, levels, len(model.kind)))
+        ones, shape = np.ones_like(model.bounds), (levels, len(model.kind))
         elements = [
             float(distinct_positions(model.problem, t, model.bounds, ones)) for t in range(len(model.kind))
         ]
@@ -192,33 +216,44 @@ class Paths:
         for c, row in enumerate(members):
             of[row[row >= 0]] = c
         first, least = np.ascontiguousarray(members[:, 0]), np.empty(len(members))
-        return Links(self.tables.floor, first, of, least, np.array(elements), *none)
+        tolls = least_tolls(model.machine) if self._wired else np.zeros(levels)
+        fetched, served, spared, share, wired, common = np.zeros((6, *shape))
+        return Links(
+            self.tables.floor,
+            first,
+            of,
+            least,
+            np.array(elements),
+            fetched,
+            served,
+            spared,
+            share,
+            wired,
+            common,
+            tolls,
+            np.zeros(levels),
+        )
 
-    def _list_ways(self) -> Ways | None:
-        """Return the ways to spread loops over instances; None where there are too many."""
-        space, lattice, levels = self.space, self.space.lattice, self.space.levels
-        known = np.zeros((1, 0), np.int64)
-        most = lattice.exponents[-1]
-        for level in range(levels):
-            points = self.tables.spatial_points(level)
-            if len(known) * len(points) > MOST_WAYS:
-                return None
-            known = np.column_stack((np.repeat(known, len(points), axis=0), np.tile(points, len(known))))
-            known = known[(lattice.exponents[known].sum(axis=1) <= most).all(axis=1)]
-        mirror = space.orders.mirror
-        if mirror[0] >= 0:  # of a way and its mirror image one is enough
-            values = lattice.value[known]
-            apart = (values - values[:, :, mirror]).reshape(len(known), -1)
-            first = np.argmax(apart != 0, axis=1)
-            known = known[apart[np.arange(len(known)), first] >= 0]
-        tensors = len(space.model.kind)
+    def spread_over(self, spreads: Ints) -> None:
+        """Take other ways to spread loops over instances, int64[S, L]."""
+        assert self.road is not None
+        self.road = self.road._replace(ways=self._make_ways(spreads))
+        describe_ways(self.space.model, self.road)
+        self.inner = np.cumsum(spreads[:, ::-1], axis=1)[:, ::-1]
+        for known in (self._computing, self._inside, self._ports, self._common):
+            known.clear()
+        if self._wired:
+            self._filling.clear()
+
+    def _make_ways(self, spreads: Ints) -> Ways:
+        (count, levels), tensors = spreads.shape, len(self.space.model.kind)
         return Ways(
-            np.ascontiguousarray(known),
-            np.empty(len(known)),
-            np.empty((len(known), levels + 1)),
-            np.empty((len(known), levels)),
-            np.empty((len(known), levels, tensors)),
-            np.empty((len(known), levels, tensors)),
+            spreads,
+            np.empty(count),
+            np.empty((count, levels + 1)),
+            np.empty((count, levels)),
+            np.empty((count, levels, tensors)),
+            np.empty((count, levels, tensors)),
         )
 
     def decide(self, queue: list[tuple[float, int, Bools]]) -> list[tuple[float, int, Bools]]:
@@ -264,18 +299,29 @@ class Paths:
             filling[level], outside = self._tabulate(road, level)
             togo[level] = togo[level - 1] + outside
         fits = np.array([self.tables.fits(level, keep[level]) for level in range(levels)])
-        return road._replace(fits=fits, filling=filling, togo=togo), least
+        road = road._replace(fits=fits, filling=filling, togo=togo, roomy=self._roomy(keep, fits))
+        return self._stretch(road, keep), least
 
     def _lay_links(self, keep: Bools) -> Road:
         """Return where paths lead as far as no point matters."""
         assert self.road is not None
-        fetched, served, spared = np.zeros((3, *keep.shape))
-        links = self.road.links._replace(fetched=fetched, served=served, spared=spared)
+        fetched, served, spared, common = np.zeros((4, *keep.shape))
+        links = self.road.links._replace(fetched=fetched, served=served, spared=spared, common=common)
         road = self.road._replace(keep=keep, parent=self._list_parents(keep), links=links)
         for level, t in np.argwhere(keep).tolist():
-            if level > 0:
+            if road.parent[level, t] >= 0:  # else it begins here
                 self._price_link(road, level, t)
+                if self._wired:
+                    common[level, t] = self._least_wires(road, level, t)
+        fetched += common
         return road
+
+    def _least_wires(self, road: Road, level: int, t: int) -> float:
+        """Return what networks take for a word that a level fetches, of all ways, beyond what prices have."""
+        key = level, t, int(road.parent[level, t])
+        if key not in self._common:
+            self._common[key] = least_excess(self.space.model, road, level, t)
+        return self._common[key]
 
     def _list_parents(self, keep: Bools) -> Ints:
         parent = np.full((len(keep) + 1, keep.shape[1]), -1, np.int64)
@@ -297,14 +343,39 @@ class Paths:
         for level in range(1, len(keep)):
             key = bytes([level]) + links[level].tobytes()
             if key not in self._inside:
-                self._inside[key] = self._tabulate(self._lay_links(keep), level)[1][self.inner[:, level]]
+                road = self._lay_links(keep)
+                self._inside[key] = self._tabulate(road, level)[1][self.inner[:, level]]
+                if self._wired:
+                    bound_wires(model, road, level, self._inside[key])
             least += self._inside[key]
         return least
 
     def bound(self, keep: Bools) -> float:
         """Return what the objective of no mapping falls below if levels keep `keep`."""
         assert self.road is not None
-        return float(self._score(self.road, self._least_energy(keep)).min(initial=math.inf))
+        road = self._stretch(self.road, keep)
+        return float(self._score(road, self._least_energy(keep)).min(initial=math.inf))
+
+    def _stretch(self, road: Road, keep: Bools) -> Road:
+        """Return the same with the least cycles of ways that ports and components allow."""
+        model, parent = self.space.model, self._list_parents(keep)
+        rates = model.machine.rates
+        if self.space.cost is not None or not (model.limited or len(rates.per_cycle)):
+            return road
+        steps, uses = road.ways.steps.copy(), np.zeros((len(road.ways.steps), len(rates.per_cycle)))
+        uses += model.computes * rates.computes
+        for level, kept in enumerate(keep):
+            # what the level keeps, and where that goes
+            key = bytes([level]) + kept.tobytes() + (kept & (parent[level + 1 :] == level)).tobytes()
+            if key not in self._ports:
+                found = np.ones(len(steps)), np.zeros_like(uses)
+                count_port_cycles(model, road._replace(keep=keep, parent=parent), level, *found)
+                self._ports[key] = found
+            np.maximum(steps, self._ports[key][0], out=steps)
+            uses += self._ports[key][1]
+        if len(rates.per_cycle):
+            np.maximum(steps, np.ceil((uses / rates.per_cycle).max(axis=1) * (1 - SLACK)), out=steps)
+        return road._replace(ways=road.ways._replace(steps=steps))
 
     def _score(self, road: Road, least: Floats) -> Floats:
         """Return bounds of the objective by way to spread, from those of the energy."""
@@ -341,16 +412,26 @@ class Paths:
                 return energy, node
             least, room = within, room * MORE_ROOM
 
-    def _decide(self, keep: Bools) -> Floats:
-        """Return bounds on energy and cycles, float64[n, 2], of the ways that are not decided."""
+    def probe(self, keeps: list[Bools], most: int) -> None:
+        """Evaluate the nests of the most promising ways of some choices: what they find excludes others."""
+        ranked = sorted((self.bound(keep), i) for i, keep in enumerate(keeps))
+        for bound, i in ranked:
+            if bound <= self.incumbent.ceiling and not self.incumbent.late:
+                self._decide(keeps[i], most)
+
+    def _decide(self, keep: Bools, most: int | None = None) -> Floats:
+        """Return bounds on energy and cycles, float64[n, 2], of the ways that are not decided.
+
+        `most`: how many are looked at.
+        """
         incumbent = self.incumbent
         road, least = self.lay_road(keep)
         ways = road.ways
         hopeful = np.flatnonzero(np.isfinite(least) & incumbent.may_beat(least, ways.steps))
         scores = incumbent.score_bounds(least[hopeful], ways.steps[hopeful])
-        hopeful = hopeful[np.lexsort((hopeful, scores))]
+        hopeful = hopeful[np.lexsort((hopeful, scores))][:most]
         left: list[tuple[float, float]] = []
-        for i, (way, score) in enumerate(zip(hopeful.tolist(), np.sort(scores).tolist(), strict=True)):
+        for i, (way, score) in enumerate(zip(hopeful.tolist(), np.sort(scores).tolist(), strict=False)):
             if score * (1 - SLACK) > incumbent.ceiling:
                 break
             if incumbent.late or len(left) == OPEN_WAYS:
@@ -367,6 +448,19 @@ class Paths:
                 left.append((energy, steps))
         return np.array(left).reshape(-1, 2)
 
+    def _roomy(self, keep: Bools, fits: Bools) -> Bools:
+        """Return where what levels keep fits also if sums of the output are not complete, bool[L, V]."""
+        space, machine = self.space, self.space.model.machine
+        output = machine.sums.output
+        if output < 0 or space.cost is not None:
+            return np.ones_like(fits)
+        roomy, tile = np.ones_like(fits), self.tables.floor.tile
+        more = machine.sums.scale - machine.scale[:, output]
+        for level in np.flatnonzero(keep[:, output] & (machine.capacity < UNLIMITED)).tolist():
+            words = space.stored(level, keep[level], tile) + more[level] * tile[output]
+            roomy[level] = words <= int(machine.capacity[level]) * (1 + ROUNDING)
+        return roomy
+
     def _price_link(self, road: Road, level: int, t: int) -> None:
         """Fill in what words of a tensor cost that a level fetches and that it is served."""
         model, links = self.space.model, road.links
@@ -378,7 +472,7 @@ class Paths:
             return
         links.served[level, t] = parent[UPDATE]
         if model.machine.drains[level] and model.pack[level, t] == 1:
-            links.fetched[level, t] += child[READ]
+            links.fetched[level, t] += child[READ] - least_wires(model.machine, t)[level, t, READ]
         if math.prod(self.space.mesh[:level]) == 1:  # what is read and fetched, but for first accumulations
             links.fetched[level, t] += parent[READ] + child[FILL]
             spared = parent[READ] + (0.0 if model.rules.all_fills else child[FILL])
@@ -391,7 +485,9 @@ class Paths:
         if key not in self._filling:
             if 2 * len(self._filling) * points > MOST_ENTRIES:
                 self._filling.clear()
-            share = [self._most_shared(t, int(road.parent[level, t]), level) for t in range(len(kept))]
+            share = [
+                self._most_shared(t, max(0, int(road.parent[level, t])), level) for t in range(len(kept))
+            ]
             least = np.empty(points)
             fits = self.tables.fits(level, kept)
             tabulate_filling(self.space.model, road, level, np.array(share), fits, least)

@@ -21,7 +21,8 @@ from procrustes_model.mapper.deadline import Deadline, OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory
 from procrustes_model.mapper.optimal.labels import Labels, Left
-from procrustes_model.mapper.optimal.paths import Paths, is_eligible
+from procrustes_model.mapper.optimal.many_paths import ManyPaths
+from procrustes_model.mapper.optimal.paths import is_eligible
 from procrustes_model.mapper.optimal.relaxation import Relaxation
 from procrustes_model.mapper.optimal.sparse_paths import SparsePaths
 from procrustes_model.mapper.optimal.tables import OutOfMemory, Tables
@@ -107,7 +108,7 @@ class Optimal:
             self.left.leave(self._least_of_all())
         if not self.left.complete:
             self._bound_late()
-        if self.on_paths and self.incumbent.nests is None and not self.walked:
+        if self.on_paths and self.incumbent.nests is None and not (self.walked or self.left.complete):
             self._warm_up(seed)  # the time was out before a path was found
         return self._certify()
 
@@ -272,7 +273,7 @@ class Optimal:
         """
         if not self.on_paths:
             return queue
-        paths = (Paths if self.space.cost is None else SparsePaths)(self.tables, self.incumbent)
+        paths = (ManyPaths if self.space.cost is None else SparsePaths)(self.tables, self.incumbent)
         left = paths.decide(queue)
         self.path_bound = min((row[0] for row in left), default=math.inf)
         self.patterns_pruned += len(queue) - len(left)
