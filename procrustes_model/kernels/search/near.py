@@ -12,10 +12,10 @@ import math
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import Model, Orders
-from procrustes_model.kernels.search.path import settle, slide
 from procrustes_model.kernels.search.path_arrays import Road, Trails
 from procrustes_model.kernels.search.path_links import compute_energy
 from procrustes_model.kernels.search.path_loose import forget_runs, loosen
+from procrustes_model.kernels.search.path_runs import settle, slide
 
 
 @kernel

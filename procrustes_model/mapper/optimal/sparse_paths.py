@@ -24,7 +24,8 @@ from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
 from procrustes_model.kernels.search.path_arrays import Road
 from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import select
-from procrustes_model.mapper.optimal.paths import MORE_ROOM, OPEN_WAYS, ROUNDING, Paths
+from procrustes_model.mapper.optimal.paths import MORE_ROOM, OPEN_WAYS, Paths
+from procrustes_model.mapper.optimal.roads import ROUNDING
 from procrustes_model.mapper.optimal.spilling import least_spilled, may_spill, spilling
 from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.optimal.variants import Variants

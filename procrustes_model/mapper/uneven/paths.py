@@ -19,7 +19,8 @@ from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.lattice import box_words
 from procrustes_model.kernels.search.path import CROWDED, NOWHERE
 from procrustes_model.kernels.search.path_arrays import Road, Terrain
-from procrustes_model.mapper.optimal.paths import OPEN_WAYS, RUN_BITS, STATE_BITS, Paths
+from procrustes_model.mapper.optimal.paths import OPEN_WAYS, Paths
+from procrustes_model.mapper.optimal.roads import RUN_BITS, STATE_BITS
 from procrustes_model.mapper.uneven.space import UnevenSpace
 
 MOST_PARTS = 2_000

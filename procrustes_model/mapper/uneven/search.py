@@ -13,7 +13,8 @@ from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory
 from procrustes_model.mapper.optimal.labels import Labels
-from procrustes_model.mapper.optimal.paths import STATE_BITS, is_eligible
+from procrustes_model.mapper.optimal.paths import is_eligible
+from procrustes_model.mapper.optimal.roads import STATE_BITS
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.result import Certificate
