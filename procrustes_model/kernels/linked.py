@@ -144,24 +144,41 @@ class Library(_Library):  # type: ignore[misc]
         return self
 
 
-class _Settled(_Options):  # type: ignore[misc]
-    """Options that do not change any more: Numba looks up by them, again and again, what implements what."""
+class _Remembered(_Options):  # type: ignore[misc]
+    """Options that remember what they are: Numba looks up by them, again and again, what implements what."""
 
     __slots__ = ("_all", "_hash")
 
     def __init__(self, options: Any) -> None:
         super().__init__(options)
-        self._all: dict[str, Any] = super().values()
-        self._hash: int = super().__hash__()
+        self._forget()
+
+    def _forget(self) -> None:
+        object.__setattr__(self, "_all", None)
+        object.__setattr__(self, "_hash", None)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        self._forget()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._forget()
+
+    def discard(self, name: str) -> None:
+        super().discard(name)
+        self._forget()
 
     def values(self) -> dict[str, Any]:
-        return self._all
-
-    def copy(self) -> Self:
-        return self
+        if self._all is None:
+            object.__setattr__(self, "_all", super().values())
+        all_of_them: dict[str, Any] = self._all
+        return all_of_them
 
     def __hash__(self) -> int:
-        return self._hash
+        if self._hash is None:
+            object.__setattr__(self, "_hash", super().__hash__())
+        return int(self._hash)
 
     def __eq__(self, other: object) -> Any:
         return self is other or super().__eq__(other)
@@ -185,6 +202,6 @@ class LinkingCompiler(_Compiler):  # type: ignore[misc]
     """Numba's compiler, with such libraries for a kernel and all that it needs of Numba's own functions."""
 
     def _compile_core(self) -> Any:
-        self.state.flags = _Settled(self.state.flags)
+        self.state.flags = _Remembered(self.state.flags)
         with linked(self.state.targetctx.codegen()):
             return super()._compile_core()
