@@ -49,7 +49,7 @@ class _Kept(CompileResultCacheImpl):
     _locator_classes: list[Any] = [_ByContent]  # noqa: RUF012  # one for all, as there
 
     def rebuild(self, target_context: Any, payload: Any) -> Any:
-        with linked(target_context.codegen()):
+        with linked(target_context):
             return super().rebuild(target_context, payload)  # type: ignore[no-untyped-call]
 
 

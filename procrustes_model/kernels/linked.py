@@ -9,6 +9,7 @@ It extends Numba's libraries of code in `numba.core.codegen`, the same in all re
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
 import os
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import llvmlite.binding as llvm
-from numba.core import bytecode, codegen, compiler
+from numba.core import bytecode, codegen, compiler, types
 from numba.core.environment import lookup_environment
 
 _Library: Any = codegen.JITCodeLibrary
@@ -184,16 +185,50 @@ class _Remembered(_Options):  # type: ignore[misc]
         return self is other or super().__eq__(other)
 
 
+_resolved: dict[tuple[Any, Any], Any] = {}
+"""How Numba's own functions are called with arguments of some types, once it was found out."""
+
+
+def _resolve(context: Any, function: Any, args: Any, named: Any) -> Any:
+    """Return how a function is called, as `BaseContext.resolve_function_type` does.
+
+    For an operator Numba tries dozens of candidates every time.
+    """
+    find = type(context).resolve_function_type
+    if named or not isinstance(function, types.Function):
+        return find(context, function, args, named)
+    key = function, tuple(args)
+    found = _resolved.get(key)
+    if found is None:
+        found = find(context, function, args, named)
+        if found is not None:
+            _resolved[key] = found
+    return found
+
+
 @contextmanager
-def linked(generator: Any) -> Iterator[None]:
-    """Have a generator of code make libraries of this kind; collecting garbage meanwhile finds little."""
-    before, collects = generator._library_class, gc.isenabled()
+def linked(target: Any, typing: Any = None) -> Iterator[None]:
+    """Have a target make libraries of this kind; collecting garbage meanwhile finds little.
+
+    Parameters
+    ----------
+    target : numba.core.base.BaseContext
+    typing : numba.core.typing.context.BaseContext
+        Where a kernel is compiled.
+    """
+    generator, collects = target.codegen(), gc.isenabled()
+    before = generator._library_class
     generator._library_class = Library
+    resolves = typing is not None and "resolve_function_type" not in vars(typing)
+    if resolves:
+        typing.resolve_function_type = functools.partial(_resolve, typing)
     gc.disable()
     try:
         yield
     finally:
         generator._library_class = before
+        if resolves:
+            del typing.resolve_function_type
         if collects:
             gc.enable()
 
@@ -203,5 +238,5 @@ class LinkingCompiler(_Compiler):  # type: ignore[misc]
 
     def _compile_core(self) -> Any:
         self.state.flags = _Remembered(self.state.flags)
-        with linked(self.state.targetctx.codegen()):
+        with linked(self.state.targetctx, self.state.typingctx):
             return super()._compile_core()
