@@ -185,9 +185,12 @@ class Paths:
     def _describe_links(self) -> Links:
         model, levels = self.space.model, self.space.levels
         ones, none = np.ones_like(model.bounds), np.zeros((4, levels, len(model.kind)))
-        elements = [
-            float(distinct_positions(model.problem, t, model.bounds, ones)) for t in range(len(model.kind))
-        ]
+        elements = once(
+            lambda: [
+                float(distinct_positions(model.problem, t, model.bounds, ones))
+                for t in range(len(model.kind))
+            ]
+        )
         members, of = self.space.orders.members, np.full(len(model.bounds), -1, np.int64)
         for c, row in enumerate(members):
             of[row[row >= 0]] = c
