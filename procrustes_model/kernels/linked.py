@@ -20,10 +20,12 @@ from typing import Any, Self
 import llvmlite.binding as llvm
 from numba.core import bytecode, codegen, compiler, types
 from numba.core.environment import lookup_environment
+from numba.core.runtime.context import NRTContext
 
 _Library: Any = codegen.JITCodeLibrary
 _Compiler: Any = compiler.Compiler
 _Options: Any = compiler.Flags
+_Counts: Any = NRTContext
 _find_environment: Any = lookup_environment
 
 _ENVIRONMENT = "_ZN08NumbaEnv"
@@ -185,6 +187,16 @@ class _Remembered(_Options):  # type: ignore[misc]
         return self is other or super().__eq__(other)
 
 
+class _Owners(_Counts):  # type: ignore[misc]
+    """Code that counts who uses an array: it looks at the owner, not at all that is in the array."""
+
+    def get_meminfos(self, builder: Any, kind: Any, value: Any) -> Any:
+        if not isinstance(kind, types.Array):
+            return super().get_meminfos(builder, kind, value)
+        model = self._context.data_model_manager[kind]
+        return [(model.get_type("meminfo"), model.get(builder, value, "meminfo"))]
+
+
 _resolved: dict[tuple[Any, Any], Any] = {}
 """How Numba's own functions are called with arguments of some types, once it was found out."""
 
@@ -237,6 +249,8 @@ class LinkingCompiler(_Compiler):  # type: ignore[misc]
     """Numba's compiler, with such libraries for a kernel and all that it needs of Numba's own functions."""
 
     def _compile_core(self) -> Any:
+        target = self.state.targetctx
+        target.nrt = _Owners(target, target.enable_nrt)
         self.state.flags = _Remembered(self.state.flags)
-        with linked(self.state.targetctx, self.state.typingctx):
+        with linked(target, self.state.typingctx):
             return super()._compile_core()
