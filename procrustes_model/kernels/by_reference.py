@@ -27,8 +27,10 @@ from numba.extending import (
     unbox,
 )
 
-_ARRAY_OWNERS = 2
-"""The first members of an array in Numba: what owns its memory, twice; 0 where nothing does."""
+_MEMBERS = ("meminfo", "parent", "nitems", "itemsize", "data", "shape", "strides")
+"""The members of an array in Numba; the first two own its memory, 0 where nothing does."""
+
+_READ = ("data", "shape", "strides")
 
 
 _AttributeTemplate: Any = templates.AttributeTemplate
@@ -51,8 +53,8 @@ class Reference(types.Type):
 
     @property
     def key(self) -> Any:
-        """Return what tells these types apart."""
-        return self.fields
+        """Return what tells these types apart: its hash, unlike that of many fields, costs nothing."""
+        return self.name
 
 
 @register_model(Reference)
@@ -80,12 +82,12 @@ class _FieldTypes(_AttributeTemplate):
         return kind.fields[names.index(name)] if name in names else None
 
 
-def _load(builder: Any, pointer: Any, first: int = 0) -> Any:
-    """Load what a pointer points to, number by number; members before the `first` are 0."""
+def _load(builder: Any, pointer: Any) -> Any:
+    """Load what a pointer points to, number by number."""
     kind = pointer.type.pointee
     if isinstance(kind, ir.LiteralStructType | ir.ArrayType):
-        value = ir.Constant(kind, None if first else ir.Undefined)
-        for index in range(first, len(kind)):
+        value = ir.Constant(kind, ir.Undefined)
+        for index in range(len(kind)):
             part = _load(builder, cgutils.gep_inbounds(builder, pointer, 0, index))
             value = builder.insert_value(value, part, index)
         return value
@@ -94,13 +96,32 @@ def _load(builder: Any, pointer: Any, first: int = 0) -> Any:
     return value
 
 
+def _load_array(builder: Any, pointer: Any, kind: Any, size: int) -> Any:
+    """Load an array, without its owners, whose elements take `size` bytes.
+
+    Of its members those are read that do not follow from others, or from its type.
+    """
+    places = {name: cgutils.gep_inbounds(builder, pointer, 0, _MEMBERS.index(name)) for name in _READ}
+    data, shape, strides = (_load(builder, places[name]) for name in _READ)
+    value = ir.Constant(pointer.type.pointee, None)
+    elements = shape.type.element(1)
+    for axis in range(kind.ndim):
+        elements = builder.mul(elements, builder.extract_value(shape, axis))
+    members = {"nitems": elements, "itemsize": elements.type(size), "data": data, "shape": shape}
+    for name, member in {**members, "strides": strides}.items():
+        value = builder.insert_value(value, member, _MEMBERS.index(name))
+    return value
+
+
 @lower_getattr_generic(Reference)
 def _get_field(context: Any, builder: Any, kind: Reference, pointer: Any, name: str) -> Any:
     index = kind.fields.fields.index(name)
     field = kind.fields[index]
-    owners = _ARRAY_OWNERS if isinstance(field, types.Array) else 0
-    value = _load(builder, cgutils.gep_inbounds(builder, pointer, 0, index), owners)
-    return context.data_model_manager[field].from_data(builder, value)
+    place = cgutils.gep_inbounds(builder, pointer, 0, index)
+    if isinstance(field, types.Array):
+        size = context.get_abi_sizeof(context.get_data_type(field.dtype))
+        return _load_array(builder, place, field, size)  # in memory an array looks as it does elsewhere
+    return context.data_model_manager[field].from_data(builder, _load(builder, place))
 
 
 def _hide(builder: Any, pointer: Any) -> Any:

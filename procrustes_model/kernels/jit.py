@@ -54,16 +54,23 @@ def _register_references() -> None:
 def _forget_literals(dispatcher: Any) -> None:
     """Have kernels that pass a number as it is written call the same code as those that pass a variable.
 
-    Numba would compile a kernel once more for every number, and what it calls with that, too.
+    Numba would compile a kernel once more for every number, and what it calls with that, too. Nor is there
+    one more for an integer where a parameter is annotated as `float`.
     """
     from numba.core import types
 
     unliteral: Callable[[Any], Any] = types.unliteral
+    parameters = dispatcher.py_func.__code__.co_varnames
+    annotations = dispatcher.py_func.__annotations__
     resolve = dispatcher.get_call_template
 
+    def take(name: str, kind: Any) -> Any:
+        kind = unliteral(kind)
+        return types.float64 if annotations.get(name) == "float" and isinstance(kind, types.Integer) else kind
+
     def resolve_by_kind(args: Any, named: Any) -> Any:
-        kinds = {name: unliteral(kind) for name, kind in named.items()}
-        return resolve(tuple(map(unliteral, args)), kinds)
+        kinds = {name: take(name, kind) for name, kind in named.items()}
+        return resolve(tuple(map(take, parameters, args)), kinds)
 
     dispatcher.get_call_template = resolve_by_kind
 
@@ -76,13 +83,15 @@ def _compile(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     """
     import numba
 
+    from procrustes_model.kernels.linked import LinkingCompiler
+
     _register_references()
-    compiled = numba.njit(**_OPTIONS, **options)(function)
+    compiled = numba.njit(**_OPTIONS, pipeline_class=LinkingCompiler, **options)(function)
     _forget_literals(compiled)
     if cache_directory():
         from procrustes_model.kernels.kept import keep
 
-        keep(compiled)
+        keep(compiled, part="no_cpython_wrapper" in options)
     return cast("Callable[P, R]", compiled)
 
 
@@ -104,15 +113,20 @@ class Kernel(Generic[P, R]):
 
     @functools.cached_property
     def compiled(self) -> Callable[P, R]:
-        """The kernel as Numba compiles it."""
+        """The kernel as Python calls it."""
         return _compile(self.py_func, **self.targetoptions)
+
+    @functools.cached_property
+    def part(self) -> Callable[P, R]:
+        """The kernel as other ones call it: code that is linked into theirs."""
+        return _compile(self.py_func, no_cpython_wrapper=True, **self.targetoptions)
 
     @property
     def _numba_type_(self) -> Any:
         """What Numba takes a kernel for that another one calls: its dispatcher."""
         from numba.core import types
 
-        return types.Dispatcher(self.compiled)
+        return types.Dispatcher(self.part)
 
     def __call__(self, *args: P.args, **named: P.kwargs) -> R:
         """Run the kernel."""

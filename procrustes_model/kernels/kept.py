@@ -11,6 +11,7 @@ from typing import Any
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
 from procrustes_model.kernels.cache import cache_directory, name_folder
+from procrustes_model.kernels.linked import linked
 
 
 class _ByContent(_CacheLocator):
@@ -37,20 +38,42 @@ class _ByContent(_CacheLocator):
         return cls(function, file)
 
 
+class _PartByContent(_ByContent):
+    """The same of code that others link: of what Python calls there may be another file."""
+
+    def get_disambiguator(self) -> str:
+        return f"{self._line}.part"
+
+
 class _Kept(CompileResultCacheImpl):
     _locator_classes: list[Any] = [_ByContent]  # noqa: RUF012  # one for all, as there
+
+    def rebuild(self, target_context: Any, payload: Any) -> Any:
+        with linked(target_context):
+            return super().rebuild(target_context, payload)  # type: ignore[no-untyped-call]
+
+
+class _KeptPart(_Kept):
+    _locator_classes: list[Any] = [_PartByContent]  # noqa: RUF012
 
 
 class _Cache(FunctionCache):
     _impl_class = _Kept
 
 
-def keep(dispatcher: Any) -> None:
+class _PartCache(FunctionCache):
+    _impl_class = _KeptPart
+
+
+def keep(dispatcher: Any, part: bool) -> None:
     """Have what a dispatcher compiles kept, and loaded if it is there.
 
     Parameters
     ----------
     dispatcher : numba.core.dispatcher.Dispatcher
         Of a kernel that has not been compiled yet.
+    part : bool
+        Whether other kernels call it, and not Python.
     """
-    dispatcher._cache = _Cache(dispatcher.py_func)  # type: ignore[no-untyped-call]
+    cache: Any = _PartCache if part else _Cache
+    dispatcher._cache = cache(dispatcher.py_func)

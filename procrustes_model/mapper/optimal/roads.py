@@ -21,6 +21,7 @@ from procrustes_model.kernels.dense.arrays import (
     Ints,
 )
 from procrustes_model.kernels.dense.sharing import distinct_positions
+from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SIMPLE, SLACK
 from procrustes_model.kernels.search.path_arrays import BLOCK, RUN_COLUMNS, Links, Road, Terrain, Trails, Ways
 from procrustes_model.kernels.search.path_links import bound_computing, describe_ways, tabulate_filling
@@ -174,9 +175,12 @@ class Roads:
     def _describe_links(self) -> Links:
         model, levels = self.space.model, self.space.levels
         ones, shape = np.ones_like(model.bounds), (levels, len(model.kind))
-        elements = [
-            float(distinct_positions(model.problem, t, model.bounds, ones)) for t in range(len(model.kind))
-        ]
+        elements = once(
+            lambda: [
+                float(distinct_positions(model.problem, t, model.bounds, ones))
+                for t in range(len(model.kind))
+            ]
+        )
         members, of = self.space.orders.members, np.full(len(model.bounds), -1, np.int64)
         for c, row in enumerate(members):
             of[row[row >= 0]] = c
