@@ -76,3 +76,11 @@ def is_warm(kernel: str = "evaluate_nests") -> bool:
         return False
     kept = {file.parent.name for file in directory.glob(f"*/*.{kernel}-*.nbc")}
     return any(name == name_folder(f"procrustes_model.kernels.{name.rpartition('-')[0]}") for name in kept)
+
+
+@functools.cache
+def links_kernels() -> bool:
+    """Say whether kernels are linked (`kernels.linked`): with the releases of Numba that it extends."""
+    from importlib.metadata import version
+
+    return version("numba").startswith("0.68.")

@@ -15,7 +15,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from procrustes_model.kernels.cache import COMPILED, cache_directory, is_warm
+from procrustes_model.kernels.cache import COMPILED, cache_directory, is_warm, links_kernels
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,10 +83,13 @@ def _compile(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     """
     import numba
 
-    from procrustes_model.kernels.linked import LinkingCompiler
-
     _register_references()
-    compiled = numba.njit(**_OPTIONS, pipeline_class=LinkingCompiler, **options)(function)
+    options = {**_OPTIONS, **options}
+    if links_kernels():
+        from procrustes_model.kernels.linked import LinkingCompiler
+
+        options["pipeline_class"] = LinkingCompiler
+    compiled = numba.njit(**options)(function)
     _forget_literals(compiled)
     if cache_directory():
         from procrustes_model.kernels.kept import keep
@@ -119,6 +122,8 @@ class Kernel(Generic[P, R]):
     @functools.cached_property
     def part(self) -> Callable[P, R]:
         """The kernel as other ones call it: code that is linked into theirs."""
+        if not links_kernels():
+            return self.compiled
         return _compile(self.py_func, no_cpython_wrapper=True, **self.targetoptions)
 
     @property

@@ -10,8 +10,7 @@ from typing import Any
 
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
-from procrustes_model.kernels.cache import cache_directory, name_folder
-from procrustes_model.kernels.linked import linked
+from procrustes_model.kernels.cache import cache_directory, links_kernels, name_folder
 
 
 class _ByContent(_CacheLocator):
@@ -49,6 +48,10 @@ class _Kept(CompileResultCacheImpl):
     _locator_classes: list[Any] = [_ByContent]  # noqa: RUF012  # one for all, as there
 
     def rebuild(self, target_context: Any, payload: Any) -> Any:
+        if not links_kernels():
+            return super().rebuild(target_context, payload)  # type: ignore[no-untyped-call]
+        from procrustes_model.kernels.linked import linked
+
         with linked(target_context):
             return super().rebuild(target_context, payload)  # type: ignore[no-untyped-call]
 

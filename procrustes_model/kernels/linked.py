@@ -4,7 +4,8 @@ Numba optimises every function by itself and turns it into machine code, and the
 function that calls it. Here a kernel that other kernels call stays nearly as it was lowered. Only what Python
 calls is linked with all that it needs, optimised as a whole, and turned into machine code.
 
-It extends Numba's libraries of code in `numba.core.codegen`, the same in all releases that pyproject allows.
+It extends parts of Numba that are its own, as they are in the releases that `kernels.cache.links_kernels`
+names; with others, kernels are compiled as Numba does it.
 """
 
 from __future__ import annotations
