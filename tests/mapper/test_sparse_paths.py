@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from procrustes_model import Rules, SpecError, load_architecture, load_problem, load_sparsity, search
+from procrustes_model.kernels.dense.arrays import NestArrays
 from procrustes_model.kernels.search.near import price_nest
 from procrustes_model.kernels.search.path import find_path
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.deadline import Deadline
 from procrustes_model.mapper.incumbent import Incumbent, select
+from procrustes_model.mapper.lattice import list_primes
 from procrustes_model.mapper.optimal.paths import is_eligible
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.optimal.sparse_paths import SparsePaths
@@ -38,12 +40,12 @@ INNERMOST = [
 ]
 
 
-def _by_older_rule(seed: int) -> Space:
+def _by_older_rule(seed: int, sizes: tuple[int, ...] = (1, 2, 3), last: tuple[int, ...] = (2, 3, 4)) -> Space:
     """Return a small space of a sliding window, or of two, whose tiles forget how they moved before."""
     rng = random.Random(seed)  # noqa: S311
     name = rng.choice(["slide", "filter", "depthwise", "image", "image", "backward"])
     dimensions, tensors = SHAPES[name]
-    bounds = {d: rng.choice([1, 2, 3]) for d in dimensions} | {"P": rng.choice([2, 3, 4])}
+    bounds = {d: rng.choice(sizes) for d in dimensions} | {"P": rng.choice(last)}
     projections: dict[str, Any] = {name: {"projection": ranks.split()} for name, ranks in tensors.items()}
     projections[list(tensors)[-1]]["output"] = True
     coefficients = {"s": rng.choice([1, 1, 2]), "d": rng.choice([1, 1, 2])}
@@ -87,6 +89,47 @@ def test_paths_by_the_older_rule_equal_the_best_of_all_nests() -> None:
                     assert energy == pytest.approx(wanted, rel=1e-9), (seed, keep, spread)
                     exact += 1
     assert compared > 0 and exact > 0
+
+
+def _draw_nest(space: Space, rng: random.Random) -> NestArrays:
+    """Return a nest whose loops over one dimension may stand at several levels, in any order."""
+    nests, dimensions = space.nests(1), range(len(space.model.bounds))
+    for d in dimensions:
+        for prime in list_primes(int(space.model.bounds[d])):
+            level, axis = rng.randrange(space.levels), rng.choice([-1, -1, -1, 0, 1])
+            spread = nests.spatial[0, level]
+            if axis >= 0 and spread[axis].prod() * prime <= space.architecture.fanout(level)[axis]:
+                spread[axis, d] *= prime
+            else:
+                nests.temporal[0, level, d] *= prime
+    for level in range(space.levels):
+        nests.order[0, level] = rng.sample(dimensions, len(dimensions))
+    nests.keep[0] = rng.choice(list(space.patterns()))
+    return nests
+
+
+@pytest.mark.parametrize("seed", [27, 78, 100, 220, 245, *range(3)])
+def test_a_loop_beside_takes_a_window_back(seed: int) -> None:
+    """By the older rule, loops that do not index a tensor stand inside and outside of those that slide it."""
+    space, rng, compared = _by_older_rule(seed, (1, 2, 4, 6), (2, 4, 6)), random.Random(seed), 0  # noqa: S311
+    if not is_eligible(space):
+        return
+    paths = _paths(space)
+    assert paths.road is not None and space.cost is not None
+    spreads = space.lattice.value[paths.road.ways.spread]
+    by_spread = {row.tobytes(): way for way, row in enumerate(spreads)}
+    for _ in range(60):
+        nest = _draw_nest(space, rng)
+        found = space.cost.measure(nest)
+        way = by_spread.get(nest.spatial[0].prod(axis=1).tobytes())
+        if way is None or not found.valid[0]:
+            continue
+        road, _ = paths.lay_road(nest.keep[0])
+        most = float(found.energy_pj[0]) * (1 + 1e-9)
+        assert find_path(space.model, road, way, most)[1] >= 0
+        assert price_nest(space.model, road, way, nest, 0) <= most
+        compared += 1
+    assert compared > 0
 
 
 @pytest.mark.quick

@@ -14,7 +14,7 @@ from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import Model, Orders
 from procrustes_model.kernels.search.path_arrays import Road, Trails
 from procrustes_model.kernels.search.path_links import compute_energy
-from procrustes_model.kernels.search.path_loose import forget_runs, loosen
+from procrustes_model.kernels.search.path_loose import forget_runs, loosen, return_loosely
 from procrustes_model.kernels.search.path_runs import settle, slide
 
 
@@ -94,6 +94,8 @@ def price_nest(model: Model, road: Road, way: int, nests: NestArrays, n: int) ->
                 if state & terrain.every[t] == 0:
                     continue
                 if model.irrelevant[t, d]:
+                    if model.rules.forgetful and terrain.mask[t] > 1:
+                        energy += return_loosely(model, road, way, level, point, after, state, t)
                     state = loosen(model, road, level, state, t)
                 elif terrain.partner[t, d] < 0:
                     energy += settle(model, road, way, level, point, state, t)

@@ -38,6 +38,7 @@ from procrustes_model.kernels.search.path_links import (
 from procrustes_model.kernels.search.path_loose import (
     forget_runs,
     loosen,
+    return_loosely,
 )
 from procrustes_model.kernels.search.path_runs import hope, settle, slide
 from procrustes_model.kernels.search.path_wires import (
@@ -141,6 +142,10 @@ def _place_loops(
             after, energy, new = point + i * lattice.stride[d], spent, rest
             if spent + togo[after] > most:
                 continue
+            if model.rules.forgetful:
+                for t in range(tensors):
+                    if model.irrelevant[t, d] and terrain.mask[t] > 1 and state & terrain.every[t]:
+                        energy += return_loosely(model, road, way, level, point, after, state, t)
             if slides:
                 for t in range(tensors):
                     if not model.irrelevant[t, d] and terrain.partner[t, d] >= 0 and state & terrain.every[t]:

@@ -1,7 +1,8 @@
 """Sliding tiles on a shortest path by the rule of an older model (`overlap: innermost`).
 
 Where the innermost loop outside does not move a tile, it keeps what overlaps in every move, along any of its
-ranks, until a loop over a rank that does not slide has moved it (`kernels.sparse.forgetful`). So the state
+ranks, until a loop over a rank that does not slide has moved it (`kernels.sparse.forgetful`). A loop that
+does not index the tensor takes it back to where it began, and what overlaps there stays, too. So the state
 names, beside what a run is anyway, what the tile covers in a second rank and how far it has moved there. A
 tile that the innermost loop outside does move follows this model's own rule.
 """
@@ -128,6 +129,52 @@ def _is_left(model: Model, road: Road, t: int, point: int, d: int) -> bool:
 
 
 @kernel
+def _rest_beside(model: Model, road: Road, t: int, point: int) -> int:
+    """Return how often loops outside of a point that do not index a tensor run, at most."""
+    value, bounds, rest = road.lattice.value, model.bounds, 1
+    for d in range(len(bounds)):
+        if model.irrelevant[t, d]:
+            rest *= bounds[d] // value[point, d]
+    return rest
+
+
+@kernel
+def return_loosely(
+    model: Model, road: Road, way: int, level: int, point: int, after: int, state: int, t: int
+) -> float:
+    """Return what a loop that does not index a tensor spares: a negative energy, or 0.
+
+    Each of its iterations takes tiles back to where a run began (`slide_loosely`).
+
+    Parameters
+    ----------
+    model : Model
+    road : Road
+    way, level : int
+    point, after : int
+        Without and with the loop.
+    state : int
+    t : int
+    """
+    terrain, runs, energy = road.terrain, road.trails.runs, 0.0
+    visits = model.computes / (terrain.volume[point] * road.ways.units[way, level])
+    repeats = visits * (1 - terrain.volume[point] / terrain.volume[after])
+    for c in range(level + 1, len(model.pack)):
+        code = (state >> terrain.shift[t, c]) & terrain.mask[t]
+        if code < 2 or code == terrain.mask[t] or runs[code - 2, LOOSE] < 1:
+            continue
+        run = runs[code - 2]
+        side, across = _sides(model, road, t, run)
+        size = _size(model, road, t, run, point - road.inside[level] + road.inside[c])
+        kept = max(0, side - run[REACHED]) * max(0, across - run[OTHER_REACHED])
+        if kept > 0:
+            most = different_tiles(model, road, way, level, t, c, point, run, True)
+            words = repeats * (size / (side * across) * kept)
+            energy -= link_energy(model, road, way, t, c, words, most, UNKNOWN)
+    return energy
+
+
+@kernel
 def slide_loosely(
     model: Model, road: Road, way: int, level: int, point: int, after: int, t: int, c: int, d: int, code: int
 ) -> tuple[float, int]:  # fmt: skip
@@ -194,7 +241,12 @@ def slide_loosely(
     first_left = _is_left(model, road, t, after, asked[FIRST])
     other_left = _is_left(model, road, t, after, asked[OTHER])
     side, across = _sides(model, road, t, asked)
-    if not (first_left and asked[OTHER_REACHED] < across) and not (other_left and asked[REACHED] < side):
+    over_first = first_left and asked[OTHER_REACHED] < across
+    over_other = other_left and asked[REACHED] < side
+    beside = (
+        asked[OTHER_REACHED] < across and asked[REACHED] < side and _rest_beside(model, road, t, after) > 1
+    )
+    if not (over_first or over_other or beside):
         return energy, 0
     number = name_run(runs, mask - 2)
     if number >= 0:
@@ -220,6 +272,11 @@ def hope_loosely(
             share = max(share, (across - run[OTHER_REACHED]) / across)
         else:
             share = max(share, (side - run[REACHED]) / side)
+    beside = _rest_beside(model, road, t, point)
+    if beside > 1:
+        rest *= beside
+        back = max(0.0, (side - run[REACHED]) / side)
+        share = max(share, back * max(0.0, (across - run[OTHER_REACHED]) / across))
     at = point - road.inside[level] + road.inside[c]
     visits = model.computes / (terrain.volume[point] * road.ways.units[way, level])
     spared = _size(model, road, t, run, at) * visits * (1 - 1 / rest) * max(0.0, share)
