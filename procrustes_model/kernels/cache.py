@@ -9,11 +9,12 @@ and copies of the same sources share what is compiled. This module imports no nu
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import sys
 from pathlib import Path
 
-from procrustes_model.fingerprint import hash_imports
+from procrustes_model.fingerprint import KERNELS, hash_imports, hash_sources
 
 _APPLICATION = "procrustes_model"
 
@@ -50,14 +51,19 @@ def cache_directory() -> Path | None:
 
 
 @functools.cache
-def name_folder(module: str) -> str:
+def name_folder(module: str, file: str | None = None) -> str:
     """Return the name of the folder, in `cache_directory`, of a module's kernels.
 
     Parameters
     ----------
     module : str
         Its whole name, such as ``procrustes_model.kernels.dense.nest``.
+    file : str, optional
+        Where it is, if it is not of this package: then it depends on all kernels of it.
     """
+    if file is not None and not module.startswith("procrustes_model."):
+        content = hashlib.sha256(Path(file).read_bytes() + hash_sources(KERNELS).encode())
+        return f"{module}-{content.hexdigest()[:16]}"
     return f"{module.removeprefix('procrustes_model.kernels.')}-{hash_imports(module)[:16]}"
 
 

@@ -19,7 +19,7 @@ class _ByContent(_CacheLocator):
     def __init__(self, function: Callable[..., Any], file: str) -> None:
         directory = cache_directory()
         assert directory is not None
-        self._path = str(directory / name_folder(function.__module__))
+        self._path = str(directory / name_folder(function.__module__, file))
         self._py_file = file  # named where Numba warns of what cannot be kept
         self._line = function.__code__.co_firstlineno
 

@@ -102,8 +102,6 @@ def test_what_is_kept_is_linked_by_another_process(tmp_path: Path) -> None:
     )
     script = (
         "import sys, made_up\n"
-        "import procrustes_model.kernels.kept as kept\n"
-        "kept.name_folder = lambda module: module\n"
         "for name in sys.argv[1:]:\n"
         "    made = getattr(made_up, name)\n"
         "    print(made(3.0), sum(made.compiled.stats.cache_hits.values()))\n"
