@@ -76,7 +76,8 @@ class ManyPaths:
         spreads = None
         if math.prod(len(tables.spatial_points(level)) for level in levels) <= ALL_WAYS:
             spreads = list_spreads(tables, MOST_WAYS)
-            few = spreads is not None and len(spreads) * len(queue) <= AT_ONCE
+            ways = math.inf if spreads is None else len(spreads)
+            few = ways <= FIRST_WAYS or ways * len(queue) <= AT_ONCE
             if spreads is not None and few and not (self._is_wired and len(spreads) > FIRST_WAYS):
                 paths = Paths(tables, self.incumbent, spreads=spreads)
                 left = paths.decide(queue) if len(spreads) else []  # else no mapping is valid
