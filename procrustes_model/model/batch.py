@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
+from procrustes_model.kernels.dense.arrays import BAD_FACTORS, Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.dense.buffers import make_costs, make_room
 from procrustes_model.kernels.dense.nest import are_well_formed
 from procrustes_model.kernels.imperfect.instances import find_unequal
@@ -256,16 +257,16 @@ class BatchEvaluator:
         result = _make_result(
             mappings, self._make_accesses(mappings if accesses else 0, expected=last is not None)
         )
-        threads = max(1, threads)
+        threads, bounds = max(1, threads), self.design.problem.bounds
         while len(self._workers) < threads:
             self._workers.append(self._make_worker())
         if threads == 1:
-            _evaluate_range(self._workers[0], code, nests, passes, result, 0, mappings)
+            _evaluate_range(self._workers[0], code, nests, passes, result, slice(0, mappings), bounds)
             return result
         edges = [mappings * i // threads for i in range(threads + 1)]
         with ThreadPoolExecutor(threads) as pool:
             futures = [
-                pool.submit(_evaluate_range, worker, code, nests, passes, result, first, end)
+                pool.submit(_evaluate_range, worker, code, nests, passes, result, slice(first, end), bounds)
                 for worker, (first, end) in zip(self._workers, pairwise(edges), strict=False)
             ]
             for future in futures:
@@ -319,26 +320,48 @@ def _evaluate_range(
     nests: NestArrays,
     passes: LastArrays | None,
     result: BatchResult,
-    first: int,
-    end: int,
+    where: slice,
+    bounds: Ints,
 ) -> None:
-    """Evaluate mappings `first` to `end` into `result`: on lanes, and block by block what is left."""
+    """Evaluate the mappings of a slice into `result`: on lanes, and block by block what is left."""
     size = SPARSE_BLOCK if isinstance(worker, _SparseWorker) else DENSE_BLOCK
     if code is not None:
-        for rows in _evaluate_on_lanes(worker, code, nests, result, slice(first, end), size):
+        for rows in _evaluate_on_lanes(worker, code, nests, result, where, size):
             part = take_nests(nests, rows)
             _check_nests(part)
             some = _make_result(len(rows), np.empty_like(result.accesses[: len(rows)]))
-            worker.evaluate(part, None, some, slice(0, len(rows)))
+            _evaluate_whole(worker, part, some, slice(0, len(rows)), bounds)
             result.energy_pj[rows], result.cycles[rows] = some.energy_pj, some.cycles
             result.status[rows], result.imbalance[rows] = some.status, some.imbalance
             if len(some.accesses):
                 result.accesses[rows] = some.accesses
         return
-    for block in _blocks(first, end, size):
+    for block in _blocks(where.start, where.stop, size):
         part = take_nests(nests, block)
-        last = None if passes is None else LastArrays(passes.temporal[block], passes.filled[block])
-        worker.evaluate(part, last, result, block)
+        if passes is None:
+            _evaluate_whole(worker, part, result, block, bounds)
+        else:
+            last = LastArrays(passes.temporal[block], passes.filled[block])
+            worker.evaluate(part, last, result, block)
+
+
+def _evaluate_whole(
+    worker: _Worker, nests: NestArrays, result: BatchResult, block: slice, bounds: Ints
+) -> None:
+    """Evaluate mappings with whole passes into a block of a result.
+
+    Kernels count tiles before they multiply factors: what is above a bound does not get there.
+    """
+    above: Bools = np.asarray((nests.temporal > bounds).any(axis=(1, 2)))
+    above |= (nests.spatial > bounds).any(axis=(1, 2, 3))
+    if above.any():
+        ones = np.where(above[:, None, None], 1, nests.temporal)
+        spread = np.where(above[:, None, None, None], 1, nests.spatial)
+        nests = nests._replace(temporal=ones, spatial=spread)
+    worker.evaluate(nests, None, result, block)
+    if above.any():
+        rows = block.start + np.flatnonzero(above)
+        result.energy_pj[rows], result.cycles[rows], result.status[rows] = math.nan, -1, BAD_FACTORS
 
 
 def _make_result(mappings: int, accesses: Ints | Floats) -> BatchResult:

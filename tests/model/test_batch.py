@@ -150,3 +150,28 @@ def test_wrong_arrays_are_refused(small: dict[str, Any]) -> None:
 def test_an_empty_batch_is_fine(small: dict[str, Any]) -> None:
     empty = {name: small[name][:0] for name in ("temporal", "order", "spatial", "keep")}
     assert evaluate_batch(small["architecture"], small["problem"], **empty).energy_pj.shape == (0,)
+
+
+@pytest.mark.parametrize("factor", [9, 2**31, 2**62])
+def test_a_factor_above_its_bound_is_a_status(factor: int) -> None:
+    """Kernels count tiles before they multiply factors: one wrong mapping must not end the batch."""
+    shape = {
+        "name": "backward",
+        "dimensions": ["C", "R", "P"],
+        "coefficients": {"s": 2, "d": 3},
+        "tensors": {
+            "W": {"projection": ["C", "R"]},
+            "X": {"projection": ["C", "P*s + R*d"], "output": True},
+            "Y": {"projection": ["P"]},
+        },
+    }
+    dimensions = {"C": 4, "R": 3, "P": 6}
+    problem = {"problem": {"name": "backward", "shape": shape, "dimensions": dimensions}}
+    temporal = np.ones((2, 3, 3), np.int64)
+    temporal[:, 0] = [4, 3, 6]
+    spatial = np.ones((2, 3, 2, 3), np.int64)
+    spatial[1, 0, 0, 0] = factor
+    order = np.tile(np.arange(3), (2, 3, 1))
+    found = evaluate_batch("simple_3level", problem, temporal, order, spatial, np.ones((2, 3, 3), bool))
+    assert found.status.tolist() == [0, 2]
+    assert np.isnan(found.energy_pj[1]) and found.cycles[1] == -1
