@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from procrustes_model.cli.outputs import announce_compiling, print_written, to_stdout, write_output
 from procrustes_model.cli.say import say
 from procrustes_model.errors import Issue, SpecError
+from procrustes_model.options import options_of
+from procrustes_model.sweeps.request import OverRequest
 
 if TYPE_CHECKING:
     from procrustes_model.network.sparse_options import SparseOptions
@@ -41,9 +43,8 @@ class FamilyFiles:
 
 def check_family(options: Request, others: list[str]) -> None:
     """Raise where an option is given that a search over a family leaves without effect."""
-    unused = options.given(
-        "method", "mappings", "imperfect", "uneven", "formats", "effort", "start", "limits"
-    )
+    known = options_of(OverRequest)
+    unused = options.given(*(name for name in options_of(type(options)) if name not in known))
     unused += others
     if unused:
         hint = "it proves, of even mappings and whole passes, with formats as stated"
@@ -66,7 +67,6 @@ def search_family(
     quiet : bool
     """
     from procrustes_model.sweeps.over import search_over
-    from procrustes_model.sweeps.request import OverRequest
 
     request = OverRequest(**given, **sparse.shared(OverRequest), progress=line)
     if not quiet:

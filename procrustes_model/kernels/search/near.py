@@ -94,8 +94,7 @@ def price_nest(model: Model, road: Road, way: int, nests: NestArrays, n: int) ->
                 if state & terrain.every[t] == 0:
                     continue
                 if model.irrelevant[t, d]:
-                    if model.rules.forgetful and terrain.mask[t] > 1:
-                        energy += return_loosely(model, road, way, level, point, after, state, t)
+                    energy += return_loosely(model, road, way, level, point, after, state, t)
                     state = loosen(model, road, level, state, t)
                 elif terrain.partner[t, d] < 0:
                     energy += settle(model, road, way, level, point, state, t)

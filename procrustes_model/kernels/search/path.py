@@ -144,7 +144,7 @@ def _place_loops(
                 continue
             if model.rules.forgetful:
                 for t in range(tensors):
-                    if model.irrelevant[t, d] and terrain.mask[t] > 1 and state & terrain.every[t]:
+                    if model.irrelevant[t, d]:
                         energy += return_loosely(model, road, way, level, point, after, state, t)
             if slides:
                 for t in range(tensors):

@@ -157,6 +157,8 @@ def return_loosely(
     t : int
     """
     terrain, runs, energy = road.terrain, road.trails.runs, 0.0
+    if not model.rules.forgetful or state & terrain.every[t] == 0 or terrain.mask[t] == 1:
+        return 0.0
     visits = model.computes / (terrain.volume[point] * road.ways.units[way, level])
     repeats = visits * (1 - terrain.volume[point] / terrain.volume[after])
     for c in range(level + 1, len(model.pack)):

@@ -24,7 +24,7 @@ Queue = list[tuple[float, int, Bools]]
 _Known = tuple[float, float, int, Bools]
 """A choice: the least energy of all its mappings; bound, number, what levels keep."""
 
-MOST_WAYS = 1_000_000
+MOST_LISTED = 1_000_000
 """Ways that are listed at a time."""
 
 ALL_WAYS = 1_000_000
@@ -75,7 +75,7 @@ class ManyPaths:
         tables, levels = self.tables, range(self.tables.space.levels)
         spreads = None
         if math.prod(len(tables.spatial_points(level)) for level in levels) <= ALL_WAYS:
-            spreads = list_spreads(tables, MOST_WAYS)
+            spreads = list_spreads(tables, MOST_LISTED)
             ways = math.inf if spreads is None else len(spreads)
             few = ways <= FIRST_WAYS or ways * len(queue) <= AT_ONCE
             if spreads is not None and few and not (self._is_wired and len(spreads) > FIRST_WAYS):
@@ -107,7 +107,7 @@ class ManyPaths:
             if not open_rows:
                 break
             if spreads is None and not incumbent.late:
-                spreads = list_spreads(self.tables, MOST_WAYS, least, below)
+                spreads = list_spreads(self.tables, MOST_LISTED, least, below)
             if spreads is None:
                 left.add(open_rows)
                 break

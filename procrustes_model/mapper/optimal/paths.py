@@ -1,8 +1,9 @@
 """Choices of what levels keep, decided by shortest paths over the lattice of divisors.
 
 For each choice and each way to spread loops over instances, a shortest path has the least energy that a nest
-takes, or a little less where it is not exact. Bandwidths are left out, so that the cycles of its nest may
-be more. The nest is evaluated by the model: where it comes to what the path says, nothing is left to search.
+takes, or a little less where it is not exact. Of bandwidths only the least traffic counts, so that the cycles
+of its nest may be more. The nest is evaluated by the model: where it comes to what the path says, nothing is
+left to search.
 """
 
 from __future__ import annotations
@@ -13,12 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import (
-    OK,
-    Bools,
-    Floats,
-    NestArrays,
-)
+from procrustes_model.kernels.dense.arrays import OK, Bools, Floats, NestArrays
 from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SKEWED, SLACK
 from procrustes_model.kernels.search.goal import energy_limit
