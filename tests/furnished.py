@@ -84,3 +84,26 @@ def settle(rng: random.Random, machine: dict[str, Any], tensors: list[str]) -> N
                 level["tensors"].append(name)
             level.setdefault("resident", []).append(name)
             level["loaded"] = rng.random() < 0.4
+
+
+def add_beside(rng: random.Random, machine: dict[str, Any], tensors: list[str]) -> None:
+    """Add wide sums, networks, bandwidths, components, or tensors that begin further in."""
+    content, kind = machine["architecture"], rng.random()
+    content["clock"] = "200 MHz"
+    if kind < 0.6:
+        content["bits"] = {name: rng.choice([4, 8, 16]) for name in tensors}
+        content["sum_bits"] = rng.choice([16, 24, 32, 48])
+    for level in content["levels"]:
+        if kind > 0.4 and rng.random() < 0.7:
+            level["network"] = make_network(rng)
+        if "capacity_words" in level:
+            level["capacity_words"] *= rng.choice([1, 2])
+        if rng.random() < 0.3:
+            port = rng.choice(["read", "write", "shared"])
+            level[f"{port}_bandwidth"] = rng.choice([0.25, 0.5, 1, 2])
+    if rng.random() < 0.3:
+        use = {"level": rng.choice(content["levels"])["name"], "action": rng.choice(["read", "update"])}
+        use["role"] = "written" if use["action"] == "update" else "read"
+        content["components"] = [{"name": "U", "energy_pj": 1, "per_cycle": rng.choice([0.5, 1]), "use": use}]
+    if rng.random() < 0.3:
+        settle(rng, machine, tensors)

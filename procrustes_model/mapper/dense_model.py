@@ -58,7 +58,7 @@ def least_tolls(machine: MachineArrays) -> Floats:
     return np.asarray(wires.enter + wires.hop * np.array(hops))
 
 
-def least_wires(machine: MachineArrays, output: int) -> Floats:
+def least_wires(machine: MachineArrays, output: int, bits: Floats) -> Floats:
     """Return the least pJ that networks spend per element that a level reads or updates, float64[L, T, 3].
 
     Parameters
@@ -66,9 +66,11 @@ def least_wires(machine: MachineArrays, output: int) -> Floats:
     machine : MachineArrays
     output : int
         The tensor that is written.
+    bits : float64[L, T, 2]
+        That an element read, or updated, puts on them at least.
     """
     least = np.zeros((*machine.bits.shape, 3))
-    least[:, :, Price.READ] = least[:, :, Price.UPDATE] = machine.bits * least_tolls(machine)[:, None]
+    least[:, :, [Price.READ, Price.UPDATE]] = bits * least_tolls(machine)[:, None, None]
     least[~machine.wires.sums_return, output, Price.READ] = 0.0
     return least
 
@@ -92,6 +94,9 @@ def make_model(design: Design, least_units: int) -> Model:
     kind = np.where(problem.skewed, SKEWED, np.where(problem.sliding, SLIDING, SIMPLE)).astype(np.int64)
     output = np.arange(len(kind)) == problem.output
     price = machine.price[:, :, : Price.UPDATE + 1] * machine.split[:, :, None]
+    scale, bits = machine.scale.astype(float), machine.bits.astype(float)
+    moved = np.stack((scale, scale, bits, bits), axis=2)
+    wires = least_wires(machine, problem.output, moved[:, :, 2:])
     timed = bool(np.isfinite(machine.wires.bits_per_cycle).any()) or len(machine.rates.per_cycle) > 0
     return Model(
         problem=problem,
@@ -105,9 +110,9 @@ def make_model(design: Design, least_units: int) -> Model:
         pack=machine.pack,
         energy=price,
         served=machine.served,
-        word=word_prices(machine, price, machine.served) + least_wires(machine, problem.output),
+        word=word_prices(machine, price, machine.served) + wires,
         whole=True,
-        moved=np.repeat(machine.scale[:, :, None], 2, axis=2),
+        moved=moved,
         work=machine.cycles_per_compute,
         uneven=False,
         bandwidth=machine.bandwidth,

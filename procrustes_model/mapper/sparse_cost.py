@@ -181,7 +181,7 @@ class SparseCost:
         ----------
         lattice : Lattice
         child, spread : int64[n]
-            Points of the elements inside a processing element, and of the factors spread over the array.
+            Points of the elements inside a processing element, and of all factors spread over the array.
         deadline : Deadline, optional
 
         Returns
@@ -196,7 +196,7 @@ class SparseCost:
         design, tensor = self.design, self.design.balance.tensor
         time = self.relaxation.time_share
         met = float(design.densities.met[tensor]) if tensor >= 0 else 0.0
-        if not self.relaxation.is_uneven:
+        if not self.relaxation.waits:
             return np.full(len(child), time)
         own = design.problem.rank[tensor] >= 0
         points = (lattice.indices[:, own] * lattice.stride[own]).sum(axis=1)

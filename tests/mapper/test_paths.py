@@ -22,7 +22,7 @@ from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.space import Space
 from procrustes_model.objective import parse_objective
 from tests.amount import amount, first_quick
-from tests.furnished import make_network, settle
+from tests.furnished import add_beside
 from tests.mapper.cases import SHAPES, count_combinations, find, make_case
 from tests.naive.nests import least_costs
 
@@ -127,35 +127,12 @@ def test_paths_equal_the_best_of_all_nests(first: int) -> None:
     assert compared > 0 and exact > 0
 
 
-def _furnish(rng: random.Random, machine: dict[str, Any], tensors: list[str]) -> None:
-    """Add wide sums, networks, or tensors that begin further in."""
-    content, kind = machine["architecture"], rng.random()
-    content["clock"] = "200 MHz"
-    if kind < 0.6:
-        content["bits"] = {name: rng.choice([4, 8, 16]) for name in tensors}
-        content["sum_bits"] = rng.choice([16, 24, 32, 48])
-    for level in content["levels"]:
-        if kind > 0.4 and rng.random() < 0.7:
-            level["network"] = make_network(rng)
-        if "capacity_words" in level:
-            level["capacity_words"] *= rng.choice([1, 2])
-        if rng.random() < 0.3:
-            port = rng.choice(["read", "write", "shared"])
-            level[f"{port}_bandwidth"] = rng.choice([0.25, 0.5, 1, 2])
-    if rng.random() < 0.3:
-        use = {"level": rng.choice(content["levels"])["name"], "action": rng.choice(["read", "update"])}
-        use["role"] = "written" if use["action"] == "update" else "read"
-        content["components"] = [{"name": "U", "energy_pj": 1, "per_cycle": rng.choice([0.5, 1]), "use": use}]
-    if rng.random() < 0.3:
-        settle(rng, machine, tensors)
-
-
 @pytest.mark.parametrize("first", first_quick(range(0, 200, 50), 1))
 def test_paths_know_wide_sums_networks_residents_and_ports(first: int) -> None:
     found = []
     for seed in range(first, first + amount(50, 20)):
         with suppress(SpecError):  # where a sum would be narrower than an element
-            found.append(compare(make_window(seed, _furnish), seed))
+            found.append(compare(make_window(seed, add_beside), seed))
     compared, exact = np.sum(found, axis=0)
     assert compared > 0 and exact > 0
 

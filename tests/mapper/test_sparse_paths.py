@@ -166,6 +166,30 @@ def test_no_nest_costs_less_than_its_path(rules: Rules | None) -> None:
     assert compared > amount(60, 10) and found_too > 0
 
 
+@pytest.mark.parametrize("seed", [2, 43, 121, *range(60, 66)])
+def test_no_nest_on_a_furnished_machine_costs_less_or_is_faster_than_its_path(seed: int) -> None:
+    machine, problem, constraints, sparsity = case(seed, furnished=True)
+    space = Space(machine, problem, constraints, lower_sparsity(machine, problem, sparsity))
+    if not is_eligible(space) or not list(space.patterns()):
+        return
+    paths, rng = _paths(space), random.Random(seed)  # noqa: S311
+    assert paths.road is not None and space.cost is not None
+    spreads = space.lattice.value[paths.road.ways.spread]
+    by_spread = {row.tobytes(): way for way, row in enumerate(spreads)}
+    for _ in range(40):
+        nest = _draw_nest(space, rng)
+        found = space.cost.measure(nest)
+        way = by_spread.get(nest.spatial[0].prod(axis=1).tobytes())
+        if way is None or not found.valid[0]:
+            continue
+        road, _ = paths.lay_road(nest.keep[0])
+        cycles = float(found.cycles[0])
+        most = (float(found.energy_pj[0]) - space.power * cycles) * (1 + 1e-9)
+        assert find_path(space.model, road, way, most)[1] >= 0
+        assert price_nest(space.model, road, way, nest, 0) <= most
+        assert road.ways.steps[way] <= cycles
+
+
 def test_paths_and_labels_find_the_same() -> None:
     agreed = 0
     for seed in range(amount(20, 4)):

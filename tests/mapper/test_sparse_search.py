@@ -33,33 +33,44 @@ from procrustes_model.model.sparse.lower import lower_sparsity
 from procrustes_model.model.sparse.masks import tensor_shape
 from procrustes_model.objective import OBJECTIVES, parse_objective
 from tests.amount import amount, first_quick
+from tests.furnished import add_beside
 from tests.mapper.cases import count_combinations, make_case
 from tests.mapper.sparse_cases import add_prices, add_rules, drop_idle, list_ranks, make_design
 
 LARGEST = amount(60_000, 150)
 
 
-def case(seed: int, *, listed: bool = False, ruled: bool = False) -> tuple[Any, Any, Any, Any]:
+def case(
+    seed: int, *, listed: bool = False, ruled: bool = False, furnished: bool = False
+) -> tuple[Any, Any, Any, Any]:
     """Return an architecture, a problem, constraints and a sparse design.
 
-    `listed`: that lists ranks. `ruled`: by the rules of Timeloop.
+    `listed`: that lists ranks. `ruled`: by the rules of Timeloop. `furnished`: with wide sums, networks,
+    bandwidths, or tensors that begin further in; without constraints.
     """
     architecture, problem, rules = make_case(seed)
     rng = random.Random(seed * 7 + 1)  # noqa: S311
     names = [level["name"] for level in architecture["architecture"]["levels"]]
     if seed % 5 == 2:
         add_prices(random.Random(seed * 7 + 2), architecture)  # noqa: S311
+    if furnished:
+        tensors = [tensor.name for tensor in load_problem(problem).tensors]
+        add_beside(random.Random(seed + 5), architecture, tensors)  # noqa: S311
     design = make_design(rng, problem, names)
     if listed:
         list_ranks(random.Random(seed), design)  # noqa: S311
     if ruled:
         add_rules(random.Random(seed + 1), design)  # noqa: S311
     machine, work = load_architecture(architecture), load_problem(problem)
-    constraints = load_constraints(rules if rng.random() < 0.4 else None, machine, work)
+    constrained = rng.random() < 0.4 and not furnished
+    constraints = load_constraints(rules if constrained else None, machine, work)
     drop_idle(design, machine, work, constraints)
     if seed % 4 == 3 and design["sparsity"]["actions"]:
         design["sparsity"].setdefault("rules", {})["access_box"] = "joined"
-    if rng.random() < 0.5:
+    if furnished:
+        if rng.random() < 0.15:
+            design["sparsity"].setdefault("rules", {})["network_words"] = "dense"
+    elif rng.random() < 0.5:
         bits = {tensor.name: rng.choice([4, 7, 40]) for tensor in work.tensors}
         machine = machine.model_copy(update={"bits": bits})
     return machine, work, constraints, load_sparsity(design)
@@ -150,6 +161,20 @@ def test_the_best_of_a_small_space_is_proven(first: int) -> None:
             compare(given, objective, seed)
         compared += 4
     assert compared >= amount(12, 0)
+
+
+@pytest.mark.parametrize("first", first_quick(range(200, 320, 40), 1))
+def test_the_best_on_furnished_machines_is_proven(first: int) -> None:
+    tried = 0
+    for seed in range(first, first + amount(40, 34)):
+        try:
+            given = small_case(seed, LARGEST // 6, furnished=True)
+        except SpecError:  # a sum would be narrower than an element
+            continue
+        if given is not None:
+            found = [compare(given, objective, seed) for objective in ("energy", "edp")]
+            tried += sum(one is not None for one in found)
+    assert tried > 0
 
 
 def test_the_best_under_lists_of_ranks_is_proven() -> None:

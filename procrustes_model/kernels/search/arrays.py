@@ -98,8 +98,9 @@ class Model(NamedTuple):
         The least pJ per element, all of it.
     whole : bool
         Whether accesses are whole numbers.
-    moved : float64[L, T, 2]
-        Least words of the level that an element read, or written, takes of its bandwidth.
+    moved : float64[L, T, 4]
+        Least words of the level that an element read, or written, takes of its bandwidth, and least bits that
+        one read, or updated, puts on networks.
     work : float
         Least cycles that compute units take, as a share of the steps.
     uneven : bool

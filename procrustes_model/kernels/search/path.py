@@ -239,7 +239,7 @@ def _prepare(model: Model, road: Road, way: int) -> None:
     """Fill in the spatial loops inside each boundary, and what tiles that wait cost at least."""
     levels, last, runs, value = len(model.pack), len(road.fits[0]) - 1, road.trails.runs, road.lattice.value
     forget_runs(runs)
-    if model.machine.wires.any and model.whole:
+    if model.machine.wires.any:
         describe_wires(model, road, way)
         describe_later(model, road, way)
     road.inside[levels] = 0

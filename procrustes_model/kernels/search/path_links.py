@@ -47,7 +47,7 @@ def link_energy(
     """
     parent, output, inside = road.parent[level, t], model.output[t], level < len(model.pack)
     machine, energy = model.machine, 0.0
-    wired = machine.wires.any and model.whole
+    wired = machine.wires.any
     for action in (READ, UPDATE, FILL):
         at, moved = (level, words) if action == FILL else (parent, words * different)
         if (action == FILL and not inside) or (action == UPDATE and not output):
@@ -58,6 +58,10 @@ def link_energy(
                 charged = UNKNOWN
             if action != UPDATE or charged != NEW or not is_complete(model, road, t, moved * units):
                 pack, price = machine.sums.pack[at], machine.price[at, t, action] * machine.sums.split[at]
+        elif t == machine.sums.output and action == UPDATE and charged == NEW:
+            wide = not is_complete(model, road, t, moved * units)  # what is read has the price of sums anyway
+            more = machine.sums.split[at] * pack / (machine.sums.pack[at] * machine.split[at, t])
+            price *= more if wide else 1.0
         fresh = road.ways.fresh[way, at] if output and action != UPDATE else 0.0
         if action == FILL and model.rules.all_fills:
             fresh = 0.0

@@ -45,11 +45,15 @@ def _slowest_port(model: Model, road: Road, way: int, level: int, words: Floats)
     """Return the cycles that words take at the slowest port of a level."""
     machine, read, write = model.machine, 0.0, 0.0
     for t in range(len(model.kind)):
-        wide = scale = machine.scale[level, t]
-        if t == machine.sums.output:
-            wide = machine.sums.scale[level]
-            if not is_complete(model, road, t, words[t, UPDATE] * road.ways.units[way, level]):
-                scale = wide
+        arrived = words[t, UPDATE] * road.ways.units[way, level]
+        partial = t == machine.sums.output and not is_complete(model, road, t, arrived)
+        if not model.whole:  # of a sum, what an element takes at least
+            more = machine.sums.scale[level] / machine.scale[level, t] if partial else 1.0
+            read += words[t, READ] * model.moved[level, t, 0]
+            write += (words[t, FILL] + words[t, UPDATE] * more) * model.moved[level, t, 1]
+            continue
+        wide = machine.sums.scale[level] if t == machine.sums.output else machine.scale[level, t]
+        scale = wide if partial else machine.scale[level, t]
         read += words[t, READ] * wide
         write += words[t, FILL] * wide + words[t, UPDATE] * scale
     cycles = 0.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from procrustes_model.kernels.dense.arrays import UPDATE, Floats
-from procrustes_model.kernels.dense.wires import price_wire, sum_bits
+from procrustes_model.kernels.dense.wires import price_wire
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import SIMPLE, Model
 from procrustes_model.kernels.search.path_arrays import Road
@@ -60,7 +60,7 @@ def _price_link(model: Model, road: Road, way: int, t: int, level: int) -> tuple
 def describe_wires(model: Model, road: Road, way: int) -> None:
     """Fill in `Road.wires` of a way."""
     levels, wires = len(model.pack), road.wires
-    if not (model.machine.wires.any and model.whole):
+    if not model.machine.wires.any:
         return
     for level in range(1, levels + 1):
         for t in range(len(model.kind)):
@@ -97,7 +97,8 @@ def _excess(model: Model, road: Road, way: int, t: int, level: int, low: float) 
     parent, most = road.parent[level, t], 1.0
     for j in range(parent, level):
         most *= road.ways.most[way, j, t]
-    beyond = max(0.0, low - road.links.tolls[parent] * most) * sum_bits(model.machine, parent, t, True)
+    bits = model.moved[parent, t, 3 if model.output[t] else 2]
+    beyond = max(0.0, low - road.links.tolls[parent] * most) * bits
     each = beyond * road.ways.units[way, parent] / road.ways.units[way, level]
     return float(max(0.0, each - road.links.common[level, t]))
 
@@ -225,14 +226,19 @@ def wire_energy(
         Whether words are charged, and so no more than they pay; else they are spared, and no less.
     """
     machine, parent = model.machine, road.parent[level, t]
-    bits, each = sum_bits(machine, parent, t, False), road.wires[level, t, ALONE] * moved
+    bits, each = model.moved[parent, t, 3 if action == UPDATE else 2], road.wires[level, t, ALONE] * moved
     if action == UPDATE or not model.output[t]:
         shared = -1.0
         if model.kind[t] != SIMPLE:
             shared = _counted_wires(model, road, way, t, level, different, new)
         each = words * (shared if shared >= 0 else road.wires[level, t, LEAST if new else MOST])
-    if action == UPDATE and new and is_complete(model, road, t, words * road.ways.units[way, level]):
-        bits = sum_bits(machine, parent, t, True)
+    complete = action == UPDATE and new and is_complete(model, road, t, words * road.ways.units[way, level])
+    if t == machine.sums.output and not complete:
+        wide = float(machine.sums.bits[parent])
+        if model.whole:
+            bits = wide
+        elif action == UPDATE and new:  # those of what is read are known
+            bits *= wide / machine.bits[parent, t]
     return float(road.ways.units[way, parent] * each * bits)
 
 
@@ -249,7 +255,7 @@ def is_partial(model: Model, road: Road, way: int, level: int, point: int, state
         Before the level's own tile stands.
     """
     t, levels = model.machine.sums.output, len(model.pack)
-    if t < 0 or not model.whole or not road.keep[level, t] or model.kind[t] != SIMPLE:
+    if t < 0 or not road.keep[level, t] or model.kind[t] != SIMPLE:
         return False
     child = level + 1
     while child < levels and not road.keep[child, t]:
@@ -284,7 +290,7 @@ def note_partial(model: Model, road: Road, level: int, point: int, state: int) -
     complete. That level's own code has no other use so far.
     """
     t, levels = model.machine.sums.output, len(model.pack)
-    if t < 0 or not model.whole or model.kind[t] != SIMPLE:
+    if t < 0 or model.kind[t] != SIMPLE:
         return 0
     child = level + 1
     while child < levels and not road.keep[child, t]:

@@ -66,7 +66,6 @@ class Compulsory:
     Attributes
     ----------
     space : Space
-        In which nothing is zero.
     whole : bool
         Whether last passes are as long as the others: then nothing is spared.
     """
@@ -81,7 +80,7 @@ class Compulsory:
         tensors = range(len(model.kind))
         self.elements = [self._elements(t) for t in tensors]
         tiles = [np.prod(1.0 + (low - 1) @ model.coefficient[t].T, axis=1) for t in tensors]
-        self.tiles = np.array(tiles)
+        self.tiles = np.array(tiles, np.int64)
         passes = model.bounds / high
         self.repeats = [np.prod(passes[:, model.irrelevant[t]], axis=1) for t in tensors]
         patterns = {tuple(model.irrelevant[:, d].tolist()): d for d in np.flatnonzero(model.bounds > 1)}
@@ -155,7 +154,7 @@ class Compulsory:
         if key in self._links:
             return self._links[key]
         capacity = int(model.machine.capacity[level])
-        held = (model.machine.scale[level, kept, None] * self.tiles[kept]).sum(axis=0)
+        held = self.space.stored(level, kept, self.tiles)
         fits = held <= (math.inf if capacity == UNLIMITED else capacity * (1 + 1e-12))
         filled = np.flatnonzero(kept & (parents >= 0)).tolist()  # what begins here is not filled
 

@@ -16,6 +16,7 @@ from procrustes_model.kernels.search.bounds import least_steps
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory
 from procrustes_model.mapper.optimal.paths import Paths
+from procrustes_model.mapper.optimal.sparse_paths import SparsePaths
 from procrustes_model.mapper.optimal.spreads import list_spreads
 from procrustes_model.mapper.optimal.tables import Tables
 
@@ -32,6 +33,9 @@ ALL_WAYS = 1_000_000
 
 AT_ONCE = 2_000_000
 """Ways, times choices, that are looked at at once."""
+
+MOST_SPARSE = 200_000
+"""Ways that are looked at at once where something is zero: bounds of all of them say what is nearest."""
 
 FIRST_WAYS, LATER_WAYS = 2_000, 20_000
 """Ways of the first part and of others."""
@@ -59,6 +63,7 @@ class ManyPaths:
     incumbent: Incumbent
     walked: int = 0
     _paths: Paths | None = None
+    _compulsory: Compulsory | None = None
 
     def decide(self, queue: Queue) -> Queue:
         """Return the choices that are not decided, with higher bounds of the objective, least first.
@@ -76,10 +81,8 @@ class ManyPaths:
         spreads = None
         if math.prod(len(tables.spatial_points(level)) for level in levels) <= ALL_WAYS:
             spreads = list_spreads(tables, MOST_LISTED)
-            ways = math.inf if spreads is None else len(spreads)
-            few = ways <= FIRST_WAYS or ways * len(queue) <= AT_ONCE
-            if spreads is not None and few and not (self._is_wired and len(spreads) > FIRST_WAYS):
-                paths = Paths(tables, self.incumbent, spreads=spreads)
+            if spreads is not None and self._are_few(len(spreads), len(queue)):
+                paths = self._make_paths(spreads)
                 left = paths.decide(queue) if len(spreads) else []  # else no mapping is valid
                 self.walked = paths.walked
                 return left
@@ -87,19 +90,35 @@ class ManyPaths:
         self.walked = 0 if self._paths is None else self._paths.walked
         return left
 
-    @property
-    def _is_wired(self) -> bool:
-        return bool(self.tables.space.model.machine.wires.any)
+    def _make_paths(self, spreads: Ints) -> Paths:
+        kind = Paths if self.tables.space.cost is None else SparsePaths
+        return kind(self.tables, self.incumbent, spreads=spreads)
+
+    def _are_few(self, ways: int, choices: int) -> bool:
+        """Say whether so many ways are looked at at once."""
+        space = self.tables.space
+        if space.cost is not None:
+            return ways <= MOST_SPARSE
+        return ways <= FIRST_WAYS or (ways * choices <= AT_ONCE and not space.model.machine.wires.any)
+
+    def _least_energy(self, keep: Bools) -> float:
+        """Return what mappings cost at least by what every element takes, whatever the way."""
+        space = self.tables.space
+        if space.cost is not None and not space.cost.relaxation.is_valid:
+            return 0.0
+        if self._compulsory is None:
+            self._compulsory = Compulsory(space, whole=True)
+        return self._compulsory.energy(keep)
 
     def _decide_shells(self, queue: Queue, spreads: Ints | None) -> Queue:
         """Return what `decide` does: ways with the most compute units first, or those that are given."""
-        incumbent, compulsory = self.incumbent, Compulsory(self.tables.space, whole=True)
+        incumbent = self.incumbent
         known = sorted(
-            ((compulsory.energy(keep), bound, number, keep) for bound, number, keep in queue),
+            ((self._least_energy(keep), bound, number, keep) for bound, number, keep in queue),
             key=lambda row: row[:3],
         )
         known = [row for row in known if math.isfinite(row[0])]
-        cycles, left = self._fewest_cycles(compulsory.elements), _Left()
+        cycles, left = self._fewest_cycles(), _Left()
         below, least = math.inf, float(self.tables.reach[0, -1]) / SHELL if spreads is None else 0.0
         while below > 1:
             steps = self._count_steps(np.array([min(below, float(self.tables.reach[0, -1]))]), cycles)
@@ -130,12 +149,16 @@ class ManyPaths:
         steps = np.array([least_steps(model.computes, float(n), model.work) for n in values])
         return np.asarray(np.maximum(steps[index], cycles))
 
-    def _fewest_cycles(self, elements: list[float]) -> float:
+    def _fewest_cycles(self) -> float:
         """Return the cycles that it takes to move every element once out of, or into, the outermost level."""
         space, model = self.tables.space, self.tables.space.model
+        if self._compulsory is None:  # words may cost nothing
+            return 0.0
+        elements = self._compulsory.elements
         words = np.zeros(2)
         for t in np.flatnonzero((model.machine.home == 0) & (space.rules.keep[0] > 0)).tolist():
-            words[int(model.output[t])] += elements[t] * float(model.machine.scale[0, t])
+            out = int(model.output[t])
+            words[out] += elements[t] * float(model.moved[0, t, out])
         return float((np.array([*words, words.sum()]) / model.bandwidth[0]).max()) * (1 - 1e-12)
 
     def _decide_parts(self, known: list[_Known], spreads: Ints, cycles: float, left: _Left) -> None:
@@ -154,7 +177,7 @@ class ManyPaths:
                 return
             part = spreads[first : first + size]
             if self._paths is None:
-                self._paths = Paths(self.tables, incumbent, spreads=part)
+                self._paths = self._make_paths(part)
                 self._paths.probe([row[-1] for row in known[:FIRST_CHOICES]], PROBED)
                 open_rows = self._keep_open(known, float(steps[first]))
             else:

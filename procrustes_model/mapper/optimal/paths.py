@@ -33,13 +33,13 @@ FIRST_ROOM, MORE_ROOM = 0.05, 3.0
 def is_eligible(space: Space) -> bool:
     """Say whether shortest paths bound the energy of all mappings of a space.
 
-    Words have prices that no mapping undercuts; passing words cost nothing; where something is zero, networks
-    cost nothing, too, all tensors begin and end outermost, and sums are as wide as elements; a rank has two
-    dimensions at most, and a dimension one rank; a state has room for all.
+    Words have prices that no mapping undercuts, or tiles spill and tensors begin and end outermost; passing
+    words cost nothing; a rank has two dimensions at most, and a dimension one rank; a state has room for all.
     """
     model, machine, problem = space.model, space.model.machine, space.model.problem
-    beside = machine.wires.any or machine.sums.output >= 0 or machine.home.any() or machine.loads.any()
-    if space.cost is not None and (space.cost.design.packs or beside):
+    cost = space.cost
+    inside = machine.home.any() or machine.loads.any()
+    if cost is not None and (cost.design.packs or (inside and not cost.relaxation.has_prices)):
         return False
     if machine.through.any() or machine.loads[0] or (model.kind == SKEWED).any():
         return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from procrustes_model.kernels.dense.arrays import (
     Bools,
     Floats,
     Ints,
+    SumArrays,
 )
 from procrustes_model.kernels.search.arrays import SIMPLE, Model
 from procrustes_model.kernels.search.lattice import box_words
@@ -33,17 +35,21 @@ from procrustes_model.kernels.sparse.formats import block_bits, least_bits
 from procrustes_model.kernels.sparse.fullest import FoundArrays, make_found, most_of_each
 from procrustes_model.kernels.sparse.joint import count_jointly
 from procrustes_model.mapper.deadline import Deadline, slices
-from procrustes_model.mapper.dense_model import word_prices
+from procrustes_model.mapper.dense_model import least_wires, word_prices
 from procrustes_model.model.sparse.lower import SparseDesign
 
 COUNTED_AT_A_TIME = 2e7
 """Elements of masks between looks at the time."""
 
 
-def _with_prices(model: Model, energy: Floats, served: Floats) -> Model:
-    """Return a model with other prices per pack and, of components, per element (float64[L, T, 3] each)."""
+def _with_prices(model: Model, energy: Floats, served: Floats, moved: Floats) -> Model:
+    """Return a model with other prices per pack and, of components, per element (float64[L, T, 3] each).
+
+    `moved` : float64[L, T, 4], see `Model`.
+    """
     word = word_prices(model.machine, energy, served)
-    return model._replace(energy=energy, served=served, word=word)
+    word += least_wires(model.machine, model.problem.output, moved[:, :, 2:])
+    return model._replace(energy=energy, served=served, word=word, moved=moved)
 
 
 def _numbers(chosen: Bools) -> set[int]:
@@ -80,7 +86,17 @@ class Relaxation:
 
     @property
     def is_uneven(self) -> bool:
-        """Whether every mapping waits for the slowest processing element, so that bounds may say so."""
+        """Whether the slowest processing element follows from what lies inside one level's network."""
+        fans = self.design.machine.fanout.prod(axis=1)[: self.design.balance.array]
+        return self.waits and bool(fans[:-1].prod() == 1)
+
+    @cached_property
+    def waits(self) -> bool:
+        """Whether every mapping waits for the slowest processing element, so that bounds may say so.
+
+        What it has must follow from its tile and from all loops over the array together: where that is spread
+        by several levels, what is expected does, but not what is counted, nor what is cut out of n:m groups.
+        """
         design, tensor = self.design, self.design.balance.tensor
         if tensor < 0 or design.actions.whole or not design.actions.skip_compute[tensor]:
             return False
@@ -88,8 +104,10 @@ class Relaxation:
             return False
         if not design.compressed[self.may_keep[:, tensor] != 0, tensor].all():
             return False
-        fans = design.machine.fanout.prod(axis=1)[: design.balance.array]
-        return bool(design.densities.met[tensor] > 0 and fans[:-1].prod() == 1)
+        several = design.machine.fanout.prod(axis=1)[: design.balance.array - 1].prod() > 1
+        if several and (design.is_counted or design.densities.group[tensor, 1] > 0):
+            return False
+        return bool(design.densities.met[tensor] > 0 and design.balance.array > 0)
 
     def density(self, tensor: int) -> float:
         """Return the least density that accesses to a tensor can show."""
@@ -219,8 +237,26 @@ class Relaxation:
         return float(prices.max() if self.design.rules.dearest else prices[action])
 
     def _price(self, level: int, tensor: int, action: int) -> float:
-        """Return what it costs to access a pack of elements."""
-        return self._access(level, tensor, action, READ) * float(self.design.machine.split[level, tensor])
+        """Return what it costs to access a pack of elements; what is read and filled of an output are sums.
+
+        Where all accesses count together, they are as wide as what arrives.
+        """
+        machine, sums = self.design.machine, self._sums
+        packs = float(machine.split[level, tensor])
+        if tensor == sums.output and action != UPDATE and not self.design.rules.dearest:
+            packs = float(sums.split[level] * machine.pack[level, tensor] / sums.pack[level])
+        return self._access(level, tensor, action, READ) * packs
+
+    @cached_property
+    def _sums(self) -> SumArrays:
+        """Partial sums: no wider than elements where they are stored compressed."""
+        machine, sums = self.design.machine, self.design.machine.sums
+        t = sums.output
+        if t < 0:
+            return sums
+        wide = ~self.design.compressed[:, t]
+        own = machine.bits[:, t], machine.pack[:, t], machine.split[:, t], machine.scale[:, t]
+        return SumArrays(t, *(np.where(wide, a, b) for a, b in zip(sums[1:], own, strict=True)))
 
     def _metadata_price(self, level: int, tensor: int, action: int) -> float:
         """Return what a word of metadata costs at least."""
@@ -229,14 +265,14 @@ class Relaxation:
     def _prices(self, model: Model) -> tuple[Floats, Floats, Floats, float]:
         """Return prices per pack and, of components, per element, shares moved, and a constant.
 
-        The first two are float64[L, T, 3], the shares float64[L, T, 2].
+        The first two are float64[L, T, 3], the shares float64[L, T, 4].
         """
         design, formats = self.design, self.design.formats
         sums = design.counting.partial_sums == "compressed"
         energy, served = np.zeros((2, *self.may_keep.shape, 3))
         per_use = design.machine.served
         constant = 0.0
-        moved = np.ones((*self.may_keep.shape, 2))
+        moved = np.ones((*self.may_keep.shape, 4))
         for level, t in np.ndindex(*self.may_keep.shape):
             density = self.density(t)
             output, shrunk = bool(model.output[t]), bool(formats.compressed[level, t])
@@ -252,7 +288,7 @@ class Relaxation:
                 share[READ] = nonzeros[READ] = 0.0  # what is saved of them is rounded up
             if formats.implied[level, t]:
                 density, nonzeros = 0.0, np.zeros(3)
-            described = np.zeros(3)
+            described, sent = np.zeros(3), 1.0
             if output and shrunk and sums:
                 share = nonzeros
             elif output and shrunk:
@@ -261,6 +297,7 @@ class Relaxation:
                     share[UPDATE] *= density
                 else:
                     # what leaves for good is known: every element once
+                    sent = density  # of what ports and networks have, some may leave for good
                     touched = box_words(model.coefficient[t], model.bounds)
                     surely = model.kind[t] == SIMPLE and not model.problem.gapped and not loses_blocks
                     extra = words if surely else 0.0
@@ -281,9 +318,18 @@ class Relaxation:
                     described[action] * self._access(level, t, action, METADATA) * accesses
                 )
                 served[level, t, action] = share[action] * per_use[level, t, action]
-            ported = share * float(design.machine.scale[level, t])
+            scale, width = float(design.machine.scale[level, t]), float(design.machine.bits[level, t])
+            share[UPDATE] *= sent
+            if loses_blocks:
+                described = np.zeros(3)
+            ported = share * scale
             ported += described * float(design.machine.metadata.scale[level])
-            moved[level, t] = ported[READ], min(ported[FILL], ported[UPDATE])
+            moved[level, t, :2] = ported[READ], min(ported[FILL], ported[UPDATE])
+            wired = share * width + described * word
+            moved[level, t, 2:] = width if design.rules.dense_wires else wired[[READ, UPDATE]]
+            if t == self._sums.output:  # what is read are sums
+                moved[level, t, READ] *= self._sums.scale[level] / scale
+                moved[level, t, 2] *= self._sums.bits[level] / width
         return energy, served, moved, constant
 
     def _shares(self) -> tuple[float, float]:
@@ -335,13 +381,11 @@ class Relaxation:
         machine = self.design.machine
         computing = float(machine.compute_price[DONE]) + machine.served_compute
         base = model.computes * spent * computing + constant
-        priced = _with_prices(model, energy, served)
+        priced = _with_prices(model, energy, served, moved)
         work = time * machine.cycles_per_compute
         # Sums that are read before they are sent up come on top of what a bound knows.
-        plain = model.machine._replace(drains=np.zeros_like(model.machine.drains))
-        return priced._replace(
-            machine=plain, whole=False, moved=moved, work=work, uneven=self.is_uneven, base=base
-        )
+        plain = model.machine._replace(drains=np.zeros_like(model.machine.drains), sums=self._sums)
+        return priced._replace(machine=plain, whole=False, work=work, uneven=self.is_uneven, base=base)
 
     def forget(self, model: Model) -> Model:
         """Return prices that hold under the older rule of transfers: sliding tiles may come for nothing."""
@@ -352,7 +396,7 @@ class Relaxation:
             prices[-1, sliding, FILL] = 0.0
         moved = model.moved.copy()
         moved[:, sliding] = 0.0
-        return _with_prices(model, energy, served)._replace(moved=moved)
+        return _with_prices(model, energy, served, moved)
 
     def stored(self, level: int, tensor: int, words: Ints) -> Floats:
         """Return the least words that tiles take.

@@ -90,7 +90,7 @@ class Roads:
     def __post_init__(self) -> None:
         self.space = self.tables.space
         self.road = None
-        self._wired = self.space.model.machine.wires.any and self.space.cost is None
+        self._wired = self.space.model.machine.wires.any
         spreads = self.spreads if self.spreads is not None else list_spreads(self.tables, MOST_WAYS)
         if spreads is None:
             return
@@ -293,8 +293,10 @@ class Roads:
     def _stretch(self, road: Road, keep: Bools) -> Road:
         """Return the same with the least cycles of ways that ports and components allow."""
         model, parent = self.space.model, self._list_parents(keep)
-        rates = model.machine.rates
-        if self.space.cost is not None or not (model.limited or len(rates.per_cycle)):
+        rates, cost = model.machine.rates, self.space.cost
+        if cost is not None and not cost.relaxation.has_prices:
+            return road
+        if not (model.limited or len(rates.per_cycle)):
             return road
         steps, uses = road.ways.steps.copy(), np.zeros((len(road.ways.steps), len(rates.per_cycle)))
         uses += model.computes * rates.computes
@@ -307,7 +309,7 @@ class Roads:
                 self._ports[key] = found
             np.maximum(steps, self._ports[key][0], out=steps)
             uses += self._ports[key][1]
-        if len(rates.per_cycle):
+        if len(rates.per_cycle) and cost is None:
             np.maximum(steps, np.ceil((uses / rates.per_cycle).max(axis=1) * (1 - SLACK)), out=steps)
         return road._replace(ways=road.ways._replace(steps=steps))
 
@@ -321,7 +323,7 @@ class Roads:
         """Return where what levels keep fits also if sums of the output are not complete, bool[L, V]."""
         space, machine = self.space, self.space.model.machine
         output = machine.sums.output
-        if output < 0 or space.cost is not None:
+        if output < 0:
             return np.ones_like(fits)
         roomy, tile = np.ones_like(fits), self.tables.floor.tile
         more = machine.sums.scale - machine.scale[:, output]
@@ -341,7 +343,8 @@ class Roads:
             return
         links.served[level, t] = parent[UPDATE]
         if model.machine.drains[level] and model.pack[level, t] == 1:
-            links.fetched[level, t] += child[READ] - least_wires(model.machine, t)[level, t, READ]
+            links.fetched[level, t] += child[READ]
+            links.fetched[level, t] -= least_wires(model.machine, t, model.moved[:, :, 2:])[level, t, READ]
         if math.prod(self.space.mesh[:level]) == 1:  # what is read and fetched, but for first accumulations
             links.fetched[level, t] += parent[READ] + child[FILL]
             spared = parent[READ] + (0.0 if model.rules.all_fills else child[FILL])

@@ -24,7 +24,6 @@ from procrustes_model.mapper.optimal.labels import Labels, Left
 from procrustes_model.mapper.optimal.many_paths import ManyPaths
 from procrustes_model.mapper.optimal.paths import is_eligible
 from procrustes_model.mapper.optimal.relaxation import Relaxation
-from procrustes_model.mapper.optimal.sparse_paths import SparsePaths
 from procrustes_model.mapper.optimal.tables import OutOfMemory, Tables
 from procrustes_model.mapper.random_search import SPARSE_WALK, WALK, search_random
 from procrustes_model.mapper.result import Certificate
@@ -273,7 +272,7 @@ class Optimal:
         """
         if not self.on_paths:
             return queue
-        paths = (ManyPaths if self.space.cost is None else SparsePaths)(self.tables, self.incumbent)
+        paths = ManyPaths(self.tables, self.incumbent)
         left = paths.decide(queue)
         self.path_bound = min((row[0] for row in left), default=math.inf)
         self.patterns_pruned += len(queue) - len(left)

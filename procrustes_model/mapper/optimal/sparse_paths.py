@@ -29,6 +29,7 @@ from procrustes_model.mapper.optimal.roads import ROUNDING
 from procrustes_model.mapper.optimal.spilling import least_spilled, may_spill, spilling
 from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.optimal.variants import Variants
+from procrustes_model.mapper.optimal.waiting import Waits
 from procrustes_model.mapper.space import Space
 from procrustes_model.mapper.sparse_cost import BATCH, SparseCost
 
@@ -43,6 +44,9 @@ FIRST_ROWS, LARGEST_ROWS = 32, 2048
 
 FIRST_NEAR = 0.02
 """Relative room above the least bound in which nests are measured first."""
+
+MOST_LOST = 255
+"""Nests of paths of a choice that are measured in a row though none is better."""
 
 NO_WAY = -1
 """In place of a way: all that have not been looked at."""
@@ -88,6 +92,7 @@ class SparsePaths(Paths):
     """Decides choices of what levels keep where something is zero."""
 
     _laid: tuple[bytes, Road, Floats] | None = None
+    _waits: Waits | None = None
     _room: NestArrays | None = None
     _rows_left: int = ALL_ROWS
     original: Space | None = field(default=None, init=False)
@@ -106,6 +111,21 @@ class SparsePaths(Paths):
             tiles = self.tables.floor.tile
             road = road._replace(extra=least_spilled(self.original, self.space, keep, road.parent, tiles))
         return road, least
+
+    def spread_over(self, spreads: Ints) -> None:
+        """Take other ways to spread loops over instances, int64[S, L]."""
+        super().spread_over(spreads)
+        self._laid = self._waits = None
+
+    def _stretch(self, road: Road, keep: Bools) -> Road:
+        """Return the same with the least cycles of ways, which wait for the slowest processing element."""
+        road, array = super()._stretch(road, keep), self.cost.design.balance.array
+        if not self.cost.relaxation.waits or array == self.space.levels or self.incumbent.late:
+            return road
+        if self._waits is None:
+            self._waits = Waits(self.tables, self.cost, road.ways.spread)
+        steps = np.maximum(road.ways.steps, self._waits.least_steps(keep, road.ways.units[:, -1]))
+        return road._replace(ways=road.ways._replace(steps=steps))
 
     @property
     def cost(self) -> SparseCost:
@@ -170,6 +190,9 @@ class SparsePaths(Paths):
                     left[number] = min(left.get(number, math.inf), max(score, found))
             ways, room = waiting, room * MORE_ROOM
 
+    def probe(self, keeps: list[Bools], most: int) -> None:
+        """Measure nothing ahead: nests of paths are measured before all others anyway."""
+
     def _bound_in_time(self, keep: Bools) -> float:
         return 0.0 if self.incumbent.late else self.bound(keep)
 
@@ -199,14 +222,17 @@ class SparsePaths(Paths):
         road, least = self._lay(keep)
         ways = road.ways
         scores = self._score(road, least)
-        found, nests, crowded, size = [], [], 0, 1
-        for way in np.lexsort((np.arange(len(least)), scores))[: int(np.isfinite(least).sum())].tolist():
+        found, nests, crowded, size, lost = [], [], 0, 1, 0
+        for way in np.lexsort((np.arange(len(least)), scores))[: int(np.isfinite(scores).sum())].tolist():
             score, steps = float(scores[way]), float(ways.steps[way])
             if score * (1 - SLACK) > incumbent.value:
                 break
             if incumbent.late or crowded == OPEN_WAYS:
                 found.append((score, NO_WAY))
                 break
+            if lost >= MOST_LOST:  # what comes nearer is looked at first
+                found.append((score, way))
+                continue
             limit = energy_limit(incumbent.goal, steps)
             if least[way] > limit * (1 + ROUNDING):
                 continue
@@ -220,7 +246,9 @@ class SparsePaths(Paths):
                 if self._is_allowed(nest):
                     nests.append(nest)
             if len(nests) == size:
+                value = incumbent.value
                 self._measure_paths(nests)
+                lost = lost + size if incumbent.value == value else 0
                 nests, size = [], 2 * size  # the first ones exclude most others
         self._measure_paths(nests)
         return found
@@ -325,9 +353,9 @@ class SparsePaths(Paths):
     def _least_steps(self, road: Road, way: int, level: int, points: Ints, before: float) -> Floats:
         """Return the least cycles once what lies at a level and further in is decided."""
         model, design = self.space.model, self.cost.design
-        if not model.uneven or level != design.balance.array:
+        if not self.cost.relaxation.waits or level != design.balance.array:
             return np.full(len(points), before)
-        spread = np.full(len(points), road.ways.spread[way, level - 1])
+        spread = np.full(len(points), road.ways.spread[way, :level].sum())  # exponents are digits
         try:
             share = self.cost.least_work(road.lattice, points, spread, self.space.deadline)
         except OutOfTime:

@@ -28,8 +28,9 @@ def spilling(space: Space) -> Space:
     capacity = model.machine.capacity.copy()
     capacity[1:] = UNLIMITED
     machine = model.machine._replace(capacity=capacity)
-    energy = np.zeros_like(model.energy)
-    changed.model = model._replace(machine=machine, energy=energy, served=served, word=served)
+    energy, moved = np.zeros_like(model.energy), model.moved.copy()
+    moved[:, :, 2:] = 0.0  # which networks words pass is not known either
+    changed.model = model._replace(machine=machine, energy=energy, served=served, word=served, moved=moved)
     return changed
 
 

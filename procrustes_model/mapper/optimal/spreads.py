@@ -59,10 +59,10 @@ def _arrive(tables: Tables, rows: Ints) -> Bools:
     space, level = tables.space, rows.shape[1]
     machine, arrives = space.model.machine, np.ones(len(rows), np.bool_)
     for t in np.flatnonzero(machine.home == level).tolist() if level < space.levels else ():
-        whole = tables.floor.tile[t, len(space.lattice.indices) - 1 - rows.sum(axis=1)]
+        whole = tables.floor.tile[:, len(space.lattice.indices) - 1 - rows.sum(axis=1)]
         if machine.capacity[level] < UNLIMITED:
             room = float(machine.capacity[level]) * (1 + 1e-12)
-            arrives &= whole * machine.scale[level, t] <= room
+            arrives &= space.stored(level, np.arange(len(whole)) == t, whole) <= room
     return arrives
 
 
