@@ -7,6 +7,7 @@ their steps, and choices by what every element takes at least.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,6 +35,9 @@ ALL_WAYS = 1_000_000
 AT_ONCE = 2_000_000
 """Ways, times choices, that are looked at at once."""
 
+MANY = 50_000
+"""Ways, times choices, of which walks find good mappings sooner than paths, where something is zero."""
+
 MOST_SPARSE = 200_000
 """Ways that are looked at at once where something is zero: bounds of all of them say what is nearest."""
 
@@ -55,12 +59,15 @@ class ManyPaths:
     ----------
     tables : Tables
     incumbent : Incumbent
+    walk : callable, optional
+        Finds good mappings at random: called where something is zero and there is much to look at.
     walked : int
         Paths whose nest was evaluated.
     """
 
     tables: Tables
     incumbent: Incumbent
+    walk: Callable[[], None] | None = None
     walked: int = 0
     _paths: Paths | None = None
     _compulsory: Compulsory | None = None
@@ -81,11 +88,13 @@ class ManyPaths:
         spreads = None
         if math.prod(len(tables.spatial_points(level)) for level in levels) <= ALL_WAYS:
             spreads = list_spreads(tables, MOST_LISTED)
-            if spreads is not None and self._are_few(len(spreads), len(queue)):
-                paths = self._make_paths(spreads)
-                left = paths.decide(queue) if len(spreads) else []  # else no mapping is valid
-                self.walked = paths.walked
-                return left
+        if self.walk is not None and (spreads is None or len(spreads) * len(queue) > MANY):
+            self.walk()
+        if spreads is not None and self._are_few(len(spreads), len(queue)):
+            paths = self._make_paths(spreads)
+            left = paths.decide(queue) if len(spreads) else []  # else no mapping is valid
+            self.walked = paths.walked
+            return left
         left = self._decide_shells(queue, spreads)
         self.walked = 0 if self._paths is None else self._paths.walked
         return left

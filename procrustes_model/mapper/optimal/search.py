@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -131,9 +132,12 @@ class Optimal:
         steps = least_steps(model.computes, min(units, model.computes), work)
         return self.incumbent.score_bound(energy, steps)
 
-    def _warm_up(self, seed: int) -> None:
-        """Find good mappings at random: what they cost lets bounds cut from the start."""
-        ways, length = self._walks()
+    def _warm_up(self, seed: int, *, before_paths: bool = True) -> None:
+        """Find good mappings at random: what they cost lets bounds cut from the start.
+
+        `before_paths`: whether paths, where they are looked for, find good mappings themselves.
+        """
+        ways, length = self._walks(self.on_paths and before_paths)
         self.walked = True
         with self.incumbent.deadline.counted_later(ways * length):
             search_random(
@@ -146,7 +150,7 @@ class Optimal:
                 length=length,
             )
 
-    def _walks(self) -> tuple[int, int]:
+    def _walks(self, on_paths: bool) -> tuple[int, int]:
         """Return how many walks come before the search, and the steps of each.
 
         They are worth their time as long as the search takes longer, and it takes longer the larger the
@@ -155,9 +159,9 @@ class Optimal:
         size, cost = self.space.size(), self.space.cost
         small = size is not None and size <= SMALL
         if cost is None:
-            ways, length = (1, WALK // 4) if small or self.on_paths else (WALKS, WALK)
+            ways, length = (1, WALK // 4) if small or on_paths else (WALKS, WALK)
         else:
-            ways = PATH_WALKS if self.on_paths and cost.relaxation.has_prices else SPARSE_WALKS
+            ways = PATH_WALKS if on_paths and cost.relaxation.has_prices else SPARSE_WALKS
             length = SPARSE_WALK // 10 if small else SPARSE_WALK // 2
         if small and size is not None:
             if cost is not None and cost.relaxation.is_valid:
@@ -272,7 +276,8 @@ class Optimal:
         """
         if not self.on_paths:
             return queue
-        paths = ManyPaths(self.tables, self.incumbent)
+        walk = None if self.space.cost is None else partial(self._warm_up, seed, before_paths=False)
+        paths = ManyPaths(self.tables, self.incumbent, walk)
         left = paths.decide(queue)
         self.path_bound = min((row[0] for row in left), default=math.inf)
         self.patterns_pruned += len(queue) - len(left)

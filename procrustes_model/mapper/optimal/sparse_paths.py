@@ -115,17 +115,19 @@ class SparsePaths(Paths):
     def spread_over(self, spreads: Ints) -> None:
         """Take other ways to spread loops over instances, int64[S, L]."""
         super().spread_over(spreads)
-        self._laid = self._waits = None
+        self._laid = None
 
-    def _stretch(self, road: Road, keep: Bools) -> Road:
-        """Return the same with the least cycles of ways, which wait for the slowest processing element."""
-        road, array = super()._stretch(road, keep), self.cost.design.balance.array
-        if not self.cost.relaxation.waits or array == self.space.levels or self.incumbent.late:
-            return road
+    def _waits_too_long(self, keep: Bools, road: Road, way: int, energy: float) -> bool:
+        """Say whether no mapping that spreads so may be better, since compute units wait for the slowest."""
+        if not self.cost.relaxation.waits or self.cost.design.balance.array == self.space.levels:
+            return False
         if self._waits is None:
-            self._waits = Waits(self.tables, self.cost, road.ways.spread)
-        steps = np.maximum(road.ways.steps, self._waits.least_steps(keep, road.ways.units[:, -1]))
-        return road._replace(ways=road.ways._replace(steps=steps))
+            self._waits = Waits(self.tables, self.cost)
+
+        def may_do(steps: float) -> bool:
+            return self._may_beat(self.incumbent.score_bound(energy, steps))
+
+        return self._waits.excludes(keep, road.ways.spread[way], float(road.ways.units[way, -1]), may_do)
 
     @property
     def cost(self) -> SparseCost:
@@ -185,10 +187,10 @@ class SparsePaths(Paths):
                 unknown = incumbent.late or way == NO_WAY
                 found = score if unknown else self._look_near(keeps[number], way, score, aim)
                 if found is None:
-                    waiting.append((score, number, way))
+                    waiting.append((aim, number, way))
                 elif found < math.inf:
                     left[number] = min(left.get(number, math.inf), max(score, found))
-            ways, room = waiting, room * MORE_ROOM
+            ways, room = sorted(waiting), room * MORE_ROOM
 
     def probe(self, keeps: list[Bools], most: int) -> None:
         """Measure nothing ahead: nests of paths are measured before all others anyway."""
@@ -236,6 +238,8 @@ class SparsePaths(Paths):
             limit = energy_limit(incumbent.goal, steps)
             if least[way] > limit * (1 + ROUNDING):
                 continue
+            if self._waits_too_long(keep, road, way, float(least[way])):
+                continue
             energy, node = self.find_path(road, way, float(least[way]), limit)
             if node == NOWHERE:
                 continue
@@ -273,8 +277,10 @@ class SparsePaths(Paths):
         float or None
             A bound of those left, or infinity; None where some may come to more than `aim`, and be better.
         """
-        model, (road, _) = self.space.model, self._lay(keep)
+        model, (road, least) = self.space.model, self._lay(keep)
         steps = float(road.ways.steps[way])
+        if self._waits_too_long(keep, road, way, float(least[way])):
+            return math.inf
         if self.cost.minds(keep).innermost or self._rows_left < 0:
             return score
         _, node = find_path(model, road, way, self._limit(self._goal(aim), steps))
