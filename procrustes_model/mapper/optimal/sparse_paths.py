@@ -45,6 +45,9 @@ FIRST_ROWS, LARGEST_ROWS = 32, 2048
 FIRST_NEAR = 0.02
 """Relative room above the least bound in which nests are measured first."""
 
+MANY_WAYS = 5_000
+"""Ways of which it is asked first how long units wait: few are measured sooner."""
+
 MOST_LOST = 255
 """Nests of paths of a choice that are measured in a row though none is better."""
 
@@ -119,7 +122,8 @@ class SparsePaths(Paths):
 
     def _waits_too_long(self, keep: Bools, road: Road, way: int, energy: float) -> bool:
         """Say whether no mapping that spreads so may be better, since compute units wait for the slowest."""
-        if not self.cost.relaxation.waits or self.cost.design.balance.array == self.space.levels:
+        waits = self.cost.relaxation.waits and self.cost.design.balance.array < self.space.levels
+        if not waits or len(road.ways.steps) < MANY_WAYS:
             return False
         if self._waits is None:
             self._waits = Waits(self.tables, self.cost)
@@ -172,9 +176,9 @@ class SparsePaths(Paths):
 
         At first what is nearest, in all of them: what that finds excludes most of what is further away.
         """
-        incumbent, room = self.incumbent, FIRST_NEAR
+        incumbent, room, least = self.incumbent, FIRST_NEAR, ways[0][0] if ways else math.inf
         while ways and self._may_beat(ways[0][0]):
-            aim, waiting = ways[0][0] * (1 + room), []
+            aim, waiting = max(least * (1 + room), ways[0][0] * (1 + FIRST_NEAR)), []
             for i, (score, number, way) in enumerate(ways):
                 if number in left or not self._may_beat(score):
                     continue  # it is left as a whole
