@@ -23,6 +23,8 @@ from numba.core import bytecode, codegen, compiler, types
 from numba.core.environment import lookup_environment
 from numba.core.runtime.context import NRTContext
 
+from procrustes_model.kernels.passes import KernelPasses
+
 _Library: Any = codegen.JITCodeLibrary
 _Compiler: Any = compiler.Compiler
 _Options: Any = compiler.Flags
@@ -94,12 +96,22 @@ class Library(_Library):  # type: ignore[misc]
     def _simplify(self) -> None:
         """Take away what this code does not need, before others take copies of it."""
         passes = llvm.create_new_module_pass_manager()
+        passes.add_always_inliner_pass()
         passes.add_sroa_pass()
         passes.add_instruction_combine_pass()
         passes.add_simplify_cfg_pass()
         passes.add_dead_code_elimination_pass()
         passes.add_global_dead_code_eliminate_pass()
         passes.run(self._final_module, self._codegen._pass_builder(opt=0))
+
+    def _optimize_final_module(self) -> None:
+        """Optimise all at once.
+
+        Numba does so twice, for reference counts that come together, which kernels hardly have; and at its
+        third level, where kernels take longer to compile and not less to run.
+        """
+        passes, options = self._codegen._module_pass_manager(opt=2)
+        passes.run(self._final_module, options)
 
     def get_pointer_to_function(self, name: str) -> int:
         """Return the address of a function, 0 where this code has none of that name."""
@@ -219,6 +231,24 @@ def _resolve(context: Any, function: Any, args: Any, named: Any) -> Any:
     return found
 
 
+_sizes: dict[str, int] = {}
+"""Bytes of types, by how they are written; LLVM tells those of code that is made up to ask."""
+
+
+def _find_size(context: Any, kind: Any) -> int:
+    """Return the bytes that a type takes, as `BaseContext.get_abi_sizeof` does."""
+    size = _sizes.get(str(kind))
+    if size is None:
+        size = _sizes[str(kind)] = type(context).get_abi_sizeof(context, kind)
+    return size
+
+
+class _Depth:
+    """Kernels that are being compiled, each for the one before."""
+
+    kernels = 0
+
+
 @contextmanager
 def linked(target: Any, typing: Any = None) -> Iterator[None]:
     """Have a target make libraries of this kind; collecting garbage meanwhile finds little.
@@ -236,9 +266,11 @@ def linked(target: Any, typing: Any = None) -> Iterator[None]:
     if resolves:
         typing.resolve_function_type = functools.partial(_resolve, typing)
     gc.disable()
+    _Depth.kernels += typing is not None
     try:
         yield
     finally:
+        _Depth.kernels -= typing is not None
         generator._library_class = before
         if resolves:
             del typing.resolve_function_type
@@ -246,12 +278,46 @@ def linked(target: Any, typing: Any = None) -> Iterator[None]:
             gc.enable()
 
 
+@contextmanager
+def already_known(typing: Any, target: Any) -> Iterator[None]:
+    """Have contexts not look for new functions, as they do for each kernel, where one compiles another.
+
+    Parameters
+    ----------
+    typing, target : BaseContext
+        Numba's contexts of types and of code.
+    """
+    contexts = (typing, target) if _Depth.kernels else ()
+    for context in contexts:
+        context.refresh = _find_nothing
+    try:
+        yield
+    finally:
+        for context in contexts:
+            del context.refresh
+
+
+def _find_nothing() -> None:
+    """Do what there is to do when nothing is new."""
+
+
 class LinkingCompiler(_Compiler):  # type: ignore[misc]
     """Numba's compiler, with such libraries for a kernel and all that it needs of Numba's own functions."""
+
+    def __init__(self, typing: Any, target: Any, *rest: Any) -> None:
+        with already_known(typing, target):
+            super().__init__(typing, target, *rest)
+        vars(self.state.targetctx).pop("refresh", None)
+
+    def define_pipelines(self) -> list[Any]:
+        """Return the passes of a kernel."""
+        (passes,) = super().define_pipelines()
+        return [KernelPasses(passes)]
 
     def _compile_core(self) -> Any:
         target = self.state.targetctx
         target.nrt = _Owners(target, target.enable_nrt)
+        target.get_abi_sizeof = functools.partial(_find_size, target)
         self.state.flags = _Remembered(self.state.flags)
         with linked(target, self.state.typingctx):
             return super()._compile_core()
