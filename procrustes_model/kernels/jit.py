@@ -51,6 +51,12 @@ def _register_references() -> None:
         register(_references.pop())
 
 
+def _compile_once(dispatcher: Any, signature: Any) -> Any:
+    """Compile for a signature, as `Dispatcher.compile` does: what has been takes no time, nor timers."""
+    made = dispatcher.overloads.get(tuple(signature)) if isinstance(signature, tuple) else None
+    return type(dispatcher).compile(dispatcher, signature) if made is None else made.entry_point
+
+
 def _forget_literals(dispatcher: Any) -> None:
     """Have kernels that pass a number as it is written call the same code as those that pass a variable.
 
@@ -73,6 +79,7 @@ def _forget_literals(dispatcher: Any) -> None:
         return resolve(tuple(map(take, parameters, args)), kinds)
 
     dispatcher.get_call_template = resolve_by_kind
+    dispatcher.compile = functools.partial(_compile_once, dispatcher)
 
 
 def _compile(function: Callable[P, R], **options: Any) -> Callable[P, R]:

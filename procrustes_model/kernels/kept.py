@@ -68,7 +68,7 @@ class _Cache(FunctionCache):
             return super().load_overload(signature, target)  # type: ignore[no-untyped-call]
         from procrustes_model.kernels.linked import already_known
 
-        with already_known(target.typing_context, target):
+        with already_known(target):
             return super().load_overload(signature, target)  # type: ignore[no-untyped-call]
 
 

@@ -15,7 +15,7 @@ import gc
 import itertools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
 import llvmlite.binding as llvm
@@ -23,6 +23,7 @@ from numba.core import bytecode, codegen, compiler, types
 from numba.core.environment import lookup_environment
 from numba.core.runtime.context import NRTContext
 
+from procrustes_model.kernels.outlined import get_function
 from procrustes_model.kernels.passes import KernelPasses
 
 _Library: Any = codegen.JITCodeLibrary
@@ -279,45 +280,75 @@ def linked(target: Any, typing: Any = None) -> Iterator[None]:
 
 
 @contextmanager
-def already_known(typing: Any, target: Any) -> Iterator[None]:
-    """Have contexts not look for new functions, as they do for each kernel, where one compiles another.
+def already_known(context: Any) -> Iterator[None]:
+    """Have a context not look for new functions, as it does for each kernel, while one compiles others.
 
     Parameters
     ----------
-    typing, target : BaseContext
-        Numba's contexts of types and of code.
+    context : BaseContext
+        Numba's, of types or of code; copies of it go on looking.
     """
-    contexts = (typing, target) if _Depth.kernels else ()
-    for context in contexts:
-        context.refresh = _find_nothing
+    kind = type(context)
+    if not _Depth.kernels or "refresh" in vars(kind):
+        yield
+        return
+    find = kind.refresh
+
+    def refresh(self: Any) -> None:
+        if self is not context:
+            find(self)
+
+    kind.refresh = refresh
     try:
         yield
     finally:
-        for context in contexts:
-            del context.refresh
+        del kind.refresh
 
 
-def _find_nothing() -> None:
-    """Do what there is to do when nothing is new."""
+@contextmanager
+def _untimed() -> Iterator[None]:
+    """Have Numba not measure the time of each call of LLVM, once for every kernel that waits for another."""
+    lock = llvm.ffi.lib._lock
+    before, lock._cblist = lock._cblist, []
+    try:
+        yield
+    finally:
+        lock._cblist = before
+
+
+@contextmanager
+def _by_few_passes() -> Iterator[None]:
+    """Have Numba compile its own functions as it does kernels, too."""
+    before = _Compiler.define_pipelines
+    _Compiler.define_pipelines = LinkingCompiler.define_pipelines
+    try:
+        yield
+    finally:
+        _Compiler.define_pipelines = before
 
 
 class LinkingCompiler(_Compiler):  # type: ignore[misc]
     """Numba's compiler, with such libraries for a kernel and all that it needs of Numba's own functions."""
 
     def __init__(self, typing: Any, target: Any, *rest: Any) -> None:
-        with already_known(typing, target):
+        self._root = target
+        with already_known(typing):
             super().__init__(typing, target, *rest)
-        vars(self.state.targetctx).pop("refresh", None)
 
     def define_pipelines(self) -> list[Any]:
         """Return the passes of a kernel."""
-        (passes,) = super().define_pipelines()
-        return [KernelPasses(passes)]
+        return [KernelPasses("nopython")]
 
     def _compile_core(self) -> Any:
         target = self.state.targetctx
         target.nrt = _Owners(target, target.enable_nrt)
         target.get_abi_sizeof = functools.partial(_find_size, target)
+        target.get_function = functools.partial(get_function, target)
         self.state.flags = _Remembered(self.state.flags)
-        with linked(target, self.state.typingctx):
+        with ExitStack() as stack:
+            if not _Depth.kernels:
+                stack.enter_context(_untimed())
+                stack.enter_context(_by_few_passes())
+            stack.enter_context(linked(target, self.state.typingctx))
+            stack.enter_context(already_known(self._root))
             return super()._compile_core()

@@ -47,13 +47,12 @@ def link_energy(
     """
     parent, output, inside = road.parent[level, t], model.output[t], level < len(model.pack)
     machine, energy = model.machine, 0.0
-    wired = machine.wires.any and model.whole
     for action in (READ, UPDATE, FILL):
         at, moved = (level, words) if action == FILL else (parent, words * different)
         if (action == FILL and not inside) or (action == UPDATE and not output):
             continue
         pack, price, units = model.pack[at, t], model.energy[at, t, action], road.ways.units[way, at]
-        if t == machine.sums.output and model.whole:
+        if road.special is not None and t == machine.sums.output and model.whole:
             if charged != NEW:
                 charged = UNKNOWN
             if action != UPDATE or charged != NEW or not is_complete(model, road, t, moved * units):
@@ -72,11 +71,11 @@ def link_energy(
             before = (charged if action == FILL else charged * different) - fresh
             before += pack * math.ceil((moved - before) / pack)
             packs = math.ceil(before / pack - 1e-9) - math.ceil((before - moved) / pack - 1e-9)
-        if wired and action != FILL:
+        if road.special is not None and machine.wires.any and model.whole and action != FILL:
             energy += wire_energy(model, road, way, t, level, action, words, moved, different, charged == NEW)
         ported = min(units, float(machine.ports[at]))
         energy += ported * packs * price + units * moved * model.served[at, t, action]
-    if inside and output and machine.drains[level]:
+    if road.special is not None and inside and output and machine.drains[level]:
         energy += _drain_energy(model, road.ways.units[way, level], t, level, words, charged == NEW)
     return float(energy)
 
@@ -364,5 +363,6 @@ def describe_ways(model: Model, road: Road) -> None:
 def bound_computing(model: Model, road: Road, least: Floats) -> None:
     """Fill in (float64[S]) what serving the compute units costs at least, by way."""
     for way in range(len(least)):
-        describe_wires(model, road, way)
+        if road.special is not None:
+            describe_wires(model, road, way)
         least[way] = compute_energy(model, road, way, len(model.pack), 0)
