@@ -150,6 +150,17 @@ class Kernel(Generic[P, R]):
         return self.py_func(*args, **named)
 
 
+class _Brief(Kernel[P, R]):
+    """A kernel of a few numbers: plain Python is done with it where a call of compiled code begins."""
+
+    def __call__(self, *args: P.args, **named: P.kwargs) -> R:
+        """Run the kernel as it is written, unless Python refuses what compiled code makes infinite."""
+        try:
+            return self.py_func(*args, **named)
+        except ArithmeticError:
+            return super().__call__(*args, **named)
+
+
 class _TakesLongError(Exception):
     """Plain Python has taken as long as loading compiled kernels, or compiling them, would."""
 
@@ -232,8 +243,16 @@ def _interpret(function: Callable[P, R]) -> Callable[P, R]:
     return np.errstate(all="ignore")(function)
 
 
+def _lazily_brief(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a kernel for others that call it."""
+    return cast("Callable[P, R]", _Brief(function))
+
+
 kernel = _lazily if COMPILED else _interpret
 """The decorator."""
+
+brief = _lazily_brief if COMPILED else _interpret
+"""The decorator of kernels of a few numbers, which call none but such: Python runs them as written."""
 
 step = _lazily_inline if COMPILED else _interpret
 """The decorator of kernels that do little but call another one.

@@ -215,21 +215,26 @@ _resolved: dict[tuple[Any, Any], Any] = {}
 """How Numba's own functions are called with arguments of some types, once it was found out."""
 
 
-def _resolve(context: Any, function: Any, args: Any, named: Any) -> Any:
-    """Return how a function is called, as `BaseContext.resolve_function_type` does.
+@contextmanager
+def _resolved_once() -> Iterator[None]:
+    """Have Numba remember how its functions are called: for an operator it tries dozens of candidates."""
+    kind: Any = types.Function
+    find = kind.get_call_type
 
-    For an operator Numba tries dozens of candidates every time.
-    """
-    find = type(context).resolve_function_type
-    if named or not isinstance(function, types.Function):
-        return find(context, function, args, named)
-    key = function, tuple(args)
-    found = _resolved.get(key)
-    if found is None:
-        found = find(context, function, args, named)
-        if found is not None:
-            _resolved[key] = found
-    return found
+    def resolve(self: Any, context: Any, args: Any, named: Any) -> Any:
+        if named:
+            return find(self, context, args, named)
+        key = self, tuple(args)
+        found = _resolved.get(key)
+        if found is None:
+            found = _resolved[key] = find(self, context, args, named)
+        return found
+
+    kind.get_call_type = resolve
+    try:
+        yield
+    finally:
+        del kind.get_call_type
 
 
 _sizes: dict[str, int] = {}
@@ -245,36 +250,33 @@ def _find_size(context: Any, kind: Any) -> int:
 
 
 class _Depth:
-    """Kernels that are being compiled, each for the one before."""
+    """Counts kernels that are being compiled, each for the one before."""
 
     kernels = 0
 
+    def __enter__(self) -> None:
+        _Depth.kernels += 1
+
+    def __exit__(self, *_: object) -> None:
+        _Depth.kernels -= 1
+
 
 @contextmanager
-def linked(target: Any, typing: Any = None) -> Iterator[None]:
+def linked(target: Any) -> Iterator[None]:
     """Have a target make libraries of this kind; collecting garbage meanwhile finds little.
 
     Parameters
     ----------
     target : numba.core.base.BaseContext
-    typing : numba.core.typing.context.BaseContext
-        Where a kernel is compiled.
     """
     generator, collects = target.codegen(), gc.isenabled()
     before = generator._library_class
     generator._library_class = Library
-    resolves = typing is not None and "resolve_function_type" not in vars(typing)
-    if resolves:
-        typing.resolve_function_type = functools.partial(_resolve, typing)
     gc.disable()
-    _Depth.kernels += typing is not None
     try:
         yield
     finally:
-        _Depth.kernels -= typing is not None
         generator._library_class = before
-        if resolves:
-            del typing.resolve_function_type
         if collects:
             gc.enable()
 
@@ -349,6 +351,8 @@ class LinkingCompiler(_Compiler):  # type: ignore[misc]
             if not _Depth.kernels:
                 stack.enter_context(_untimed())
                 stack.enter_context(_by_few_passes())
-            stack.enter_context(linked(target, self.state.typingctx))
+                stack.enter_context(_resolved_once())
+            stack.enter_context(linked(target))
+            stack.enter_context(_Depth())
             stack.enter_context(already_known(self._root))
             return super()._compile_core()
