@@ -17,7 +17,7 @@ STAGES: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("dense",),),
     (("search",), ("sparse",)),
     (
-        ("masks", "joint", "sparse_search", "sparse_exhaustive"),
+        ("masks", "joint", "sparse_search", "sparse_exhaustive", "special"),
         ("labels", "imperfect", "unequal", "imperfect_search", "random", "exhaustive", "listed", "rules"),
     ),
 )
@@ -70,7 +70,7 @@ def _parts() -> dict[str, Callable[[], object]]:
         search,
     )
     from procrustes_model.kernels.jit import always_compiled
-    from procrustes_model.mapper.task import compile_labels
+    from procrustes_model.mapper.task import compile_kernels, compile_labels
     from procrustes_model.model.lower import lower_last_passes, lower_mapping
     from tests.mapper.test_methods import DESIGN, MACHINE, MATMUL
 
@@ -103,6 +103,7 @@ def _parts() -> dict[str, Callable[[], object]]:
         "masks": lambda: evaluate(machine, problem, whole, sparsity=design, masks=mask, check_capacity=False),
         "search": lambda: search(machine, problem, threads=1),
         "labels": grow_labels,
+        "special": lambda: compile_kernels(special=True),
         "sparse_search": lambda: search(machine, problem, sparsity=design, threads=1),
         "imperfect_search": lambda: search(machine, uneven, imperfect=True, **few),
         "random": lambda: search(machine, problem, method="random", **few),

@@ -32,6 +32,12 @@ _MEMBERS = ("meminfo", "parent", "nitems", "itemsize", "data", "shape", "strides
 
 _READ = ("data", "shape", "strides")
 
+_WORD = 8
+"""Bytes of each number in an array's members; fields begin at multiples of it."""
+
+_BYTES = ir.IntType(8).as_pointer()
+"""What a kernel passes: its type is spelled out wherever it stands, and that of all fields is long."""
+
 
 _AttributeTemplate: Any = templates.AttributeTemplate
 
@@ -60,7 +66,26 @@ class Reference(types.Type):
 @register_model(Reference)
 class _ReferenceModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Reference) -> None:
-        super().__init__(manager, kind, manager.lookup(kind.fields).get_data_type().as_pointer())
+        super().__init__(manager, kind, _BYTES)
+
+
+_places: dict[str, tuple[int, ...]] = {}
+"""Where the fields of a type begin, in bytes; last, where they end."""
+
+
+def _find_places(context: Any, kind: Reference) -> tuple[int, ...]:
+    if kind.name not in _places:
+        places = [0]
+        for field in kind.fields:
+            if isinstance(field, types.Array):
+                size = _WORD * (_MEMBERS.index("shape") + 2 * field.ndim)
+            elif isinstance(field, Reference):
+                size = _WORD
+            else:
+                size = context.get_abi_sizeof(context.get_data_type(field))
+            places.append(places[-1] + -(-size // _WORD) * _WORD)
+        _places[kind.name] = tuple(places)
+    return _places[kind.name]
 
 
 def register(cls: type) -> None:
@@ -82,6 +107,13 @@ class _FieldTypes(_AttributeTemplate):
         return kind.fields[names.index(name)] if name in names else None
 
 
+def _point(builder: Any, pointer: Any, place: int, kind: Any) -> Any:
+    """Return a pointer to what lies some bytes further on."""
+    offset = ir.Constant(ir.IntType(64), place)
+    place_of = builder.gep(pointer, [offset], inbounds=True)
+    return place_of if kind == _BYTES.pointee else builder.bitcast(place_of, kind.as_pointer())
+
+
 def _load(builder: Any, pointer: Any) -> Any:
     """Load what a pointer points to, number by number."""
     kind = pointer.type.pointee
@@ -96,32 +128,47 @@ def _load(builder: Any, pointer: Any) -> Any:
     return value
 
 
-def _load_array(builder: Any, pointer: Any, kind: Any, size: int) -> Any:
-    """Load an array, without its owners, whose elements take `size` bytes.
+def _find_reader(module: Any, kind: Any, size: int) -> Any:
+    """Return the function of a module that loads arrays of a type, without their owners.
 
-    Of its members those are read that do not follow from others, or from its type.
+    Of their members those are read that do not follow from others, or from the type: an element takes `size`
+    bytes. The function becomes part of what calls it, and is written down once.
     """
-    places = {name: cgutils.gep_inbounds(builder, pointer, 0, _MEMBERS.index(name)) for name in _READ}
-    data, shape, strides = (_load(builder, places[name]) for name in _READ)
-    value = ir.Constant(pointer.type.pointee, None)
-    elements = shape.type.element(1)
-    for axis in range(kind.ndim):
-        elements = builder.mul(elements, builder.extract_value(shape, axis))
-    members = {"nitems": elements, "itemsize": elements.type(size), "data": data, "shape": shape}
-    for name, member in {**members, "strides": strides}.items():
+    dimensions = len(kind.elements[_MEMBERS.index("shape")])
+    name = f"read_array.{dimensions}.{kind.elements[_MEMBERS.index('data')].pointee}.{size}"
+    if name in module.globals:
+        return module.globals[name]
+    reader = ir.Function(module, ir.FunctionType(kind, [_BYTES]), name)
+    reader.linkage = "internal"
+    reader.attributes.add("alwaysinline")
+    builder = ir.IRBuilder(reader.append_basic_block())
+    members: dict[str, Any] = {}
+    for name in _READ:
+        index = _MEMBERS.index(name)
+        place = _WORD * (index if name != "strides" else index - 1 + dimensions)
+        members[name] = _load(builder, _point(builder, reader.args[0], place, kind.elements[index]))
+    word = kind.elements[_MEMBERS.index("itemsize")]
+    elements = word(1)
+    for axis in range(dimensions):
+        elements = builder.mul(elements, builder.extract_value(members["shape"], axis))
+    members |= {"nitems": elements, "itemsize": word(size)}
+    value = ir.Constant(kind, None)
+    for name, member in members.items():
         value = builder.insert_value(value, member, _MEMBERS.index(name))
-    return value
+    builder.ret(value)
+    return reader
 
 
 @lower_getattr_generic(Reference)
 def _get_field(context: Any, builder: Any, kind: Reference, pointer: Any, name: str) -> Any:
     index = kind.fields.fields.index(name)
-    field = kind.fields[index]
-    place = cgutils.gep_inbounds(builder, pointer, 0, index)
+    field, place = kind.fields[index], _find_places(context, kind)[index]
     if isinstance(field, types.Array):
         size = context.get_abi_sizeof(context.get_data_type(field.dtype))
-        return _load_array(builder, place, field, size)  # in memory an array looks as it does elsewhere
-    return context.data_model_manager[field].from_data(builder, _load(builder, place))
+        reader = _find_reader(builder.module, context.get_value_type(field), size)
+        return builder.call(reader, [_point(builder, pointer, place, _BYTES.pointee)])
+    data = _load(builder, _point(builder, pointer, place, context.get_data_type(field)))
+    return context.data_model_manager[field].from_data(builder, data)
 
 
 def _hide(builder: Any, pointer: Any) -> Any:
@@ -137,27 +184,29 @@ def _adapt_array(c: Any, value: Any, pointer: Any) -> Any:
     """Write down where an array lies; return whether that failed."""
     signature = ir.FunctionType(ir.IntType(32), [c.pyapi.pyobj, c.pyapi.voidptr])
     adapt = cgutils.get_or_insert_function(c.builder.module, signature, "numba_adapt_ndarray")
-    fault = c.builder.call(adapt, [value, c.builder.bitcast(pointer, c.pyapi.voidptr)])
-    return cgutils.is_not_null(c.builder, fault)
+    return cgutils.is_not_null(c.builder, c.builder.call(adapt, [value, pointer]))
 
 
 @unbox(Reference)
 def _lay_out(kind: Reference, value: Any, c: Any) -> Any:
     """Lay a tuple out in the memory of the call from Python."""
     builder, manager = c.builder, c.context.data_model_manager
-    memory = cgutils.alloca_once(builder, manager[kind].get_value_type().pointee)
+    places = _find_places(c.context, kind)
+    words = ir.ArrayType(ir.IntType(8 * _WORD), places[-1] // _WORD)
+    memory = builder.bitcast(cgutils.alloca_once(builder, words), _BYTES)
     failed = cgutils.false_bit
-    for index, field in enumerate(kind.fields):
+    for index, (field, place) in enumerate(zip(kind.fields, places, strict=False)):
         item = c.pyapi.tuple_getitem(value, index)
-        pointer = cgutils.gep_inbounds(builder, memory, 0, index)
         if isinstance(field, types.Array):
+            pointer = _point(builder, memory, place, _BYTES.pointee)
             failed = builder.or_(failed, _adapt_array(c, item, pointer))
             continue
         if manager[field].contains_nrt_meminfo():
             raise TypeError(f"{kind.fields.fields[index]} of {kind} has an owner and is no array")
         native = c.unbox(field, item)
         failed = builder.or_(failed, native.is_error)
-        builder.store(manager[field].as_data(builder, native.value), pointer)
+        data = manager[field].as_data(builder, native.value)
+        builder.store(data, _point(builder, memory, place, data.type))
     with builder.if_then(failed, likely=False):
         c.pyapi.err_set_string("PyExc_TypeError", f"a field is not as {kind} has it")
     return NativeValue(_hide(builder, memory), is_error=failed)

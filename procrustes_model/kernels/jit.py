@@ -51,6 +51,12 @@ def _register_references() -> None:
         register(_references.pop())
 
 
+def _compile_once(dispatcher: Any, signature: Any) -> Any:
+    """Compile for a signature, as `Dispatcher.compile` does: what has been takes no time, nor timers."""
+    made = dispatcher.overloads.get(tuple(signature)) if isinstance(signature, tuple) else None
+    return type(dispatcher).compile(dispatcher, signature) if made is None else made.entry_point
+
+
 def _forget_literals(dispatcher: Any) -> None:
     """Have kernels that pass a number as it is written call the same code as those that pass a variable.
 
@@ -73,6 +79,7 @@ def _forget_literals(dispatcher: Any) -> None:
         return resolve(tuple(map(take, parameters, args)), kinds)
 
     dispatcher.get_call_template = resolve_by_kind
+    dispatcher.compile = functools.partial(_compile_once, dispatcher)
 
 
 def _compile(function: Callable[P, R], **options: Any) -> Callable[P, R]:
@@ -141,6 +148,17 @@ class Kernel(Generic[P, R]):
         if time.perf_counter() > until:
             raise _TakesLongError
         return self.py_func(*args, **named)
+
+
+class _Brief(Kernel[P, R]):
+    """A kernel of a few numbers: plain Python is done with it where a call of compiled code begins."""
+
+    def __call__(self, *args: P.args, **named: P.kwargs) -> R:
+        """Run the kernel as it is written, unless Python refuses what compiled code makes infinite."""
+        try:
+            return self.py_func(*args, **named)
+        except ArithmeticError:
+            return super().__call__(*args, **named)
 
 
 class _TakesLongError(Exception):
@@ -225,8 +243,16 @@ def _interpret(function: Callable[P, R]) -> Callable[P, R]:
     return np.errstate(all="ignore")(function)
 
 
+def _lazily_brief(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a kernel for others that call it."""
+    return cast("Callable[P, R]", _Brief(function))
+
+
 kernel = _lazily if COMPILED else _interpret
 """The decorator."""
+
+brief = _lazily_brief if COMPILED else _interpret
+"""The decorator of kernels of a few numbers, which call none but such: Python runs them as written."""
 
 step = _lazily_inline if COMPILED else _interpret
 """The decorator of kernels that do little but call another one.

@@ -63,8 +63,16 @@ class _KeptPart(_Kept):
 class _Cache(FunctionCache):
     _impl_class = _Kept
 
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        if not links_kernels():
+            return super().load_overload(signature, target)  # type: ignore[no-untyped-call]
+        from procrustes_model.kernels.linked import already_known
 
-class _PartCache(FunctionCache):
+        with already_known(target):
+            return super().load_overload(signature, target)  # type: ignore[no-untyped-call]
+
+
+class _PartCache(_Cache):
     _impl_class = _KeptPart
 
 

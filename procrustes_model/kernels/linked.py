@@ -15,13 +15,16 @@ import gc
 import itertools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
 import llvmlite.binding as llvm
 from numba.core import bytecode, codegen, compiler, types
 from numba.core.environment import lookup_environment
 from numba.core.runtime.context import NRTContext
+
+from procrustes_model.kernels.outlined import get_function
+from procrustes_model.kernels.passes import KernelPasses
 
 _Library: Any = codegen.JITCodeLibrary
 _Compiler: Any = compiler.Compiler
@@ -94,12 +97,22 @@ class Library(_Library):  # type: ignore[misc]
     def _simplify(self) -> None:
         """Take away what this code does not need, before others take copies of it."""
         passes = llvm.create_new_module_pass_manager()
+        passes.add_always_inliner_pass()
         passes.add_sroa_pass()
         passes.add_instruction_combine_pass()
         passes.add_simplify_cfg_pass()
         passes.add_dead_code_elimination_pass()
         passes.add_global_dead_code_eliminate_pass()
         passes.run(self._final_module, self._codegen._pass_builder(opt=0))
+
+    def _optimize_final_module(self) -> None:
+        """Optimise all at once.
+
+        Numba does so twice, for reference counts that come together, which kernels hardly have; and at its
+        third level, where kernels take longer to compile and not less to run.
+        """
+        passes, options = self._codegen._module_pass_manager(opt=2)
+        passes.run(self._final_module, options)
 
     def get_pointer_to_function(self, name: str) -> int:
         """Return the address of a function, 0 where this code has none of that name."""
@@ -202,56 +215,144 @@ _resolved: dict[tuple[Any, Any], Any] = {}
 """How Numba's own functions are called with arguments of some types, once it was found out."""
 
 
-def _resolve(context: Any, function: Any, args: Any, named: Any) -> Any:
-    """Return how a function is called, as `BaseContext.resolve_function_type` does.
+@contextmanager
+def _resolved_once() -> Iterator[None]:
+    """Have Numba remember how its functions are called: for an operator it tries dozens of candidates."""
+    kind: Any = types.Function
+    find = kind.get_call_type
 
-    For an operator Numba tries dozens of candidates every time.
-    """
-    find = type(context).resolve_function_type
-    if named or not isinstance(function, types.Function):
-        return find(context, function, args, named)
-    key = function, tuple(args)
-    found = _resolved.get(key)
-    if found is None:
-        found = find(context, function, args, named)
-        if found is not None:
-            _resolved[key] = found
-    return found
+    def resolve(self: Any, context: Any, args: Any, named: Any) -> Any:
+        if named:
+            return find(self, context, args, named)
+        key = self, tuple(args)
+        found = _resolved.get(key)
+        if found is None:
+            found = _resolved[key] = find(self, context, args, named)
+        return found
+
+    kind.get_call_type = resolve
+    try:
+        yield
+    finally:
+        del kind.get_call_type
+
+
+_sizes: dict[str, int] = {}
+"""Bytes of types, by how they are written; LLVM tells those of code that is made up to ask."""
+
+
+def _find_size(context: Any, kind: Any) -> int:
+    """Return the bytes that a type takes, as `BaseContext.get_abi_sizeof` does."""
+    size = _sizes.get(str(kind))
+    if size is None:
+        size = _sizes[str(kind)] = type(context).get_abi_sizeof(context, kind)
+    return size
+
+
+class _Depth:
+    """Counts kernels that are being compiled, each for the one before."""
+
+    kernels = 0
+
+    def __enter__(self) -> None:
+        _Depth.kernels += 1
+
+    def __exit__(self, *_: object) -> None:
+        _Depth.kernels -= 1
 
 
 @contextmanager
-def linked(target: Any, typing: Any = None) -> Iterator[None]:
+def linked(target: Any) -> Iterator[None]:
     """Have a target make libraries of this kind; collecting garbage meanwhile finds little.
 
     Parameters
     ----------
     target : numba.core.base.BaseContext
-    typing : numba.core.typing.context.BaseContext
-        Where a kernel is compiled.
     """
     generator, collects = target.codegen(), gc.isenabled()
     before = generator._library_class
     generator._library_class = Library
-    resolves = typing is not None and "resolve_function_type" not in vars(typing)
-    if resolves:
-        typing.resolve_function_type = functools.partial(_resolve, typing)
     gc.disable()
     try:
         yield
     finally:
         generator._library_class = before
-        if resolves:
-            del typing.resolve_function_type
         if collects:
             gc.enable()
+
+
+@contextmanager
+def already_known(context: Any) -> Iterator[None]:
+    """Have a context not look for new functions, as it does for each kernel, while one compiles others.
+
+    Parameters
+    ----------
+    context : BaseContext
+        Numba's, of types or of code; copies of it go on looking.
+    """
+    kind = type(context)
+    if not _Depth.kernels or "refresh" in vars(kind):
+        yield
+        return
+    find = kind.refresh
+
+    def refresh(self: Any) -> None:
+        if self is not context:
+            find(self)
+
+    kind.refresh = refresh
+    try:
+        yield
+    finally:
+        del kind.refresh
+
+
+@contextmanager
+def _untimed() -> Iterator[None]:
+    """Have Numba not measure the time of each call of LLVM, once for every kernel that waits for another."""
+    lock = llvm.ffi.lib._lock
+    before, lock._cblist = lock._cblist, []
+    try:
+        yield
+    finally:
+        lock._cblist = before
+
+
+@contextmanager
+def _by_few_passes() -> Iterator[None]:
+    """Have Numba compile its own functions as it does kernels, too."""
+    before = _Compiler.define_pipelines
+    _Compiler.define_pipelines = LinkingCompiler.define_pipelines
+    try:
+        yield
+    finally:
+        _Compiler.define_pipelines = before
 
 
 class LinkingCompiler(_Compiler):  # type: ignore[misc]
     """Numba's compiler, with such libraries for a kernel and all that it needs of Numba's own functions."""
 
+    def __init__(self, typing: Any, target: Any, *rest: Any) -> None:
+        self._root = target
+        with already_known(typing):
+            super().__init__(typing, target, *rest)
+
+    def define_pipelines(self) -> list[Any]:
+        """Return the passes of a kernel."""
+        return [KernelPasses("nopython")]
+
     def _compile_core(self) -> Any:
         target = self.state.targetctx
         target.nrt = _Owners(target, target.enable_nrt)
+        target.get_abi_sizeof = functools.partial(_find_size, target)
+        target.get_function = functools.partial(get_function, target)
         self.state.flags = _Remembered(self.state.flags)
-        with linked(target, self.state.typingctx):
+        with ExitStack() as stack:
+            if not _Depth.kernels:
+                stack.enter_context(_untimed())
+                stack.enter_context(_by_few_passes())
+                stack.enter_context(_resolved_once())
+            stack.enter_context(linked(target))
+            stack.enter_context(_Depth())
+            stack.enter_context(already_known(self._root))
             return super()._compile_core()

@@ -22,6 +22,7 @@ def list_parts() -> Iterator[tuple[str, Callable[[], None]]]:
     yield "partial mappings of dense searches", compile_labels
     yield "searches with zeros", lambda: compile_kernels(sparse=True)
     yield "partial mappings of searches with zeros", lambda: compile_labels(True)
+    yield "searches with networks, wider sums and drains", lambda: compile_kernels(special=True)
     yield "searches on masks", lambda: compile_kernels(sparse=True, masks=True)
     for name, method, imperfect in (
         *(("random walks", "random", False), ("exhaustive searches", "exhaustive", False)),

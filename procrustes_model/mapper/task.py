@@ -13,6 +13,8 @@ from procrustes_model.kernels.sparse.arrays import ChoiceArrays
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.deadline import Deadline
 from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.optimal.paths import is_eligible
+from procrustes_model.mapper.optimal.roads import is_special
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.request import MapperRequest
 from procrustes_model.mapper.result import Certificate, SearchResult
@@ -25,17 +27,19 @@ from procrustes_model.objective import OBJECTIVES
 from procrustes_model.processors import count_processors
 from procrustes_model.spec.load import load_architecture, load_problem, load_rules, load_sparsity
 
-_TINY_MACHINE = {
-    "architecture": {
-        "name": "tiny",
-        "levels": [
-            {"name": name, "class": "memory", "word_bits": 8, "capacity_words": 64, "mesh_x": mesh}
-            | {"energy_pj": {"read": 1, "write": 1}, "source": "only compiles"}
-            for name, mesh in (("Far", 1), ("Near", 2))
-        ],
-        "compute": {"energy_pj": 1, "source": "only compiles"},
+
+def _tiny_machine(special: bool) -> dict[str, object]:
+    common = {"class": "memory", "word_bits": 8, "capacity_words": 64, "energy_pj": {"read": 1, "write": 1}}
+    near = {"name": "Near", "mesh_x": 2, "drain_read": special}
+    return {
+        "architecture": {
+            "name": "tiny",
+            "levels": [common | level | {"source": "only compiles"} for level in ({"name": "Far"}, near)],
+            "compute": {"energy_pj": 1, "source": "only compiles"},
+        }
     }
-}
+
+
 _TINY_PROBLEM = {"problem": {"name": "tiny", "shape": "matmul", "dimensions": {"M": 2, "K": 2, "N": 2}}}
 _TINY_DESIGN = {
     "sparsity": {
@@ -62,29 +66,34 @@ def _prove(space: Space, incumbent: Incumbent) -> None:
     Optimal(space, incumbent, 1).run(0)
 
 
-def _tiny_space(*, sparse: bool = False, masks: bool = False) -> Space:
-    machine, problem = load_architecture(_TINY_MACHINE), load_problem(_TINY_PROBLEM)
+def _tiny_space(*, sparse: bool = False, masks: bool = False, special: bool = False) -> Space:
+    machine, problem = load_architecture(_tiny_machine(special)), load_problem(_TINY_PROBLEM)
     constraints, design = load_constraints(None, machine, problem), None
     if sparse:
         given = {"B": _TINY_MASK} if masks else None
-        design = lower_sparsity(machine, problem, load_sparsity(_TINY_DESIGN), masks=given)
+        rules = load_rules({"rules": {"overlap": "innermost"}}) if special else None
+        design = lower_sparsity(machine, problem, load_sparsity(_TINY_DESIGN), masks=given, rules=rules)
     return Space(machine, problem, constraints, design)
 
 
 @functools.cache
-def compile_kernels(*, sparse: bool = False, masks: bool = False, run: Run = _prove) -> None:
+def compile_kernels(
+    *, sparse: bool = False, masks: bool = False, special: bool = False, run: Run = _prove
+) -> None:
     """Compile what searches need, or load what an earlier process has compiled: no time limit counts that.
 
     Parameters
     ----------
     sparse, masks : bool
         Whether something is zero, and masks say what.
+    special : bool
+        Whether paths need what most do without; see `mapper.optimal.roads.is_special`.
     run : callable
         What searches.
     """
     if not COMPILED:
         return
-    run(_tiny_space(sparse=sparse, masks=masks), Incumbent(OBJECTIVES["edp"]))
+    run(_tiny_space(sparse=sparse, masks=masks, special=special), Incumbent(OBJECTIVES["edp"]))
 
 
 @functools.cache
@@ -186,4 +195,7 @@ def make_task(request: MapperRequest, run: Run = _prove, choices: ChoiceArrays |
         design = None  # the dense search finds the same, and proves more
     constraints = load_constraints(request.constraints, machine, problem)
     space = Space(machine, problem, constraints, design, deadline)
+    if is_special(space) and is_eligible(space):
+        with deadline.suspended():
+            compile_kernels(sparse=space.cost is not None, special=True)
     return Task(space, evaluator, request.threads or count_processors())

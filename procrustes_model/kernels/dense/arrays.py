@@ -290,6 +290,7 @@ class MachineArrays(NamedTuple):
     waits: WaitArrays
 
 
+@by_reference
 class RuleArrays(NamedTuple):
     """Where counting follows a published model.
 

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats
-from procrustes_model.kernels.jit import kernel
+from procrustes_model.kernels.jit import brief, kernel
 from procrustes_model.kernels.search.arrays import SLACK, Goal
 
 TIE = 1e-3
@@ -22,7 +22,7 @@ LATE, STEEP = 1e3, 10.0
 """What a walk pays for being beyond a limit, and for the relative distance to it."""
 
 
-@kernel
+@brief
 def raised(base: float, power: float) -> float:
     """Return ``base ** power``; for whole powers by multiplication, so that 0 and 1 are exact."""
     if power == 0.0:
@@ -35,7 +35,7 @@ def raised(base: float, power: float) -> float:
     return float(base**power)
 
 
-@kernel
+@brief
 def score(goal: Goal, energy: float, cycles: float) -> float:
     """Return the objective of energy and cycles."""
     return raised(energy, goal.energy_power) * raised(cycles, goal.cycles_power)
@@ -50,7 +50,7 @@ def score_all(goal: Goal, energy: Floats, cycles: Floats) -> Floats:
     return scores
 
 
-@kernel
+@brief
 def _count_faster(front: Floats, cycles: float) -> int:
     """Return how many rows of a front take no more cycles."""
     first, last = 0, len(front)
@@ -63,7 +63,7 @@ def _count_faster(front: Floats, cycles: float) -> int:
     return first
 
 
-@kernel
+@brief
 def front_energy(goal: Goal, cycles: float) -> float:
     """Return the energy at which a mapping on the front takes no more cycles; infinite without one."""
     if len(goal.front) == 0:
@@ -89,7 +89,7 @@ def extend_front(front: Floats, energy: float, cycles: float) -> Floats:
     return more
 
 
-@kernel
+@brief
 def is_better(goal: Goal, energy: float, cycles: float) -> bool:
     """Say whether a mapping is within the limits and better than the best so far, or on the front."""
     if cycles > goal.most_cycles or energy > goal.most_energy:
@@ -120,7 +120,7 @@ def advance(goal: Goal, energy: float, cycles: float) -> Goal:
     )
 
 
-@kernel
+@brief
 def energy_limit(goal: Goal, cycles: float) -> float:
     """Return the dynamic energy above which a mapping that takes at least `cycles` cannot be better."""
     if cycles > goal.most_cycles:

@@ -104,13 +104,15 @@ def spatial_vectors(lattice: Lattice, columns: int, rows: int, allow_x: Bools, a
         For every point that is such a product the part on x, else -1.
     """
     value, indices, exponents = lattice.value, lattice.indices, lattice.exponents
-    part = np.full(len(indices), -1, np.int64)
-    digits = np.zeros(exponents.shape[1], np.int64)
+    part = np.empty(len(indices), np.int64)
+    digits = np.empty(exponents.shape[1], np.int64)
     for point in range(len(part)):
+        part[point] = -1
         whole = _product(value[point], columns * rows)
         if whole > columns * rows:
             continue
-        digits[:] = 0
+        for axis in range(len(digits)):
+            digits[axis] = 0
         x = 0
         while x >= 0 and part[point] < 0:
             size = _product(value[x], columns)

@@ -108,7 +108,9 @@ def _place_loops(
     point, state, cost, togo = trails.point[node], trails.state[node], trails.cost[node], road.togo[level]
     tensors, dimensions = model.irrelevant.shape
     most = limit + hope(model, road, way, level, point, state)
-    partial = note_partial(model, road, level, point, state)
+    partial = 0
+    if road.special is not None:
+        partial = note_partial(model, road, level, point, state)
     if state and cost + fill_by_class(model, road, level, point, state, False) + togo[point] > most:
         return count
     for t in range(tensors):
@@ -125,7 +127,8 @@ def _place_loops(
             if state & terrain.every[t] == 0:
                 continue
             if model.irrelevant[t, d]:
-                rest = loosen(model, road, level, rest, t)
+                if road.special is not None:
+                    rest = loosen(model, road, level, rest, t)
                 continue
             if terrain.partner[t, d] >= 0:
                 slides = True
@@ -142,7 +145,7 @@ def _place_loops(
             after, energy, new = point + i * lattice.stride[d], spent, rest
             if spent + togo[after] > most:
                 continue
-            if model.rules.forgetful:
+            if road.special is not None and model.rules.forgetful:
                 for t in range(tensors):
                     if model.irrelevant[t, d]:
                         energy += return_loosely(model, road, way, level, point, after, state, t)
@@ -165,7 +168,10 @@ def _pass_boundary(
     state, cost = trails.state[node], trails.cost[node]
     if not divide_bounds(lattice.exponents, lattice.packed, lattice.spare, point, spread):
         return count
-    if not road.roomy[level, point] and is_partial(model, road, way, level, point, state):
+    partial = False
+    if road.special is not None and not road.roomy[level, point]:
+        partial = is_partial(model, road, way, level, point, state)
+    if partial:
         return count
     after = point + spread
     room = limit - road.togo[level - 1, after]
@@ -239,7 +245,7 @@ def _prepare(model: Model, road: Road, way: int) -> None:
     """Fill in the spatial loops inside each boundary, and what tiles that wait cost at least."""
     levels, last, runs, value = len(model.pack), len(road.fits[0]) - 1, road.trails.runs, road.lattice.value
     forget_runs(runs)
-    if model.machine.wires.any:
+    if road.special is not None and model.machine.wires.any:
         describe_wires(model, road, way)
         describe_later(model, road, way)
     road.inside[levels] = 0
@@ -278,7 +284,9 @@ def _may_end(model: Model, road: Road, way: int, node: int) -> bool:
     trails, last = road.trails, len(road.fits[0]) - 1
     if trails.level[node] > 0 or trails.point[node] < last or not road.fits[0, last]:
         return False
-    return road.roomy[0, last] or not is_partial(model, road, way, 0, last, trails.state[node])
+    if road.special is not None and not road.roomy[0, last]:
+        return not is_partial(model, road, way, 0, last, trails.state[node])
+    return True
 
 
 @kernel

@@ -226,6 +226,9 @@ class Road(NamedTuple):
     wires : float64[L + 1, T, 3]
         pJ per bit that networks take for an instance of the parent: of each word of the tiles into a level,
         at least and at most; of a sum that comes back. Of the way that is looked at.
+    special : bool or None
+        True where levels drain, networks or partial sums have prices of their own, or tiles forget how they
+        moved. None elsewhere: kernels then compile without.
     """
 
     lattice: Lattice
@@ -245,3 +248,4 @@ class Road(NamedTuple):
     settled: Floats
     roomy: Bools
     wires: Floats
+    special: bool | None

@@ -47,18 +47,17 @@ def link_energy(
     """
     parent, output, inside = road.parent[level, t], model.output[t], level < len(model.pack)
     machine, energy = model.machine, 0.0
-    wired = machine.wires.any
     for action in (READ, UPDATE, FILL):
         at, moved = (level, words) if action == FILL else (parent, words * different)
         if (action == FILL and not inside) or (action == UPDATE and not output):
             continue
         pack, price, units = model.pack[at, t], model.energy[at, t, action], road.ways.units[way, at]
-        if t == machine.sums.output and model.whole:
+        if road.special is not None and t == machine.sums.output and model.whole:
             if charged != NEW:
                 charged = UNKNOWN
             if action != UPDATE or charged != NEW or not is_complete(model, road, t, moved * units):
                 pack, price = machine.sums.pack[at], machine.price[at, t, action] * machine.sums.split[at]
-        elif t == machine.sums.output and action == UPDATE and charged == NEW:
+        elif road.special is not None and t == machine.sums.output and action == UPDATE and charged == NEW:
             wide = not is_complete(model, road, t, moved * units)  # what is read has the price of sums anyway
             more = machine.sums.split[at] * pack / (machine.sums.pack[at] * machine.split[at, t])
             price *= more if wide else 1.0
@@ -76,11 +75,11 @@ def link_energy(
             before = (charged if action == FILL else charged * different) - fresh
             before += pack * math.ceil((moved - before) / pack)
             packs = math.ceil(before / pack - 1e-9) - math.ceil((before - moved) / pack - 1e-9)
-        if wired and action != FILL:
+        if road.special is not None and machine.wires.any and action != FILL:
             energy += wire_energy(model, road, way, t, level, action, words, moved, different, charged == NEW)
         ported = min(units, float(machine.ports[at]))
         energy += ported * packs * price + units * moved * model.served[at, t, action]
-    if inside and output and machine.drains[level]:
+    if road.special is not None and inside and output and machine.drains[level]:
         energy += _drain_energy(model, road.ways.units[way, level], t, level, words, charged == NEW)
     return float(energy)
 
@@ -368,5 +367,6 @@ def describe_ways(model: Model, road: Road) -> None:
 def bound_computing(model: Model, road: Road, least: Floats) -> None:
     """Fill in (float64[S]) what serving the compute units costs at least, by way."""
     for way in range(len(least)):
-        describe_wires(model, road, way)
+        if road.special is not None:
+            describe_wires(model, road, way)
         least[way] = compute_energy(model, road, way, len(model.pack), 0)

@@ -56,7 +56,8 @@ def _search_match(model: Model, road: Road, key: Ints) -> bool:
     stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = key[2], key[3], key[4], apart * beside > 1
     first, count = 0, 1
     while first < count:
-        along, across, reached, inside = stack[first]
+        along, across = stack[first, 0], stack[first, 1]
+        reached, inside = stack[first, 2], stack[first, 3]
         first += 1
         if inside:
             stack[count, 0], stack[count, 1], stack[count, 2] = along * apart, across * beside, reached
@@ -179,7 +180,7 @@ def slide(
         new &= ~(mask << shift)
         begins = forgetful and code == mask  # no loop has moved the tile, but others have been placed
         run = runs[code - 2 if code > 1 and not begins else len(runs) - 1]
-        if begins or run[LOOSE] > 0:
+        if road.special is not None and (begins or run[LOOSE] > 0):
             more, code = slide_loosely(model, road, way, level, point, after, t, c, d, code)
             energy += more
             new |= code << shift
@@ -240,7 +241,7 @@ def hope(model: Model, road: Road, way: int, level: int, point: int, state: int)
             if code < 2 or (code == terrain.mask[t] and model.rules.forgetful):
                 continue
             run = road.trails.runs[code - 2]
-            if run[LOOSE] > 0:
+            if road.special is not None and run[LOOSE] > 0:
                 hope += hope_loosely(model, road, way, level, point, t, c, run)
                 continue
             d = run[FIRST]

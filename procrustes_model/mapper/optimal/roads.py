@@ -59,6 +59,13 @@ ROUNDING = 1e-12
 """Relative room for the rounding of sums."""
 
 
+def is_special(space: Space) -> bool:
+    """Say whether paths in a space need what most do without; see `Road.special`."""
+    machine = space.model.machine
+    beside = machine.drains.any() or machine.wires.any or machine.sums.output >= 0
+    return bool(space.model.rules.forgetful or beside)
+
+
 @dataclass
 class Roads:
     """Lays roads.
@@ -132,6 +139,7 @@ class Roads:
             np.zeros(tensors),
             np.ones((levels, points), np.bool_),
             np.zeros((levels + 1, tensors, 3)),
+            True if is_special(space) else None,
         )
         self.spread_over(spreads)
 
