@@ -173,11 +173,12 @@ def _pass_boundary(
         return count
     after = point + spread
     room = limit - road.togo[level - 1, after]
+    if state:
+        room += hope(model, road, way, level - 1, after, state)
     cost += road.extra[level, point]
-    if state == 0 and cost + road.filling[level, point] > room:
-        return count
+    if cost + road.filling[level, point] > room:
+        return count  # what waits may cost nothing more
     cost += compute_energy(model, road, way, level - 1, point)
-    room += hope(model, road, way, level - 1, after, state)
     if cost + fill_by_class(model, road, level, point, state, True) > room:
         return count
     for t in range(len(model.kind)):
@@ -194,10 +195,10 @@ def _place_innermost(model: Model, road: Road, way: int, limit: float, count: in
     lattice, level, filling, togo = road.lattice, len(model.pack) - 1, road.filling, road.togo
     start, last = road.inside[level], len(road.fits[0]) - 1
     room = limit - road.trails.cost[0]
-    for point in range(start, last + 1):
+    for point in road.starts:
         if level > 0 and filling[level, point] + togo[level - 1, point] > room:
-            continue  # at once, for most points; where a tile does not fit, filling is infinite
-        if level > 0 and not road.fits[level, point]:
+            continue  # at once, for most points
+        if point < start or not road.fits[level, point]:
             continue
         if not divide_bounds(lattice.exponents, lattice.packed, lattice.spare, start, point - start):
             continue
