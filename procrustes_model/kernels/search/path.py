@@ -107,6 +107,7 @@ def _place_loops(
     lattice, terrain, trails, settled = road.lattice, road.terrain, road.trails, road.settled
     point, state, cost, togo = trails.point[node], trails.state[node], trails.cost[node], road.togo[level]
     tensors, dimensions = model.irrelevant.shape
+    ahead = road.inside[0] - road.inside[level]  # all that spreads outside
     most = limit + hope(model, road, way, level, point, state)
     partial = 0
     if road.special is not None:
@@ -145,6 +146,8 @@ def _place_loops(
             after, energy, new = point + i * lattice.stride[d], spent, rest
             if spent + togo[after] > most:
                 continue
+            if not divide_bounds(lattice.exponents, lattice.packed, lattice.spare, after, ahead):
+                continue
             if road.special is not None and model.rules.forgetful:
                 for t in range(tensors):
                     if model.irrelevant[t, d]:
@@ -166,7 +169,8 @@ def _pass_boundary(
     """Let tiles that cover `point` stand in a level, and pass the network outside of it; return the nodes."""
     trails, lattice, spread = road.trails, road.lattice, road.ways.spread[way, level - 1]
     state, cost = trails.state[node], trails.cost[node]
-    if not divide_bounds(lattice.exponents, lattice.packed, lattice.spare, point, spread):
+    ahead = road.inside[0] - road.inside[level]  # all that spreads outside
+    if not divide_bounds(lattice.exponents, lattice.packed, lattice.spare, point, ahead):
         return count
     partial = False
     if road.special is not None and not road.roomy[level, point]:
@@ -175,11 +179,12 @@ def _pass_boundary(
         return count
     after = point + spread
     room = limit - road.togo[level - 1, after]
+    if state:
+        room += hope(model, road, way, level - 1, after, state)
     cost += road.extra[level, point]
-    if state == 0 and cost + road.filling[level, point] > room:
-        return count  # at once, for most points of the innermost level
+    if cost + road.filling[level, point] > room:
+        return count  # what waits may cost nothing more
     cost += compute_energy(model, road, way, level - 1, point)
-    room += hope(model, road, way, level - 1, after, state)
     if cost + fill_by_class(model, road, level, point, state, True) > room:
         return count
     for t in range(len(model.kind)):
@@ -193,10 +198,13 @@ def _pass_boundary(
 @kernel
 def _place_innermost(model: Model, road: Road, way: int, limit: float, count: int) -> int:
     """Place all temporal loops of the innermost level at once: none moves a tile; return the nodes."""
-    lattice, level = road.lattice, len(model.pack) - 1
+    lattice, level, filling, togo = road.lattice, len(model.pack) - 1, road.filling, road.togo
     start, last = road.inside[level], len(road.fits[0]) - 1
-    for point in range(start, last + 1):
-        if level > 0 and not road.fits[level, point]:
+    room = limit - road.trails.cost[0]
+    for point in road.starts:
+        if level > 0 and filling[level, point] + togo[level - 1, point] > room:
+            continue  # at once, for most points
+        if point < start or not road.fits[level, point]:
             continue
         if not divide_bounds(lattice.exponents, lattice.packed, lattice.spare, start, point - start):
             continue
@@ -243,8 +251,9 @@ def _most_nodes(road: Road) -> int:
 @kernel
 def _prepare(model: Model, road: Road, way: int) -> None:
     """Fill in the spatial loops inside each boundary, and what tiles that wait cost at least."""
-    levels, last, runs, value = len(model.pack), len(road.fits[0]) - 1, road.trails.runs, road.lattice.value
-    forget_runs(runs)
+    levels, last, value = len(model.pack), len(road.fits[0]) - 1, road.lattice.value
+    if road.terrain.mask.max() > 1:
+        forget_runs(road.trails.runs)
     if road.special is not None and model.machine.wires.any:
         describe_wires(model, road, way)
         describe_later(model, road, way)

@@ -207,6 +207,8 @@ class Road(NamedTuple):
         The innermost level outside a level that keeps the tensor; last, outside the compute units.
     fits : bool[L, V]
         Whether what a level keeps fits.
+    starts : int64[n]
+        Points that fit the innermost level, in order.
     extra : float64[L, V]
         Least energy of what does not fit, where tiles may spill; else 0.
     filling : float64[L, V]
@@ -239,6 +241,7 @@ class Road(NamedTuple):
     keep: Bools
     parent: Ints
     fits: Bools
+    starts: Ints
     extra: Floats
     filling: Floats
     togo: Floats

@@ -8,9 +8,10 @@ left to search.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from procrustes_model.kernels.search.arrays import SKEWED, SLACK
 from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
 from procrustes_model.kernels.search.path_arrays import Road
+from procrustes_model.kernels.search.path_exits import limit_energies
+from procrustes_model.mapper.optimal.inner_paths import FEW, Groups, raise_bounds
 from procrustes_model.mapper.optimal.roads import ROUNDING, STATE_BITS, Roads
 from procrustes_model.mapper.space import Space
 
@@ -62,6 +65,7 @@ class Paths(Roads):
     """
 
     walked: int = 0
+    _groups: Groups | None = field(default=None, init=False)
 
     def decide(self, queue: list[tuple[float, int, Bools]]) -> list[tuple[float, int, Bools]]:
         """Return the choices that are not decided, with higher bounds of the objective, least first.
@@ -141,20 +145,29 @@ class Paths(Roads):
         """
         incumbent = self.incumbent
         road, least = self.lay_road(keep)
-        ways = road.ways
+        ways, scores = road.ways, self._score(road, least)
         hopeful = np.flatnonzero(np.isfinite(least) & incumbent.may_beat(least, ways.steps))
-        scores = incumbent.score_bounds(least[hopeful], ways.steps[hopeful])
-        hopeful = hopeful[np.lexsort((hopeful, scores))][:most]
+        hopeful = hopeful[np.lexsort((hopeful, scores[hopeful]))][:most]
+        queue, looked_at = list(zip(scores[hopeful].tolist(), hopeful.tolist(), strict=True)), set[int]()
         left: list[tuple[float, float]] = []
-        for i, (way, score) in enumerate(zip(hopeful.tolist(), np.sort(scores).tolist(), strict=False)):
+        while queue:
+            score, way = heapq.heappop(queue)
+            if scores[way] > score:  # its bound has been raised since
+                if scores[way] < math.inf:
+                    heapq.heappush(queue, (float(scores[way]), way))
+                continue
             if score * (1 - SLACK) > incumbent.ceiling:
                 break
             if incumbent.late or len(left) == OPEN_WAYS:
-                left.extend(zip(least[hopeful[i:]].tolist(), ways.steps[hopeful[i:]].tolist(), strict=True))
+                rest = np.array([way, *(other for _, other in queue)])
+                left.extend(zip(least[rest].tolist(), ways.steps[rest].tolist(), strict=True))
                 break
             steps = float(ways.steps[way])
             limit = energy_limit(incumbent.goal, steps)
             if least[way] > limit * (1 + ROUNDING):
+                continue
+            if most is None and self._bound_group(road, way, least, scores, looked_at):
+                heapq.heappush(queue, (score, way))
                 continue
             energy, node = self.find_path(road, way, float(least[way]), limit)
             if node == NOWHERE:
@@ -162,6 +175,41 @@ class Paths(Roads):
             if node == CROWDED or not self._comes_to(energy, steps, self._trace(keep, way, node)):
                 left.append((energy, steps))
         return np.array(left).reshape(-1, 2)
+
+    def _bound_group(self, road: Road, way: int, least: Floats, scores: Floats, looked_at: set[int]) -> bool:
+        """Raise the bounds of all ways that have the inner levels in common with one, once for each group.
+
+        Parameters
+        ----------
+        road : Road
+        way : int
+        least, scores : float64[S]
+            Bounds of energy and of the objective, by way; changed.
+        looked_at : set of int
+            Groups that have been looked at; changed.
+
+        Returns
+        -------
+        bool
+            Whether any was raised.
+        """
+        if self._groups is None or self._groups.ways.spread is not road.ways.spread:
+            self._groups = Groups(self.space, road.ways, road.terrain.volume)
+        groups, goal, steps = self._groups, self.incumbent.goal, road.ways.steps
+        group = int(groups.of[way])
+        if group in looked_at or not math.isfinite(energy_limit(goal, float(steps[way]))):
+            return False
+        looked_at.add(group)
+        members, limits = groups.members(group), np.empty(len(least))
+        if not groups.any or len(members) < FEW:
+            return False
+        groups.compile(road, goal)
+        limit_energies(goal, steps, limits)
+        computing = self._computing[road.parent[-1].tobytes()]
+        if not raise_bounds(groups, road, members, computing, limits * (1 + ROUNDING), least):
+            return False
+        scores[members] = self._score(road, least)[members]
+        return True
 
     def _comes_to(self, dynamic: float, steps: float, nests: NestArrays) -> bool:
         """Evaluate the nest of a path; say whether it is within limits and comes to what the path says."""

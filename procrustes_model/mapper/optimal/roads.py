@@ -130,6 +130,7 @@ class Roads:
             np.ones((levels, tensors), np.bool_),
             np.zeros((levels + 1, tensors), np.int64),
             np.ones((levels, points), np.bool_),
+            np.arange(points),
             np.zeros((levels, points)),
             np.zeros((levels, points)),
             np.zeros((levels, points)),
@@ -241,7 +242,10 @@ class Roads:
             filling[level], outside = self._tabulate(road, level)
             togo[level] = togo[level - 1] + outside
         fits = np.array([self.tables.fits(level, keep[level]) for level in range(levels)])
-        road = road._replace(fits=fits, filling=filling, togo=togo, roomy=self._roomy(keep, fits))
+        starts = np.flatnonzero(fits[-1])
+        road = road._replace(
+            fits=fits, starts=starts, filling=filling, togo=togo, roomy=self._roomy(keep, fits)
+        )
         return self._stretch(road, keep), least
 
     def _lay_links(self, keep: Bools) -> Road:
