@@ -21,7 +21,7 @@ from procrustes_model.mapper.space import Space
 from procrustes_model.objective import parse_objective
 from tests.amount import amount
 from tests.mapper.cases import count_combinations
-from tests.mapper.test_paths import Furnish, _furnish, make_window
+from tests.mapper.test_paths import Furnish, add_beside, make_window
 from tests.naive.nests import least_costs
 
 SMALL = 500
@@ -42,9 +42,9 @@ def _spread(rng: random.Random, machine: dict[str, Any], _: list[str]) -> None:
         levels[-1] |= {"mesh_x": rng.choice([2, 3])}
 
 
-def _spread_furnished(rng: random.Random, machine: dict[str, Any], tensors: list[str]) -> None:
+def _spreadadd_besideed(rng: random.Random, machine: dict[str, Any], tensors: list[str]) -> None:
     _spread(rng, machine, tensors)
-    _furnish(rng, machine, tensors)
+    add_beside(rng, machine, tensors)
 
 
 def _best_nests(space: Space, paths: Paths, keep: Bools) -> Floats:
@@ -97,7 +97,7 @@ def _hold(space: Space, seed: int) -> tuple[int, int, int]:
     return held, raised, equal
 
 
-@pytest.mark.parametrize("furnish", [_spread, _spread_furnished])
+@pytest.mark.parametrize("furnish", [_spread, _spreadadd_besideed])
 def test_no_bound_of_a_group_is_above_the_best_of_a_way(furnish: Furnish) -> None:
     found = []
     for seed in range(amount(40, 30)):
