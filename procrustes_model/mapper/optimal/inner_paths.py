@@ -54,7 +54,7 @@ class Groups:
     tiles : float64[S, T]
         Different tiles of an instance's in the network, at least, times `share`.
     model : Model
-        That does not round accesses, and knows no networks: what it costs is no more.
+        That does not round accesses, and knows neither networks nor wide sums: what it costs is no more.
     """
 
     space: Space
@@ -87,7 +87,10 @@ class Groups:
         self.of = np.unique(key, axis=0, return_inverse=True)[1].reshape(-1)
         self.share = self.volume[self.sliding] / self.volume[outside]
         self.tiles = self.ways.least[:, self.network] * self.share[:, None]
-        self.model = model._replace(whole=False)
+        free = model.moved.copy()
+        free[:, :, 2:] = 0.0
+        plain = machine._replace(sums=machine.sums._replace(output=-1))
+        self.model = model._replace(whole=False, machine=plain, moved=free)
 
     def compile(self, road: Road, goal: Goal) -> None:
         """Compile what bounding ways together takes, but for paths, while time does not count."""
