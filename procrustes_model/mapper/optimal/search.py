@@ -99,7 +99,8 @@ class Optimal:
             self._warm_up(seed)
         try:
             self.tables = Tables(self.space)
-            self._bound_apart()
+            if not self.on_paths:  # whose own bounds hold
+                self._bound_apart()
             queue = self._walk_paths(self._rank_patterns(), seed)
             if queue:
                 self.labels = Labels(self.space, self.incumbent, self.tables, self.threads, self.left)

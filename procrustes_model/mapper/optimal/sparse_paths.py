@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
@@ -350,14 +349,14 @@ class SparsePaths(Paths):
         cuts = [0, *(np.flatnonzero(np.diff(place[:, 0])) + 1).tolist(), count]
         points = place[cuts[:-1], 0]
         steps = self._least_steps(road, way, level, points, trunk.steps)
+        energy = np.minimum.reduceat(spent[:, 1], cuts[:-1])
+        values, index = np.unique(steps, return_inverse=True)
+        limits = np.array([self._limit(goal, float(value)) for value in values])
         found = []
-        for i, (a, b) in enumerate(pairwise(cuts)):
-            energy = float(spent[a:b, 1].min())
-            if energy <= self._limit(goal, float(steps[i])):
-                branch = _Trunk(
-                    (*trunk.points, int(points[i])), place[a:b, 1], spent[a:b, 0], float(steps[i])
-                )
-                found.append((branch, energy))
+        for i in np.flatnonzero(energy <= limits[index]).tolist():
+            a, b = cuts[i], cuts[i + 1]
+            branch = _Trunk((*trunk.points, int(points[i])), place[a:b, 1], spent[a:b, 0], float(steps[i]))
+            found.append((branch, float(energy[i])))
         return found
 
     def _least_steps(self, road: Road, way: int, level: int, points: Ints, before: float) -> Floats:
