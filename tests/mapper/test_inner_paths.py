@@ -130,6 +130,7 @@ def test_bounds_of_groups_know_networks_and_wide_sums() -> None:
     paths = Paths(tables, Incumbent(parse_objective("energy")), spreads=spreads)
     keeps = sorted(space.patterns(), key=paths.bound)
     held, raised, _ = np.sum(
-        [_hold_choice(space, paths, keep, random.Random(1)) for keep in keeps[:2]], axis=0
+        [_hold_choice(space, paths, keep, random.Random(1)) for keep in keeps[:2]],  # noqa: S311
+        axis=0,
     )
     assert held > 0 and raised > 0
