@@ -22,8 +22,9 @@ from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.space import Space
 from procrustes_model.objective import parse_objective
 from tests.amount import amount
+from tests.furnished import add_beside
 from tests.mapper.cases import count_combinations
-from tests.mapper.test_paths import Furnish, _furnish, make_window
+from tests.mapper.test_paths import Furnish, make_window
 from tests.naive.nests import least_costs
 
 SMALL = 500
@@ -46,7 +47,7 @@ def _spread(rng: random.Random, machine: dict[str, Any], _: list[str]) -> None:
 
 def _spread_furnished(rng: random.Random, machine: dict[str, Any], tensors: list[str]) -> None:
     _spread(rng, machine, tensors)
-    _furnish(rng, machine, tensors)
+    add_beside(rng, machine, tensors)
 
 
 def _best_nests(space: Space, paths: Paths, keep: Bools) -> Floats:
