@@ -231,6 +231,8 @@ class Road(NamedTuple):
     special : bool or None
         True where levels drain, networks or partial sums have prices of their own, or tiles forget how they
         moved. None elsewhere: kernels then compile without.
+    together : bool
+        Whether that stands for several (`path_exits`): what networks take is given.
     """
 
     lattice: Lattice
@@ -252,3 +254,4 @@ class Road(NamedTuple):
     roomy: Bools
     wires: Floats
     special: bool | None
+    together: bool

@@ -212,16 +212,18 @@ def compute_energy(model: Model, road: Road, way: int, level: int, point: int) -
             shared += ways.least[way, j, t] < ways.most[way, j, t]
         if level == levels:
             energy += link_energy(model, road, way, t, levels, words, least, NEW)
-        elif (
-            shared == 1
-            and level >= road.parent[levels, t]
-            and ways.least[way, level, t] < ways.most[way, level, t]
-        ):
+        elif level >= road.parent[levels, t] and ways.least[way, level, t] < ways.most[way, level, t]:
             none = road.trails.runs[len(road.trails.runs) - 1]
             exact = _different(model, road, ways.spread[way, level], t, none, point, 0)
             exact *= least / ways.least[way, level, t]
-            energy += link_energy(model, road, way, t, levels, words, exact, NEW)
-            energy -= link_energy(model, road, way, t, levels, words, least, NEW)
+            more = link_energy(model, road, way, t, levels, words, exact, NEW)
+            more -= link_energy(model, road, way, t, levels, words, least, NEW)
+            if shared > 1:  # of a product what each factor adds to it at least, the others being least
+                parent = road.parent[levels, t]
+                access = min(ways.units[way, parent], float(model.machine.ports[parent]))
+                access *= model.energy[parent, t, READ]
+                more = 0.0 if model.output[t] else max(0.0, more - 2 * access)  # each is rounded by itself
+            energy += more
     return energy
 
 

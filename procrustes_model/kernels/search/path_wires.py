@@ -60,7 +60,7 @@ def _price_link(model: Model, road: Road, way: int, t: int, level: int) -> tuple
 def describe_wires(model: Model, road: Road, way: int) -> None:
     """Fill in `Road.wires` of a way."""
     levels, wires = len(model.pack), road.wires
-    if not model.machine.wires.any:
+    if not model.machine.wires.any or road.together:
         return
     for level in range(1, levels + 1):
         for t in range(len(model.kind)):
@@ -129,6 +129,8 @@ def bound_wires(model: Model, road: Road, level: int, least: Floats) -> None:
 def describe_later(model: Model, road: Road, way: int) -> None:
     """Fill in `Links.wired` and `Links.later` of a way, whose wires are known."""
     links = road.links
+    if road.together:
+        return
     for level in range(1, len(model.pack)):
         links.later[level] = links.later[level - 1]
         for t in range(len(model.kind)):
@@ -172,6 +174,8 @@ def _counted_wires(
     """Return `Road.wires` of a tensor where tiles of one network alone are counted; else below 0."""
     parent, counted, rest = road.parent[level, t], -1, 1.0
     ways = road.ways
+    if road.together:
+        return -1.0
     for j in range(parent, level):
         if ways.least[way, j, t] == ways.most[way, j, t]:
             rest *= ways.least[way, j, t]

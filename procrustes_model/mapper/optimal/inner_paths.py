@@ -1,4 +1,4 @@
-"""What many ways to spread loops have in common: the levels inside the outermost network.
+"""What many ways to spread loops have in common: the levels inside a network.
 
 Ways that spread alike further in, and the same of what slides, differ there only in how many instances share
 a tile, in the room that rounding leaves, and in what first accumulations spare. One path of all of them, with
@@ -13,22 +13,53 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import Floats, Ints
+from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Floats, Ints
 from procrustes_model.kernels.search.arrays import SIMPLE, Goal, Model
 from procrustes_model.kernels.search.path import CROWDED, find_path
 from procrustes_model.kernels.search.path_arrays import Road, Ways
-from procrustes_model.kernels.search.path_exits import limit_energies, list_exits
+from procrustes_model.kernels.search.path_exits import limit_energies, list_exits, share_wires
 from procrustes_model.kernels.search.path_links import bound_computing
 from procrustes_model.mapper.space import Space
 
 FEW = 8
 """Ways of a group below which each has a path of its own at once."""
 
+CREDIT, A_PATH = 50_000, 300
+"""Nodes that paths of several ways may take before they pay; what each way that they exclude would."""
+
 AT_ONCE = 1_000_000
 """Exits, times ways, that are looked at at a time."""
 
 _ALIKE = 1e-9
 """Relative rounding of shares that are the same."""
+
+
+def choose_network(space: Space, ways: Ways, parent: Ints) -> int:
+    """Return the level below which a network is that ways to spread have the levels inside of in common.
+
+    It is the innermost one with two levels inside, but outside of where tensors that slide are kept last: how
+    many of their tiles serve the compute units follows from all that is spread there.
+
+    Parameters
+    ----------
+    space : Space
+    ways : Ways
+    parent : int64[L + 1, T]
+        As in `Road`.
+
+    Returns
+    -------
+    int
+        -1 where there is none, or accesses are not rounded one by one: where instances share a port, or sums
+        are read on their way up.
+    """
+    machine, model = space.model.machine, space.model
+    instances = np.concatenate(([1], np.cumprod(space.mesh[:-1])))
+    networks = np.flatnonzero(ways.spread[:, : space.levels - 2].any(axis=0))
+    if not len(networks) or (machine.ports < instances).any() or machine.drains.any():
+        return -1
+    last = parent[-1, model.kind != SIMPLE].min(initial=space.levels)
+    return int(max(networks[networks < last], default=networks[-1]))
 
 
 @dataclass
@@ -43,54 +74,53 @@ class Groups:
         Operations inside a point.
     network : int
         The level below which it is.
-    any : bool
-        Whether anything is in common, and known.
     of : int64[S]
         The group of a way.
-    sliding : int64[S]
-        What a way spreads there over dimensions that slide, as a point.
-    share : float64[S]
-        Instances that the network reaches with that alone, over those that it reaches.
-    tiles : float64[S, T]
-        Different tiles of an instance's in the network, at least, times `share`.
+    sliding : int64[S, n]
+        What a way spreads over dimensions that slide, as a point, by network from the outermost to this one.
+    share : float64[S, n]
+        Instances that a network reaches with that alone, over those that it reaches.
+    tiles, most_tiles : float64[S, n, T]
+        Different tiles below an instance of a level, in all networks up to this one, at least and at most,
+        times `share`.
     model : Model
-        That does not round accesses, and knows neither networks nor wide sums: what it costs is no more.
+        That rounds accesses where it has to know networks, or wide sums.
+    credit : int
+        Nodes that paths of several ways may still take, unless they pay.
     """
 
     space: Space
     ways: Ways
     volume: Floats
-    network: int = field(init=False)
-    any: bool = field(init=False)
+    network: int
     of: Ints = field(init=False)
     sliding: Ints = field(init=False)
     share: Floats = field(init=False)
     tiles: Floats = field(init=False)
+    most_tiles: Floats = field(init=False)
     model: Model = field(init=False)
+    credit: int = field(default=CREDIT, init=False)
     _ready: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         spread, lattice, model = self.ways.spread, self.space.lattice, self.space.model
-        used = np.flatnonzero(spread.any(axis=0))
-        self.network = int(used[0]) if len(used) else self.space.levels - 1
-        machine = model.machine
-        instances = np.concatenate(([1], np.cumprod(self.space.mesh[:-1])))
-        # Where several share a port, or sums are read on their way up, accesses are not rounded one by one.
-        known = bool((machine.ports >= instances).all()) and not machine.drains.any()
-        self.any = known and self.network < self.space.levels - 2  # of one level all loops are placed at once
         ranks = model.coefficient != 0
         pairs = (ranks & (model.bounds > 1)).sum(axis=2) > 1
         slides = (ranks & pairs[:, :, None]).any(axis=(0, 1))
-        outside = spread[:, self.network]
-        self.sliding = lattice.indices[outside][:, slides] @ lattice.stride[slides]
-        key = np.column_stack((spread[:, self.network + 1 :], self.sliding))
+        inside = self.network + 1
+        self.sliding = lattice.indices[spread[:, :inside]][:, :, slides] @ lattice.stride[slides]
+        key = np.column_stack((spread[:, inside:], self.sliding))
         self.of = np.unique(key, axis=0, return_inverse=True)[1].reshape(-1)
-        self.share = self.volume[self.sliding] / self.volume[outside]
-        self.tiles = self.ways.least[:, self.network] * self.share[:, None]
-        free = model.moved.copy()
-        free[:, :, 2:] = 0.0
-        plain = machine._replace(sums=machine.sums._replace(output=-1))
-        self.model = model._replace(whole=False, machine=plain, moved=free)
+        self.share = self.volume[self.sliding] / self.volume[spread[:, :inside]]
+        self.tiles = self._below(self.ways.least)
+        self.most_tiles = self._below(self.ways.most)
+        beside = model.machine.wires.any or model.machine.sums.output >= 0
+        self.model = model._replace(whole=model.whole and beside)
+
+    def _below(self, tiles: Floats) -> Floats:
+        """Return `tiles` or `most_tiles` from those of each network, float64[S, L, T]."""
+        each: Floats = tiles[:, : self.network + 1] * self.share[:, :, None]
+        return np.asarray(np.cumprod(each[:, ::-1], axis=1)[:, ::-1])
 
     def compile(self, road: Road, goal: Goal) -> None:
         """Compile what bounding ways together takes, but for paths, while time does not count."""
@@ -99,6 +129,9 @@ class Groups:
             with self.space.deadline.suspended():
                 list_exits(self.model, road, 0, 0, none, none, nothing)
                 limit_energies(goal, nothing, nothing)
+                if self.model.whole and self.model.machine.wires.any:
+                    wires, wired = np.zeros_like(road.wires), np.zeros_like(road.links.wired)
+                    share_wires(self.model, road, none, road.ways.units[0], wires, wired, nothing)
             self._ready = True
 
     def members(self, group: int) -> Ints:
@@ -109,7 +142,7 @@ class Groups:
         """Split some ways into those in which a tensor has more and fewer tiles; none where all are alike."""
         if len(chosen) < FEW:
             return []
-        tiles = self.tiles[chosen]
+        tiles = self.tiles[chosen].reshape(len(chosen), -1)
         lowest, highest = tiles.min(axis=0), tiles.max(axis=0)
         t = int(np.argmax(highest / lowest))
         if highest[t] <= lowest[t] * (1 + _ALIKE):
@@ -120,22 +153,24 @@ class Groups:
     def common_way(self, chosen: Ints) -> Ways:
         """Return a way that costs no more than any of some of a group up to the network.
 
-        It spreads nothing there but what slides, and its tiles are told apart in as few as in any of them.
+        Outside it spreads nothing but what slides, and its tiles are told apart in as few as in any of them.
         """
-        ways, network, model = self.ways, self.network, self.space.model
-        one = int(chosen[0])
-        spread = ways.spread[one : one + 1].copy()
-        spread[0, network] = self.sliding[one]
-        share = self.share[chosen]
-        units = ways.units[one : one + 1].copy()
-        units[0, network + 1 :] *= share[0]
-        least, most = ways.least[one : one + 1].copy(), ways.most[one : one + 1].copy()
-        least[0, network] = self.tiles[chosen].min(axis=0)
-        most[0, network] = (ways.most[chosen, network] * share[:, None]).max(axis=0)
-        simple = model.kind == SIMPLE
-        most[0, network, simple] = least[0, network, simple]  # of these nothing is spared
+        ways, inside, simple = self.ways, self.network + 1, self.space.model.kind == SIMPLE
+        one = slice(int(chosen[0]), int(chosen[0]) + 1)
+        spread, units = ways.spread[one].copy(), ways.units[one].copy()
+        spread[:, :inside] = self.sliding[one]
+        units[0, 1 : inside + 1] *= np.cumprod(self.share[one][0])
+        units[0, inside + 1 :] *= self.share[one].prod()
+        least, most = ways.least[one].copy(), ways.most[one].copy()
+        for common, tiles in (
+            (least, self.tiles[chosen].min(axis=0)),
+            (most, self.most_tiles[chosen].max(axis=0)),
+        ):
+            common[0, :inside] = tiles
+            common[0, : inside - 1] /= tiles[1:]
+        most[0, :inside, simple] = least[0, :inside, simple]  # of these nothing is spared
         fresh = (ways.fresh[chosen] * ways.units[chosen, :-1]).max(axis=0)[None] / units[:, :-1]
-        return Ways(spread, ways.steps[one : one + 1], units, fresh, least, most)
+        return Ways(spread, ways.steps[one], units, fresh, least, most)
 
 
 def raise_bounds(
@@ -162,13 +197,15 @@ def raise_bounds(
     bool
         Whether anything was found out.
     """
-    raised, parts = False, [members] if groups.any else []
-    while parts:
+    raised, parts = False, [members]
+    while parts and groups.credit >= 0:
         chosen = parts.pop()
         chosen = chosen[np.isfinite(limits[chosen]) & (least[chosen] <= limits[chosen])]
         if len(chosen) < FEW:
             continue
         bounds = bound_together(groups, road, chosen, computing[chosen], limits[chosen])
+        excluded = 0 if bounds is None else int(np.isinf(bounds).sum())
+        groups.credit += A_PATH * (excluded - 1) - int(road.trails.edges[1])
         if bounds is not None:
             raised = True
             least[chosen] = np.maximum(least[chosen], bounds)
@@ -201,32 +238,86 @@ def bound_together(
     space, network = groups.space, groups.network
     way = groups.common_way(chosen)
     sliding = space.model.kind != SIMPLE
-    apart = way.least[0, network] < way.most[0, network] * (1 - _ALIKE)
+    apart = way.least[0, network] < way.most[0, network]
     if (apart & sliding & (road.parent[-1] <= network)).any():
         return None  # how many tiles serve the compute units follows from all that is spread
-    model, levels = groups.model, space.levels
     fits, loops = road.fits.copy(), road.terrain.loops.copy()
     fits[network], loops[: network + 1] = False, False
-    links = road.links._replace(
-        later=np.zeros(levels), wired=np.zeros_like(road.links.wired), share=np.zeros_like(road.links.share)
-    )
-    inner = road._replace(fits=fits, ways=way, links=links, terrain=road.terrain._replace(loops=loops))
+    terrain = road.terrain._replace(loops=loops)
+    inner = _share_networks(groups, road, chosen, way)._replace(fits=fits, terrain=terrain)
+    model, slack = groups.model, _rounding(groups, road, way) if groups.model.whole else 0.0
     common = np.empty(1)
     bound_computing(model, inner, common)
-    more = computing - (common[0] + model.base)
+    more = computing - (common[0] + model.base) - slack - _rounding_apart(groups, road, chosen)
     limit = float((limits - more).max())
     if find_path(model, inner, 0, limit)[1] == CROWDED:
         return None
     count = int(road.trails.edges[1])
     points, states, least = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count)
     found = list_exits(model, inner, network, count, points, states, least)
-    spread = road.ways.spread[chosen, network] - groups.sliding[chosen]
-    bounds: Floats = _go_on(road, network, points[:found], least[:found], spread) + more
+    outside = road.ways.spread[chosen, : network + 1]
+    beyond = (
+        np.column_stack((outside[:, network], outside.sum(axis=1))) - groups.sliding[chosen, network, None]
+    )
+    bounds: Floats = _go_on(road, network, points[:found], least[:found], beyond) + more
     bounds[bounds > limits] = math.inf
     return bounds
 
 
-def _go_on(road: Road, network: int, points: Ints, least: Floats, spread: Ints) -> Floats:
+def _share_networks(groups: Groups, road: Road, chosen: Ints, way: Ways) -> Road:
+    """Return a road of one way that stands for some, with what networks take of all of them at least."""
+    levels, tensors = road.keep.shape
+    wires, wired, later = np.zeros((levels + 1, tensors, 3)), np.zeros((levels, tensors)), np.zeros(levels)
+    if groups.model.whole and groups.model.machine.wires.any:
+        share_wires(groups.model, road, chosen, way.units[0], wires, wired, later)
+    links = road.links._replace(later=later, wired=wired, share=np.zeros((levels, tensors)))
+    return road._replace(ways=way, links=links, wires=wires, together=True)
+
+
+def _rounding(groups: Groups, road: Road, way: Ways) -> float:
+    """Return the energy by which rounding may make one way that stands for several dearer than any of them.
+
+    Each number of accesses is rounded up once, and again where a window slides on: twice in a level at most.
+    """
+    model, levels = groups.model, groups.space.levels
+    price, units, total = _most_dear(model), way.units[0], 0.0
+    for level in range(groups.network + 1, levels + 1):
+        kept = road.keep[level] if level < levels else np.ones(len(model.kind), np.bool_)
+        for t in np.flatnonzero(kept).tolist():
+            parent = int(road.parent[level, t])
+            times = 1 if model.kind[t] == SIMPLE and level < levels else 1 + 2 * levels
+            if level < levels:
+                total += times * units[level] * price[level, t, FILL]
+            if parent >= 0:
+                total += times * units[parent] * (price[parent, t, READ] + price[parent, t, UPDATE])
+    return float(total)
+
+
+def _most_dear(model: Model) -> Floats:
+    """Return the most that an access takes, float64[L, T, 3]."""
+    price, machine, output = model.energy.copy(), model.machine, model.machine.sums.output
+    if output >= 0:
+        wide = machine.price[:, output, : UPDATE + 1] * machine.sums.split[:, None]
+        price[:, output] = np.maximum(price[:, output], wide)
+    return price
+
+
+def _rounding_apart(groups: Groups, road: Road, chosen: Ints) -> Floats:
+    """Return by how much the accesses that serve the compute units are rounded up, float64[n].
+
+    Where tiles that slide are told apart in networks further in, their number is known on the way only.
+    """
+    model, ways, one = groups.model, road.ways, int(chosen[0])
+    price, rounded = _most_dear(model), np.zeros(len(chosen))
+    for t in np.flatnonzero(model.kind != SIMPLE).tolist():
+        parent = int(road.parent[-1, t])
+        inside = slice(max(parent, groups.network + 1), None)
+        if (ways.least[one, inside, t] < ways.most[one, inside, t]).any():
+            rounded += ways.units[chosen, parent] * (price[parent, t, READ] + price[parent, t, UPDATE])
+    return rounded
+
+
+def _go_on(road: Road, network: int, points: Ints, least: Floats, beyond: Ints) -> Floats:
     """Return the least of what ways cost behind exits, float64[n]; infinite where none leads on.
 
     Parameters
@@ -237,10 +328,10 @@ def _go_on(road: Road, network: int, points: Ints, least: Floats, spread: Ints) 
         Of exits.
     least : float64[N]
         What they have cost.
-    spread : int64[n]
-        What ways spread there, as points.
+    beyond : int64[n, 2]
+        What ways spread there, and there and further out, that exits do not hold; as points.
     """
-    bounds = np.full(len(spread), math.inf)
+    bounds = np.full(len(beyond), math.inf)
     if not len(points):
         return bounds
     order = np.lexsort((least, points))
@@ -248,13 +339,11 @@ def _go_on(road: Road, network: int, points: Ints, least: Floats, spread: Ints) 
     points, least = points[order][first], least[order][first]
     exponents, togo, last = road.lattice.exponents, road.togo[network], len(road.lattice.value) - 1
     size = max(1, AT_ONCE // len(points))
-    different, back = np.unique(spread, return_inverse=True)
-    reached = np.empty(len(different))
-    for begin in range(0, len(different), size):
-        part = different[begin : begin + size]
-        leads = np.ones((len(part), len(points)), np.bool_)
+    for begin in range(0, len(beyond), size):
+        here, all_of_it = beyond[begin : begin + size].T
+        leads = np.ones((len(here), len(points)), np.bool_)
         for axis in range(exponents.shape[1]):
-            leads &= exponents[part, axis][:, None] + exponents[points, axis] <= exponents[-1, axis]
-        after = np.where(leads, part[:, None] + points, last)
-        reached[begin : begin + size] = np.where(leads, least + togo[after], math.inf).min(axis=1)
-    return reached[back.reshape(-1)]
+            leads &= exponents[all_of_it, axis][:, None] + exponents[points, axis] <= exponents[-1, axis]
+        after = np.where(leads, here[:, None] + points, last)
+        bounds[begin : begin + size] = np.where(leads, least + togo[after], math.inf).min(axis=1)
+    return bounds

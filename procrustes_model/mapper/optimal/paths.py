@@ -15,19 +15,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import OK, Bools, Floats, NestArrays
+from procrustes_model.kernels.dense.arrays import OK, Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SKEWED, SLACK
 from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
 from procrustes_model.kernels.search.path_arrays import Road
 from procrustes_model.kernels.search.path_exits import limit_energies
-from procrustes_model.mapper.optimal.inner_paths import FEW, Groups, raise_bounds
+from procrustes_model.mapper.optimal.inner_paths import FEW, Groups, choose_network, raise_bounds
 from procrustes_model.mapper.optimal.roads import ROUNDING, STATE_BITS, Roads
 from procrustes_model.mapper.space import Space
 
 OPEN_WAYS = 30
 """Paths of a choice that their nests do not come to, before the choice is left to labels."""
+
+DIRECT = 0.5
+"""Relative room above its bound that a path gets at once where it need have no more."""
 
 FIRST_ROOM, MORE_ROOM = 0.05, 3.0
 """Relative room above its bound that a path gets first; how much more, each time that it was too little."""
@@ -65,7 +68,8 @@ class Paths(Roads):
     """
 
     walked: int = 0
-    _groups: Groups | None = field(default=None, init=False)
+    _grouped: Ints | None = field(default=None, init=False)
+    _groups: dict[int, Groups] = field(default_factory=dict, init=False)
 
     def decide(self, queue: list[tuple[float, int, Bools]]) -> list[tuple[float, int, Bools]]:
         """Return the choices that are not decided, with higher bounds of the objective, least first.
@@ -121,7 +125,7 @@ class Paths(Roads):
             Where there was no room, what no path falls below.
         node : int
         """
-        room = FIRST_ROOM
+        room = FIRST_ROOM if limit > least * (1 + DIRECT) else DIRECT
         while True:
             within = min(limit, least * (1 + room)) if least > 0 else limit
             energy, node = find_path(self.space.model, road, way, within * (1 + ROUNDING))
@@ -150,6 +154,7 @@ class Paths(Roads):
         hopeful = hopeful[np.lexsort((hopeful, scores[hopeful]))][:most]
         queue, looked_at = list(zip(scores[hopeful].tolist(), hopeful.tolist(), strict=True)), set[int]()
         left: list[tuple[float, float]] = []
+        groups = self._group(road) if most is None else None
         while queue:
             score, way = heapq.heappop(queue)
             if scores[way] > score:  # its bound has been raised since
@@ -166,7 +171,7 @@ class Paths(Roads):
             limit = energy_limit(incumbent.goal, steps)
             if least[way] > limit * (1 + ROUNDING):
                 continue
-            if most is None and self._bound_group(road, way, least, scores, looked_at):
+            if groups is not None and self._bound_group(groups, road, way, least, scores, looked_at):
                 heapq.heappush(queue, (score, way))
                 continue
             energy, node = self.find_path(road, way, float(least[way]), limit)
@@ -176,11 +181,14 @@ class Paths(Roads):
                 left.append((energy, steps))
         return np.array(left).reshape(-1, 2)
 
-    def _bound_group(self, road: Road, way: int, least: Floats, scores: Floats, looked_at: set[int]) -> bool:
+    def _bound_group(
+        self, groups: Groups, road: Road, way: int, least: Floats, scores: Floats, looked_at: set[int]
+    ) -> bool:
         """Raise the bounds of all ways that have the inner levels in common with one, once for each group.
 
         Parameters
         ----------
+        groups : Groups
         road : Road
         way : int
         least, scores : float64[S]
@@ -193,15 +201,12 @@ class Paths(Roads):
         bool
             Whether any was raised.
         """
-        if self._groups is None or self._groups.ways.spread is not road.ways.spread:
-            self._groups = Groups(self.space, road.ways, road.terrain.volume)
-        groups, goal, steps = self._groups, self.incumbent.goal, road.ways.steps
-        group = int(groups.of[way])
+        group, goal, steps = int(groups.of[way]), self.incumbent.goal, road.ways.steps
         if group in looked_at or not math.isfinite(energy_limit(goal, float(steps[way]))):
             return False
         looked_at.add(group)
         members, limits = groups.members(group), np.empty(len(least))
-        if not groups.any or len(members) < FEW:
+        if len(members) < FEW:
             return False
         groups.compile(road, goal)
         limit_energies(goal, steps, limits)
@@ -210,6 +215,16 @@ class Paths(Roads):
             return False
         scores[members] = self._score(road, least)[members]
         return True
+
+    def _group(self, road: Road) -> Groups | None:
+        """Return the ways to spread by what they have in common further in; None where that is nothing."""
+        spread = road.ways.spread
+        if self._grouped is not spread:
+            self._grouped, self._groups = spread, {}
+        network = choose_network(self.space, road.ways, road.parent)
+        if network not in self._groups and network >= 0:
+            self._groups[network] = Groups(self.space, road.ways, road.terrain.volume, network)
+        return self._groups.get(network)
 
     def _comes_to(self, dynamic: float, steps: float, nests: NestArrays) -> bool:
         """Evaluate the nest of a path; say whether it is within limits and comes to what the path says."""

@@ -141,6 +141,7 @@ class Roads:
             np.ones((levels, points), np.bool_),
             np.zeros((levels + 1, tensors, 3)),
             True if is_special(space) else None,
+            False,
         )
         self.spread_over(spreads)
 
