@@ -66,7 +66,7 @@ class _Cache(FunctionCache):
     def load_overload(self, signature: Any, target: Any) -> Any:
         if not links_kernels():
             return super().load_overload(signature, target)  # type: ignore[no-untyped-call]
-        from procrustes_model.kernels.linked import already_known
+        from procrustes_model.kernels.found import already_known
 
         with already_known(target):
             return super().load_overload(signature, target)  # type: ignore[no-untyped-call]

@@ -23,6 +23,7 @@ from numba.core import bytecode, codegen, compiler, types
 from numba.core.environment import lookup_environment
 from numba.core.runtime.context import NRTContext
 
+from procrustes_model.kernels.found import Depth, already_known, find_size, resolved_once, untimed
 from procrustes_model.kernels.outlined import get_function
 from procrustes_model.kernels.passes import KernelPasses
 
@@ -211,56 +212,6 @@ class _Owners(_Counts):  # type: ignore[misc]
         return [(model.get_type("meminfo"), model.get(builder, value, "meminfo"))]
 
 
-_resolved: dict[tuple[Any, Any], Any] = {}
-"""How Numba's own functions are called with arguments of some types, once it was found out."""
-
-
-@contextmanager
-def _resolved_once() -> Iterator[None]:
-    """Have Numba remember how its functions are called: for an operator it tries dozens of candidates."""
-    kind: Any = types.Function
-    find = kind.get_call_type
-
-    def resolve(self: Any, context: Any, args: Any, named: Any) -> Any:
-        if named:
-            return find(self, context, args, named)
-        key = self, tuple(args)
-        found = _resolved.get(key)
-        if found is None:
-            found = _resolved[key] = find(self, context, args, named)
-        return found
-
-    kind.get_call_type = resolve
-    try:
-        yield
-    finally:
-        del kind.get_call_type
-
-
-_sizes: dict[str, int] = {}
-"""Bytes of types, by how they are written; LLVM tells those of code that is made up to ask."""
-
-
-def _find_size(context: Any, kind: Any) -> int:
-    """Return the bytes that a type takes, as `BaseContext.get_abi_sizeof` does."""
-    size = _sizes.get(str(kind))
-    if size is None:
-        size = _sizes[str(kind)] = type(context).get_abi_sizeof(context, kind)
-    return size
-
-
-class _Depth:
-    """Counts kernels that are being compiled, each for the one before."""
-
-    kernels = 0
-
-    def __enter__(self) -> None:
-        _Depth.kernels += 1
-
-    def __exit__(self, *_: object) -> None:
-        _Depth.kernels -= 1
-
-
 @contextmanager
 def linked(target: Any) -> Iterator[None]:
     """Have a target make libraries of this kind; collecting garbage meanwhile finds little.
@@ -279,43 +230,6 @@ def linked(target: Any) -> Iterator[None]:
         generator._library_class = before
         if collects:
             gc.enable()
-
-
-@contextmanager
-def already_known(context: Any) -> Iterator[None]:
-    """Have a context not look for new functions, as it does for each kernel, while one compiles others.
-
-    Parameters
-    ----------
-    context : BaseContext
-        Numba's, of types or of code; copies of it go on looking.
-    """
-    kind = type(context)
-    if not _Depth.kernels or "refresh" in vars(kind):
-        yield
-        return
-    find = kind.refresh
-
-    def refresh(self: Any) -> None:
-        if self is not context:
-            find(self)
-
-    kind.refresh = refresh
-    try:
-        yield
-    finally:
-        del kind.refresh
-
-
-@contextmanager
-def _untimed() -> Iterator[None]:
-    """Have Numba not measure the time of each call of LLVM, once for every kernel that waits for another."""
-    lock = llvm.ffi.lib._lock
-    before, lock._cblist = lock._cblist, []
-    try:
-        yield
-    finally:
-        lock._cblist = before
 
 
 @contextmanager
@@ -344,15 +258,15 @@ class LinkingCompiler(_Compiler):  # type: ignore[misc]
     def _compile_core(self) -> Any:
         target = self.state.targetctx
         target.nrt = _Owners(target, target.enable_nrt)
-        target.get_abi_sizeof = functools.partial(_find_size, target)
+        target.get_abi_sizeof = functools.partial(find_size, target)
         target.get_function = functools.partial(get_function, target)
         self.state.flags = _Remembered(self.state.flags)
         with ExitStack() as stack:
-            if not _Depth.kernels:
-                stack.enter_context(_untimed())
+            if not Depth.kernels:
+                stack.enter_context(untimed())
                 stack.enter_context(_by_few_passes())
-                stack.enter_context(_resolved_once())
+                stack.enter_context(resolved_once())
             stack.enter_context(linked(target))
-            stack.enter_context(_Depth())
+            stack.enter_context(Depth())
             stack.enter_context(already_known(self._root))
             return super()._compile_core()

@@ -94,8 +94,9 @@ def price_nest(model: Model, road: Road, way: int, nests: NestArrays, n: int) ->
                 if state & terrain.every[t] == 0:
                     continue
                 if model.irrelevant[t, d]:
-                    energy += return_loosely(model, road, way, level, point, after, state, t)
-                    state = loosen(model, road, level, state, t)
+                    if road.special is not None:
+                        energy += return_loosely(model, road, way, level, point, after, state, t)
+                        state = loosen(model, road, level, state, t)
                 elif terrain.partner[t, d] < 0:
                     energy += settle(model, road, way, level, point, state, t)
                     state &= ~terrain.every[t]
