@@ -177,7 +177,7 @@ class PassPaths:
                 left = np.flatnonzero(scores <= incumbent.ceiling * (1 - SLACK))
                 if not len(left):
                     continue
-                if incumbent.late:
+                if space.deadline.late:
                     bound = min(bound, float(scores[left].min()))
                     continue
                 plan = self.plan(keep)
@@ -189,7 +189,7 @@ class PassPaths:
                     bound_spreads(model, self.grid, plan, incumbent.goal, spreads[left[part]], rows)
                     known[part] = rows
                     space.deadline.spend(size * len(plan.starts))
-                    if incumbent.late:
+                    if space.deadline.late:
                         break
                 scores[left] = known
                 left = left[known <= incumbent.ceiling * (1 - SLACK)]
@@ -202,7 +202,7 @@ class PassPaths:
         for score, number, way in sorted(hopeful):
             if score > incumbent.ceiling * (1 - SLACK) or score >= bound:
                 break
-            if incumbent.late:
+            if space.deadline.late:
                 bound = min(bound, score)
                 break
             bound = min(bound, self.settle(plans[number], spreads[way], ways[way], score))
