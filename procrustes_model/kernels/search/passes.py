@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Floats, Ints
+from procrustes_model.kernels.dense.arrays import FILL, READ, UNLIMITED, UPDATE, Floats, Ints
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED, Goal, Model
 from procrustes_model.kernels.search.goal import energy_limit, score
@@ -242,7 +242,7 @@ def _limit(model: Model, grid: Grid, plan: Plan, goal: Goal, level: int, point: 
 def _hope(
     model: Model, grid: Grid, plan: Plan, labels: Labels, row: int, level: int, point: int
 ) -> tuple[float, float]:  # fmt: skip
-    """Return the least energy of all that waits: if a loop of the level comes next, and if none does.
+    """Return the least energy of all that waits: if a loop of the level comes next, and if a boundary does.
 
     Fills in `full` and `least`.
     """
@@ -259,9 +259,9 @@ def _hope(
         none += waiting[slot] * labels.least[slot]
     if not some:
         return 0.0, 0.0
-    best = math.inf
+    best = further = math.inf
     for d in range(dimensions):
-        if _passes(grid, point, d) == 1 or labels.used[row] >> d & 1:
+        if _passes(grid, point, d) == 1:
             continue
         total = 0.0
         for slot in range(len(waiting)):
@@ -270,14 +270,18 @@ def _hope(
             t, share = slot % tensors, 0.0
             if not model.irrelevant[t, d]:
                 share = 1.0 - _spared(model, grid, plan, idle, slot, level, point, d)
-                if share < 1.0 and waiting[slot] < 1.0:
+                if share < 1.0 and labels.partly[row, slot] >> d & 1:
                     share = 0.0
                 elif share < 1.0 and model.kind[t] != SIMPLE:
                     share = 0.5
             part = share * labels.full[slot] + (1.0 - share) * labels.least[slot]
             total += waiting[slot] * part
-        best = min(best, total)
-    return best, none
+        further = min(further, total)
+        if not labels.used[row] >> d & 1:
+            best = min(best, total)
+    if plan.units[level] > 1.0 or further == math.inf:  # more instances may share what comes next
+        further = none
+    return best, further
 
 
 @kernel
@@ -287,11 +291,18 @@ def _is_replaced(labels: Labels, one: int, other: int) -> bool:
         return False
     if labels.used[one] & ~labels.used[other]:
         return False
+    if labels.level[one] > 0:
+        for d in range(labels.cover.shape[1]):
+            if labels.cover[one, d] > labels.cover[other, d]:
+                return False
     waits = False
     for slot in range(labels.waiting.shape[1]):
         if labels.waiting[one, slot] > labels.waiting[other, slot]:
             return False
-        waits = waits or labels.waiting[one, slot] > 0.0
+        if labels.waiting[one, slot] > 0.0:
+            waits = True
+            if labels.waiting[other, slot] < 1.0 and labels.partly[other, slot] & ~labels.partly[one, slot]:
+                return False
     if waits:
         for level in range(labels.idle.shape[1]):
             for d in range(labels.idle.shape[2]):
@@ -324,15 +335,36 @@ def _copy(labels: Labels, source: int, row: int) -> None:
     """Fill in a row with what it has of the label before."""
     labels.cost[row], labels.steps[row] = labels.cost[source], labels.steps[source]
     labels.waiting[row] = labels.waiting[source]
+    labels.partly[row] = labels.partly[source]
+    labels.cover[row] = labels.cover[source]
     labels.idle[row] = labels.idle[source]
     labels.level[row], labels.before[row] = labels.level[source], source
+
+
+@kernel
+def _holds(model: Model, plan: Plan, level: int, cover: Ints) -> bool:
+    """Say whether a level has room for the tiles that loops cover."""
+    capacity, held = model.machine.capacity[level], 0.0
+    if capacity == UNLIMITED:
+        return True
+    for t in range(len(model.kind)):
+        if not plan.keep[level, t]:
+            continue
+        words = 1.0
+        for r in range(model.coefficient.shape[1]):
+            side = 1
+            for d in range(len(cover)):
+                side += model.coefficient[t, r, d] * (min(cover[d], model.bounds[d]) - 1)
+            words *= side
+        held += words * model.machine.scale[level, t]
+    return bool(held <= capacity * (1 + ROUNDING))
 
 
 @kernel
 def _cross(model: Model, grid: Grid, plan: Plan, goal: Goal, labels: Labels, node: int, count: int) -> int:
     """Let tiles stand in the level, and pass the network outside of it; return how many labels there are."""
     level, point = labels.level[node], labels.point[node]
-    if not plan.fits[level, point]:
+    if not plan.fits[level, point] or not _holds(model, plan, level, labels.cover[node]):
         return count
     after = 0
     for d in range(len(model.bounds)):
@@ -349,15 +381,13 @@ def _cross(model: Model, grid: Grid, plan: Plan, goal: Goal, labels: Labels, nod
     for t in range(len(model.kind)):
         if plan.keep[level, t] and plan.parent[level, t] >= 0:
             labels.waiting[count, level * len(model.kind) + t] = 1.0
+            labels.partly[count, level * len(model.kind) + t] = 0
     for d in range(dimensions):
+        labels.cover[count, d] *= plan.spread[level - 1, d]
         spread, n = plan.spread[level - 1, d], _passes(grid, after, d)
         labels.idle[count, level - 1, d] = spread * n - _passes(grid, point, d) if spread > 1 else 0
-    some, none = _hope(model, grid, plan, labels, count, level - 1, after)
-    if level > 1:
-        some = min(some, none)
-    elif some == math.inf:
-        some = none
-    if cost + some > limit:
+    some, further = _hope(model, grid, plan, labels, count, level - 1, after)
+    if cost + (min(some, further) if level > 1 or some == math.inf else some) > limit:
         return count
     return _enter(labels, count)
 
@@ -394,10 +424,11 @@ def _pay(
                     full = price(model, grid, plan, idle, slot, level, point, scale, waiting == 1.0)
             labels.cost[count] += waiting * full
             labels.waiting[count, slot] = 0.0
-        elif waiting == 1.0 and model.kind[t] == SIMPLE:
+        elif model.kind[t] == SIMPLE and not labels.partly[node, slot] >> d & 1:
             full = price(model, grid, plan, idle, slot, level, point, 1.0, False)
-            labels.cost[count] += (1.0 - spared) * full
-            labels.waiting[count, slot] = spared
+            labels.cost[count] += (1.0 - spared) * waiting * full
+            labels.waiting[count, slot] *= spared
+            labels.partly[count, slot] |= 1 << d
         elif model.kind[t] != SIMPLE:
             full = price(model, grid, plan, idle, slot, level, point, 1.0, False)
             labels.cost[count] += 0.5 * waiting * (full + labels.least[slot])
@@ -432,6 +463,7 @@ def _place(model: Model, grid: Grid, plan: Plan, goal: Goal, labels: Labels, nod
                 if labels.cost[count] > limit:
                     continue
             labels.steps[count], labels.point[count] = steps, after
+            labels.cover[count, d] *= move[FACTOR]
             labels.dimension[count], labels.factor[count] = d, move[FACTOR]
             labels.used[count] = (labels.used[node] | 1 << d) & ~(1 << dimensions)
             if not idle_before:
@@ -465,10 +497,14 @@ def _lead(model: Model, grid: Grid, plan: Plan) -> tuple[Ints, Floats, Floats]:
         begun, outside = -(-model.bounds[d] // plan.spread[level, d]), 1
         for j in range(level):
             outside *= plan.spread[j, d]
+        # a loop inside of which all that stands stays where it is may as well be the next one further out
+        free = plan.spread[level - 1, d] > 1
+        for t in range(len(model.kind)):
+            free = free or (plan.keep[level, t] and not model.irrelevant[t, d])
         for i in range(grid.counts[d]):
             n = grid.passes[d, i]
             factor = -(-begun // n)
-            if -(-begun // factor) == n:
+            if -(-begun // factor) == n and (free or n == begun):
                 leads[0, d, i] = i * grid.stride[d]
                 leads[1, d, i] = grid.at[d, -(-n // plan.spread[level - 1, d])] * grid.stride[d]
                 leads[2, d, i] = plan.spread[level - 1, d] > n
@@ -577,7 +613,8 @@ def _begin(model: Model, grid: Grid, plan: Plan, goal: Goal, labels: Labels) -> 
     level, dimensions = len(model.pack) - 1, len(model.bounds)
     leads, passes, shares = _lead(model, grid, plan)
     base = _serve_inside(model, plan)
-    labels.waiting[0], labels.idle[0], labels.used[0] = 0.0, 0, 0
+    labels.waiting[0], labels.partly[0], labels.idle[0], labels.used[0] = 0.0, 0, 0, 0
+    labels.cover[0] = 1
     labels.cost[0], labels.steps[0], labels.level[0] = base, 1.0, level
     labels.before[0], labels.beside[0], labels.dimension[0], labels.factor[0] = -1, -1, -1, 1
     count, filled = 1, _fill_once(model, grid, plan)
@@ -586,7 +623,7 @@ def _begin(model: Model, grid: Grid, plan: Plan, goal: Goal, labels: Labels) -> 
             return count
         if base + plan.filling[row] + plan.togo[level - 1, 0] > energy_limit(goal, 1.0):
             break
-        point, after, steps, inner, idle = 0, 0, 1.0, 1.0, False
+        point, after, steps, idle = 0, 0, 1.0, False
         for d in range(dimensions):
             i = plan.starts[row, d]
             idle = idle or leads[2, d, i] > 0
@@ -603,13 +640,14 @@ def _begin(model: Model, grid: Grid, plan: Plan, goal: Goal, labels: Labels) -> 
         if base + spent + plan.togo[level - 1, after] > limit:
             continue
         cost = base + _serve_outside(model, plan, plan.starts[row], shares)
-        if plan.timed:
-            for d in range(dimensions):
-                begun = -(-model.bounds[d] // plan.spread[level, d])
-                inner *= -(-begun // _passes(grid, point, d))
         # what the innermost loops leave has a row of its own if anything follows from it
         _copy(labels, 0, count)
-        labels.cost[count], labels.point[count], labels.steps[count] = cost, point, inner
+        labels.cost[count], labels.point[count], labels.steps[count] = cost, point, 1.0
+        for d in range(dimensions):
+            begun = -(-model.bounds[d] // plan.spread[level, d])
+            factor = -(-begun // _passes(grid, point, d))
+            labels.cover[count, d] = factor * plan.spread[level, d]
+            labels.steps[count] *= factor if plan.timed else 1
         labels.used[count] = 0
         labels.dimension[count], labels.factor[count], labels.beside[count] = -1, 1, -1
         if _cross(model, grid, plan, goal, labels, count, count + 1) > count + 1:
@@ -653,11 +691,11 @@ def _go_on(
         value = _end(model, grid, plan, labels, node, goal)
         if value < math.inf:
             return value, count
-    some, none = _hope(model, grid, plan, labels, node, level, point)
+    some, further = _hope(model, grid, plan, labels, node, level, point)
     limit = _limit(model, grid, plan, goal, level, point, labels.steps[node])
     if labels.cost[node] + some + plan.togo[level, point] <= limit:
         count = _place(model, grid, plan, goal, labels, node, count)
-    if level > 0 and labels.cost[node] + none <= limit:
+    if level > 0 and labels.cost[node] + further <= limit:
         count = _cross(model, grid, plan, goal, labels, node, count)
     return math.inf, count
 

@@ -116,6 +116,10 @@ class Labels(NamedTuple):
     waiting : float64[N, S]
         The share of a tensor's words that is not paid for yet: 1 for a tile that no loop has moved, less
         where only the last passes of a loop leave it.
+    partly : int64[N, S]
+        The dimensions (bits) in whose last passes what waits is, where it is less than all.
+    cover : int64[N, D]
+        Product of the factors of all loops so far.
     idle : int64[N, L, D]
         Instances below a level that make a pass less than the others.
     heads : int64[2, V]
@@ -136,6 +140,8 @@ class Labels(NamedTuple):
     dimension: Ints
     factor: Ints
     waiting: Floats
+    partly: Ints
+    cover: Ints
     idle: Ints
     heads: Ints
     blocks: Bools

@@ -97,7 +97,7 @@ class Tables:
         self.shape = tuple(self.grid.counts.tolist())
         self.passes = [self.grid.passes[d, :count] for d, count in enumerate(self.shape)]
         self.tile = [-(-bound // n) for bound, n in zip(model.bounds.tolist(), self.passes, strict=True)]
-        self._tiles = [self._hold(t) for t in tensors]
+        self._tiles = [self.hold(t, self.tile) for t in tensors]
 
     def _count(self, t: int) -> float:
         """Return how many words of a tensor are moved for sure; 1 where one dimension moves ranks."""
@@ -113,24 +113,32 @@ class Tables:
         shape[d] = len(values)
         return np.asarray(values, float).reshape(shape)
 
-    def _hold(self, t: int) -> Floats:
-        """Return the least words of a tile at every point."""
+    def hold(self, t: int, covers: list[Ints]) -> Floats:
+        """Return the words of tiles that cover so much at every point, by dimension and index."""
         model = self.space.model
         words = np.ones((1,) * len(self.shape))
         for matrix in model.coefficient[t]:
             side = np.ones((1,) * len(self.shape))
             for d in np.flatnonzero(matrix).tolist():
-                side = side + matrix[d] * self.along(d, self.tile[d] - 1)
+                side = side + matrix[d] * self.along(d, covers[d] - 1)
             words = words * side
         return words
 
-    def fits(self, level: int, kept: Bools) -> Bools:
-        """Say of every point whether what a level keeps may fit."""
-        machine = self.space.model.machine
+    def fits(self, level: int, kept: Bools, spread: Ints | None = None) -> Bools:
+        """Say of every point whether what a level keeps may fit.
+
+        `spread`, int64[D]: instances inside, so that tiles cover a multiple of them.
+        """
+        machine, tiles = self.space.model.machine, self._tiles
         capacity = int(machine.capacity[level])
         held = np.zeros(self.shape)
+        if spread is not None and capacity < UNLIMITED:
+            bounds = self.space.model.bounds.tolist()
+            sizes = zip(self.tile, spread.tolist(), bounds, strict=True)
+            covers = [np.minimum(-(-tile // s) * s, bound) for tile, s, bound in sizes]
+            tiles = [self.hold(t, covers) for t in range(len(tiles))]
         for t in np.flatnonzero(kept).tolist():
-            held += machine.scale[level, t] * self._tiles[t]
+            held += machine.scale[level, t] * tiles[t]
         return np.asarray(held <= (math.inf if capacity == UNLIMITED else capacity * (1 + 1e-12)))
 
     def _shared(self, t: int, outer: int, inner: int) -> float:
@@ -157,7 +165,7 @@ class Tables:
         return np.asarray(energy)
 
     def fill(self, level: int, kept: Bools, parents: Ints) -> tuple[Floats, float]:
-        """Return the least energy of filling a level from every point, infinite where no tile fits; and at all.
+        """Return the least energy of filling a level from every point, whether it fits or not; and at all.
 
         Parameters
         ----------
@@ -204,7 +212,6 @@ class Tables:
                     moved[which] = self._charge(t, level, int(parents[t]), repeated[t], more)
                 total += moved[which]
             least = np.where(self.along(d, n > 1) > 0, np.minimum(least, total), least)
-        least[~self.fits(level, kept)] = math.inf
         return least
 
     def stand_for_more(self, table: Floats) -> Floats:

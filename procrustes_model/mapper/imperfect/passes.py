@@ -37,7 +37,10 @@ ROWS = 20_000_000
 PROBED = 16
 """Choices of what levels keep whose most promising way is looked at first."""
 
-FIRST_ROOM, MORE_ROOM = 0.01, 4.0
+NEAR = 1.2
+"""How far above a bound the best mapping may be for a path to be looked for up to there at once."""
+
+FIRST_ROOM, MORE_ROOM = 0.05, 4.0
 """Relative room above its bound that a path gets first; how much more, each time that it was too little."""
 
 
@@ -78,6 +81,8 @@ class PassPaths:
             np.empty(rows),
             *(np.empty(rows, np.int64) for _ in range(7)),
             np.zeros((rows, slots)),
+            np.zeros((rows, slots), np.int64),
+            np.ones((rows, dimensions), np.int64),
             np.zeros((rows, levels, dimensions), np.int64),
             np.full((2, points), -1, np.int64),
             np.zeros((2, -(-points // BLOCK)), np.bool_),
@@ -110,10 +115,9 @@ class PassPaths:
         togo, once = np.zeros((levels, *tables.shape)), np.zeros(levels)
         for level in range(1, levels):
             filling, once[level] = tables.fill(level, keep[level], parents[level])
+            filling = np.where(fits[level], filling, math.inf)
             togo[level] = tables.stand_for_more(filling + togo[level - 1])
         starts = np.stack(np.nonzero(fits[-1]), axis=1)
-        if not keep[-1].any() and space.mesh[-1] == 1:
-            starts = starts[:1]  # loops inside of which nothing stands may as well stand further out
         cheap = filling[tuple(starts.T)]
         order = np.lexsort((np.arange(len(cheap)), cheap))
         whole = np.repeat((model.machine.sums.output < 0) | ~model.output[None], levels, axis=0) & model.whole
@@ -134,6 +138,18 @@ class PassPaths:
             cheap[order],
             self.timed,
         )
+
+    def sharpen(self, plan: Plan, spread: Ints) -> Plan:
+        """Return a plan whose bounds know that tiles cover a multiple of the instances inside; not innermost."""
+        tables, levels = self.tables, self.space.levels
+        togo = plan.togo.copy()
+        for level in range(1, levels - 1):
+            inside = spread[level:].prod(axis=0)
+            filling, _ = tables.fill(level, plan.keep[level], plan.parent[level])
+            fits = tables.fits(level, plan.keep[level], inside)
+            before = togo[level - 1].reshape(tables.shape)
+            togo[level] = tables.stand_for_more(np.where(fits, filling, math.inf) + before).ravel()
+        return plan._replace(togo=togo)
 
     def least(self, plan: Plan) -> float:
         """Return the least energy of a choice of what levels keep."""
@@ -215,8 +231,15 @@ class PassPaths:
         if least > most:
             return math.inf
         spread_out(model, plan, spread)
+        if self.space.levels > 2:
+            plan = self.sharpen(plan, spread)
+            score = np.array([least])
+            bound_spreads(model, self.grid, plan, incumbent.goal, spread[None], score)
+            least = float(score[0])
+            if least > most:
+                return math.inf
         while True:
-            within = min(most, least * (1 + room)) if least > 0 else most
+            within = least * (1 + room) if 0 < least * NEAR < most else most
             goal = incumbent.goal._replace(value=within)
             score, label, work = find_fewest_passes(model, self.grid, plan, goal, self.labels)
             self.space.deadline.spend(work)
