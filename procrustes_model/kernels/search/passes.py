@@ -199,6 +199,15 @@ def _idle(plan: Plan, idle: Ints, d: int, first: int, end: int) -> tuple[int, in
 
 
 @kernel
+def _count_networks(plan: Plan, d: int, first: int, end: int) -> int:
+    """Return over how many networks below some levels a dimension is spread."""
+    networks = 0
+    for j in range(first, end):
+        networks += plan.spread[j, d] > 1
+    return networks
+
+
+@kernel
 def _idle_share(bound: int, n: int, short: int, instances: int) -> float:
     """Return which part of a dimension at most is in the last tiles of instances that make a pass less."""
     if short == 0:
@@ -271,7 +280,9 @@ def _hope(
             if not model.irrelevant[t, d]:
                 share = 1.0 - _spared(model, grid, plan, idle, slot, level, point, d)
                 if share < 1.0 and labels.partly[row, slot] >> d & 1:
-                    share = 0.0
+                    stays = level > 0 and _passes(grid, point, d) > 2
+                    stays = stays or _count_networks(plan, d, level, slot // tensors) > 1
+                    share = 0.0 if stays else 1.0
                 elif share < 1.0 and model.kind[t] != SIMPLE:
                     share = 0.5
             part = share * labels.full[slot] + (1.0 - share) * labels.least[slot]
@@ -413,6 +424,9 @@ def _pay(
         elif last == 2:
             short, instances = _idle(plan, idle, d, level, slot // tensors)
             spared = _idle_share(model.bounds[d], n, short, instances)
+        again = labels.partly[node, slot] >> d & 1 != 0 and waiting < 1.0
+        if again and last != 1 and _count_networks(plan, d, level, slot // tensors) <= 1:
+            spared = 0.0  # what waits is of instances that make all passes
         if spared > 0.0 and waiting == 1.0:  # nothing is repeated: there is nothing to be spared
             none = price(model, grid, plan, idle, slot, level, -1, 1.0, True)
             spared = 0.0 if labels.full[slot] <= none else spared
@@ -424,7 +438,7 @@ def _pay(
                     full = price(model, grid, plan, idle, slot, level, point, scale, waiting == 1.0)
             labels.cost[count] += waiting * full
             labels.waiting[count, slot] = 0.0
-        elif model.kind[t] == SIMPLE and not labels.partly[node, slot] >> d & 1:
+        elif model.kind[t] == SIMPLE and not again:
             full = price(model, grid, plan, idle, slot, level, point, 1.0, False)
             labels.cost[count] += (1.0 - spared) * waiting * full
             labels.waiting[count, slot] *= spared

@@ -185,38 +185,21 @@ class PassPaths:
         enough = spreads.prod(axis=(1, 2)) >= model.least_units
         ways, spreads = ways[enough], spreads[enough]
         steps = self.list_steps(spreads)
-        bound, plans, hopeful = math.inf, {}, []
         ranked = [row for row in ranked if row[0] < math.inf]
-        for first in (True, False):  # what is found at first excludes most of the rest
-            for energy, number, keep in ranked[:PROBED] if first else ranked:
-                scores = incumbent.score_bounds(np.full(len(steps), energy), steps)
-                left = np.flatnonzero(scores <= incumbent.ceiling * (1 - SLACK))
-                if not len(left):
-                    continue
-                if space.deadline.late:
-                    bound = min(bound, float(scores[left].min()))
-                    continue
-                plan = self.plan(keep)
-                size = max(1, int(ROWS / max(1, len(plan.starts))))
-                known = scores[left]
-                for some in range(0, len(left), size):
-                    part = slice(some, some + size)
-                    rows = known[part].copy()
-                    bound_spreads(model, self.grid, plan, incumbent.goal, spreads[left[part]], rows)
-                    known[part] = rows
-                    space.deadline.spend(size * len(plan.starts))
-                    if space.deadline.late:
-                        break
-                scores[left] = known
-                left = left[known <= incumbent.ceiling * (1 - SLACK)]
-                if first and len(left):
-                    way = int(left[np.argmin(scores[left])])
-                    self.settle(plan, spreads[way], ways[way], float(scores[way]))
-                elif len(left):
-                    plans[number] = plan
-                    hopeful += [(float(scores[way]), number, way) for way in left.tolist()]
+        self._probe(ranked[:PROBED], ways, spreads, steps)
+        bound, plans, hopeful = math.inf, dict[int, Plan](), list[tuple[float, int, int]]()
+        for energy, number, keep in ranked:
+            scores = incumbent.score_bounds(np.full(len(steps), energy), steps)
+            left = np.flatnonzero(scores <= self._most)
+            plan = self._bound(keep, spreads, left, scores) if len(left) else None
+            left = left[scores[left] <= self._most]
+            if plan is None:
+                bound = min(bound, float(scores[left].min(initial=math.inf)))
+                continue
+            plans[number] = plan
+            hopeful += [(float(scores[way]), number, way) for way in left.tolist()]
         for score, number, way in sorted(hopeful):
-            if score > incumbent.ceiling * (1 - SLACK) or score >= bound:
+            if score > self._most or score >= bound:
                 break
             if space.deadline.late:
                 bound = min(bound, score)
@@ -224,15 +207,58 @@ class PassPaths:
             bound = min(bound, self.settle(plans[number], spreads[way], ways[way], score))
         return min(bound, incumbent.value)
 
+    @property
+    def _most(self) -> float:
+        """The objective above which nothing is of interest."""
+        return self.incumbent.ceiling * (1 - SLACK)
+
+    def _probe(self, ranked: list[tuple[float, int, Bools]], ways: Ints, spreads: Ints, steps: Floats) -> None:
+        """Find the path of the most promising way of some choices of what levels keep: it excludes others."""
+        incumbent = self.incumbent
+        for energy, _, keep in ranked:
+            scores = incumbent.score_bounds(np.full(len(steps), energy), steps)
+            left = np.flatnonzero(scores <= self._most)
+            plan = self._bound(keep, spreads, left, scores) if len(left) else None
+            if plan is not None and (left := left[scores[left] <= self._most]).size:
+                way = int(left[np.argmin(scores[left])])
+                self.settle(plan, spreads[way], ways[way], float(scores[way]))
+
+    def _bound(self, keep: Bools, spreads: Ints, left: Ints, scores: Floats) -> Plan | None:
+        """Return the plan of a choice of what levels keep, and raise the bounds of some ways.
+
+        Returns
+        -------
+        Plan or None
+            None where there is no time for it.
+        """
+        space, incumbent = self.space, self.incumbent
+        try:
+            plan = self.plan(keep)
+        except OutOfTime:
+            return None
+        size = max(1, int(ROWS / max(1, len(plan.starts))))
+        for some in range(0, len(left), size):
+            if space.deadline.late:
+                break
+            part = left[some : some + size]
+            rows = scores[part]
+            bound_spreads(space.model, self.grid, plan, incumbent.goal, spreads[part], rows)
+            scores[part] = rows
+            space.deadline.spend(len(part))
+        return plan
+
     def settle(self, plan: Plan, spread: Ints, way: Ints, least: float) -> float:
         """Find the path of one way, offer its nest, and return what nests that are not decided do not fall below."""
         incumbent, room = self.incumbent, FIRST_ROOM
-        model, most = self.space.model, incumbent.ceiling * (1 - SLACK)
+        model, most = self.space.model, self._most
         if least > most:
             return math.inf
         spread_out(model, plan, spread)
         if self.space.levels > 2:
-            plan = self.sharpen(plan, spread)
+            try:
+                plan = self.sharpen(plan, spread)
+            except OutOfTime:
+                return least
             score = np.array([least])
             bound_spreads(model, self.grid, plan, incumbent.goal, spread[None], score)
             least = float(score[0])
