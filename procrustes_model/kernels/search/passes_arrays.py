@@ -26,7 +26,7 @@ class Grid(NamedTuple):
     counts : int64[D]
         Different numbers of passes.
     stride : int64[D]
-        Weight of a dimension's index in the number of a point; point 0 has all passes left, the last one none.
+        Weight of a dimension's index in the number of a point; at point 0 all passes are left.
     passes : int64[D, n]
         By index, most passes first.
     at : int64[D, bound + 1]
@@ -63,8 +63,6 @@ class Plan(NamedTuple):
         Different words of a tensor.
     sums : bool[T]
         Whether the tensor is an output whose first accumulations are known.
-    classes : int64[D]
-        The class of a dimension: which tensors it indexes.
     whole : bool[L, T]
         Whether accesses of one instance are rounded up.
     spread : int64[L, D]
@@ -88,7 +86,6 @@ class Plan(NamedTuple):
     once: Floats
     elements: Floats
     sums: Bools
-    classes: Ints
     whole: Bools
     spread: Ints
     units: Floats

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from procrustes_model.kernels.dense.arrays import FILL, READ, UNLIMITED, UPDATE, Bools, Floats, Ints
+from procrustes_model.kernels.dense.arrays import FILL, UNLIMITED, Bools, Floats, Ints
 from procrustes_model.kernels.dense.sharing import distinct_positions
 from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED
@@ -16,7 +16,7 @@ from procrustes_model.kernels.search.passes_arrays import Grid
 from procrustes_model.mapper.space import Space
 
 SPARED = {SIMPLE: 1 / 3}
-"""Part of a tensor that a loop with one iteration in its last pass leaves at most; half where windows slide."""
+"""Part of a tensor that a loop of one iteration in its last pass leaves at most; half of windows."""
 
 
 def list_passes(bound: int) -> list[int]:
@@ -38,9 +38,11 @@ def list_moves(passes: list[int]) -> list[list[tuple[int, int, int]]]:
             factors = [-(-n // left)]
             if left > 1:
                 factors += [(n - last) // (left - 1) for last in (1, 2) if (n - last) % (left - 1) == 0]
-            for factor in dict.fromkeys(factors):
-                if factor > 1 and -(-n // factor) == left:
-                    moves.append((index[left], factor, (n - 1) % factor + 1))
+            moves += [
+                (index[left], factor, (n - 1) % factor + 1)
+                for factor in dict.fromkeys(factors)
+                if factor > 1 and -(-n // factor) == left
+            ]
         listed.append(moves)
     return listed
 
@@ -52,7 +54,7 @@ def make_grid(bounds: Ints) -> Grid:
     counts = np.array([len(one) for one in passes])
     dimensions, longest = len(counts), int(counts.max())
     stride = np.array([math.prod(counts[d + 1 :].tolist()) for d in range(dimensions)])
-    most = max(1, max(sum(map(len, one)) for one in moves))
+    most = max(1, *(sum(map(len, one)) for one in moves))
     grid = Grid(
         counts,
         stride,
@@ -149,8 +151,10 @@ class Tables:
             return float(mesh)
         return float(min(mesh, math.prod(model.bounds[model.irrelevant[t]].tolist())))
 
-    def _charge(self, t: int, level: int, parent: int, repeats: Floats | float, surplus: Floats | float) -> Floats:
-        """Return the least energy of filling a level so often with all of a tensor, there and at the parent."""
+    def _charge(
+        self, t: int, level: int, parent: int, repeats: Floats | float, surplus: Floats | float
+    ) -> Floats:
+        """Return the least energy of filling a level so often with a tensor, there and at the parent."""
         model, words = self.space.model, self.elements[t]
         filled = words * surplus * repeats
         served = words * surplus * np.maximum(1.0, repeats / self._shared(t, parent, level))
@@ -178,10 +182,10 @@ class Tables:
         once_each = {t: float(self._charge(t, level, int(parents[t]), 1.0, 1.0)) for t in filled}
         if key not in self._filling:
             self.space.deadline.check()
-            self._filling[key] = self._fill(level, kept, parents, once_each)
+            self._filling[key] = self._fill(level, parents, once_each)
         return self._filling[key], sum(once_each.values())
 
-    def _fill(self, level: int, kept: Bools, parents: Ints, once_each: dict[int, float]) -> Floats:
+    def _fill(self, level: int, parents: Ints, once_each: dict[int, float]) -> Floats:
         model, last = self.space.model, level == 1 and self.space.mesh[0] == 1
         least = np.full(self.shape, math.inf)
         least[(-1,) * len(self.shape)] = sum(once_each.values())
@@ -201,7 +205,9 @@ class Tables:
                 continue
             total = np.zeros(self.shape)
             n = self.passes[d]
-            surplus = self.along(d, np.where(n >= 3, n * self.tile[d] / model.bounds[d], 1.0)) if last else 1.0
+            surplus = (
+                self.along(d, np.where(n >= 3, n * self.tile[d] / model.bounds[d], 1.0)) if last else 1.0
+            )
             for t, alone in once_each.items():
                 if model.irrelevant[t, d]:
                     total += alone
@@ -211,7 +217,7 @@ class Tables:
                     more = surplus if model.kind[t] == SIMPLE else 1.0
                     moved[which] = self._charge(t, level, int(parents[t]), repeated[t], more)
                 total += moved[which]
-            least = np.where(self.along(d, n > 1) > 0, np.minimum(least, total), least)
+            least = np.where(self.along(d, n) > 1, np.minimum(least, total), least)
         return least
 
     def stand_for_more(self, table: Floats) -> Floats:
@@ -245,7 +251,7 @@ def list_vectors(size: int, most: Ints, limit: int) -> Ints | None:
 
 
 def list_spreads(fanout: list[tuple[int, int]], limits: Ints, bounds: Ints, limit: int) -> Ints | None:
-    """Return ways to spread loops over instances, factors on x and on y, int64[n, L, 2, D]; None for too many.
+    """Return ways to spread loops over instances: factors on x and y, int64[n, L, 2, D]; None for too many.
 
     Parameters
     ----------

@@ -1,25 +1,27 @@
 """Choices of what levels keep and ways to spread, decided by shortest paths over numbers of passes.
 
-Each path bounds the objective of all nests that keep and spread alike. Its nest is evaluated by the model: where it comes
-to what the path says, nothing is left to search.
+Each path bounds the objective of all nests that keep and spread alike. Its nest is evaluated by the model:
+where it comes to what the path says, nothing is left to search.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import Bools, Floats, Ints, NestArrays
 from procrustes_model.kernels.search.arrays import SLACK
-from procrustes_model.kernels.search.passes import CROWDED, NOWHERE, bound_spreads, find_fewest_passes, spread_out
+from procrustes_model.kernels.search.passes import CROWDED, NOWHERE, find_fewest_passes
 from procrustes_model.kernels.search.passes_arrays import BLOCK, Labels, Plan
+from procrustes_model.kernels.search.passes_bounds import bound_spreads, spread_out
 from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.imperfect.grid import Tables, list_passes, list_spreads, make_grid
 from procrustes_model.mapper.imperfect.space import factor_limits, offer_batch
 from procrustes_model.mapper.imperfect.walk import Walker, Ways, fit_splits
 from procrustes_model.mapper.incumbent import Incumbent
+from procrustes_model.mapper.optimal.compulsory import Compulsory
 from procrustes_model.mapper.space import Space
 
 MOST_POINTS = 4_000_000
@@ -50,6 +52,24 @@ def is_eligible(space: Space) -> bool:
     return space.levels > 1 and points <= MOST_POINTS and space.model.bounds.max() <= 1_000_000
 
 
+@dataclass(frozen=True)
+class Spreads:
+    """Ways to spread loops over instances.
+
+    Attributes
+    ----------
+    factors : int64[n, L, 2, D]
+        On x and on y.
+    instances : int64[n, L, D]
+    steps : float64[n]
+        Least cycles.
+    """
+
+    factors: Ints
+    instances: Ints
+    steps: Floats
+
+
 @dataclass
 class PassPaths:
     """Decides choices.
@@ -66,20 +86,24 @@ class PassPaths:
     space: Space
     incumbent: Incumbent
     walked: int = 0
-    open: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         space, model = self.space, self.space.model
         self.grid = make_grid(model.bounds)
         self.tables = Tables(space, self.grid)
-        self.limits = factor_limits(space)
         self.walker = Walker(space, np.random.default_rng(0))
         points, levels, dimensions = math.prod(self.tables.shape), space.levels, len(model.bounds)
         slots, rows = levels * len(model.kind), MOST_LABELS
         self.labels = Labels(
             np.empty(rows),
             np.empty(rows),
-            *(np.empty(rows, np.int64) for _ in range(7)),
+            np.empty(rows, np.int64),
+            np.empty(rows, np.int64),
+            np.empty(rows, np.int64),
+            np.empty(rows, np.int64),
+            np.empty(rows, np.int64),
+            np.empty(rows, np.int64),
+            np.empty(rows, np.int64),
             np.zeros((rows, slots)),
             np.zeros((rows, slots), np.int64),
             np.ones((rows, dimensions), np.int64),
@@ -89,8 +113,6 @@ class PassPaths:
             np.zeros(slots),
             np.zeros(slots),
         )
-        patterns = [tuple(row) for row in model.irrelevant.T.tolist()]
-        self.classes = np.array([patterns.index(one) for one in patterns])
         aim = self.incumbent.objective
         self.timed = bool(aim.cycles_power or space.power or math.isfinite(aim.most_cycles))
 
@@ -129,7 +151,6 @@ class PassPaths:
             once,
             tables.elements,
             tables.sums,
-            self.classes,
             whole,
             np.ones((levels, len(model.bounds)), np.int64),
             np.ones(levels + 1),
@@ -140,7 +161,7 @@ class PassPaths:
         )
 
     def sharpen(self, plan: Plan, spread: Ints) -> Plan:
-        """Return a plan whose bounds know that tiles cover a multiple of the instances inside; not innermost."""
+        """Return a plan whose bounds know that tiles cover a multiple of the instances inside."""
         tables, levels = self.tables, self.space.levels
         togo = plan.togo.copy()
         for level in range(1, levels - 1):
@@ -157,12 +178,6 @@ class PassPaths:
         computing = sum(self.tables.computing(t, p) for t, p in enumerate(parents))
         return float(self.space.model.base + computing + plan.togo[-1, 0])
 
-    def list_steps(self, spreads: Ints) -> Floats:
-        """Return the least cycles of ways to spread."""
-        work = self.space.model.work
-        steps = (-(-self.space.model.bounds // spreads.prod(axis=1))).prod(axis=1).astype(float)
-        return steps if work == 1 else np.ceil(steps * work * (1 - SLACK))
-
     def decide(self) -> float:
         """Offer the nests of paths, and return what the objective of no mapping falls below.
 
@@ -171,59 +186,70 @@ class PassPaths:
         OutOfTime
             Before there is a bound.
         """
-        space, incumbent, model = self.space, self.incumbent, self.space.model
-        fanout = [space.architecture.fanout(level) for level in range(space.levels)]
-        ways = list_spreads(fanout, self.limits[1, :, 1:], model.bounds, MOST_WAYS)
-        ranked: list[tuple[float, int, Bools]] = []
-        for number, keep in enumerate(space.patterns()):
-            ranked.append((self.least(self.plan(keep)), number, keep.copy()))
-        ranked.sort(key=lambda row: row[:2])
+        space, incumbent = self.space, self.incumbent
+        ways, compulsory = self._list_ways(), Compulsory(space)
+        ranked = [(compulsory.energy(keep), n, keep.copy()) for n, keep in enumerate(space.patterns())]
+        ranked = sorted((row for row in ranked if row[0] < math.inf), key=lambda row: row[:2])
         if ways is None:
-            steps = 1.0
-            return min(incumbent.score_bound(row[0], steps) for row in ranked)
-        spreads = ways.prod(axis=2)
-        enough = spreads.prod(axis=(1, 2)) >= model.least_units
-        ways, spreads = ways[enough], spreads[enough]
-        steps = self.list_steps(spreads)
-        ranked = [row for row in ranked if row[0] < math.inf]
-        self._probe(ranked[:PROBED], ways, spreads, steps)
-        bound, plans, hopeful = math.inf, dict[int, Plan](), list[tuple[float, int, int]]()
-        for energy, number, keep in ranked:
-            scores = incumbent.score_bounds(np.full(len(steps), energy), steps)
-            left = np.flatnonzero(scores <= self._most)
-            plan = self._bound(keep, spreads, left, scores) if len(left) else None
-            left = left[scores[left] <= self._most]
-            if plan is None:
-                bound = min(bound, float(scores[left].min(initial=math.inf)))
-                continue
-            plans[number] = plan
-            hopeful += [(float(scores[way]), number, way) for way in left.tolist()]
-        for score, number, way in sorted(hopeful):
+            return min((incumbent.score_bound(row[0], 1.0) for row in ranked), default=math.inf)
+        for energy, _, keep in ranked[:PROBED]:
+            self._decide(keep, energy, ways, math.inf, 1)
+        bound = math.inf
+        for energy, _, keep in ranked:
+            bound = min(bound, self._decide(keep, energy, ways, bound))
+        return min(bound, incumbent.value)
+
+    def _list_ways(self) -> Spreads | None:
+        """Return the ways to spread loops over instances; None for too many."""
+        space, model = self.space, self.space.model
+        fanout = [space.architecture.fanout(level) for level in range(space.levels)]
+        factors = list_spreads(fanout, factor_limits(space)[1, :, 1:], model.bounds, MOST_WAYS)
+        if factors is None:
+            return None
+        factors = factors[factors.prod(axis=(1, 2, 3)) >= model.least_units]
+        instances = factors.prod(axis=2)
+        steps = (-(-model.bounds // instances.prod(axis=1))).prod(axis=1).astype(float)
+        work = model.work
+        return Spreads(factors, instances, steps if work == 1 else np.ceil(steps * work * (1 - SLACK)))
+
+    def _decide(
+        self, keep: Bools, energy: float, ways: Spreads, bound: float, most: int | None = None
+    ) -> float:
+        """Offer the nests of the most promising ways, and return the bound of what is not decided.
+
+        Parameters
+        ----------
+        keep : bool[L, T]
+        energy : float
+            That nothing which keeps these falls below.
+        ways : Spreads
+        bound : float
+            Of what is not decided elsewhere: what is above may stay undecided, too.
+        most : int, optional
+            Ways that are looked at.
+        """
+        scores = self.incumbent.score_bounds(np.full(len(ways.steps), energy), ways.steps)
+        left = np.flatnonzero(scores <= self._most)
+        plan = self._bound(keep, ways, left, scores) if len(left) else None
+        left = left[scores[left] <= self._most]
+        left = left[np.lexsort((left, scores[left]))]
+        if plan is None:
+            return min(bound, float(scores[left].min(initial=math.inf)))
+        for way in left[:most].tolist():
+            score = float(scores[way])
             if score > self._most or score >= bound:
                 break
-            if space.deadline.late:
-                bound = min(bound, score)
-                break
-            bound = min(bound, self.settle(plans[number], spreads[way], ways[way], score))
-        return min(bound, incumbent.value)
+            if self.space.deadline.late:
+                return score
+            bound = min(bound, self.settle(plan, ways.instances[way], ways.factors[way], score))
+        return bound
 
     @property
     def _most(self) -> float:
         """The objective above which nothing is of interest."""
         return self.incumbent.ceiling * (1 - SLACK)
 
-    def _probe(self, ranked: list[tuple[float, int, Bools]], ways: Ints, spreads: Ints, steps: Floats) -> None:
-        """Find the path of the most promising way of some choices of what levels keep: it excludes others."""
-        incumbent = self.incumbent
-        for energy, _, keep in ranked:
-            scores = incumbent.score_bounds(np.full(len(steps), energy), steps)
-            left = np.flatnonzero(scores <= self._most)
-            plan = self._bound(keep, spreads, left, scores) if len(left) else None
-            if plan is not None and (left := left[scores[left] <= self._most]).size:
-                way = int(left[np.argmin(scores[left])])
-                self.settle(plan, spreads[way], ways[way], float(scores[way]))
-
-    def _bound(self, keep: Bools, spreads: Ints, left: Ints, scores: Floats) -> Plan | None:
+    def _bound(self, keep: Bools, ways: Spreads, left: Ints, scores: Floats) -> Plan | None:
         """Return the plan of a choice of what levels keep, and raise the bounds of some ways.
 
         Returns
@@ -236,19 +262,21 @@ class PassPaths:
             plan = self.plan(keep)
         except OutOfTime:
             return None
+        least = incumbent.score_bounds(np.full(len(left), self.least(plan)), ways.steps[left])
+        scores[left] = np.maximum(scores[left], least)
         size = max(1, int(ROWS / max(1, len(plan.starts))))
         for some in range(0, len(left), size):
             if space.deadline.late:
                 break
             part = left[some : some + size]
             rows = scores[part]
-            bound_spreads(space.model, self.grid, plan, incumbent.goal, spreads[part], rows)
+            bound_spreads(space.model, self.grid, plan, incumbent.goal, ways.instances[part], rows)
             scores[part] = rows
             space.deadline.spend(len(part))
         return plan
 
     def settle(self, plan: Plan, spread: Ints, way: Ints, least: float) -> float:
-        """Find the path of one way, offer its nest, and return what nests that are not decided do not fall below."""
+        """Find the path of one way, offer its nest, and return the bound of what is not decided then."""
         incumbent, room = self.incumbent, FIRST_ROOM
         model, most = self.space.model, self._most
         if least > most:
@@ -259,9 +287,9 @@ class PassPaths:
                 plan = self.sharpen(plan, spread)
             except OutOfTime:
                 return least
-            score = np.array([least])
-            bound_spreads(model, self.grid, plan, incumbent.goal, spread[None], score)
-            least = float(score[0])
+            known = np.array([least])
+            bound_spreads(model, self.grid, plan, incumbent.goal, spread[None], known)
+            least = float(known[0])
             if least > most:
                 return math.inf
         while True:

@@ -86,7 +86,8 @@ def search_imperfect_space(
         Changed in place.
     method : str
         'optimal': the best mapping with whole passes, with proof, then shortest paths over numbers of passes;
-        where these leave a gap, mappings of larger bounds, and seeded walks from there and from other places; the result is never worse. 'random': the walks alone.
+        where these leave a gap, mappings of larger bounds, and seeded walks from there and from other places.
+        The result is never worse. 'random': the walks alone.
         'exhaustive': every mapping.
     mappings : int, optional
         Budget of the walks.
