@@ -125,7 +125,7 @@ class PassPaths:
         return parents
 
     def plan(self, keep: Bools) -> Plan:
-        """Return what paths meet under one choice of what levels keep, with no loops spread.
+        """Return what paths meet where levels keep so much, before `spread_out` says how loops spread.
 
         Raises
         ------
