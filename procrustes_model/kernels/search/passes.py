@@ -49,6 +49,7 @@ def _limit(model: Model, grid: Grid, plan: Plan, goal: Goal, level: int, point: 
         steps *= -(-passes_left(grid, point, d) // outside)
     if model.work != 1.0:
         steps = math.ceil(steps * model.work * (1 - ROUNDING))
+    steps = max(steps, plan.floor[0])
     return energy_limit(goal, steps) * (1 + ROUNDING)
 
 
@@ -303,6 +304,7 @@ def _begin(model: Model, grid: Grid, plan: Plan, goal: Goal, labels: Labels) -> 
             continue
         if model.work != 1.0:
             steps = math.ceil(steps * model.work * (1 - ROUNDING))
+        steps = max(steps, plan.floor[0])
         limit = energy_limit(goal, steps) * (1 + ROUNDING)
         spent = max(plan.filling[row], plan.once[level] if idle else filled)
         if base + spent + plan.togo[level - 1, after] > limit:
@@ -344,6 +346,7 @@ def _end(model: Model, grid: Grid, plan: Plan, labels: Labels, node: int, goal: 
     steps *= passes
     if model.work != 1.0:
         steps = math.ceil(steps * model.work * (1 - ROUNDING))
+    steps = max(steps, plan.floor[0])
     return score(goal, labels.cost[node] + goal.power * steps, steps)
 
 

@@ -71,6 +71,8 @@ class Plan(NamedTuple):
         Instances of a level.
     fresh : float64[L, T]
         First accumulations of all instances of a level, at most.
+    floor : float64[1]
+        Cycles that ports of levels take at least.
     starts : int64[n, D]
         Indices of the points at which the innermost level fits, cheapest first.
     filling : float64[n]
@@ -90,6 +92,7 @@ class Plan(NamedTuple):
     spread: Ints
     units: Floats
     fresh: Floats
+    floor: Floats
     starts: Ints
     filling: Floats
     timed: bool

@@ -13,6 +13,7 @@ from procrustes_model.kernels.search.goal import score
 from procrustes_model.kernels.search.passes_arrays import Grid, Plan
 from procrustes_model.kernels.search.passes_cost import (
     ROUNDING,
+    port_cycles,
     price,
     serve_inside,
     serve_outside,
@@ -88,6 +89,10 @@ def spread_out(model: Model, plan: Plan, spread: Ints) -> None:
                     outside *= spread[j, d]
                 if model.irrelevant[t, d]:
                     plan.fresh[level, t] *= min(outside, model.bounds[d])
+    plan.floor[0] = 1.0
+    for level in range(levels):
+        if model.limited:
+            plan.floor[0] = max(plan.floor[0], port_cycles(model, plan, level))
 
 
 @kernel
@@ -119,6 +124,7 @@ def _bound_spread(model: Model, grid: Grid, plan: Plan, goal: Goal) -> float:
             continue
         if model.work != 1.0:
             steps = math.ceil(steps * model.work * (1 - ROUNDING))
+        steps = max(steps, plan.floor[0])
         energy = base + plan.togo[level - 1, after]
         energy += max(plan.filling[row], plan.once[level] if idle else filled)
         if energy > goal.most_energy or steps > goal.most_cycles:

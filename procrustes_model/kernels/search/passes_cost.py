@@ -93,14 +93,12 @@ def price(
 
 
 @kernel
-def _serve_units(model: Model, plan: Plan, t: int, share: float) -> float:
-    """Return the least energy of what compute units take, or give, of a tensor.
-
-    `share`: the part of the operations for which a word is moved, as far as dimensions that do not index it
-    are spread.
-    """
+def _words_of_units(model: Model, plan: Plan, t: int, share: float) -> float:
+    """Return the least words of a tensor that go to compute units, or come from them; see `_serve_units`."""
     levels = len(model.pack)
     p, words = plan.parent[levels, t], float(model.computes) * share
+    if model.kind[t] == SKEWED:
+        return 1.0
     for r in range(model.coefficient.shape[1]):
         least, most, users = math.inf, 1.0, 0
         for d in range(len(model.bounds)):
@@ -113,14 +111,58 @@ def _serve_units(model: Model, plan: Plan, t: int, share: float) -> float:
                 least = min(least, float(shared))
         if users > 1:
             words /= least if users == 2 else most
-    if model.kind[t] == SKEWED:
-        words = 1.0
+    return words
+
+
+@kernel
+def _serve_units(model: Model, plan: Plan, t: int, share: float) -> float:
+    """Return the least energy of what compute units take, or give, of a tensor.
+
+    `share`: the part of the operations for which a word is moved, as far as dimensions that do not index it
+    are spread.
+    """
+    p, words = plan.parent[len(model.pack), t], _words_of_units(model, plan, t, share)
     if not model.output[t]:
         return _spend(model, plan, p, t, READ, words, True)
     energy = _spend(model, plan, p, t, UPDATE, words, True)
     if plan.sums[t]:
         energy += _spend(model, plan, p, t, READ, max(0.0, words - plan.fresh[p, t]), True)
     return energy
+
+
+@kernel
+def port_cycles(model: Model, plan: Plan, level: int) -> float:
+    """Return the cycles that the ports of a level take at least: for what units move, and each element."""
+    machine, read, write = model.machine, 0.0, 0.0
+    for t in range(len(model.kind)):
+        if not plan.keep[level, t]:
+            continue
+        once = plan.fresh[level, t] if model.kind[t] != SKEWED else 1.0
+        words = once
+        if plan.parent[len(model.pack), t] == level:
+            share = 1.0
+            for d in range(len(model.bounds)):
+                if model.irrelevant[t, d]:
+                    inside = 1
+                    for j in range(level, len(model.pack)):
+                        inside *= plan.spread[j, d]
+                    share *= float(-(-model.bounds[d] // inside)) / model.bounds[d]
+            words = _words_of_units(model, plan, t, share)
+        scale = machine.scale[level, t]
+        if t == machine.sums.output:
+            scale = min(scale, machine.sums.scale[level])
+        if model.output[t]:
+            write += words * scale
+            read += max(0.0, words - once) * scale if plan.sums[t] else 0.0
+        else:
+            read += words * scale
+            write += once * scale if plan.parent[level, t] >= 0 else 0.0
+    cycles = 0.0
+    for port in range(3):
+        if model.bandwidth[level, port] < math.inf:
+            moved = (read, write, read + write)[port] / plan.units[level]
+            cycles = max(cycles, moved / model.bandwidth[level, port])
+    return math.ceil(cycles * (1 - ROUNDING))
 
 
 @kernel

@@ -155,6 +155,7 @@ class PassPaths:
             np.ones((levels, len(model.bounds)), np.int64),
             np.ones(levels + 1),
             np.zeros(keep.shape),
+            np.ones(1),
             np.ascontiguousarray(starts[order]),
             cheap[order],
             self.timed,
