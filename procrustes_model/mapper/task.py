@@ -12,6 +12,7 @@ from procrustes_model.kernels.cache import COMPILED
 from procrustes_model.kernels.sparse.arrays import ChoiceArrays
 from procrustes_model.mapper.constraints import load_constraints
 from procrustes_model.mapper.deadline import Deadline
+from procrustes_model.mapper.imperfect.passes import PassPaths
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.paths import is_eligible
 from procrustes_model.mapper.optimal.roads import is_special
@@ -104,6 +105,13 @@ def compile_labels(sparse: bool = False) -> None:
     """
     if COMPILED:
         Optimal(_tiny_space(sparse=sparse), Incumbent(OBJECTIVES["edp"]), paths=False).run()
+
+
+@functools.cache
+def compile_passes() -> None:
+    """Compile what shortest paths over numbers of passes take: only `imperfect` searches walk them."""
+    if COMPILED:
+        PassPaths(_tiny_space(), Incumbent(OBJECTIVES["edp"])).decide()
 
 
 @dataclass(frozen=True)

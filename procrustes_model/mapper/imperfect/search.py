@@ -8,6 +8,7 @@ from contextlib import suppress
 from procrustes_model.kernels.search.arrays import SLACK
 from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.imperfect.padded import offer_padded
+from procrustes_model.mapper.imperfect.passes import PassPaths, is_eligible
 from procrustes_model.mapper.imperfect.space import imperfect_size, search_imperfect_exhaustive
 from procrustes_model.mapper.imperfect.steps import Fewest, find_fewest_steps
 from procrustes_model.mapper.imperfect.walk import STEPS, WAYS, search_imperfect, whole_passes
@@ -16,7 +17,7 @@ from procrustes_model.mapper.optimal.compulsory import Compulsory
 from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.result import Certificate
 from procrustes_model.mapper.space import Space
-from procrustes_model.mapper.task import compile_labels
+from procrustes_model.mapper.task import compile_labels, compile_passes
 from procrustes_model.vocabulary import Searched
 
 
@@ -37,6 +38,26 @@ def bound_imperfect(space: Space, incumbent: Incumbent, fewest: Fewest | None = 
         if incumbent.objective.energy_power:
             energy = Compulsory(space).least()
     return incumbent.score_bound(energy, steps)
+
+
+def walk_passes(space: Space, incumbent: Incumbent) -> float:
+    """Offer the nests of shortest paths over numbers of passes, and return what no mapping falls below.
+
+    Half of the time that is left may go to them. 0 where they bound nothing.
+
+    Parameters
+    ----------
+    space : Space
+    incumbent : Incumbent
+        Changed in place.
+    """
+    if not incumbent.objective.energy_power or not is_eligible(space):
+        return 0.0
+    with space.deadline.suspended():
+        compile_passes()
+    with space.hurried(), suppress(OutOfTime):
+        return PassPaths(space, incumbent).decide()
+    return 0.0
 
 
 def compile_unequal(space: Space) -> None:
@@ -64,8 +85,9 @@ def search_imperfect_space(
     incumbent : Incumbent
         Changed in place.
     method : str
-        'optimal': the best mapping with whole passes, with proof, and those of larger bounds, then seeded
-        walks from there and from other places; the result is never worse. 'random': the walks alone.
+        'optimal': the best mapping with whole passes, with proof, then shortest paths over numbers of passes;
+        where these leave a gap, mappings of larger bounds, and seeded walks from there and from other places.
+        The result is never worse. 'random': the walks alone.
         'exhaustive': every mapping.
     mappings : int, optional
         Budget of the walks.
@@ -97,8 +119,10 @@ def search_imperfect_space(
                 incumbent.measured = first.measured
             incumbent.lower_bound = bound
             if method == "optimal" and not incumbent.value <= bound:
+                bound = incumbent.lower_bound = max(bound, walk_passes(space, incumbent))
+            if method == "optimal" and not incumbent.value <= bound * (1 + SLACK):
                 offer_padded(space, incumbent, fewest, threads, seed)
-            if not incumbent.value <= bound:
+            if not incumbent.value <= bound * (1 + SLACK):
                 endless = method == "random" and incumbent.deadline.seconds is not None
                 budget = None if mappings is None and endless else mappings or WAYS * STEPS
                 search_imperfect(space, incumbent, mappings=budget, seed=seed, threads=threads)
