@@ -22,6 +22,7 @@ from procrustes_model.kernels.search.goal import energy_limit
 from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
 from procrustes_model.kernels.search.path_arrays import Road
 from procrustes_model.kernels.search.path_exits import limit_energies
+from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.inner_paths import FEW, Groups, choose_network, raise_bounds
 from procrustes_model.mapper.optimal.roads import ROUNDING, STATE_BITS, Roads
 from procrustes_model.mapper.space import Space
@@ -55,6 +56,26 @@ def is_eligible(space: Space) -> bool:
     if model.rules.forgetful and ((ranks > 1).sum(axis=1) > 2).any():
         return False
     return bool((ranks <= 2).all() and (model.coefficient.sum(axis=1) == problem.coefficient).all())
+
+
+class _Limits:
+    """What a mapping must keep to that is better than the best so far, or on the front so far.
+
+    Attributes
+    ----------
+    ceiling : float
+        The objective above which nothing is of interest.
+    """
+
+    def __init__(self, incumbent: Incumbent) -> None:
+        self.ceiling, self._goal = incumbent.ceiling, incumbent.goal
+        self._known: dict[float, float] = {}
+
+    def energy(self, steps: float) -> float:
+        """Return the dynamic energy above which a mapping of so many cycles is of no interest."""
+        if steps not in self._known:
+            self._known[steps] = energy_limit(self._goal, steps)
+        return self._known[steps]
 
 
 @dataclass
@@ -155,20 +176,23 @@ class Paths(Roads):
         queue, looked_at = list(zip(scores[hopeful].tolist(), hopeful.tolist(), strict=True)), set[int]()
         left: list[tuple[float, float]] = []
         groups = self._group(road) if most is None else None
+        limits, found = _Limits(incumbent), len(incumbent.history)
         while queue:
+            if len(incumbent.history) != found:
+                limits, found = _Limits(incumbent), len(incumbent.history)
             score, way = heapq.heappop(queue)
             if scores[way] > score:  # its bound has been raised since
                 if scores[way] < math.inf:
                     heapq.heappush(queue, (float(scores[way]), way))
                 continue
-            if score * (1 - SLACK) > incumbent.ceiling:
+            if score * (1 - SLACK) > limits.ceiling:
                 break
             if incumbent.late or len(left) == OPEN_WAYS:
                 rest = np.array([way, *(other for _, other in queue)])
                 left.extend(zip(least[rest].tolist(), ways.steps[rest].tolist(), strict=True))
                 break
             steps = float(ways.steps[way])
-            limit = energy_limit(incumbent.goal, steps)
+            limit = limits.energy(steps)
             if least[way] > limit * (1 + ROUNDING):
                 continue
             if groups is not None and self._bound_group(groups, road, way, least, scores, looked_at):
@@ -201,8 +225,11 @@ class Paths(Roads):
         bool
             Whether any was raised.
         """
-        group, goal, steps = int(groups.of[way]), self.incumbent.goal, road.ways.steps
-        if group in looked_at or not math.isfinite(energy_limit(goal, float(steps[way]))):
+        group, steps = int(groups.of[way]), road.ways.steps
+        if group in looked_at:
+            return False
+        goal = self.incumbent.goal
+        if not math.isfinite(energy_limit(goal, float(steps[way]))):
             return False
         looked_at.add(group)
         members, limits = groups.members(group), np.empty(len(least))
