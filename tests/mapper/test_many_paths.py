@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import pytest
 
 from procrustes_model import SpecError, load_architecture, load_problem
@@ -69,3 +72,30 @@ def test_too_many_ways_are_not_listed() -> None:
     spreads = list_spreads(tables, 1_000)
     assert spreads is not None and len(spreads) > 1
     assert list_spreads(tables, 1) is None
+
+
+@pytest.mark.parametrize("least", [1, 4])
+def test_ways_are_all_combinations_that_divide_the_bounds(least: int) -> None:
+    held = 0
+    for seed in range(30):
+        specs = make_case(seed)
+        architecture, problem = load_architecture(specs[0]), load_problem(specs[1])
+        space = Space(architecture, problem, load_constraints(None, architecture, problem))
+        tables, value, bounds = Tables(space), space.lattice.value, space.model.bounds
+        points = [tables.spatial_points(level).tolist() for level in range(space.levels)]
+        if space.model.machine.home.any() or math.prod(map(len, points)) > 3_000:
+            continue
+        wanted = set()
+        for way in itertools.product(*points):
+            spread = value[list(way)]
+            if (bounds % spread.prod(axis=0) == 0).all() and least <= spread.prod() < 9:
+                wanted.add(tuple(map(tuple, spread.tolist())))
+        found = list_spreads(tables, 1_000_000, least, 9)
+        assert found is not None
+        listed = {tuple(map(tuple, value[way].tolist())) for way in found}
+        mirror = space.orders.mirror
+        if mirror[0] >= 0:  # of a way and its mirror image one is enough
+            listed |= {tuple(tuple(row[d] for d in mirror) for row in way) for way in listed}
+        assert listed == wanted, seed
+        held += len(wanted)
+    assert held > 100
