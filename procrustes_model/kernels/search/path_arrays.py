@@ -232,7 +232,7 @@ class Road(NamedTuple):
         True where levels drain, networks or partial sums have prices of their own, or tiles forget how they
         moved. None elsewhere: kernels then compile without.
     together : bool
-        Whether that stands for several (`path_exits`): what networks take is given.
+        Whether that stands for several (`path_wires.share_wires`): what networks take is given.
     """
 
     lattice: Lattice

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from procrustes_model.kernels.dense.arrays import UPDATE, Floats
+from procrustes_model.kernels.dense.arrays import UPDATE, Floats, Ints
 from procrustes_model.kernels.dense.wires import price_wire
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import SIMPLE, Model
@@ -139,6 +139,53 @@ def describe_later(model: Model, road: Road, way: int) -> None:
             links.wired[level, t] = _excess(model, road, way, t, level, road.wires[level, t, LEAST])
             fetched = road.ways.units[way, level] * own_words(model, road, way, t, level)
             links.later[level] += links.wired[level, t] * fetched
+
+
+@kernel
+def share_wires(
+    model: Model, road: Road, chosen: Ints, units: Floats, wires: Floats, wired: Floats, later: Floats
+) -> None:
+    """Fill in what networks take of some ways at least, as far as one way that stands for them pays it.
+
+    Parameters
+    ----------
+    model : Model
+    road : Road
+        Its own room for what networks take is filled in.
+    chosen : int64[n]
+        Ways.
+    units : float64[L + 1]
+        Instances of the way that stands for them.
+    wires : float64[L + 1, T, 3]
+        As `Road.wires`; filled in: the most of `MOST`.
+    wired, later : float64[L, T], float64[L]
+        As in `Links`; filled in.
+    """
+    levels, real = len(model.pack), road.ways.units
+    for n in range(len(chosen)):
+        way = chosen[n]
+        describe_wires(model, road, way)
+        describe_later(model, road, way)
+        for level in range(1, levels + 1):
+            if level < levels:
+                later[level] = (
+                    road.links.later[level] if n == 0 else min(later[level], road.links.later[level])
+                )
+            for t in range(len(model.kind)):
+                parent = road.parent[level, t]
+                if parent < 0 or (level < levels and not road.keep[level, t]):
+                    continue
+                if level < levels:
+                    excess = road.links.wired[level, t]
+                    wired[level, t] = excess if n == 0 else min(wired[level, t], excess)
+                # of a word that all instances take, and so of one of the other way's
+                scale = real[way, parent] / real[way, level] * units[level] / units[parent]
+                low, high = road.wires[level, t, LEAST] * scale, road.wires[level, t, MOST] * scale
+                alone = road.wires[level, t, ALONE]
+                if n > 0:
+                    low, high = min(low, wires[level, t, LEAST]), max(high, wires[level, t, MOST])
+                    alone = min(alone, wires[level, t, ALONE])
+                wires[level, t, LEAST], wires[level, t, MOST], wires[level, t, ALONE] = low, high, alone
 
 
 @kernel

@@ -17,8 +17,9 @@ from procrustes_model.kernels.dense.arrays import FILL, READ, UPDATE, Floats, In
 from procrustes_model.kernels.search.arrays import SIMPLE, Goal, Model
 from procrustes_model.kernels.search.path import CROWDED, find_path
 from procrustes_model.kernels.search.path_arrays import Road, Ways
-from procrustes_model.kernels.search.path_exits import limit_energies, list_exits, share_wires
+from procrustes_model.kernels.search.path_exits import limit_energies, list_exits
 from procrustes_model.kernels.search.path_links import bound_computing
+from procrustes_model.kernels.search.path_wires import share_wires
 from procrustes_model.mapper.space import Space
 
 FEW = 8
