@@ -70,7 +70,8 @@ def network_command(
             raise SpecError(nothing_searched(unused[0].split()[0]))
         _count(replace(request, architecture=machine, network=net), csv, quiet)
         return
-    with CaseProgress(folder, quiet, "find_path" if request.sparsity is None else "list_candidates") as show:
+    kernel = "find_first_path" if request.sparsity is None else "list_candidates"
+    with CaseProgress(folder, quiet, kernel) as show:
         asked = replace(request, architecture=own or machine, network=net, out=folder, progress=show)
         result = run_network(asked)
     # Of what was asked, the page tells what results depend on: however they were found, it is the same.
@@ -156,7 +157,7 @@ class CaseProgress:
         The one that all else of a search is compiled for.
     """
 
-    def __init__(self, folder: Path | None, quiet: bool, kernel: str = "find_path") -> None:
+    def __init__(self, folder: Path | None, quiet: bool, kernel: str = "find_first_path") -> None:
         self.kernel = kernel
         self.folder = folder
         self.quiet = quiet

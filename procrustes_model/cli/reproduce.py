@@ -108,7 +108,7 @@ class _Progress:
         if begins and not self.quiet:
             print_damaged(progress.damaged)
             if missing:
-                announce_compiling("find_path")
+                announce_compiling("find_first_path")
             if missing and not self.bar.live:
                 say(f"{self.title}: {missing} cases to search{at_most(progress.longest)}", err=True)
         self.bar.show(progress.share, f"{progress.done} of {progress.total} cases")

@@ -196,7 +196,7 @@ def _in_phases(request: Asked, sparse: SparseOptions, quiet: bool) -> list[Asked
         made.append(replace(request, architecture=machine, problem=one, constraints=rules, **given))
     if not quiet:
         walks = isinstance(request, SearchRequest) and request.method != "optimal"
-        dense = "walk" if walks else "find_path"
+        dense = "walk" if walks else "find_first_path"
         announce_compiling(dense if sparse.sparsity is None else "list_candidates")
     return made
 

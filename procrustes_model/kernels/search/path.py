@@ -20,6 +20,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from procrustes_model.kernels.dense.arrays import Floats, Ints
 from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import Model
 from procrustes_model.kernels.search.lattice import divide_bounds
@@ -50,6 +53,15 @@ from procrustes_model.kernels.search.path_wires import (
 
 NOWHERE, CROWDED = -1, -2
 """What `find_path` returns in place of a node."""
+
+DIRECT = 0.5
+"""Relative room above its bound within which a path has all of it at once."""
+
+FIRST_ROOM, MORE_ROOM = 0.05, 3.0
+"""Relative room above its bound that a path gets first; how much more, each time that it was too little."""
+
+ROUNDING = 1e-12
+"""Relative room for the rounding of sums."""
 
 
 @kernel
@@ -299,24 +311,8 @@ def _may_end(model: Model, road: Road, way: int, node: int) -> bool:
 
 
 @kernel
-def find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, int]:
-    """Find the shortest path of one way to spread.
-
-    Parameters
-    ----------
-    model : Model
-    road : Road
-    way : int
-    limit : float
-        Energy above which it is of no interest.
-
-    Returns
-    -------
-    energy : float
-        The least of all nests that spread so; infinite where it is above the limit.
-    node : int
-        Where the path ends, with all loops placed; NOWHERE without one, CROWDED where there was no room.
-    """
+def _find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, int]:
+    """Find the shortest path of one way to spread; see `find_path`."""
     trails, levels, points = road.trails, len(model.pack), len(road.fits[0])
     _prepare(model, road, way)
     trails.edges[0] = 0
@@ -346,3 +342,67 @@ def find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, 
         if trails.cost[node] + last < best:
             best, end = trails.cost[node] + last, node
     return (best, end) if best <= limit else (math.inf, NOWHERE)
+
+
+@kernel
+def find_first_path(
+    model: Model, road: Road, ways: Ints, least: Floats, limits: Floats
+) -> tuple[int, float, int]:
+    """Find the shortest path of the first of some ways to spread that has one within its limit.
+
+    The closer the limit, the fewer nodes a path is looked for among: it is raised from what no path falls
+    below.
+
+    Parameters
+    ----------
+    model : Model
+    road : Road
+    ways : int64[n]
+    least, limits : float64[n]
+        Energy that no path falls below, and above which one is of no interest.
+
+    Returns
+    -------
+    place : int
+        Of the way among all of them; n without a path.
+    energy : float
+        The least of all nests that spread so; where there was no room, what none falls below.
+    node : int
+        Where the path ends, with all loops placed; NOWHERE without one, CROWDED where there was no room.
+    """
+    for i in range(len(ways)):
+        bound, room = least[i], DIRECT if limits[i] <= least[i] * (1 + DIRECT) else FIRST_ROOM
+        while True:
+            within = min(limits[i], bound * (1 + room)) if bound > 0 else limits[i]
+            energy, node = _find_path(model, road, ways[i], within * (1 + ROUNDING))
+            if node == CROWDED:
+                return i, bound, node
+            if node != NOWHERE:
+                return i, energy, node
+            if within >= limits[i]:
+                break
+            bound, room = within, room * MORE_ROOM
+    return len(ways), math.inf, NOWHERE
+
+
+def find_path(model: Model, road: Road, way: int, limit: float) -> tuple[float, int]:
+    """Find the shortest path of one way to spread.
+
+    Parameters
+    ----------
+    model : Model
+    road : Road
+    way : int
+    limit : float
+        Energy above which it is of no interest.
+
+    Returns
+    -------
+    energy : float
+        The least of all nests that spread so; infinite where it is above the limit.
+    node : int
+        Where the path ends, with all loops placed; NOWHERE without one, CROWDED where there was no room.
+    """
+    limits = np.array([limit])
+    _, energy, node = find_first_path(model, road, np.array([way]), limits, limits)
+    return (math.inf if node == CROWDED else energy), node

@@ -19,22 +19,19 @@ from procrustes_model.kernels.dense.arrays import OK, Bools, Floats, Ints, NestA
 from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SKEWED, SLACK
 from procrustes_model.kernels.search.goal import energy_limit
-from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
+from procrustes_model.kernels.search.path import CROWDED, NOWHERE, ROUNDING, find_first_path
 from procrustes_model.kernels.search.path_arrays import Road
 from procrustes_model.kernels.search.path_exits import limit_energies
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.inner_paths import FEW, Groups, choose_network, raise_bounds
-from procrustes_model.mapper.optimal.roads import ROUNDING, STATE_BITS, Roads
+from procrustes_model.mapper.optimal.roads import STATE_BITS, Roads
 from procrustes_model.mapper.space import Space
 
 OPEN_WAYS = 30
 """Paths of a choice that their nests do not come to, before the choice is left to labels."""
 
-DIRECT = 0.5
-"""Relative room above its bound that a path gets at once where it need have no more."""
-
-FIRST_ROOM, MORE_ROOM = 0.05, 3.0
-"""Relative room above its bound that a path gets first; how much more, each time that it was too little."""
+AT_ONCE = 1_000_000
+"""Ways, times points, of which the first path is looked for together, at most: some tenths of a second."""
 
 
 def is_eligible(space: Space) -> bool:
@@ -128,10 +125,7 @@ class Paths(Roads):
         return sorted(left, key=lambda row: row[:2])
 
     def find_path(self, road: Road, way: int, least: float, limit: float) -> tuple[float, int]:
-        """Find the shortest path of one way to spread; see `kernels.search.path.find_path`.
-
-        The closer the limit, the fewer nodes a path is looked for among: it is raised from what no path
-        falls below.
+        """Find the shortest path of one way to spread; see `kernels.search.path.find_first_path`.
 
         Parameters
         ----------
@@ -146,15 +140,10 @@ class Paths(Roads):
             Where there was no room, what no path falls below.
         node : int
         """
-        room = FIRST_ROOM if limit > least * (1 + DIRECT) else DIRECT
-        while True:
-            within = min(limit, least * (1 + room)) if least > 0 else limit
-            energy, node = find_path(self.space.model, road, way, within * (1 + ROUNDING))
-            if node == CROWDED:
-                return least, node
-            if node != NOWHERE or within >= limit:
-                return energy, node
-            least, room = within, room * MORE_ROOM
+        _, energy, node = find_first_path(
+            self.space.model, road, np.array([way]), np.array([least]), np.array([limit])
+        )
+        return energy, node
 
     def probe(self, keeps: list[Bools], most: int) -> None:
         """Evaluate the nests of the most promising ways of some choices: what they find excludes others."""
@@ -175,35 +164,71 @@ class Paths(Roads):
         hopeful = hopeful[np.lexsort((hopeful, scores[hopeful]))][:most]
         queue, looked_at = list(zip(scores[hopeful].tolist(), hopeful.tolist(), strict=True)), set[int]()
         left: list[tuple[float, float]] = []
-        groups = self._group(road) if most is None else None
-        limits, found = _Limits(incumbent), len(incumbent.history)
+        groups, size = self._group(road) if most is None else None, 1
+        largest = max(1, AT_ONCE // len(self.space.lattice.indices))
         while queue:
-            if len(incumbent.history) != found:
-                limits, found = _Limits(incumbent), len(incumbent.history)
+            if incumbent.late or len(left) == OPEN_WAYS:
+                rest = np.array([way for _, way in queue])
+                left.extend(zip(least[rest].tolist(), ways.steps[rest].tolist(), strict=True))
+                break
+            together = self._next_ways(queue, groups, road, least, scores, looked_at, size)
+            if not together:
+                break
+            chosen = np.array([way for _, way, _ in together])
+            limits = np.array([limit for *_, limit in together])
+            place, energy, node = find_first_path(self.space.model, road, chosen, least[chosen], limits)
+            size = min(2 * size, largest) if node == NOWHERE else 1
+            for score, way, _ in together[place + 1 :]:
+                heapq.heappush(queue, (score, way))
+            if node == NOWHERE:
+                continue
+            way, steps = int(chosen[place]), float(ways.steps[chosen[place]])
+            if node == CROWDED or not self._comes_to(energy, steps, self._trace(keep, way, node)):
+                left.append((energy, steps))
+        return np.array(left).reshape(-1, 2)
+
+    def _next_ways(
+        self,
+        queue: list[tuple[float, int]],
+        groups: Groups | None,
+        road: Road,
+        least: Floats,
+        scores: Floats,
+        looked_at: set[int],
+        size: int,
+    ) -> list[tuple[float, int, float]]:
+        """Take the next ways of which paths are looked for out of a queue, with scores and limits of energy.
+
+        Parameters
+        ----------
+        queue : list of (float, int)
+            Scores and ways, a heap.
+        groups : Groups or None
+        road : Road
+        least, scores, looked_at
+            As `_bound_group` takes them.
+        size : int
+            Ways at most.
+        """
+        together: list[tuple[float, int, float]] = []
+        limits, steps = _Limits(self.incumbent), road.ways.steps
+        while queue and len(together) < size:
             score, way = heapq.heappop(queue)
             if scores[way] > score:  # its bound has been raised since
                 if scores[way] < math.inf:
                     heapq.heappush(queue, (float(scores[way]), way))
                 continue
             if score * (1 - SLACK) > limits.ceiling:
+                queue.clear()
                 break
-            if incumbent.late or len(left) == OPEN_WAYS:
-                rest = np.array([way, *(other for _, other in queue)])
-                left.extend(zip(least[rest].tolist(), ways.steps[rest].tolist(), strict=True))
-                break
-            steps = float(ways.steps[way])
-            limit = limits.energy(steps)
+            limit = limits.energy(float(steps[way]))
             if least[way] > limit * (1 + ROUNDING):
                 continue
             if groups is not None and self._bound_group(groups, road, way, least, scores, looked_at):
                 heapq.heappush(queue, (score, way))
                 continue
-            energy, node = self.find_path(road, way, float(least[way]), limit)
-            if node == NOWHERE:
-                continue
-            if node == CROWDED or not self._comes_to(energy, steps, self._trace(keep, way, node)):
-                left.append((energy, steps))
-        return np.array(left).reshape(-1, 2)
+            together.append((score, way, limit))
+        return together
 
     def _bound_group(
         self, groups: Groups, road: Road, way: int, least: Floats, scores: Floats, looked_at: set[int]

@@ -23,6 +23,7 @@ from procrustes_model.kernels.dense.arrays import (
 from procrustes_model.kernels.dense.sharing import distinct_positions
 from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SIMPLE, SLACK
+from procrustes_model.kernels.search.path import ROUNDING
 from procrustes_model.kernels.search.path_arrays import BLOCK, RUN_COLUMNS, Links, Road, Terrain, Trails, Ways
 from procrustes_model.kernels.search.path_links import bound_computing, describe_ways, tabulate_filling
 from procrustes_model.kernels.search.path_ports import count_port_cycles
@@ -54,9 +55,6 @@ KNOWN = 1 << 14
 
 MOST_WAYS = 200_000
 """Ways to spread loops over instances that one table holds."""
-
-ROUNDING = 1e-12
-"""Relative room for the rounding of sums."""
 
 
 def is_special(space: Space) -> bool:

@@ -19,12 +19,11 @@ from procrustes_model.kernels.search.arrays import SLACK, Goal
 from procrustes_model.kernels.search.bounds import least_steps
 from procrustes_model.kernels.search.goal import energy_limit, raised
 from procrustes_model.kernels.search.near import find_togo, list_near, pass_level
-from procrustes_model.kernels.search.path import CROWDED, NOWHERE, find_path
+from procrustes_model.kernels.search.path import CROWDED, MORE_ROOM, NOWHERE, ROUNDING, find_path
 from procrustes_model.kernels.search.path_arrays import Road
 from procrustes_model.mapper.deadline import OutOfTime
 from procrustes_model.mapper.incumbent import select
-from procrustes_model.mapper.optimal.paths import MORE_ROOM, OPEN_WAYS, Paths
-from procrustes_model.mapper.optimal.roads import ROUNDING
+from procrustes_model.mapper.optimal.paths import OPEN_WAYS, Paths
 from procrustes_model.mapper.optimal.spilling import least_spilled, may_spill, spilling
 from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.optimal.variants import Variants
