@@ -180,11 +180,28 @@ def _hide(builder: Any, pointer: Any) -> Any:
     return builder.call(ir.InlineAsm(signature, "", "=r,0,~{memory}", side_effect=True), [pointer])
 
 
-def _adapt_array(c: Any, value: Any, pointer: Any) -> Any:
-    """Write down where an array lies; return whether that failed."""
+def _adapt_arrays(c: Any, kind: Reference, value: Any, memory: Any, rows: list[tuple[int, int]]) -> Any:
+    """Write down where the arrays of a tuple lie; return whether that failed.
+
+    `rows`: the number of each in the tuple, and its place in memory. One loop over them is written down.
+    """
+    builder, failed = c.builder, cgutils.alloca_once_value(c.builder, cgutils.false_bit)
+    number = c.pyapi.py_ssize_t
+    table = ir.Constant(
+        ir.ArrayType(ir.ArrayType(number, 2), len(rows)),
+        [ir.Constant(ir.ArrayType(number, 2), [number(index), number(place)]) for index, place in rows],
+    )
+    where = cgutils.global_constant(builder, f"arrays of {kind.name}", table)
+    one = ir.FunctionType(c.pyapi.pyobj, [c.pyapi.pyobj, number])
+    get = cgutils.get_or_insert_function(builder.module, one, "PyTuple_GetItem")
     signature = ir.FunctionType(ir.IntType(32), [c.pyapi.pyobj, c.pyapi.voidptr])
-    adapt = cgutils.get_or_insert_function(c.builder.module, signature, "numba_adapt_ndarray")
-    return cgutils.is_not_null(c.builder, c.builder.call(adapt, [value, pointer]))
+    adapt = cgutils.get_or_insert_function(builder.module, signature, "numba_adapt_ndarray")
+    with cgutils.for_range(builder, number(len(rows))) as loop:
+        index, place = (builder.load(cgutils.gep(builder, where, 0, loop.index, i)) for i in range(2))
+        item = builder.call(get, [value, index])
+        fault = builder.call(adapt, [item, builder.gep(memory, [place], inbounds=True)])
+        builder.store(builder.or_(builder.load(failed), cgutils.is_not_null(builder, fault)), failed)
+    return builder.load(failed)
 
 
 @unbox(Reference)
@@ -194,13 +211,13 @@ def _lay_out(kind: Reference, value: Any, c: Any) -> Any:
     places = _find_places(c.context, kind)
     words = ir.ArrayType(ir.IntType(8 * _WORD), places[-1] // _WORD)
     memory = builder.bitcast(cgutils.alloca_once(builder, words), _BYTES)
-    failed = cgutils.false_bit
-    for index, (field, place) in enumerate(zip(kind.fields, places, strict=False)):
-        item = c.pyapi.tuple_getitem(value, index)
+    fields = list(enumerate(zip(kind.fields, places, strict=False)))
+    rows = [(index, place) for index, (field, place) in fields if isinstance(field, types.Array)]
+    failed = _adapt_arrays(c, kind, value, memory, rows) if rows else cgutils.false_bit
+    for index, (field, place) in fields:
         if isinstance(field, types.Array):
-            pointer = _point(builder, memory, place, _BYTES.pointee)
-            failed = builder.or_(failed, _adapt_array(c, item, pointer))
             continue
+        item = c.pyapi.tuple_getitem(value, index)
         if manager[field].contains_nrt_meminfo():
             raise TypeError(f"{kind.fields.fields[index]} of {kind} has an owner and is no array")
         native = c.unbox(field, item)

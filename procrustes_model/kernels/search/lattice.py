@@ -154,7 +154,7 @@ def _least_fetch(model: Model, vector: Ints, tensor: int, dimension: int, words:
 
 
 @kernel
-def thinnest_parts(model: Model, lattice: Lattice, first: int, last: int, least: Floats) -> None:
+def _thinnest_parts(model: Model, lattice: Lattice, first: int, last: int, least: Floats) -> None:
     """Bound the share of a tile that is fetched where a window slides.
 
     Parameters
@@ -179,7 +179,9 @@ def thinnest_parts(model: Model, lattice: Lattice, first: int, last: int, least:
 
 
 @kernel
-def fetch_floor(model: Model, lattice: Lattice, members: Ints, first: int, last: int, floor: Floor) -> None:
+def fetch_floor(
+    model: Model, lattice: Lattice, members: Ints, first: int, last: int, floor: Floor, thin: Floats
+) -> None:
     """Bound what fetching costs for every point as the tile of a child.
 
     Parameters
@@ -192,7 +194,10 @@ def fetch_floor(model: Model, lattice: Lattice, members: Ints, first: int, last:
         Points to look at.
     floor : Floor
         Filled in; `rest` holds ones at first.
+    thin : float64[T, V]
+        The least share of a tile that is fetched where a window slides: ones at first; filled in.
     """
+    _thinnest_parts(model, lattice, first, last, thin)
     classes, tensors, points = len(members), len(model.kind), len(lattice.indices)
     words, rest, tile, is_open = floor.words, floor.rest, floor.tile, floor.open
     for point in range(first, last):

@@ -20,7 +20,7 @@ from procrustes_model.kernels.search.arrays import (
     Spatial,
 )
 from procrustes_model.kernels.search.bounds import bound_stage, least_steps
-from procrustes_model.kernels.search.lattice import box_words, fetch_floor, thinnest_parts
+from procrustes_model.kernels.search.lattice import box_words, fetch_floor
 from procrustes_model.mapper.deadline import slices
 from procrustes_model.mapper.lattice import least_inside
 from procrustes_model.mapper.space import Space
@@ -95,8 +95,7 @@ class Tables:
         )
         self.thin = np.ones((tensors, points))
         for part in slices(points, POINTS, space.deadline):
-            fetch_floor(model, lattice, members, part.start, part.stop, self.floor)
-            thinnest_parts(model, lattice, part.start, part.stop, self.thin)
+            fetch_floor(model, lattice, members, part.start, part.stop, self.floor, self.thin)
 
     def fewest_steps(self) -> float:
         """Return the steps with as many compute units as can be used; infinite where rules allow none."""
