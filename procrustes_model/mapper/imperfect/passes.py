@@ -7,6 +7,7 @@ where it comes to what the path says, nothing is left to search.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,9 @@ PROBED = 16
 
 NEAR = 1.2
 """How far above a bound the best mapping may be for a path to be looked for up to there at once."""
+
+LOOKED_AT = 100
+"""Ways among which the most promising one of a choice is then."""
 
 FIRST_ROOM, MORE_ROOM = 0.05, 4.0
 """Relative room above its bound that a path gets first; how much more, each time that it was too little."""
@@ -194,10 +198,18 @@ class PassPaths:
         if ways is None:
             return min((incumbent.score_bound(row[0], 1.0) for row in ranked), default=math.inf)
         for energy, _, keep in ranked[:PROBED]:
-            self._decide(keep, energy, ways, math.inf, 1)
+            plan, left, scores = self._rank(keep, energy, ways, LOOKED_AT)
+            if plan is not None and len(left):
+                way = left[0]
+                self.settle(plan, ways.instances[way], ways.factors[way], float(scores[0]))
+        choices = []
+        for energy, number, keep in ranked:
+            _, left, scores = self._rank(keep, energy, ways)
+            if len(left):
+                choices.append((float(scores[0]), number, keep, left, scores))
         bound = math.inf
-        for energy, _, keep in ranked:
-            bound = min(bound, self._decide(keep, energy, ways, bound))
+        for least, _, keep, left, scores in sorted(choices, key=lambda row: row[:2]):
+            bound = min(bound, self._decide(keep, ways, left, scores, bound) if least < bound else bound)
         return min(bound, incumbent.value)
 
     def _list_ways(self) -> Spreads | None:
@@ -213,35 +225,29 @@ class PassPaths:
         work = model.work
         return Spreads(factors, instances, steps if work == 1 else np.ceil(steps * work * (1 - SLACK)))
 
-    def _decide(
-        self, keep: Bools, energy: float, ways: Spreads, bound: float, most: int | None = None
-    ) -> float:
-        """Offer the nests of the most promising ways, and return the bound of what is not decided.
+    def _decide(self, keep: Bools, ways: Spreads, left: Ints, scores: Floats, bound: float) -> float:
+        """Offer the nests of some ways, and return the bound of what is not decided.
 
         Parameters
         ----------
         keep : bool[L, T]
-        energy : float
-            That nothing which keeps these falls below.
         ways : Spreads
+        left : int64[n]
+            Most promising first.
+        scores : float64[n]
+            Their bounds.
         bound : float
             Of what is not decided elsewhere: what is above may stay undecided, too.
-        most : int, optional
-            Ways that are looked at.
         """
-        scores = self.incumbent.score_bounds(np.full(len(ways.steps), energy), ways.steps)
-        left = np.flatnonzero(scores <= self._most)
-        plan = self._bound(keep, ways, left, scores) if len(left) else None
-        left = left[scores[left] <= self._most]
-        left = left[np.lexsort((left, scores[left]))]
-        if plan is None:
-            return min(bound, float(scores[left].min(initial=math.inf)))
-        for way in left[:most].tolist():
-            score = float(scores[way])
+        try:
+            plan = self.plan(keep)
+        except OutOfTime:
+            return min(bound, float(scores[0]))
+        for way, score in zip(left.tolist(), scores.tolist(), strict=True):
             if score > self._most or score >= bound:
                 break
             if self.space.deadline.late:
-                return score
+                return float(score)
             bound = min(bound, self.settle(plan, ways.instances[way], ways.factors[way], score))
         return bound
 
@@ -250,31 +256,51 @@ class PassPaths:
         """The objective above which nothing is of interest."""
         return self.incumbent.ceiling * (1 - SLACK)
 
-    def _bound(self, keep: Bools, ways: Spreads, left: Ints, scores: Floats) -> Plan | None:
-        """Return the plan of a choice of what levels keep, and raise the bounds of some ways.
+    def _rank(
+        self, keep: Bools, energy: float, ways: Spreads, most: int | None = None
+    ) -> tuple[Plan | None, Ints, Floats]:
+        """Return the ways to spread that may be of interest, most promising first, with their bounds.
+
+        Parameters
+        ----------
+        keep : bool[L, T]
+        energy : float
+            That nothing which keeps these falls below.
+        ways : Spreads
+        most : int, optional
+            Only so many are looked at.
 
         Returns
         -------
         Plan or None
             None where there is no time for it.
+        int64[n]
+        float64[n]
         """
         space, incumbent = self.space, self.incumbent
-        try:
-            plan = self.plan(keep)
-        except OutOfTime:
-            return None
-        least = incumbent.score_bounds(np.full(len(left), self.least(plan)), ways.steps[left])
-        scores[left] = np.maximum(scores[left], least)
-        size = max(1, int(ROWS / max(1, len(plan.starts))))
-        for some in range(0, len(left), size):
-            if space.deadline.late:
-                break
-            part = left[some : some + size]
-            rows = scores[part]
-            bound_spreads(space.model, self.grid, plan, incumbent.goal, ways.instances[part], rows)
-            scores[part] = rows
-            space.deadline.spend(len(part))
-        return plan
+        scores = incumbent.score_bounds(np.full(len(ways.steps), energy), ways.steps)
+        left = np.flatnonzero(scores <= self._most)
+        if most is not None:  # of those that look alike, the ones that use most instances
+            units = ways.instances.prod(axis=(1, 2))
+            left = left[np.lexsort((left, -units[left], scores[left]))][:most]
+        plan = None
+        with suppress(OutOfTime):
+            plan = self.plan(keep) if len(left) else None
+        if plan is not None:
+            least = incumbent.score_bounds(np.full(len(left), self.least(plan)), ways.steps[left])
+            scores[left] = np.maximum(scores[left], least)
+            size = max(1, int(ROWS / max(1, len(plan.starts))))
+            for some in range(0, len(left), size):
+                if space.deadline.late:
+                    break
+                part = left[some : some + size]
+                rows = scores[part]
+                bound_spreads(space.model, self.grid, plan, incumbent.goal, ways.instances[part], rows)
+                scores[part] = rows
+                space.deadline.spend(len(part))
+        left = left[scores[left] <= self._most]
+        left = left[np.lexsort((left, scores[left]))]
+        return plan, left, scores[left]
 
     def settle(self, plan: Plan, spread: Ints, way: Ints, least: float) -> float:
         """Find the path of one way, offer its nest, and return the bound of what is not decided then."""
