@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from procrustes_model.mapper.optimal.search import Optimal
 from procrustes_model.mapper.optimal.sparse_paths import SparsePaths
 from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.space import Space
+from procrustes_model.model.batch import BatchResult
 from procrustes_model.model.sparse.lower import lower_sparsity
 from procrustes_model.objective import parse_objective
 from tests.amount import amount
@@ -108,6 +110,21 @@ def _draw_nest(space: Space, rng: random.Random) -> NestArrays:
     return nests
 
 
+def _measure_nests(
+    space: Space, paths: SparsePaths, rng: random.Random, count: int
+) -> Iterator[tuple[int, NestArrays, BatchResult]]:
+    """Yield ways, nests that are valid, and what they come to."""
+    assert paths.road is not None and space.cost is not None
+    spreads = space.lattice.value[paths.road.ways.spread]
+    by_spread = {row.tobytes(): way for way, row in enumerate(spreads)}
+    for _ in range(count):
+        nest = _draw_nest(space, rng)
+        found = space.cost.measure(nest)
+        way = by_spread.get(nest.spatial[0].prod(axis=1).tobytes())
+        if way is not None and found.valid[0]:  # else its mirror image is listed
+            yield way, nest, found
+
+
 @pytest.mark.parametrize("seed", [27, 78, 100, 220, 245, *range(3)])
 def test_a_loop_beside_takes_a_window_back(seed: int) -> None:
     """By the older rule, loops that do not index a tensor stand inside and outside of those that slide it."""
@@ -115,15 +132,7 @@ def test_a_loop_beside_takes_a_window_back(seed: int) -> None:
     if not is_eligible(space):
         return
     paths = _paths(space)
-    assert paths.road is not None and space.cost is not None
-    spreads = space.lattice.value[paths.road.ways.spread]
-    by_spread = {row.tobytes(): way for way, row in enumerate(spreads)}
-    for _ in range(60):
-        nest = _draw_nest(space, rng)
-        found = space.cost.measure(nest)
-        way = by_spread.get(nest.spatial[0].prod(axis=1).tobytes())
-        if way is None or not found.valid[0]:
-            continue
+    for way, nest, found in _measure_nests(space, paths, rng, 60):
         road, _ = paths.lay_road(nest.keep[0])
         most = float(found.energy_pj[0]) * (1 + 1e-9)
         assert find_path(space.model, road, way, most)[1] >= 0
@@ -173,15 +182,7 @@ def test_no_nest_on_a_furnished_machine_costs_less_or_is_faster_than_its_path(se
     if not is_eligible(space) or not list(space.patterns()):
         return
     paths, rng = _paths(space), random.Random(seed)  # noqa: S311
-    assert paths.road is not None and space.cost is not None
-    spreads = space.lattice.value[paths.road.ways.spread]
-    by_spread = {row.tobytes(): way for way, row in enumerate(spreads)}
-    for _ in range(40):
-        nest = _draw_nest(space, rng)
-        found = space.cost.measure(nest)
-        way = by_spread.get(nest.spatial[0].prod(axis=1).tobytes())
-        if way is None or not found.valid[0]:
-            continue
+    for way, nest, found in _measure_nests(space, paths, rng, 40):
         road, _ = paths.lay_road(nest.keep[0])
         cycles = float(found.cycles[0])
         most = (float(found.energy_pj[0]) - space.power * cycles) * (1 + 1e-9)

@@ -20,7 +20,7 @@ from procrustes_model.kernels.jit import kernel
 from procrustes_model.kernels.search.arrays import SIMPLE, Goal, Model
 from procrustes_model.kernels.search.goal import energy_limit, score
 from procrustes_model.kernels.search.passes_arrays import AFTER, BLOCK, FACTOR, LAST, Grid, Labels, Plan
-from procrustes_model.kernels.search.passes_bounds import fill_once, lead
+from procrustes_model.kernels.search.passes_bounds import fill_once, lead, lead_on
 from procrustes_model.kernels.search.passes_cost import (
     ROUNDING,
     count_idle,
@@ -292,14 +292,7 @@ def _begin(model: Model, grid: Grid, plan: Plan, goal: Goal, labels: Labels) -> 
             return count
         if base + plan.filling[row] + plan.togo[level - 1, 0] > energy_limit(goal, 1.0):
             break
-        point, after, steps, idle = 0, 0, 1.0, False
-        for d in range(dimensions):
-            i = plan.starts[row, d]
-            idle = idle or leads[2, d, i] > 0
-            part = leads[1, d, i]
-            after = after + part if part >= 0 and after >= 0 else -1
-            point += leads[0, d, i]
-            steps *= passes[d, i]
+        point, after, steps, idle = lead_on(plan, leads, passes, row)
         if after < 0:
             continue
         if model.work != 1.0:

@@ -60,6 +60,20 @@ def lead(model: Model, grid: Grid, plan: Plan) -> tuple[Ints, Floats, Floats]:
 
 
 @kernel
+def lead_on(plan: Plan, leads: Ints, passes: Floats, row: int) -> tuple[int, int, float, bool]:
+    """Return where all of a start leads: inside that network and outside, -1 if nowhere; steps; who idles."""
+    point, after, steps, idle = 0, 0, 1.0, False
+    for d in range(len(passes)):
+        i = plan.starts[row, d]
+        idle = idle or leads[2, d, i] > 0
+        part = leads[1, d, i]
+        after = after + part if part >= 0 and after >= 0 else -1
+        point += leads[0, d, i]
+        steps *= passes[d, i]
+    return point, after, steps, idle
+
+
+@kernel
 def fill_once(model: Model, grid: Grid, plan: Plan) -> float:
     """Return the least energy of filling the innermost level in all instances, if all of them work."""
     level, energy = len(model.pack) - 1, 0.0
@@ -113,13 +127,7 @@ def _bound_spread(model: Model, grid: Grid, plan: Plan, goal: Goal) -> float:
         energy = base + plan.filling[row] + plan.togo[level - 1, 0]
         if score(goal, energy, 1.0) > most or score(goal, energy, 1.0) > least:
             break
-        after, steps, idle = 0, 1.0, False
-        for d in range(dimensions):
-            i = plan.starts[row, d]
-            idle = idle or leads[2, d, i] > 0
-            part = leads[1, d, i]
-            after = after + part if part >= 0 and after >= 0 else -1
-            steps *= passes[d, i]
+        _, after, steps, idle = lead_on(plan, leads, passes, row)
         if after < 0:
             continue
         if model.work != 1.0:

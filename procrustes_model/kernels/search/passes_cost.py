@@ -29,16 +29,21 @@ def _spend(model: Model, plan: Plan, level: int, t: int, action: int, words: flo
 
 
 @kernel
-def _over(plan: Plan, idle: Ints, d: int, n: int, first: int, end: int) -> float:
-    """Return how often n passes of a dimension are made by the instances below some levels, in all."""
+def count_idle(plan: Plan, idle: Ints, d: int, first: int, end: int) -> tuple[int, int]:
+    """Return how many instances below some levels make a pass less at most, and how many there are."""
     instances, networks, short = 1, 0, 0
     for j in range(first, end):
         if plan.spread[j, d] > 1:
             instances *= plan.spread[j, d]
             networks += 1
             short = idle[j, d]
-    if networks > 1:
-        short = instances - 1
+    return (instances - 1 if networks > 1 else short), instances
+
+
+@kernel
+def _over(plan: Plan, idle: Ints, d: int, n: int, first: int, end: int) -> float:
+    """Return how often n passes of a dimension are made by the instances below some levels, in all."""
+    short, instances = count_idle(plan, idle, d, first, end)
     return float(max(1, instances * n - short))
 
 
@@ -207,18 +212,6 @@ def share_of_units(begun: int, n: int, spread: int) -> float:
         return float(left * factor)
     largest = (begun - 1) // (n - 1) if n > 1 else begun
     return float(max(begun - (n - left) * largest, (left - 1) * factor + 1))
-
-
-@kernel
-def count_idle(plan: Plan, idle: Ints, d: int, first: int, end: int) -> tuple[int, int]:
-    """Return how many instances below some levels make a pass less at most, and how many there are."""
-    instances, networks, short = 1, 0, 0
-    for j in range(first, end):
-        if plan.spread[j, d] > 1:
-            instances *= plan.spread[j, d]
-            networks += 1
-            short = idle[j, d]
-    return (instances - 1 if networks > 1 else short), instances
 
 
 @kernel
