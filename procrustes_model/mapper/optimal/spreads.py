@@ -80,10 +80,10 @@ def _arrive(tables: Tables, inside: Ints, level: int) -> Bools:
     space = tables.space
     machine, arrives = space.model.machine, np.ones(len(inside), np.bool_)
     for t in np.flatnonzero(machine.home == level).tolist() if level < space.levels else ():
-        whole = tables.floor.tile[t, len(space.lattice.indices) - 1 - inside]
+        whole = tables.floor.tile[:, len(space.lattice.indices) - 1 - inside]
         if machine.capacity[level] < UNLIMITED:
             room = float(machine.capacity[level]) * (1 + 1e-12)
-            arrives &= whole * machine.scale[level, t] <= room
+            arrives &= space.stored(level, np.arange(len(whole)) == t, whole) <= room
     return arrives
 
 
