@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -13,7 +12,11 @@ from procrustes_model.kernels.dense.sharing import distinct_positions
 from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED
 from procrustes_model.kernels.search.passes_arrays import Grid
+from procrustes_model.mapper.deadline import Deadline
 from procrustes_model.mapper.space import Space
+
+PAIRS = 100_000
+"""Pairs of factors on x and on y that are looked at at a time."""
 
 SPARED = {SIMPLE: 1 / 3}
 """Part of a tensor that a loop of one iteration in its last pass leaves at most; half of windows."""
@@ -250,7 +253,9 @@ def list_vectors(size: int, most: Ints, limit: int) -> Ints | None:
     return rows
 
 
-def list_spreads(fanout: list[tuple[int, int]], limits: Ints, bounds: Ints, limit: int) -> Ints | None:
+def list_spreads(
+    fanout: list[tuple[int, int]], limits: Ints, bounds: Ints, limit: int, deadline: Deadline | None = None
+) -> Ints | None:
     """Return ways to spread loops over instances: factors on x and y, int64[n, L, 2, D]; None for too many.
 
     Parameters
@@ -261,7 +266,13 @@ def list_spreads(fanout: list[tuple[int, int]], limits: Ints, bounds: Ints, limi
         The largest factors.
     bounds : int64[D]
     limit : int
+    deadline : Deadline, optional
+
+    Raises
+    ------
+    OutOfTime
     """
+    clock = deadline or Deadline()
     chosen = np.ones((1, 0, 2, len(bounds)), np.int64)
     for level, sizes in enumerate(fanout):
         axes = []
@@ -273,15 +284,16 @@ def list_spreads(fanout: list[tuple[int, int]], limits: Ints, bounds: Ints, limi
         x, y = axes
         if len(x) * len(y) > 20 * limit:
             return None
-        pairs = np.array(list(itertools.product(range(len(x)), range(len(y)))))
-        both = np.stack((x[pairs[:, 0]], y[pairs[:, 1]]), axis=1)
-        product = both.prod(axis=1)
-        useful = (product < 2 * bounds).all(axis=1)
-        both, product = both[useful], product[useful]
-        _, first = np.unique(product, axis=0, return_index=True)
-        both = both[np.sort(first)]
-        if len(chosen) * len(both) > limit:
-            return None
+        both, size = np.zeros((0, 2, len(bounds)), np.int64), max(1, PAIRS // max(1, len(y)))
+        for first in range(0, len(x), size):
+            clock.check()
+            some = x[first : first + size]
+            pairs = np.stack((np.repeat(some, len(y), axis=0), np.tile(y, (len(some), 1))), axis=1)
+            both = np.concatenate((both, pairs[(pairs.prod(axis=1) < 2 * bounds).all(axis=1)]))
+            _, alone = np.unique(both.prod(axis=1), axis=0, return_index=True)
+            both = both[np.sort(alone)]
+            if len(chosen) * len(both) > limit:
+                return None
         left = np.repeat(chosen, len(both), axis=0)
         right = np.tile(both, (len(chosen), 1, 1))[:, None]
         chosen = np.concatenate((left, right), axis=1)

@@ -216,7 +216,9 @@ class PassPaths:
         """Return the ways to spread loops over instances; None for too many."""
         space, model = self.space, self.space.model
         fanout = [space.architecture.fanout(level) for level in range(space.levels)]
-        factors = list_spreads(fanout, factor_limits(space)[1, :, 1:], model.bounds, MOST_WAYS)
+        factors = list_spreads(
+            fanout, factor_limits(space)[1, :, 1:], model.bounds, MOST_WAYS, space.deadline
+        )
         if factors is None:
             return None
         factors = factors[factors.prod(axis=(1, 2, 3)) >= model.least_units]
