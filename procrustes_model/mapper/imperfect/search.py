@@ -51,7 +51,9 @@ def walk_passes(space: Space, incumbent: Incumbent) -> float:
     incumbent : Incumbent
         Changed in place.
     """
-    if not incumbent.objective.energy_power or not is_eligible(space):
+    aim = incumbent.objective
+    minds_energy = aim.energy_power > 0 or math.isfinite(aim.most_energy)
+    if not minds_energy or not is_eligible(space):
         return 0.0
     with space.deadline.suspended():
         compile_passes()
