@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import FILL, UNLIMITED, Bools, Floats, Ints
-from procrustes_model.kernels.dense.sharing import distinct_positions
-from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED
 from procrustes_model.kernels.search.passes_arrays import Grid
 from procrustes_model.mapper.deadline import Deadline
 from procrustes_model.mapper.space import Space
+from procrustes_model.mapper.supply import count_elements, most_shared
 
 PAIRS = 100_000
 """Pairs of factors on x and on y that are looked at at a time."""
@@ -96,21 +95,13 @@ class Tables:
     def __post_init__(self) -> None:
         model = self.space.model
         tensors = range(len(model.kind))
-        self.elements = np.array([self._count(t) for t in tensors])
+        self.elements = np.array([count_elements(model, t) for t in tensors])
         known = (model.kind == SIMPLE) & ~np.bool_(model.problem.gapped)
         self.sums = model.output & known
         self.shape = tuple(self.grid.counts.tolist())
         self.passes = [self.grid.passes[d, :count] for d, count in enumerate(self.shape)]
         self.tile = [-(-bound // n) for bound, n in zip(model.bounds.tolist(), self.passes, strict=True)]
         self._tiles = [self.hold(t, self.tile) for t in tensors]
-
-    def _count(self, t: int) -> float:
-        """Return how many words of a tensor are moved for sure; 1 where one dimension moves ranks."""
-        model = self.space.model
-        if model.kind[t] == SKEWED:
-            return 1.0
-        ones = np.ones_like(model.bounds)
-        return float(once(lambda: distinct_positions(model.problem, t, model.bounds, ones)))
 
     def along(self, d: int, values: Floats | Ints) -> Floats:
         """Return numbers by index of a dimension as an array over all points."""
@@ -146,29 +137,21 @@ class Tables:
             held += machine.scale[level, t] * tiles[t]
         return np.asarray(held <= (math.inf if capacity == UNLIMITED else capacity * (1 + 1e-12)))
 
-    def _shared(self, t: int, outer: int, inner: int) -> float:
-        """Return how many instances may share a tile between two levels, at most."""
-        model = self.space.model
-        mesh = math.prod(self.space.mesh[outer:inner])
-        if model.kind[t] != SIMPLE:
-            return float(mesh)
-        return float(min(mesh, math.prod(model.bounds[model.irrelevant[t]].tolist())))
-
     def _charge(
         self, t: int, level: int, parent: int, repeats: Floats | float, surplus: Floats | float
     ) -> Floats:
         """Return the least energy of filling a level so often with a tensor, there and at the parent."""
-        model, words = self.space.model, self.elements[t]
+        model, words, mesh = self.space.model, self.elements[t], self.space.mesh
         filled = words * surplus * repeats
-        served = words * surplus * np.maximum(1.0, repeats / self._shared(t, parent, level))
+        served = words * surplus * np.maximum(1.0, repeats / most_shared(model, mesh[parent:level], t))
         read, _, update = model.word[parent, t]
         if not model.output[t]:
             return np.asarray(filled * model.word[level, t, FILL] + served * read)
         energy = served * update
         if self.sums[t]:
-            again = np.maximum(0.0, filled - words * self._shared(t, 0, level))
+            again = np.maximum(0.0, filled - words * most_shared(model, mesh[:level], t))
             energy = energy + again * model.word[level, t, FILL]
-            energy = energy + np.maximum(0.0, served - words * self._shared(t, 0, parent)) * read
+            energy = energy + np.maximum(0.0, served - words * most_shared(model, mesh[:parent], t)) * read
         return np.asarray(energy)
 
     def fill(self, level: int, kept: Bools, parents: Ints) -> tuple[Floats, float]:
@@ -232,11 +215,12 @@ class Tables:
     def computing(self, t: int, parent: int) -> float:
         """Return the least energy at the level that serves the compute units."""
         model, words = self.space.model, float(self.space.model.computes)
-        served = max(self.elements[t], words / self._shared(t, parent, self.space.levels))
+        served = max(self.elements[t], words / most_shared(model, self.space.mesh[parent:], t))
         read, _, update = model.word[parent, t]
         if not model.output[t]:
             return float(served * read)
-        more = max(0.0, served - self.elements[t] * self._shared(t, 0, parent)) if self.sums[t] else 0.0
+        shared = most_shared(model, self.space.mesh[:parent], t)
+        more = max(0.0, served - self.elements[t] * shared) if self.sums[t] else 0.0
         return float(served * update + more * read)
 
 

@@ -24,6 +24,7 @@ from procrustes_model.mapper.imperfect.walk import Walker, Ways, fit_splits
 from procrustes_model.mapper.incumbent import Incumbent
 from procrustes_model.mapper.optimal.compulsory import Compulsory
 from procrustes_model.mapper.space import Space
+from procrustes_model.mapper.supply import list_parents
 
 MOST_POINTS = 4_000_000
 """Points at most: a table over them takes as many numbers."""
@@ -120,14 +121,6 @@ class PassPaths:
         aim = self.incumbent.objective
         self.timed = bool(aim.cycles_power or space.power or math.isfinite(aim.most_cycles))
 
-    def parents(self, keep: Bools) -> Ints:
-        """Return the innermost level outside each that keeps a tensor, int64[L + 1, T]; -1 without one."""
-        levels, tensors = keep.shape
-        parents = np.full((levels + 1, tensors), -1, np.int64)
-        for level in range(1, levels + 1):
-            parents[level] = np.where(keep[level - 1], level - 1, parents[level - 1])
-        return parents
-
     def plan(self, keep: Bools) -> Plan:
         """Return what paths meet where levels keep so much, before `spread_out` says how loops spread.
 
@@ -136,7 +129,7 @@ class PassPaths:
         OutOfTime
         """
         space, model, tables = self.space, self.space.model, self.tables
-        levels, parents = space.levels, self.parents(keep)
+        levels, parents = space.levels, list_parents(keep)
         fits = np.stack([tables.fits(level, keep[level]) for level in range(levels)])
         togo, once = np.zeros((levels, *tables.shape)), np.zeros(levels)
         for level in range(1, levels):

@@ -29,10 +29,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from procrustes_model.kernels.dense.arrays import FILL, UNLIMITED, Bools, Floats, Ints
-from procrustes_model.kernels.dense.sharing import distinct_positions
-from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SIMPLE, SKEWED
 from procrustes_model.mapper.space import Space
+from procrustes_model.mapper.supply import count_elements, list_parents, most_shared
 
 CELLS = 60_000
 """Cells at most: more make the bound sharper and slower."""
@@ -78,7 +77,7 @@ class Compulsory:
         model = self.space.model
         low, high = make_cells(model.bounds)
         tensors = range(len(model.kind))
-        self.elements = [self._elements(t) for t in tensors]
+        self.elements = [count_elements(model, t) for t in tensors]
         tiles = [np.prod(1.0 + (low - 1) @ model.coefficient[t].T, axis=1) for t in tensors]
         self.tiles = np.array(tiles, np.int64)
         passes = model.bounds / high
@@ -91,14 +90,6 @@ class Compulsory:
         ]
         self.open = [(low[:, group] < model.bounds[group]).any(axis=1) for group in groups]
         self.shares = [np.array([self._share(t, np.array(group), high) for t in tensors]) for group in groups]
-
-    def _elements(self, t: int) -> float:
-        """Return how many elements of a tensor are fetched for sure; 1 where one dimension moves ranks."""
-        model = self.space.model
-        if model.kind[t] == SKEWED:
-            return 1.0
-        ones = np.ones_like(model.bounds)
-        return float(once(lambda: distinct_positions(model.problem, t, model.bounds, ones)))
 
     def _share(self, t: int, group: Ints, high: Ints) -> Floats:
         """Return which part of a tensor a tile is at most, along a rank that some dimensions move."""
@@ -119,33 +110,22 @@ class Compulsory:
         spared = np.minimum(most, self.shares[group][t]) if instances == 1 else most
         return np.asarray(self.elements[t] * (1.0 + (repeats - 1.0) * (1.0 - spared)))
 
-    def _sharing(self, t: int, outer: int, inner: int) -> float:
-        """Return how many instances may share a tile between two levels, at most."""
-        model = self.space.model
-        mesh = math.prod(self.space.mesh[outer:inner])
-        if model.kind[t] != SIMPLE:
-            return float(mesh)
-        return float(min(mesh, math.prod(model.bounds[model.irrelevant[t]].tolist())))
-
-    def _parents(self, keep: Bools, level: int) -> Ints:
-        """Return by tensor the innermost level outside `level` that keeps it; -1 where there is none."""
-        outside = [np.flatnonzero(keep[:level, t]) for t in range(keep.shape[1])]
-        return np.array([levels[-1] if len(levels) else -1 for levels in outside])
-
     def _serve(self, t: int, parent: int, level: int, words: Floats) -> Floats:
         """Return the least energy at a parent that hands out `words` to all instances of a level."""
         model = self.space.model
         read, _, update = model.word[parent, t]
-        served = np.maximum(self.elements[t], words / self._sharing(t, parent, level))
+        served = np.maximum(self.elements[t], words / most_shared(model, self.space.mesh[parent:level], t))
         if not model.output[t]:
             return np.asarray(served * read)
         return np.asarray(served * update + self._unfinished(t, parent, served) * read)
 
     def _unfinished(self, t: int, level: int, words: Floats) -> Floats:
         """Return how many of the words of an output are more than first accumulations, at least."""
-        if self.space.model.kind[t] != SIMPLE or self.space.model.problem.gapped:
+        model = self.space.model
+        if model.kind[t] != SIMPLE or model.problem.gapped:
             return np.zeros_like(words)
-        return np.asarray(np.maximum(0.0, words - self.elements[t] * self._sharing(t, 0, level)))
+        shared = most_shared(model, self.space.mesh[:level], t)
+        return np.asarray(np.maximum(0.0, words - self.elements[t] * shared))
 
     def _link(self, level: int, kept: Bools, parents: Ints) -> float:
         """Bound the energy that filling a level costs there and at the parents."""
@@ -195,12 +175,12 @@ class Compulsory:
         """
         self.space.deadline.check()
         model, levels = self.space.model, self.space.levels
-        total = model.base
+        total, parents = model.base, list_parents(keep)
         for level in range(1, levels):
             if keep[level].any():
-                total += self._link(level, keep[level], self._parents(keep, level))
+                total += self._link(level, keep[level], parents[level])
         computes = np.array([float(model.computes)])
-        for t, parent in enumerate(self._parents(keep, levels)):
+        for t, parent in enumerate(parents[levels]):
             total += float(self._serve(t, int(parent), levels, computes)[0])
         return float(total)
 

@@ -20,8 +20,6 @@ from procrustes_model.kernels.dense.arrays import (
     Floats,
     Ints,
 )
-from procrustes_model.kernels.dense.sharing import distinct_positions
-from procrustes_model.kernels.jit import once
 from procrustes_model.kernels.search.arrays import SIMPLE, SLACK
 from procrustes_model.kernels.search.path import ROUNDING
 from procrustes_model.kernels.search.path_arrays import BLOCK, RUN_COLUMNS, Links, Road, Terrain, Trails, Ways
@@ -34,6 +32,7 @@ from procrustes_model.mapper.lattice import least_outside, list_primes
 from procrustes_model.mapper.optimal.spreads import list_spreads
 from procrustes_model.mapper.optimal.tables import Tables
 from procrustes_model.mapper.space import Space
+from procrustes_model.mapper.supply import count_elements, list_parents
 
 STATE_BITS = 62
 """Bits of a state."""
@@ -182,12 +181,9 @@ class Roads:
 
     def _describe_links(self) -> Links:
         model, levels = self.space.model, self.space.levels
-        ones, shape = np.ones_like(model.bounds), (levels, len(model.kind))
-        elements = once(
-            lambda: [
-                float(distinct_positions(model.problem, t, model.bounds, ones))
-                for t in range(len(model.kind))
-            ]
+        shape, elements = (
+            (levels, len(model.kind)),
+            [count_elements(model, t) for t in range(len(model.kind))],
         )
         members, of = self.space.orders.members, np.full(len(model.bounds), -1, np.int64)
         for c, row in enumerate(members):
@@ -252,7 +248,7 @@ class Roads:
         assert self.road is not None
         fetched, served, spared, common = np.zeros((4, *keep.shape))
         links = self.road.links._replace(fetched=fetched, served=served, spared=spared, common=common)
-        road = self.road._replace(keep=keep, parent=self._list_parents(keep), links=links)
+        road = self.road._replace(keep=keep, parent=list_parents(keep), links=links)
         for level, t in np.argwhere(keep).tolist():
             if road.parent[level, t] >= 0:  # else it begins here
                 self._price_link(road, level, t)
@@ -268,15 +264,9 @@ class Roads:
             self._common[key] = least_excess(self.space.model, road, level, t)
         return self._common[key]
 
-    def _list_parents(self, keep: Bools) -> Ints:
-        parent = np.full((len(keep) + 1, keep.shape[1]), -1, np.int64)
-        for level in range(len(keep)):
-            parent[level + 1] = np.where(keep[level], level, parent[level])
-        return parent
-
     def _least_energy(self, keep: Bools) -> Floats:
         """Return bounds of the energy by way to spread."""
-        parent, model = self._list_parents(keep), self.space.model
+        parent, model = list_parents(keep), self.space.model
         links, key = np.where(keep, parent[:-1], -1), parent[-1].tobytes()
         if key not in self._computing:
             road = self._lay_links(keep)
@@ -303,7 +293,7 @@ class Roads:
 
     def _stretch(self, road: Road, keep: Bools) -> Road:
         """Return the same with the least cycles of ways that ports and components allow."""
-        model, parent = self.space.model, self._list_parents(keep)
+        model, parent = self.space.model, list_parents(keep)
         rates, cost = model.machine.rates, self.space.cost
         if cost is not None and not cost.relaxation.has_prices:
             return road

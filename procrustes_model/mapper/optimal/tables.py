@@ -24,6 +24,7 @@ from procrustes_model.kernels.search.lattice import box_words, fetch_floor
 from procrustes_model.mapper.deadline import slices
 from procrustes_model.mapper.lattice import least_inside
 from procrustes_model.mapper.space import Space
+from procrustes_model.mapper.supply import list_parents
 
 
 def _least_by_point(start: Ints, values: Floats) -> Floats:
@@ -323,11 +324,9 @@ class Tables:
         OutOfTime, OutOfMemory
         """
         space, self._listed = self.space, 0
-        levels, tensors = keep.shape
+        levels = len(keep)
         points = len(space.lattice.indices)
-        parent = np.full((levels + 1, tensors), -1, np.int64)
-        for level in range(1, levels + 1):
-            parent[level] = np.where(keep[level - 1], level - 1, parent[level - 1])
+        parent = list_parents(keep)
         inside = np.empty((levels, len(space.orders.members) + 1, points))
         around = np.empty((levels, points))
         pairs: list[Pairs] = [None] * levels  # type: ignore[list-item]
